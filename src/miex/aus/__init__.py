@@ -1,0 +1,1 @@
+"""Action units: their order and scale, and the sources of AU triplets."""

@@ -1,0 +1,154 @@
+"""The 17 action units: numbers, names, order, sides and scale (PROTOCOL: OpenFace 2 order; FACS, Ekman & Friesen 1978)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from miex.errors import ScaleError, UsageError
+
+AU_NAMES: dict[int, str] = {
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    5: "upper lid raiser",
+    6: "cheek raiser",
+    7: "lid tightener",
+    9: "nose wrinkler",
+    10: "upper lip raiser",
+    12: "lip corner puller",
+    14: "dimpler",
+    15: "lip corner depressor",
+    17: "chin raiser",
+    20: "lip stretcher",
+    23: "lip tightener",
+    25: "lips part",
+    26: "jaw drop",
+    45: "blink",
+}
+AU_NUMBERS: tuple[int, ...] = tuple(AU_NAMES)  # the order of every AU vector in miex
+N_AUS = len(AU_NUMBERS)
+AU_INDEX: dict[int, int] = {au: i for i, au in enumerate(AU_NUMBERS)}
+SIDES: tuple[str, str] = ("left", "right")  # the person's own sides, as in FACS: "L12" is at the right of the picture
+
+AUArray = npt.NDArray[np.float32]
+
+
+class Label(IntEnum):
+    """The three classes, in the order of MEGC 2019."""
+
+    negative = 0
+    positive = 1
+    surprise = 2
+
+
+def label_named(name: str) -> Label:
+    """The label of that name. Raises UsageError for any other name."""
+    try:
+        return Label[name.strip().lower()]
+    except KeyError:
+        raise UsageError(
+            f"label {name!r}",
+            expected="one of " + ", ".join(label.name for label in Label),
+            do="check the spelling; finer emotions are grouped into these three",
+        ) from None
+
+
+def au_index(au: int, *, where: str = "") -> int:
+    """Position of an AU number in the vector. Raises UsageError if it is not one of the 17."""
+    try:
+        return AU_INDEX[au]
+    except KeyError:
+        raise UsageError(
+            f"AU {au}" + (f" in {where}" if where else ""),
+            expected="one of " + ", ".join(map(str, AU_NUMBERS)),
+            do="leave it out, or map it onto one of these as a stated choice (AU 24 → 23)",
+        ) from None
+
+
+def checked(values: npt.ArrayLike, *, where: str = "AU vector") -> AUArray:
+    """The values as float32, proven to be intensities.
+
+    Args:
+        values: shape [..., 17], or [..., 17, 2] with the person's left and right side apart.
+        where: names the values in the message (file, row).
+
+    Returns:
+        float32 array of the same shape, every value in [0, 1].
+
+    Raises:
+        ScaleError: wrong shape, a value that is not finite, or one outside [0, 1].
+    """
+    array = np.asarray(values, dtype=np.float32)
+    if array.ndim == 0 or not (array.shape[-1] == N_AUS or array.shape[-2:] == (N_AUS, len(SIDES))):
+        raise ScaleError(where, expected=f"shape [..., {N_AUS}] or [..., {N_AUS}, 2]", found=f"shape {array.shape}")
+    bad = ~((array >= 0) & (array <= 1))
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        au = AU_NUMBERS[at[-1] if array.shape[-1] == N_AUS else at[-2]]
+        raise ScaleError(
+            f"{where}: AU{au:02d} = {float(array[at]):g} at {list(at)}",
+            expected="intensities in [0, 1]",
+            found=f"{int(bad.sum())} of {array.size} values outside",
+            do="values from 0 to 5 (OpenFace AUxx_r) go through from_facs5",
+        )
+    return array
+
+
+def from_facs5(values_facs5: npt.ArrayLike, *, where: str = "AU vector") -> AUArray:
+    """Intensities in [0, 1] from FACS/OpenFace intensities in [0, 5], shape [..., 17] (PROTOCOL §1: divide by 5).
+
+    Raises:
+        ScaleError: a value outside [0, 5].
+    """
+    array = np.asarray(values_facs5, dtype=np.float64)
+    if array.size and (not np.isfinite(array).all() or array.min() < 0 or array.max() > 5):
+        raise ScaleError(where, expected="FACS intensities in [0, 5]", found=f"[{array.min():g}, {array.max():g}]")
+    return checked(array / 5, where=where)
+
+
+def from_mapping(intensities: Mapping[int, float], *, where: str = "AU vector") -> AUArray:
+    """A vector float32 [17] from {AU number: intensity}; AUs not named are 0.
+
+    Raises:
+        UsageError: an AU that is not one of the 17.
+        ScaleError: an intensity outside [0, 1].
+    """
+    vector = np.zeros(N_AUS, np.float32)
+    for au, value in intensities.items():
+        vector[au_index(au, where=where)] = value
+    return checked(vector, where=where)
+
+
+def to_mapping(vector: npt.ArrayLike) -> dict[int, float]:
+    """{AU number: intensity} of the AUs that are not 0; vector has shape [17]."""
+    return {au: float(z) for au, z in zip(AU_NUMBERS, np.asarray(vector, np.float32), strict=True) if z}
+
+
+def parse(settings: Iterable[str]) -> AUArray:
+    """AUs as typed by hand: `12=.2` (both sides), `L12=.2`, `R4=0.5`, an optional leading `AU`.
+
+    Returns:
+        float32 [17, 2]; the last axis is the person's left and right side.
+
+    Raises:
+        UsageError: text of another form, or an AU that is not one of the 17.
+        ScaleError: an intensity outside [0, 1].
+    """
+    vector = np.zeros((N_AUS, len(SIDES)), np.float32)
+    for text in settings:
+        match = re.fullmatch(r"\s*([LR]?)(?:AU)?\s*(\d+)\s*=\s*([-+.\deE]+)\s*", text, re.IGNORECASE)
+        try:
+            assert match is not None
+            side, au, value = match[1].upper(), int(match[2]), float(match[3])
+        except (AssertionError, ValueError):
+            raise UsageError(
+                f"AU setting {text!r}", expected="NUMBER=INTENSITY, such as 12=.2, L12=.2 or R4=.5", do="one --au for each"
+            ) from None
+        sides = {"": slice(None), "L": slice(0, 1), "R": slice(1, 2)}[side]
+        vector[au_index(au, where=text), sides] = value
+    return checked(vector, where="AU settings")

@@ -1,0 +1,62 @@
+"""Errors that say what was asked, what was expected, what was found, and what to do."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MiexError(Exception):
+    """Base of every error that a user can act on. Its text has up to four lines.
+
+    Args:
+        asked: what was being done, with the value asked for.
+        expected: what would have been right.
+        found: what was there instead: value, path, row.
+        do: what to do now.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, asked: str, *, expected: str = "", found: str = "", do: str = "") -> None:
+        self.asked, self.expected, self.found, self.do = asked, expected, found, do
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        parts = (("expected", self.expected), ("found", self.found), ("what to do", self.do))
+        return "\n".join([self.asked, *(f"  {name}: {text}" for name, text in parts if text)])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # exceptions cross process borders by pickle, which knows only positional arguments
+        return _rebuild, (type(self), self.asked, self.expected, self.found, self.do)
+
+
+def _rebuild(kind: type[MiexError], asked: str, expected: str, found: str, do: str) -> MiexError:
+    return kind(asked, expected=expected, found=found, do=do)
+
+
+class UsageError(MiexError):
+    """The call itself is wrong: an unknown name, a value out of range."""
+
+    exit_code = 2
+
+
+class InputError(MiexError):
+    """What the call points to is missing, broken or not what it should be."""
+
+    exit_code = 3
+
+
+class PartialFailureError(MiexError):
+    """Some samples could not be made; what could be made is there."""
+
+    exit_code = 4
+
+
+class OutputError(MiexError):
+    """The output folder cannot be written, is in use, or belongs to another plan."""
+
+    exit_code = 5
+
+
+class ScaleError(InputError):
+    """An AU intensity that is not on the scale it claims."""

@@ -1,0 +1,1 @@
+"""Faces: photos in, landmarks, pose, quality and aligned crops out."""

@@ -1,0 +1,70 @@
+"""Photos as people have them, read into upright 8-bit RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageOps, UnidentifiedImageError
+
+from miex.errors import InputError
+from miex.faces.crop import Image
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+MAX_PIXELS = 64_000_000  # refused by the header: 64 megapixels are 192 MB once decoded; no camera face needs more
+
+
+class PhotoError(InputError):
+    """A photo that cannot be read. `reason` is one short word for tables."""
+
+    def __init__(self, asked: str, *, expected: str = "", found: str = "", do: str = "", reason: str = "unreadable") -> None:
+        super().__init__(asked, expected=expected, found=found, do=do)
+        self.reason = reason
+
+
+def read_photo(path: Path) -> Image:
+    """The photo as uint8 RGB [h, w, 3], turned upright by its EXIF orientation.
+
+    Gray, palette, CMYK and 16-bit images are converted; transparency is laid over mid gray; of animations the
+    first frame is taken.
+
+    Raises:
+        PhotoError: missing, empty, truncated, not an image, or larger than MAX_PIXELS (reason "unreadable" or
+            "too large").
+    """
+    asked = f"photo {path}"
+    try:
+        with PillowImage.open(path) as opened:
+            width, height = opened.size
+            if width * height > MAX_PIXELS:
+                raise PhotoError(
+                    asked,
+                    expected=f"at most {MAX_PIXELS // 1_000_000} megapixels",
+                    found=f"{width} × {height} in its header",
+                    do="scale it down; a face needs a few hundred pixels",
+                    reason="too large",
+                )
+            upright = ImageOps.exif_transpose(opened)
+            return _rgb(upright)
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
+        # Pillow raises SyntaxError for broken PNG chunks, ValueError for broken headers
+        found = f"{type(error).__name__}: {error}".replace(str(path), path.name)
+        raise PhotoError(
+            asked, expected="a whole JPEG, PNG or WebP image", found=found, do="replace or remove it"
+        ) from error
+
+
+def _rgb(image: PillowImage.Image) -> Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        return np.repeat(_to_8_bit(np.asarray(image))[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        ground = PillowImage.new("RGBA", rgba.size, (128, 128, 128, 255))
+        image = PillowImage.alpha_composite(ground, rgba)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _to_8_bit(gray: np.ndarray) -> Image:
+    # 65535 → 255 as 8-bit viewers show it
+    return (np.clip(gray, 0, 65535).astype(np.uint32) * 255 // 65535).astype(np.uint8)

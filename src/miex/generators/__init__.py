@@ -1,0 +1,1 @@
+"""Generators: an aligned face and AU vectors in, frames out."""

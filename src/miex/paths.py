@@ -1,0 +1,66 @@
+"""Where files belong and how they are written: never under their final name until they are whole."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
+
+CACHE_VARIABLE = "MIEX_CACHE"
+_TEMPORARY = ".tmp-"
+
+
+def cache_folder() -> Path:
+    """The user's cache of miex: MIEX_CACHE if set, else where the system keeps caches."""
+    given = os.environ.get(CACHE_VARIABLE)
+    return Path(given) if given else Path(platformdirs.user_cache_dir("miex", appauthor=False))
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name only when the block ends well.
+
+    Temporary name beside the target → flush → fsync → rename → fsync of the folder. If the block raises, nothing
+    is left behind and what was there before stays.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{target.name}{_TEMPORARY}{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        fsync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write all of `content` under `target`, or nothing (see `whole_file`)."""
+    with whole_file(target) as file:
+        file.write(content)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make renames in a folder last through a power failure, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete the temporary files that killed runs left in a folder; returns how many."""
+    leftovers = list(folder.glob(f"*{_TEMPORARY}*"))
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)

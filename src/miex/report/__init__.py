@@ -1,0 +1,1 @@
+"""What people look at: the gallery and the summary of a set."""
