@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
+
+from miex.errors import OutputError
 
 CACHE_VARIABLE = "MIEX_CACHE"
 _TEMPORARY = ".tmp-"
@@ -27,18 +29,28 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
 
     Temporary name beside the target → flush → fsync → rename → fsync of the folder. If the block raises, nothing
     is left behind and what was there before stays.
+
+    Raises:
+        OutputError: the disk is full, the folder cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{target.name}{_TEMPORARY}{uuid.uuid4().hex}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
         fsync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(
+            f"writing {target}",
+            found=error.strerror or str(error),
+            do="free space or give another folder; what was finished before is whole and is kept",
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that went read-only keeps its leftover; the next run removes it
+            temporary.unlink(missing_ok=True)
 
 
 def write_whole(target: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -24,6 +25,11 @@ class PhotoError(InputError):
 
 
 def read_photo(path: Path) -> Image:
+    """The photo in a file; see `decode_photo`."""
+    return decode_photo(path, path.name)
+
+
+def decode_photo(file: Path | BinaryIO, name: str) -> Image:
     """The photo as uint8 RGB [h, w, 3], turned upright by its EXIF orientation.
 
     Gray, palette, CMYK and 16-bit images are converted; transparency is laid over mid gray; of animations the
@@ -33,9 +39,9 @@ def read_photo(path: Path) -> Image:
         PhotoError: missing, empty, truncated, not an image, or larger than MAX_PIXELS (reason "unreadable" or
             "too large").
     """
-    asked = f"photo {path}"
+    asked = f"photo {name}"
     try:
-        with PillowImage.open(path) as opened:
+        with PillowImage.open(file) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 raise PhotoError(
@@ -49,7 +55,7 @@ def read_photo(path: Path) -> Image:
             return _rgb(upright)
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
         # Pillow raises SyntaxError for broken PNG chunks, ValueError for broken headers
-        found = f"{type(error).__name__}: {error}".replace(str(path), path.name)
+        found = f"{type(error).__name__}: {error}".replace(str(file), name)
         raise PhotoError(
             asked, expected="a whole JPEG, PNG or WebP image", found=found, do="replace or remove it"
         ) from error

@@ -1,0 +1,36 @@
+# Everything a clone needs: `make demo` for a first look, `make test` before a change is shown to others.
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?= test
+BIN := $(VENV)/bin
+
+.PHONY: demo test bench check format clean
+
+# installed again only when the dependencies change, so that a second run needs no network
+$(VENV)/installed-%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(if $(filter none,$*),.,.[$*])'
+	touch '$@'
+
+demo: $(VENV)/installed-none
+	$(BIN)/miex synthesize --out demo
+
+test: $(VENV)/installed-$(EXTRAS)
+	$(BIN)/miex doctor --fetch
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-$(EXTRAS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-$(EXTRAS)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed-$(EXTRAS)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache

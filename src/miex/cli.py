@@ -1,0 +1,451 @@
+"""The command line: parse → config → one library call. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from miex import __version__
+from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from miex.faces.pool import FaceCSV, Quality
+    from miex.synthesis.executors import Executor
+    from miex.synthesis.run import Estimate, Summary
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # an error that is not ours is a bug: its plain trace belongs in the report
+    help="Face images and action units in, labelled micro-expression data out.",
+)
+faces_app = typer.Typer(no_args_is_help=True, help="Look through a folder of photos.")
+app.add_typer(faces_app, name="faces")
+
+DEFAULT_IDS = 12  # identities made from the embedded face when nothing is asked for
+
+# Options that several commands share.
+Faces = Annotated[Path | None, typer.Option(help="Folder of photos, or a .txt list of them. Default: the embedded face.")]
+FacesCSVPath = Annotated[Path | None, typer.Option(help="CSV of licences. Default: a faces.csv beside the photos.")]
+FacesColumn = Annotated[
+    list[str] | None, typer.Option(help="Column of that CSV: file=…, licence=…, attribution=…, kind=…, person=….")
+]
+MinInterOcular = Annotated[float, typer.Option(help="Smallest distance between the eyes in a photo, pixels.")]
+Landmarker = Annotated[Path | None, typer.Option(help="The landmark model's file. Default: found or fetched.")]
+Out = Annotated[Path, typer.Option(help="Folder of the set.")]
+Ids = Annotated[int | None, typer.Option(help="Identities. Default: every photo. More than photos: the rest virtual.")]
+Per = Annotated[int, typer.Option(help="Samples per identity, class and source.")]
+Classes = Annotated[str, typer.Option(help="Classes, separated by commas.")]
+Size = Annotated[int, typer.Option(help="Side of the frames, pixels.")]
+Seed = Annotated[int, typer.Option(help="Seed of the set.")]
+Expert = Annotated[str, typer.Option(help="Expert table: du2014, du2014-compound, mie-x-code, or a TOML file.")]
+Mu = Annotated[float, typer.Option(help="Smallest intensity of the expert source.")]
+Nu = Annotated[float, typer.Option(help="Largest intensity of the expert source.")]
+FrameFormat = Annotated[str, typer.Option(help="png or webp (lossless), or jpeg (changes the motion's signal).")]
+GeneratorName = Annotated[str, typer.Option("--generator", help="What moves the faces: muscle.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")]
+MaxFailed = Annotated[float, typer.Option(min=0, max=1, help="Largest fraction of samples that may fail.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
+SetFolder = Annotated[Path, typer.Argument(help="Folder of the set.")]
+
+_ALL = "negative,positive,surprise"
+
+
+@app.command()
+def synthesize(
+    out: Out = Path("mie-x"),
+    faces: Faces = None,
+    faces_csv: FacesCSVPath = None,
+    faces_column: FacesColumn = None,
+    min_inter_ocular: MinInterOcular = 30,
+    ids: Ids = None,
+    per: Per = 1,
+    classes: Classes = _ALL,
+    size: Size = 128,
+    seed: Seed = 0,
+    expert: Expert = "du2014",
+    mu: Mu = 0.1,
+    nu: Nu = 0.3,
+    frame_format: FrameFormat = "png",
+    generator: GeneratorName = "muscle",
+    workers: Workers = None,
+    max_failed: MaxFailed = 0.01,
+    landmarker: Landmarker = None,
+    as_json: AsJson = False,
+) -> None:
+    """From photos to a verified set: plan, run, gallery. Run it again to resume."""
+    _plan(
+        out, faces, faces_csv, faces_column, min_inter_ocular, ids, per, classes, size, seed, expert, mu, nu,
+        frame_format, generator, workers, landmarker,
+    )  # fmt: skip
+    _run(out, None, workers, max_failed, as_json)
+
+
+@app.command()
+def plan(
+    out: Out = Path("mie-x"),
+    faces: Faces = None,
+    faces_csv: FacesCSVPath = None,
+    faces_column: FacesColumn = None,
+    min_inter_ocular: MinInterOcular = 30,
+    ids: Ids = None,
+    per: Per = 1,
+    classes: Classes = _ALL,
+    size: Size = 128,
+    seed: Seed = 0,
+    expert: Expert = "du2014",
+    mu: Mu = 0.1,
+    nu: Nu = 0.3,
+    frame_format: FrameFormat = "png",
+    generator: GeneratorName = "muscle",
+    workers: Workers = None,
+    landmarker: Landmarker = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the plan of a set, without rendering anything."""
+    digest, samples = _plan(
+        out, faces, faces_csv, faces_column, min_inter_ocular, ids, per, classes, size, seed, expert, mu, nu,
+        frame_format, generator, workers, landmarker,
+    )  # fmt: skip
+    _print(as_json, {"out": str(out), "plan": digest, "samples": samples}, f"miex run {out} makes it")
+
+
+@app.command()
+def run(
+    folder: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of a plan.")],
+    faces: Annotated[Path | None, typer.Option(help="Where the photos are now, if they moved.")] = None,
+    workers: Workers = None,
+    max_failed: MaxFailed = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Make what is missing of a plan."""
+    _run(folder, faces, workers, max_failed, as_json)
+
+
+@app.command()
+def retry(
+    folder: SetFolder,
+    faces: Annotated[Path | None, typer.Option(help="Where the photos are now, if they moved.")] = None,
+    workers: Workers = None,
+    max_failed: MaxFailed = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Make the shards with failed samples again."""
+    _run(folder, faces, workers, max_failed, as_json, retry=True)
+
+
+@app.command()
+def verify(folder: SetFolder, workers: Workers = None, as_json: AsJson = False) -> None:
+    """Check every byte of a set against its records, and every sample against its plan."""
+    from miex.dataset.verify import verify as verify_set
+
+    with _bar("verifying", "shards") as move:
+        found = verify_set(folder, executor=_executor(workers), progress=lambda done, total: move(done, total, ""))
+    for problem in found.problems:
+        _say(problem)
+    facts = {
+        "samples": found.samples,
+        "failed": found.failed,
+        "identical": found.identical,
+        "problems": list(found.problems),
+    }
+    verdict = "clean" if not found.problems else f"{len(found.problems)} problems"
+    _print(as_json, facts, f"{found.samples:,} samples, {found.failed} not made, {found.identical} identical pairs: {verdict}")
+    if found.problems:
+        raise typer.Exit(PartialFailureError.exit_code)
+
+
+@app.command()
+def report(
+    folder: SetFolder,
+    n: Annotated[int, typer.Option("--samples", min=1, help="Samples on the sheet.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of their choice.")] = 0,
+) -> None:
+    """Write README.md and gallery.html of a set."""
+    from miex.report.build import write_report
+
+    print(write_report(folder, n=n, seed=seed))
+
+
+@app.command()
+def render(
+    photo: Annotated[Path, typer.Argument(help="A photo with a face.")],
+    au: Annotated[list[str], typer.Option(help="AU=INTENSITY: 12=.2; one side: L12=.2, R4=.5.")],
+    out: Annotated[Path, typer.Option(help="Folder for onset.png, apex.png, flicker.webp.")] = Path("render"),
+    size: Size = 256,
+    generator: GeneratorName = "muscle",
+    landmarker: Landmarker = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move one face by hand."""
+    from dataclasses import asdict
+
+    from miex.aus.vector import parse
+    from miex.faces.crop import CropOptions
+    from miex.faces.landmarks import find_model
+    from miex.generators import make_generator
+    from miex.synthesis.preview import FLICKER_FILE, align_photo, preview, write_preview
+
+    aus = parse(au)
+    face = align_photo(photo, find_model(landmarker, say=_say), CropOptions(_config(size=size).size))
+    made = preview(face, aus, make_generator(generator))
+    write_preview(made, out)
+    facts = asdict(made.measures)
+    if made.measures.identical:  # JSON knows no infinity
+        facts["psnr"] = None
+    text = f"motion {made.measures.motion_p95_px:.2f} px (95th percentile): {out / FLICKER_FILE}"
+    _print(as_json, {"out": str(out), **facts}, text)
+
+
+@app.command()
+def doctor(landmarker: Landmarker = None, fetch: Annotated[bool, typer.Option(help="Fetch what is missing.")] = False) -> None:
+    """Say what is there and what is missing."""
+    from miex.doctor import examine
+
+    findings = list(examine(landmarker, fetch=fetch, say=_say))
+    for finding in findings:
+        print(f"{'ok     ' if finding.good else 'MISSING' if finding.needed else '-      '} {finding.name}: {finding.text}")
+    if any(finding.needed and not finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+@faces_app.command("index")
+def faces_index(
+    folder: Annotated[Path, typer.Argument(help="Folder of photos.")],
+    out: Annotated[Path | None, typer.Option(help="Write the index there (.parquet or .csv).")] = None,
+    faces_csv: FacesCSVPath = None,
+    faces_column: FacesColumn = None,
+    min_inter_ocular: MinInterOcular = 30,
+    workers: Workers = None,
+    landmarker: Landmarker = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the faces in a folder; say which photos cannot be used, and why."""
+    from miex.faces.pool import Quality, write_index
+
+    index = _index(folder, _csv(folder, faces_csv, faces_column), Quality(min_inter_ocular), workers, landmarker)
+    if out:
+        write_index(index, out)
+    refused = [row for row in index.select(["path", "reason", "detail"]).to_pylist() if row["reason"]]
+    if not as_json:
+        for row in refused:
+            print(f"{row['path']}: {row['reason']}" + (f" ({row['detail']})" if row["detail"] else ""))
+    facts = {"photos": index.num_rows, "usable": index.num_rows - len(refused), "refused": refused}
+    _print(as_json, facts, f"{facts['usable']:,} of {facts['photos']:,} photos can be used")
+
+
+@faces_app.command("frontal")
+def faces_frontal(
+    folder: Annotated[Path, typer.Argument(help="Folder of photos.")],
+    n: Annotated[int, typer.Option("--ids", help="How many faces.")],
+    out: Annotated[Path | None, typer.Option(help="Write the list there; it must lie in FOLDER. Use it as --faces.")] = None,
+    query: Annotated[list[str] | None, typer.Option(help="A query photo, relative to FOLDER. Default: the ten most frontal.")] = None,
+    min_inter_ocular: MinInterOcular = 30,
+    workers: Workers = None,
+    landmarker: Landmarker = None,
+) -> None:
+    """Choose frontal faces as the paper does: those whose landmarks lie nearest to a few query faces."""
+    from miex.faces.pool import Quality, write_list
+    from miex.faces.pose import choose_frontal, rows_of
+
+    index = _index(folder, None, Quality(min_inter_ocular), workers, landmarker)
+    rows = choose_frontal(index, n, rows_of(index, query) if query else None)
+    paths = [index["path"][row].as_py() for row in rows]
+    if out:
+        write_list(paths, folder, out)
+        print(f"{len(paths):,} faces: {out}")
+    else:
+        print("\n".join(paths))
+
+
+def _plan(
+    out: Path, faces: Path | None, faces_csv: Path | None, faces_column: list[str] | None, min_inter_ocular: float,
+    ids: int | None, per: int, classes: str, size: int, seed: int, expert: str, mu: float, nu: float,
+    frame_format: str, generator: str, workers: int | None, landmarker: Path | None,
+) -> tuple[str, int]:  # fmt: skip
+    from miex.aus.expert import ExpertSource, load_table
+    from miex.faces.pool import Quality, default_pool, write_refused
+    from miex.generators import describe, make_generator
+    from miex.plan.build import build_plan
+    from miex.synthesis.run import adopt_plan
+
+    config = _config(
+        ids=ids if ids or faces else DEFAULT_IDS, per=per, classes=tuple(name.strip() for name in classes.split(",")),
+        size=size, seed=seed, frame_format=frame_format,
+    )  # fmt: skip
+    source = ExpertSource(load_table(expert), mu, nu)
+    description = describe(make_generator(generator))
+    pool = faces or default_pool()
+    index = _index(pool, _csv(pool, faces_csv, faces_column), Quality(min_inter_ocular), workers, landmarker)
+    made = build_plan(config, index, [source], description, faces_root=str(_root(pool)))
+    refused = index.num_rows - index["reason"].to_pylist().count("")
+    n_virtual = sum(made.faces["virtual"].to_pylist())
+    several = sum(n > 1 for n in index["n_faces"].to_pylist())
+    _say(
+        f"{index.num_rows:,} photos, {index.num_rows - refused:,} usable"
+        + (f"; {several:,} show several faces: the largest is taken" if several else "")
+        + f"; {made.faces.num_rows:,} identities"
+        + (f", {n_virtual:,} of them virtual" if n_virtual else "")
+        + f"; {made.rows.num_rows:,} samples"
+    )
+    if config.frame_format == "jpeg":
+        _say("jpeg: compression changes the onset → apex difference by a third to a half at micro intensity")
+    if adopt_plan(made, out):
+        _say(f"{out} holds this plan: going on with it")
+    if refused:
+        _say(f"{refused:,} photos refused: {write_refused(index, out)}")
+    return made.digests["plan"], made.rows.num_rows
+
+
+def _run(out: Path, faces: Path | None, workers: int | None, max_failed: float, as_json: bool, retry: bool = False) -> None:
+    from dataclasses import asdict
+
+    from miex.report.build import write_report
+    from miex.synthesis.run import run_plan
+
+    processes = _workers(workers)
+
+    def announce(estimate: Estimate) -> None:
+        _say(
+            f"{estimate.samples:,} samples to make: about {_duration(estimate.seconds / processes)} with {processes} "
+            f"workers, {estimate.bytes / 1e6:,.0f} MB ({estimate.free / 1e9:,.0f} GB free)"
+        )
+
+    with _bar("synthesizing", "samples") as move:
+        summary: Summary = run_plan(
+            out, faces_root=faces, executor=_executor(processes), max_failed=max_failed, retry=retry,
+            announce=announce, progress=lambda done, failed, total: move(done, total, f"{failed} failed"),
+        )  # fmt: skip
+    gallery = write_report(out)
+    rate = summary.rendered / summary.seconds if summary.seconds else 0.0
+    facts = {"out": str(out), "gallery": str(gallery), **asdict(summary)}
+    text = (
+        f"{summary.made:,} pairs ({summary.failed} failed), {summary.bytes / 1e6:,.0f} MB; {summary.rendered:,} made in "
+        f"{_duration(summary.seconds)} ({2 * rate:,.0f} frames/s)\nlook at them: {gallery}"
+    )
+    _print(as_json, facts, text)
+
+
+def _config(**values: Any) -> Any:
+    from pydantic import ValidationError
+
+    from miex.plan.build import PlanConfig
+
+    try:
+        return PlanConfig(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "--" + "-".join(map(str, first["loc"][:1])).replace("_", "-")
+        raise UsageError(f"{name} {first.get('input')}", expected=first["msg"], do="see miex synthesize --help") from error
+
+
+def _index(
+    faces: Path, table: FaceCSV | None, quality: Quality, workers: int | None, landmarker: Path | None
+) -> pa.Table:
+    from miex.faces.landmarks import find_model
+    from miex.faces.pool import index_photos
+
+    with _bar("finding faces", "photos") as move:
+        return index_photos(
+            faces, model=lambda: find_model(landmarker, say=_say), table=table, quality=quality,
+            run=_executor(workers).map, progress=lambda done, total: move(done, total, ""),
+        )  # fmt: skip
+
+
+def _csv(faces: Path, given: Path | None, columns: list[str] | None) -> FaceCSV | None:
+    from miex.faces.pool import CSV_COLUMNS, FaceCSV, csv_beside
+
+    named = dict(entry.split("=", 1) for entry in columns or [] if "=" in entry)
+    wrong = [entry for entry in columns or [] if entry.split("=", 1)[0] not in CSV_COLUMNS or "=" not in entry]
+    if wrong:
+        raise UsageError(f"--faces-column {wrong[0]}", expected="=NAME after one of " + ", ".join(CSV_COLUMNS))
+    beside = csv_beside(_root(faces), any_columns=bool(named)) if given is None else None
+    path = given or (beside.path if beside else None)
+    if named and path is None:
+        raise UsageError("--faces-column", expected="a CSV", found=f"no faces.csv beside {faces}", do="name it: --faces-csv")
+    return FaceCSV(path, named) if path else None
+
+
+def _root(faces: Path) -> Path:
+    from miex.faces.pool import photos_root
+
+    return photos_root(faces).resolve()
+
+
+def _workers(given: int | None) -> int:
+    from miex.synthesis.executors import available_workers
+
+    return given or available_workers()
+
+
+def _executor(given: int | None) -> Executor:
+    from miex.synthesis.executors import local_executor
+
+    return local_executor(_workers(given))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _print(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    print(json.dumps(facts, ensure_ascii=False, allow_nan=False) if as_json else text)
+
+
+@contextmanager
+def _bar(what: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on the terminal's error stream, with rate, remaining time and a note."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
+        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
+        task = bars.add_task(what, total=None, rate="", note="")
+
+        def move(done: int, total: int, note: str) -> None:
+            speed = bars.tasks[0].speed
+            bars.update(task, completed=done, total=total, note=note, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield move
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
+    if version:
+        print(f"miex {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point: errors that a user can act on become a message and an exit code, everything else a trace."""
+    # batch systems stop jobs by SIGTERM: the same clean stop as Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(standalone_mode=True)
+    except MiexError as error:
+        _say(f"miex: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say("miex: stopped. Finished shards are kept; the same command goes on from there.")
+        sys.exit(130)
+    except OSError as error:
+        _say(f"miex: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        sys.exit(OutputError.exit_code)

@@ -1,0 +1,162 @@
+"""A finished set as a sequence of samples: numpy without torch, a torch dataset where torch is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from miex.aus.vector import AUArray, Label, label_named
+from miex.dataset.shards import StoredSample, read_stored
+from miex.errors import UsageError
+from miex.faces.crop import Image
+from miex.plan.schema import FACES_FILE, FACES_SCHEMA, read_record
+from miex.synthesis.frames import decode_frame
+from miex.synthesis.run import read_samples
+
+_Choice = str | int | Iterable[str | int] | None
+
+
+@dataclass(frozen=True)
+class SampleData:
+    """One sample.
+
+    Attributes:
+        sample_id: its id.
+        frames: uint8 RGB [n, size, size, 3]; the first is the onset.
+        apex: index of the apex frame.
+        aus: intensities in [0, 1] of every frame, float32 [n, 17].
+        label: its class, 0 negative, 1 positive, 2 surprise.
+        emotion, source, identity: see DESIGN's words in the README.
+        provenance: everything else that is known: corpus, subject, clip and frames of real AUs, virtual, licence,
+            attribution, generator.
+    """
+
+    sample_id: str
+    frames: Image
+    apex: int
+    aus: AUArray
+    label: Label
+    emotion: str
+    source: str
+    identity: str
+    provenance: dict[str, Any]
+
+    @property
+    def pair(self) -> tuple[Image, Image]:
+        """(onset, apex), each uint8 RGB [size, size, 3]."""
+        return self.frames[0], self.frames[self.apex]
+
+
+class Dataset(Sequence[SampleData]):
+    """The samples of a set, read on demand.
+
+    Attributes:
+        path: folder of the set.
+        table: the rows of samples.parquet that are there (status ok) and selected.
+    """
+
+    def __init__(self, path: Path, table: pa.Table) -> None:
+        self.path, self.table = path, table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __getitem__(self, i: Any) -> Any:
+        """The sample at i; a Dataset for a slice."""
+        if isinstance(i, slice):
+            return Dataset(self.path, self.table.take(list(range(*i.indices(len(self))))))
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"sample {i} of {len(self)}")
+        row = self.table.slice(i % len(self), 1).to_pylist()[0]
+        stored = self._stored(row)
+        known = ("sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "aus", "au_numbers")
+        return SampleData(
+            sample_id=row["sample_id"],
+            frames=np.stack([decode_frame(frame) for frame in stored.frames]),
+            apex=row["apex"],
+            aus=np.asarray(row["aus"], np.float32),
+            label=Label(row["label"]),
+            emotion=row["emotion"],
+            source=row["source"],
+            identity=row["identity"],
+            provenance={key: value for key, value in stored.description.items() if key not in known},
+        )
+
+    def __iter__(self) -> Iterator[SampleData]:
+        return (self[i] for i in range(len(self)))
+
+    def stored(self, i: int) -> StoredSample:
+        """The encoded frames and the description of sample i, as they lie in the shard."""
+        return self._stored(self.table.slice(i, 1).to_pylist()[0])
+
+    def _stored(self, row: dict[str, Any]) -> StoredSample:
+        return read_stored(self.path, row["shard"], row["offset"], row["bytes"], row["sample_id"])
+
+    def select(
+        self, *, label: _Choice = None, source: _Choice = None, emotion: _Choice = None, identity: _Choice = None
+    ) -> Dataset:
+        """The samples that match every condition given; a condition is one value or several.
+
+        Raises:
+            UsageError: a value that no sample has; the message lists those that there are.
+        """
+        keep = np.ones(len(self), bool)
+        for name, choice in (("label", label), ("source", source), ("emotion", emotion), ("identity", identity)):
+            if choice is None:
+                continue
+            values = [choice] if isinstance(choice, str | int) else list(choice)
+            if name == "label":
+                values = [int(label_named(v)) if isinstance(v, str) else int(v) for v in values]
+            column = np.asarray(self.table[name].to_pylist())
+            there = sorted(set(column.tolist()))
+            absent = [value for value in values if value not in there]
+            if absent:
+                raise UsageError(
+                    f"{name} {absent[0]!r} of {self.path}", expected="one of " + ", ".join(map(str, there[:20]))
+                )
+            keep &= np.isin(column, values)
+        return Dataset(self.path, self.table.filter(pa.array(keep)))
+
+    @property
+    def faces(self) -> pa.Table:
+        """The identities of the set, with licences and attributions: table of FACES_SCHEMA."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.path / FACES_FILE, schema=FACES_SCHEMA)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """plan.json: config, settings, digests, versions."""
+        return read_record(self.path)
+
+    def torch(self) -> Any:
+        """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus float32 [n, 17], label int64,
+        apex int64 and sample_id. It can be pickled, so DataLoader may use workers.
+
+        Raises:
+            UsageError: torch is not installed.
+        """
+        try:
+            from miex.dataset.torch_dataset import TorchDataset
+        except ImportError as error:
+            raise UsageError(
+                "a torch dataset", expected="torch", found=str(error), do="pip install 'miex[train]' (see the README)"
+            ) from error
+        return TorchDataset(self)
+
+
+def open_dataset(path: str | PathLike[str]) -> Dataset:
+    """The finished set in a folder.
+
+    Raises:
+        InputError: no set there, or it is not finished.
+    """
+    folder = Path(path)
+    table = read_samples(folder)
+    return Dataset(folder, table.filter(pa.array(np.asarray(table["status"].to_pylist(), dtype=object) == "ok")))

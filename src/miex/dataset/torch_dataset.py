@@ -1,0 +1,30 @@
+"""The torch side of a set. Imported only where torch is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from miex.dataset.reader import Dataset
+
+
+class TorchDataset(torch.utils.data.Dataset):  # type: ignore[misc]
+    """Map-style; see `Dataset.torch`."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        sample = self.dataset[i]
+        return {
+            "frames": torch.from_numpy(sample.frames).permute(0, 3, 1, 2).contiguous(),
+            "aus": torch.from_numpy(sample.aus),
+            "label": torch.tensor(int(sample.label)),
+            "apex": torch.tensor(sample.apex),
+            "sample_id": sample.sample_id,
+        }

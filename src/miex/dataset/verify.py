@@ -1,0 +1,140 @@
+"""Prove a set: every byte against its record, every sample against its plan."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from miex.dataset.shards import read_stored
+from miex.errors import InputError
+from miex.plan.schema import Plan, read_plan, read_shard
+from miex.synthesis.commit import read_shard_record, tar_path
+from miex.synthesis.executors import Executor, InProcess
+from miex.synthesis.frames import decode_frame
+from miex.synthesis.run import read_samples
+
+
+@dataclass(frozen=True)
+class Report:
+    """What verify found.
+
+    Attributes:
+        samples: samples that were looked at.
+        failed: rows that the set itself says it could not make.
+        identical: pairs whose onset and apex are the same picture.
+        problems: what is wrong, each with the shard or file; empty for a clean set.
+    """
+
+    samples: int
+    failed: int
+    identical: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    out: Path
+    shard: int
+    plan: str
+    size: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    samples: int = 0
+    failed: int = 0
+    identical: int = 0
+    problems: tuple[str, ...] = ()
+
+
+def verify(
+    out: Path,
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Check a finished set: the plan against its digest, each shard's sha256 and size against its record, ids and
+    order against the plan, every frame decoded and of the right size, no identical pair, samples.parquet complete.
+
+    Args:
+        out: folder of the set.
+        executor: where shards are checked; by default in this process.
+        progress: called with shards done and shards in all.
+
+    Returns:
+        The report; problems are returned, not raised, so that all of them are seen.
+
+    Raises:
+        InputError: there is no plan to check against.
+    """
+    plan = read_plan(out)
+    n_shards = math.ceil(plan.rows.num_rows / plan.settings["shard_size"])
+    tasks = [_Task(out, shard, plan.digests["plan"], plan.settings["size"]) for shard in range(n_shards)]
+    found: dict[int, _Found] = {}
+    for outcome in (executor or InProcess()).run(_verify_shard, tasks):
+        problem = f"shard {outcome.task.shard}: {outcome.error}"
+        found[outcome.task.shard] = outcome.result or _Found(problems=(problem,))
+        progress(len(found), n_shards)
+    parts = [found[shard] for shard in sorted(found)]
+    return Report(
+        sum(p.samples for p in parts),
+        sum(p.failed for p in parts),
+        sum(p.identical for p in parts),
+        tuple(problem for p in parts for problem in p.problems) + _samples_problems(out, plan),
+    )
+
+
+def _verify_shard(task: _Task) -> _Found:
+    where = f"shard {task.shard:05d}"
+    try:
+        record = read_shard_record(task.out, task.shard)
+    except InputError as error:
+        return _Found(problems=(f"{where}: {error.found}",))
+    if record is None:
+        return _Found(problems=(f"{where}: not there (no record)",))
+    try:
+        with tar_path(task.out, task.shard).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return _Found(problems=(f"{where}: {error.strerror}",))
+    if record.plan != task.plan:
+        return _Found(problems=(f"{where}: made from plan {record.plan[:12]}…, not {task.plan[:12]}…",))
+    if digest != record.sha256:
+        return _Found(problems=(f"{where}: sha256 {digest[:12]}…, its record says {record.sha256[:12]}…",))
+    problems = []
+    rows, _ = read_shard(task.out, task.shard)
+    planned = rows["sample_id"].to_pylist()
+    made = {sample["sample_id"]: sample for sample in record.samples}
+    failed = {failure["sample_id"] for failure in record.failed}
+    if [i for i in planned if i in made] != [s["sample_id"] for s in record.samples] or made.keys() | failed != set(planned):
+        problems.append(f"{where}: its samples are not the plan's rows")
+    identical = 0
+    for sample_id, sample in made.items():
+        try:
+            stored = read_stored(task.out, task.shard, sample["offset"], sample["bytes"], sample_id)
+            frames = [decode_frame(frame) for frame in stored.frames]
+        except (InputError, ValueError, tarfile.TarError) as error:
+            problems.append(f"{where}, {sample_id}: {error}")
+            continue
+        wrong = next((frame.shape for frame in frames if frame.shape != (task.size, task.size, 3)), None)
+        if wrong:
+            problems.append(f"{where}, {sample_id}: a frame of {wrong}")
+        elif np.array_equal(frames[0], frames[stored.description["apex"]]):
+            identical += 1
+            problems.append(f"{where}, {sample_id}: onset and apex are the same picture")
+    return _Found(len(made), len(failed), identical, tuple(problems))
+
+
+def _samples_problems(out: Path, plan: Plan) -> tuple[str, ...]:
+    try:
+        samples = read_samples(out)
+    except InputError as error:
+        return (f"samples.parquet: {error.found}",)
+    same = samples["sample_id"].to_pylist() == plan.rows["sample_id"].to_pylist()
+    return () if same else ("samples.parquet: its rows are not the plan's",)

@@ -1,0 +1,75 @@
+"""What is there and what is missing on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from miex import __version__
+from miex.errors import InputError
+from miex.faces.landmarks import MODEL_NAME, MODEL_SHA256, find_model
+from miex.paths import cache_folder
+from miex.synthesis.executors import available_workers
+
+_EXTRAS = {"torch": "train: recognizers, torch datasets"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `needed`: without it the main job does not run."""
+
+    name: str
+    good: bool
+    needed: bool
+    text: str
+
+
+def examine(
+    landmarker: Path | None = None, *, fetch: bool = False, say: Callable[[str], None] = lambda text: None
+) -> Iterator[Finding]:
+    """Look at the interpreter, the packages, the landmark model, the extras, the disk.
+
+    Args:
+        landmarker: the model's file, if it lies somewhere else.
+        fetch: fetch the model if it is missing.
+        say: called before something is fetched.
+    """
+    yield Finding("miex", True, True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    yield Finding("processors", True, False, str(available_workers()))
+    yield _opencv()
+    yield _model(landmarker, fetch, say)
+    for package, use in _EXTRAS.items():
+        there = importlib.util.find_spec(package) is not None
+        yield Finding(package, there, False, metadata.version(package) if there else f"not installed ({use})")
+    for name, folder in (("here", Path.cwd()), ("cache", cache_folder())):
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free = shutil.disk_usage(there).free
+        yield Finding(f"disk {name}", free > 1e9, False, f"{free / 1e9:.1f} GB free in {folder}")
+
+
+def _opencv() -> Finding:
+    builds = sorted(
+        {name for d in metadata.distributions() if (name := d.metadata["Name"] or "").startswith("opencv-")}
+    )
+    text = ", ".join(f"{name} {metadata.version(name)}" for name in builds)
+    if len(builds) != 1:
+        text += "; exactly one build may be installed: remove the others, then install miex again"
+    return Finding("OpenCV", len(builds) == 1, True, text)
+
+
+def _model(landmarker: Path | None, fetch: bool, say: Callable[[str], None]) -> Finding:
+    cached = cache_folder() / MODEL_NAME
+    try:
+        if not (landmarker or fetch or cached.is_file()):
+            return Finding("landmark model", False, True, "not fetched yet; miex doctor --fetch, or the first run, does it")
+        path = find_model(landmarker, say=say)
+    except InputError as error:
+        return Finding("landmark model", False, True, " ".join(str(error).split()))
+    good = hashlib.sha256(path.read_bytes()).hexdigest() == MODEL_SHA256
+    return Finding("landmark model", good, True, str(path))

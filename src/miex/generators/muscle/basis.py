@@ -1,0 +1,157 @@
+"""Where the skin of one face goes: a displacement field for each AU and side.
+
+A muscle (Waters 1987) pulls the skin at its insertion along its fibers; the skin around follows less, and beyond its
+reach not at all. Insertions run across the face, so each is a line y(x) through its landmarks, and all that varies
+along it is one number per column of the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AU_INDEX, N_AUS, SIDES
+from miex.faces.crop import AlignedFace, eye_centres
+from miex.generators.base import Field
+from miex.generators.muscle.anatomy import Anatomy, Gate, Muscle, Rim
+
+Floats = npt.NDArray[np.float32]
+
+LATERAL = (1.0, -1.0)  # direction in the picture, for SIDES: the person's left is at the right of the picture
+HAND_OVER = 0.12  # half the width over which the halves of a midline muscle meet, inter-ocular distances
+NARROWEST_GATE = 0.04  # inter-ocular distances: about a cell of the grid
+FADE = 0.2  # of the way from the middle of the face to its rim: there all motion goes to zero
+
+
+def smooth_step(t: Floats) -> Floats:
+    """0 for t ≤ 0, 1 for t ≥ 1, in between a cubic with level ends."""
+    t = np.clip(t, 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def cell_centers(size: int, grid: int) -> Floats:
+    """Pixel coordinates of the grid's columns, which are those of its rows: float32 [grid]."""
+    return ((np.arange(grid) + 0.5) * size / grid - 0.5).astype(np.float32)
+
+
+class FaceFrame:
+    """One face, seen from the anatomy: lines, borders and distances on the grid of its crop.
+
+    Attributes:
+        x, y: pixel coordinates of the grid's columns [1, g] and rows [g, 1].
+        unit: inter-ocular distance, pixels.
+        widths: how wide each half is for SIDES, relative to `unit`; on a turned head they differ.
+    """
+
+    def __init__(self, face: AlignedFace, anatomy: Anatomy, grid: int) -> None:
+        self.anatomy = anatomy
+        self.points = face.landmarks
+        self.unit = face.inter_ocular
+        centers = cell_centers(face.size, grid)
+        self.x, self.y = centers[None, :], centers[:, None]
+        middle = self.points[list(anatomy.midline)]
+        middle = middle[np.argsort(middle[:, 1])]
+        self._middle = np.interp(centers, middle[:, 1], middle[:, 0]).astype(np.float32)[:, None]
+        right, left = eye_centres(self.points)
+        middle_of_eyes = np.interp((right[1] + left[1]) / 2, middle[:, 1], middle[:, 0])
+        halves = np.array([left[0] - middle_of_eyes, middle_of_eyes - right[0]]) / (self.unit / 2)
+        self.widths = np.clip(halves, 0.5, 1.5)
+        self._gates: dict[tuple[Gate, int], Floats] = {}
+        self._rims: dict[Rim, Floats] = {}
+
+    def line(self, indices: Sequence[int], side: int) -> tuple[Floats, Floats]:
+        """Landmarks of a side, from left to right in the picture: x and y, pixels. `indices` are those of the right
+        side; where they reach the midline, the line runs on over the other side.
+        """
+        twins = [self.anatomy.mirror[index] for index in indices]
+        if indices[-1] == twins[-1]:
+            indices = [*indices, *reversed(twins[:-1])]
+        elif SIDES[side] == "left":
+            indices = twins
+        points = self.points[list(indices)]
+        points = points[np.argsort(points[:, 0], kind="stable")]
+        return points[:, 0], points[:, 1]
+
+    def share(self, side: int) -> Floats:
+        """The share of a side in what lies on the midline, [g, g]; both shares add up to 1."""
+        return smooth_step(LATERAL[side] * (self.x - self._middle) / (2 * HAND_OVER * self.unit) + np.float32(0.5))
+
+    def gate(self, gate: Gate, side: int) -> Floats:
+        """What a gate lets through, [g, g] in [0, 1]."""
+        key = (gate, side)
+        if key not in self._gates:
+            x = self.x[0]
+            x_upper, y_upper = self.line(gate.upper, side)
+            x_lower, y_lower = self.line(gate.lower, side)
+            upper, lower = np.interp(x, x_upper, y_upper), np.interp(x, x_lower, y_lower)
+            # beyond its ends a border spreads out like a fan, so that no seam shows in the cheek
+            beyond = np.maximum(0, np.maximum(x_upper[0] - x, x - x_upper[-1]))
+            span = np.maximum(lower - upper, NARROWEST_GATE * self.unit + beyond)
+            below = (self.y - (upper + lower) / 2) / span + 0.5
+            self._gates[key] = smooth_step((below if gate.keep == "below" else 1 - below).astype(np.float32))
+        return self._gates[key]
+
+    def radius(self, rim: Rim) -> Floats:
+        """Distance from the middle of the face, [g, g]: 0 there, 1 at the rim, above 1 outside."""
+        oval = self.points[list(self.anatomy.oval)]
+        center = oval.mean(0)
+        x, y = (oval - center).T
+        y = y * (1 + rim.neck * self.unit / y.max() * (y > 0) * y / y.max())
+        angle, length = np.arctan2(y, x), np.hypot(x, y)
+        order = np.argsort(angle)
+        dx, dy = self.x - center[0], self.y - center[1]
+        reach = np.interp(np.arctan2(dy, dx), angle[order], length[order], period=2 * np.pi)
+        return np.hypot(dx, dy) / reach.astype(np.float32)
+
+    def rim(self, rim: Rim) -> Floats:
+        """1 inside the face, smoothly 0 towards its rim, [g, g]."""
+        if rim not in self._rims:
+            self._rims[rim] = smooth_step((1 - self.radius(rim)) / np.float32(FADE))
+        return self._rims[rim]
+
+    def pull(self, muscle: Muscle, side: int, into: Field) -> None:
+        """Add the displacement by a muscle at intensity 1, pixels, to the field float32 [g, g, 2]."""
+        line_x, line_y = self.line(muscle.insertion, side)
+        weights = np.array(muscle.weights)
+        midline = len(line_x) > len(weights)
+        if midline:
+            weights = np.concatenate([weights, weights[-2::-1]])
+        elif SIDES[side] == "left":
+            weights = weights[::-1]
+        x = self.x[0]
+        outward = LATERAL[side]
+        beyond = x - np.clip(x, line_x[0], line_x[-1])
+        lateral = (beyond * outward > 0) | midline
+        width = self.unit * self.widths[side]
+        across = beyond / (width * np.where(lateral, muscle.reach.lateral, muscle.reach.medial))
+        level = np.interp(x, line_x, line_y)
+        columns = np.flatnonzero(np.abs(across) < 1)
+        if not len(columns):
+            return
+        near = slice(columns[0], columns[-1] + 1)
+        top = level[near].min() - muscle.reach.above * self.unit
+        bottom = level[near].max() + muscle.reach.below * self.unit
+        rows = slice(*np.searchsorted(self.y[:, 0], (top, bottom)))
+        down = (self.y[rows] - level[near].astype(np.float32)) / np.float32(self.unit)
+        down = down / np.where(down > 0, np.float32(muscle.reach.below), np.float32(muscle.reach.above))
+        share = np.maximum(0, 1 - down * down - np.square(across[near], dtype=np.float32)) ** 2
+        share *= np.interp(x[near], line_x, weights).astype(np.float32)
+        share *= self.rim(muscle.rim)[rows, near]
+        if muscle.gate:
+            share *= self.gate(muscle.gate, side)[rows, near]
+        if midline:
+            share *= self.share(side)[rows, near]
+        pull = np.array(muscle.pull) / np.hypot(*muscle.pull) * muscle.gain * self.unit
+        pull[0] *= outward * self.widths[side]
+        into[rows, near] += share[..., None] * pull.astype(np.float32)
+
+
+def basis_fields(frame: FaceFrame, grid: int) -> npt.NDArray[np.float32]:
+    """Displacement of the skin at intensity 1, float32 [17, 2, g, g, 2]: AU, side, row, column, (right, down) in pixels."""
+    fields = np.zeros((N_AUS, len(SIDES), grid, grid, 2), np.float32)
+    for muscle in frame.anatomy.muscles:
+        for side in range(len(SIDES)):
+            frame.pull(muscle, side, into=fields[AU_INDEX[muscle.au], side])
+    return fields

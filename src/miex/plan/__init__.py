@@ -1,0 +1,1 @@
+"""The plan: every sample, before any pixel."""

@@ -1,0 +1,177 @@
+"""Make a plan: identities × labels × sources × rounds, each row with its own id and seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from miex.aus.source import AUSource
+from miex.aus.vector import Label, label_named
+from miex.errors import InputError
+from miex.faces.crop import CropOptions, place_crop
+from miex.plan.schema import FACES_SCHEMA, PLAN_SCHEMA, Plan
+
+FrameFormat = Literal["png", "webp", "jpeg"]
+JPEG_QUALITY = 95
+
+
+class PlanConfig(BaseModel):
+    """How many of what, and how they are drawn.
+
+    Attributes:
+        ids: number of identities; None takes every photo. Above the photos' number the rest are virtual.
+        per: samples per identity, label and source.
+        classes: labels.
+        seed: of the whole set.
+        size: side of the frames, pixels; a multiple of 4 (GANimation's condition, PROTOCOL §6).
+        eye_line, eye_mouth: see CropOptions.
+        frame_format: png and webp are lossless; jpeg (quality 95, 4:4:4) changes the pixels of the onset → apex
+            difference by about a third of a gray level each, which is not small beside a micro-expression.
+        shard_size: samples per shard.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    ids: int | None = Field(default=None, ge=1)
+    per: int = Field(default=1, ge=1)
+    classes: tuple[str, ...] = tuple(label.name for label in Label)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    size: int = Field(default=128, ge=32, le=1024, multiple_of=4)
+    eye_line: float = Field(default=CropOptions.eye_line, ge=0.1, le=0.6)
+    eye_mouth: float = Field(default=CropOptions.eye_mouth, ge=0.1, le=0.6)
+    frame_format: FrameFormat = "png"
+    shard_size: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _classes_are_labels(self) -> Self:
+        for name in self.classes:
+            label_named(name)
+        return self
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The classes, each once, in the order of labels."""
+        return tuple(sorted({label_named(name) for name in self.classes}))
+
+    @property
+    def crop(self) -> CropOptions:
+        """Where the face lies in the frames."""
+        return CropOptions(self.size, self.eye_line, self.eye_mouth)
+
+
+def stable_hash(*parts: object) -> int:
+    """64 bits that depend on the parts' text alone: the same in every process, on every machine."""
+    text = "\x1f".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def sample_rng(seed: int, use: Literal["aus", "render"]) -> np.random.Generator:
+    """The randomness of one sample; drawing more for one use leaves the other as it was."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, ("aus", "render").index(use)])))
+
+
+def build_plan(
+    config: PlanConfig,
+    index: pa.Table,
+    sources: Sequence[AUSource],
+    generator: dict[str, Any],
+    *,
+    faces_root: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Plan:
+    """Every sample of a set.
+
+    Rows are ordered round by round, identities by hash; the id names identity, source, label and round, and the seed
+    is a hash of the set's seed and the id. So more rounds, other classes or one more photo leave the other rows as
+    they were.
+
+    Args:
+        config: how many of what.
+        index: table of faces.pool.INDEX_SCHEMA.
+        sources: where the AUs come from.
+        generator: name, version and settings of the generator.
+        faces_root: folder of the photos, recorded for later runs.
+        progress: called with rows done and rows in all.
+
+    Raises:
+        InputError: no photo can be used; the message counts the reasons.
+        UsageError: a source has nothing for one of the labels.
+    """
+    faces = choose_faces(index, config)
+    identities = faces["identity"].to_pylist()
+    total = config.per * len(identities) * len(sources) * len(config.labels)
+    columns: dict[str, list[Any]] = {name: [] for name in PLAN_SCHEMA.names}
+    for round_number in range(config.per):
+        for identity in identities:
+            for source in sources:
+                for label in config.labels:
+                    sample_id = f"{identity}-{source.name}-{label.name}-{round_number:04d}"
+                    seed = stable_hash(config.seed, sample_id)
+                    triplet = source.sample(label, rng=sample_rng(seed, "aus"))
+                    onset_frame, apex_frame = triplet.frames or (None, None)
+                    row = (
+                        sample_id, round_number, identity, source.name, int(label), triplet.emotion, triplet.corpus,
+                        triplet.subject, triplet.clip, onset_frame, apex_frame, 1, [triplet.onset, triplet.apex], seed,
+                    )  # fmt: skip
+                    for name, value in zip(PLAN_SCHEMA.names, row, strict=True):
+                        columns[name].append(value)
+            progress(len(columns["seed"]), total)
+    settings = {
+        "size": config.size,
+        "eye_line": config.eye_line,
+        "eye_mouth": config.eye_mouth,
+        "frame_format": config.frame_format,
+        "shard_size": config.shard_size,
+        "generator": generator,
+    }
+    asked = {
+        **config.model_dump(mode="json"),
+        "generator": generator,
+        "sources": {source.name: source.settings for source in sources},
+    }
+    return Plan(pa.Table.from_pydict(columns, schema=PLAN_SCHEMA), faces, settings, asked, faces_root)
+
+
+def choose_faces(index: pa.Table, config: PlanConfig) -> pa.Table:
+    """The identities of a plan, table of FACES_SCHEMA, ordered by identity (a hash, so by no order of names).
+
+    The first `ids` photos by hash; if there are fewer, virtual identities: first one of each photo, by hash, then a
+    second of each, and so on.
+
+    Raises:
+        InputError: no photo can be used.
+    """
+    usable = sorted((row for row in index.to_pylist() if not row["reason"]), key=lambda row: row["identity"])
+    if not usable:
+        counts = index["reason"].value_counts().to_pylist()
+        raise InputError(
+            "faces for a plan", expected="at least one photo with a usable face",
+            found=", ".join(f"{entry['counts']} {entry['values']}" for entry in counts),
+            do="see the reasons with miex faces index",
+        )  # fmt: skip
+    n = config.ids or len(usable)
+    chosen = [_face(row, config, None) for row in usable[:n]]
+    variant = 0
+    while len(chosen) < n:
+        variant += 1
+        relatives = [(f"{stable_hash('virtual', row['identity'], variant):016x}", row) for row in usable]
+        chosen += [_face(row, config, identity) for identity, row in sorted(relatives, key=lambda r: r[0])][: n - len(chosen)]
+    return pa.Table.from_pylist(sorted(chosen, key=lambda face: str(face["identity"])), schema=FACES_SCHEMA)
+
+
+def _face(row: dict[str, Any], config: PlanConfig, virtual: str | None) -> dict[str, Any]:
+    place = place_crop(np.asarray(row["landmarks"]).reshape(-1, 3), config.crop)
+    return {
+        **{name: row[name] for name in FACES_SCHEMA.names if name in row},
+        "identity": virtual or row["identity"],
+        "crop_x": place.x,
+        "crop_y": place.y,
+        "crop_side": place.side,
+        "crop_roll": place.roll,
+        "virtual": virtual is not None,
+        "virtual_seed": int(virtual, 16) if virtual else None,
+    }

@@ -1,0 +1,232 @@
+"""The tables of a plan, their digest, and how a plan lies on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from miex.aus.vector import N_AUS
+from miex.errors import InputError
+from miex.paths import write_whole
+
+PLAN_SCHEMA: Final = pa.schema(
+    [
+        ("sample_id", pa.string()),  # identity-source-label-round
+        ("round", pa.int32()),
+        ("identity", pa.string()),
+        ("source", pa.string()),  # real_mie, early_mae, coded_mie, expert
+        ("label", pa.int8()),  # 0 negative, 1 positive, 2 surprise
+        ("emotion", pa.string()),
+        ("corpus", pa.string()),  # corpus … apex_frame: where real AUs came from; null for the expert source
+        ("subject", pa.string()),
+        ("clip", pa.string()),
+        ("onset_frame", pa.int32()),  # 0-based
+        ("apex_frame", pa.int32()),
+        ("apex", pa.int16()),  # index of the apex among the sample's own frames
+        ("aus", pa.list_(pa.list_(pa.float32(), N_AUS))),  # one vector per frame, in [0, 1]
+        ("seed", pa.uint64()),
+    ]
+)
+FACES_SCHEMA: Final = pa.schema(
+    [
+        ("identity", pa.string()),
+        ("path", pa.string()),  # relative to the pool
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("landmarks", pa.list_(pa.float32())),  # of the photo: 478 × (x, y, z), photo pixels, rounded to 1/64
+        ("yaw", pa.float32()),
+        ("pitch", pa.float32()),
+        ("roll", pa.float32()),
+        ("crop_x", pa.float64()),  # centre, side and angle (radians) of the crop in the photo
+        ("crop_y", pa.float64()),
+        ("crop_side", pa.float64()),
+        ("crop_roll", pa.float64()),
+        ("virtual", pa.bool_()),
+        ("virtual_seed", pa.uint64()),  # null for the person of the photo
+        ("kind", pa.string()),
+        ("person", pa.string()),
+        ("licence", pa.string()),
+        ("attribution", pa.string()),
+    ]
+)
+_NOT_CONTENT = frozenset({"path"})  # every other column is seen in the samples
+_FACES_PER_GROUP = 256  # sorted by identity: the faces of a shard lie in a few groups
+FORMAT = 1  # of the folder: grows when older readers would misread it
+PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole plan.
+
+    Attributes:
+        rows: table of PLAN_SCHEMA.
+        faces: table of FACES_SCHEMA, one row per identity of `rows`.
+        settings: what changes pixels or labels beside the two tables (size, format, generator, shard size), as JSON.
+        config: how the plan was asked for, as JSON; not in the digest, for people and for messages.
+        faces_root: folder that the photos' paths are relative to, where the plan was made.
+    """
+
+    rows: pa.Table
+    faces: pa.Table
+    settings: Mapping[str, Any]
+    config: Mapping[str, Any]
+    faces_root: str
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """sha256 of rows, faces and settings, and the digest of all three under "plan"."""
+        parts = {
+            "rows": _table_digest(self.rows, frozenset()),
+            "faces": _table_digest(self.faces, _NOT_CONTENT),
+            "settings": hashlib.sha256(canonical_json(self.settings).encode()).hexdigest(),
+        }
+        return {"plan": hashlib.sha256(canonical_json(parts).encode()).hexdigest(), **parts}
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no blanks: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _table_digest(table: pa.Table, left_out: frozenset[str]) -> str:
+    """Depends on names, types and values alone: not on chunks, Arrow's layout, or the library's version."""
+    digest = hashlib.sha256()
+    for name in table.schema.names:
+        if name in left_out:
+            continue
+        digest.update(f"\0{name}:{table.schema.field(name).type}:{table.num_rows}\0".encode())
+        _update(digest, table[name].combine_chunks())
+    return digest.hexdigest()
+
+
+def _update(digest: Any, array: pa.Array) -> None:
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    digest.update(np.packbits(np.asarray(array.is_null().to_numpy(zero_copy_only=False))).tobytes())
+    if pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type):
+        lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+        digest.update(np.ascontiguousarray(lengths, "<i8").tobytes())
+        _update(digest, array.flatten())
+    elif pa.types.is_string(array.type):
+        texts = [text.encode() for text in array.fill_null("").to_pylist()]
+        digest.update(np.array([len(text) for text in texts], "<i8").tobytes())
+        digest.update(b"".join(texts))
+    else:
+        values = array.fill_null(False if pa.types.is_boolean(array.type) else 0).to_numpy(zero_copy_only=False)
+        kind = values.dtype.newbyteorder("<")
+        digest.update(np.ascontiguousarray(values, kind).tobytes())
+
+
+def versions() -> dict[str, str]:
+    """What made a set, recorded beside its digest: pixels are promised only for the same versions."""
+    packages = ("miex", "numpy", "scipy", "pyarrow", "opencv-contrib-python-headless", "mediapipe", "pillow")
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{name: metadata.version(name) for name in packages},
+    }
+
+
+def parquet_bytes(table: pa.Table, rows_per_group: int) -> bytes:
+    """The table as a Parquet file, in groups that can be read one by one."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", row_group_size=rows_per_group)
+    return sink.getvalue()
+
+
+def write_plan(plan: Plan, out: Path) -> None:
+    """Write faces.parquet, plan.parquet and, last, plan.json; a folder without plan.json holds no plan."""
+    write_whole(out / FACES_FILE, parquet_bytes(plan.faces, _FACES_PER_GROUP))
+    # a row group is a shard: whoever makes one shard reads no more than its rows
+    write_whole(out / PLAN_FILE, parquet_bytes(plan.rows, plan.settings["shard_size"]))
+    record = {
+        "format": FORMAT,
+        "digests": plan.digests,
+        "settings": plan.settings,
+        "config": plan.config,
+        "faces_root": plan.faces_root,
+        "versions": versions(),
+    }
+    write_whole(out / CONFIG_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_record(out: Path) -> dict[str, Any]:
+    """plan.json of a folder.
+
+    Raises:
+        InputError: there is none, or it is not a plan of this format.
+    """
+    path = out / CONFIG_FILE
+    asked, do = f"plan {out}", "make one with miex plan, or give the folder of one"
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(asked, expected=f"a folder with {CONFIG_FILE}", found="none", do=do) from None
+    except (OSError, ValueError) as error:
+        raise InputError(asked, expected=f"a readable {CONFIG_FILE}", found=str(error), do=do) from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        found = record.get("format") if isinstance(record, dict) else record
+        raise InputError(asked, expected=f"format {FORMAT}", found=f"format {found!r}", do="use the miex that made it")
+    return record
+
+
+def read_plan(out: Path) -> Plan:
+    """The plan of a folder, proven by its digest.
+
+    Raises:
+        InputError: no plan, or its tables are not those of its digest.
+    """
+    record = read_record(out)
+    tables = []
+    for name, schema in ((PLAN_FILE, PLAN_SCHEMA), (FACES_FILE, FACES_SCHEMA)):
+        try:
+            tables.append(pq.read_table(out / name, schema=schema))
+        except (OSError, pa.ArrowException, ValueError) as error:
+            first = str(error).splitlines()[0]
+            raise InputError(f"plan {out}", expected=f"a whole {name}", found=first, do="make the plan again") from error
+    plan = Plan(tables[0], tables[1], record["settings"], record["config"], record["faces_root"])
+    for part, digest in plan.digests.items():
+        if record["digests"].get(part) != digest and part != "plan":
+            raise InputError(
+                f"plan {out}", expected=f"{part} with digest {record['digests'].get(part)}", found=digest,
+                do="its files were changed after it was made: make the plan again, in a new folder",
+            )  # fmt: skip
+    return plan
+
+
+def read_shard(out: Path, shard: int) -> tuple[pa.Table, pa.Table]:
+    """The rows of one shard, and the faces that they name, without reading the rest of the plan."""
+    rows = pq.ParquetFile(out / PLAN_FILE).read_row_group(shard)
+    identities = rows["identity"].unique().to_pylist()
+    return rows, pq.read_table(out / FACES_FILE, schema=FACES_SCHEMA, filters=[("identity", "in", identities)])
+
+
+def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
+    """"expert.mu 0.1 → 0.3": the first entry in which two JSON mappings differ; empty if there is none."""
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found = first_difference(a, b, f"{prefix}{key}.")
+            if found:
+                return found
+        elif a != b:
+            return f"{prefix}{key} {_short(a)} → {_short(b)}"
+    return ""
+
+
+def _short(value: Any) -> str:
+    text = canonical_json(value)
+    return text if len(text) <= 60 else text[:57] + "…"

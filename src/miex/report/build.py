@@ -1,0 +1,70 @@
+"""Write what people look at into a set's folder: gallery.html and README.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from miex.aus.vector import Label
+from miex.dataset import Dataset
+from miex.dataset import open as open_set
+from miex.paths import write_whole
+from miex.report.gallery import GallerySample, choose, render_gallery
+from miex.report.summary import summarize
+from miex.synthesis.run import read_samples
+
+GALLERY_FILE, README_FILE = "gallery.html", "README.md"
+
+
+def write_report(out: Path, *, n: int = 60, seed: int = 0) -> Path:
+    """Write both files; returns the gallery's path.
+
+    Args:
+        out: folder of a finished set.
+        n: samples on the sheet: a stratified random choice.
+        seed: of that choice.
+
+    Raises:
+        InputError: the set is not finished, or damaged.
+        OutputError: the folder cannot be written.
+    """
+    dataset, samples = open_set(out), read_samples(out)
+    write_whole(out / README_FILE, summarize(dataset, samples).encode())
+    shown = [_shown(dataset, row) for row in choose(dataset.table, n, seed)]
+    settings, config = dataset.record["settings"], dataset.record["config"]
+    facts = {
+        "samples": f"{len(dataset):,}",
+        "identities": f"{dataset.faces.num_rows:,}",
+        "frames": f"{settings['size']} × {settings['size']} px, {settings['frame_format']}",
+        "generator": f"{settings['generator']['name']} {settings['generator']['version']}",
+        "sources": ", ".join(config["sources"]),
+        "seed": str(config["seed"]),
+        "plan": dataset.record["digests"]["plan"],
+    }
+    html = render_gallery(title=out.resolve().name, facts=facts, samples=shown, table=samples)
+    write_whole(out / GALLERY_FILE, html.encode())
+    return out / GALLERY_FILE
+
+
+def _shown(dataset: Dataset, i: int) -> GallerySample:
+    row = dataset.table.slice(i, 1).to_pylist()[0]
+    sample, stored = dataset[i], dataset.stored(i)
+    return GallerySample(
+        sample_id=sample.sample_id,
+        identity=sample.identity,
+        virtual=bool(sample.provenance["virtual"]),
+        label=Label(sample.label).name,
+        emotion=sample.emotion,
+        source=sample.source,
+        frames=stored.frames,
+        mime=stored.mime,
+        apex=sample.apex,
+        aus=sample.aus,
+        motion_mean_px=row["motion_mean_px"],
+        motion_p95_px=row["motion_p95_px"],
+        motion_mean_iod=row["motion_mean_iod"],
+        motion_p95_iod=row["motion_p95_iod"],
+        psnr=row["psnr"],
+        ssim=row["ssim"],
+        licence=sample.provenance.get("licence", ""),
+        attribution=sample.provenance.get("attribution", ""),
+    )

@@ -1,0 +1,134 @@
+"""README.md of a set: what it is, what was measured, whose faces they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from miex.aus.vector import AU_NAMES, AU_NUMBERS, Label
+from miex.dataset import Dataset
+from miex.synthesis.frames import STATEMENT
+
+_MEASURES = (
+    ("motion_mean_px", "motion, mean over the face (px)", 3),
+    ("motion_p95_px", "motion, 95th percentile (px)", 3),
+    ("motion_mean_iod", "motion, mean (inter-ocular distances)", 4),
+    ("motion_p95_iod", "motion, 95th percentile (inter-ocular distances)", 4),
+    ("psnr", "PSNR of the pair, gray (dB)", 2),
+    ("ssim", "SSIM of the pair, gray", 4),
+)
+
+
+def summarize(dataset: Dataset, samples: pa.Table) -> str:
+    """The text of OUT/README.md.
+
+    Args:
+        dataset: the set.
+        samples: all of samples.parquet, failed rows included.
+    """
+    table, record, faces = dataset.table, dataset.record, dataset.faces
+    settings, config = record["settings"], record["config"]
+    n_virtual = sum(faces["virtual"].to_pylist())
+    failed = [row for row in samples.select(["sample_id", "status", "reason"]).to_pylist() if row["status"] != "ok"]
+    lines = [
+        f"# {dataset.path.resolve().name}: a synthetic micro-expression set",
+        "",
+        f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, the AU vectors of both, and a label. "
+        "Made for training recognizers; it says nothing about what anybody felt, and is no lie detector.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| samples | {len(dataset):,} pairs of {settings['size']} × {settings['size']} px, {settings['frame_format']} |",
+        f"| not made | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
+        f"| identities | {faces.num_rows:,}, of them {n_virtual:,} virtual (another person made from a photo) |",
+        f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",
+        f"| sources of AUs | {', '.join(_source(name, s) for name, s in config['sources'].items())} |",
+        f"| seed | {config['seed']} |",
+        f"| plan digest | `{record['digests']['plan']}` |",
+        f"| made with | {', '.join(f'{name} {version}' for name, version in record['versions'].items())} |",
+        "",
+        "`gallery.html` shows them; `miex verify` checks them.",
+        "",
+        "```python",
+        "import miex.dataset",
+        f'sample = miex.dataset.open("{dataset.path.name}")[0]  # .frames .aus .label .emotion .provenance',
+        "```",
+        "",
+        "## Labels",
+        "",
+        "| label | emotion | samples |",
+        "|---|---|---|",
+        *(f"| {Label(label).name} | {emotion} | {n:,} |" for (label, emotion), n in _counts(table)),
+        "",
+        "## Measures of the pairs",
+        "",
+        f"Identical pairs: {0 if not failed else sum('identical' in f['reason'] for f in failed)} made, 0 kept. Motion is "
+        "the generator's own displacement field, not measured from pixels.",
+        "",
+        "| | 5 % | median | 95 % |",
+        "|---|---|---|---|",
+        *(_quantiles(table[name].to_numpy(), text, digits) for name, text, digits in _MEASURES),
+        "",
+        "## Action units at the apex",
+        "",
+        "| AU | | on in | mean intensity where on |",
+        "|---|---|---|---|",
+        *_aus(table),
+        "",
+        "## Faces",
+        "",
+        "Photos keep their licences; give these attributions where you show or pass on the frames.",
+        "",
+        "| licence | kind | identities | attribution |",
+        "|---|---|---|---|",
+        *_licences(faces),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _source(name: str, settings: dict[str, Any]) -> str:
+    return f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})" if "table" in settings else name
+
+
+def _reasons(failed: list[dict[str, Any]]) -> str:
+    counts = Counter(row["reason"].split(":")[0] for row in failed)
+    return ", ".join(f"{n:,} {_cell(reason)}" for reason, n in counts.most_common())
+
+
+def _counts(table: pa.Table) -> list[tuple[tuple[int, str], int]]:
+    return sorted(Counter(zip(table["label"].to_pylist(), table["emotion"].to_pylist(), strict=True)).items())
+
+
+def _quantiles(values: np.ndarray, text: str, digits: int) -> str:
+    if not len(values):
+        return f"| {text} | – | – | – |"
+    return f"| {text} | " + " | ".join(f"{q:.{digits}f}" for q in np.quantile(values, (0.05, 0.5, 0.95))) + " |"
+
+
+def _aus(table: pa.Table) -> list[str]:
+    if not table.num_rows:
+        return []
+    frames = table["aus"].to_pylist()
+    apexes = np.array([aus[apex] for aus, apex in zip(frames, table["apex"].to_pylist(), strict=True)])
+    on = apexes > 0
+    return [
+        f"| {au} | {AU_NAMES[au]} | {on[:, i].mean():.1%} | {apexes[on[:, i], i].mean():.2f} |"
+        for i, au in enumerate(AU_NUMBERS)
+        if on[:, i].any()
+    ]
+
+
+def _licences(faces: pa.Table) -> list[str]:
+    rows = zip(*(faces[name].to_pylist() for name in ("licence", "kind", "attribution")), strict=True)
+    return [
+        f"| {_cell(licence) or 'not stated'} | {_cell(kind) or 'not stated'} | {n:,} | {_cell(attribution) or 'not stated'} |"
+        for (licence, kind, attribution), n in sorted(Counter(rows).items(), key=lambda item: (-item[1], str(item[0])))
+    ]
+
+
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").replace("|", "\\|").split())

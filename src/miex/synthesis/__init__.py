@@ -1,0 +1,1 @@
+"""From a plan to shards: render, measure, commit, resume."""

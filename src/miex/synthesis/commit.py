@@ -1,0 +1,160 @@
+"""Shards on disk: a reproducible tar and, last, its commit record. A shard without its record does not exist."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from miex.errors import InputError
+from miex.paths import whole_file, write_whole
+
+SHARDS = "shards"
+SAMPLES_FILE = "samples.parquet"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample on its way into a shard.
+
+    Attributes:
+        sample_id: its id, a file name without dots.
+        frames: encoded images, onset first.
+        suffix: of their names, ".png".
+        description: what the .json member holds.
+        measures: what samples.parquet holds of it.
+    """
+
+    sample_id: str
+    frames: tuple[bytes, ...]
+    suffix: str
+    description: dict[str, Any]
+    measures: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that could not be made, and why."""
+
+    sample_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """The commit record of a shard, `shards/00000.json`.
+
+    Attributes:
+        shard: its number.
+        plan: digest of the plan it was made from.
+        rows: how many rows of the plan it covers.
+        sha256, bytes: of the tar.
+        samples: per sample made: sample_id, offset and bytes of its members in the tar, and its measures.
+        failed: per sample not made: sample_id and reason.
+    """
+
+    shard: int
+    plan: str
+    rows: int
+    sha256: str
+    bytes: int
+    samples: list[dict[str, Any]]
+    failed: list[dict[str, str]]
+
+
+def tar_path(out: Path, shard: int) -> Path:
+    """Where a shard's tar lies."""
+    return out / SHARDS / f"{shard:05d}.tar"
+
+
+def record_path(out: Path, shard: int) -> Path:
+    """Where a shard's record lies."""
+    return out / SHARDS / f"{shard:05d}.json"
+
+
+class _Hashed(io.RawIOBase):
+    """Writes through, and hashes what it writes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.digest, self.position = file, hashlib.sha256(), 0
+
+    def write(self, data: Any) -> int:
+        self.file.write(data)
+        self.digest.update(data)
+        self.position += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.position
+
+
+def write_shard(out: Path, shard: int, plan: str, samples: Iterable[Sample | Failure]) -> ShardRecord:
+    """Write a shard and its record, each whole or not at all, the record last.
+
+    The tar depends on the samples alone: fixed times, owner, mode and order. Members of a sample (WebDataset names):
+    `<id>.000.png` (onset) … `<id>.00k.png`, `<id>.json`.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    made: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    with whole_file(tar_path(out, shard)) as file:
+        sink = _Hashed(file)
+        with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for sample in samples:
+                if isinstance(sample, Failure):
+                    failed.append(asdict(sample))
+                    continue
+                offset = sink.tell()
+                for name, content in members(sample):
+                    _add(tar, name, content)
+                place = {"sample_id": sample.sample_id, "offset": offset, "bytes": sink.tell() - offset}
+                made.append({**place, **sample.measures})
+    record = ShardRecord(
+        shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed
+    )
+    content = json.dumps({"format": FORMAT, **asdict(record)}, separators=(",", ":"), allow_nan=False)
+    write_whole(record_path(out, shard), content.encode())
+    return record
+
+
+def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a sample's members, in their order."""
+    for i, frame in enumerate(sample.frames):
+        yield f"{sample.sample_id}.{i:03d}{sample.suffix}", frame
+    description = json.dumps(sample.description, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    yield f"{sample.sample_id}.json", description.encode()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)  # mtime, uid and gid 0, no names
+    info.size, info.mode = len(content), 0o644
+    tar.addfile(info, io.BytesIO(content))
+
+
+def read_shard_record(out: Path, shard: int) -> ShardRecord | None:
+    """The record of a shard; None if it is not there, so the shard is not either.
+
+    Raises:
+        InputError: a record that is not one (records are written whole: something else changed it).
+    """
+    path = record_path(out, shard)
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        return ShardRecord(**content)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"record {path}", expected="a shard's record", found=f"{type(error).__name__}: {error}",
+            do="delete it: the shard is made again by the next run",
+        ) from error

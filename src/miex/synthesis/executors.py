@@ -1,0 +1,141 @@
+"""Where tasks run: in this process, or in several of this machine. Executors know nothing of what a task is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from typing import Any, Generic, TypeVar
+
+from miex.errors import MiexError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class WorkerDiedError(MiexError):
+    """A worker process ended without an answer, again and again (killed by the system for its memory, say)."""
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Task, Result]):
+    """What became of a task: a result, or the exception that ended it."""
+
+    task: Task
+    result: Result | None = None
+    error: BaseException | None = None
+
+
+class Executor(ABC):
+    """Maps a function over tasks.
+
+    Every task has exactly one outcome, in any order. A task whose worker died is tried again, `retries` times; one
+    that raised is not: the same input would raise again. Functions, tasks and results must be picklable.
+    """
+
+    retries: int = 2
+
+    @abstractmethod
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
+        """Outcomes as they come. Closing the iterator early lets what runs end and starts nothing more."""
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Results as they come; the first error is raised."""
+        for outcome in self.run(function, tasks):
+            if outcome.error is not None:
+                raise outcome.error
+            yield outcome.result  # type: ignore[misc]
+
+
+class InProcess(Executor):
+    """One task after the other, here."""
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
+        for task in tasks:
+            try:
+                outcome = Outcome[Task, Result](task, function(task))
+            except Exception as error:  # the outcome carries it
+                outcome = Outcome[Task, Result](task, error=error)
+            yield outcome
+
+
+@dataclass(frozen=True)
+class LocalProcesses(Executor):
+    """Several spawned processes of this machine: the same on every system, and no state inherited by chance."""
+
+    workers: int
+    retries: int = 2
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
+        waiting = deque((task, 0) for task in tasks)
+        while waiting:
+            pool = ProcessPoolExecutor(
+                min(self.workers, len(waiting)), mp_context=get_context("spawn"), initializer=_start_worker
+            )
+            running: dict[Future[Result], tuple[Task, int]] = {}
+            try:
+                while waiting or running:
+                    # no more in flight than workers: a worker that dies takes only those along
+                    while waiting and len(running) < self.workers:
+                        task, tried = waiting.popleft()
+                        try:
+                            running[pool.submit(function, task)] = task, tried
+                        except BrokenProcessPool:
+                            waiting.appendleft((task, tried))
+                            break
+                    if not running:
+                        break
+                    broken = False
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        task, tried = running.pop(future)
+                        error = future.exception()
+                        if not isinstance(error, BrokenProcessPool):
+                            yield Outcome(task, None if error else future.result(), error)
+                        elif tried < self.retries:
+                            broken = True
+                            waiting.append((task, tried + 1))
+                        else:
+                            broken = True
+                            yield Outcome(task, error=self._died(task, tried))
+                    if broken and not running:
+                        break  # a pool that broke stays broken: go on with a new one
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _died(self, task: object, tried: int) -> WorkerDiedError:
+        return WorkerDiedError(
+            f"{task}",
+            expected="an answer",
+            found=f"its worker process died, {tried + 1} times",
+            do="use fewer --workers if memory was short, then run the same command again: it resumes",
+        )
+
+
+def local_executor(workers: int) -> Executor:
+    """In this process for one worker, in several for more."""
+    return LocalProcesses(workers) if workers > 1 else InProcess()
+
+
+def available_workers() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start_worker() -> None:
+    # Ctrl-C reaches the whole group: the parent alone decides what happens
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent: Any = parent_process()
+    threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(sentinel: int) -> None:
+    # a worker whose parent was killed would wait for tasks for ever
+    connection.wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,52 @@
+"""Encode frames, each with a mark that says synthetic."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from miex.faces.crop import Image
+from miex.plan.build import JPEG_QUALITY, FrameFormat
+
+SUFFIX: dict[FrameFormat, str] = {"png": ".png", "webp": ".webp", "jpeg": ".jpg"}
+MIME: dict[str, str] = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg"}
+# IPTC's vocabulary for pictures altered by an algorithm that was not trained on pictures
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
+STATEMENT = "Synthetic micro-expression made by miex; nobody made this expression."
+XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" \
+xmlns:dc="http://purl.org/dc/elements/1.1/" Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPE}">\
+<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{STATEMENT}</rdf:li></rdf:Alt></dc:description>\
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>""".encode()
+_JPEG_XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"  # Adobe XMP specification part 3: how JPEG says that APP1 is XMP
+_OPTIONS: dict[FrameFormat, list[int]] = {
+    "png": [],  # OpenCV's defaults: a fifth of the time of the best compression for 10 % more bytes
+    "webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100 is lossless
+    "jpeg": [
+        cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ],
+}  # fmt: skip
+
+
+def encode_frame(frame: Image, frame_format: FrameFormat) -> bytes:
+    """A frame, uint8 RGB [h, w, 3], as the bytes of an image file whose XMP metadata says that it is synthetic."""
+    mark = (_JPEG_XMP_HEADER if frame_format == "jpeg" else b"") + XMP
+    done, content = cv2.imencodeWithMetadata(
+        SUFFIX[frame_format],
+        cv2.cvtColor(frame, cv2.COLOR_RGB2BGR),
+        [cv2.IMAGE_METADATA_XMP],
+        [np.frombuffer(mark, np.uint8)],
+        _OPTIONS[frame_format],
+    )
+    if not done:  # OpenCV reports no reason; it happens only for a build without the codec
+        raise RuntimeError(f"this OpenCV cannot write {frame_format}")
+    return bytes(content)
+
+
+def decode_frame(content: bytes) -> Image:
+    """The frame, uint8 RGB [h, w, 3]. Raises ValueError if the bytes are not an image."""
+    frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if frame is None:
+        raise ValueError(f"{len(content)} bytes that are not an image")
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,0 +1,77 @@
+"""One photo, AUs by hand: onset, apex, and a picture that flickers between them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from miex.aus.vector import AUArray
+from miex.errors import InputError
+from miex.faces.crop import AlignedFace, CropOptions, Image, align, inter_ocular, place_crop
+from miex.faces.images import read_photo
+from miex.faces.landmarks import Landmarker
+from miex.generators.base import Generator
+from miex.measure.pair import PairMeasures, measure_pair
+from miex.paths import write_whole
+from miex.synthesis.frames import XMP, encode_frame
+
+ONSET_FILE, APEX_FILE, FLICKER_FILE = "onset.png", "apex.png", "flicker.webp"
+_MILLISECONDS = 400  # each of the two frames
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A pair made by hand: frames uint8 RGB [size, size, 3], and its measures."""
+
+    onset: Image
+    apex: Image
+    measures: PairMeasures
+
+
+def align_photo(photo: Path, model: Path, options: CropOptions) -> AlignedFace:
+    """The largest face of a photo, aligned.
+
+    Raises:
+        InputError: no face in it, or (PhotoError) it cannot be read.
+    """
+    image = read_photo(photo)
+    with Landmarker(model) as landmarker:
+        found = landmarker.detect(image).landmarks
+    if not len(found):
+        raise InputError(f"photo {photo}", expected="a face", found="none", do="choose a photo of a face from the front")
+    landmarks = max(found, key=inter_ocular)
+    return align(image, landmarks, place_crop(landmarks, options), options.size)
+
+
+def preview(face: AlignedFace, aus: AUArray, generator: Generator[Any], seed: int = 0) -> Preview:
+    """Onset (all AUs zero) and apex of a face.
+
+    Args:
+        face: the aligned face.
+        aus: intensities of the apex, float32 [17] or [17, 2] (left, right).
+        generator: what moves it.
+        seed: of the generator's random choices.
+    """
+    rig = generator.prepare(face)
+    pair = np.stack([np.zeros_like(aus), aus])
+    onset, apex = generator.render(rig, pair, np.random.Generator(np.random.PCG64(seed)))
+    fields = generator.displacement(rig, pair)
+    measures = measure_pair(onset, apex, fields[1] - fields[0], generator.face_area(rig), face.inter_ocular)
+    return Preview(onset, apex, measures)
+
+
+def write_preview(made: Preview, out: Path) -> None:
+    """Write onset.png, apex.png and flicker.webp (lossless, endless), each marked synthetic."""
+    write_whole(out / ONSET_FILE, encode_frame(made.onset, "png"))
+    write_whole(out / APEX_FILE, encode_frame(made.apex, "png"))
+    content = io.BytesIO()
+    first, second = PillowImage.fromarray(made.onset), PillowImage.fromarray(made.apex)
+    first.save(
+        content, "WEBP", save_all=True, append_images=[second], duration=_MILLISECONDS, loop=0, lossless=True, xmp=XMP
+    )
+    write_whole(out / FLICKER_FILE, content.getvalue())

@@ -1,0 +1,194 @@
+"""Make one shard: a pure function of the plan, its number and the photos."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from miex.aus.vector import AU_NUMBERS, Label
+from miex.faces.crop import AlignedFace, CropPlace, Image, align
+from miex.faces.images import PhotoError, decode_photo
+from miex.faces.virtual import make_virtual
+from miex.generators import generator_of
+from miex.generators.base import Generator
+from miex.measure.pair import measure_pair
+from miex.plan.build import sample_rng
+from miex.plan.schema import read_record, read_shard
+from miex.synthesis.commit import Failure, Sample, ShardRecord, write_shard
+from miex.synthesis.frames import SUFFIX, encode_frame
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """What a worker is told.
+
+    Attributes:
+        out: folder of the plan, and of the shards.
+        shard: number of the shard.
+        plan: digest of the plan.
+        faces_root: folder that the photos' paths are relative to.
+    """
+
+    out: Path
+    shard: int
+    plan: str
+    faces_root: Path
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What a worker says: how many samples were made, how many failed, how many bytes."""
+
+    shard: int
+    made: int
+    failed: int
+    bytes: int
+
+
+def make_shard(task: ShardTask) -> ShardResult:
+    """Render the rows of a shard, and commit it.
+
+    Raises:
+        OutputError: the shard cannot be written.
+        InputError: the plan cannot be read, or its generator is not the installed one.
+    """
+    with _one_thread():
+        record = write_shard(task.out, task.shard, task.plan, render_shard(task))
+    return result_of(record)
+
+
+def result_of(record: ShardRecord) -> ShardResult:
+    """The summary of a record."""
+    return ShardResult(record.shard, len(record.samples), len(record.failed), record.bytes)
+
+
+def render_shard(task: ShardTask) -> Iterator[Sample | Failure]:
+    """The samples of a shard, in the order of the plan; one that cannot be made is a Failure with its reason."""
+    settings, generator = _plan_settings(task.out, task.plan)
+    rows, faces = read_shard(task.out, task.shard)
+    by_identity = {face["identity"]: face for face in faces.to_pylist()}
+    actor: _Actor | str = ""
+    for row in rows.to_pylist():
+        face = by_identity[row["identity"]]
+        if not (isinstance(actor, _Actor) and actor.face is face):
+            actor = _actor(task.faces_root, face, settings, generator)
+        if isinstance(actor, str):
+            yield Failure(row["sample_id"], actor)
+        else:
+            yield _render(actor, row, settings, generator)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # pictures are small: OpenCV's own threads cost more than they bring, and the processes share the cores
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+@lru_cache(maxsize=2)
+def _plan_settings(out: Path, plan: str) -> tuple[dict[str, Any], Generator[Any]]:
+    # keyed by the digest, so that a new plan in the same folder is read again
+    settings = read_record(out)["settings"]
+    return settings, generator_of(settings["generator"])
+
+
+@dataclass(frozen=True)
+class _Actor:
+    """An identity, ready: its row of faces.parquet, its rig, and what all its samples share."""
+
+    face: dict[str, Any]
+    aligned: AlignedFace
+    rig: Any
+    area: np.ndarray
+    crop: Image
+    rest: bytes  # the crop, encoded once: most samples start from it
+
+
+def _actor(faces_root: Path, face: dict[str, Any], settings: dict[str, Any], generator: Generator[Any]) -> _Actor | str:
+    """The identity, or the reason why it cannot be made."""
+    try:
+        aligned = load_face(faces_root, face, settings["size"])
+        rig = generator.prepare(aligned)
+        crop = aligned.crop
+        rest = encode_frame(crop, settings["frame_format"])
+        return _Actor(face, aligned, rig, generator.face_area(rig), crop, rest)
+    except PhotoError as error:
+        return f"{error.reason}: {error.found}"
+    except Exception as error:  # one odd face must not end a run of a million; the row carries the reason
+        return f"{type(error).__name__}: {error}"
+
+
+def load_face(faces_root: Path, face: dict[str, Any], size: int) -> AlignedFace:
+    """The aligned face of a row of faces.parquet.
+
+    Raises:
+        PhotoError: the photo is missing, or is not the one that was planned.
+    """
+    path = faces_root / face["path"]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"photo {path}", found=error.strerror or str(error), reason="unreadable") from error
+    if hashlib.sha256(content).hexdigest() != face["sha256"]:
+        raise PhotoError(f"photo {path}", found="not the bytes that were planned", reason="changed")
+    photo = decode_photo(io.BytesIO(content), path.name)
+    landmarks = np.asarray(face["landmarks"], np.float32).reshape(-1, 3)
+    place = CropPlace(face["crop_x"], face["crop_y"], face["crop_side"], face["crop_roll"])
+    aligned = align(photo, landmarks, place, size)
+    return make_virtual(aligned, face["virtual_seed"]) if face["virtual"] else aligned
+
+
+def _render(
+    actor: _Actor, row: dict[str, Any], settings: dict[str, Any], generator: Generator[Any]
+) -> Sample | Failure:
+    try:
+        aus = np.asarray(row["aus"], np.float32)
+        frames = generator.render(actor.rig, aus, sample_rng(row["seed"], "render"))
+        fields = generator.displacement(actor.rig, aus[[0, row["apex"]]])
+        measures = measure_pair(
+            frames[0], frames[row["apex"]], fields[1] - fields[0], actor.area, actor.aligned.inter_ocular
+        )
+        encoded = tuple(
+            actor.rest if np.array_equal(frame, actor.crop) else encode_frame(frame, settings["frame_format"])
+            for frame in frames
+        )
+    except Exception as error:  # as for the identity above
+        return Failure(row["sample_id"], f"{type(error).__name__}: {error}")
+    if encoded[0] == encoded[row["apex"]]:  # as stored: lossy compression, too, can make them the same
+        return Failure(row["sample_id"], "identical: onset and apex are the same picture")
+    kept = asdict(measures)
+    del kept["identical"]  # none is
+    return Sample(row["sample_id"], encoded, SUFFIX[settings["frame_format"]], _description(actor.face, row, generator), kept)
+
+
+def _description(face: dict[str, Any], row: dict[str, Any], generator: Generator[Any]) -> dict[str, Any]:
+    """The .json member: all that is known of a sample, for who has only the tar."""
+    return {
+        "sample_id": row["sample_id"],
+        "label": Label(row["label"]).name,
+        "label_index": row["label"],
+        "emotion": row["emotion"],
+        "source": row["source"],
+        "apex": row["apex"],
+        "au_numbers": AU_NUMBERS,
+        "aus": [[round(z, 6) for z in frame] for frame in row["aus"]],
+        "identity": row["identity"],
+        "virtual": face["virtual"],
+        **{key: row[key] for key in ("corpus", "subject", "clip", "onset_frame", "apex_frame") if row[key] is not None},
+        **{key: face[key] for key in ("kind", "person", "licence", "attribution") if face[key]},
+        "synthetic": True,
+        "generator": f"{generator.name} {generator.version}",
+    }
