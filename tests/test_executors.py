@@ -1,4 +1,4 @@
-"""The contract of executors, on each of them: one outcome per task, failures reported, retries, dead workers survived."""
+"""The contract of executors, on each of them: one outcome per task, failures told, dead workers survived."""
 
 from __future__ import annotations
 

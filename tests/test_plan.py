@@ -53,7 +53,9 @@ def fake_index(n: int, reason: str = "") -> pa.Table:
     return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
 
 
-def make_plan(n_photos: int = 3, *, mu: float = 0.1, generator: dict[str, object] = GENERATOR, **config: object) -> Plan:
+def make_plan(
+    n_photos: int = 3, *, mu: float = 0.1, generator: dict[str, object] = GENERATOR, **config: object
+) -> Plan:
     source = ExpertSource(load_table("du2014"), mu, 0.3)
     return build_plan(PlanConfig(**config), fake_index(n_photos), [source], generator, faces_root="/faces")
 
@@ -70,7 +72,10 @@ def test_rows_are_identities_times_labels_times_rounds() -> None:
     assert identities == sorted(identities)
     assert len(set(plan.rows["sample_id"].to_pylist())) == 24
     for row in plan.rows.to_pylist():
-        assert row["sample_id"] == f"{row['identity']}-expert-{['negative', 'positive', 'surprise'][row['label']]}-{row['round']:04d}"
+        assert (
+            row["sample_id"]
+            == f"{row['identity']}-expert-{['negative', 'positive', 'surprise'][row['label']]}-{row['round']:04d}"
+        )
         onset, apex = np.array(row["aus"])
         assert not onset.any()
         assert apex.any()
@@ -164,7 +169,12 @@ def test_digest_tells_null_from_empty_and_shifted_texts() -> None:
         rows = plan.rows.set_column(at, "clip", pa.array((values * 3)[: plan.rows.num_rows], pa.string()))
         return Plan(rows, plan.faces, plan.settings, {}, "").digests["rows"]
 
-    assert len({with_clip([None] * 9), with_clip([""] * 9), with_clip(["ab", "c", ""] * 3), with_clip(["a", "bc", ""] * 3)}) == 4
+    assert (
+        len(
+            {with_clip([None] * 9), with_clip([""] * 9), with_clip(["ab", "c", ""] * 3), with_clip(["a", "bc", ""] * 3)}
+        )
+        == 4
+    )
 
 
 def test_round_trip_and_shards(tmp_path: Path) -> None:
@@ -205,6 +215,14 @@ def test_first_difference_names_the_entry() -> None:
 def test_config_refuses_what_cannot_be() -> None:
     with pytest.raises(UsageError, match="one of negative, positive, surprise"):
         PlanConfig(classes=("happy",))
-    for wrong in ({"ids": 0}, {"per": 0}, {"size": 130}, {"size": 8}, {"seed": -1}, {"frame_format": "gif"}, {"typo": 1}):
+    for wrong in (
+        {"ids": 0},
+        {"per": 0},
+        {"size": 130},
+        {"size": 8},
+        {"seed": -1},
+        {"frame_format": "gif"},
+        {"typo": 1},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             PlanConfig(**wrong)

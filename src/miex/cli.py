@@ -34,7 +34,9 @@ app.add_typer(faces_app, name="faces")
 DEFAULT_IDS = 12  # identities made from the embedded face when nothing is asked for
 
 # Options that several commands share.
-Faces = Annotated[Path | None, typer.Option(help="Folder of photos, or a .txt list of them. Default: the embedded face.")]
+Faces = Annotated[
+    Path | None, typer.Option(help="Folder of photos, or a .txt list of them. Default: the embedded face.")
+]
 FacesCSVPath = Annotated[Path | None, typer.Option(help="CSV of licences. Default: a faces.csv beside the photos.")]
 FacesColumn = Annotated[
     list[str] | None, typer.Option(help="Column of that CSV: file=…, licence=…, attribution=…, kind=…, person=….")
@@ -159,7 +161,11 @@ def verify(folder: SetFolder, workers: Workers = None, as_json: AsJson = False) 
         "problems": list(found.problems),
     }
     verdict = "clean" if not found.problems else f"{len(found.problems)} problems"
-    _print(as_json, facts, f"{found.samples:,} samples, {found.failed} not made, {found.identical} identical pairs: {verdict}")
+    _print(
+        as_json,
+        facts,
+        f"{found.samples:,} samples, {found.failed} not made, {found.identical} identical pairs: {verdict}",
+    )
     if found.problems:
         raise typer.Exit(PartialFailureError.exit_code)
 
@@ -207,13 +213,16 @@ def render(
 
 
 @app.command()
-def doctor(landmarker: Landmarker = None, fetch: Annotated[bool, typer.Option(help="Fetch what is missing.")] = False) -> None:
+def doctor(
+    landmarker: Landmarker = None, fetch: Annotated[bool, typer.Option(help="Fetch what is missing.")] = False
+) -> None:
     """Say what is there and what is missing."""
     from miex.doctor import examine
 
     findings = list(examine(landmarker, fetch=fetch, say=_say))
     for finding in findings:
-        print(f"{'ok     ' if finding.good else 'MISSING' if finding.needed else '-      '} {finding.name}: {finding.text}")
+        state = "ok" if finding.good else "MISSING" if finding.needed else "-"
+        print(f"{state:7} {finding.name}: {finding.text}")
     if any(finding.needed and not finding.good for finding in findings):
         raise typer.Exit(1)
 
@@ -247,8 +256,12 @@ def faces_index(
 def faces_frontal(
     folder: Annotated[Path, typer.Argument(help="Folder of photos.")],
     n: Annotated[int, typer.Option("--ids", help="How many faces.")],
-    out: Annotated[Path | None, typer.Option(help="Write the list there; it must lie in FOLDER. Use it as --faces.")] = None,
-    query: Annotated[list[str] | None, typer.Option(help="A query photo, relative to FOLDER. Default: the ten most frontal.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the list there; it must lie in FOLDER. Use it as --faces.")
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(help="A query photo, relative to FOLDER. Default: the ten most frontal.")
+    ] = None,
     min_inter_ocular: MinInterOcular = 30,
     workers: Workers = None,
     landmarker: Landmarker = None,
@@ -306,7 +319,9 @@ def _plan(
     return made.digests["plan"], made.rows.num_rows
 
 
-def _run(out: Path, faces: Path | None, workers: int | None, max_failed: float, as_json: bool, retry: bool = False) -> None:
+def _run(
+    out: Path, faces: Path | None, workers: int | None, max_failed: float, as_json: bool, retry: bool = False
+) -> None:
     from dataclasses import asdict
 
     from miex.report.build import write_report
@@ -328,9 +343,10 @@ def _run(out: Path, faces: Path | None, workers: int | None, max_failed: float, 
     gallery = write_report(out)
     rate = summary.rendered / summary.seconds if summary.seconds else 0.0
     facts = {"out": str(out), "gallery": str(gallery), **asdict(summary)}
+    made = f"{summary.rendered:,} made in {_duration(summary.seconds)} ({2 * rate:,.0f} frames/s)"
     text = (
-        f"{summary.made:,} pairs ({summary.failed} failed), {summary.bytes / 1e6:,.0f} MB; {summary.rendered:,} made in "
-        f"{_duration(summary.seconds)} ({2 * rate:,.0f} frames/s)\nlook at them: {gallery}"
+        f"{summary.made:,} pairs ({summary.failed} failed), {summary.bytes / 1e6:,.0f} MB; "
+        f"{made if summary.rendered else 'all were there'}\nlook at them: {gallery}"
     )
     _print(as_json, facts, text)
 
@@ -345,7 +361,9 @@ def _config(**values: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         name = "--" + "-".join(map(str, first["loc"][:1])).replace("_", "-")
-        raise UsageError(f"{name} {first.get('input')}", expected=first["msg"], do="see miex synthesize --help") from error
+        raise UsageError(
+            f"{name} {first.get('input')}", expected=first["msg"], do="see miex synthesize --help"
+        ) from error
 
 
 def _index(
@@ -371,7 +389,9 @@ def _csv(faces: Path, given: Path | None, columns: list[str] | None) -> FaceCSV 
     beside = csv_beside(_root(faces), any_columns=bool(named)) if given is None else None
     path = given or (beside.path if beside else None)
     if named and path is None:
-        raise UsageError("--faces-column", expected="a CSV", found=f"no faces.csv beside {faces}", do="name it: --faces-csv")
+        raise UsageError(
+            "--faces-column", expected="a CSV", found=f"no faces.csv beside {faces}", do="name it: --faces-csv"
+        )
     return FaceCSV(path, named) if path else None
 
 
@@ -428,22 +448,34 @@ def _bar(what: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
     if version:
         print(f"miex {__version__}")
         raise typer.Exit
 
 
+class _Stopped(BaseException):
+    """Ctrl-C, or the SIGTERM by which batch systems stop jobs. Not KeyboardInterrupt, which typer ends in silence."""
+
+
+def _stop(*_: object) -> None:
+    raise _Stopped
+
+
 def main() -> None:
     """Entry point: errors that a user can act on become a message and an exit code, everything else a trace."""
-    # batch systems stop jobs by SIGTERM: the same clean stop as Ctrl-C
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end a run
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app(standalone_mode=True)
+        app()
     except MiexError as error:
         _say(f"miex: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except _Stopped:
         _say("miex: stopped. Finished shards are kept; the same command goes on from there.")
         sys.exit(130)
     except OSError as error:

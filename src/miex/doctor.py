@@ -48,8 +48,8 @@ def examine(
         there = importlib.util.find_spec(package) is not None
         yield Finding(package, there, False, metadata.version(package) if there else f"not installed ({use})")
     for name, folder in (("here", Path.cwd()), ("cache", cache_folder())):
-        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        free = shutil.disk_usage(there).free
+        parent = next(place for place in (folder, *folder.parents) if place.exists())
+        free = shutil.disk_usage(parent).free
         yield Finding(f"disk {name}", free > 1e9, False, f"{free / 1e9:.1f} GB free in {folder}")
 
 
@@ -67,7 +67,9 @@ def _model(landmarker: Path | None, fetch: bool, say: Callable[[str], None]) -> 
     cached = cache_folder() / MODEL_NAME
     try:
         if not (landmarker or fetch or cached.is_file()):
-            return Finding("landmark model", False, True, "not fetched yet; miex doctor --fetch, or the first run, does it")
+            return Finding(
+                "landmark model", False, True, "not fetched yet; miex doctor --fetch, or the first run, does it"
+            )
         path = find_model(landmarker, say=say)
     except InputError as error:
         return Finding("landmark model", False, True, " ".join(str(error).split()))

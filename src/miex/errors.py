@@ -26,8 +26,9 @@ class MiexError(Exception):
         return "\n".join([self.asked, *(f"  {name}: {text}" for name, text in parts if text)])
 
     def __reduce__(self) -> tuple[object, ...]:
-        # exceptions cross process borders by pickle, which knows only positional arguments
-        return _rebuild, (type(self), self.asked, self.expected, self.found, self.do)
+        # exceptions cross process borders by pickle, which knows only positional arguments; what subclasses and
+        # add_note put beside them travels as state
+        return _rebuild, (type(self), self.asked, self.expected, self.found, self.do), vars(self)
 
 
 def _rebuild(kind: type[MiexError], asked: str, expected: str, found: str, do: str) -> MiexError:

@@ -72,7 +72,7 @@ def fsync_folder(folder: Path) -> None:
 
 def remove_leftovers(folder: Path) -> int:
     """Delete the temporary files that killed runs left in a folder; returns how many."""
-    leftovers = list(folder.glob(f"*{_TEMPORARY}*"))
+    leftovers = list(folder.glob(f"*{_TEMPORARY}{'[0-9a-f]' * 32}"))  # exactly ours: users, too, write ".tmp-"
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)

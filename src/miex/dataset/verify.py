@@ -112,7 +112,9 @@ def _verify_shard(task: _Task) -> _Found:
     planned = rows["sample_id"].to_pylist()
     made = {sample["sample_id"]: sample for sample in record.samples}
     failed = {failure["sample_id"] for failure in record.failed}
-    if [i for i in planned if i in made] != [s["sample_id"] for s in record.samples] or made.keys() | failed != set(planned):
+    if [i for i in planned if i in made] != [s["sample_id"] for s in record.samples] or made.keys() | failed != set(
+        planned
+    ):
         problems.append(f"{where}: its samples are not the plan's rows")
     identical = 0
     for sample_id, sample in made.items():

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from PIL import ExifTags
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
 
 from miex.errors import InputError
 from miex.faces.crop import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+_FORMATS = ("JPEG", "PNG", "WEBP")  # whatever the name says; Pillow's others include some that start programs (EPS)
+_TURNS = {  # EXIF orientation: what turns the picture upright
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_270,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_90,
+}
 MAX_PIXELS = 64_000_000  # refused by the header: 64 megapixels are 192 MB once decoded; no camera face needs more
 
 
 class PhotoError(InputError):
     """A photo that cannot be read. `reason` is one short word for tables."""
 
-    def __init__(self, asked: str, *, expected: str = "", found: str = "", do: str = "", reason: str = "unreadable") -> None:
+    def __init__(
+        self, asked: str, *, expected: str = "", found: str = "", do: str = "", reason: str = "unreadable"
+    ) -> None:
         super().__init__(asked, expected=expected, found=found, do=do)
         self.reason = reason
 
@@ -41,24 +54,36 @@ def decode_photo(file: Path | BinaryIO, name: str) -> Image:
     """
     asked = f"photo {name}"
     try:
-        with PillowImage.open(file) as opened:
+        # warnings are about odd metadata, which does not hurt
+        with warnings.catch_warnings(action="ignore"), PillowImage.open(file, formats=_FORMATS) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
-                raise PhotoError(
-                    asked,
-                    expected=f"at most {MAX_PIXELS // 1_000_000} megapixels",
-                    found=f"{width} × {height} in its header",
-                    do="scale it down; a face needs a few hundred pixels",
-                    reason="too large",
-                )
-            upright = ImageOps.exif_transpose(opened)
-            return _rgb(upright)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
+                raise PillowImage.DecompressionBombError(f"{width} by {height} pixels in its header")
+            opened.load()
+            return _rgb(_upright(opened))
+    except PillowImage.DecompressionBombError as error:  # ours, or from Pillow's own limit above it
+        raise PhotoError(
+            asked,
+            expected=f"at most {MAX_PIXELS // 1_000_000} megapixels",
+            found=str(error),
+            do="scale it down; a face needs a few hundred pixels",
+            reason="too large",
+        ) from error
+    except (OSError, ValueError, SyntaxError) as error:
         # Pillow raises SyntaxError for broken PNG chunks, ValueError for broken headers
         found = f"{type(error).__name__}: {error}".replace(str(file), name)
         raise PhotoError(
             asked, expected="a whole JPEG, PNG or WebP image", found=found, do="replace or remove it"
         ) from error
+
+
+def _upright(image: PillowImage.Image) -> PillowImage.Image:
+    # ImageOps.exif_transpose writes the other tags anew, and raises what not when they are broken
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except SyntaxError:  # metadata that is none
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: PillowImage.Image) -> Image:
@@ -72,5 +97,5 @@ def _rgb(image: PillowImage.Image) -> Image:
 
 
 def _to_8_bit(gray: np.ndarray) -> Image:
-    # 65535 → 255 as 8-bit viewers show it
-    return (np.clip(gray, 0, 65535).astype(np.uint32) * 255 // 65535).astype(np.uint8)
+    # the high byte, as Pillow does for 16-bit color
+    return (np.clip(gray, 0, 65535).astype(np.uint32) >> 8).astype(np.uint8)

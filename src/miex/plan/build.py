@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
@@ -145,33 +146,36 @@ def choose_faces(index: pa.Table, config: PlanConfig) -> pa.Table:
     Raises:
         InputError: no photo can be used.
     """
-    usable = sorted((row for row in index.to_pylist() if not row["reason"]), key=lambda row: row["identity"])
+    reasons = index["reason"].to_pylist()
+    hashes = index["identity"].to_pylist()
+    usable = sorted((row for row, reason in enumerate(reasons) if not reason), key=lambda row: hashes[row])
     if not usable:
-        counts = index["reason"].value_counts().to_pylist()
+        found = ", ".join(f"{n} {reason}" for reason, n in Counter(reasons).most_common())
         raise InputError(
-            "faces for a plan", expected="at least one photo with a usable face",
-            found=", ".join(f"{entry['counts']} {entry['values']}" for entry in counts),
+            "faces for a plan",
+            expected="at least one photo with a usable face",
+            found=found,
             do="see the reasons with miex faces index",
-        )  # fmt: skip
+        )
     n = config.ids or len(usable)
-    chosen = [_face(row, config, None) for row in usable[:n]]
+    chosen = [(hashes[row], row, False) for row in usable[:n]]
     variant = 0
     while len(chosen) < n:
         variant += 1
-        relatives = [(f"{stable_hash('virtual', row['identity'], variant):016x}", row) for row in usable]
-        chosen += [_face(row, config, identity) for identity, row in sorted(relatives, key=lambda r: r[0])][: n - len(chosen)]
-    return pa.Table.from_pylist(sorted(chosen, key=lambda face: str(face["identity"])), schema=FACES_SCHEMA)
-
-
-def _face(row: dict[str, Any], config: PlanConfig, virtual: str | None) -> dict[str, Any]:
-    place = place_crop(np.asarray(row["landmarks"]).reshape(-1, 3), config.crop)
-    return {
-        **{name: row[name] for name in FACES_SCHEMA.names if name in row},
-        "identity": virtual or row["identity"],
-        "crop_x": place.x,
-        "crop_y": place.y,
-        "crop_side": place.side,
-        "crop_roll": place.roll,
-        "virtual": virtual is not None,
-        "virtual_seed": int(virtual, 16) if virtual else None,
+        relatives = [(f"{stable_hash('virtual', hashes[row], variant):016x}", row, True) for row in usable]
+        chosen += sorted(relatives)[: n - len(chosen)]
+    identities, rows, virtual = zip(*sorted(chosen), strict=True)
+    photos = index.take(list(rows))
+    meshes = photos["landmarks"].combine_chunks().flatten().to_numpy().reshape(n, -1, 3)
+    places = [place_crop(mesh, config.crop) for mesh in meshes]
+    columns = {
+        **{name: photos[name] for name in FACES_SCHEMA.names if name in photos.schema.names},
+        "identity": identities,
+        "crop_x": [place.x for place in places],
+        "crop_y": [place.y for place in places],
+        "crop_side": [place.side for place in places],
+        "crop_roll": [place.roll for place in places],
+        "virtual": virtual,
+        "virtual_seed": [int(name, 16) if made else None for name, made in zip(identities, virtual, strict=True)],
     }
+    return pa.Table.from_pydict({name: columns[name] for name in FACES_SCHEMA.names}, schema=FACES_SCHEMA)

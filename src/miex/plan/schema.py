@@ -196,7 +196,9 @@ def read_plan(out: Path) -> Plan:
             tables.append(pq.read_table(out / name, schema=schema))
         except (OSError, pa.ArrowException, ValueError) as error:
             first = str(error).splitlines()[0]
-            raise InputError(f"plan {out}", expected=f"a whole {name}", found=first, do="make the plan again") from error
+            raise InputError(
+                f"plan {out}", expected=f"a whole {name}", found=first, do="make the plan again"
+            ) from error
     plan = Plan(tables[0], tables[1], record["settings"], record["config"], record["faces_root"])
     for part, digest in plan.digests.items():
         if record["digests"].get(part) != digest and part != "plan":
@@ -215,7 +217,7 @@ def read_shard(out: Path, shard: int) -> tuple[pa.Table, pa.Table]:
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
-    """"expert.mu 0.1 → 0.3": the first entry in which two JSON mappings differ; empty if there is none."""
+    """ "expert.mu 0.1 → 0.3": the first entry in which two JSON mappings differ; empty if there is none."""
     for key in sorted({*old, *new}):
         a, b = old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):

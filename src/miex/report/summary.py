@@ -36,12 +36,12 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
     lines = [
         f"# {dataset.path.resolve().name}: a synthetic micro-expression set",
         "",
-        f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, the AU vectors of both, and a label. "
-        "Made for training recognizers; it says nothing about what anybody felt, and is no lie detector.",
+        f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, the AU vectors of both, and a label."
+        " Made for training recognizers; it says nothing about what anybody felt, and is no lie detector.",
         "",
         "| | |",
         "|---|---|",
-        f"| samples | {len(dataset):,} pairs of {settings['size']} × {settings['size']} px, {settings['frame_format']} |",
+        f"| samples | {len(dataset):,} pairs, {settings['size']} × {settings['size']} px, {settings['frame_format']} |",
         f"| not made | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
         f"| identities | {faces.num_rows:,}, of them {n_virtual:,} virtual (another person made from a photo) |",
         f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",
@@ -61,12 +61,12 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
         "",
         "| label | emotion | samples |",
         "|---|---|---|",
-        *(f"| {Label(label).name} | {emotion} | {n:,} |" for (label, emotion), n in _counts(table)),
+        *(f"| {Label(label).name} | {_cell(emotion)} | {n:,} |" for (label, emotion), n in _counts(table)),
         "",
         "## Measures of the pairs",
         "",
-        f"Identical pairs: {0 if not failed else sum('identical' in f['reason'] for f in failed)} made, 0 kept. Motion is "
-        "the generator's own displacement field, not measured from pixels.",
+        f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is the generator's"
+        " own displacement field, not measured from pixels.",
         "",
         "| | 5 % | median | 95 % |",
         "|---|---|---|---|",
@@ -125,10 +125,10 @@ def _aus(table: pa.Table) -> list[str]:
 def _licences(faces: pa.Table) -> list[str]:
     rows = zip(*(faces[name].to_pylist() for name in ("licence", "kind", "attribution")), strict=True)
     return [
-        f"| {_cell(licence) or 'not stated'} | {_cell(kind) or 'not stated'} | {n:,} | {_cell(attribution) or 'not stated'} |"
+        f"| {_cell(licence)} | {_cell(kind)} | {n:,} | {_cell(attribution)} |"
         for (licence, kind, attribution), n in sorted(Counter(rows).items(), key=lambda item: (-item[1], str(item[0])))
     ]
 
 
 def _cell(text: str | None) -> str:
-    return " ".join((text or "").replace("|", "\\|").split())
+    return " ".join((text or "not stated").replace("|", "\\|").split())

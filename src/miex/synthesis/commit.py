@@ -117,11 +117,9 @@ def write_shard(out: Path, shard: int, plan: str, samples: Iterable[Sample | Fai
                     _add(tar, name, content)
                 place = {"sample_id": sample.sample_id, "offset": offset, "bytes": sink.tell() - offset}
                 made.append({**place, **sample.measures})
-    record = ShardRecord(
-        shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed
-    )
-    content = json.dumps({"format": FORMAT, **asdict(record)}, separators=(",", ":"), allow_nan=False)
-    write_whole(record_path(out, shard), content.encode())
+    record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
+    text = json.dumps({"format": FORMAT, **asdict(record)}, separators=(",", ":"), allow_nan=False)
+    write_whole(record_path(out, shard), text.encode())
     return record
 
 
@@ -155,6 +153,8 @@ def read_shard_record(out: Path, shard: int) -> ShardRecord | None:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"record {path}", expected="a shard's record", found=f"{type(error).__name__}: {error}",
+            f"record {path}",
+            expected="a shard's record",
+            found=f"{type(error).__name__}: {error}",
             do="delete it: the shard is made again by the next run",
         ) from error

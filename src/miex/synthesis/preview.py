@@ -43,7 +43,9 @@ def align_photo(photo: Path, model: Path, options: CropOptions) -> AlignedFace:
     with Landmarker(model) as landmarker:
         found = landmarker.detect(image).landmarks
     if not len(found):
-        raise InputError(f"photo {photo}", expected="a face", found="none", do="choose a photo of a face from the front")
+        raise InputError(
+            f"photo {photo}", expected="a face", found="none", do="choose a photo of a face from the front"
+        )
     landmarks = max(found, key=inter_ocular)
     return align(image, landmarks, place_crop(landmarks, options), options.size)
 

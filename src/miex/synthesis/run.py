@@ -92,7 +92,9 @@ def locked(out: Path) -> Iterator[None]:
         lock = filelock.FileLock(out / LOCK_FILE)
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise OutputError(f"output folder {out}", found="another miex writes there", do="wait for it, or stop it") from None
+        raise OutputError(
+            f"output folder {out}", found="another miex writes there", do="wait for it, or stop it"
+        ) from None
     except OSError as error:
         found = error.strerror or str(error)
         raise OutputError(f"output folder {out}", found=found, do="give a folder that can be written") from error
@@ -121,10 +123,15 @@ def adopt_plan(plan: Plan, out: Path) -> bool:
             found=f"plan {record['digests']['plan'][:12]}…; they differ in: {_difference(record, plan)}",
             do="give a new --out, or repeat the options of the first run to resume it",
         )
-    foreign = sorted(p.name for p in out.iterdir() if p.name not in _OWN and ".tmp-" not in p.name) if out.is_dir() else []
+    foreign = (
+        sorted(p.name for p in out.iterdir() if p.name not in _OWN and ".tmp-" not in p.name) if out.is_dir() else []
+    )
     if foreign:
         raise OutputError(
-            f"output folder {out}", expected="a new or empty folder", found=", ".join(foreign[:3]), do="give a new --out"
+            f"output folder {out}",
+            expected="a new or empty folder",
+            found=", ".join(foreign[:3]),
+            do="give a new --out",
         )
     with locked(out):
         write_plan(plan, out)
@@ -301,4 +308,6 @@ def read_samples(out: Path) -> pa.Table:
         ) from None  # fmt: skip
     except (OSError, pa.ArrowException, ValueError) as error:
         first = str(error).splitlines()[0]
-        raise InputError(f"set {out}", expected=f"a whole {SAMPLES_FILE}", found=first, do="miex run makes it again") from error
+        raise InputError(
+            f"set {out}", expected=f"a whole {SAMPLES_FILE}", found=first, do="miex run makes it again"
+        ) from error

@@ -171,7 +171,9 @@ def _render(
         return Failure(row["sample_id"], "identical: onset and apex are the same picture")
     kept = asdict(measures)
     del kept["identical"]  # none is
-    return Sample(row["sample_id"], encoded, SUFFIX[settings["frame_format"]], _description(actor.face, row, generator), kept)
+    return Sample(
+        row["sample_id"], encoded, SUFFIX[settings["frame_format"]], _description(actor.face, row, generator), kept
+    )
 
 
 def _description(face: dict[str, Any], row: dict[str, Any], generator: Generator[Any]) -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""`python -m miex` is `miex`."""
+
+from miex.cli import main
+
+main()

@@ -1,0 +1,33 @@
+"""What several tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from miex.aus.expert import ExpertSource, load_table
+from miex.faces.pool import default_pool, index_photos, list_photos
+from miex.generators import describe, make_generator
+from miex.plan.build import PlanConfig, build_plan
+from miex.plan.schema import Plan
+
+
+def plan_of(photos: Path, model: Path, *, mu: float = 0.1, **config: object) -> Plan:
+    """The plan of a folder of photos, as `miex plan` makes it."""
+    index = index_photos(photos, model=lambda: model)
+    source = ExpertSource(load_table("du2014"), mu, 0.3)
+    generator = describe(make_generator("muscle"))
+    return build_plan(PlanConfig(**config), index, [source], generator, faces_root=str(photos.resolve()))
+
+
+def photo_folder(folder: Path, n: int) -> Path:
+    """n photos 0.png, 1.png …: the default face in different light, so that each has other bytes."""
+    folder.mkdir(parents=True)
+    pool = default_pool()
+    with Image.open(pool / list_photos(pool)[0]) as image:
+        photo = np.asarray(image.convert("RGB"), np.float64)
+    for i in range(n):
+        Image.fromarray((photo * (1 - 0.02 * i)).astype(np.uint8)).save(folder / f"{i}.png")
+    return folder

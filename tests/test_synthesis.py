@@ -1,0 +1,322 @@
+"""The main job end to end: same plan, same bytes, whatever the workers, kills and resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from miex.dataset.verify import verify
+from miex.errors import InputError, OutputError, PartialFailureError
+from miex.faces.pool import default_pool
+from miex.plan.schema import read_plan
+from miex.synthesis.commit import SHARDS, read_shard_record
+from miex.synthesis.executors import InProcess, LocalProcesses
+from miex.synthesis.frames import DIGITAL_SOURCE_TYPE, decode_frame, encode_frame
+from miex.synthesis.run import adopt_plan, locked, read_samples, run_plan
+from tests.support import photo_folder, plan_of
+
+MIEX = [sys.executable, "-m", "miex"]
+
+
+def shard_bytes(out: Path) -> dict[str, str]:
+    """sha256 of everything that a set promises to be the same."""
+    files = [*sorted((out / SHARDS).iterdir()), out / "samples.parquet"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def copy_plan(finished: Path, out: Path) -> Path:
+    out.mkdir(exist_ok=True)
+    for name in ("plan.json", "plan.parquet", "faces.parquet"):
+        shutil.copy(finished / name, out)
+    return out
+
+
+def test_workers_and_order_do_not_change_a_byte(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "two")
+    summary = run_plan(out, executor=LocalProcesses(2))
+    assert summary.made == summary.rendered == 36
+    assert shard_bytes(out) == shard_bytes(finished)
+
+
+def test_tar_members_are_reproducible_and_webdataset_names(finished: Path) -> None:
+    rows = read_plan(finished).rows.slice(0, 4).to_pylist()
+    with tarfile.open(finished / SHARDS / "00000.tar") as tar:
+        members = tar.getmembers()
+    expected = [f"{row['sample_id']}.{end}" for row in rows for end in ("000.png", "001.png", "json")]
+    assert [m.name for m in members] == expected
+    for member in members:
+        assert (member.mtime, member.uid, member.gid, member.uname, member.gname) == (0, 0, 0, "", "")
+        assert member.mode == 0o644
+
+
+def test_frames_are_marked_synthetic(finished: Path) -> None:
+    with tarfile.open(finished / SHARDS / "00000.tar") as tar:
+        file = tar.extractfile(tar.getmembers()[0])
+        assert file
+        with Image.open(file) as image:
+            assert DIGITAL_SOURCE_TYPE.encode() in image.info["xmp"]
+
+
+@pytest.mark.parametrize("frame_format", ["png", "webp", "jpeg"])
+def test_each_format_is_marked_and_reads_back(frame_format: str) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    content = encode_frame(frame, frame_format)
+    # the same bytes wherever the frame lies in memory
+    assert {encode_frame(frame.copy(), frame_format) for _ in range(50)} == {content}
+    assert DIGITAL_SOURCE_TYPE.encode() in content
+    again = decode_frame(content)
+    if frame_format == "jpeg":
+        assert again.shape == frame.shape
+    else:
+        assert (again == frame).all()
+
+
+def test_onset_is_the_crop_and_apex_is_not(finished: Path) -> None:
+    assert verify(finished, executor=InProcess()).identical == 0
+    with tarfile.open(finished / SHARDS / "00000.tar") as tar:
+        names = [m.name for m in tar.getmembers() if m.name.endswith(".png")]
+        frames = [decode_frame(tar.extractfile(name).read()) for name in names]  # type: ignore[union-attr]
+    onset, apex = frames[0], frames[1]
+    assert (onset != apex).any()
+    assert (onset[:6] == apex[:6]).all()  # above the face nothing moves
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by signal")
+def test_killed_ten_times_and_resumed_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "killed")
+    draw = random.Random(7)
+    kills = 0
+    for _ in range(60):
+        if kills == 10:
+            break
+        # after some number of records or temporary files, then a moment that differs every time
+        process = subprocess.Popen(
+            [*MIEX, "run", str(out), "--workers", str(draw.choice([1, 2]))],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(draw.uniform(0.2, 1.6))
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+        if (out / "samples.parquet").exists():  # finished between two kills: break something to go on with
+            victim = draw.choice(sorted((out / SHARDS).glob("*.json")))
+            victim.unlink()
+            (out / "samples.parquet").unlink()
+    assert kills == 10
+    time.sleep(0.2)  # orphaned workers notice their parent's death
+    run_plan(out)
+    assert shard_bytes(out) == shard_bytes(finished)
+    assert not list(out.rglob("*.tmp-*"))
+    assert verify(out).problems == ()
+
+
+def test_resume_makes_only_what_is_missing(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    kept = {p: p.stat().st_mtime_ns for p in (out / SHARDS).iterdir() if "00004" not in p.name}
+    (out / SHARDS / "00004.json").unlink()  # a shard without its record does not exist
+    (out / SHARDS / f"00009.tar.tmp-{'0f' * 16}").write_bytes(b"left over")
+    assert run_plan(out).rendered == 4
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    assert shard_bytes(out) == shard_bytes(finished)
+
+
+def test_another_plan_is_refused_and_nothing_is_lost(finished: Path, tmp_path: Path, model: Path) -> None:
+    before = shard_bytes(finished)
+    for change, message in (({"mu": 0.2}, r"sources.expert.mu 0.1 → 0.2"), ({"size": 64}, "size 96 → 64")):
+        other = plan_of(default_pool(), model, **{"ids": 12, "shard_size": 4, "size": 96, **change})
+        with pytest.raises(OutputError, match=message):
+            adopt_plan(other, finished)
+    assert adopt_plan(plan_of(default_pool(), model, ids=12, shard_size=4, size=96), finished)
+    assert shard_bytes(finished) == before
+    (tmp_path / "thesis.docx").write_text("not ours")
+    with pytest.raises(OutputError, match=r"thesis\.docx"):
+        adopt_plan(other, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_one_writer_at_a_time(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "busy")
+    with locked(out), pytest.raises(OutputError, match="another miex"):
+        run_plan(out)
+
+
+def test_photo_that_changed_or_went_is_a_row_with_a_reason_and_retry_mends_it(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 4)
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, shard_size=3, size=64), out)
+    kept = (photos / "0.png").read_bytes()
+    (photos / "0.png").unlink()
+    (photos / "1.png").write_bytes((photos / "2.png").read_bytes())
+    with pytest.raises(PartialFailureError, match=r"[36] failed"):
+        run_plan(out)
+    summary = run_plan(out, max_failed=0.5)
+    assert (summary.made, summary.failed) == (6, 6)
+    samples = read_samples(out).to_pylist()
+    reasons = {row["reason"].split(":")[0] for row in samples if row["status"] == "failed"}
+    assert reasons == {"unreadable", "changed"}
+    assert all((row["motion_mean_px"] is None) == (row["status"] == "failed") for row in samples)
+    (photos / "0.png").write_bytes(kept)
+    assert run_plan(out, max_failed=0.5).rendered == 0  # resuming does not try again
+    assert (retried := run_plan(out, max_failed=0.5, retry=True)).failed == 3
+    assert retried.made == 9
+    report = verify(out)
+    assert (report.failed, report.problems) == (3, ())
+
+
+def test_photos_may_move(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 1)
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, size=64), out)
+    moved = photos.rename(tmp_path / "moved")
+    assert run_plan(out, faces_root=moved).failed == 0
+
+
+def test_generator_of_another_version_is_refused(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "old")
+    record = json.loads((out / "plan.json").read_text())
+    record["settings"]["generator"]["version"] = 999
+    plan = read_plan(finished)
+    object.__setattr__(plan, "settings", record["settings"])
+    record["digests"] = plan.digests
+    (out / "plan.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="version 999"):
+        run_plan(out)
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda out: (out / SHARDS / "00001.tar").write_bytes(b"short"), "shard 00001: sha256"),
+        (lambda out: (out / SHARDS / "00001.tar").unlink(), "shard 00001: No such file"),
+        (lambda out: (out / SHARDS / "00002.json").unlink(), "shard 00002: not there"),
+        (lambda out: (out / SHARDS / "00002.json").write_text("{"), "shard 00002: "),
+        (lambda out: (out / "samples.parquet").unlink(), "samples.parquet"),
+        (lambda out: (out / "samples.parquet").write_bytes(b"PAR1"), "samples.parquet"),
+        (lambda out: flip_bit(out / SHARDS / "00003.tar", 5000), "shard 00003: sha256"),
+    ],
+)
+def test_verify_finds_damage(finished: Path, tmp_path: Path, damage, found: str) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    assert verify(out).problems == ()
+    damage(out)
+    problems = verify(out).problems
+    assert len(problems) == 1
+    assert found in problems[0]
+
+
+def flip_bit(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp_path: Path) -> None:
+    """Records can be right and samples wrong: verify looks into them."""
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    record = json.loads((out / SHARDS / "00000.json").read_text())
+    first = record["samples"][0]
+    path = out / SHARDS / "00000.tar"
+    with tarfile.open(path) as tar:
+        onset, apex = tar.getmembers()[:2]
+        picture = tar.extractfile(onset).read()  # type: ignore[union-attr]
+    content = bytearray(path.read_bytes())
+    content[apex.offset_data : apex.offset_data + apex.size] = picture[: apex.size].ljust(apex.size, b"\0")
+    path.write_bytes(content)
+    record["sha256"] = hashlib.sha256(content).hexdigest()
+    record["samples"][1]["offset"] = first["offset"]
+    (out / SHARDS / "00000.json").write_text(json.dumps(record))
+    report = verify(out)
+    assert len(report.problems) == 2
+    assert first["sample_id"] in report.problems[0]
+    assert "instead of sample" in report.problems[1]
+
+
+def test_full_disk_leaves_whole_shards_and_a_clear_error(finished: Path, tmp_path: Path) -> None:
+    """A real small file system, where the system lets us mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small disk needs rights that this process has not")
+    try:
+        out = copy_plan(finished, disk / "out")
+        with pytest.raises(OutputError, match="free") as caught:
+            run_plan(out)
+        assert "room for" in str(caught.value)  # refused before any work
+        with pytest.raises(OutputError, match="No space left") as caught:
+            run_plan_without_estimate(out)
+        assert "what was finished before is whole" in str(caught.value)
+        assert not list(out.rglob("*.tmp-*"))
+        done = [read_shard_record(out, shard) for shard in range(9)]
+        assert 0 < sum(record is not None for record in done) < 9
+        whole = tmp_path / "whole"
+        shutil.copytree(out, whole)
+        run_plan(whole)
+        assert shard_bytes(whole) == shard_bytes(finished)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def run_plan_without_estimate(out: Path) -> None:
+    from unittest import mock
+
+    with mock.patch("miex.synthesis.run._check_room", lambda estimate, out: estimate):
+        run_plan(out)
+
+
+def test_read_only_folder_is_a_clear_error(finished: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a read-only disk needs rights that this process has not")
+    try:
+        with pytest.raises(OutputError, match="Read-only file system"):
+            adopt_plan(read_plan(finished), disk / "out")
+        done = subprocess.run(
+            [*MIEX, "synthesize", "--out", str(disk / "out")], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == OutputError.exit_code
+        assert "Read-only file system" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_is_clean(finished: Path, tmp_path: Path, workers: str, kind: signal.Signals) -> None:
+    out = copy_plan(finished, tmp_path / "out")
+    process = subprocess.Popen([*MIEX, "run", str(out), "--workers", workers], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not list(out.glob(f"{SHARDS}/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(kind)
+    _, said = process.communicate(timeout=30)
+    if process.returncode == 0:
+        pytest.skip("it finished first")
+    assert process.returncode == 130
+    assert "goes on from there" in said
+    assert "Traceback" not in said
+    assert not list(out.rglob("*.tmp-*"))
+    run_plan(out)
+    assert shard_bytes(out) == shard_bytes(finished)
