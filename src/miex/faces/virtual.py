@@ -1,0 +1,176 @@
+"""Virtual identities: other people made from a photo, by other proportions, mirroring and tone."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import RBFInterpolator
+
+from miex.faces.crop import OVERSAMPLING, AlignedFace, Image, Points
+
+# Relatives of one photo share texture, hair and background; more than the spread of real people makes up for some.
+SPREAD = 1.5
+FURTHEST = 2.0  # standard deviations; beyond it faces look drawn
+_GRID = 33  # nodes of the map over the crop: the changes are smooth
+_STEPS = 10  # to find where landmarks went
+_LEAST_STRETCH = 0.25  # of the map back: below it skin would smear, below 0 it would fold
+_BORDER = np.linspace(0, 1, 6)  # points that hold still along each side of the crop: nothing beyond it is known
+
+
+@dataclass(frozen=True)
+class Proportions:
+    """The table of proportions.toml.
+
+    Attributes:
+        names: of the proportions.
+        sd: standard deviation among people, inter-ocular distances, float64 [p].
+        anchors: face-mesh landmarks that move, in a fixed order.
+        moves: where each goes (right in the picture, down) when a proportion grows by 1, float64 [p, anchors, 2].
+    """
+
+    names: tuple[str, ...]
+    sd: npt.NDArray[np.float64]
+    anchors: tuple[int, ...]
+    moves: npt.NDArray[np.float64]
+
+
+@lru_cache(maxsize=1)
+def mirror_landmarks() -> npt.NDArray[np.intp]:
+    """For each of the 478 landmarks its twin on the other side of the face."""
+    return np.asarray(_table("mesh_mirror.toml")["mirror"], np.intp)
+
+
+@lru_cache(maxsize=1)
+def proportions() -> Proportions:
+    """The proportions, for both sides of the face."""
+    table, mirror = _table("proportions.toml"), mirror_landmarks()
+    named = {int(landmark) for row in table.values() for landmark in row["moves"]}
+    anchors = tuple(sorted(named | {int(mirror[landmark]) for landmark in named}))
+    moves = np.zeros((len(table), len(anchors), 2))
+    for move, row in zip(moves, table.values(), strict=True):
+        for name, (outward, down) in row["moves"].items():
+            landmark = int(name)
+            twin = int(mirror[landmark])
+            one_sided = row.get("one_sided", False)  # both sides go the same way
+            # the person's right is at the left of the picture: outward is leftward there
+            if twin != landmark and not one_sided:
+                move[anchors.index(landmark)] = -outward, down
+                move[anchors.index(twin)] = outward, down
+            else:
+                move[[anchors.index(landmark), anchors.index(twin)]] = outward, down
+    return Proportions(tuple(table), np.array([row["sd"] for row in table.values()]), anchors, moves)
+
+
+def make_virtual(face: AlignedFace, seed: int) -> AlignedFace:
+    """Another person, made from an aligned face: the same for the same face and seed.
+
+    Eye line, middle of the eyes and eye-to-mouth distance stay, so the crop's place in the picture does. The picture
+    is resampled once, from the oversampled photo.
+
+    Args:
+        face: an aligned photo.
+        seed: whose person; below 2⁶⁴.
+
+    Returns:
+        The new face; its landmarks lie where its features are now.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    table = proportions()
+    draws = np.clip(rng.normal(size=len(table.sd)), -FURTHEST, FURTHEST) * table.sd * SPREAD
+    mirrored = bool(rng.random() < 0.5)
+    tone = _draw_tone(rng)
+    if mirrored:
+        face = _mirror(face)
+    field = _field_back(face, np.tensordot(draws, table.moves, 1))
+    return AlignedFace(_tone(_resample(face, field), *tone), face.size, _follow(face, field))
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("miex.faces").joinpath(name).read_text("utf-8"))
+
+
+def _mirror(face: AlignedFace) -> AlignedFace:
+    landmarks = face.landmarks[mirror_landmarks()].copy()
+    landmarks[:, 0] = (face.size - 1) - landmarks[:, 0]
+    return AlignedFace(np.ascontiguousarray(face.samples[:, ::-1]), face.size, landmarks)
+
+
+def _field_back(face: AlignedFace, moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Where the old picture has what the new one shows: float32 [_GRID, _GRID, 2], pixels away, on nodes over the crop.
+
+    Thin-plate splines through the anchors, which go by `moves` (inter-ocular distances), less far where the map would
+    fold: some faces have no room for a longer nose.
+    """
+    anchors = face.landmarks[list(proportions().anchors)].astype(np.float64)
+    edge, far = np.meshgrid(_BORDER, (0, 1))
+    sides = np.stack([edge.ravel(), far.ravel()], 1)
+    still = np.unique(np.vstack([sides, sides[:, ::-1]]), axis=0) * (face.size - 1)
+    nodes = np.linspace(0, face.size - 1, _GRID)
+    points = np.stack(np.meshgrid(nodes, nodes), -1).reshape(-1, 2)
+    for share in (1.0, 0.8, 0.6, 0.4, 0.2, 0.0):
+        moved = anchors + share * moves * face.inter_ocular
+        ends = np.vstack([moved, still])
+        spline = RBFInterpolator(ends, np.vstack([anchors - moved, np.zeros_like(still)]))
+        field = spline(points).reshape(_GRID, _GRID, 2)
+        if _least_stretch(field, nodes[1]) >= _LEAST_STRETCH:
+            break
+    return np.asarray(field, np.float32)
+
+
+def _least_stretch(field: npt.NDArray[np.float64], spacing: float) -> float:
+    """The smallest determinant of the map point → point + field: the least that a piece of the picture is stretched."""
+    down, right = (np.asarray(slope) for slope in np.gradient(field, spacing, axis=(0, 1)))
+    return float(((1 + right[..., 0]) * (1 + down[..., 1]) - right[..., 1] * down[..., 0]).min())
+
+
+def _sample(field: npt.NDArray[np.float32], x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> Any:
+    """The field between its nodes, bilinear; x and y count nodes."""
+    return cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _resample(face: AlignedFace, field: npt.NDArray[np.float32]) -> Image:
+    side = len(face.samples)
+    samples = np.arange(side, dtype=np.float32)
+    columns, rows = np.meshgrid(samples, samples)
+    per_sample = np.float32((_GRID - 1) / (side - 1))
+    where = cv2.scaleAdd(
+        _sample(field, columns * per_sample, rows * per_sample), OVERSAMPLING, cv2.merge([columns, rows])
+    )
+    moved = cv2.remap(face.samples, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    return np.asarray(moved, np.uint8)
+
+
+def _follow(face: AlignedFace, field: npt.NDArray[np.float32]) -> Points:
+    """Where the landmarks are now: p with p + field(p) = landmark, by fixed-point steps on the picture's own map."""
+    per_pixel = np.float32((_GRID - 1) / (face.size - 1))
+    new = face.landmarks
+    for _ in range(_STEPS):
+        at = new * per_pixel
+        new = face.landmarks - _sample(field, at[:, :1], at[:, 1:])[:, 0]
+    return new
+
+
+def _draw_tone(rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], float]:
+    """Curves per channel uint8 [256, 3], a color matrix float32 [3, 3], and how much lighter the left edge is."""
+    exposure, gamma = np.exp(rng.normal((-0.04, 0), (0.06, 0.16)))  # rather darker: what is white stays white
+    warmth, tint = rng.normal(0, (0.05, 0.02))
+    saturation, light = rng.normal((1, 0), (0.15, 0.06))
+    gains = exposure * np.exp([warmth, tint, -warmth])
+    curves = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * np.clip(gains, 0.75, 1.15), 0, 255)
+    luma = np.array([0.299, 0.587, 0.114])
+    matrix = np.eye(3) * saturation + (1 - saturation) * luma
+    return np.round(curves).astype(np.uint8), matrix.astype(np.float32), float(np.clip(light, -0.14, 0.14))
+
+
+def _tone(samples: Image, curves: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32], light: float) -> Image:
+    toned = cv2.transform(cv2.LUT(samples, curves[None]), matrix)
+    gradient = np.linspace(1 + light, 1 - light, samples.shape[1], dtype=np.float32)
+    rows = np.repeat(np.repeat(gradient, 3).reshape(1, -1, 3), samples.shape[0], axis=0)
+    return np.asarray(cv2.multiply(toned, rows, dtype=cv2.CV_8U), np.uint8)
