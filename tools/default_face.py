@@ -1,9 +1,9 @@
 """Make the embedded default face: `python -m tools.default_face`.
 
-scikit-image's astronaut photo (NASA, Eileen Collins, public domain) is the face that is free for any use and that everybody
-can get. She smiles with open lips; a micro-expression starts from rest. So the lips are closed here: two smooth warps, one
-that follows the upper lip and one that follows the lower, meet at a new lip line, and what lay between them (the teeth) is
-seen by neither. The result is committed, so that every clone starts from the same bytes.
+scikit-image's astronaut photo (NASA, Eileen Collins, public domain) is a face that is free for any use and that
+everybody can get. She smiles with open lips; a micro-expression starts from rest. So the lips are closed here: two
+smooth warps, one that follows the upper lip and one that follows the lower, meet at a new lip line, and what lay between
+them (the teeth) is seen by neither. The result is committed, so that every clone starts from the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ LOWER_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291]
 # What holds still: outline, eyes, brows, nose, upper cheeks.
 STILL = [
     *(10, 109, 338, 67, 297, 103, 332, 21, 251, 127, 356, 93, 323, 132, 361, 58, 288, 172, 397, 136, 365, 149, 378),
-    *(152, 176, 400, 33, 133, 362, 263, 159, 145, 386, 374, 70, 105, 107, 336, 334, 300, 168, 6, 4, 1, 2, 98, 327, 129, 358),
+    *(152, 176),
+    *(400, 33, 133, 362, 263, 159, 145, 386, 374, 70, 105, 107, 336, 334, 300, 168, 6, 4, 1, 2, 98, 327, 129, 358),
     *(64, 294, 116, 345, 36, 266, 117, 346, 118, 347, 18, 200, 199),
 ]  # fmt: skip
 # What the smile had raised and drawn outward, and by how much it sinks back (toward the midline, down), in
