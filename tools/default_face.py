@@ -2,8 +2,8 @@
 
 scikit-image's astronaut photo (NASA, Eileen Collins, public domain) is a face that is free for any use and that
 everybody can get. She smiles with open lips; a micro-expression starts from rest. So the lips are closed here: two
-smooth warps, one that follows the upper lip and one that follows the lower, meet at a new lip line, and what lay between
-them (the teeth) is seen by neither. The result is committed, so that every clone starts from the same bytes.
+smooth warps, one that follows the upper lip and one that follows the lower, meet at a new lip line, and what lay
+between them (the teeth) is seen by neither. The result is committed, so that every clone starts from the same bytes.
 """
 
 from __future__ import annotations

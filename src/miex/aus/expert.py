@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from miex.aus.source import AUSource, AUTriplet
-from miex.aus.vector import AU_NUMBERS, N_AUS, AUArray, Label, au_index, label_named
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, AUArray, Label
 from miex.errors import InputError, UsageError
 
 PRESETS = ("du2014", "du2014-compound", "mie-x-code")
@@ -24,16 +24,16 @@ _DRAWS = 1000  # an emotion that has drawn no AU this often cannot draw any
 
 class _EmotionModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    label: str
-    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    aus: dict[int, float] = Field(min_length=1)
+    label: Literal["negative", "positive", "surprise"]
+    weight: float = Field(default=1.0, gt=0, strict=True, allow_inf_nan=False)
+    aus: dict[int, Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]] = Field(min_length=1)
 
 
 class _TableModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(min_length=1, max_length=80)
     source: str = ""
-    outside: dict[int, int | str] = {}
+    outside: dict[int, StrictInt | str] = {}
     emotions: dict[str, _EmotionModel] = Field(min_length=1)
 
 
@@ -72,7 +72,10 @@ class ExpertTable:
             emotion.name: {
                 "label": emotion.label.name,
                 "weight": emotion.weight,
-                "aus": {str(au): round(float(p), 6) for au, p in zip(AU_NUMBERS, emotion.probability, strict=True) if p},
+                "aus": {
+                    str(AU_NUMBERS[i]): round(float(emotion.probability[i]), 6)
+                    for i in emotion.probability.nonzero()[0]
+                },
             }
             for emotion in self.emotions
         }
@@ -97,7 +100,7 @@ def load_table(name_or_file: str) -> ExpertTable:
             do="check the spelling or the path",
         )
     try:
-        return _parse(path.read_text("utf-8"), str(path))
+        return _parse(path.read_text("utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"expert table {path}", expected="a TOML file in UTF-8", found=str(error)) from error
 
@@ -111,22 +114,21 @@ def _parse(text: str, where: str) -> ExpertTable:
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(map(str, first["loc"]))
-        raise InputError(
-            f"expert table {where}", expected=first["msg"], found=f"{entry} = {first.get('input')!r}", do=do
-        ) from error
+        found = f"no {entry}" if first["type"] == "missing" else f"{entry} = {first['input']!r}"
+        raise InputError(f"expert table {where}", expected=first["msg"], found=found, do=do) from error
+    for au in model.outside:
+        _index(au, model.outside, f"expert table {where}")
     emotions = []
-    for name, entry in model.emotions.items():
+    for name, row in model.emotions.items():
         at = f"expert table {where}, emotion {name}"
         probability = np.zeros(N_AUS)
-        for au, p in entry.aus.items():
-            if not 0 < p <= 1:
-                raise InputError(f"{at}, AU {au}", expected="a probability above 0, at most 1", found=f"{p:g}", do=do)
+        for au, p in row.aus.items():
             index = _index(au, model.outside, at)
             if index is not None:  # two AUs mapped onto one: on when either is
                 probability[index] = 1 - (1 - probability[index]) * (1 - p)
         if not probability.any():
-            raise InputError(at, expected="at least one AU of the 17", found=f"only {sorted(entry.aus)}", do=do)
-        emotions.append(Emotion(name, label_named(entry.label), entry.weight, probability))
+            raise InputError(at, expected="at least one AU of the 17", found=f"only {sorted(row.aus)}", do=do)
+        emotions.append(Emotion(name, Label[row.label], row.weight, probability))
     return ExpertTable(model.name, model.source, tuple(emotions))
 
 
@@ -134,9 +136,14 @@ def _index(au: int, outside: Mapping[int, int | str], where: str) -> int | None:
     target = outside.get(au, au)
     if target == DROPPED:
         return None
-    if not isinstance(target, int):
-        raise InputError(f"{where}: outside.{au}", expected=f'an AU number or "{DROPPED}"', found=repr(target))
-    return au_index(target, where=where)
+    if target not in AU_INDEX:
+        raise InputError(
+            f"{where}, AU {au}",
+            expected="one of " + ", ".join(map(str, AU_NUMBERS)),
+            found=f"outside.{au} = {target!r}" if au in outside else "",
+            do=f'leave it out, or say in [outside] which of these acts for it, or "{DROPPED}"',
+        )
+    return AU_INDEX[int(target)]
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,9 @@ class ExpertSource(AUSource):
     def __post_init__(self) -> None:
         if not 0 < self.mu <= self.nu <= 1:
             raise UsageError(
-                f"intensities μ = {self.mu:g}, ν = {self.nu:g}", expected="0 < μ ≤ ν ≤ 1", do="the paper's are .1 and .3"
+                f"intensities μ = {self.mu:g}, ν = {self.nu:g}",
+                expected="0 < μ ≤ ν ≤ 1",
+                do="the paper's are .1 and .3",
             )
 
     @cached_property
@@ -183,9 +192,9 @@ class ExpertSource(AUSource):
     def _apex(self, emotion: Emotion, rng: np.random.Generator) -> AUArray:
         for _ in range(_DRAWS):
             on = rng.random(N_AUS) < emotion.probability
-            intensity = rng.uniform(self.mu, self.nu, N_AUS)
-            if on.any():  # the released code emits empty apexes (fear: 6 %); they are drawn again here
-                return np.where(on, intensity, 0).astype(np.float32)
+            apex: AUArray = np.where(on, rng.uniform(self.mu, self.nu, N_AUS), 0).astype(np.float32)
+            if apex.any():  # the released code emits empty apexes (fear: 6 %); they are drawn again here
+                return apex
         raise UsageError(
             f"emotion {emotion.name} of expert table {self.table.name}",
             expected="an AU that is on now and then",

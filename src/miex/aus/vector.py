@@ -1,4 +1,4 @@
-"""The 17 action units: numbers, names, order, sides and scale (PROTOCOL: OpenFace 2 order; FACS, Ekman & Friesen 1978)."""
+"""The 17 action units: numbers, names, order, sides and scale (OpenFace 2 order; FACS, Ekman & Friesen 1978)."""
 
 from __future__ import annotations
 
@@ -83,32 +83,40 @@ def checked(values: npt.ArrayLike, *, where: str = "AU vector") -> AUArray:
     Raises:
         ScaleError: wrong shape, a value that is not finite, or one outside [0, 1].
     """
-    array = np.asarray(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what is too large for float32 is refused as any other
+        array = np.asarray(values, dtype=np.float32)
+    _prove(array, 1, where, "values from 0 to 5 (OpenFace AUxx_r) go through from_facs5")
+    return array
+
+
+def from_facs5(values_facs5: npt.ArrayLike, *, where: str = "AU vector") -> AUArray:
+    """Intensities in [0, 1] from FACS/OpenFace intensities in [0, 5] (PROTOCOL §1: divide by 5).
+
+    Args:
+        values_facs5: shape [..., 17] or [..., 17, 2], as in `checked`.
+        where: names the values in the message.
+
+    Raises:
+        ScaleError: wrong shape, or a value outside [0, 5].
+    """
+    array = np.asarray(values_facs5, dtype=np.float64)
+    _prove(array, 5, where, "FACS intensities are 0 to 5 (A to E are 1 to 5)")
+    return (array / 5).astype(np.float32)
+
+
+def _prove(array: npt.NDArray[np.floating], top: int, where: str, do: str) -> None:
     if array.ndim == 0 or not (array.shape[-1] == N_AUS or array.shape[-2:] == (N_AUS, len(SIDES))):
         raise ScaleError(where, expected=f"shape [..., {N_AUS}] or [..., {N_AUS}, 2]", found=f"shape {array.shape}")
-    bad = ~((array >= 0) & (array <= 1))
+    bad = ~((array >= 0) & (array <= top))
     if bad.any():
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         au = AU_NUMBERS[at[-1] if array.shape[-1] == N_AUS else at[-2]]
         raise ScaleError(
             f"{where}: AU{au:02d} = {float(array[at]):g} at {list(at)}",
-            expected="intensities in [0, 1]",
+            expected=f"intensities in [0, {top}]",
             found=f"{int(bad.sum())} of {array.size} values outside",
-            do="values from 0 to 5 (OpenFace AUxx_r) go through from_facs5",
+            do=do,
         )
-    return array
-
-
-def from_facs5(values_facs5: npt.ArrayLike, *, where: str = "AU vector") -> AUArray:
-    """Intensities in [0, 1] from FACS/OpenFace intensities in [0, 5], shape [..., 17] (PROTOCOL §1: divide by 5).
-
-    Raises:
-        ScaleError: a value outside [0, 5].
-    """
-    array = np.asarray(values_facs5, dtype=np.float64)
-    if array.size and (not np.isfinite(array).all() or array.min() < 0 or array.max() > 5):
-        raise ScaleError(where, expected="FACS intensities in [0, 5]", found=f"[{array.min():g}, {array.max():g}]")
-    return checked(array / 5, where=where)
 
 
 def from_mapping(intensities: Mapping[int, float], *, where: str = "AU vector") -> AUArray:
@@ -118,7 +126,7 @@ def from_mapping(intensities: Mapping[int, float], *, where: str = "AU vector") 
         UsageError: an AU that is not one of the 17.
         ScaleError: an intensity outside [0, 1].
     """
-    vector = np.zeros(N_AUS, np.float32)
+    vector = np.zeros(N_AUS)
     for au, value in intensities.items():
         vector[au_index(au, where=where)] = value
     return checked(vector, where=where)
@@ -139,7 +147,7 @@ def parse(settings: Iterable[str]) -> AUArray:
         UsageError: text of another form, or an AU that is not one of the 17.
         ScaleError: an intensity outside [0, 1].
     """
-    vector = np.zeros((N_AUS, len(SIDES)), np.float32)
+    vector = np.zeros((N_AUS, len(SIDES)))
     for text in settings:
         match = re.fullmatch(r"\s*([LR]?)(?:AU)?\s*(\d+)\s*=\s*([-+.\deE]+)\s*", text, re.IGNORECASE)
         try:
@@ -147,7 +155,9 @@ def parse(settings: Iterable[str]) -> AUArray:
             side, au, value = match[1].upper(), int(match[2]), float(match[3])
         except (AssertionError, ValueError):
             raise UsageError(
-                f"AU setting {text!r}", expected="NUMBER=INTENSITY, such as 12=.2, L12=.2 or R4=.5", do="one --au for each"
+                f"AU setting {text!r}",
+                expected="NUMBER=INTENSITY, such as 12=.2, L12=.2 or R4=.5",
+                do="one --au for each",
             ) from None
         sides = {"": slice(None), "L": slice(0, 1), "R": slice(1, 2)}[side]
         vector[au_index(au, where=text), sides] = value

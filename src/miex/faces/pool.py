@@ -101,14 +101,18 @@ class FaceCSV:
             text = self.path.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"faces CSV {self.path}", expected="a CSV in UTF-8", found=str(error)) from error
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        names = list(reader.fieldnames or [])
-        chosen = {column: self._find(column, names) for column in CSV_COLUMNS}
         rows: dict[Path, dict[str, str]] = {}
-        for row in reader:
-            if row.get(chosen["file"]):
-                photo = _real(self.path.parent / row[chosen["file"]])
-                rows[photo] = {k: (row.get(v) or "") if v else "" for k, v in chosen.items() if k != "file"}
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        try:
+            names = list(reader.fieldnames or [])
+            chosen = {column: self._find(column, names) for column in CSV_COLUMNS}
+            for row in reader:
+                if row.get(chosen["file"]):
+                    photo = _real(self.path.parent / row[chosen["file"]])
+                    rows[photo] = {k: (row.get(v) or "") if v else "" for k, v in chosen.items() if k != "file"}
+        except (csv.Error, ValueError) as error:  # ValueError: a path that no system has
+            found = f"line {reader.line_num}: {error}"
+            raise InputError(f"faces CSV {self.path}", expected="a CSV in UTF-8", found=found) from error
         return rows
 
     def _find(self, column: str, names: list[str]) -> str:
@@ -164,9 +168,23 @@ def write_list(paths: Iterable[str], folder: Path, out: Path) -> None:
     """Write a list of photos that `list_photos` reads; raises UsageError unless it lies in the photos' folder."""
     if out.resolve().parent != folder.resolve():
         raise UsageError(
-            f"list {out}", expected=f"a file in {folder}", found=str(out.parent), do="paths in a list are relative to it"
+            f"list {out}",
+            expected=f"a file in {folder}",
+            found=str(out.parent),
+            do="paths in a list are relative to it",
+        )
+    paths = list(paths)
+    odd = next((path for path in paths if _listed(path) != {path}), None)
+    if odd is not None:
+        raise UsageError(
+            f"list {out}", expected="paths that fit a line", found=repr(odd), do="rename that photo, or leave it out"
         )
     write_whole(out, ("\n".join(paths) + "\n").encode())
+
+
+def _listed(text: str) -> set[str]:
+    lines = (line.strip() for line in text.split("\n"))
+    return {line for line in lines if line and not line.startswith("#")}
 
 
 def list_photos(folder: Path) -> list[str]:
@@ -178,15 +196,22 @@ def list_photos(folder: Path) -> list[str]:
         InputError: no such folder, or no photo in it.
     """
     if folder.is_file() and folder.suffix == ".txt":
-        lines = [line.strip() for line in folder.read_text("utf-8").splitlines()]
-        photos = sorted({line for line in lines if line and not line.startswith("#")})
+        try:
+            photos = sorted(_listed(folder.read_bytes().decode("utf-8-sig")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"list of photos {folder}", expected="paths in UTF-8, one a line", found=str(error)
+            ) from error
         bad = next((p for p in photos if Path(p).is_absolute() or ".." in Path(p).parts), None)
         if bad:
             raise InputError(f"list of photos {folder}", expected="paths below the list's own folder", found=bad)
     elif folder.is_dir():
         photos = sorted(_walk(folder))
     else:
-        raise InputError(f"faces {folder}", expected="a folder of photos", found="no such folder", do="check --faces")
+        found = "another file" if folder.exists() else "no such folder"
+        raise InputError(
+            f"faces {folder}", expected="a folder of photos, or a .txt list of them", found=found, do="check --faces"
+        )
     if not photos:
         raise InputError(
             f"faces {folder}",
@@ -205,7 +230,7 @@ def photos_root(faces: Path) -> Path:
 def _walk(folder: Path) -> Iterator[str]:
     seen: set[tuple[int, int]] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(parent)
+        status = Path(parent).stat()
         if (status.st_dev, status.st_ino) in seen:  # a link that leads back
             folders.clear()
             continue
@@ -297,10 +322,18 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve raises on a loop of links
 
 
+def _name(path: str) -> str:
+    # systems allow names that are no text; tables and JSON do not
+    return path.encode(errors="replace").decode()
+
+
 def _look(chunk: _Chunk) -> list[_Looked]:
     """What is known of the photos without a detector: the hash, and the cache's answer."""
     found = []
     for path in chunk.paths:
+        if path != _name(path):
+            found.append(_Looked(path, reason="unreadable", detail="its name is not UTF-8"))
+            continue
         try:
             with (chunk.root / path).open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -350,10 +383,10 @@ def _save_cached(path: Path, size: tuple[int, int], detection: Detection) -> Non
 
 def _load_cached(path: Path) -> tuple[tuple[int, int], Detection] | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             width, height = map(int, arrays["size"])
             landmarks, pose = arrays["landmarks"], arrays["pose"]
-    except (OSError, ValueError, KeyError, EOFError):  # absent, or cut short by something else: detect again
+    except Exception:  # absent, or broken in one of the many ways of zip and npy: detect again
         return None
     if landmarks.shape[1:] != (N_LANDMARKS, 3) or pose.shape != (len(landmarks), 3):
         return None
@@ -364,7 +397,7 @@ def _row(item: _Looked, quality: Quality) -> dict[str, Any]:
     width, height = item.size
     row: dict[str, Any] = dict.fromkeys(INDEX_SCHEMA.names)
     row.update(
-        path=item.path, sha256=item.sha256, identity=item.sha256[:16], width=width, height=height, n_faces=0,
+        path=_name(item.path), sha256=item.sha256, identity=item.sha256[:16], width=width, height=height, n_faces=0,
         reason=item.reason, detail=item.detail,
     )  # fmt: skip
     if item.detection is None:
@@ -375,9 +408,7 @@ def _row(item: _Looked, quality: Quality) -> dict[str, Any]:
         return row
     largest = int(np.argmax([np.ptp(face[:, :2], axis=0).prod() for face in item.detection.landmarks]))
     landmarks, (yaw, pitch, roll) = item.detection.landmarks[largest], item.detection.pose[largest].tolist()
-    row.update(
-        landmarks=landmarks.ravel(), inter_ocular=inter_ocular(landmarks), yaw=yaw, pitch=pitch, roll=roll
-    )
+    row.update(landmarks=landmarks.ravel(), inter_ocular=inter_ocular(landmarks), yaw=yaw, pitch=pitch, roll=roll)
     row["reason"], row["detail"] = _refusal(row, landmarks, quality)
     return row
 

@@ -22,7 +22,8 @@ def five_points(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     points = np.asarray(landmarks, np.float64)[:, :2]
     five = np.concatenate([eye_centres(points), points[[_NOSE_TIP, *MOUTH_CORNERS]]])
     five -= five.mean(0)
-    return five / np.sqrt((five**2).sum(1).mean())
+    five /= np.sqrt((five**2).sum(1).mean())
+    return five
 
 
 def most_frontal(index: pa.Table, n: int = N_QUERIES) -> list[int]:
@@ -36,7 +37,9 @@ def rows_of(index: pa.Table, paths: list[str]) -> list[int]:
     known = {path: row for row, path in enumerate(index["path"].to_pylist())}
     absent = [path for path in paths if path not in known]
     if absent:
-        raise UsageError(f"query {absent[0]}", expected="a photo of the folder, by its path in it", do="check the spelling")
+        raise UsageError(
+            f"query {absent[0]}", expected="a photo of the folder, by its path in it", do="check the spelling"
+        )
     return [known[path] for path in paths]
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from miex.faces.crop import Image
 
-# SSIM as scikit-image computes it by default (Wang et al. 2004): uniform window, sample covariance, mean over the interior
+# SSIM as scikit-image computes it by default (Wang et al. 2004): uniform window, sample covariance, interior
 _WINDOW = 7
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _BORDER = _WINDOW // 2

@@ -1,0 +1,271 @@
+"""Photos as people have them: right pixels, or a PhotoError with its reason; nothing else, and little memory."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import resource
+import struct
+import sys
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+from skimage import data
+
+from miex.errors import InputError
+from miex.faces import images
+from miex.faces.crop import Image
+from miex.faces.images import PhotoError, decode_photo, read_photo
+
+ORIENTATION = 0x0112
+SMALL: Image = data.astronaut()[20:84, 200:240]  # 64 × 40, every turn shows
+LOSSLESS = [("PNG", {}), ("WEBP", {"lossless": True})]
+
+
+def encode(picture: Image | PillowImage.Image, kind: str, **options: Any) -> bytes:
+    image = PillowImage.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def decode(content: bytes) -> Image:
+    return decode_photo(io.BytesIO(content), "some.jpg")
+
+
+def refused(content: bytes) -> PhotoError:
+    with pytest.raises(PhotoError) as caught:
+        decode(content)
+    assert caught.value.asked == "photo some.jpg"
+    assert "0x" not in caught.value.found  # no addresses of Python objects
+    return caught.value
+
+
+def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
+    """A PNG by the specification: what it claims in its header need not be what it holds."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def exif(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """EXIF of (tag, type, count, four bytes of value), big-endian."""
+    fields = b"".join(struct.pack(">HHI", *entry[:3]) + entry[3].ljust(4, b"\0") for entry in entries)
+    return b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", len(entries)) + fields + b"\0\0\0\0"
+
+
+def stored(upright: Image, first_row: str, first_column: str) -> Image:
+    """The pixels of a file whose row 0 and column 0 are these sides of the upright picture (EXIF 2.3, tag 274)."""
+    # with a side in row 0, rows of the file are columns of the picture
+    picture = upright if first_row in ("top", "bottom") else upright.swapaxes(0, 1)
+    picture = picture[::-1] if first_row in ("bottom", "right") else picture
+    return np.ascontiguousarray(picture[:, ::-1] if first_column in ("bottom", "right") else picture)
+
+
+@pytest.mark.parametrize(("kind", "options"), LOSSLESS)
+@pytest.mark.parametrize(
+    ("orientation", "first_row", "first_column"),
+    [
+        (1, "top", "left"), (2, "top", "right"), (3, "bottom", "right"), (4, "bottom", "left"),
+        (5, "left", "top"), (6, "right", "top"), (7, "right", "bottom"), (8, "left", "bottom"),
+    ],
+)  # fmt: skip
+def test_every_exif_orientation_is_turned_upright(
+    orientation: int, first_row: str, first_column: str, kind: str, options: dict[str, Any]
+) -> None:
+    tags = PillowImage.Exif()
+    tags[ORIENTATION] = orientation
+    content = encode(stored(SMALL, first_row, first_column), kind, exif=tags, **options)
+    np.testing.assert_array_equal(decode(content), SMALL)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        exif((ORIENTATION, 3, 1, b"\0\x06"), (0x011A, 2, 4, b"abc\0")),  # a resolution that is text
+        exif((ORIENTATION, 3, 1, b"\0\x06"), (0x8769, 2, 4, b"abc\0")),  # a table's place that is text
+        exif((ORIENTATION, 3, 1, b"\0\x06"), (0x010F, 2, 999, b"\0\xff\xff\xff")),  # text beyond the end
+    ],
+)
+def test_broken_metadata_beside_the_orientation_do_not_hurt(broken: bytes) -> None:
+    photo = encode(stored(SMALL, "right", "top"), "JPEG", quality=100, subsampling=0, exif=broken)
+    assert abs(decode(photo).astype(int) - SMALL).mean() < 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"Exif\0\0what is this",
+        b"Exif\0\0MM\0*",
+        exif((ORIENTATION, 2, 4, b"abc\0")),
+        exif((ORIENTATION, 3, 1, b"\0\x63")),
+    ],
+)
+def test_no_orientation_in_broken_metadata_is_upright(broken: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for kind in ("JPEG", "PNG", "WEBP"):
+            assert decode(encode(SMALL, kind, exif=broken)).shape == SMALL.shape
+
+
+@pytest.mark.parametrize(("kind", "options"), LOSSLESS)
+def test_color_is_kept(kind: str, options: dict[str, Any]) -> None:
+    np.testing.assert_array_equal(decode(encode(SMALL, kind, **options)), SMALL)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P"])
+def test_gray_and_palette(mode: str) -> None:
+    image = PillowImage.fromarray(SMALL).convert(mode)
+    np.testing.assert_array_equal(decode(encode(image, "PNG")), np.asarray(image.convert("RGB")))
+
+
+def test_cmyk_jpeg() -> None:
+    image = PillowImage.fromarray(SMALL).convert("CMYK")
+    assert abs(decode(encode(image, "JPEG", quality=100)).astype(int) - SMALL).mean() < 2
+
+
+def test_phone_jpeg_with_a_second_picture_inside() -> None:
+    content = encode(SMALL, "MPO", save_all=True, append_images=[PillowImage.new("RGB", (9, 9))], quality=100)
+    assert abs(decode(content).astype(int) - SMALL).mean() < 2
+
+
+VALUES = np.array([0, 1, 255, 256, 32767, 32768, 65279, 65280, 65535], ">u2")
+
+
+@pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3)])
+def test_16_bit_gray_and_color_agree(color: int, channels: int) -> None:
+    content = png(len(VALUES), 1, 16, color, b"\0" + VALUES.repeat(channels).tobytes())
+    expected = [0, 0, 0, 1, 127, 128, 254, 255, 255]  # the high byte
+    np.testing.assert_array_equal(decode(content), np.repeat(expected, 3).reshape(1, -1, 3))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize(("kind", "options"), LOSSLESS)
+def test_transparency_is_laid_over_mid_gray(mode: str, kind: str, options: dict[str, Any]) -> None:
+    image = PillowImage.fromarray(SMALL).convert(mode)
+    alpha = np.linspace(0, 255, SMALL.size // 3).reshape(SMALL.shape[:2]).astype(np.uint8)
+    image.putalpha(PillowImage.fromarray(alpha))
+    color = np.asarray(image.convert("RGBA"), float)[..., :3]
+    share = alpha[..., None] / 255
+    expected = color * share + 128 * (1 - share)
+    found = decode(encode(image, kind, exact=True, **options))
+    assert abs(found - expected).max() <= 1
+
+
+def test_transparent_color_of_a_palette() -> None:
+    image = PillowImage.new("P", (2, 1))
+    image.putpalette([200, 10, 30, 7, 8, 9])
+    image.putdata([0, 1])
+    np.testing.assert_array_equal(decode(encode(image, "PNG", transparency=0)), [[[128] * 3, [7, 8, 9]]])
+
+
+@pytest.mark.parametrize(("kind", "options"), LOSSLESS)
+def test_first_frame_of_an_animation(kind: str, options: dict[str, Any]) -> None:
+    more = [PillowImage.fromarray(SMALL[::-1].copy())]
+    content = encode(SMALL, kind, save_all=True, append_images=more, duration=100, **options)
+    np.testing.assert_array_equal(decode(content), SMALL)
+
+
+def peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@pytest.mark.parametrize("side", [8001, 12000, 20000])  # below, between and above Pillow's own two limits
+def test_too_large_is_refused_by_its_header(side: int) -> None:
+    before = peak_bytes()
+    error = refused(png(side, side, 8, 2, b"not pixels"))
+    assert error.reason == "too large"
+    assert error.expected == "at most 64 megapixels"
+    assert str(side) in error.found or str(side**2) in error.found
+    assert peak_bytes() - before < 30e6  # its pixels would be 192 MB and more
+
+
+def test_limit_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 64 * 40)
+    assert decode(encode(SMALL, "PNG")).shape == (64, 40, 3)
+    monkeypatch.setattr(images, "MAX_PIXELS", 64 * 40 - 1)
+    assert refused(encode(SMALL, "PNG")).reason == "too large"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"a letter to my mother",
+        b"\xff\xd8\xff",
+        png(64, 40, 8, 2, b"\0" * 100),  # too few rows
+        png(64, 40, 8, 2, b"")[:-30] + b"\0" * 30,
+        encode(SMALL, "PNG").replace(b"IDAT", b"IDOT"),
+        png(0, 40, 8, 2, b""),
+        png(64, 40, 3, 2, b""),
+    ],
+)
+def test_broken_files(content: bytes) -> None:
+    assert refused(content).reason == "unreadable"
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TIFF", "GIF", "BMP", "PPM"])
+def test_other_formats_are_refused_whatever_their_name(kind: str) -> None:
+    assert refused(encode(SMALL, kind)).expected == "a whole JPEG, PNG or WebP image"
+
+
+WHOLE = [encode(SMALL, "JPEG"), encode(SMALL, "JPEG", progressive=True), *(encode(SMALL, k, **o) for k, o in LOSSLESS)]
+TAGGED = PillowImage.Exif()
+TAGGED[ORIENTATION], TAGGED[0x010F], TAGGED[0x011A] = 6, "a maker", 72.0
+MANY = [
+    *WHOLE,
+    *(encode(SMALL, kind, exif=TAGGED) for kind in ("JPEG", "PNG", "WEBP")),
+    encode(PillowImage.fromarray(SMALL).convert("P"), "PNG", transparency=3),
+    encode(SMALL, "PNG", save_all=True, append_images=[PillowImage.fromarray(SMALL[::-1].copy())]),
+    encode(SMALL, "MPO", save_all=True, append_images=[PillowImage.fromarray(SMALL)], exif=TAGGED),
+]
+
+
+@given(st.sampled_from(WHOLE), st.floats(0, 0.95))
+def test_truncated_files(content: bytes, part: float) -> None:
+    assert refused(content[: int(part * len(content))]).reason == "unreadable"
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(MANY), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6))
+@example(MANY[4], [(0.05, 0)])
+def test_whatever_the_bytes_nothing_but_photo_errors(content: bytes, changes: list[tuple[float, int]]) -> None:
+    changed = bytearray(content)
+    for place, byte in changes:
+        changed[int(place**3 * len(content))] = byte  # mostly in the headers
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            photo = decode(bytes(changed))
+        except PhotoError:
+            return
+    assert photo.dtype == np.uint8
+    assert photo.shape[2:] == (3,)
+
+
+def test_paths_that_are_no_photo(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    for name in ("absent.jpg", "folder.jpg"):
+        with pytest.raises(PhotoError, match=f"photo {name}\n") as caught:
+            read_photo(tmp_path / name)
+        assert caught.value.reason == "unreadable"
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_error_crosses_processes_whole() -> None:
+    error = PhotoError("photo a", expected="b", found="c", do="d", reason="too large")
+    error.add_note("while indexing")
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, InputError)
+    assert (str(again), again.reason, again.__notes__) == (str(error), "too large", ["while indexing"])

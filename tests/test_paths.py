@@ -1,0 +1,134 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from miex.errors import InputError, OutputError
+from miex.paths import cache_folder, fsync_folder, remove_leftovers, whole_file, write_whole
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_content_appears_with_its_folders(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b" / "file.bin"
+    with whole_file(target) as file:
+        file.write(b"one ")
+        file.write(b"two")
+        assert not target.exists()
+    assert target.read_bytes() == b"one two"
+    assert names(target.parent) == ["file.bin"]
+
+
+@pytest.mark.parametrize("before", [None, b"before"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, InputError])
+def test_an_error_leaves_everything_as_it_was(tmp_path: Path, before: bytes | None, error: type[BaseException]) -> None:
+    target = tmp_path / "file"
+    if before is not None:
+        target.write_bytes(before)
+
+    def fail() -> None:
+        with whole_file(target) as file:
+            file.write(b"half of")
+            raise error("in the middle")
+
+    with pytest.raises(error, match="in the middle"):
+        fail()
+    assert names(tmp_path) == ([] if before is None else ["file"])
+    assert before is None or target.read_bytes() == before
+
+
+def test_what_was_there_is_replaced_only_at_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    write_whole(target, b"before")
+    with target.open("rb") as reader, whole_file(target) as file:
+        file.write(b"after")
+        file.flush()
+        assert target.read_bytes() == b"before"
+        assert reader.read() == b"before"
+    assert target.read_bytes() == b"after"
+
+
+def make_file(path: Path) -> Path:
+    path.parent.write_text("a file in the way")
+    return path
+
+
+def make_folder(path: Path) -> Path:
+    (path / "full").mkdir(parents=True)
+    return path
+
+
+@pytest.mark.parametrize("obstacle", [make_file, make_folder, lambda p: p.with_name("x" * 300)])
+def test_paths_that_cannot_be_written(tmp_path: Path, obstacle: object) -> None:
+    target = obstacle(tmp_path / "folder" / "file")  # type: ignore[operator]
+    before = names(tmp_path)
+    with pytest.raises(OutputError) as caught:
+        write_whole(target, b"content")
+    assert caught.value.asked == f"writing {target}"
+    assert caught.value.found
+    assert set(names(tmp_path)) <= {*before, "folder"}
+    assert not list(tmp_path.rglob("*.tmp-*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda self, *a, **k: real(Path("/dev/full") if ".tmp-" in self.name else self, *a, **k)
+    )
+    with pytest.raises(OutputError, match=r"No space left on device\n  what to do: free space"):
+        write_whole(tmp_path / "file", b"content")
+
+
+def test_bytes_are_synced_before_the_name_and_the_name_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, seen = tmp_path / "file", []
+
+    def fsync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        what = "folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes"
+        seen.append((what, target.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_whole(target, b"content")
+    assert seen == [("7 bytes", False), *([("folder", True)] if os.name == "posix" else [])]
+
+
+def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from miex.paths import whole_file\n"
+        "with whole_file(pathlib.Path(sys.argv[1])) as file:\n"
+        "    file.write(b'half'); file.flush(); os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "out.tar")], check=False).returncode == 9
+    (left,) = names(tmp_path)
+    assert left.startswith("out.tar.tmp-")
+    mine = ["notes.tmp-old.txt", "out.tar", "photo.tmp-2"]
+    for name in mine:
+        (tmp_path / name).touch()
+    assert remove_leftovers(tmp_path) == 1
+    assert names(tmp_path) == mine
+    assert remove_leftovers(tmp_path / "absent") == 0
+
+
+def test_a_folder_that_is_gone_cannot_be_synced(tmp_path: Path) -> None:
+    fsync_folder(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        fsync_folder(tmp_path / "gone")
+
+
+def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEX_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    for unset in ("", None):
+        monkeypatch.setenv("MIEX_CACHE", "") if unset == "" else monkeypatch.delenv("MIEX_CACHE")
+        assert cache_folder().is_absolute()
+        assert cache_folder().name in ("miex", "Cache")
