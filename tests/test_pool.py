@@ -276,6 +276,7 @@ def two(photos: Path, face_photo: Path) -> Path:
     [
         'file,licence,attribution,kind,person_id\n"a, b.png",CC0,"Ann, B.",real,p1\n',
         '\ufefffilename,license,credit,kind,person\r\n"a, b.png",CC0,"Ann, B.",real,p1\r\n',
+        'file;licence;attribution;kind;person_id\n"a, b.png";CC0;Ann, B.;real;p1\n',
         'kind,extra,path,author,person,licence\nreal,1,"./sub/../a, b.png","Ann, B.",p1,CC0\n,,,,,\nreal,,gone.png',
     ],
 )

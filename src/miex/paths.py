@@ -60,12 +60,13 @@ def write_whole(target: Path, content: bytes) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make renames in a folder last through a power failure, where the system can."""
+    """Make renames in a folder last through a power failure, where the system can (some network disks refuse)."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with suppress(OSError):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

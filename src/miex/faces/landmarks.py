@@ -60,6 +60,11 @@ class Detection:
     landmarks: npt.NDArray[np.float32]
     pose: npt.NDArray[np.float32]
 
+    @property
+    def largest(self) -> int:
+        """Index of the face with the largest bounding box. Raises ValueError where there is none."""
+        return int(np.argmax([np.ptp(face[:, :2], axis=0).prod() for face in self.landmarks]))
+
 
 def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda text: None) -> Path:
     """The model file, proven by its sha256.

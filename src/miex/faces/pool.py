@@ -102,7 +102,7 @@ class FaceCSV:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"faces CSV {self.path}", expected="a CSV in UTF-8", found=str(error)) from error
         rows: dict[Path, dict[str, str]] = {}
-        reader = csv.DictReader(io.StringIO(text, newline=""))
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
         try:
             names = list(reader.fieldnames or [])
             chosen = {column: self._find(column, names) for column in CSV_COLUMNS}
@@ -132,10 +132,18 @@ def csv_beside(folder: Path, *, any_columns: bool = False) -> FaceCSV | None:
     """The faces.csv in the folder or in the one above it; unless any_columns, only if it has a column of file names."""
     for path in (folder / CSV_NAME, folder.resolve().parent / CSV_NAME):
         if path.is_file():
-            with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-                if any_columns or set(next(csv.reader(file), [])) & set(CSV_COLUMNS["file"]):
-                    return FaceCSV(path)
+            with path.open(encoding="utf-8-sig", errors="replace") as file:
+                header = file.readline()
+            names = next(csv.reader([header], delimiter=_delimiter(header)), [])
+            if any_columns or set(names) & set(CSV_COLUMNS["file"]):
+                return FaceCSV(path)
     return None
+
+
+def _delimiter(text: str) -> str:
+    # spreadsheets of half the world write semicolons
+    header = text.split("\n", 1)[0]
+    return ";" if header.count(";") > header.count(",") else ","
 
 
 def default_pool() -> Path:
@@ -406,7 +414,7 @@ def _row(item: _Looked, quality: Quality) -> dict[str, Any]:
     if not row["n_faces"]:
         row["reason"] = "no face"
         return row
-    largest = int(np.argmax([np.ptp(face[:, :2], axis=0).prod() for face in item.detection.landmarks]))
+    largest = item.detection.largest
     landmarks, (yaw, pitch, roll) = item.detection.landmarks[largest], item.detection.pose[largest].tolist()
     row.update(landmarks=landmarks.ravel(), inter_ocular=inter_ocular(landmarks), yaw=yaw, pitch=pitch, roll=roll)
     row["reason"], row["detail"] = _refusal(row, landmarks, quality)

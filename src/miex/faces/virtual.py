@@ -13,13 +13,24 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RBFInterpolator
 
-from miex.faces.crop import OVERSAMPLING, AlignedFace, Image, Points
+from miex.faces.crop import (
+    LEFT_EYE_CORNERS,
+    MOUTH_CORNERS,
+    OVERSAMPLING,
+    RIGHT_EYE_CORNERS,
+    AlignedFace,
+    Image,
+    Points,
+)
 
-# Relatives of one photo share texture, hair and background; more than the spread of real people makes up for some.
-SPREAD = 1.5
-FURTHEST = 2.0  # standard deviations; beyond it faces look drawn
+# Relatives of one photo share texture, hair and background, and the moves of proportions.toml hold two thirds of the
+# variance among people. With 1.35 the landmarks of relatives differ .9 times as much as those of strangers (Procrustes
+# distance, frontal faces at rest); with more, faces begin to look drawn.
+SPREAD = 1.35
+FURTHEST = 2.2  # standard deviations
 _GRID = 33  # nodes of the map over the crop: the changes are smooth
-_STEPS = 10  # to find where landmarks went
+_STIFFNESS = 0.03  # of the splines: anchors that pull against each other give way instead of creasing the skin
+_NEWTON_STEPS = 6  # to find where landmarks went: the remainder is below 1/1000 of the crop
 _LEAST_STRETCH = 0.25  # of the map back: below it skin would smear, below 0 it would fold
 _BORDER = np.linspace(0, 1, 6)  # points that hold still along each side of the crop: nothing beyond it is known
 
@@ -31,12 +42,14 @@ class Proportions:
     Attributes:
         names: of the proportions.
         sd: standard deviation among people, inter-ocular distances, float64 [p].
+        root: float64 [p, p]; its product with independent normal draws has the correlations found among people.
         anchors: face-mesh landmarks that move, in a fixed order.
         moves: where each goes (right in the picture, down) when a proportion grows by 1, float64 [p, anchors, 2].
     """
 
     names: tuple[str, ...]
     sd: npt.NDArray[np.float64]
+    root: npt.NDArray[np.float64]
     anchors: tuple[int, ...]
     moves: npt.NDArray[np.float64]
 
@@ -65,7 +78,18 @@ def proportions() -> Proportions:
                 move[anchors.index(twin)] = outward, down
             else:
                 move[[anchors.index(landmark), anchors.index(twin)]] = outward, down
-    return Proportions(tuple(table), np.array([row["sd"] for row in table.values()]), anchors, moves)
+    sd = np.array([row["sd"] for row in table.values()])
+    return Proportions(tuple(table), sd, _correlation_root(table), anchors, moves)
+
+
+def _correlation_root(table: dict[str, Any]) -> npt.NDArray[np.float64]:
+    names = list(table)
+    correlation = np.eye(len(names))
+    for i, row in enumerate(table.values()):
+        for other, value in row.get("with", {}).items():
+            j = names.index(other)
+            correlation[i, j] = correlation[j, i] = value
+    return np.asarray(np.linalg.cholesky(correlation), np.float64)
 
 
 def make_virtual(face: AlignedFace, seed: int) -> AlignedFace:
@@ -83,12 +107,13 @@ def make_virtual(face: AlignedFace, seed: int) -> AlignedFace:
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     table = proportions()
-    draws = np.clip(rng.normal(size=len(table.sd)), -FURTHEST, FURTHEST) * table.sd * SPREAD
+    draws = table.root @ rng.normal(size=len(table.sd))
+    draws *= min(1.0, FURTHEST / np.abs(draws).max())  # all together, so that they still fit each other
     mirrored = bool(rng.random() < 0.5)
     tone = _draw_tone(rng)
     if mirrored:
         face = _mirror(face)
-    field = _field_back(face, np.tensordot(draws, table.moves, 1))
+    field = _field_back(face, np.tensordot(draws * table.sd * SPREAD, table.moves, 1))
     return AlignedFace(_tone(_resample(face, field), *tone), face.size, _follow(face, field))
 
 
@@ -108,17 +133,20 @@ def _field_back(face: AlignedFace, moves: npt.NDArray[np.float64]) -> npt.NDArra
     Thin-plate splines through the anchors, which go by `moves` (inter-ocular distances), less far where the map would
     fold: some faces have no room for a longer nose.
     """
-    anchors = face.landmarks[list(proportions().anchors)].astype(np.float64)
+    indices, unit = proportions().anchors, face.inter_ocular
+    anchors = face.landmarks[list(indices)].astype(np.float64)
     edge, far = np.meshgrid(_BORDER, (0, 1))
     sides = np.stack([edge.ravel(), far.ravel()], 1)
     still = np.unique(np.vstack([sides, sides[:, ::-1]]), axis=0) * (face.size - 1)
+    # what places the crop goes exactly where it should, and so does the border
+    placing = {*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS, *MOUTH_CORNERS}
+    stiffness = np.array([0.0 if index in placing else _STIFFNESS for index in indices] + [0.0] * len(still))
     nodes = np.linspace(0, face.size - 1, _GRID)
     points = np.stack(np.meshgrid(nodes, nodes), -1).reshape(-1, 2)
     for share in (1.0, 0.8, 0.6, 0.4, 0.2, 0.0):
-        moved = anchors + share * moves * face.inter_ocular
-        ends = np.vstack([moved, still])
-        spline = RBFInterpolator(ends, np.vstack([anchors - moved, np.zeros_like(still)]))
-        field = spline(points).reshape(_GRID, _GRID, 2)
+        moved = anchors + share * moves * unit
+        ends, back = np.vstack([moved, still]), np.vstack([anchors - moved, np.zeros_like(still)])
+        field = RBFInterpolator(ends / unit, back, smoothing=stiffness)(points / unit).reshape(_GRID, _GRID, 2)
         if _least_stretch(field, nodes[1]) >= _LEAST_STRETCH:
             break
     return np.asarray(field, np.float32)
@@ -148,25 +176,36 @@ def _resample(face: AlignedFace, field: npt.NDArray[np.float32]) -> Image:
 
 
 def _follow(face: AlignedFace, field: npt.NDArray[np.float32]) -> Points:
-    """Where the landmarks are now: p with p + field(p) = landmark, by fixed-point steps on the picture's own map."""
-    per_pixel = np.float32((_GRID - 1) / (face.size - 1))
-    new = face.landmarks
-    for _ in range(_STEPS):
-        at = new * per_pixel
-        new = face.landmarks - _sample(field, at[:, :1], at[:, 1:])[:, 0]
-    return new
+    """Where the landmarks are now: p with p + field(p) = landmark, by Newton steps on the picture's own map.
+
+    Plain fixed-point steps run away where the map shrinks a part to less than half.
+    """
+    per_pixel = (_GRID - 1) / (face.size - 1)
+    slopes = [np.ascontiguousarray(slope) for slope in np.gradient(field, 1 / per_pixel, axis=(1, 0))]
+    new = face.landmarks.astype(np.float64)
+    for _ in range(_NEWTON_STEPS):
+        x, y = np.split((new * per_pixel).astype(np.float32), 2, axis=1)
+        beside = new + _sample(field, x, y)[:, 0] - face.landmarks
+        jacobian = np.eye(2) + np.stack([_sample(slope, x, y)[:, 0] for slope in slopes], -1)
+        new -= np.linalg.solve(jacobian, beside[..., None])[..., 0]
+    return new.astype(np.float32)
 
 
 def _draw_tone(rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], float]:
-    """Curves per channel uint8 [256, 3], a color matrix float32 [3, 3], and how much lighter the left edge is."""
-    exposure, gamma = np.exp(rng.normal((-0.04, 0), (0.06, 0.16)))  # rather darker: what is white stays white
-    warmth, tint = rng.normal(0, (0.05, 0.02))
-    saturation, light = rng.normal((1, 0), (0.15, 0.06))
-    gains = exposure * np.exp([warmth, tint, -warmth])
-    curves = np.clip(255 * (np.arange(256)[:, None] / 255) ** gamma * np.clip(gains, 0.75, 1.15), 0, 255)
+    """Curves per channel uint8 [256, 3], a color matrix float32 [3, 3], and how much lighter the left edge is.
+
+    A gamma of each channel's own gives skin and hair another color and leaves white what is white; the gains are light.
+    """
+    exposure, gamma = np.exp(rng.normal((-0.03, 0), (0.05, 0.2)))  # rather darker: what is white stays white
+    pigment, warmth, tint = rng.normal(0, (0.05, 0.03, 0.008))
+    saturation, contrast, light = rng.normal((1, 0, 0), (0.12, 0.12, 0.06))
+    value = (np.arange(256)[:, None] / 255) ** (gamma * np.exp([-pigment, 0, pigment]))
+    value += contrast * value * (1 - value) * (2 * value - 1)
+    gains = np.clip(exposure * np.exp([warmth, tint, -warmth]), 0.8, 1.12)
+    curves = np.round(np.clip(255 * value * gains, 0, 255)).astype(np.uint8)
     luma = np.array([0.299, 0.587, 0.114])
     matrix = np.eye(3) * saturation + (1 - saturation) * luma
-    return np.round(curves).astype(np.uint8), matrix.astype(np.float32), float(np.clip(light, -0.14, 0.14))
+    return curves, matrix.astype(np.float32), float(np.clip(light, -0.14, 0.14))
 
 
 def _tone(samples: Image, curves: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32], light: float) -> Image:

@@ -35,7 +35,7 @@ def generator_of(description: dict[str, Any]) -> Generator[Any]:
         raise InputError(
             f"generator {description['name']}, version {description['version']}, of this plan",
             expected="the same version and settings in the installed miex",
-            found=f"version {generator.version}" + ("" if generator.version != description["version"] else ", other settings"),
+            found=f"version {generator.version}, settings {generator.settings}",
             do="install the miex that made the plan (plan.json names it), or make a new plan",
         )
     return generator

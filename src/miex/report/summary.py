@@ -65,8 +65,8 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
         "",
         "## Measures of the pairs",
         "",
-        f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is the generator's"
-        " own displacement field, not measured from pixels.",
+        f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is the"
+        " generator's own displacement field, not measured from pixels.",
         "",
         "| | 5 % | median | 95 % |",
         "|---|---|---|---|",

@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from miex.aus.vector import AUArray
 from miex.errors import InputError
-from miex.faces.crop import AlignedFace, CropOptions, Image, align, inter_ocular, place_crop
+from miex.faces.crop import AlignedFace, CropOptions, Image, align, place_crop
 from miex.faces.images import read_photo
 from miex.faces.landmarks import Landmarker
 from miex.generators.base import Generator
@@ -41,12 +41,12 @@ def align_photo(photo: Path, model: Path, options: CropOptions) -> AlignedFace:
     """
     image = read_photo(photo)
     with Landmarker(model) as landmarker:
-        found = landmarker.detect(image).landmarks
-    if not len(found):
+        found = landmarker.detect(image)
+    if not len(found.landmarks):
         raise InputError(
             f"photo {photo}", expected="a face", found="none", do="choose a photo of a face from the front"
         )
-    landmarks = max(found, key=inter_ocular)
+    landmarks = found.landmarks[found.largest]
     return align(image, landmarks, place_crop(landmarks, options), options.size)
 
 

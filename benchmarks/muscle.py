@@ -1,0 +1,85 @@
+"""What a frame of the muscle generator costs, step by step, against the bound of DESIGN §8 measured in the same run.
+
+    python benchmarks/muscle.py [--size 128]
+
+The bound of a frame: one bilinear cv2.remap and one cv2.imencode('.png'), default settings, one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from skimage.data import astronaut
+
+from miex.aus.vector import AU_NUMBERS, from_mapping
+from miex.faces.crop import OVERSAMPLING, CropOptions, align, place_crop
+from miex.faces.landmarks import Landmarker, find_model
+from miex.generators.muscle import generator as muscle
+from miex.measure.pair import measure_pair
+
+TYPICAL = {4: 0.2, 6: 0.2, 7: 0.1, 12: 0.2}
+
+
+def microseconds(call: Callable[[], object], seconds: float = 0.3) -> float:
+    """The fastest of many calls: the machine is shared."""
+    call()
+    best, end = float("inf"), time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end:
+        call()
+        best = min(best, time.perf_counter() - start)
+    return best * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=128)
+    size = parser.parse_args().size
+    cv2.setNumThreads(1)
+
+    photo = astronaut()
+    with Landmarker(find_model()) as landmarker:
+        (mesh,) = landmarker.detect(photo).landmarks
+    face = align(photo, mesh, place_crop(mesh, CropOptions(size)), size)
+    crop = face.crop
+    generator, rng = muscle.MuscleGenerator(), np.random.default_rng(0)
+    rig = generator.prepare(face)
+    shifted = muscle.lattice(size, 1) + np.float32(0.3)
+    bound = microseconds(lambda: muscle.sample(crop, shifted)) + microseconds(lambda: cv2.imencode(".png", crop))
+
+    def row(name: str, cost: float) -> None:
+        print(f"{name:44s} {cost:9.0f} µs   {cost / bound:6.2f} of the bound")
+
+    print(f"{size} px, one thread")
+    row("bound: remap + PNG", bound)
+    row("identity: basis", microseconds(lambda: generator.prepare(face)))
+    row("identity: unrounded samples", microseconds(lambda: muscle.unrounded(face.samples)))
+    for name, aus in (("4 AUs", TYPICAL), ("all 17 AUs", dict.fromkeys(AU_NUMBERS, 0.2))):
+        z = from_mapping(aus)[None]
+        weights = np.repeat(z[0], 2)
+        field = muscle.combine(rig, weights)
+        back = muscle.invert(field, size)
+        fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
+        where = cv2.scaleAdd(fine, OVERSAMPLING, muscle.lattice(size, OVERSAMPLING))
+        levels = muscle.sample(rig.samples, where)
+        frame = generator.render(rig, z, rng)[0]
+        area = generator.face_area(rig)
+        row(f"{name}: field", microseconds(lambda w=weights: muscle.combine(rig, w)))
+        row(f"{name}: inversion", microseconds(lambda f=field: muscle.invert(f, size)))
+        row(f"{name}: upsampling", microseconds(lambda b=back: cv2.resize(b, (size, size))))
+        row(f"{name}: resampling", microseconds(lambda w=where: muscle.sample(rig.samples, w)))
+        row(f"{name}: to 8 bits", microseconds(lambda x=levels: cv2.convertScaleAbs(x, alpha=1 / muscle.LEVEL)))
+        render = microseconds(lambda z=z: generator.render(rig, z, rng))
+        encode = microseconds(lambda x=frame: cv2.imencode(".png", x))
+        row(f"{name}: render", render)
+        row(f"{name}: render + PNG", render + encode)
+MEASURES
+    rest = np.zeros((1, 17), np.float32)
+    row("at rest: render", microseconds(lambda: generator.render(rig, rest, rng)))
+
+
+if __name__ == "__main__":
+    main()
