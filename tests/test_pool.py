@@ -20,11 +20,10 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from miex.errors import InputError, UsageError
+from miex.faces.credits import FaceCSV, csv_beside
 from miex.faces.crop import Image
 from miex.faces.pool import (
-    FaceCSV,
     Quality,
-    csv_beside,
     index_photos,
     list_photos,
     write_index,

@@ -12,17 +12,19 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from miex.dataset.shards import read_stored
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError, PartialFailureError
 from miex.faces.pool import default_pool
 from miex.plan.schema import read_plan
-from miex.synthesis.commit import SHARDS, read_shard_record
+from miex.synthesis.commit import SHARDS, Sample, read_shard_record, write_shard
 from miex.synthesis.executors import InProcess, LocalProcesses
 from miex.synthesis.frames import DIGITAL_SOURCE_TYPE, decode_frame, encode_frame
 from miex.synthesis.run import adopt_plan, locked, read_samples, run_plan
@@ -229,22 +231,26 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     """Records can be right and samples wrong: verify looks into them."""
     out = tmp_path / "set"
     shutil.copytree(finished, out)
+    old = read_shard_record(out, 0)
+    assert old
+    stored = [read_stored(out, 0, s["offset"], s["bytes"], s["sample_id"]) for s in old.samples]
+    measures = {"psnr": 40.0}
+    samples = [
+        Sample(s["sample_id"], still.frames, ".png", still.description, measures)
+        for s, still in zip(old.samples, stored, strict=True)
+    ]
+    samples[0] = replace(samples[0], frames=(samples[0].frames[0],) * 2)
+    write_shard(out, 0, old.plan, samples)
     record = json.loads((out / SHARDS / "00000.json").read_text())
-    first = record["samples"][0]
-    path = out / SHARDS / "00000.tar"
-    with tarfile.open(path) as tar:
-        onset, apex = tar.getmembers()[:2]
-        picture = tar.extractfile(onset).read()  # type: ignore[union-attr]
-    content = bytearray(path.read_bytes())
-    content[apex.offset_data : apex.offset_data + apex.size] = picture[: apex.size].ljust(apex.size, b"\0")
-    path.write_bytes(content)
-    record["sha256"] = hashlib.sha256(content).hexdigest()
-    record["samples"][1]["offset"] = first["offset"]
+    for key in ("offset", "bytes"):
+        record["samples"][1][key] = record["samples"][2][key]
     (out / SHARDS / "00000.json").write_text(json.dumps(record))
     report = verify(out)
-    assert len(report.problems) == 2
-    assert first["sample_id"] in report.problems[0]
+    assert len(report.problems) == 2, report.problems
+    assert "onset and apex are the same picture" in report.problems[0]
+    assert record["samples"][0]["sample_id"] in report.problems[0]
     assert "instead of sample" in report.problems[1]
+    assert report.identical == 1
 
 
 def test_full_disk_leaves_whole_shards_and_a_clear_error(finished: Path, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from miex.faces.pool import FaceCSV, Quality
+    from miex.faces.credits import FaceCSV
+    from miex.faces.pool import Quality
     from miex.synthesis.executors import Executor
     from miex.synthesis.run import Estimate, Summary
 
@@ -380,7 +381,7 @@ def _index(
 
 
 def _csv(faces: Path, given: Path | None, columns: list[str] | None) -> FaceCSV | None:
-    from miex.faces.pool import CSV_COLUMNS, FaceCSV, csv_beside
+    from miex.faces.credits import CSV_COLUMNS, FaceCSV, csv_beside
 
     named = dict(entry.split("=", 1) for entry in columns or [] if "=" in entry)
     wrong = [entry for entry in columns or [] if entry.split("=", 1)[0] not in CSV_COLUMNS or "=" not in entry]

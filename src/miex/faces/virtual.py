@@ -32,7 +32,7 @@ _GRID = 33  # nodes of the map over the crop: the changes are smooth
 _STIFFNESS = 0.03  # of the splines: anchors that pull against each other give way instead of creasing the skin
 _NEWTON_STEPS = 6  # to find where landmarks went: the remainder is below 1/1000 of the crop
 _LEAST_STRETCH = 0.25  # of the map back: below it skin would smear, below 0 it would fold
-_BORDER = np.linspace(0, 1, 6)  # points that hold still along each side of the crop: nothing beyond it is known
+_BORDER = np.linspace(0, 1, 9)  # points that hold still along each side of the crop: nothing beyond it is known
 
 
 @dataclass(frozen=True)
