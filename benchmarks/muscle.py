@@ -34,7 +34,7 @@ def microseconds(call: Callable[[], object], seconds: float = 0.3) -> float:
     return best * 1e6
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=128)
     size = parser.parse_args().size
@@ -76,7 +76,8 @@ def main() -> None:
         encode = microseconds(lambda x=frame: cv2.imencode(".png", x))
         row(f"{name}: render", render)
         row(f"{name}: render + PNG", render + encode)
-MEASURES
+        measures = microseconds(lambda f=frame, d=field, a=area: measure_pair(crop, f, d, a, face.inter_ocular))
+        row(f"{name}: render + PNG + half a pair's measures", render + encode + measures / 2)
     rest = np.zeros((1, 17), np.float32)
     row("at rest: render", microseconds(lambda: generator.render(rig, rest, rng)))
 

@@ -61,18 +61,25 @@ class FaceFrame:
         self._gates: dict[tuple[Gate, int], Floats] = {}
         self._rims: dict[Rim, Floats] = {}
 
-    def line(self, indices: Sequence[int], side: int) -> tuple[Floats, Floats]:
-        """Landmarks of a side, from left to right in the picture: x and y, pixels. `indices` are those of the right
-        side; where they reach the midline, the line runs on over the other side.
+    def crosses(self, indices: Sequence[int]) -> bool:
+        """Whether a line of landmarks reaches the midline, and so runs on over the other side."""
+        return self.anatomy.mirror[indices[-1]] == indices[-1]
+
+    def line(self, indices: Sequence[int], side: int, weights: Sequence[float] = ()) -> tuple[Floats, Floats, Floats]:
+        """Landmarks (given as those of the right side) of a side, from left to right in the picture.
+
+        Returns:
+            x, y, pixels, and the weight of each.
         """
         twins = [self.anatomy.mirror[index] for index in indices]
-        if indices[-1] == twins[-1]:
-            indices = [*indices, *reversed(twins[:-1])]
+        weights = weights or [1.0] * len(indices)
+        if self.crosses(indices):
+            indices, weights = [*indices, *twins[:-1]], [*weights, *weights[:-1]]
         elif SIDES[side] == "left":
             indices = twins
         points = self.points[list(indices)]
-        points = points[np.argsort(points[:, 0], kind="stable")]
-        return points[:, 0], points[:, 1]
+        order = np.argsort(points[:, 0], kind="stable")
+        return points[order, 0], points[order, 1], np.array(weights, np.float32)[order]
 
     def share(self, side: int) -> Floats:
         """The share of a side in what lies on the midline, [g, g]; both shares add up to 1."""
@@ -83,8 +90,8 @@ class FaceFrame:
         key = (gate, side)
         if key not in self._gates:
             x = self.x[0]
-            x_upper, y_upper = self.line(gate.upper, side)
-            x_lower, y_lower = self.line(gate.lower, side)
+            x_upper, y_upper, _ = self.line(gate.upper, side)
+            x_lower, y_lower, _ = self.line(gate.lower, side)
             upper, lower = np.interp(x, x_upper, y_upper), np.interp(x, x_lower, y_lower)
             # beyond its ends a border spreads out like a fan, so that no seam shows in the cheek
             beyond = np.maximum(0, np.maximum(x_upper[0] - x, x - x_upper[-1]))
@@ -103,7 +110,7 @@ class FaceFrame:
         order = np.argsort(angle)
         dx, dy = self.x - center[0], self.y - center[1]
         reach = np.interp(np.arctan2(dy, dx), angle[order], length[order], period=2 * np.pi)
-        return np.hypot(dx, dy) / reach.astype(np.float32)
+        return np.asarray(np.hypot(dx, dy) / reach, np.float32)
 
     def rim(self, rim: Rim) -> Floats:
         """1 inside the face, smoothly 0 towards its rim, [g, g]."""
@@ -113,13 +120,8 @@ class FaceFrame:
 
     def pull(self, muscle: Muscle, side: int, into: Field) -> None:
         """Add the displacement by a muscle at intensity 1, pixels, to the field float32 [g, g, 2]."""
-        line_x, line_y = self.line(muscle.insertion, side)
-        weights = np.array(muscle.weights)
-        midline = len(line_x) > len(weights)
-        if midline:
-            weights = np.concatenate([weights, weights[-2::-1]])
-        elif SIDES[side] == "left":
-            weights = weights[::-1]
+        line_x, line_y, weights = self.line(muscle.insertion, side, muscle.weights)
+        midline = self.crosses(muscle.insertion)
         x = self.x[0]
         outward = LATERAL[side]
         beyond = x - np.clip(x, line_x[0], line_x[-1])
@@ -149,7 +151,7 @@ class FaceFrame:
 
 
 def basis_fields(frame: FaceFrame, grid: int) -> npt.NDArray[np.float32]:
-    """Displacement of the skin at intensity 1, float32 [17, 2, g, g, 2]: AU, side, row, column, (right, down) in pixels."""
+    """Displacements at intensity 1, pixels: float32 [17, 2, g, g, 2] (AU, side, row, column, right and down)."""
     fields = np.zeros((N_AUS, len(SIDES), grid, grid, 2), np.float32)
     for muscle in frame.anatomy.muscles:
         for side in range(len(SIDES)):

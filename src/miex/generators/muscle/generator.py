@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cv2
@@ -15,10 +15,11 @@ from miex.errors import ScaleError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, Image
 from miex.generators.base import Field, Generator
 from miex.generators.muscle.anatomy import Rim, load
-from miex.generators.muscle.basis import FaceFrame, basis_fields, cell_centers
+from miex.generators.muscle.basis import FaceFrame, basis_fields
 
-GRID = 80  # cells: 1.6 px of a 128 px crop, a quarter of the narrowest gradient but the lips'
+GRID = 80  # cells: 1.6 px of a 128 px crop, .04 inter-ocular distances
 TOLERANCE = 0.01  # of the inversion, pixels: a tenth of the smallest motion that counts
+LEVEL = 256  # parts of a gray level in `MuscleRig.samples`
 MOST_STEPS = 24  # of the inversion, where a field is too steep to be inverted to the tolerance
 
 
@@ -29,18 +30,17 @@ class MuscleRig:
     Attributes:
         face: the aligned face.
         basis: float32 [34, g, g, 2]: displacement of the skin at intensity 1 for each AU and side, pixels of the crop.
-        steepness: float64 [34]: the largest gradient in each of them, pixels per pixel.
-        extent: float64 [34]: the largest displacement in each of them, pixels.
         area: bool [g, g]: cells on the face.
-        samples_of_pixels: float32 [size, size, 2]: position (x, y) of every pixel of the crop in `face.samples`.
     """
 
     face: AlignedFace
     basis: npt.NDArray[np.float32]
-    steepness: npt.NDArray[np.float64]
-    extent: npt.NDArray[np.float64]
     area: npt.NDArray[np.bool_]
-    samples_of_pixels: npt.NDArray[np.float32]
+
+    @cached_property
+    def samples(self) -> npt.NDArray[np.uint16]:
+        """`face.samples`, unrounded."""
+        return unrounded(self.face.samples)
 
 
 class MuscleGenerator(Generator[MuscleRig]):
@@ -56,17 +56,20 @@ class MuscleGenerator(Generator[MuscleRig]):
     def prepare(self, face: AlignedFace) -> MuscleRig:
         frame = FaceFrame(face, load(), GRID)
         basis = basis_fields(frame, GRID).reshape(-1, GRID, GRID, 2)
-        return make_rig(face, basis, frame.radius(Rim(neck=0)) < 1)
+        return MuscleRig(face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1))
 
     def render(self, rig: MuscleRig, aus: AUArray, rng: np.random.Generator) -> Image:
         size = rig.face.size
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
         for frame, z in zip(frames, weights, strict=True):
-            back = invert(combine(rig, z), size, float(z @ rig.steepness), float(z @ rig.extent))
-            back = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
-            where = cv2.scaleAdd(back, OVERSAMPLING, rig.samples_of_pixels)
-            cv2.remap(rig.face.samples, where, None, cv2.INTER_LINEAR, dst=frame, borderMode=cv2.BORDER_REPLICATE)
+            if not z.any():  # what sampling would give, for nothing
+                frame[:] = rig.face.crop
+                continue
+            back = invert(combine(rig, z), size)
+            fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
+            levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
+            cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
         return frames
 
     def displacement(self, rig: MuscleRig, aus: AUArray) -> Field:
@@ -76,20 +79,22 @@ class MuscleGenerator(Generator[MuscleRig]):
         return rig.area
 
 
-def make_rig(face: AlignedFace, basis: npt.NDArray[np.float32], area: npt.NDArray[np.bool_]) -> MuscleRig:
-    """A rig of any displacement fields, float32 [34, g, g, 2], pixels of the crop."""
-    cell = face.size / basis.shape[1]
-    steepness = [max(float(np.abs(np.diff(field, axis=axis)).max()) for axis in (0, 1)) / cell for field in basis]
-    extent = np.sqrt(np.square(basis).sum(-1).max((1, 2)))
-    pixels = np.arange(face.size, dtype=np.float32) * OVERSAMPLING
-    return MuscleRig(
-        face=face,
-        basis=basis,
-        steepness=np.array(steepness),
-        extent=extent.astype(np.float64),
-        area=area,
-        samples_of_pixels=np.stack(np.meshgrid(pixels, pixels), -1),
-    )
+def unrounded(samples: Image) -> npt.NDArray[np.uint16]:
+    """Likely values of the picture before it was rounded to gray levels: smoother, and within half a level.
+
+    Skin changes by a few levels per pixel. Between rounded samples a motion of .05 px is often rounded away again:
+    the gain falls to .90; from here it is .97 and more. Rounded, the values are the samples, bit for bit.
+
+    Args:
+        samples: uint8 [m, m, 3].
+
+    Returns:
+        uint16 [m, m, 3] in parts of a level (1 / LEVEL).
+    """
+    levels = samples.astype(np.uint16) * np.uint16(LEVEL)
+    smooth = cv2.GaussianBlur(levels, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
+    half = np.uint16(LEVEL // 2 - 1)
+    return np.clip(smooth, levels - np.minimum(levels, half), levels + half).astype(np.uint16, copy=False)
 
 
 def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:
@@ -100,34 +105,46 @@ def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:
     return field
 
 
-def invert(field: Field, size: int, steepness: float, extent: float) -> Field:
+def invert(field: Field, size: int) -> Field:
     """The way back: where the skin that is seen at a point came from.
 
-    Solves m(y) = −F(y + m(y)) by fixed-point steps, as many as the field needs to come within TOLERANCE. A field with
-    gradients of 1 and more has no inverse where it folds; damped steps then end at one of the preimages.
+    Solves m(y) = −F(y + m(y)) by fixed-point steps until the equation holds within TOLERANCE everywhere. Where the
+    field folds it has several solutions; the steps end near one of them.
 
     Args:
         field: F, float32 [g, g, 2], (right, down), pixels of the crop.
         size: side of the crop, pixels.
-        steepness: a bound of F's gradients, pixels per pixel.
-        extent: a bound of its lengths, pixels.
 
     Returns:
         m, as `field`. Exactly 0 where F is 0 all around.
     """
-    grid = len(field)
-    per_pixel = grid / size
-    cells = np.arange(grid, dtype=np.float32)
-    here = np.stack(np.meshgrid(cells, cells), -1)
-    damping = min(1.0, 1.5 / (1 + steepness))
-    ratio = max(1 - damping, steepness * damping if damping == 1 else 0.5)
-    steps = math.ceil(math.log(TOLERANCE / extent) / math.log(ratio)) if extent > TOLERANCE else 1
+    cells_per_pixel = len(field) / size
+    largest = max(cv2.norm(field[1:], field[:-1], cv2.NORM_INF), cv2.norm(field[:, 1:], field[:, :-1], cv2.NORM_INF))
+    damping = min(1.0, 1.5 / (1 + largest * cells_per_pixel))  # plain steps run away where the gradient nears 1
+    planes = cv2.split(field)  # of two channels at once, OpenCV rounds positions to 1/32 cell; of one it does not
     back = -field
-    for _ in range(min(max(steps, 1), MOST_STEPS)):
-        where = cv2.scaleAdd(back, per_pixel, here)
-        found = cv2.remap(field, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        back = cv2.addWeighted(back, 1 - damping, found, -damping, 0)
-    return np.asarray(back, np.float32)
+    for _ in range(MOST_STEPS):
+        where = cv2.scaleAdd(back, cells_per_pixel, lattice(len(field), 1))
+        miss = cv2.add(back, cv2.merge([sample(plane, where) for plane in planes]))
+        back = np.asarray(cv2.scaleAdd(miss, -damping, back), np.float32)
+        if cv2.norm(miss, cv2.NORM_INF) < TOLERANCE:
+            break
+    return back
+
+
+def sample(image: Any, where: Any) -> Any:
+    """The image at the positions (x, y) [h, w, 2], bilinear; beyond its edges it goes on as at the edge."""
+    second: Any = None  # all positions come in one array, which OpenCV's type stubs do not know
+    return cv2.remap(image, where, second, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+@lru_cache(maxsize=8)
+def lattice(n: int, spacing: int) -> npt.NDArray[np.float32]:
+    """Positions (x, y) of n × n points, float32 [n, n, 2], not to be written."""
+    line = np.arange(n, dtype=np.float32) * spacing
+    points = np.stack(np.meshgrid(line, line), -1)
+    points.flags.writeable = False
+    return points
 
 
 def _weights(aus: AUArray) -> npt.NDArray[np.float32]:
