@@ -35,9 +35,10 @@ def microseconds(call: Callable[[], object], seconds: float = 0.3) -> float:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Print the cost of each step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=128)
-    size = parser.parse_args().size
+    size = parser.parse_args(arguments).size
     cv2.setNumThreads(1)
 
     photo = astronaut()

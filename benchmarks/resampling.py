@@ -108,6 +108,7 @@ def recovered_shift(rest: np.ndarray, moved: np.ndarray) -> float:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Print both tables; there is nothing to choose."""
     cv2.setNumThreads(1)
     line = np.arange(SIZE, dtype=float)
     inner = slice(16, -16)

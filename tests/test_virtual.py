@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.interpolate import RegularGridInterpolator
 
+from miex.faces import virtual
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
 from miex.faces.images import read_photo
 from miex.faces.landmarks import Landmarker
@@ -63,8 +65,8 @@ def test_landmarks_are_where_the_model_finds_them_again(people: list[AlignedFace
         assert len(found) == 1
         misses.append(np.hypot(*(found[0][:, :2] / OVERSAMPLING - person.landmarks).T) / person.inter_ocular)
     # the model itself is not surer than about .02 between two pictures of one face
-    assert np.median(misses) < 0.04
-    assert np.mean(misses, axis=1).max() < 0.08
+    assert np.median(misses) < 0.03
+    assert np.mean(misses, axis=1).max() < 0.05
 
 
 def test_crop_stays_where_it_is(people: list[AlignedFace]) -> None:
@@ -73,7 +75,7 @@ def test_crop_stays_where_it_is(people: list[AlignedFace]) -> None:
         centre = (person.size - 1) / 2
         assert abs(place.x - centre) < 0.01 * person.size
         assert abs(place.y - centre) < 0.01 * person.size
-        assert abs(place.side / person.size - 1) < 0.02
+        assert abs(place.side / person.size - 1) < 0.01
         assert abs(place.roll) < 0.01
 
 
@@ -164,5 +166,5 @@ def test_default_face_is_at_rest(landmarker: Landmarker) -> None:
     landmarks = landmarker.detect(photo).landmarks[0][:, :2]
     unit = np.hypot(*(landmarks[[33, 133]].mean(0) - landmarks[[263, 362]].mean(0)))
     assert np.hypot(*(landmarks[13] - landmarks[14])) / unit < 0.02  # lips closed
-    # width of the mouth: mean and 1.5 standard deviations of 914 faces at rest
-    assert abs(np.hypot(*(landmarks[61] - landmarks[291])) / unit - 0.829) < 1.5 * 0.073
+    # width of the mouth: mean and 1.5 standard deviations of 802 faces at rest
+    assert abs(np.hypot(*(landmarks[61] - landmarks[291])) / unit - 0.820) < 1.5 * 0.066

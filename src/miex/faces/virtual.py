@@ -187,6 +187,8 @@ def _follow(face: AlignedFace, field: npt.NDArray[np.float32]) -> Points:
         x, y = np.split((new * per_pixel).astype(np.float32), 2, axis=1)
         beside = new + _sample(field, x, y)[:, 0] - face.landmarks
         jacobian = np.eye(2) + np.stack([_sample(slope, x, y)[:, 0] for slope in slopes], -1)
+        outside = np.any((new < 0) | (new > face.size - 1), axis=1)
+        jacobian[outside] = np.eye(2)  # the map is flat there; a chin may lie below the crop
         new -= np.linalg.solve(jacobian, beside[..., None])[..., 0]
     return new.astype(np.float32)
 
