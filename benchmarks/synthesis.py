@@ -17,7 +17,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from miex.faces.virtual import make_virtual
 
 from benchmarks.machine import bound, machine, milliseconds
 from miex.aus.expert import ExpertSource, load_table
@@ -25,6 +24,7 @@ from miex.faces.crop import CropPlace, align
 from miex.faces.images import decode_photo
 from miex.faces.landmarks import find_model
 from miex.faces.pool import default_pool, index_photos
+from miex.faces.virtual import make_virtual
 from miex.generators import describe, make_generator
 from miex.measure.pair import measure_pair
 from miex.plan.build import PlanConfig, build_plan, sample_rng

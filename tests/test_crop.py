@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miex.faces.crop import CropOptions, CropPlace, Image, align, eye_centres, inter_ocular, place_crop
+from miex.faces.crop import CropOptions, CropPlace, Image, align, eye_centers, inter_ocular, place_crop
 
 MOUTH = [61, 291]
 
@@ -56,7 +56,7 @@ def test_defaults_are_the_stated_ones() -> None:
 def test_a_real_face(astronaut: Image, astronaut_mesh: np.ndarray, size: int) -> None:
     place = place_crop(astronaut_mesh, CropOptions(size))
     aligned = align(astronaut, astronaut_mesh, place, size)
-    right, left = eye_centres(aligned.landmarks)
+    right, left = eye_centers(aligned.landmarks)
     assert (right[1] + 0.5) / size == pytest.approx(0.38, abs=1e-5)
     assert (left[1] + 0.5) / size == pytest.approx(0.38, abs=1e-5)
     assert (aligned.landmarks[MOUTH, 1].mean() + 0.5) / size == pytest.approx(0.72, abs=1e-5)

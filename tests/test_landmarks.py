@@ -19,7 +19,7 @@ from scipy.interpolate import LinearNDInterpolator
 
 from miex.errors import InputError, OutputError
 from miex.faces import landmarks
-from miex.faces.crop import Image, eye_centres
+from miex.faces.crop import Image, eye_centers
 from miex.faces.landmarks import MODEL_BYTES, MODEL_NAME, MODEL_SHA256, Landmarker, find_model
 
 NOSE_TIP = 1
@@ -226,7 +226,7 @@ def moved(photo: Image, mesh: np.ndarray, target: np.ndarray) -> Image:
 def test_landmarks_are_points_of_the_photo(astronaut: Image, astronaut_mesh: np.ndarray) -> None:
     assert astronaut_mesh.dtype == np.float32
     assert (astronaut_mesh * 64 % 1 == 0).all()
-    right, left = eye_centres(astronaut_mesh)
+    right, left = eye_centers(astronaut_mesh)
     # measured by eye in an enlarged print; the person's right eye is at the left of the picture
     np.testing.assert_allclose(right, (203, 101), atol=3)
     np.testing.assert_allclose(left, (247.5, 103), atol=3)
@@ -309,7 +309,7 @@ def test_roll_is_clockwise_in_the_picture(landmarker: Landmarker, astronaut: Ima
     turn = cv2.getRotationMatrix2D((224, 120), -degrees, 1)  # OpenCV counts counter-clockwise
     mesh, after = only(landmarker, np.asarray(cv2.warpAffine(astronaut, turn, (512, 512)), np.uint8))
     assert after[2] - before[2] == pytest.approx(degrees, abs=3)
-    right, left = eye_centres(mesh)
+    right, left = eye_centers(mesh)
     assert (left[1] > right[1]) == (degrees > 0)
 
 

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import time
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -187,10 +188,12 @@ def test_photos_may_move(tmp_path: Path, model: Path) -> None:
     assert run_plan(out, faces_root=moved).failed == 0
 
 
-def test_generator_of_another_version_is_refused(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [("generator", "version"), ("faces_version",)])
+def test_plan_of_another_version_is_refused(finished: Path, tmp_path: Path, place: tuple[str, ...]) -> None:
     out = copy_plan(finished, tmp_path / "old")
     record = json.loads((out / "plan.json").read_text())
-    record["settings"]["generator"]["version"] = 999
+    *path, last = place
+    reduce(dict.__getitem__, path, record["settings"])[last] = 999
     plan = read_plan(finished)
     object.__setattr__(plan, "settings", record["settings"])
     record["digests"] = plan.digests

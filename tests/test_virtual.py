@@ -12,8 +12,9 @@ from miex.faces import virtual
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
 from miex.faces.images import read_photo
 from miex.faces.landmarks import Landmarker
+from miex.faces.mesh import mirror_landmarks
 from miex.faces.pool import default_pool, list_photos
-from miex.faces.virtual import make_virtual, mirror_landmarks, proportions
+from miex.faces.virtual import make_virtual, proportions
 
 SEEDS = range(12)
 
@@ -72,9 +73,9 @@ def test_landmarks_are_where_the_model_finds_them_again(people: list[AlignedFace
 def test_crop_stays_where_it_is(people: list[AlignedFace]) -> None:
     for person in people:
         place = place_crop(person.landmarks, CropOptions())
-        centre = (person.size - 1) / 2
-        assert abs(place.x - centre) < 0.01 * person.size
-        assert abs(place.y - centre) < 0.01 * person.size
+        center = (person.size - 1) / 2
+        assert abs(place.x - center) < 0.01 * person.size
+        assert abs(place.y - center) < 0.01 * person.size
         assert abs(place.side / person.size - 1) < 0.01
         assert abs(place.roll) < 0.01
 
@@ -105,7 +106,7 @@ def test_landmarks_follow_the_map_of_the_picture(
 ) -> None:
     """Where the map looks back from a new landmark, the old one is; another interpolation than the code's as oracle."""
     nodes = np.linspace(0, face.size - 1, len(fields[0]))
-    flipped = face.landmarks[mirror_landmarks()] * (-1, 1) + (face.size - 1, 0)
+    flipped = face.landmarks[list(mirror_landmarks())] * (-1, 1) + (face.size - 1, 0)
     for field, person in zip(fields, people, strict=True):
         inside = ((person.landmarks >= 0) & (person.landmarks <= face.size - 1)).all(1)
         assert inside.mean() > 0.95
@@ -129,7 +130,7 @@ def test_some_are_mirrored(face: AlignedFace, people: list[AlignedFace]) -> None
 
 
 def test_mirror_table_is_an_involution_that_swaps_sides(face: AlignedFace) -> None:
-    mirror = mirror_landmarks()
+    mirror = np.array(mirror_landmarks())
     assert (mirror[mirror] == np.arange(478)).all()
     assert [int(mirror[i]) for i in (33, 133, 61, 234, 468, 1)] == [263, 362, 291, 454, 473, 1]
     middle = face.landmarks[[168, 6], 0].mean()

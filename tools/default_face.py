@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.interpolate import RBFInterpolator
 from skimage import data
 
-from miex.faces.crop import eye_centres
+from miex.faces.crop import eye_centers
 from miex.faces.landmarks import Landmarker, find_model
 
 OUT = Path(__file__).parent.parent / "src" / "miex" / "faces" / "default" / "astronaut-relaxed.png"
@@ -47,7 +47,7 @@ FRAME = np.array([(-2.2, -1.2), (0, -1.4), (2.2, -1.2), (-2.2, 0.5), (2.2, 0.5),
 LINE = 0.98  # height of the middle of the lip line below the eyes, inter-ocular distances
 SAG = 0.02  # of the corners below it
 NARROWING = 0.8  # width of the mouth at rest, of its width in the smile
-UPPER_FULLNESS, LOWER_FULLNESS = 1.23, 1.15  # lips at rest are thicker than stretched ones
+UPPER_FULLNESS, LOWER_FULLNESS = 1.23, 0.85  # lips at rest are thicker than stretched ones
 INSIDE_UPPER, INSIDE_LOWER = 0.022, 0.015  # the mesh's inner lip lies on the teeth by that much
 SHADE, SHADE_WIDTH = 0.32, 1.2  # of the line where the lips touch; width in pixels
 
@@ -63,7 +63,7 @@ def main() -> None:
         found = landmarker.detect(relaxed).landmarks[0][:, :2]
     OUT.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(relaxed).save(OUT, optimize=True)
-    right, left = eye_centres(found)
+    right, left = eye_centers(found)
     unit = np.hypot(*(left - right))
     apart, width = (np.hypot(*(found[a] - found[b])) / unit for a, b in ((13, 14), (61, 291)))
     print(f"lips apart {apart:.3f}, width {width:.3f}, inter-ocular distances")
@@ -71,7 +71,7 @@ def main() -> None:
 
 def relax(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """The photo, uint8 RGB [h, w, 3], with closed lips; landmarks are [478, 2] in its pixels."""
-    right, left = eye_centres(landmarks)
+    right, left = eye_centers(landmarks)
     origin, unit = (right + left) / 2, float(np.hypot(*(left - right)))
     across = (left - right) / unit
     axes = np.stack([across, (-across[1], across[0])], 1)  # face coordinates: eye line, inter-ocular unit

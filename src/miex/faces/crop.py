@@ -30,8 +30,8 @@ class CropOptions:
 
     Attributes:
         size: side of the square crop, pixels.
-        eye_line: height of the eye centres, fraction of the side from the top.
-        eye_mouth: vertical distance from eye centres to mouth corners, fraction of the side.
+        eye_line: height of the eye centers, fraction of the side from the top.
+        eye_mouth: vertical distance from eye centers to mouth corners, fraction of the side.
     """
 
     size: int = 128
@@ -41,10 +41,10 @@ class CropOptions:
 
 @dataclass(frozen=True)
 class CropPlace:
-    """Where a crop lies in a photo, in photo pixels (pixel centres at integers).
+    """Where a crop lies in a photo, in photo pixels (pixel centers at integers).
 
     Attributes:
-        x, y: centre of the crop.
+        x, y: center of the crop.
         side: its side.
         roll: angle of the eye line, radians, positive clockwise in the picture.
     """
@@ -59,19 +59,19 @@ class CropPlace:
         scale = self.side / size
         cos, sin = np.cos(self.roll) * scale, np.sin(self.roll) * scale
         linear = np.array([[cos, -sin], [sin, cos]])
-        centre = (size - 1) / 2
-        return np.column_stack([linear, np.array([self.x, self.y]) - linear @ [centre, centre]])
+        center = (size - 1) / 2
+        return np.column_stack([linear, np.array([self.x, self.y]) - linear @ [center, center]])
 
 
-def eye_centres(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def eye_centers(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Centres of the person's right and left eye, float64 [2, 2], in the landmarks' own units."""
     points = np.asarray(landmarks, np.float64)[:, :2]
     return np.stack([points[list(RIGHT_EYE_CORNERS)].mean(0), points[list(LEFT_EYE_CORNERS)].mean(0)])
 
 
 def inter_ocular(landmarks: npt.NDArray[np.floating]) -> float:
-    """Distance between the eye centres, in the landmarks' own units."""
-    right, left = eye_centres(landmarks)
+    """Distance between the eye centers, in the landmarks' own units."""
+    right, left = eye_centers(landmarks)
     return float(np.hypot(*(left - right)))
 
 
@@ -82,14 +82,14 @@ def place_crop(landmarks: npt.NDArray[np.floating], options: CropOptions) -> Cro
         landmarks: [478, 2 or 3], photo pixels.
         options: position of the face in the crop.
     """
-    right, left = eye_centres(landmarks)
+    right, left = eye_centers(landmarks)
     eyes = (right + left) / 2
     mouth = np.asarray(landmarks, np.float64)[list(MOUTH_CORNERS), :2].mean(0)
     roll = float(np.arctan2(*(left - right)[::-1]))
     down = np.array([-np.sin(roll), np.cos(roll)])
     side = float((mouth - eyes) @ down) / options.eye_mouth
-    centre = eyes + down * (0.5 - options.eye_line) * side
-    return CropPlace(float(centre[0]), float(centre[1]), side, roll)
+    center = eyes + down * (0.5 - options.eye_line) * side
+    return CropPlace(float(center[0]), float(center[1]), side, roll)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class AlignedFace:
         samples: uint8 RGB [m, m, 3], m = OVERSAMPLING·(size − 1) + 1: the aligned photo, limited to what the
             crop's own resolution can show. Sample OVERSAMPLING·i is pixel i of the crop.
         size: side of the crop, pixels.
-        landmarks: float32 [478, 2], pixels of the crop, pixel centres at integers.
+        landmarks: float32 [478, 2], pixels of the crop, pixel centers at integers.
     """
 
     samples: Image
@@ -114,7 +114,7 @@ class AlignedFace:
 
     @cached_property
     def inter_ocular(self) -> float:
-        """Distance between the eye centres, pixels of the crop."""
+        """Distance between the eye centers, pixels of the crop."""
         return inter_ocular(self.landmarks)
 
 

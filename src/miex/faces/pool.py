@@ -22,7 +22,8 @@ from miex.errors import InputError, OutputError, UsageError
 from miex.faces.credits import FaceCSV, csv_beside, real_path
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
 from miex.faces.images import SUFFIXES, PhotoError, read_photo
-from miex.faces.landmarks import MODEL_SHA256, N_LANDMARKS, Detection, Landmarker
+from miex.faces.landmarks import MODEL_SHA256, Detection, Landmarker
+from miex.faces.mesh import N_LANDMARKS
 from miex.paths import cache_folder, write_whole
 
 INDEX_SCHEMA: Final = pa.schema(
@@ -57,7 +58,7 @@ class Quality:
     """Which photos are refused.
 
     Attributes:
-        min_inter_ocular: smallest distance between the eye centres, photo pixels ("too small"). At 128 px a crop
+        min_inter_ocular: smallest distance between the eye centers, photo pixels ("too small"). At 128 px a crop
             shows about 40: below 30 a pixel of the crop is less than one of the photo.
         max_yaw, max_pitch: largest turn of the head, degrees ("too turned").
         max_outside: largest fraction of landmarks outside the photo ("cut off").

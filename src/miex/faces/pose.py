@@ -7,20 +7,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from miex.errors import UsageError
-from miex.faces.crop import MOUTH_CORNERS, eye_centres
+from miex.faces.crop import MOUTH_CORNERS, eye_centers
 
 N_QUERIES = 10  # as in the paper
 _NOSE_TIP = 1
 
 
 def five_points(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Eye centres, nose tip and mouth corners, float64 [5, 2], without the face's position and size.
+    """Eye centers, nose tip and mouth corners, float64 [5, 2], without the face's position and size.
 
     The paper compares the five points of MTCNN; these are the same points of the face mesh, centered and divided by
     their root mean square distance, so that where the face lies in its photo does not matter. Roll stays.
     """
     points = np.asarray(landmarks, np.float64)[:, :2]
-    five = np.concatenate([eye_centres(points), points[[_NOSE_TIP, *MOUTH_CORNERS]]])
+    five = np.concatenate([eye_centers(points), points[[_NOSE_TIP, *MOUTH_CORNERS]]])
     five -= five.mean(0)
     five /= np.sqrt((five**2).sum(1).mean())
     return five

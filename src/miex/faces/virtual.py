@@ -22,6 +22,7 @@ from miex.faces.crop import (
     Image,
     Points,
 )
+from miex.faces.mesh import mirror_landmarks
 
 # Relatives of one photo share texture, hair and background, and the moves of proportions.toml hold two thirds of the
 # variance among people. With 1.35 the landmarks of relatives differ .9 times as much as those of strangers (Procrustes
@@ -55,22 +56,16 @@ class Proportions:
 
 
 @lru_cache(maxsize=1)
-def mirror_landmarks() -> npt.NDArray[np.intp]:
-    """For each of the 478 landmarks its twin on the other side of the face."""
-    return np.asarray(_table("mesh_mirror.toml")["mirror"], np.intp)
-
-
-@lru_cache(maxsize=1)
 def proportions() -> Proportions:
     """The proportions, for both sides of the face."""
-    table, mirror = _table("proportions.toml"), mirror_landmarks()
+    table, mirror = _table(), mirror_landmarks()
     named = {int(landmark) for row in table.values() for landmark in row["moves"]}
-    anchors = tuple(sorted(named | {int(mirror[landmark]) for landmark in named}))
+    anchors = tuple(sorted(named | {mirror[landmark] for landmark in named}))
     moves = np.zeros((len(table), len(anchors), 2))
     for move, row in zip(moves, table.values(), strict=True):
         for name, (outward, down) in row["moves"].items():
             landmark = int(name)
-            twin = int(mirror[landmark])
+            twin = mirror[landmark]
             one_sided = row.get("one_sided", False)  # both sides go the same way
             # the person's right is at the left of the picture: outward is leftward there
             if twin != landmark and not one_sided:
@@ -117,12 +112,12 @@ def make_virtual(face: AlignedFace, seed: int) -> AlignedFace:
     return AlignedFace(_tone(_resample(face, field), *tone), face.size, _follow(face, field))
 
 
-def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads(resources.files("miex.faces").joinpath(name).read_text("utf-8"))
+def _table() -> dict[str, Any]:
+    return tomllib.loads(resources.files("miex.faces").joinpath("proportions.toml").read_text("utf-8"))
 
 
 def _mirror(face: AlignedFace) -> AlignedFace:
-    landmarks = face.landmarks[mirror_landmarks()].copy()
+    landmarks = face.landmarks[list(mirror_landmarks())].copy()
     landmarks[:, 0] = (face.size - 1) - landmarks[:, 0]
     return AlignedFace(np.ascontiguousarray(face.samples[:, ::-1]), face.size, landmarks)
 

@@ -57,7 +57,7 @@ class Generator(ABC, Generic[Rig]):
 
         Returns:
             float32 [n, g, g, 2]: (right, down) in pixels of the crop, on a grid of g × g cells over the crop:
-            cell (i, j) is centred at ((j + .5)·size/g − .5, (i + .5)·size/g − .5).
+            cell (i, j) is centered at ((j + .5)·size/g − .5, (i + .5)·size/g − .5).
         """
 
     @abstractmethod

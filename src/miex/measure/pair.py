@@ -91,7 +91,7 @@ def measure_pair(
         onset, apex: uint8 RGB [h, w, 3].
         field: displacement onset → apex, pixels, float32 [g, g, 2].
         area: cells of the field on the face, bool [g, g].
-        inter_ocular: distance between the eye centres, pixels.
+        inter_ocular: distance between the eye centers, pixels.
     """
     mean, p95 = motion(field, area)
     a, b = gray(onset), gray(apex)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from miex.aus.source import AUSource
 from miex.aus.vector import Label, label_named
 from miex.errors import InputError
+from miex.faces import VERSION as FACES_VERSION
 from miex.faces.crop import CropOptions, place_crop
 from miex.plan.schema import FACES_SCHEMA, PLAN_SCHEMA, Plan
 
@@ -127,6 +128,7 @@ def build_plan(
         "eye_mouth": config.eye_mouth,
         "frame_format": config.frame_format,
         "shard_size": config.shard_size,
+        "faces_version": FACES_VERSION,
         "generator": generator,
     }
     asked = {

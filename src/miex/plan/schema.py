@@ -49,7 +49,7 @@ FACES_SCHEMA: Final = pa.schema(
         ("yaw", pa.float32()),
         ("pitch", pa.float32()),
         ("roll", pa.float32()),
-        ("crop_x", pa.float64()),  # centre, side and angle (radians) of the crop in the photo
+        ("crop_x", pa.float64()),  # center, side and angle (radians) of the crop in the photo
         ("crop_y", pa.float64()),
         ("crop_side", pa.float64()),
         ("crop_roll", pa.float64()),

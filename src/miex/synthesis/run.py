@@ -46,7 +46,8 @@ SAMPLES_SCHEMA = pa.schema(
         *((name, pa.float64()) for name in MEASURES),  # see measure.pair.PairMeasures
     ]
 )
-_PROBE = 6  # samples rendered to estimate the rest
+_PROBE = 12  # samples rendered to estimate the rest
+_OVERHEAD = 1.5  # of a run over its rendering alone: files, fsync, processes that share caches; 1.3 to 1.8 on 2 cores
 _OWN = frozenset({PLAN_FILE, FACES_FILE, LOCK_FILE})  # what a run killed before its plan.json leaves
 
 
@@ -245,7 +246,7 @@ def _estimate(tasks: list[ShardTask], plan: Plan) -> Estimate:
         for sample in made
         if not isinstance(sample, Failure)
     ]
-    return Estimate(left, left * seconds, round(left * sum(sizes) / len(sizes)) if sizes else 0, 0)
+    return Estimate(left, left * seconds * _OVERHEAD, round(left * sum(sizes) / len(sizes)) if sizes else 0, 0)
 
 
 def _check_room(estimate: Estimate, out: Path) -> Estimate:

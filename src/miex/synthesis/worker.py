@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 
 from miex.aus.vector import AU_NUMBERS, Label
+from miex.errors import InputError
+from miex.faces import VERSION as FACES_VERSION
 from miex.faces.crop import AlignedFace, CropPlace, Image, align
 from miex.faces.images import PhotoError, decode_photo
 from miex.faces.virtual import make_virtual
@@ -102,6 +104,13 @@ def _one_thread() -> Iterator[None]:
 def _plan_settings(out: Path, plan: str) -> tuple[dict[str, Any], Generator[Any]]:
     # keyed by the digest, so that a new plan in the same folder is read again
     settings = read_record(out)["settings"]
+    if settings["faces_version"] != FACES_VERSION:
+        raise InputError(
+            f"plan {out}",
+            expected=f"faces of version {FACES_VERSION}, as in the installed miex",
+            found=f"version {settings['faces_version']}",
+            do="install the miex that made the plan (plan.json names it), or make a new plan",
+        )
     return settings, generator_of(settings["generator"])
 
 

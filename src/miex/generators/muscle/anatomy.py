@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from miex.aus.vector import au_index
 from miex.errors import InputError, UsageError
-from miex.faces.landmarks import N_LANDMARKS
+from miex.faces.mesh import N_LANDMARKS
 
 TABLE = Path(__file__).with_name("anatomy.toml")
 
@@ -86,13 +86,11 @@ class Anatomy:
     Attributes:
         oval: landmarks round the face.
         midline: landmarks from forehead to chin where the halves of the face meet.
-        mirror: for every landmark used here, its twin on the other side; midline landmarks are their own.
         muscles: in the order of the table.
     """
 
     oval: tuple[int, ...]
     midline: tuple[int, ...]
-    mirror: dict[int, int]
     muscles: tuple[Muscle, ...]
 
 
@@ -101,7 +99,7 @@ def load(path: Path = TABLE) -> Anatomy:
     """The anatomy of that file.
 
     Raises:
-        InputError: the file is not TOML, a key is missing or unknown, a landmark has no twin, a number is out of range.
+        InputError: the file is not TOML, a key is missing or unknown, a number is out of range.
     """
     try:
         return _anatomy(tomllib.loads(path.read_text("utf-8")))
@@ -112,36 +110,31 @@ def load(path: Path = TABLE) -> Anatomy:
 
 def _anatomy(table: dict[str, Any]) -> Anatomy:
     midline = tuple(table["midline"])
-    mirror = {index: index for index in midline}
-    for right, left in table["mirror"]:
-        mirror[right], mirror[left] = left, right
-    gates = {name: _gate(row, mirror) for name, row in table["gate"].items()}
+    gates = {name: _gate(row) for name, row in table["gate"].items()}
     rims = {name: Rim(**row) for name, row in table["rim"].items()}
-    muscles = tuple(_muscle(row, gates, rims, mirror) for row in table["muscle"])
-    return Anatomy(_landmarks(table["oval"]), midline, mirror, muscles)
+    muscles = tuple(_muscle(row, gates, rims) for row in table["muscle"])
+    return Anatomy(_landmarks(table["oval"]), midline, muscles)
 
 
-def _landmarks(indices: list[int], mirror: dict[int, int] | None = None) -> tuple[int, ...]:
+def _landmarks(indices: list[int]) -> tuple[int, ...]:
     for index in indices:
         if not 0 <= index < N_LANDMARKS:
             raise ValueError(f"landmark {index}, of {N_LANDMARKS}")
-        if mirror is not None and index not in mirror:
-            raise ValueError(f"landmark {index}, which is neither in mirror nor in midline")
     return tuple(indices)
 
 
-def _gate(row: dict[str, Any], mirror: dict[int, int]) -> Gate:
+def _gate(row: dict[str, Any]) -> Gate:
     if row["keep"] not in ("above", "below"):
         raise ValueError(f"gate that keeps {row['keep']!r}")
-    return Gate(row["keep"], _landmarks(row["upper"], mirror), _landmarks(row["lower"], mirror))
+    return Gate(row["keep"], _landmarks(row["upper"]), _landmarks(row["lower"]))
 
 
-def _muscle(row: dict[str, Any], gates: dict[str, Gate], rims: dict[str, Rim], mirror: dict[int, int]) -> Muscle:
+def _muscle(row: dict[str, Any], gates: dict[str, Gate], rims: dict[str, Rim]) -> Muscle:
     row = {"gate": None, "rim": "face", "weights": [1.0] * len(row["insertion"])} | row
     muscle = Muscle(
         **row
         | {
-            "insertion": _landmarks(row["insertion"], mirror),
+            "insertion": _landmarks(row["insertion"]),
             "weights": tuple(row["weights"]),
             "pull": tuple(row["pull"]),
             "reach": Reach(**row["reach"]),

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, N_AUS, SIDES
-from miex.faces.crop import AlignedFace, eye_centres
+from miex.faces.crop import AlignedFace, eye_centers
+from miex.faces.mesh import mirror_landmarks
 from miex.generators.base import Field
 from miex.generators.muscle.anatomy import Anatomy, Gate, Muscle, Rim
 
@@ -54,7 +55,7 @@ class FaceFrame:
         middle = self.points[list(anatomy.midline)]
         middle = middle[np.argsort(middle[:, 1])]
         self._middle = np.interp(centers, middle[:, 1], middle[:, 0]).astype(np.float32)[:, None]
-        right, left = eye_centres(self.points)
+        right, left = eye_centers(self.points)
         middle_of_eyes = np.interp((right[1] + left[1]) / 2, middle[:, 1], middle[:, 0])
         halves = np.array([left[0] - middle_of_eyes, middle_of_eyes - right[0]]) / (self.unit / 2)
         self.widths = np.clip(halves, 0.5, 1.5)
@@ -63,7 +64,7 @@ class FaceFrame:
 
     def crosses(self, indices: Sequence[int]) -> bool:
         """Whether a line of landmarks reaches the midline, and so runs on over the other side."""
-        return self.anatomy.mirror[indices[-1]] == indices[-1]
+        return mirror_landmarks()[indices[-1]] == indices[-1]
 
     def line(self, indices: Sequence[int], side: int, weights: Sequence[float] = ()) -> tuple[Floats, Floats, Floats]:
         """Landmarks (given as those of the right side) of a side, from left to right in the picture.
@@ -71,7 +72,7 @@ class FaceFrame:
         Returns:
             x, y, pixels, and the weight of each.
         """
-        twins = [self.anatomy.mirror[index] for index in indices]
+        twins = [mirror_landmarks()[index] for index in indices]
         weights = weights or [1.0] * len(indices)
         if self.crosses(indices):
             indices, weights = [*indices, *twins[:-1]], [*weights, *weights[:-1]]
