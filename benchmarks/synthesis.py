@@ -99,8 +99,12 @@ def steps(plan: Plan) -> None:
     print(f"| **bound: one bilinear remap + one PNG** | {limit:.3f} | 1.00 |")
     for name, ms in (per_identity | per_pair).items():
         print(f"| {'per identity' if name in per_identity else 'per pair'}: {name} | {ms:.3f} | {ms / limit:.2f} |")
-    frame = sum(ms for name, ms in per_pair.items() if "tar" not in name)
-    print(f"| **moved frame: field + resampling + encode + measures (budget 2)** | {frame:.3f} | {frame / limit:.2f} |")
+    apex = sum(ms for name, ms in per_pair.items() if "tar" not in name)
+    mean = (apex + per_pair["encode the apex (PNG, marked)"]) / 2  # the onset, mostly at rest, is only encoded
+    print(f"| apex frame: field, resampling, encoding, measures of the pair | {apex:.3f} | {apex / limit:.2f} |")
+    print(
+        f"| **mean frame of a pair: the same and the onset's encoding, halved (budget 2)** | {mean:.3f} | {mean / limit:.2f} |"
+    )
 
 
 def whole(plan: Plan, workers: int) -> None:
