@@ -102,9 +102,8 @@ def steps(plan: Plan) -> None:
     apex = sum(ms for name, ms in per_pair.items() if "tar" not in name)
     mean = (apex + per_pair["encode the apex (PNG, marked)"]) / 2  # the onset, mostly at rest, is only encoded
     print(f"| apex frame: field, resampling, encoding, measures of the pair | {apex:.3f} | {apex / limit:.2f} |")
-    print(
-        f"| **mean frame of a pair: the same and the onset's encoding, halved (budget 2)** | {mean:.3f} | {mean / limit:.2f} |"
-    )
+    name = "mean frame of a pair: the same and the encoding of the onset, halved (budget 2)"
+    print(f"| **{name}** | {mean:.3f} | {mean / limit:.2f} |")
 
 
 def whole(plan: Plan, workers: int) -> None:
