@@ -191,7 +191,8 @@ def changes(browser: Any, seconds: float) -> int:
     """How often the first card shows another frame in that time."""
     script = """const [seconds, done] = arguments, card = document.querySelector('.card');
         let n = 0, last = card.dataset.frame;
-        const watch = new MutationObserver(() => { if (card.dataset.frame !== last) { n++; last = card.dataset.frame; } });
+        const watch = new MutationObserver(() => {
+            if (card.dataset.frame !== last) { n++; last = card.dataset.frame; } });
         watch.observe(card, {attributes: true}); setTimeout(() => { watch.disconnect(); done(n); }, 1000 * seconds);"""
     return int(browser.execute_async_script(script, seconds))
 
@@ -215,7 +216,8 @@ def test_nothing_is_fetched_and_nothing_hostile_runs(gallery: Any) -> None:
 
 def test_cards_show_the_frames_that_were_given(gallery: Any) -> None:
     assert shown_ids(gallery) == {row["sample_id"] for _, row in SHOWN}
-    script = "return [...document.querySelectorAll('.card')].map(c => [c.dataset.id, [...c.querySelectorAll('img')].map(i => i.src)])"
+    script = """return [...document.querySelectorAll('.card')].map(card =>
+        [card.dataset.id, [...card.querySelectorAll('img')].map(image => image.src)])"""
     sources = dict(gallery.execute_script(script))
     for i, row in SHOWN:
         for source, frame in zip(sources[row["sample_id"]], frames(i), strict=True):
@@ -301,7 +303,8 @@ def test_distributions_are_of_the_whole_set(gallery: Any) -> None:
     """Against numpy, over all rows that are there, not only those of the sheet."""
     made = [row for row in MADE if row["status"] == "ok"]
     assert len(made) > len(SHOWN)
-    script = "return [...document.querySelectorAll('table.use tr[data-au]')].map(r => [+r.dataset.au, JSON.parse(r.dataset.use)])"
+    script = """return [...document.querySelectorAll('table.use tr[data-au]')]
+        .map(row => [+row.dataset.au, JSON.parse(row.dataset.use)])"""
     use = dict(map(tuple, gallery.execute_script(script)))
     for au in AU_NUMBERS:
         assert use[au] == [sum(active(row, au) for row in made if row["label"] == label) for label in range(3)]
