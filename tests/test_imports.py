@@ -23,6 +23,7 @@ ALLOWED = {
     "plan": {"errors", "paths", "aus", "faces"},
     "synthesis": {"errors", "paths", "aus", "faces", "generators", "measure", "plan"},
     "dataset": {"errors", "paths", "aus", "faces", "plan", "synthesis"},
+    "recognition": {"errors", "paths", "aus", "faces", "measure", "plan", "dataset"},
     "report": {"errors", "paths", "aus", "faces", "plan", "synthesis", "dataset"},
     "doctor": {"__version__", "errors", "paths", "faces", "synthesis"},
 }

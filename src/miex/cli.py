@@ -184,6 +184,31 @@ def report(
 
 
 @app.command()
+def export(
+    folder: SetFolder,
+    out: Annotated[Path, typer.Option(help="The file, ending in .npz.")],
+    to: Annotated[str, typer.Option(help="flow: 28 × 28 maps of u, v and strain from onset to apex.")] = "flow",
+    flow: Annotated[str, typer.Option(help="dis, tvl1 or farneback.")] = "dis",
+    seed: Annotated[int, typer.Option(help="Seed of the crops.")] = 0,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a set into what a recognizer takes."""
+    from miex.dataset import open as open_set
+    from miex.recognition.flow import check_method, flow_set, write_flow_set
+
+    if to != "flow":
+        raise UsageError(f"--to {to}", expected="flow")
+    with _bar("computing flow", "samples") as move:
+        maps = flow_set(
+            open_set(folder), method=check_method(flow), seed=seed, run=_executor(workers).map,
+            progress=lambda done, total: move(done, total, ""),
+        )  # fmt: skip
+    write_flow_set(maps, out)
+    _print(as_json, {"out": str(out), "samples": len(maps["label"])}, f"{len(maps['label']):,} maps: {out}")
+
+
+@app.command()
 def render(
     photo: Annotated[Path, typer.Argument(help="A photo with a face.")],
     au: Annotated[list[str], typer.Option(help="AU=INTENSITY: 12=.2; one side: L12=.2, R4=.5.")],

@@ -1,0 +1,1 @@
+"""Recognizers and what they look at."""
