@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 # installed again only when the dependencies change, so that a second run needs no network
 $(VENV)/installed-%: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(if $(filter none,$*),.,.[$*])'
 	touch '$@'
 

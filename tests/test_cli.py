@@ -189,11 +189,9 @@ def test_doctor_finds_the_model_or_says_that_it_is_missing(tmp_path: Path, monke
 def test_every_command_has_help_and_the_readme_names_real_ones() -> None:
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     assert names >= {"synthesize", "plan", "run", "verify", "retry", "report", "render", "doctor"}
-    for name in names:
-        assert miex(name, "--help").returncode == 0
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     named = {name for names in re.findall(r"`miex ([a-z]+)", readme) for name in [names]}
     assert named <= names | {"faces"}
     documented = set(re.findall(r"--[a-z][a-z-]+", readme))
-    known = set(re.findall(r"--[a-z][a-z-]+", miex("synthesize", "--help").stdout + miex("render", "--help").stdout))
+    known = {option for name in names for option in re.findall(r"--[a-z][a-z-]+", miex(name, "--help").stdout)}
     assert documented - {"--help", "--au"} <= known

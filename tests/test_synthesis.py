@@ -17,14 +17,18 @@ from functools import reduce
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
+import miex.dataset
 from miex.dataset.shards import read_stored
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError, PartialFailureError
 from miex.faces.pool import default_pool
-from miex.plan.schema import read_plan
+from miex.measure.pair import gray, psnr, ssim
+from miex.plan.schema import parquet_bytes, read_plan, write_plan
+from miex.report.build import write_report
 from miex.synthesis.commit import SHARDS, Sample, read_shard_record, write_shard
 from miex.synthesis.executors import InProcess, LocalProcesses
 from miex.synthesis.frames import DIGITAL_SOURCE_TYPE, decode_frame, encode_frame
@@ -202,6 +206,130 @@ def test_plan_of_another_version_is_refused(finished: Path, tmp_path: Path, plac
         run_plan(out)
 
 
+def test_retry_never_replaces_a_better_shard(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 3)
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, size=64), out)
+    kept = (photos / "0.png").read_bytes()
+    (photos / "0.png").unlink()
+    assert run_plan(out, max_failed=0.5).failed == 3
+    before = shard_bytes(out)
+    with pytest.raises(InputError, match="no folder"):  # the photos moved, and nobody says where
+        run_plan(out, faces_root=tmp_path / "gone", retry=True)
+    assert shard_bytes(out) == before
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    run_plan(out, faces_root=empty, max_failed=1, retry=True)  # nothing can be made from here
+    assert shard_bytes(out) == before
+    (photos / "0.png").write_bytes(kept)
+    assert run_plan(out, retry=True).failed == 0
+    assert verify(out).problems == ()
+
+
+def test_pool_that_moved_or_was_renamed_is_followed(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 1)
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, size=64), out)
+    moved = photos.rename(tmp_path / "moved")
+    (moved / "0.png").rename(moved / "other name.png")
+    assert adopt_plan(plan_of(moved, model, size=64), out)
+    assert run_plan(out).failed == 0
+
+
+def test_a_plan_that_another_run_put_there_is_not_run(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "out")
+    with pytest.raises(OutputError, match="another miex put its plan there"):
+        run_plan(out, digest="0" * 64)
+    assert not (out / SHARDS).exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("faces", "path", "../elsewhere.png"),
+        ("faces", "path", "/etc/passwd"),
+        ("faces", "path", "C:\\photos\\a.png"),
+        ("rows", "sample_id", "../../evil"),
+        ("rows", "identity", "a/b"),
+    ],
+)
+def test_names_that_leave_their_folder_are_refused(
+    finished: Path, tmp_path: Path, table: str, column: str, value: str
+) -> None:
+    plan = read_plan(finished)
+    rows = getattr(plan, table)
+    values = [value, *rows[column].to_pylist()[1:]]
+    at = rows.schema.get_field_index(column)
+    forged = replace(plan, **{table: rows.set_column(at, column, pa.array(values))})
+    write_plan(forged, tmp_path)  # in itself consistent, digest and all
+    with pytest.raises(InputError, match="not made by miex"):
+        run_plan(tmp_path)
+    assert not (tmp_path / SHARDS).exists()
+
+
+def test_verify_compares_samples_with_the_plan(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    samples = read_samples(out)
+    at = samples.schema.get_field_index("label")
+    turned = samples.set_column(at, "label", pa.array([(x + 1) % 3 for x in samples["label"].to_pylist()], pa.int8()))
+    (out / "samples.parquet").write_bytes(parquet_bytes(turned, 4))
+    (out / SHARDS / "00099.tar").write_bytes(b"")
+    problems = verify(out).problems
+    assert problems == (
+        "shards/00099.tar: not of this plan",
+        "samples.parquet: label are not what plan and records say",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"label": "surprise"}, "label"),
+        ({"aus": [[0.0] * 17, [1.0] * 17]}, "aus"),
+        ({"aus": [[0.0]]}, "aus"),
+        ({"emotion": "bored"}, "emotion"),
+        ({"photo": "0" * 16}, "photo"),
+    ],
+)
+def test_verify_compares_descriptions_with_the_plan(
+    finished: Path, tmp_path: Path, change: dict[str, object], named: str
+) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    old = read_shard_record(out, 0)
+    assert old
+    samples = []
+    for i, sample in enumerate(old.samples):
+        stored = read_stored(out, 0, sample["offset"], sample["bytes"], sample["sample_id"])
+        description = {**stored.description, **(change if i == 0 else {})}
+        measures = {key: value for key, value in sample.items() if key not in ("sample_id", "offset", "bytes")}
+        samples.append(Sample(sample["sample_id"], stored.frames, ".png", description, measures))
+    write_shard(out, 0, old.plan, samples)
+    problems = [p for p in verify(out).problems if "samples.parquet" not in p]
+    assert problems == [f"shard 00000, {old.samples[0]['sample_id']}: its {named} is not the plan's"]
+
+
+def test_grays_that_are_equal_are_no_error(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RGB may differ where gray does not: PSNR is infinite, which JSON does not know."""
+    monkeypatch.setattr("miex.measure.pair.psnr", lambda a, b: float("inf"))
+    out = copy_plan(finished, tmp_path / "out")
+    assert run_plan(out).failed == 0
+    assert set(read_samples(out)["psnr"].to_pylist()) == {None}
+    write_report(out)
+    assert verify(out).problems == ()
+
+
+def test_measures_of_a_lossy_set_are_those_of_its_stored_frames(tmp_path: Path, model: Path) -> None:
+    adopt_plan(plan_of(default_pool(), model, ids=2, size=64, frame_format="jpeg"), tmp_path)
+    run_plan(tmp_path)
+    dataset = miex.dataset.open(tmp_path)
+    for sample, row in zip(dataset, dataset.table.to_pylist(), strict=True):
+        onset, apex = (gray(frame) for frame in sample.pair)
+        assert row["psnr"] == pytest.approx(psnr(onset, apex))
+        assert row["ssim"] == pytest.approx(ssim(onset, apex))
+
+
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
@@ -237,9 +365,8 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     old = read_shard_record(out, 0)
     assert old
     stored = [read_stored(out, 0, s["offset"], s["bytes"], s["sample_id"]) for s in old.samples]
-    measures = {"psnr": 40.0}
     samples = [
-        Sample(s["sample_id"], still.frames, ".png", still.description, measures)
+        Sample(s["sample_id"], still.frames, ".png", still.description, {"psnr": s["psnr"]})
         for s, still in zip(old.samples, stored, strict=True)
     ]
     samples[0] = replace(samples[0], frames=(samples[0].frames[0],) * 2)
@@ -249,7 +376,8 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
         record["samples"][1][key] = record["samples"][2][key]
     (out / SHARDS / "00000.json").write_text(json.dumps(record))
     report = verify(out)
-    assert len(report.problems) == 2, report.problems
+    assert len(report.problems) == 3, report.problems
+    assert report.problems[2].startswith("samples.parquet: ")
     assert "onset and apex are the same picture" in report.problems[0]
     assert record["samples"][0]["sample_id"] in report.problems[0]
     assert "instead of sample" in report.problems[1]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from miex import __version__
 from miex.errors import InputError
-from miex.faces.landmarks import MODEL_NAME, MODEL_VARIABLE, find_model
+from miex.faces.landmarks import MODEL_VARIABLE, find_model, is_cached
 from miex.paths import cache_folder
 from miex.synthesis.executors import available_workers
 
@@ -64,7 +64,7 @@ def _opencv() -> Finding:
 
 
 def _model(landmarker: Path | None, fetch: bool, say: Callable[[str], None]) -> Finding:
-    there = landmarker or os.environ.get(MODEL_VARIABLE) or (cache_folder() / MODEL_NAME).is_file()
+    there = landmarker or os.environ.get(MODEL_VARIABLE) or is_cached()
     try:
         if not (there or fetch):
             return Finding(

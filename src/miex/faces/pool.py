@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from miex.errors import InputError, OutputError, UsageError
 from miex.faces.credits import FaceCSV, csv_beside, real_path
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
 from miex.faces.images import SUFFIXES, PhotoError, read_photo
-from miex.faces.landmarks import MODEL_SHA256, Detection, Landmarker
+from miex.faces.landmarks import DETECTION, MODEL_SHA256, Detection, Landmarker
 from miex.faces.mesh import N_LANDMARKS
 from miex.paths import cache_folder, write_whole
 
@@ -87,9 +87,15 @@ def write_index(index: pa.Table, path: Path) -> None:
     write_whole(path, content.getvalue())
 
 
-def write_refused(index: pa.Table, out: Path) -> Path:
-    """Write refused.csv (path, reason, detail of every photo that cannot be used) into a folder; returns its path."""
+def write_refused(index: pa.Table, out: Path) -> Path | None:
+    """Write refused.csv (path, reason, detail of every photo that cannot be used) into a folder; returns its path.
+
+    Where none is refused there is no such file, and None is returned.
+    """
     table = index.filter(pc.not_equal(index["reason"], "")).select(["path", "reason", "detail"])
+    if not table.num_rows:
+        (out / REFUSED_FILE).unlink(missing_ok=True)
+        return None
     content = io.BytesIO()
     pacsv.write_csv(table, content)
     write_whole(out / REFUSED_FILE, content.getvalue())
@@ -159,9 +165,15 @@ def photos_root(faces: Path) -> Path:
     return faces.parent if faces.is_file() else faces
 
 
+def _refuse(error: OSError) -> None:
+    raise InputError(
+        f"folder {error.filename}", found=error.strerror or str(error), do="make it readable, or take it out"
+    ) from error
+
+
 def _walk(folder: Path) -> Iterator[str]:
     seen: set[tuple[int, int]] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         status = Path(parent).stat()
         if (status.st_dev, status.st_ino) in seen:  # a link that leads back
             folders.clear()
@@ -301,8 +313,9 @@ def _detect(chunk: _Chunk) -> list[_Looked]:
 
 
 def _cache_file(cache: Path, digest: str) -> Path:
-    # another model gives other landmarks: its hash is part of the place
-    return cache / "landmarks" / MODEL_SHA256[:8] / digest[:2] / f"{digest}.npz"
+    # another model, runtime or way of asking gives other landmarks: all are part of the place
+    made_with = f"{MODEL_SHA256[:8]}-{metadata.version('mediapipe')}-{DETECTION}"
+    return cache / "landmarks" / made_with / digest[:2] / f"{digest}.npz"
 
 
 def _save_cached(path: Path, size: tuple[int, int], detection: Detection) -> None:

@@ -66,7 +66,7 @@ def ssim(a: Image, b: Image) -> float:
     my += 128
     similarity = (2 * mx * my + _C1) * (2 * covariance + _C2)
     similarity /= (mx * mx + my * my + _C1) * (variances + _C2)
-    return float(similarity.mean(dtype=np.float64))
+    return min(1.0, float(similarity.mean(dtype=np.float64)))
 
 
 def motion(field: npt.NDArray[np.float32], area: npt.NDArray[np.bool_]) -> tuple[float, float]:

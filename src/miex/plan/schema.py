@@ -6,10 +6,11 @@ import hashlib
 import io
 import json
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ PLAN_SCHEMA: Final = pa.schema(
         ("sample_id", pa.string()),  # identity-source-label-round
         ("round", pa.int32()),
         ("identity", pa.string()),
+        ("photo", pa.string()),  # first 16 digits of its sha256; virtual relatives share it: split sets by it
         ("source", pa.string()),  # real_mie, early_mae, coded_mie, expert
         ("label", pa.int8()),  # 0 negative, 1 positive, 2 surprise
         ("emotion", pa.string()),
@@ -62,6 +64,7 @@ FACES_SCHEMA: Final = pa.schema(
     ]
 )
 _NOT_CONTENT = frozenset({"path"})  # every other column is seen in the samples
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 _FACES_PER_GROUP = 256  # sorted by identity: the faces of a shard lie in a few groups
 FORMAT = 1  # of the folder: grows when older readers would misread it
 PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
@@ -147,8 +150,11 @@ def parquet_bytes(table: pa.Table, rows_per_group: int) -> bytes:
     return sink.getvalue()
 
 
-def write_plan(plan: Plan, out: Path) -> None:
-    """Write faces.parquet, plan.parquet and, last, plan.json; a folder without plan.json holds no plan."""
+def write_plan(plan: Plan, out: Path, made_with: Mapping[str, str] | None = None) -> None:
+    """Write faces.parquet, plan.parquet and, last, plan.json; a folder without plan.json holds no plan.
+
+    `made_with` are the versions to record, by default those installed.
+    """
     write_whole(out / FACES_FILE, parquet_bytes(plan.faces, _FACES_PER_GROUP))
     # a row group is a shard: whoever makes one shard reads no more than its rows
     write_whole(out / PLAN_FILE, parquet_bytes(plan.rows, plan.settings["shard_size"]))
@@ -158,7 +164,7 @@ def write_plan(plan: Plan, out: Path) -> None:
         "settings": plan.settings,
         "config": plan.config,
         "faces_root": plan.faces_root,
-        "versions": versions(),
+        "versions": made_with or versions(),
     }
     write_whole(out / CONFIG_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
 
@@ -200,6 +206,7 @@ def read_plan(out: Path) -> Plan:
                 f"plan {out}", expected=f"a whole {name}", found=first, do="make the plan again"
             ) from error
     plan = Plan(tables[0], tables[1], record["settings"], record["config"], record["faces_root"])
+    _check_names(plan, out)
     for part, digest in plan.digests.items():
         if record["digests"].get(part) != digest and part != "plan":
             raise InputError(
@@ -207,6 +214,22 @@ def read_plan(out: Path) -> Plan:
                 do="its files were changed after it was made: make the plan again, in a new folder",
             )  # fmt: skip
     return plan
+
+
+def _check_names(plan: Plan, out: Path) -> None:
+    """Ids become names in tars, paths are opened: both come from a file, and files come from anywhere."""
+    columns = [(plan.rows, "sample_id"), (plan.rows, "identity"), (plan.faces, "identity")]
+    odd = [name for table, column in columns for name in table[column].to_pylist() if not _ID.fullmatch(str(name))]
+    for path in plan.faces["path"].to_pylist():
+        if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in PurePosixPath(path).parts:
+            odd.append(path)
+    if odd:
+        raise InputError(
+            f"plan {out}",
+            expected="ids of letters, digits, - and _; photos below their folder",
+            found=repr(odd[0]),
+            do="this plan was not made by miex: do not run it",
+        )
 
 
 def read_shard(out: Path, shard: int) -> tuple[pa.Table, pa.Table]:

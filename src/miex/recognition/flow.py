@@ -1,8 +1,8 @@
 """Optical flow of a pair, and the 28 × 28 maps of u, v and strain that flow recognizers take.
 
 The convention of the maps is that of the derived flow images of the MEGC 2019 composite made public with STSTNet
-(Liong, Gan, See, Khor, Huang, FG 2019): a tight face crop of 170 × 140, flow from onset to apex, each channel resized to
-28 × 28 and stretched to 0 … 255 by its own minimum and maximum. So amplitude is lost, and so is zero.
+(Liong, Gan, See, Khor, Huang, FG 2019): a tight face crop of 170 × 140, flow from onset to apex, each channel resized
+to 28 × 28 and stretched to 0 … 255 by its own minimum and maximum. So amplitude is lost, and so is zero.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def optical_flow(onset: Image, apex: Image, method: Method = "dis") -> Flow:
     if method == "dis":
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(onset, apex, start)
     elif method == "tvl1":
-        flow = cv2.optflow.createOptFlow_DualTVL1().calc(onset, apex, start)  # type: ignore[attr-defined]
+        flow = cv2.optflow.createOptFlow_DualTVL1().calc(onset, apex, start)
     else:
         flow = cv2.calcOpticalFlowFarneback(onset, apex, start, 0.5, 3, 15, 3, 5, 1.2, 0)
     return np.asarray(flow, np.float32)

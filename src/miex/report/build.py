@@ -63,7 +63,7 @@ def _shown(dataset: Dataset, i: int) -> GallerySample:
         motion_p95_px=row["motion_p95_px"],
         motion_mean_iod=row["motion_mean_iod"],
         motion_p95_iod=row["motion_p95_iod"],
-        psnr=row["psnr"],
+        psnr=float("inf") if row["psnr"] is None else row["psnr"],  # grays are equal, colors are not
         ssim=row["ssim"],
         licence=sample.provenance.get("licence", ""),
         attribution=sample.provenance.get("attribution", ""),

@@ -89,7 +89,6 @@ def render_gallery(*, title: str, facts: Mapping[str, str], samples: Sequence[Ga
         "auNumbers": AU_NUMBERS,
         "auNames": list(AU_NAMES.values()),
         "labels": _ordered({*statistics["labels"], *(sample.label for sample in samples)}, _LABELS),
-        "knownLabels": len(_LABELS),
         # one scale for every bar of the page, so that cards can be compared
         "auScale": max([statistics["au"]["upper"], *(_upper(sample.aus) for sample in samples)]),
         "samples": cards,

@@ -70,7 +70,7 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
         "",
         "| | 5 % | median | 95 % |",
         "|---|---|---|---|",
-        *(_quantiles(table[name].to_numpy(), text, digits) for name, text, digits in _MEASURES),
+        *(_quantiles(table[name].drop_null().to_numpy(), text, digits) for name, text, digits in _MEASURES),
         "",
         "## Action units at the apex",
         "",

@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -78,6 +79,10 @@ def record_path(out: Path, shard: int) -> Path:
     return out / SHARDS / f"{shard:05d}.json"
 
 
+class _NoBetterError(Exception):
+    """Ends the writing of a shard that would replace a better one."""
+
+
 class _Hashed(io.RawIOBase):
     """Writes through, and hashes what it writes."""
 
@@ -94,18 +99,30 @@ class _Hashed(io.RawIOBase):
         return self.position
 
 
-def write_shard(out: Path, shard: int, plan: str, samples: Iterable[Sample | Failure]) -> ShardRecord:
+def write_shard(
+    out: Path, shard: int, plan: str, samples: Iterable[Sample | Failure], *, kept: ShardRecord | None = None
+) -> ShardRecord:
     """Write a shard and its record, each whole or not at all, the record last.
 
     The tar depends on the samples alone: fixed times, owner, mode and order. Members of a sample (WebDataset names):
     `<id>.000.png` (onset) … `<id>.00k.png`, `<id>.json`.
+
+    Args:
+        out: folder of the set.
+        shard: number of the shard.
+        plan: digest of the plan.
+        samples: what to write.
+        kept: the record of what is there now; it stays, tar and all, unless the new shard has more samples.
+
+    Returns:
+        The record of what is there afterwards.
 
     Raises:
         OutputError: the folder cannot be written.
     """
     made: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    with whole_file(tar_path(out, shard)) as file:
+    with suppress(_NoBetterError), whole_file(tar_path(out, shard)) as file:
         sink = _Hashed(file)
         with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for sample in samples:
@@ -117,6 +134,13 @@ def write_shard(out: Path, shard: int, plan: str, samples: Iterable[Sample | Fai
                     _add(tar, name, content)
                 place = {"sample_id": sample.sample_id, "offset": offset, "bytes": sink.tell() - offset}
                 made.append({**place, **sample.measures})
+        if kept and len(made) <= len(kept.samples):
+            raise _NoBetterError
+        # from here until the new record is there, the shard does not exist
+        record_path(out, shard).unlink(missing_ok=True)
+        kept = None
+    if kept:
+        return kept
     record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
     text = json.dumps({"format": FORMAT, **asdict(record)}, separators=(",", ":"), allow_nan=False)
     write_whole(record_path(out, shard), text.encode())

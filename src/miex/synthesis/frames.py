@@ -12,6 +12,7 @@ from miex.faces.crop import Image
 from miex.plan.build import JPEG_QUALITY, FrameFormat
 
 SUFFIX: dict[FrameFormat, str] = {"png": ".png", "webp": ".webp", "jpeg": ".jpg"}
+LOSSY = frozenset({"jpeg"})
 MIME: dict[str, str] = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg"}
 # IPTC's vocabulary for pictures altered by an algorithm that was not trained on pictures
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"

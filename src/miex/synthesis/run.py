@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pyarrow as pa
@@ -29,7 +30,7 @@ from miex.plan.schema import (
     read_record,
     write_plan,
 )
-from miex.synthesis.commit import SAMPLES_FILE, SHARDS, Failure, members, read_shard_record, record_path, tar_path
+from miex.synthesis.commit import SAMPLES_FILE, SHARDS, Failure, members, read_shard_record, tar_path
 from miex.synthesis.executors import Executor, InProcess
 from miex.synthesis.worker import ShardResult, ShardTask, make_shard, render_shard, result_of
 
@@ -47,15 +48,17 @@ SAMPLES_SCHEMA = pa.schema(
     ]
 )
 _PROBE = 12  # samples rendered to estimate the rest
-_OVERHEAD = 1.5  # of a run over its rendering alone: files, fsync, processes that share caches; 1.3 to 1.8 on 2 cores
+_OVERHEAD = 1.5  # of a run over its rendering alone: files, fsync, processes that share caches (1.3 to 1.8 here)
 _OWN = frozenset({PLAN_FILE, FACES_FILE, LOCK_FILE})  # what a run killed before its plan.json leaves
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left to do: samples, seconds of one worker, bytes, and the bytes that are free."""
+    """What is left to do: samples, shards (each the work of one worker), seconds of one worker, bytes, and the bytes
+    that are free."""
 
     samples: int
+    shards: int
     seconds: float
     bytes: int
     free: int
@@ -68,7 +71,7 @@ class Summary:
     Attributes:
         samples: rows of the plan.
         made, failed: how many of them are there, and are not.
-        rendered: how many of them this run rendered.
+        rendered: how many of them, failed ones too, this run worked on.
         bytes: of all shards.
         seconds: that this run took.
     """
@@ -114,38 +117,49 @@ def adopt_plan(plan: Plan, out: Path) -> bool:
     Raises:
         OutputError: the folder belongs to another plan (the first difference is named), or to something else.
     """
-    if (out / CONFIG_FILE).exists():
-        record = read_record(out)
-        if record["digests"] == plan.digests:
-            return True
-        raise OutputError(
-            f"output folder {out}",
-            expected=f"no plan, or plan {plan.digests['plan'][:12]}…",
-            found=f"plan {record['digests']['plan'][:12]}…; they differ in: {_difference(record, plan)}",
-            do="give a new --out, or repeat the options of the first run to resume it",
-        )
-    foreign = (
-        sorted(p.name for p in out.iterdir() if p.name not in _OWN and ".tmp-" not in p.name) if out.is_dir() else []
-    )
-    if foreign:
-        raise OutputError(
-            f"output folder {out}",
-            expected="a new or empty folder",
-            found=", ".join(foreign[:3]),
-            do="give a new --out",
-        )
+    if out.is_dir() and not (out / CONFIG_FILE).exists():
+        foreign = sorted(p.name for p in out.iterdir() if p.name not in _OWN and ".tmp-" not in p.name)
+        if foreign:
+            raise OutputError(
+                f"output folder {out}",
+                expected="a new or empty folder",
+                found=", ".join(foreign[:3]),
+                do="give a new --out",
+            )
     with locked(out):
+        if (out / CONFIG_FILE).exists():
+            record = read_record(out)
+            if record["digests"] != plan.digests:
+                raise OutputError(
+                    f"output folder {out}",
+                    expected=f"no plan, or plan {plan.digests['plan'][:12]}…",
+                    found=f"plan {record['digests']['plan'][:12]}…; they differ in: {_difference(out, record, plan)}",
+                    do="give a new --out, or repeat the options of the first run to resume it",
+                )
+            # the same samples; the photos may have moved since
+            write_plan(plan, out, record["versions"])
+            return True
         write_plan(plan, out)
-    return False
+        return False
 
 
-def _difference(record: dict[str, object], plan: Plan) -> str:
+def _difference(out: Path, record: dict[str, Any], plan: Plan) -> str:
+    """The first difference between the plan in a folder and another one, for people."""
     for old, new in ((record["config"], plan.config), (record["settings"], plan.settings)):
-        found = first_difference(old, new)  # type: ignore[arg-type]
+        found = first_difference(old, new)
         if found:
             return found
-    changed = [part for part in ("faces", "rows") if record["digests"][part] != plan.digests[part]]  # type: ignore[index]
-    return "the photos (added, removed or changed)" if "faces" in changed else "the rows"
+    faces = [{f["identity"]: f for f in t.to_pylist()} for t in (pq.read_table(out / FACES_FILE), plan.faces)]
+    gone, came = faces[0].keys() - faces[1].keys(), faces[1].keys() - faces[0].keys()
+    if gone or came:
+        return f"the photos: {len(came)} added, {len(gone)} removed or changed"
+    for identity in sorted(faces[0]):
+        old, new = (table[identity] for table in faces)
+        for name in new:
+            if name != "path" and old.get(name) != new[name]:
+                shown = "" if name == "landmarks" else f" {old.get(name)!r} → {new[name]!r}"
+                return f"{name} of {new['path']}{shown}"
+    return "the rows"
 
 
 def run_plan(
@@ -155,6 +169,7 @@ def run_plan(
     executor: Executor | None = None,
     max_failed: float = 0.01,
     retry: bool = False,
+    digest: str | None = None,
     announce: Callable[[Estimate], None] = lambda estimate: None,
     progress: Callable[[int, int, int], None] = lambda done, failed, total: None,
 ) -> Summary:
@@ -167,7 +182,8 @@ def run_plan(
         faces_root: where the photos are now, if not where the plan was made.
         executor: where shards are made; by default in this process.
         max_failed: largest fraction of failed rows; above it the run stops.
-        retry: make shards with failed rows again.
+        retry: make shards with failed rows again; the better one stays.
+        digest: of the plan that is meant to be there; by default any.
         announce: called once, before long work.
         progress: called with rows done, rows failed, rows in all.
 
@@ -181,27 +197,39 @@ def run_plan(
         plan = read_plan(out)
         remove_leftovers(out)
         remove_leftovers(out / SHARDS)
-        total, digest = plan.rows.num_rows, plan.digests["plan"]
+        total, found = plan.rows.num_rows, plan.digests["plan"]
+        if digest not in (None, found):
+            raise OutputError(
+                f"output folder {out}",
+                expected=f"plan {digest[:12]}…" if digest else "",
+                found=f"plan {found[:12]}…",
+                do="another miex put its plan there meanwhile: give another --out",
+            )
         root = faces_root or Path(plan.faces_root)
-        n_shards = math.ceil(total / plan.settings["shard_size"])
+        n_shards = count_shards(plan)
         results, tasks = {}, []
         for shard in range(n_shards):
-            result = _committed(out, shard, digest)
+            result = _committed(out, shard, found)
             if result is None or (retry and result.failed):
-                record_path(out, shard).unlink(missing_ok=True)  # without it the shard does not exist
-                tasks.append(ShardTask(out, shard, digest, root))
+                tasks.append(ShardTask(out, shard, found, root, again=result is not None))
             else:
                 results[shard] = result
-        resumed = sum(result.made for result in results.values())
+        resumed = sum(result.made + result.failed for result in results.values())
         if tasks:
-            (out / SAMPLES_FILE).unlink(missing_ok=True)
+            if not root.is_dir():
+                raise InputError(
+                    f"photos of {out}", expected="their folder", found=f"no folder {root}", do="say where: --faces DIR"
+                )
             announce(_check_room(_estimate(tasks, plan), out))
+            (out / SAMPLES_FILE).unlink(missing_ok=True)  # what it says of these shards may soon be wrong
 
         def failed() -> int:
             return sum(result.failed for result in results.values())
 
         progress(sum(r.made + r.failed for r in results.values()), failed(), total)
-        for outcome in (executor or InProcess()).run(make_shard, tasks):
+        # one shard is made faster here than by a process that must first start
+        chosen = executor if executor and len(tasks) > 1 else InProcess()
+        for outcome in chosen.run(make_shard, tasks):
             if outcome.error is not None:
                 raise outcome.error
             assert outcome.result is not None
@@ -210,10 +238,10 @@ def run_plan(
             if failed() > max_failed * total:
                 break
         _check_failed(out, failed(), total, max_failed, results)
-        write_whole(out / SAMPLES_FILE, parquet_bytes(_samples(out, plan, n_shards), plan.settings["shard_size"]))
+        write_whole(out / SAMPLES_FILE, parquet_bytes(collect_samples(out, plan), plan.settings["shard_size"]))
     made = sum(result.made for result in results.values())
     size = sum(result.bytes for result in results.values())
-    return Summary(total, made, failed(), made - resumed, size, time.monotonic() - start)
+    return Summary(total, made, failed(), made + failed() - resumed, size, time.monotonic() - start)
 
 
 def _committed(out: Path, shard: int, digest: str) -> ShardResult | None:
@@ -246,7 +274,8 @@ def _estimate(tasks: list[ShardTask], plan: Plan) -> Estimate:
         for sample in made
         if not isinstance(sample, Failure)
     ]
-    return Estimate(left, left * seconds * _OVERHEAD, round(left * sum(sizes) / len(sizes)) if sizes else 0, 0)
+    size_of_one = sum(sizes) / len(sizes) if sizes else 0
+    return Estimate(left, len(tasks), left * seconds * _OVERHEAD, round(left * size_of_one), 0)
 
 
 def _check_room(estimate: Estimate, out: Path) -> Estimate:
@@ -276,10 +305,19 @@ def _check_failed(out: Path, failed: int, total: int, max_failed: float, results
     )
 
 
-def _samples(out: Path, plan: Plan, n_shards: int) -> pa.Table:
-    """The plan's rows with what became of each."""
+def count_shards(plan: Plan) -> int:
+    """How many shards a plan has."""
+    return -(-int(plan.rows.num_rows) // int(plan.settings["shard_size"]))
+
+
+def collect_samples(out: Path, plan: Plan) -> pa.Table:
+    """The plan's rows with what became of each, from the shards' records: what samples.parquet holds.
+
+    Raises:
+        InputError: a shard has no record, or one that does not cover its rows.
+    """
     found: dict[str, dict[str, object]] = {}
-    for shard in range(n_shards):
+    for shard in range(count_shards(plan)):
         record = read_shard_record(out, shard)
         if record is None:
             raise InputError(f"shard {shard} of {out}", found="no record", do="run again: the shard is made again")
@@ -288,6 +326,8 @@ def _samples(out: Path, plan: Plan, n_shards: int) -> pa.Table:
         for failure in record.failed:
             found[failure["sample_id"]] = {**failure, "shard": shard, "status": "failed"}
     ids = plan.rows["sample_id"].to_pylist()
+    if found.keys() != set(ids):
+        raise InputError(f"records of {out}", expected="the plan's rows", found="others", do="make the set again")
     columns = [plan.rows[name] for name in PLAN_SCHEMA.names]
     for field in list(SAMPLES_SCHEMA)[len(PLAN_SCHEMA) :]:
         columns.append(pa.array([found[sample_id].get(field.name) for sample_id in ids], field.type))

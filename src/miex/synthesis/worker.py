@@ -25,8 +25,8 @@ from miex.generators.base import Generator
 from miex.measure.pair import measure_pair
 from miex.plan.build import sample_rng
 from miex.plan.schema import read_record, read_shard
-from miex.synthesis.commit import Failure, Sample, ShardRecord, write_shard
-from miex.synthesis.frames import SUFFIX, encode_frame
+from miex.synthesis.commit import Failure, Sample, ShardRecord, read_shard_record, write_shard
+from miex.synthesis.frames import LOSSY, SUFFIX, decode_frame, encode_frame
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,14 @@ class ShardTask:
         shard: number of the shard.
         plan: digest of the plan.
         faces_root: folder that the photos' paths are relative to.
+        again: make a shard again that is there, and keep the better one.
     """
 
     out: Path
     shard: int
     plan: str
     faces_root: Path
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def make_shard(task: ShardTask) -> ShardResult:
         InputError: the plan cannot be read, or its generator is not the installed one.
     """
     with _one_thread():
-        record = write_shard(task.out, task.shard, task.plan, render_shard(task))
+        kept = read_shard_record(task.out, task.shard) if task.again else None
+        record = write_shard(task.out, task.shard, task.plan, render_shard(task), kept=kept)
     return result_of(record)
 
 
@@ -167,19 +170,22 @@ def _render(
         aus = np.asarray(row["aus"], np.float32)
         frames = generator.render(actor.rig, aus, sample_rng(row["seed"], "render"))
         fields = generator.displacement(actor.rig, aus[[0, row["apex"]]])
-        measures = measure_pair(
-            frames[0], frames[row["apex"]], fields[1] - fields[0], actor.area, actor.aligned.inter_ocular
-        )
         encoded = tuple(
             actor.rest if np.array_equal(frame, actor.crop) else encode_frame(frame, settings["frame_format"])
             for frame in frames
         )
+        onset, apex = frames[0], frames[row["apex"]]
+        if settings["frame_format"] in LOSSY:  # what is stored is measured
+            onset, apex = decode_frame(encoded[0]), decode_frame(encoded[row["apex"]])
+        measures = measure_pair(onset, apex, fields[1] - fields[0], actor.area, actor.aligned.inter_ocular)
     except Exception as error:  # as for the identity above
         return Failure(row["sample_id"], f"{type(error).__name__}: {error}")
-    if encoded[0] == encoded[row["apex"]]:  # as stored: lossy compression, too, can make them the same
+    if measures.identical:
         return Failure(row["sample_id"], "identical: onset and apex are the same picture")
     kept = asdict(measures)
     del kept["identical"]  # none is
+    if not np.isfinite(measures.psnr):  # colors differ and grays do not; JSON knows no infinity
+        kept["psnr"] = None
     return Sample(
         row["sample_id"], encoded, SUFFIX[settings["frame_format"]], _description(actor.face, row, generator), kept
     )
@@ -197,6 +203,7 @@ def _description(face: dict[str, Any], row: dict[str, Any], generator: Generator
         "au_numbers": AU_NUMBERS,
         "aus": [[round(z, 6) for z in frame] for frame in row["aus"]],
         "identity": row["identity"],
+        "photo": row["photo"],
         "virtual": face["virtual"],
         **{key: row[key] for key in ("corpus", "subject", "clip", "onset_frame", "apex_frame") if row[key] is not None},
         **{key: face[key] for key in ("kind", "person", "licence", "attribution") if face[key]},
