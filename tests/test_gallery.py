@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,23 @@ def test_choice_is_stratified_and_does_not_depend_on_order() -> None:
     assert set(choose(table_of(MADE), 10**6, 0)) == {i for i, row in enumerate(MADE) if row["status"] == "ok"}
 
 
+def test_choice_takes_each_identity_as_rarely_as_possible() -> None:
+    many = [
+        {"sample_id": f"{who}-{label}", "identity": f"{who}", "source": "expert", "label": label, "emotion": f"{label}"}
+        for who in range(20)
+        for label in range(3)
+    ]  # a table of good rows alone has no status
+    for n, most in ((18, 1), (20, 1), (40, 2), (60, 3)):
+        identities = [many[i]["identity"] for i in choose(table_of(many), n, seed=n)]
+        assert max(identities.count(identity) for identity in identities) == most
+
+
+def test_an_empty_set_has_a_page() -> None:
+    nothing = table_of(MADE).slice(0, 0)
+    assert choose(nothing, 60, 0) == []
+    assert '"samples":[]' in render_gallery(title="t", facts={}, samples=[], table=nothing)
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     chromium = next(
@@ -159,7 +177,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def gallery(browser: Any, tmp_path: Path) -> Any:
     path = tmp_path / "gallery.html"
     path.write_text(page(), "utf-8")
-    for log in ("browser", "performance"):  # forget what the browser itself did
+    browser.get("about:blank")  # ends the loading of the browser's own start page, so that the log is ours alone
+    for log in ("browser", "performance"):
         browser.get_log(log)
     browser.get(path.as_uri())
     until(lambda: browser.execute_script("return document.documentElement.dataset.ready !== undefined"))
@@ -336,3 +355,80 @@ def test_works_on_a_phone_and_with_the_keyboard(gallery: Any) -> None:
     unnamed = """return [...document.querySelectorAll('input, select')].filter(e =>
         !(e.labels && e.labels.length) && !e.getAttribute('aria-label')).length"""
     assert gallery.execute_script(unnamed) == 0
+
+
+def test_each_intensity_is_counted(gallery: Any) -> None:
+    made = [row for row in MADE if row["status"] == "ok"]
+    script = """const t = document.querySelector('table.use'); return [JSON.parse(t.dataset.edges),
+        [...t.querySelectorAll('tr[data-au]')].map(r => [+r.dataset.au, JSON.parse(r.dataset.counts)])]"""
+    edges, counts = gallery.execute_script(script)
+    assert (edges[0], edges[-1], len(edges)) == (0, 0.3, 21)
+    for au, by_label in counts:
+        for label in range(3):
+            z = np.array([row["aus"][1][AU_NUMBERS.index(au)] for row in made if row["label"] == label])
+            assert by_label[label] == np.histogram(z[z > 0], edges)[0].tolist()
+    script = """return [...document.querySelectorAll(`table.counts[data-of=${arguments[0]}] tr[data-value]`)]
+        .map(r => [r.dataset.value, JSON.parse(r.dataset.counts)])"""
+    for name, values in (("label", [label.name for label in Label]), ("source", ["real_mie", "expert"])):
+        found = gallery.execute_script(script, name)
+        assert [value for value, _ in found] == values  # in the field's order, not the alphabet's
+        for value, n in found:
+            key = Label[value].value if name == "label" else value
+            assert n == [sum(row[name] == key and row["label"] == label for row in made) for label in range(3)]
+
+
+def test_bars_and_licences_of_the_sheet(gallery: Any) -> None:
+    script = """return [...document.querySelectorAll('.card')].map(c => [c.dataset.id,
+        [...c.querySelectorAll('[data-au]')].map(r => [+r.dataset.au, +r.dataset.apex])])"""
+    bars = dict(gallery.execute_script(script))
+    for _, row in SHOWN:
+        expected = {au: z for au, z in zip(AU_NUMBERS, row["aus"][1], strict=True) if z}
+        assert dict(map(tuple, bars[row["sample_id"]])) == pytest.approx(expected, rel=1e-5)
+    entries = gallery.execute_script("return [...document.querySelectorAll('#licenceList li')].map(e => e.textContent)")
+    for name, odd in (("CC0", 1), (HOSTILE, 0)):
+        ours = [row for i, row in SHOWN if i % 2 == odd]
+        entry = next(entry for entry in entries if entry.startswith(name))
+        assert f"{len(ours)} samples" in entry
+        assert f"{len({row['identity'] for row in ours})} identities" in entry
+
+
+def open_page(browser: Any, path: Path, samples: list[GallerySample]) -> None:
+    path.write_text(render_gallery(title="t", facts={}, samples=samples, table=table_of(MADE)), "utf-8")
+    browser.get(path.as_uri())
+    until(lambda: browser.execute_script("return document.querySelector('.card').dataset.frame !== undefined"))
+
+
+def test_a_sequence_plays_in_order(browser: Any, tmp_path: Path) -> None:
+    onset, apex = frames(0)
+    between = ((onset.astype(int) + apex) // 2).astype(np.uint8)
+    sequence = tuple(encode_frame(frame, "png") for frame in (onset, between, apex, between))
+    aus = np.zeros((4, 17), np.float32)
+    aus[2, 3] = 0.2
+    open_page(browser, tmp_path / "g.html", [replace(sample_of(MADE[0], 0), frames=sequence, apex=2, aus=aus)])
+    set_speed(browser, 20)
+    script = """const done = arguments[0], card = document.querySelector('.card'), seen = [];
+        const watch = new MutationObserver(() => seen.push(+card.dataset.frame));
+        watch.observe(card, {attributeFilter: ['data-frame']}); setTimeout(() => done(seen), 3000);"""
+    seen = browser.execute_async_script(script)
+    assert len(seen) >= 8
+    assert all((b - a) % 4 == 1 for a, b in pairwise(seen))
+    browser.execute_script("document.querySelector('#show input[value=apex]').click()")
+    until(lambda: browser.execute_script("return document.querySelector('.card').dataset.frame") == "2")
+    browser.execute_script("document.querySelector('#view input[value=both]').click()")
+    until(lambda: browser.execute_script("return document.querySelector('canvas[data-ready]')"))
+    script = """const c = document.querySelector('canvas');
+        return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"""
+    drawn = np.array(browser.execute_script(script)).reshape(SIDE, SIDE, 4)[..., :3]
+    assert np.array_equal(drawn, np.clip(128 + 10 * (apex.astype(int) - onset), 0, 255))
+
+
+def test_who_asks_for_less_motion_starts_at_rest(browser: Any, tmp_path: Path) -> None:
+    less = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", less)
+    try:
+        open_page(browser, tmp_path / "g.html", [sample_of(MADE[0], 0)])
+        assert changes(browser, 1) == 0
+        browser.find_element("id", "play").click()
+        assert changes(browser, 1.5) > 1
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
