@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +22,7 @@ from miex.generators.muscle.anatomy import Anatomy, Gate, Muscle, Rim
 Floats = npt.NDArray[np.float32]
 
 LATERAL = (1.0, -1.0)  # direction in the picture, for SIDES: the person's left is at the right of the picture
+BLUR, BLUR_FROM = 0.1, 0.15  # of the weights away from an insertion, and from where on; inter-ocular distances
 HAND_OVER = 0.12  # half the width over which the halves of a midline muscle meet, inter-ocular distances
 NARROWEST_GATE = 0.04  # inter-ocular distances: about a cell of the grid
 FADE = 0.2  # of the way from the middle of the face to its rim: there all motion goes to zero
@@ -140,7 +142,11 @@ class FaceFrame:
         down = (self.y[rows] - level[near].astype(np.float32)) / np.float32(self.unit)
         down = down / np.where(down > 0, np.float32(muscle.reach.below), np.float32(muscle.reach.above))
         share = np.maximum(0, 1 - down * down - np.square(across[near], dtype=np.float32)) ** 2
-        share *= np.interp(x[near], line_x, weights).astype(np.float32)
+        # along the line the weights count as they are; away from it they blur: no seam runs from the ends of the line
+        profile = np.interp(x[near], line_x, weights).astype(np.float32)
+        blurred = cv2.GaussianBlur(profile[None], (0, 0), BLUR * self.unit / float(x[1] - x[0]))
+        away = np.minimum(1, np.abs(self.y[rows] - level[near].astype(np.float32)) / np.float32(BLUR_FROM * self.unit))
+        share *= profile + (blurred - profile) * away
         share *= self.rim(muscle.rim)[rows, near]
         if muscle.gate:
             share *= self.gate(muscle.gate, side)[rows, near]
