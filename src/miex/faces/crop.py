@@ -119,7 +119,7 @@ class AlignedFace:
 
 
 def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, size: int) -> AlignedFace:
-    """Cut the crop out of the photo.
+    """Cut the crop out of the photo; where the crop reaches beyond it, the photo goes on as its mirror image.
 
     Args:
         photo: uint8 RGB [h, w, 3].
@@ -137,13 +137,13 @@ def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, s
     part = photo[y0:y1, x0:x1]
     if scale > 1:  # a Gaussian that joins the photo's own pixel to one crop pixel: no aliasing
         sigma = 0.5 * float(np.sqrt(scale**2 - 1))
-        part = cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
+        part = cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101).astype(np.uint8, copy=False)
     fine = affine.copy()
     fine[:, :2] /= OVERSAMPLING
     fine[:, 2] -= (x0, y0)
     side = OVERSAMPLING * (size - 1) + 1
     samples = cv2.warpAffine(
-        part, fine, (side, side), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        part, fine, (side, side), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101
     )
     points = np.asarray(landmarks, np.float64)[:, :2]
     aligned = np.linalg.solve(affine[:, :2], (points - affine[:, 2]).T).T
