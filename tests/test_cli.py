@@ -89,7 +89,20 @@ def test_synthesize_verify_and_everything_after(photos: Path, tmp_path: Path) ->
 
 
 def test_plan_then_run_is_synthesize(tmp_path: Path) -> None:
-    common = ["--ids", 2, "--size", 64, "--classes", "positive,surprise", "--per", 2, "--expert", "mie-x-code"]
+    common = [
+        "--ids",
+        2,
+        "--size",
+        64,
+        "--eye-line",
+        0.4,
+        "--classes",
+        "positive,surprise",
+        "--per",
+        2,
+        "--expert",
+        "mie-x-code",
+    ]
     planned = facts("plan", "--out", tmp_path / "a", *common)
     assert planned["samples"] == 8
     assert not (tmp_path / "a" / "shards").exists()

@@ -49,6 +49,8 @@ Ids = Annotated[int | None, typer.Option(help="Identities. Default: every photo.
 Per = Annotated[int, typer.Option(help="Samples per identity, class and source.")]
 Classes = Annotated[str, typer.Option(help="Classes, separated by commas.")]
 Size = Annotated[int, typer.Option(help="Side of the frames, pixels.")]
+EyeLine = Annotated[float, typer.Option(help="Height of the eyes in the frame, fraction of its side.")]
+EyeMouth = Annotated[float, typer.Option(help="Distance from eyes to mouth, fraction of the frame's side.")]
 Seed = Annotated[int, typer.Option(help="Seed of the set.")]
 Expert = Annotated[str, typer.Option(help="Expert table: du2014, du2014-compound, mie-x-code, or a TOML file.")]
 Mu = Annotated[float, typer.Option(help="Smallest intensity of the expert source.")]
@@ -74,6 +76,8 @@ def synthesize(
     per: Per = 1,
     classes: Classes = _ALL,
     size: Size = 128,
+    eye_line: EyeLine = 0.38,
+    eye_mouth: EyeMouth = 0.34,
     seed: Seed = 0,
     expert: Expert = "du2014",
     mu: Mu = 0.1,
@@ -88,7 +92,8 @@ def synthesize(
     """From photos to a verified set: plan, run, gallery. Run it again to resume."""
     digest, _ = _plan(
         out=out, faces=faces, faces_csv=faces_csv, faces_column=faces_column, min_inter_ocular=min_inter_ocular,
-        ids=ids, per=per, classes=classes, size=size, seed=seed, expert=expert, mu=mu, nu=nu, frame_format=frame_format,
+        ids=ids, per=per, classes=classes, size=size, eye_line=eye_line, eye_mouth=eye_mouth, seed=seed, expert=expert,
+        mu=mu, nu=nu, frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     _run(out, None, workers, max_failed, as_json, digest=digest)
@@ -105,6 +110,8 @@ def plan(
     per: Per = 1,
     classes: Classes = _ALL,
     size: Size = 128,
+    eye_line: EyeLine = 0.38,
+    eye_mouth: EyeMouth = 0.34,
     seed: Seed = 0,
     expert: Expert = "du2014",
     mu: Mu = 0.1,
@@ -118,7 +125,8 @@ def plan(
     """Write the plan of a set, without rendering anything."""
     digest, samples = _plan(
         out=out, faces=faces, faces_csv=faces_csv, faces_column=faces_column, min_inter_ocular=min_inter_ocular,
-        ids=ids, per=per, classes=classes, size=size, seed=seed, expert=expert, mu=mu, nu=nu, frame_format=frame_format,
+        ids=ids, per=per, classes=classes, size=size, eye_line=eye_line, eye_mouth=eye_mouth, seed=seed, expert=expert,
+        mu=mu, nu=nu, frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     _print(as_json, {"out": str(out), "plan": digest, "samples": samples}, f"miex run {out} makes it")
@@ -272,10 +280,14 @@ def faces_index(
     index = _index(folder, _csv(folder, faces_csv, faces_column), Quality(min_inter_ocular), workers, landmarker)
     if out:
         write_index(index, out)
-    refused = [row for row in index.select(["path", "reason", "detail"]).to_pylist() if row["reason"]]
+    rows = index.select(["path", "n_faces", "reason", "detail"]).to_pylist()
+    refused = [{key: row[key] for key in ("path", "reason", "detail")} for row in rows if row["reason"]]
     if not as_json:
-        for row in refused:
-            print(f"{row['path']}: {row['reason']}" + (f" ({row['detail']})" if row["detail"] else ""))
+        for row in rows:
+            if row["reason"]:
+                print(f"{row['path']}: {row['reason']}" + (f" ({row['detail']})" if row["detail"] else ""))
+            elif row["n_faces"] > 1:
+                print(f"{row['path']}: {row['n_faces']} faces, the largest is taken")
     facts = {"photos": index.num_rows, "usable": index.num_rows - len(refused), "refused": refused}
     _print(as_json, facts, f"{facts['usable']:,} of {facts['photos']:,} photos can be used")
 
@@ -311,8 +323,8 @@ def faces_frontal(
 def _plan(
     *,
     out: Path, faces: Path | None, faces_csv: Path | None, faces_column: list[str] | None, min_inter_ocular: float,
-    ids: int | None, per: int, classes: str, size: int, seed: int, expert: str, mu: float, nu: float,
-    frame_format: str, generator: str, workers: int | None, landmarker: Path | None,
+    ids: int | None, per: int, classes: str, size: int, eye_line: float, eye_mouth: float, seed: int, expert: str,
+    mu: float, nu: float, frame_format: str, generator: str, workers: int | None, landmarker: Path | None,
 ) -> tuple[str, int]:  # fmt: skip
     from dataclasses import asdict
 
@@ -327,6 +339,8 @@ def _plan(
         per=per,
         classes=tuple(name.strip() for name in classes.split(",")),
         size=size,
+        eye_line=eye_line,
+        eye_mouth=eye_mouth,
         seed=seed,
         frame_format=frame_format,
     )
