@@ -16,14 +16,15 @@ SOURCE = Path(miex.__file__).parent
 ALLOWED = {
     "errors": set(),
     "paths": {"errors"},
+    "parallel": set(),
     "aus": {"errors", "paths"},
-    "faces": {"errors", "paths"},
+    "faces": {"errors", "paths", "parallel"},
     "generators": {"errors", "aus", "faces"},
     "measure": {"errors", "aus", "faces", "generators"},
     "plan": {"errors", "paths", "aus", "faces"},
-    "synthesis": {"errors", "paths", "aus", "faces", "generators", "measure", "plan"},
+    "synthesis": {"errors", "paths", "parallel", "aus", "faces", "generators", "measure", "plan"},
     "dataset": {"errors", "paths", "aus", "faces", "plan", "synthesis"},
-    "recognition": {"errors", "paths", "aus", "faces", "measure", "plan", "dataset"},
+    "recognition": {"errors", "paths", "parallel", "aus", "faces", "measure", "plan", "dataset"},
     "report": {"errors", "paths", "aus", "faces", "plan", "synthesis", "dataset"},
     "doctor": {"__version__", "errors", "paths", "faces", "synthesis"},
 }

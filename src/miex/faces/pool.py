@@ -24,6 +24,7 @@ from miex.faces.crop import CropOptions, inter_ocular, place_crop
 from miex.faces.images import SUFFIXES, PhotoError, read_photo
 from miex.faces.landmarks import DETECTION, MODEL_SHA256, Detection, Landmarker
 from miex.faces.mesh import N_LANDMARKS
+from miex.parallel import Run
 from miex.paths import cache_folder, write_whole
 
 INDEX_SCHEMA: Final = pa.schema(
@@ -49,8 +50,6 @@ INDEX_SCHEMA: Final = pa.schema(
 )
 REFUSED_FILE = "refused.csv"
 _CHUNK = 32  # photos a worker takes at a time: large against loading the model, small against a progress bar
-
-Run = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
@@ -88,7 +89,7 @@ class Plan:
     config: Mapping[str, Any]
     faces_root: str
 
-    @property
+    @cached_property
     def digests(self) -> dict[str, str]:
         """sha256 of rows, faces and settings, and the digest of all three under "plan"."""
         parts = {

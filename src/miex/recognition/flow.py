@@ -8,7 +8,7 @@ to 28 × 28 and stretched to 0 … 255 by its own minimum and maximum. So amplit
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from miex.dataset.reader import Dataset
 from miex.errors import UsageError
 from miex.faces.crop import Image
 from miex.measure.pair import gray
+from miex.parallel import Run, one_thread
 from miex.paths import write_whole
 from miex.plan.build import stable_hash
 
@@ -33,8 +34,6 @@ ROWS, COLUMNS, SIDE = 170, 140, 28
 EYES, MOUTH = (0.18, 0.28), (0.66, 0.72)
 SHIFT = 0.02  # of the middle of the eyes to either side, fraction of the width
 _CHUNK = 64
-
-Run = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
 
 
 def optical_flow(onset: Image, apex: Image, method: Method = "dis") -> Flow:
@@ -159,10 +158,8 @@ def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
 def _maps(task: tuple[Dataset, int, Method, int]) -> tuple[int, Sequence[Image]]:
     dataset, first, method, seed = task
     settings = dataset.record["settings"]
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the processes share the cores
-    try:
-        maps = []
+    maps = []
+    with one_thread():
         for sample in dataset:
             pair = [
                 tight_crop(
@@ -175,6 +172,4 @@ def _maps(task: tuple[Dataset, int, Method, int]) -> tuple[int, Sequence[Image]]
                 for frame in sample.pair
             ]
             maps.append(flow_map(optical_flow(pair[0], pair[1], method)))
-        return first, maps
-    finally:
-        cv2.setNumThreads(threads)
+    return first, maps

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from miex.aus.vector import Label
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
@@ -47,24 +49,24 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0) -> Path:
 
 def _shown(dataset: Dataset, i: int) -> GallerySample:
     row = dataset.table.slice(i, 1).to_pylist()[0]
-    sample, stored = dataset[i], dataset.stored(i)
+    stored = dataset.stored(i)
     return GallerySample(
-        sample_id=sample.sample_id,
-        identity=sample.identity,
-        virtual=bool(sample.provenance["virtual"]),
-        label=Label(sample.label).name,
-        emotion=sample.emotion,
-        source=sample.source,
+        sample_id=row["sample_id"],
+        identity=row["identity"],
+        virtual=bool(stored.description["virtual"]),
+        label=Label(row["label"]).name,
+        emotion=row["emotion"],
+        source=row["source"],
         frames=stored.frames,
         mime=stored.mime,
-        apex=sample.apex,
-        aus=sample.aus,
+        apex=row["apex"],
+        aus=np.asarray(row["aus"], np.float32),
         motion_mean_px=row["motion_mean_px"],
         motion_p95_px=row["motion_p95_px"],
         motion_mean_iod=row["motion_mean_iod"],
         motion_p95_iod=row["motion_p95_iod"],
         psnr=float("inf") if row["psnr"] is None else row["psnr"],  # grays are equal, colors are not
         ssim=row["ssim"],
-        licence=sample.provenance.get("licence", ""),
-        attribution=sample.provenance.get("attribution", ""),
+        licence=stored.description.get("licence", ""),
+        attribution=stored.description.get("attribution", ""),
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from miex.aus.vector import AU_NUMBERS, Label
@@ -23,6 +21,7 @@ from miex.faces.virtual import make_virtual
 from miex.generators import generator_of
 from miex.generators.base import Generator
 from miex.measure.pair import measure_pair
+from miex.parallel import one_thread
 from miex.plan.build import sample_rng
 from miex.plan.schema import read_record, read_shard
 from miex.synthesis.commit import Failure, Sample, ShardRecord, read_shard_record, write_shard
@@ -65,7 +64,7 @@ def make_shard(task: ShardTask) -> ShardResult:
         OutputError: the shard cannot be written.
         InputError: the plan cannot be read, or its generator is not the installed one.
     """
-    with _one_thread():
+    with one_thread():
         kept = read_shard_record(task.out, task.shard) if task.again else None
         record = write_shard(task.out, task.shard, task.plan, render_shard(task), kept=kept)
     return result_of(record)
@@ -90,17 +89,6 @@ def render_shard(task: ShardTask) -> Iterator[Sample | Failure]:
             yield Failure(row["sample_id"], actor)
         else:
             yield _render(actor, row, settings, generator)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # pictures are small: OpenCV's own threads cost more than they bring, and the processes share the cores
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 @lru_cache(maxsize=2)
@@ -143,20 +131,24 @@ def _actor(faces_root: Path, face: dict[str, Any], settings: dict[str, Any], gen
         return f"{type(error).__name__}: {error}"
 
 
+@lru_cache(maxsize=1)  # the relatives of one photo often follow one another; the array is read only by use
+def _photo(path: Path, sha256: str) -> Image:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"photo {path}", found=error.strerror or str(error), reason="unreadable") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise PhotoError(f"photo {path}", found="not the bytes that were planned", reason="changed")
+    return decode_photo(io.BytesIO(content), path.name)
+
+
 def load_face(faces_root: Path, face: dict[str, Any], size: int) -> AlignedFace:
     """The aligned face of a row of faces.parquet.
 
     Raises:
         PhotoError: the photo is missing, or is not the one that was planned.
     """
-    path = faces_root / face["path"]
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PhotoError(f"photo {path}", found=error.strerror or str(error), reason="unreadable") from error
-    if hashlib.sha256(content).hexdigest() != face["sha256"]:
-        raise PhotoError(f"photo {path}", found="not the bytes that were planned", reason="changed")
-    photo = decode_photo(io.BytesIO(content), path.name)
+    photo = _photo(faces_root / face["path"], face["sha256"])
     landmarks = np.asarray(face["landmarks"], np.float32).reshape(-1, 3)
     place = CropPlace(face["crop_x"], face["crop_y"], face["crop_side"], face["crop_roll"])
     aligned = align(photo, landmarks, place, size)
