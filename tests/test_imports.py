@@ -19,6 +19,7 @@ ALLOWED = {
     "parallel": set(),
     "aus": {"errors", "paths"},
     "faces": {"errors", "paths", "parallel"},
+    "corpora": {"errors", "paths", "parallel", "aus"},
     "generators": {"errors", "aus", "faces"},
     "measure": {"errors", "aus", "faces", "generators"},
     "plan": {"errors", "paths", "aus", "faces"},
