@@ -1,0 +1,1 @@
+"""AUs of frames: tables that other programs wrote, and programs that miex runs."""
