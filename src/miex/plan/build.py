@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from miex.aus.source import AUSource
+from miex.aus.source import AUSource, AUTriplet
 from miex.aus.vector import Label, label_named
-from miex.errors import InputError
+from miex.errors import InputError, UsageError
 from miex.faces import VERSION as FACES_VERSION
 from miex.faces.crop import CropOptions, place_crop
 from miex.plan.schema import FACES_SCHEMA, PLAN_SCHEMA, Plan
@@ -28,6 +29,10 @@ class PlanConfig(BaseModel):
     Attributes:
         ids: number of identities; None takes every photo. Above the photos' number the rest are virtual.
         per: samples per identity, label and source.
+        samples: samples in all, in place of `per`: as many rounds as it takes, the last one only for the first
+            identities (which come in the order of a hash).
+        triplets: distinct AU triplets in all, shared evenly by sources and labels, each used equally often; None draws
+            one for every sample. With it, the number of identities changes which sample gets which triplet.
         classes: labels.
         seed: of the whole set.
         size: side of the frames, pixels; a multiple of 4 (GANimation's condition, PROTOCOL §6).
@@ -40,6 +45,8 @@ class PlanConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     ids: int | None = Field(default=None, ge=1)
     per: int = Field(default=1, ge=1)
+    samples: int | None = Field(default=None, ge=1)
+    triplets: int | None = Field(default=None, ge=1)
     classes: tuple[str, ...] = tuple(label.name for label in Label)
     seed: int = Field(default=0, ge=0, lt=2**63)
     size: int = Field(default=128, ge=32, le=1024, multiple_of=4)
@@ -108,15 +115,21 @@ def build_plan(
     faces = choose_faces(index, config)
     identities = faces["identity"].to_pylist()
     photos = [digest[:16] for digest in faces["sha256"].to_pylist()]
-    total = config.per * len(identities) * len(sources) * len(config.labels)
+    cells = len(identities) * len(sources) * len(config.labels)
+    total = config.samples or config.per * cells
+    banks = _banks(config, sources)
     columns: dict[str, list[Any]] = {name: [] for name in PLAN_SCHEMA.names}
-    for round_number in range(config.per):
-        for identity, photo in zip(identities, photos, strict=True):
+    for round_number in range(-(-total // cells)):
+        for i, (identity, photo) in enumerate(zip(identities, photos, strict=True)):
             for source in sources:
-                for label in config.labels:
+                for label in config.labels[: total - len(columns["seed"])]:
                     sample_id = f"{identity}-{source.name}-{label.name}-{round_number:04d}"
                     seed = stable_hash(config.seed, sample_id)
-                    triplet = source.sample(label, rng=sample_rng(seed, "aus"))
+                    bank = banks.get((source.name, label))
+                    if bank:
+                        triplet = bank.triplet(round_number * len(identities) + i)
+                    else:
+                        triplet = source.sample(label, rng=sample_rng(seed, "aus"))
                     onset_frame, apex_frame = triplet.frames or (None, None)
                     drawn = (triplet.emotion, triplet.corpus, triplet.subject, triplet.clip, onset_frame, apex_frame)
                     frames = (1, [triplet.onset, triplet.apex])
@@ -140,6 +153,56 @@ def build_plan(
         "sources": {source.name: source.settings for source in sources},
     }
     return Plan(pa.Table.from_pydict(columns, schema=PLAN_SCHEMA), faces, settings, asked, faces_root)
+
+
+class _Bank:
+    """A fixed number of distinct triplets of one source and label, handed out evenly."""
+
+    _REPEATS = 1000  # of triplets that are there already, one after the other, before a source counts as exhausted
+
+    def __init__(self, seed: int, source: AUSource, label: Label, n: int) -> None:
+        self._key = (seed, "triplets", source.name, label.name)
+        found: dict[bytes, AUTriplet] = {}
+        draws = last = 0
+        while len(found) < n and draws - last < self._REPEATS:
+            triplet = source.sample(label, rng=sample_rng(stable_hash(*self._key, draws), "aus"))
+            draws += 1
+            if found.setdefault(triplet.onset.tobytes() + triplet.apex.tobytes(), triplet) is triplet:
+                last = draws
+        self._triplets: list[AUTriplet] = list(found.values())
+        self._orders: dict[int, npt.NDArray[np.int64]] = {}
+
+    def triplet(self, i: int) -> AUTriplet:
+        """That of the i-th sample: all come once, in random order, before any comes again."""
+        turn, place = divmod(i, len(self._triplets))
+        if turn not in self._orders:
+            rng = sample_rng(stable_hash(*self._key, "turn", turn), "aus")
+            self._orders = {turn: rng.permutation(len(self._triplets))}
+        return self._triplets[int(self._orders[turn][place])]
+
+
+def _banks(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str, Label], _Bank]:
+    if config.triplets is None:
+        return {}
+    cells = [(source, label) for source in sources for label in config.labels]
+    if config.triplets < len(cells):
+        raise UsageError(
+            f"{config.triplets} AU triplets",
+            expected=f"at least one for each of {len(sources)} sources × {len(config.labels)} labels",
+            do=f"ask for {len(cells)} or more",
+        )
+    share, rest = divmod(config.triplets, len(cells))
+    return {
+        (source.name, label): _Bank(config.seed, source, label, share + (k < rest))
+        for k, (source, label) in enumerate(cells)
+    }
+
+
+def distinct_triplets(rows: pa.Table) -> int:
+    """How many different (AUs of all frames, label) a plan has."""
+    return len(
+        {(str(aus), label) for aus, label in zip(rows["aus"].to_pylist(), rows["label"].to_pylist(), strict=True)}
+    )
 
 
 def choose_faces(index: pa.Table, config: PlanConfig) -> pa.Table:

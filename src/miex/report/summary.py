@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,7 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
         "|---|---|---|---|",
         *_aus(table),
         "",
+        *_sources(config["sources"]),
         "## Faces",
         "",
         "Photos keep their licences; give these attributions where you show or pass on the frames.",
@@ -92,6 +94,35 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
 
 def _source(name: str, settings: dict[str, Any]) -> str:
     return f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})" if "table" in settings else name
+
+
+def _sources(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where real AUs came from, and under which terms."""
+    rows = [(name, facts) for name, settings in sources.items() for facts in settings.get("corpora", ())]
+    if not rows:
+        return []
+    return [
+        "## Where real AUs came from",
+        "",
+        "Each sample names the corpus, subject and clip of its AUs: before you train on this set and test on real"
+        " clips, `miex.evaluation.leakage` says which samples may stay. AU values keep the licence of their corpus.",
+        "",
+        "| source | corpus | clips | subjects | extractor | licence | attribution |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {_cell(facts['corpus'])} | {facts['clips']:,} | {facts['subjects']:,} | {_extractor(facts)} "
+            f"| {_cell(facts['licence'])} | {_cell(facts['attribution'])} |"
+            for name, facts in rows
+        ),
+        "",
+    ]
+
+
+def _extractor(facts: Mapping[str, Any]) -> str:
+    if "extractor" not in facts:
+        return "human coders; intensities drawn"
+    unseen = ", ".join(map(str, facts["unseen_aus"]))
+    return _cell(f"{facts['extractor']} {facts['version']}") + (f"; never AU {unseen}" if unseen else "")
 
 
 def _reasons(failed: list[dict[str, Any]]) -> str:
