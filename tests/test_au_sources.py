@@ -145,7 +145,7 @@ def test_rest_is_the_persons_median_over_clips() -> None:
     seen = {
         f"sub01/EP{i:02d}": replace(track(one, rest=i / 10), clip=f"sub01/EP{i:02d}") for i, one in enumerate(clips)
     }
-    assert make_pool(clips, seen).rest["casme2", "1"][au(4)] == np.float32(0.2)
+    assert make_pool(clips, seen).clips[0].rest[au(4)] == np.float32(0.2)
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=34, max_size=34))

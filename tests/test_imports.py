@@ -23,16 +23,16 @@ ALLOWED = {
     "faces": {"errors", "paths", "parallel"},
     "corpora": {"errors", "paths", "parallel", "aus.vector"},
     "generators": {"errors", "aus", "faces"},
-    "measure": {"errors", "aus", "faces", "generators"},
+    "measure": {"errors", "parallel", "aus", "corpora", "faces", "generators"},
     "plan": {"errors", "paths", "aus", "faces"},
     "synthesis": {"errors", "paths", "parallel", "aus", "faces", "generators", "measure", "plan"},
     "dataset": {"errors", "paths", "aus", "faces", "plan", "synthesis"},
     "recognition": {"errors", "paths", "parallel", "aus", "faces", "measure", "plan", "dataset"},
-    "report": {"errors", "paths", "aus", "faces", "plan", "synthesis", "dataset"},
+    "report": {"errors", "paths", "parallel", "aus", "faces", "measure", "plan", "synthesis", "dataset"},
     "evaluation": {"errors", "corpora"},
     "doctor": {"__version__", "errors", "paths", "faces", "synthesis"},
 }
-FREE = {"cli", "__init__", "__main__"}  # cli sees everything
+FREE = {"cli", "cli_aus", "console", "__init__", "__main__"}  # commands see everything
 
 
 def imports(path: Path) -> set[str]:

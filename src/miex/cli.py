@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from miex import __version__
+from miex import __version__, cli_aus, console
 from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 
     from miex.faces.credits import FaceCSV
     from miex.faces.pool import Quality
-    from miex.synthesis.executors import Executor
     from miex.synthesis.run import Estimate, Summary
 
 app = typer.Typer(
@@ -31,6 +27,7 @@ app = typer.Typer(
 )
 faces_app = typer.Typer(no_args_is_help=True, help="Look through a folder of photos.")
 app.add_typer(faces_app, name="faces")
+app.add_typer(cli_aus.app, name="aus")
 
 DEFAULT_IDS = 12  # identities made from the embedded face when nothing is asked for
 
@@ -46,15 +43,14 @@ MinInterOcular = Annotated[float, typer.Option(help="Smallest distance between t
 Landmarker = Annotated[Path | None, typer.Option(help="The landmark model's file. Default: found or fetched.")]
 Out = Annotated[Path, typer.Option(help="Folder of the set.")]
 Ids = Annotated[int | None, typer.Option(help="Identities. Default: every photo. More than photos: the rest virtual.")]
-Per = Annotated[int, typer.Option(help="Samples per identity, class and source.")]
+Per = Annotated[int | None, typer.Option(help="Samples per identity, class and source. Default: 1.")]
+Samples = Annotated[int | None, typer.Option(help="Samples in all, in place of --per.")]
+Triplets = Annotated[int | None, typer.Option(help="Distinct AU triplets in all. Default: one for each sample.")]
 Classes = Annotated[str, typer.Option(help="Classes, separated by commas.")]
 Size = Annotated[int, typer.Option(help="Side of the frames, pixels.")]
 EyeLine = Annotated[float, typer.Option(help="Height of the eyes in the frame, fraction of its side.")]
 EyeMouth = Annotated[float, typer.Option(help="Distance from eyes to mouth, fraction of the frame's side.")]
 Seed = Annotated[int, typer.Option(help="Seed of the set.")]
-Expert = Annotated[str, typer.Option(help="Expert table: du2014, du2014-compound, mie-x-code, or a TOML file.")]
-Mu = Annotated[float, typer.Option(help="Smallest intensity of the expert source.")]
-Nu = Annotated[float, typer.Option(help="Largest intensity of the expert source.")]
 FrameFormat = Annotated[str, typer.Option(help="png or webp (lossless), or jpeg (changes the motion's signal).")]
 GeneratorName = Annotated[str, typer.Option("--generator", help="What moves the faces: muscle.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")]
@@ -73,15 +69,23 @@ def synthesize(
     faces_column: FacesColumn = None,
     min_inter_ocular: MinInterOcular = 30,
     ids: Ids = None,
-    per: Per = 1,
+    per: Per = None,
+    samples: Samples = None,
+    triplets: Triplets = None,
     classes: Classes = _ALL,
     size: Size = 128,
     eye_line: EyeLine = 0.38,
     eye_mouth: EyeMouth = 0.34,
     seed: Seed = 0,
-    expert: Expert = "du2014",
-    mu: Mu = 0.1,
-    nu: Nu = 0.3,
+    real_mie: cli_aus.RealMiE = None,
+    early_mae: cli_aus.EarlyMaE = None,
+    coded_mie: cli_aus.CodedMiE = None,
+    expert: cli_aus.Expert = "du2014",
+    mu: cli_aus.Mu = 0.1,
+    nu: cli_aus.Nu = 0.3,
+    au_origin: cli_aus.AUOrigin = None,
+    early_window: cli_aus.EarlyWindow = None,
+    au_noise: cli_aus.AUNoise = 0,
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
     workers: Workers = None,
@@ -92,8 +96,9 @@ def synthesize(
     """From photos to a verified set: plan, run, gallery. Run it again to resume."""
     digest, _ = _plan(
         out=out, faces=faces, faces_csv=faces_csv, faces_column=faces_column, min_inter_ocular=min_inter_ocular,
-        ids=ids, per=per, classes=classes, size=size, eye_line=eye_line, eye_mouth=eye_mouth, seed=seed, expert=expert,
-        mu=mu, nu=nu, frame_format=frame_format,
+        ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
+        eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
+        mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, au_noise=au_noise, frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     _run(out, None, workers, max_failed, as_json, digest=digest)
@@ -107,15 +112,23 @@ def plan(
     faces_column: FacesColumn = None,
     min_inter_ocular: MinInterOcular = 30,
     ids: Ids = None,
-    per: Per = 1,
+    per: Per = None,
+    samples: Samples = None,
+    triplets: Triplets = None,
     classes: Classes = _ALL,
     size: Size = 128,
     eye_line: EyeLine = 0.38,
     eye_mouth: EyeMouth = 0.34,
     seed: Seed = 0,
-    expert: Expert = "du2014",
-    mu: Mu = 0.1,
-    nu: Nu = 0.3,
+    real_mie: cli_aus.RealMiE = None,
+    early_mae: cli_aus.EarlyMaE = None,
+    coded_mie: cli_aus.CodedMiE = None,
+    expert: cli_aus.Expert = "du2014",
+    mu: cli_aus.Mu = 0.1,
+    nu: cli_aus.Nu = 0.3,
+    au_origin: cli_aus.AUOrigin = None,
+    early_window: cli_aus.EarlyWindow = None,
+    au_noise: cli_aus.AUNoise = 0,
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
     workers: Workers = None,
@@ -123,13 +136,14 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Write the plan of a set, without rendering anything."""
-    digest, samples = _plan(
+    digest, rows = _plan(
         out=out, faces=faces, faces_csv=faces_csv, faces_column=faces_column, min_inter_ocular=min_inter_ocular,
-        ids=ids, per=per, classes=classes, size=size, eye_line=eye_line, eye_mouth=eye_mouth, seed=seed, expert=expert,
-        mu=mu, nu=nu, frame_format=frame_format,
+        ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
+        eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
+        mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, au_noise=au_noise, frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
-    _print(as_json, {"out": str(out), "plan": digest, "samples": samples}, f"miex run {out} makes it")
+    console.show(as_json, {"out": str(out), "plan": digest, "samples": rows}, f"miex run {out} makes it")
 
 
 @app.command()
@@ -161,10 +175,12 @@ def verify(folder: SetFolder, workers: Workers = None, as_json: AsJson = False) 
     """Check every byte of a set against its records, and every sample against its plan."""
     from miex.dataset.verify import verify as verify_set
 
-    with _bar("verifying", "shards") as move:
-        found = verify_set(folder, executor=_executor(workers), progress=lambda done, total: move(done, total, ""))
+    with console.bar("verifying", "shards") as move:
+        found = verify_set(
+            folder, executor=console.executor(workers), progress=lambda done, total: move(done, total, "")
+        )
     for problem in found.problems:
-        _say(problem)
+        console.say(problem)
     facts = {
         "samples": found.samples,
         "failed": found.failed,
@@ -172,7 +188,7 @@ def verify(folder: SetFolder, workers: Workers = None, as_json: AsJson = False) 
         "problems": list(found.problems),
     }
     verdict = "clean" if not found.problems else f"{len(found.problems)} problems"
-    _print(
+    console.show(
         as_json,
         facts,
         f"{found.samples:,} samples, {found.failed} not made, {found.identical} identical pairs: {verdict}",
@@ -209,13 +225,13 @@ def export(
 
     if to != "flow":
         raise UsageError(f"--to {to}", expected="flow")
-    with _bar("computing flow", "samples") as move:
+    with console.bar("computing flow", "samples") as move:
         maps = flow_set(
-            open_set(folder), method=check_method(flow), seed=seed, run=_executor(workers).map,
+            open_set(folder), method=check_method(flow), seed=seed, run=console.executor(workers).map,
             progress=lambda done, total: move(done, total, ""),
         )  # fmt: skip
     write_flow_set(maps, out)
-    _print(as_json, {"out": str(out), "samples": len(maps["label"])}, f"{len(maps['label']):,} maps: {out}")
+    console.show(as_json, {"out": str(out), "samples": len(maps["label"])}, f"{len(maps['label']):,} maps: {out}")
 
 
 @app.command()
@@ -238,14 +254,14 @@ def render(
     from miex.synthesis.preview import FLICKER_FILE, align_photo, preview, write_preview
 
     aus = parse(au)
-    face = align_photo(photo, find_model(landmarker, say=_say), CropOptions(_config(size=size).size))
+    face = align_photo(photo, find_model(landmarker, say=console.say), CropOptions(_config(size=size).size))
     made = preview(face, aus, make_generator(generator))
     write_preview(made, out)
     facts = asdict(made.measures)
     if made.measures.identical:  # JSON knows no infinity
         facts["psnr"] = None
     text = f"motion {made.measures.motion_p95_px:.2f} px (95th percentile): {out / FLICKER_FILE}"
-    _print(as_json, {"out": str(out), **facts}, text)
+    console.show(as_json, {"out": str(out), **facts}, text)
 
 
 @app.command()
@@ -255,7 +271,7 @@ def doctor(
     """Say what is there and what is missing."""
     from miex.doctor import examine
 
-    findings = list(examine(landmarker, fetch=fetch, say=_say))
+    findings = list(examine(landmarker, fetch=fetch, say=console.say))
     for finding in findings:
         state = "ok" if finding.good else "MISSING" if finding.needed else "-"
         print(f"{state:7} {finding.name}: {finding.text}")
@@ -289,7 +305,7 @@ def faces_index(
             elif row["n_faces"] > 1:
                 print(f"{row['path']}: {row['n_faces']} faces, the largest is taken")
     facts = {"photos": index.num_rows, "usable": index.num_rows - len(refused), "refused": refused}
-    _print(as_json, facts, f"{facts['usable']:,} of {facts['photos']:,} photos can be used")
+    console.show(as_json, facts, f"{facts['usable']:,} of {facts['photos']:,} photos can be used")
 
 
 @faces_app.command("frontal")
@@ -323,20 +339,26 @@ def faces_frontal(
 def _plan(
     *,
     out: Path, faces: Path | None, faces_csv: Path | None, faces_column: list[str] | None, min_inter_ocular: float,
-    ids: int | None, per: int, classes: str, size: int, eye_line: float, eye_mouth: float, seed: int, expert: str,
-    mu: float, nu: float, frame_format: str, generator: str, workers: int | None, landmarker: Path | None,
+    ids: int | None, per: int | None, samples: int | None, triplets: int | None, classes: str, size: int,
+    eye_line: float, eye_mouth: float, seed: int, real_mie: list[str] | None, early_mae: list[str] | None,
+    coded_mie: list[str] | None, expert: str, mu: float, nu: float, au_origin: str | None,
+    early_window: list[str] | None, au_noise: float, frame_format: str, generator: str, workers: int | None,
+    landmarker: Path | None,
 ) -> tuple[str, int]:  # fmt: skip
     from dataclasses import asdict
 
-    from miex.aus.expert import ExpertSource, load_table
     from miex.faces.pool import Quality, default_pool, write_refused
     from miex.generators import describe, make_generator
-    from miex.plan.build import build_plan
+    from miex.plan.build import build_plan, distinct_triplets
     from miex.synthesis.run import adopt_plan
 
+    if per is not None and samples is not None:
+        raise UsageError(f"--per {per} and --samples {samples}", expected="one of them: both say how many samples")
     config = _config(
         ids=DEFAULT_IDS if ids is None and faces is None else ids,
-        per=per,
+        per=1 if per is None else per,
+        samples=samples,
+        triplets=triplets,
         classes=tuple(name.strip() for name in classes.split(",")),
         size=size,
         eye_line=eye_line,
@@ -344,33 +366,44 @@ def _plan(
         seed=seed,
         frame_format=frame_format,
     )
-    source = ExpertSource(load_table(expert), mu, nu)
     description = describe(make_generator(generator))
+    sources = cli_aus.build_sources(
+        real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert, mu=mu, nu=nu,
+        # muscle adds to the template's own rest; what is learned from real AUs (GANimation) takes them as they are
+        origin=au_origin or ("relative" if generator == "muscle" else "absolute"),
+        early_window=early_window, au_noise=au_noise, workers=workers, landmarker=landmarker,
+    )  # fmt: skip
     pool = faces or default_pool()
     quality = Quality(min_inter_ocular)
     index = _index(pool, _csv(pool, faces_csv, faces_column), quality, workers, landmarker)
-    with _bar("planning", "samples") as move:
+    with console.bar("planning", "samples") as move:
         made = build_plan(
-            config, index, [source], description, faces_root=str(_root(pool)), chosen_by={"quality": asdict(quality)},
+            config, index, sources, description, faces_root=str(_root(pool)), chosen_by={"quality": asdict(quality)},
             progress=lambda done, total: move(done, total, ""),
         )  # fmt: skip
     refused = index.num_rows - index["reason"].to_pylist().count("")
     n_virtual = sum(made.faces["virtual"].to_pylist())
     several = sum(n > 1 for n in index["n_faces"].to_pylist())
-    _say(
+    console.say(
         f"{index.num_rows:,} photos, {index.num_rows - refused:,} usable"
         + (f"; {several:,} show several faces: the largest is taken" if several else "")
         + f"; {made.faces.num_rows:,} identities"
         + (f", {n_virtual:,} of them virtual" if n_virtual else "")
         + f"; {made.rows.num_rows:,} samples"
     )
+    if triplets is not None and (found := distinct_triplets(made.rows)) < min(triplets, made.rows.num_rows):
+        console.say(
+            f"{triplets:,} AU triplets asked for, {found:,} there: real clips give no more; --au-noise makes more"
+        )
     if config.frame_format == "jpeg":
-        _say("jpeg: compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity")
+        console.say(
+            "jpeg: compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity"
+        )
     if adopt_plan(made, out):
-        _say(f"{out} holds this plan: going on with it")
+        console.say(f"{out} holds this plan: going on with it")
     listed = write_refused(index, out)
     if listed:
-        _say(f"{refused:,} photos refused: {listed}")
+        console.say(f"{refused:,} photos refused: {listed}")
     return made.digests["plan"], made.rows.num_rows
 
 
@@ -390,30 +423,30 @@ def _run(
     from miex.synthesis.executors import available_workers
     from miex.synthesis.run import run_plan
 
-    processes = _workers(workers)
+    processes = console.processes(workers)
 
     def announce(estimate: Estimate) -> None:
         at_once = min(processes, estimate.shards, available_workers())
-        _say(
-            f"{estimate.samples:,} samples to make: about {_duration(estimate.seconds / at_once)} with {at_once} "
-            f"at work, {estimate.bytes / 1e6:,.0f} MB ({estimate.free / 1e9:,.0f} GB free)"
+        console.say(
+            f"{estimate.samples:,} samples to make: about {console.duration(estimate.seconds / at_once)} with "
+            f"{at_once} at work, {estimate.bytes / 1e6:,.0f} MB ({estimate.free / 1e9:,.0f} GB free)"
         )
 
-    with _bar("synthesizing", "samples") as move:
+    with console.bar("synthesizing", "samples") as move:
         summary: Summary = run_plan(
-            out, faces_root=_root(faces) if faces else None, executor=_executor(processes), max_failed=max_failed,
-            retry=retry, digest=digest, announce=announce,
+            out, faces_root=_root(faces) if faces else None, executor=console.executor(processes),
+            max_failed=max_failed, retry=retry, digest=digest, announce=announce,
             progress=lambda done, failed, total: move(done, total, f"{failed} failed"),
         )  # fmt: skip
     gallery = write_report(out)
     rate = summary.rendered / summary.seconds if summary.seconds else 0.0
     facts = {"out": str(out), "gallery": str(gallery), **asdict(summary)}
-    made = f"{summary.rendered:,} made in {_duration(summary.seconds)} ({2 * rate:,.0f} frames/s)"
+    made = f"{summary.rendered:,} made in {console.duration(summary.seconds)} ({2 * rate:,.0f} frames/s)"
     text = (
         f"{summary.made:,} pairs ({summary.failed} failed), {summary.bytes / 1e6:,.0f} MB; "
         f"{made if summary.rendered else 'all were there'}\nlook at them: {gallery}"
     )
-    _print(as_json, facts, text)
+    console.show(as_json, facts, text)
 
 
 def _config(**values: Any) -> Any:
@@ -437,10 +470,10 @@ def _index(
     from miex.faces.landmarks import find_model
     from miex.faces.pool import index_photos
 
-    with _bar("finding faces", "photos") as move:
+    with console.bar("finding faces", "photos") as move:
         return index_photos(
-            faces, model=lambda: find_model(landmarker, say=_say), table=table, quality=quality,
-            run=_executor(workers).map, progress=lambda done, total: move(done, total, ""),
+            faces, model=lambda: find_model(landmarker, say=console.say), table=table, quality=quality,
+            run=console.executor(workers).map, progress=lambda done, total: move(done, total, ""),
         )  # fmt: skip
 
 
@@ -464,52 +497,6 @@ def _root(faces: Path) -> Path:
     from miex.faces.pool import photos_root
 
     return photos_root(faces).resolve()
-
-
-def _workers(given: int | None) -> int:
-    from miex.synthesis.executors import available_workers
-
-    return given or available_workers()
-
-
-def _executor(given: int | None) -> Executor:
-    from miex.synthesis.executors import local_executor
-
-    return local_executor(_workers(given))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _print(as_json: bool, facts: dict[str, Any], text: str) -> None:
-    print(json.dumps(facts, ensure_ascii=False, allow_nan=False) if as_json else text)
-
-
-@contextmanager
-def _bar(what: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on the terminal's error stream, with rate, remaining time and a note."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
-        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
-        task = bars.add_task(what, total=None, rate="", note="")
-
-        def move(done: int, total: int, note: str) -> None:
-            speed = bars.tasks[0].speed
-            bars.update(task, completed=done, total=total, note=note, rate=f"{speed:,.0f}/s" if speed else "")
-
-        yield move
 
 
 @app.callback(invoke_without_command=True)
@@ -538,11 +525,11 @@ def main() -> None:
     try:
         app()
     except MiexError as error:
-        _say(f"miex: {error}")
+        console.say(f"miex: {error}")
         sys.exit(error.exit_code)
     except _Stopped:
-        _say("miex: stopped. Finished shards are kept; the same command goes on from there.")
+        console.say("miex: stopped. Finished shards are kept; the same command goes on from there.")
         sys.exit(130)
     except OSError as error:
-        _say(f"miex: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        console.say(f"miex: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         sys.exit(OutputError.exit_code)

@@ -6,7 +6,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ POOL_SCHEMA: Final = pa.schema(
         ("frames", pa.list_(pa.int32())),  # 0-based, ascending; failed frames are left out
         ("aus", pa.list_(pa.list_(pa.float32(), N_AUS))),  # one vector per frame, in [0, 1]
         ("seen", pa.list_(pa.bool_(), N_AUS)),  # AUs that the extractor gives; the others are 0
+        ("rest", pa.list_(pa.float32(), N_AUS)),  # of the person, in [0, 1]
         ("n_frames", pa.int32()),  # of the clip, failed ones too
         ("extractor", pa.string()),
         ("version", pa.string()),
@@ -50,6 +50,9 @@ class PoolClip:
         frames: 0-based indices of the frames whose AUs are known, ascending, int32 [n], n ≥ 1.
         aus: their intensities in [0, 1], float32 [n, 17]; 0 in AUs that the extractor does not give.
         seen: AUs that it gives, bool [17].
+        rest: the person's AUs at rest, float32 [17]: the median over all clips of that person, with a label or not, of
+            the first known frame. A clip starts before much has happened, so what is there in most of them is the face
+            itself: heavy lids, low brows, and what the extractor takes for them.
         n_frames: how many frames the clip has, failed ones too.
         extractor, version: who saw it.
     """
@@ -65,6 +68,7 @@ class PoolClip:
     frames: npt.NDArray[np.int32]
     aus: AUArray
     seen: npt.NDArray[np.bool_]
+    rest: AUArray
     n_frames: int
     extractor: str
     version: str
@@ -100,19 +104,6 @@ class Pool:
     credit: Credit = field(default_factory=Credit)
     left_out: Mapping[str, int] = field(default_factory=dict)
 
-    @cached_property
-    def rest(self) -> dict[tuple[str, str], AUArray]:
-        """Each person's AUs at rest, float32 [17]: the median over his clips of their first known frame.
-
-        A clip starts before anything has happened, so what is there in most of them is the face itself: heavy lids,
-        low brows, and what the extractor takes for them.
-        """
-        first: dict[tuple[str, str], list[AUArray]] = {}
-        for clip in self.clips:
-            i = min(int(np.searchsorted(clip.frames, clip.span[0])), len(clip.frames) - 1)
-            first.setdefault(clip.person, []).append(clip.aus[i])
-        return {person: np.median(vectors, axis=0).astype(np.float32) for person, vectors in first.items()}
-
     @property
     def facts(self) -> list[dict[str, Any]]:
         """For each corpus and extractor what is in the pool, and a digest of it, as JSON values."""
@@ -144,7 +135,7 @@ def _digest(clips: Iterable[PoolClip]) -> str:
     for clip in clips:
         names = (clip.corpus, clip.subject, clip.clip, clip.emotion, clip.onset, clip.apex, clip.offset, clip.n_frames)
         digest.update("\x1f".join(map(str, (*names, int(clip.label)))).encode() + b"\0")
-        digest.update(clip.frames.astype("<i4").tobytes() + clip.aus.astype("<f4").tobytes())
+        digest.update(b"".join(a.tobytes() for a in (clip.frames.astype("<i4"), clip.aus.astype("<f4"), clip.rest)))
     return digest.hexdigest()
 
 
@@ -163,11 +154,8 @@ def make_pool(clips: Sequence[Clip], tracks: Mapping[str, Track], credit: Credit
     found = {_normal(name): track for name, track in tracks.items()}
     unique = Counter(clip.clip for clip in {(c.corpus, c.subject, c.clip): c for c in clips}.values())
     left_out: Counter[str] = Counter()
-    made = []
+    joined = []
     for clip in clips:
-        if clip.label is None:
-            left_out[f"no label for {clip.emotion}"] += 1
-            continue
         full = f"{clip.subject}/{clip.clip}"
         names = [f"{full}@{clip.onset}", full, *([clip.clip] if unique[clip.clip] == 1 else [])]
         track = next((found[name] for name in map(_normal, names) if name in found), None)
@@ -176,7 +164,11 @@ def make_pool(clips: Sequence[Clip], tracks: Mapping[str, Track], credit: Credit
         elif not track.success.any():
             left_out["every frame failed"] += 1
         else:
-            made.append(_joined(clip, track))
+            joined.append((clip, track))
+            if clip.label is None:
+                left_out[f"no label for {clip.emotion}"] += 1
+    rest = _rest(joined)
+    made = [_joined(clip, track, rest[_person(clip)]) for clip, track in joined if clip.label is not None]
     if not made:
         raise InputError(
             f"AU pool of {len(clips)} clips and {len(tracks)} AU tracks",
@@ -196,13 +188,28 @@ def _normal(name: str) -> str:
     return f"{subject_key(subject.rpartition('/')[2])}/{clip}" if slash else clip
 
 
-def _joined(clip: Clip, track: Track) -> PoolClip:
+def _person(clip: Clip) -> tuple[str, str]:
+    return clip.corpus, subject_key(clip.subject) or clip.subject
+
+
+def _rest(joined: Iterable[tuple[Clip, Track]]) -> dict[tuple[str, str], AUArray]:
+    first: dict[tuple[str, str], list[AUArray]] = {}
+    for clip, track in joined:
+        good = np.flatnonzero(track.success)
+        later = good[track.frames[good] >= (clip.onset or 0)]
+        aus = track.aus[later[0] if len(later) else good[-1]]
+        first.setdefault(_person(clip), []).append(np.nan_to_num(aus, nan=0.0))
+    return {person: np.median(vectors, axis=0).astype(np.float32) for person, vectors in first.items()}
+
+
+def _joined(clip: Clip, track: Track, rest: AUArray) -> PoolClip:
     assert clip.label is not None
     good = track.success
     n = max(len(clip.frames), int(track.frames[-1]) + 1)
+    aus = np.nan_to_num(track.aus[good], nan=0.0)
     return PoolClip(
         clip.corpus, clip.subject, clip.clip, clip.emotion, clip.label, clip.onset, clip.apex, clip.offset,
-        track.frames[good], np.nan_to_num(track.aus[good], nan=0.0), track.seen, n, track.extractor, track.version,
+        track.frames[good], aus, track.seen, rest, n, track.extractor, track.version,
     )  # fmt: skip
 
 
@@ -228,8 +235,9 @@ def read_pool(path: Path) -> Pool:
     """
     table = read_parquet(path, POOL_SCHEMA, "AU pool")
     seen = floats(table["seen"].cast(pa.list_(pa.float32(), N_AUS)), N_AUS) > 0
+    rest = checked(floats(table["rest"], N_AUS), where=f"AU pool {path}, rest")
     clips = []
-    for i, row in enumerate(table.drop_columns(["seen"]).to_pylist()):
+    for i, row in enumerate(table.drop_columns(["seen", "rest"]).to_pylist()):
         where = f"AU pool {path}, row {i} ({row['corpus']} {row['subject']} {row['clip']})"
         frames, aus = np.array(row["frames"], np.int32), checked(row["aus"] or np.empty((0, N_AUS)), where=where)
         steps_up = (np.diff(frames) > 0).all() and len(frames) and frames[0] >= 0 and frames[-1] < row["n_frames"]
@@ -240,7 +248,8 @@ def read_pool(path: Path) -> Pool:
                 found=f"{len(frames)} frames of {row['n_frames']}, {len(aus)} vectors, label {row['label']}",
                 do="make the pool again with miex aus pool",
             )
-        clips.append(PoolClip(**{**row, "label": Label(row["label"]), "frames": frames, "aus": aus, "seen": seen[i]}))
+        arrays = {"frames": frames, "aus": aus, "seen": seen[i], "rest": rest[i]}
+        clips.append(PoolClip(**{**row, "label": Label(row["label"]), **arrays}))
     if not clips:
         raise InputError(f"AU pool {path}", expected="clips", found="none", do="make it again with miex aus pool")
     return Pool(_ordered(clips), credit_of(table))

@@ -70,7 +70,7 @@ class PoolSource(AUSource):
         left_out: Counter[str] = Counter()
         for pool in self.pools:
             for clip in pool.clips:
-                found = self.usable(clip, moved(clip.aus, pool.rest[clip.person], self.origin))
+                found = self.usable(clip, moved(clip.aus, clip.rest, self.origin))
                 if isinstance(found, str):
                     left_out[found] += 1
                 else:
