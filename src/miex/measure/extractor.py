@@ -31,9 +31,11 @@ from miex.parallel import one_thread
 VERSION = 1
 SIZE = 256  # of the crop that motion is read in, pixels; at 128 it drowns in noise
 PROBE = 0.2  # intensity at which the generator shows what each AU does
-RIDGE = 1e-3  # against dividing motion among AUs that look alike; relative to a unit of motion² per intensity²
+RIDGE = 1e-4  # against dividing motion among AUs that look alike; relative to a unit of motion² per intensity²
 # Eye corners, bridge and tip of the nose: what no AU moves much.
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4)
+MOST_GROWTH = 0.4  # of the head within a clip, natural logarithm
+MOST_BENT = 0.15  # of the stable points against each other, fraction of the span of all of them
 
 Motion = npt.NDArray[np.float64]
 
@@ -102,11 +104,21 @@ def similarity(source: Motion, target: Motion) -> npt.NDArray[np.float64]:
     return np.column_stack([linear, target.mean(axis=0) - linear @ source.mean(axis=0)])
 
 
+def _plausible(head: npt.NDArray[np.float64], source: Motion, target: Motion) -> bool:
+    """Whether a head can have moved so within a clip: turned and grown little, its stable points where they were."""
+    (turn, _, _), (sine, _, _) = head
+    scale = float(np.hypot(turn, sine))
+    left = source @ head[:, :2].T + head[:, 2] - target
+    size = float(np.linalg.norm(target.max(axis=0) - target.min(axis=0)))
+    return abs(np.log(scale)) < MOST_GROWTH and turn > scale / 2 and float(np.hypot(*left.T).max()) < MOST_BENT * size
+
+
 @dataclass(frozen=True)
 class EmbeddedExtractor(AUExtractor):
     """AUs of a clip against its own neutral frame: the annotated onset, or the first frame where a face is found.
 
-    By that, every AU of the neutral frame is 0, and a face that relaxes shows nothing. What it sees is motion in the
+    By that, every AU of the neutral frame is 0, and one that relaxes shows as its antagonists: a smile that fades reads
+    as AU 15. What it sees is motion in the
     picture: it inverts what the generator does to that face, so its intensities are in the generator's own measure, and
     it knows of no AU that does not move skin there. `measure.recovery` says how well, AU by AU, and which AUs it takes
     for each other. Faces smaller than about 200 px, or that turn by more than about 15 degrees within a clip, are read
@@ -140,7 +152,8 @@ class EmbeddedExtractor(AUExtractor):
             neutral: index of the neutral one; if no face is found there, the next after it where one is.
 
         Returns:
-            float32 [n, 17] in [0, 1]; NaN in frames without a face, and everywhere if there is no neutral frame.
+            float32 [n, 17] in [0, 1]; NaN in frames without a face or with one that cannot be the neutral frame's, and
+            everywhere if there is no neutral frame.
         """
         aus = np.full((len(photos), N_AUS), np.nan, np.float32)
         meshes = [None if photo is None else _mesh(_landmarker(self.model), photo) for photo in photos]
@@ -155,13 +168,15 @@ class EmbeddedExtractor(AUExtractor):
             [(mesh[:, :2] - place[:, 2]) @ inverse.T, mesh[:, 2] * np.sqrt(np.linalg.det(inverse))]
         )
         motion = None
+        stable = (list(STABLE), slice(2))
         for i in [reference, *(i for i in range(len(photos)) if i != reference)]:
             photo, found = photos[i], meshes[i]
             if photo is None or found is None:
                 continue
             # where the neutral frame's crop lies in this one, as far as what no AU moves tells
-            stable = list(STABLE)
-            head = similarity(mesh[stable, :2], found[stable, :2])
+            head = similarity(mesh[stable], found[stable])
+            if not _plausible(head, mesh[stable], found[stable]):
+                continue  # another face, or a mesh that missed the face
             crop = _cut(photo, np.column_stack([head[:, :2] @ place[:, :2], head[:, :2] @ place[:, 2] + head[:, 2]]))
             if motion is None:
                 motion = FaceMotion(crop, in_crop, generator_of(self.generator))

@@ -73,7 +73,7 @@ def cooccurrence(name: str, aus: AUsByLabel) -> Figure:
     image: Any = None
     for ax, (label, values) in zip(axes, aus.items(), strict=True):
         on = (values > _ON).astype(np.float64)
-        image = ax.imshow(on.T @ on / max(1, len(on)), vmin=0, vmax=1, cmap="viridis")
+        image = ax.imshow(on.T @ on / max(1, len(on)), vmin=0, vmax=1, cmap="Blues")
         ax.set_title(f"{label.name} (n = {len(values):,})")
         _au_axes(ax)
     if image is not None:
