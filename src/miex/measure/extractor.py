@@ -7,8 +7,8 @@ found in the clip's neutral frame, and their motion is read from the optical flo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,7 +67,8 @@ class FaceMotion:
         """Intensities of a frame, aligned as the neutral one, float32 [17] in [0, 1].
 
         The non-negative combination of AUs whose motion is nearest to that of the frame, both without what a rigid
-        motion of the head explains. AUs that fall below those of the neutral frame are 0.
+        motion of the head explains. (Signed, with the negative part dropped after, it would not take a fading smile for
+        other AUs; but it lets AUs balance each other, and reads AU 15 off every real smile.)
         """
         target = np.concatenate([self._motion(crop), np.zeros(N_AUS)])
         intensities, _ = nnls(self._basis, target)
@@ -118,11 +119,12 @@ class EmbeddedExtractor(AUExtractor):
     """AUs of a clip against its own neutral frame: the annotated onset, or the first frame where a face is found.
 
     By that, every AU of the neutral frame is 0, and one that relaxes shows as its antagonists: a smile that fades reads
-    as AU 15. What it sees is motion in the
-    picture: it inverts what the generator does to that face, so its intensities are in the generator's own measure, and
-    it knows of no AU that does not move skin there. `measure.recovery` says how well, AU by AU, and which AUs it takes
-    for each other. Faces smaller than about 200 px, or that turn by more than about 15 degrees within a clip, are read
-    badly.
+    as AU 1, 5, 15. What it sees is motion in the picture: it inverts what the generator does to that face, so its
+    intensities are in the generator's own measure, and it knows of no AU that does not move skin there.
+    `measure.recovery` says how well, AU by AU, and which AUs it takes for each other; on real faces, where lips part
+    over teeth and skin folds, less is to be expected: of a real broad smile it read AU 6 and 10 in full, AU 12 as .25
+    and AU 25 not at all. Faces smaller than about 200 px, or that turn by more than about 15 degrees within a clip, are
+    read badly.
 
     Attributes:
         model: file of the landmark model.
@@ -138,17 +140,18 @@ class EmbeddedExtractor(AUExtractor):
         return f"{VERSION} ({self.generator['name']} {self.generator['version']})"
 
     def extract(self, clip: Clip) -> Track:
-        with one_thread():
-            aus = self.aus_of([_photo(path) for path in clip.frames], clip.onset or 0)
+        with one_thread(), Landmarker(self.model) as landmarker:
+            aus = self.aus_of([_photo(path) for path in clip.frames], landmarker, clip.onset or 0)
         frames = np.arange(len(aus), dtype=np.int32)
         confidence = np.full(len(aus), np.nan, np.float32)
         return Track(track_name(clip), frames, aus, confidence, self.name, self.version)
 
-    def aus_of(self, photos: list[Image | None], neutral: int = 0) -> AUArray:
+    def aus_of(self, photos: Sequence[Image | None], landmarker: Landmarker, neutral: int = 0) -> AUArray:
         """AUs of pictures of one face.
 
         Args:
             photos: uint8 RGB [h, w, 3] each, of any size; None where one cannot be read.
+            landmarker: of `model`, open.
             neutral: index of the neutral one; if no face is found there, the next after it where one is.
 
         Returns:
@@ -156,7 +159,7 @@ class EmbeddedExtractor(AUExtractor):
             everywhere if there is no neutral frame.
         """
         aus = np.full((len(photos), N_AUS), np.nan, np.float32)
-        meshes = [None if photo is None else _mesh(_landmarker(self.model), photo) for photo in photos]
+        meshes = [None if photo is None else _mesh(landmarker, photo) for photo in photos]
         reference = next((i for i in range(neutral, len(photos)) if meshes[i] is not None), None)
         if reference is None:
             return aus
@@ -206,9 +209,3 @@ def _photo(path: Path) -> Image | None:
 def _mesh(landmarker: Landmarker, photo: Image) -> npt.NDArray[np.float64] | None:
     found = landmarker.detect(photo)
     return np.asarray(found.landmarks[found.largest], np.float64) if len(found.landmarks) else None
-
-
-@lru_cache(maxsize=1)
-def _landmarker(model: Path) -> Landmarker:
-    """One for each process; it ends with it."""
-    return Landmarker(model)

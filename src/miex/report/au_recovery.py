@@ -11,6 +11,7 @@ import numpy as np
 from miex.aus.vector import AU_NUMBERS, AUArray
 from miex.dataset import open as open_set
 from miex.errors import UsageError
+from miex.faces.landmarks import Landmarker
 from miex.measure.extractor import SIZE, EmbeddedExtractor
 from miex.measure.recovery import Recovery, recovery
 from miex.parallel import Run, one_thread
@@ -61,11 +62,11 @@ def _read(task: tuple[Path, list[int], EmbeddedExtractor]) -> dict[int, Any]:
     folder, rows, extractor = task
     dataset = open_set(folder)
     found = {}
-    with one_thread():
+    with one_thread(), Landmarker(extractor.model) as landmarker:
         for row in rows:
             sample = dataset[row]
             apex = int(dataset.table["apex"][row].as_py())
-            read = extractor.aus_of([sample.frames[0], sample.frames[apex]])[1]
+            read = extractor.aus_of([sample.frames[0], sample.frames[apex]], landmarker)[1]
             found[row] = (sample.aus[apex] - sample.aus[0], read)
     return found
 
