@@ -24,6 +24,10 @@ def clip(subject: str, name: str, emotion: str, **changes: object) -> Clip:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+def macros(clips: list[Clip]) -> list[Clip]:
+    return [replace(of, kind="macro") for of in clips]
+
+
 def corpus(n_subjects: int = 3) -> list[Clip]:
     """A clip of each emotion for every subject: onset 2, apex 6, offset 9."""
     return [

@@ -303,7 +303,8 @@ def rendered_clip(
     for i, frame in enumerate(rendered(model, *course(aus, values))):
         paths.append(folder / f"img{i}.png")
         PillowImage.fromarray(frame).save(paths[-1])
-    return Clip(corpus, "s01", name, emotion, label, onset, apex, offset, (), tuple(paths))
+    kind = "macro" if corpus == "ckplus" else "micro"
+    return Clip(corpus, "s01", name, emotion, label, onset, apex, offset, (), tuple(paths), kind)
 
 
 def test_known_aus_survive_extraction_pool_and_source(tmp_path: Path, model: Path, embedded: EmbeddedExtractor) -> None:

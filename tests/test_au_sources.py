@@ -26,7 +26,7 @@ from miex.aus.vector import AU_INDEX, Label, to_mapping
 from miex.corpora.clip import CodedAU
 from miex.errors import InputError, UsageError
 from miex.plan.build import PlanConfig, build_plan, distinct_triplets
-from tests.corpus_fixture import EMOTIONS, clip, corpus, track, tracks
+from tests.corpus_fixture import EMOTIONS, clip, corpus, macros, track, tracks
 from tests.test_plan import GENERATOR, fake_index
 
 CREDIT = Credit("CC BY-NC-SA 4.0", "Somebody (2018)")
@@ -176,6 +176,15 @@ def test_without_an_annotated_apex_the_frame_that_rose_most_is_it() -> None:
     assert source.sample(Label.surprise, rng=rng()).frames == (2, 6)
 
 
+def test_micro_and_macro_expressions_are_not_mixed_up() -> None:
+    clips = corpus()
+    some = [*clips[:4], *macros(clips[4:])]
+    real, early = RealMiESource((make_pool(some, tracks(some)),)), EarlyMaESource((make_pool(some, tracks(some)),))
+    assert real.left_out == {"macro-expression": 6}
+    assert early.left_out == {"micro-expression": 3}
+    assert CodedMiESource(tuple(some)).left_out == {"macro-expression": 8, "no label for others": 1}
+
+
 def test_a_corpus_counts_once() -> None:
     with pytest.raises(UsageError, match="casme2 twice"):
         RealMiESource((pool(), pool()))
@@ -197,7 +206,7 @@ def test_the_window_is_from_floor_alpha_n_to_floor_beta_n(
 
 
 def macro(n: int = 20, *, failed: tuple[int, ...] = ()) -> Pool:
-    of = clip("S005", "001", "happiness", corpus="ckplus", onset=None, apex=n - 1, offset=None)
+    of = clip("S005", "001", "happiness", corpus="ckplus", kind="macro", onset=None, apex=n - 1, offset=None)
     rising = replace(of, onset=0, offset=n)
     seen = replace(track(rising, n, peak=1.0, failed=failed), clip="S005/001")
     return make_pool([of], {"S005/001": seen})
@@ -222,7 +231,7 @@ def test_failed_frames_are_not_drawn() -> None:
 
 
 def test_annotated_events_count_from_onset_to_offset() -> None:
-    of = clip("s15", "0102", "happiness", corpus="casme_sq", onset=4, apex=14, offset=23)
+    of = clip("s15", "0102", "happiness", corpus="casme_sq", kind="macro", onset=4, apex=14, offset=23)
     source = EarlyMaESource((make_pool([of], {"s15/0102": track(of, 40)}),))
     frames = {source.sample(Label.positive, rng=rng(i)).frames for i in range(300)}
     assert frames == {(4, frame) for frame in range(10, 15)}
@@ -281,9 +290,11 @@ def test_aus_outside_the_17_and_codes_of_one_side() -> None:
     assert set(to_mapping(drawn.apex)) == {12, 23}
     assert drawn.apex[au(12)] >= 0.5
     assert drawn.frames is None
+    for status in ("alternative", "reference", "unclear", "held"):
+        assert coded(CodedAU(12, status=status)).left_out == {"no AU of the 17 seen for sure": 1}
     source = coded(CodedAU(38))
-    assert source.left_out == {"no AU of the 17": 1}
-    with pytest.raises(UsageError, match=r"(?s)label positive.*1 left out: no AU of the 17"):
+    assert source.left_out == {"no AU of the 17 seen for sure": 1}
+    with pytest.raises(UsageError, match=r"(?s)label positive.*1 left out: no AU of the 17 seen for sure"):
         source.sample(Label.positive, rng=rng())
     with pytest.raises(UsageError, match="μ"):
         coded(CodedAU(12), mu=0)

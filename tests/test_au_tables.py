@@ -297,7 +297,8 @@ def test_formats_name_each_au_once() -> None:
 def test_real_tables_of_openface() -> None:
     found = import_csv(sorted((SHARED / "ravdess_au").glob("actor_*.csv")))
     assert (len(found.tracks), found.frames, found.failed) == (300, 33_493, 0)
-    lengths = {row["clip"]: int(row["frames"]) for row in csv.DictReader((SHARED / "ravdess_au" / "clips.csv").open())}
+    rows = csv.DictReader((SHARED / "ravdess_au" / "clips.csv").read_text().splitlines())
+    lengths = {row["clip"]: int(row["frames"]) for row in rows}
     assert {t.clip: len(t.frames) for t in found.tracks} == lengths
     with pytest.raises(InputError, match="neither"):
         import_csv([SHARED / "openface_misc" / "emotionet_4images_aus.csv"])

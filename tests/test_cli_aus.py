@@ -102,9 +102,12 @@ def test_real_and_expert_aus_in_one_set(lab: Path, pool: Path) -> None:
 
 
 def test_early_macro_expressions_noise_and_triplets(lab: Path, pool: Path) -> None:
+    macro = lab / "macro.parquet"
+    facts("aus", "pool", lab / "table.parquet", "--corpus", "casme2", "--clips", lab / "clips.csv", "--column",
+          "subject=person", "--kind", "macro", "--out", macro)  # fmt: skip
     out = lab / "plan"
     done = miex(
-        "plan", "--faces", lab / "faces", "--early-mae", f"casme2={pool}", "--early-window", "casme2=.1:.4",
+        "plan", "--faces", lab / "faces", "--early-mae", f"casme2={macro}", "--early-window", "casme2=.1:.4",
         "--expert", "none", "--samples", 11, "--triplets", 6, "--au-noise", 0.05, "--out", out,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -134,6 +137,7 @@ def test_too_few_triplets_are_told(lab: Path, pool: Path) -> None:
         (["--coded-mie", "nowhere=x.xlsx"], "corpus 'nowhere'"),
         (["--expert", "none"], "a set without a source"),
         (["--au-origin", "half"], "relative or absolute"),
+        (["--early-mae", "casme2=POOL"], "9 left out: micro-expression"),
         (["--early-window", "ckplus"], "early window 'ckplus'"),
         (["--au-noise", "2"], "AU perturbation 2"),
         (["--per", "2", "--samples", "9"], "--per 2 and --samples 9"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from miex import console
-from miex.errors import UsageError
+from miex.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from miex.aus.pool import Pool
@@ -148,6 +148,7 @@ def pool(
         list[str] | None,
         typer.Option(help="EMOTION=LABEL of that CSV, for each emotion to keep. Default: the basic ones."),
     ] = None,
+    kind: Annotated[str, typer.Option(help="What the clips of that CSV show: micro or macro.")] = "micro",
     as_json: AsJson = False,
 ) -> None:
     """Join AU tables with the clips' labels and subjects: what real AUs are drawn from."""
@@ -158,11 +159,14 @@ def pool(
     from miex.corpora.people import corpus_key
     from miex.corpora.read import READERS, read
 
+    if kind not in ("micro", "macro"):
+        raise UsageError(f"--kind {kind}", expected="micro or macro")
     if column or label or corpus_key(corpus) not in READERS:
         labels = {emotion.lower(): label_named(of) for emotion, of in _pairs(label, "--label", "EMOTION=LABEL")} or None
         found = read_list(
-            clips, corpus_key(corpus) or corpus, columns=dict(_pairs(column, "--column", "COLUMN=NAME")), labels=labels
-        )
+            clips, corpus_key(corpus) or corpus, columns=dict(_pairs(column, "--column", "COLUMN=NAME")), labels=labels,
+            kind="macro" if kind == "macro" else "micro",
+        )  # fmt: skip
     else:
         found = read(corpus, clips)
     read_tables = [read_table(path) for path in tables]
@@ -291,10 +295,10 @@ def build_sources(
     windows = parse_windows(early_window or ())
     made: list[AUSource] = []
     if real_mie:
-        pools = _pools(real_mie, "--real-mie", workers, landmarker)
+        pools = _pools(real_mie, "--real-mie", "micro", workers, landmarker)
         made.append(_told(RealMiESource(pools, counted_from)))
     if early_mae:
-        pools = _pools(early_mae, "--early-mae", workers, landmarker)
+        pools = _pools(early_mae, "--early-mae", "macro", workers, landmarker)
         made.append(_told(EarlyMaESource(pools, counted_from, windows=windows)))
     if coded_mie:
         clips: list[Clip] = []
@@ -316,7 +320,9 @@ def _told(source: AUSource) -> AUSource:
     return source
 
 
-def _pools(given: Iterable[str], option: str, workers: int | None, landmarker: Path | None) -> tuple[Pool, ...]:
+def _pools(
+    given: Iterable[str], option: str, kind: str, workers: int | None, landmarker: Path | None
+) -> tuple[Pool, ...]:
     from miex.aus.pool import read_pool
     from miex.corpora.people import corpus_key
 
@@ -324,7 +330,7 @@ def _pools(given: Iterable[str], option: str, workers: int | None, landmarker: P
     for name, text in _pairs(given, option, "NAME=PATH"):
         path = Path(text)
         if path.suffix != ".parquet":
-            pools.append(_pool_of_corpus(name, path, workers, landmarker))
+            pools.append(_pool_of_corpus(name, path, kind, workers, landmarker))
             continue
         found = read_pool(path)
         corpora = {corpus_key(clip.corpus) for clip in found.clips}
@@ -338,14 +344,16 @@ def _pools(given: Iterable[str], option: str, workers: int | None, landmarker: P
     return tuple(pools)
 
 
-def _pool_of_corpus(name: str, path: Path, workers: int | None, landmarker: Path | None) -> Pool:
+def _pool_of_corpus(name: str, path: Path, kind: str, workers: int | None, landmarker: Path | None) -> Pool:
     """A pool of a corpus' own frames, seen by the embedded extractor; what it saw once is kept in the user's cache."""
     from miex.aus.extract.extractor import extract_clips
     from miex.aus.pool import make_pool
     from miex.corpora.read import read
     from miex.paths import cache_folder
 
-    clips = [clip for clip in read(name, path) if clip.label is not None]
+    clips = [clip for clip in read(name, path) if clip.label is not None and clip.kind == kind]
+    if not clips:
+        raise InputError(f"corpus {name} in {path}", expected=f"labelled {kind}-expressions", found="none")
     with console.bar(f"AUs of {name}", "clips") as move:
         tracks = extract_clips(
             clips, _embedded(landmarker), cache_folder() / "aus", run=console.executor(workers).map,

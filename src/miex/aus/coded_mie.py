@@ -29,10 +29,12 @@ class CodedMiESource(AUSource):
 
     An AU with a FACS letter gets an intensity that rounds to it: letter k of A … E is k of 5, so U[(k − .5)/5,
     (k + .5)/5] (A: .1 to .3; E ends at 1). An AU without a letter gets U[μ, ν]; the default, the paper's .1 and .3 of
-    z^exp, is that of an A, a trace. A code of one side counts for both: the plan holds one intensity per AU.
+    z^exp, is that of an A, a trace. A code of one side counts for both: the plan holds one intensity per AU. Codes that
+    the coder did not simply see move (one of several alternatives, a reference to what was there before, unclear, held
+    through the clip) do not count.
 
     Attributes:
-        clips: with `aus`; those without a label, or without an AU of the 17, are left out.
+        clips: micro-expressions with `aus`; those without a label, or without an AU of the 17, are left out.
         credits: by corpus.
         mu, nu: bounds of the intensity where no letter was noted.
         letters: whether letters count; if not, every AU gets U[μ, ν].
@@ -58,12 +60,14 @@ class CodedMiESource(AUSource):
         left_out: Counter[str] = Counter()
         for clip in sorted(self.clips, key=lambda c: (c.corpus, c.subject, c.clip, -1 if c.onset is None else c.onset)):
             low, high = self._bounds(clip.aus)
-            if clip.label is None:
-                left_out[f"no label for {clip.emotion}"] += 1
+            if clip.kind != "micro":
+                left_out[f"{clip.kind}-expression"] += 1
+            elif clip.label is None:
+                left_out[f"no label for {clip.emotion or 'no emotion'}"] += 1
             elif not clip.aus:
                 left_out["no AU coded"] += 1
             elif not high.any():
-                left_out["no AU of the 17"] += 1
+                left_out["no AU of the 17 seen for sure"] += 1
             else:
                 usable[clip.label].append((clip, low, high))
         return usable, left_out
@@ -74,7 +78,7 @@ class CodedMiESource(AUSource):
         low, high = np.zeros(N_AUS, np.float32), np.zeros(N_AUS, np.float32)
         for code in coded:
             i = AU_INDEX.get(OUTSIDE.get(code.au, code.au))
-            if i is None:
+            if i is None or code.status != "seen":
                 continue
             bounds = self.mu, self.nu
             if code.intensity and self.letters:

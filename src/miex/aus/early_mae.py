@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -71,6 +71,7 @@ class EarlyMaESource(PoolSource):
     """
 
     windows: Mapping[str, Window] = field(default_factory=lambda: PRESETS["paper"])
+    kind: ClassVar[str] = "macro"
     name: str = "early_mae"
 
     def window(self, corpus: str) -> Window:

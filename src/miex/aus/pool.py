@@ -25,6 +25,7 @@ POOL_SCHEMA: Final = pa.schema(
         ("corpus", pa.string()),
         ("subject", pa.string()),
         ("clip", pa.string()),
+        ("kind", pa.string()),  # micro or macro
         ("emotion", pa.string()),
         ("label", pa.int8()),
         pa.field("onset", pa.int32(), metadata=_NULL),  # 0-based, as annotated; null where it is not
@@ -46,7 +47,8 @@ class PoolClip:
     """One clip with its AUs.
 
     Attributes:
-        corpus, subject, clip, emotion, label, onset, apex, offset: as in `corpora.clip.Clip`; the label is known.
+        corpus, subject, clip, kind, emotion, label, onset, apex, offset: as in `corpora.clip.Clip`; the label is
+            known.
         frames: 0-based indices of the frames whose AUs are known, ascending, int32 [n], n ≥ 1.
         aus: their intensities in [0, 1], float32 [n, 17]; 0 in AUs that the extractor does not give.
         seen: AUs that it gives, bool [17].
@@ -60,6 +62,7 @@ class PoolClip:
     corpus: str
     subject: str
     clip: str
+    kind: str
     emotion: str
     label: Label
     onset: int | None
@@ -133,8 +136,9 @@ def _seen(clips: Iterable[PoolClip]) -> npt.NDArray[np.bool_]:
 def _digest(clips: Iterable[PoolClip]) -> str:
     digest = hashlib.sha256()
     for clip in clips:
-        names = (clip.corpus, clip.subject, clip.clip, clip.emotion, clip.onset, clip.apex, clip.offset, clip.n_frames)
-        digest.update("\x1f".join(map(str, (*names, int(clip.label)))).encode() + b"\0")
+        names = (clip.corpus, clip.subject, clip.clip, clip.kind, clip.emotion, int(clip.label))
+        frames = (clip.onset, clip.apex, clip.offset, clip.n_frames)
+        digest.update("\x1f".join(map(str, (*names, *frames))).encode() + b"\0")
         digest.update(b"".join(a.tobytes() for a in (clip.frames.astype("<i4"), clip.aus.astype("<f4"), clip.rest)))
     return digest.hexdigest()
 
@@ -208,7 +212,7 @@ def _joined(clip: Clip, track: Track, rest: AUArray) -> PoolClip:
     n = max(len(clip.frames), int(track.frames[-1]) + 1)
     aus = np.nan_to_num(track.aus[good], nan=0.0)
     return PoolClip(
-        clip.corpus, clip.subject, clip.clip, clip.emotion, clip.label, clip.onset, clip.apex, clip.offset,
+        clip.corpus, clip.subject, clip.clip, clip.kind, clip.emotion, clip.label, clip.onset, clip.apex, clip.offset,
         track.frames[good], aus, track.seen, rest, n, track.extractor, track.version,
     )  # fmt: skip
 

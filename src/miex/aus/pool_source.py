@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ class PoolSource(AUSource):
     """A source that draws a clip of the label, then an apex of the clip.
 
     Attributes:
+        kind: of the clips it draws from, micro or macro; others are left out.
         pools: the clips, of any number of corpora; no corpus in two of them.
         origin: what AUs are counted from (`aus.origin`).
 
@@ -48,6 +49,7 @@ class PoolSource(AUSource):
         UsageError: a corpus in two pools.
     """
 
+    kind: ClassVar[str]
     pools: tuple[Pool, ...]
     origin: Origin = "relative"
 
@@ -70,7 +72,9 @@ class PoolSource(AUSource):
         left_out: Counter[str] = Counter()
         for pool in self.pools:
             for clip in pool.clips:
-                found = self.usable(clip, moved(clip.aus, clip.rest, self.origin))
+                found: UsableClip | str = f"{clip.kind}-expression"
+                if clip.kind == self.kind:
+                    found = self.usable(clip, moved(clip.aus, clip.rest, self.origin))
                 if isinstance(found, str):
                     left_out[found] += 1
                 else:

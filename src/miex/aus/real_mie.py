@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class RealMiESource(PoolSource):
     frame failed is left out, not mended with its neighbor.
     """
 
+    kind: ClassVar[str] = "micro"
     name: str = "real_mie"
 
     def usable(self, clip: PoolClip, aus: AUArray) -> UsableClip | str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from miex.aus.vector import Label
 from miex.corpora.clip import Clip
@@ -29,6 +30,7 @@ def read_list(
     *,
     columns: Mapping[str, str] | None = None,
     labels: Mapping[str, Label] | None = None,
+    kind: Literal["micro", "macro"] = "micro",
 ) -> list[Clip]:
     """The clips of a CSV with columns clip, subject, emotion, and, if known, onset, apex, offset (0-based frames).
 
@@ -37,6 +39,7 @@ def read_list(
         corpus: its name.
         columns: the file's own name for any of these columns.
         labels: label of each emotion (lower case), in place of BASIC_LABELS; others have none.
+        kind: what the clips show.
 
     Raises:
         InputError: no such file, a missing column, an empty cell, a frame that is no number, a clip twice; it names
@@ -73,7 +76,7 @@ def read_list(
         key = subject, clip, onset
         if key in clips:
             raise InputError(where, expected="each clip once", found=f"clip {clip} of subject {subject} again")
-        clips[key] = Clip(corpus, subject, clip, emotion, known.get(emotion), onset, apex, offset)
+        clips[key] = Clip(corpus, subject, clip, emotion, known.get(emotion), onset, apex, offset, kind=kind)
     return list(clips.values())
 
 

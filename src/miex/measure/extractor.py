@@ -140,9 +140,11 @@ class EmbeddedExtractor(AUExtractor):
         return f"{VERSION} ({self.generator['name']} {self.generator['version']})"
 
     def extract(self, clip: Clip) -> Track:
+        # of a long video only the event
+        first, last = clip.onset or 0, len(clip.frames) - 1 if clip.offset is None else clip.offset
         with one_thread(), Landmarker(self.model) as landmarker:
-            aus = self.aus_of([_photo(path) for path in clip.frames], landmarker, clip.onset or 0)
-        frames = np.arange(len(aus), dtype=np.int32)
+            aus = self.aus_of([_photo(path) for path in clip.frames[first : last + 1]], landmarker)
+        frames = np.arange(first, first + len(aus), dtype=np.int32)
         confidence = np.full(len(aus), np.nan, np.float32)
         return Track(track_name(clip), frames, aus, confidence, self.name, self.version)
 

@@ -30,7 +30,8 @@ class AUExtractor(ABC):
 
     @abstractmethod
     def extract(self, clip: Clip) -> Track:
-        """The AUs of all its frames, indexed as `clip.frames`; a frame where nothing is found is a failed one."""
+        """The AUs of its frames, at least from onset to offset, numbered as `clip.frames`; where nothing is found, one
+        has failed."""
 
 
 def track_name(clip: Clip) -> str:
