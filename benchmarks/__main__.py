@@ -1,6 +1,6 @@
 """Run every benchmark: `python -m benchmarks`."""
 
-from benchmarks import muscle, resampling, synthesis
+from benchmarks import muscle, recovery, resampling, synthesis
 
-for benchmark in (resampling, muscle, synthesis):
+for benchmark in (resampling, muscle, recovery, synthesis):
     benchmark.main([])

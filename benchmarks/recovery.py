@@ -1,0 +1,63 @@
+"""Which AUs the embedded extractor reads off frames that were made with known ones.
+
+    python -m benchmarks.recovery --faces DIR [--picture docs/aus-recovered.png]
+
+Each face gets one pair at 256 px in which every AU is on with probability .25, at an intensity of .1 to .3. Without
+--faces, virtual relatives of the embedded face; the README's numbers are of photos of many people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import machine
+from miex.aus.expert import Emotion, ExpertSource, ExpertTable
+from miex.aus.vector import AU_NUMBERS, N_AUS, Label
+from miex.faces.landmarks import find_model
+from miex.faces.pool import default_pool, index_photos
+from miex.generators import describe, make_generator
+from miex.measure.extractor import SIZE, EmbeddedExtractor
+from miex.plan.build import PlanConfig, build_plan
+from miex.report.au_pictures import recovery_picture, write_picture
+from miex.report.au_recovery import recovered_aus
+from miex.synthesis.executors import available_workers, local_executor
+from miex.synthesis.run import adopt_plan, run_plan
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=Path, default=default_pool())
+    parser.add_argument("--ids", type=int, default=300)
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args(arguments)
+    model, generator = find_model(), describe(make_generator("muscle"))
+    executor = local_executor(available_workers())
+    every = Emotion("any", Label.negative, 1.0, np.full(N_AUS, 0.25))
+    source = ExpertSource(ExpertTable("each", "", (every,)))
+    config = PlanConfig(ids=options.ids, classes=("negative",), size=SIZE, shard_size=50)
+    index = index_photos(options.faces, model=lambda: model, run=executor.map)
+    plan = build_plan(config, index, [source], generator, faces_root=str(options.faces.resolve()))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "set"
+        adopt_plan(plan, out)
+        run_plan(out, executor=executor)
+        extractor = EmbeddedExtractor(model, generator)
+        found, known, read = recovered_aus(out, extractor, n=options.ids, run=executor.map)
+    print(f"{machine()}\n{found.n} of {options.ids} pairs read, {SIZE} px\n")
+    print("| AU | slope | correlation | where it is off, s.d. | largest cross-talk |\n|---|---|---|---|---|")
+    for i, au in enumerate(AU_NUMBERS):
+        most = np.abs(np.delete(found.crosstalk[i], i)).max()
+        numbers = f"{found.slope[i]:.2f} | {found.correlation[i]:.3f} | {found.false_alarm[i]:.4f} | {most:.2f}"
+        print(f"| {au} | {numbers} |")
+    print(f"| mean | {found.slope.mean():.2f} | {found.correlation.mean():.3f} | {found.false_alarm.mean():.4f} | |")
+    if options.picture:
+        write_picture(recovery_picture(found, known, read, f"AUs read off faces of {SIZE} px"), options.picture)
+
+
+if __name__ == "__main__":
+    main()
