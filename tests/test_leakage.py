@@ -20,12 +20,12 @@ SOURCES = ["real_mie", "early_mae", "coded_mie"]
 CASME = {"casme", "casme2", "casme_sq", "casme3"}
 CORPUS_SPELLINGS = {  # typed by hand: an oracle apart from the table of corpora.people
     "casme": ["casme", "CASME", "Casme I"],
-    "casme2": ["casme2", "CASME II", "CASME2", "casme_2", "casme-ii"],
-    "casme_sq": ["casme_sq", "CAS(ME)^2", "CAS(ME)2", "CAS(ME)²", "cas(me) 2", "CASME^2"],
-    "casme3": ["casme3", "CAS(ME)^3", "CAS(ME)³", "CASME III", "CAS(ME)3_part_A"],
-    "samm": ["samm", "SAMM", "SAMM-LV", "SAMM Long Videos"],
-    "smic": ["smic", "SMIC", "SMIC-HS", "smic_vis", "SMIC-NIR"],
-    "mmew": ["mmew", "MMEW"],
+    "casme2": ["casme2", "CASME II", "CASME2", "casme_2", "casme-ii", "CASME2-RAW"],
+    "casme_sq": ["casme_sq", "CAS(ME)^2", "CAS(ME)2", "CAS(ME)²", "cas(me) 2", "CASME^2", "casme-sq"],
+    "casme3": ["casme3", "CAS(ME)^3", "CAS(ME)³", "CASME III", "CAS(ME)3_part_A", "casme3-a", "casme3-c-macro"],
+    "samm": ["samm", "SAMM", "SAMM-LV", "SAMM Long Videos", "samm-long"],
+    "smic": ["smic", "SMIC", "SMIC-HS", "smic_vis", "SMIC-NIR", "smic-e-vis"],
+    "mmew": ["mmew", "MMEW", "mmew-macro"],
     "ckplus": ["ckplus", "CK+", "ck", "Cohn-Kanade"],
 }
 SUBJECT_SPELLINGS = ["{}", "{:02d}", "{:03d}", "sub{:02d}", "s{}", "S{:03d}", "spNO.{}", " {} ", "{}.0", "Subject {}"]

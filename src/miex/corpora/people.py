@@ -5,28 +5,30 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# The name that stands for each corpus, and other ways it is written (blanks and signs do not count). Parts and releases
-# of one corpus film the same people under the same codes, so they have one name.
+# The name that stands for each corpus, and other ways it is written. Blanks and signs do not count, nor do the names of
+# parts and releases at the end: SAMM and SAMM Long Videos, SMIC-HS and SMIC-E-VIS film the same people under the same
+# codes.
 CORPORA: dict[str, tuple[str, ...]] = {
     "casme": ("casme1", "casmei"),
     "casme2": ("casmeii",),
     "casme_sq": ("casmesquared",),  # CAS(ME)²
-    "casme3": ("casmeiii", "casme3a", "casme3c", "casme3parta", "casme3partc"),  # CAS(ME)³
-    "samm": ("sammlv", "sammlong", "sammlongvideos"),
-    "smic": ("smice", "smichs", "smicvis", "smicnir", "smichse", "smicvise", "smicnire"),
+    "casme3": ("casmeiii",),  # CAS(ME)³
+    "samm": (),
+    "smic": (),
     "mmew": (),
     "4dme": (),
     "ckplus": ("ck", "ck+", "cohnkanade"),
-    "oulu_casia": ("oulu", "oulucasianirvis"),
+    "oulu_casia": ("oulu",),
     "ravdess": (),
-    "disfa": ("disfaplus", "disfa+"),
-    "bp4d": (),
+    "disfa": ("disfa+",),
+    "bp4d": ("bp4d+",),
     "mmi": (),
     "cremad": (),
 }
 # One laboratory filmed these over the years and numbered its subjects anew each time: a person may be in several.
 LABS: tuple[frozenset[str], ...] = (frozenset({"casme", "casme2", "casme_sq", "casme3"}),)
 
+_PARTS = re.compile(r"(micro|macro|part|long|videos?|lv|raw|selected|cropped|hs|vis|nir|[ace])*")
 _UNKNOWN = frozenset({"", "unknown", "none", "null", "nan", "na"})
 _POWER = re.compile(r"cas(?:\(me\)\W*|me\s*\^\s*)([23])(?!\d)")  # CAS(ME)^2 and CASME^2, which are not CASME 2
 
@@ -55,7 +57,11 @@ def corpus_key(name: object) -> str | None:
     if power:
         return {"2": "casme_sq", "3": "casme3"}[power[1]]
     folded = _folded(text)
-    return None if folded in _UNKNOWN else _NAMES.get(folded, folded)
+    if folded in _UNKNOWN:
+        return None
+    ends = (end for end in range(len(folded), 0, -1) if folded[:end] in _NAMES and _PARTS.fullmatch(folded[end:]))
+    end = next(ends, None)
+    return folded if end is None else _NAMES[folded[:end]]
 
 
 def subject_key(subject: object) -> str | None:
