@@ -157,11 +157,11 @@ def pool(
     from miex.aus.vector import label_named
     from miex.corpora.listed import read_list
     from miex.corpora.people import corpus_key
-    from miex.corpora.read import READERS, read
+    from miex.corpora.read import has_reader, read
 
     if kind not in ("micro", "macro"):
         raise UsageError(f"--kind {kind}", expected="micro or macro")
-    if column or label or corpus_key(corpus) not in READERS:
+    if column or label or not has_reader(corpus):
         labels = {emotion.lower(): label_named(of) for emotion, of in _pairs(label, "--label", "EMOTION=LABEL")} or None
         found = read_list(
             clips, corpus_key(corpus) or corpus, columns=dict(_pairs(column, "--column", "COLUMN=NAME")), labels=labels,

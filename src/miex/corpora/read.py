@@ -13,6 +13,11 @@ from miex.errors import UsageError
 READERS: dict[str, Callable[[Path], list[Clip]]] = {}
 
 
+def has_reader(name: str) -> bool:
+    """Whether miex reads that corpus in the layout of its owners."""
+    return (corpus_key(name) or "") in READERS
+
+
 def read(name: str, path: Path) -> list[Clip]:
     """The clips of a corpus.
 
@@ -24,9 +29,8 @@ def read(name: str, path: Path) -> list[Clip]:
         UsageError: no reader of that name.
         InputError: what lies there is not that corpus.
     """
-    reader = READERS.get(corpus_key(name) or "")
-    if reader:
-        return reader(path)
+    if has_reader(name):
+        return READERS[corpus_key(name) or ""](path)
     if path.suffix.lower() == ".csv":
         return read_list(path, corpus_key(name) or name)
     raise UsageError(
