@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miex.aus.coded_mie import CodedMiESource
-from miex.aus.early_mae import EarlyMaESource, parse_windows, window_frames
+from miex.aus.early_mae import EarlyMaESource, onset_named, parse_windows, window_frames
 from miex.aus.expert import ExpertSource, load_table
 from miex.aus.origin import moved, origin_named
 from miex.aus.pool import POOL_SCHEMA, Pool, make_pool, read_pool, write_pool
@@ -235,6 +235,29 @@ def test_annotated_events_count_from_onset_to_offset() -> None:
     source = EarlyMaESource((make_pool([of], {"s15/0102": track(of, 40)}),))
     frames = {source.sample(Label.positive, rng=rng(i)).frames for i in range(300)}
     assert frames == {(4, frame) for frame in range(10, 15)}
+
+
+@pytest.mark.parametrize("origin", ["relative", "absolute"])
+def test_onset_at_rest_for_clips_that_begin_in_the_midst(origin: Any) -> None:
+    of = clip("S005", "001", "happiness", corpus="ckplus", kind="macro", onset=None, apex=None, offset=None)
+    calm = replace(of, clip="002")
+    smiling = replace(
+        track(replace(of, onset=-20, offset=60), 20, peak=0.8), clip="S005/001"
+    )  # it fades from frame 6 on
+    still = [replace(track(replace(of, onset=0, offset=9), 20, peak=0), clip=f"S005/00{i}") for i in (2, 3)]
+    clips = [of, calm, replace(of, clip="003")]
+    pool = make_pool(clips, {one.clip: one for one in (smiling, *still)})
+    fading = EarlyMaESource((pool,), origin).sample(Label.positive, rng=rng())
+    assert fading.clip == "001"
+    assert fading.onset[au(12)] > 0.5
+    source = EarlyMaESource((pool,), origin, onset_from="rest")
+    drawn = source.sample(Label.positive, rng=rng())
+    assert to_mapping(drawn.onset) == pytest.approx({} if origin == "relative" else {4: 0.05, 14: 0.05})
+    assert drawn.apex[au(12)] > 0.5
+    assert np.all(np.diff(source.sequence(drawn)[:, au(12)]) > 0)
+    assert source.settings["onset_from"] == "rest"
+    with pytest.raises(UsageError, match="first or rest"):
+        onset_named("middle")
 
 
 def test_windows_by_corpus() -> None:

@@ -85,6 +85,7 @@ def synthesize(
     nu: cli_aus.Nu = 0.3,
     au_origin: cli_aus.AUOrigin = None,
     early_window: cli_aus.EarlyWindow = None,
+    early_onset: cli_aus.EarlyOnset = "first",
     au_noise: cli_aus.AUNoise = 0,
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
@@ -98,7 +99,8 @@ def synthesize(
         out=out, faces=faces, faces_csv=faces_csv, faces_column=faces_column, min_inter_ocular=min_inter_ocular,
         ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
         eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
-        mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, au_noise=au_noise, frame_format=frame_format,
+        mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, early_onset=early_onset, au_noise=au_noise,
+        frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     _run(out, None, workers, max_failed, as_json, digest=digest)
@@ -128,6 +130,7 @@ def plan(
     nu: cli_aus.Nu = 0.3,
     au_origin: cli_aus.AUOrigin = None,
     early_window: cli_aus.EarlyWindow = None,
+    early_onset: cli_aus.EarlyOnset = "first",
     au_noise: cli_aus.AUNoise = 0,
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
@@ -140,7 +143,8 @@ def plan(
         out=out, faces=faces, faces_csv=faces_csv, faces_column=faces_column, min_inter_ocular=min_inter_ocular,
         ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
         eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
-        mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, au_noise=au_noise, frame_format=frame_format,
+        mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, early_onset=early_onset, au_noise=au_noise,
+        frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     console.show(as_json, {"out": str(out), "plan": digest, "samples": rows}, f"miex run {out} makes it")
@@ -342,8 +346,8 @@ def _plan(
     ids: int | None, per: int | None, samples: int | None, triplets: int | None, classes: str, size: int,
     eye_line: float, eye_mouth: float, seed: int, real_mie: list[str] | None, early_mae: list[str] | None,
     coded_mie: list[str] | None, expert: str, mu: float, nu: float, au_origin: str | None,
-    early_window: list[str] | None, au_noise: float, frame_format: str, generator: str, workers: int | None,
-    landmarker: Path | None,
+    early_window: list[str] | None, early_onset: str, au_noise: float, frame_format: str, generator: str,
+    workers: int | None, landmarker: Path | None,
 ) -> tuple[str, int]:  # fmt: skip
     from dataclasses import asdict
 
@@ -371,7 +375,7 @@ def _plan(
         real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert, mu=mu, nu=nu,
         # muscle adds to the template's own rest; what is learned from real AUs (GANimation) takes them as they are
         origin=au_origin or ("relative" if generator == "muscle" else "absolute"),
-        early_window=early_window, au_noise=au_noise, workers=workers, landmarker=landmarker,
+        early_window=early_window, early_onset=early_onset, au_noise=au_noise, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     pool = faces or default_pool()
     quality = Quality(min_inter_ocular)

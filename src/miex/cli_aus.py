@@ -42,6 +42,10 @@ EarlyWindow = Annotated[
     list[str] | None,
     typer.Option(help="Where early apexes are drawn from: paper, mie-x-code, and CORPUS=α:β for single corpora."),
 ]
+EarlyOnset = Annotated[
+    str,
+    typer.Option(help="Onset of macro clips: first (frame), or rest (of the person), if they begin in mid-expression."),
+]
 AUNoise = Annotated[float, typer.Option(help="Largest random change of each AU that is on at the apex; 0: none.")]
 Landmarker = Annotated[Path | None, typer.Option(help="The landmark model's file. Default: found or fetched.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")]
@@ -212,6 +216,7 @@ def show(
     nu: Nu = 0.3,
     au_origin: AUOrigin = None,
     early_window: EarlyWindow = None,
+    early_onset: EarlyOnset = "first",
     au_noise: AUNoise = 0,
     n: Annotated[int, typer.Option("--samples", min=1, help="Triplets drawn per source and class.")] = 1000,
     recovered: Annotated[
@@ -234,8 +239,8 @@ def show(
     else:
         asked = build_sources(
             real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert, mu=mu, nu=nu,
-            origin=au_origin or "relative", early_window=early_window, au_noise=au_noise, workers=workers,
-            landmarker=landmarker,
+            origin=au_origin or "relative", early_window=early_window, early_onset=early_onset, au_noise=au_noise,
+            workers=workers, landmarker=landmarker,
         )  # fmt: skip
         sources = {source.name: drawn_triplets(source, n, seed) for source in asked}
     written = write_pictures(sources, out)
@@ -273,6 +278,7 @@ def build_sources(
     nu: float,
     origin: str,
     early_window: Sequence[str] | None,
+    early_onset: str,
     au_noise: float,
     workers: int | None,
     landmarker: Path | None,
@@ -284,7 +290,7 @@ def build_sources(
         InputError: a pool or corpus that cannot be read.
     """
     from miex.aus.coded_mie import CodedMiESource
-    from miex.aus.early_mae import EarlyMaESource, parse_windows
+    from miex.aus.early_mae import EarlyMaESource, onset_named, parse_windows
     from miex.aus.expert import ExpertSource, load_table
     from miex.aus.origin import origin_named
     from miex.aus.real_mie import RealMiESource
@@ -299,7 +305,7 @@ def build_sources(
         made.append(_told(RealMiESource(pools, counted_from)))
     if early_mae:
         pools = _pools(early_mae, "--early-mae", "macro", workers, landmarker)
-        made.append(_told(EarlyMaESource(pools, counted_from, windows=windows)))
+        made.append(_told(EarlyMaESource(pools, counted_from, windows, onset_named(early_onset))))
     if coded_mie:
         clips: list[Clip] = []
         for name, path in _pairs(coded_mie, "--coded-mie", "NAME=FILE"):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
+from miex.aus.origin import moved
 from miex.aus.pool import PoolClip
 from miex.aus.pool_source import PoolSource, UsableClip, apexes_among
+from miex.aus.source import AUSource, AUTriplet
 from miex.aus.vector import AUArray
 from miex.corpora.people import corpus_key
 from miex.errors import UsageError
 
 Window = tuple[float, float]
+OnsetFrom = Literal["first", "rest"]
 ANY = "any"  # corpus that stands for all without a window of their own
 # (α, β) as fractions of a clip. The released code's draws are one or two frames off these (PROTOCOL §3); ours are not.
 PRESETS: dict[str, dict[str, Window]] = {
@@ -51,6 +55,14 @@ def parse_windows(settings: Iterable[str]) -> dict[str, Window]:
     return windows
 
 
+def onset_named(name: str) -> OnsetFrom:
+    """What z_o is, by name. Raises UsageError for any other name."""
+    for onset in get_args(OnsetFrom):
+        if name == onset:
+            return onset  # type: ignore[no-any-return]
+    raise UsageError(f"early onset {name!r}", expected="first or rest")
+
+
 def window_frames(n: int, window: Window) -> tuple[int, int]:
     """First and last index that the apex is drawn from in a clip of n frames: ⌊αn⌋ and ⌊βn⌋, at least 1 (the frame
     after the onset), at most n − 1. The last is below the first where the clip has one frame."""
@@ -68,9 +80,13 @@ class EarlyMaESource(PoolSource):
 
     Attributes:
         windows: (α, β) by corpus, and under ANY for all others.
+        onset_from: "first", the paper's way, or "rest": z_o is the person at rest (`aus.pool`), for corpora whose
+            clips begin in the midst of the expression. Of RAVDESS' happy clips the first frame smiles as much as any:
+            from there a smile is as likely to fade as to grow.
     """
 
     windows: Mapping[str, Window] = field(default_factory=lambda: PRESETS["paper"])
+    onset_from: OnsetFrom = "first"
     kind: ClassVar[str] = "macro"
     name: str = "early_mae"
 
@@ -81,7 +97,12 @@ class EarlyMaESource(PoolSource):
     @property
     def settings(self) -> dict[str, Any]:
         corpora = sorted({clip.corpus for pool in self.pools for clip in pool.clips})
-        return {**super().settings, "windows": {corpus: list(self.window(corpus)) for corpus in corpora}}
+        windows = {corpus: list(self.window(corpus)) for corpus in corpora}
+        return {**super().settings, "windows": windows, "onset_from": self.onset_from}
+
+    def path(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray]:
+        # what lies between rest and the first frame nobody has filmed
+        return super().path(triplet) if self.onset_from == "first" else AUSource.path(self, triplet)
 
     def usable(self, clip: PoolClip, aus: AUArray) -> UsableClip | str:
         first, last = clip.span
@@ -92,5 +113,8 @@ class EarlyMaESource(PoolSource):
         candidates = np.flatnonzero((clip.frames >= first + low) & (clip.frames <= first + high))
         if not len(candidates):
             return "every frame of the window failed"
+        if self.onset_from == "rest":
+            aus = aus.copy()
+            aus[onset] = moved(clip.rest, clip.rest, self.origin)
         apexes = apexes_among(aus, onset, candidates)
         return UsableClip(clip, aus, onset, apexes) if len(apexes) else "nothing moves"
