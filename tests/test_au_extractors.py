@@ -278,9 +278,13 @@ def test_openface_gets_frames_in_their_order(tmp_path: Path, openface: OpenFaceB
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the fake is a script")
-def test_openface_that_fails_is_heard(tmp_path: Path, openface: OpenFaceBinary) -> None:
+def test_openface_that_fails_is_heard(
+    tmp_path: Path, openface: OpenFaceBinary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(InputError, match=r"(?s)sub01/EP01.*exit code 1: models not found"):
         openface.extract(sized(tmp_path / "clip", 10, 13))
+    monkeypatch.chdir(tmp_path)
+    assert OpenFaceBinary(Path("FeatureExtraction"), "2.2.0").version == openface.version
     with pytest.raises(InputError, match="none that can be started"):
         _ = OpenFaceBinary(tmp_path / "nothing").version
 

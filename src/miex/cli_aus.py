@@ -99,7 +99,7 @@ def import_(
     console.show(as_json, facts, text)
 
 
-@app.command()
+@app.command("extract")
 def extract(
     name: Annotated[str, typer.Argument(help="Name of the corpus.")],
     path: Annotated[Path, typer.Argument(help="Its folder.")],
@@ -138,7 +138,7 @@ def extract(
     console.show(as_json, {**facts, "frames": frames, "failed": failed}, text)
 
 
-@app.command()
+@app.command("pool")
 def pool(
     tables: Annotated[list[Path], typer.Argument(help="AU tables of one corpus.")],
     corpus: Annotated[str, typer.Option(help="Name of the corpus.")],
@@ -205,7 +205,7 @@ def pool(
     console.show(as_json, facts, text)
 
 
-@app.command()
+@app.command("show")
 def show(
     folder: Annotated[Path | None, typer.Argument(help="A set or plan, to see its AUs.")] = None,
     real_mie: RealMiE = None,

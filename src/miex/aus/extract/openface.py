@@ -41,15 +41,20 @@ class OpenFaceBinary(AUExtractor):
     name: ClassVar[str] = "openface"
 
     @cached_property
-    def version(self) -> str:
-        """Raises InputError where there is no such program."""
-        found = shutil.which(self.binary)
+    def _program(self) -> Path:
+        # a file in this folder is meant, too, which no shell would look for
+        found = self.binary.resolve() if self.binary.is_file() else shutil.which(self.binary)
         if found is None:
             raise InputError(
                 f"OpenFace binary {self.binary}", expected="a program", found="none that can be started",
                 do="give the path of FeatureExtraction of your OpenFace",
             )  # fmt: skip
-        digest = hashlib.sha256(Path(found).read_bytes()).hexdigest()[:12]
+        return Path(found)
+
+    @cached_property
+    def version(self) -> str:
+        """Raises InputError where there is no such program."""
+        digest = hashlib.sha256(self._program.read_bytes()).hexdigest()[:12]
         return f"{self.stated or 'unknown'} (sha256 {digest})"
 
     def extract(self, clip: Clip) -> Track:
