@@ -23,6 +23,7 @@ from miex.measure.pair import gray
 from miex.parallel import Run, one_thread
 from miex.paths import write_whole
 from miex.plan.build import stable_hash
+from miex.plan.schema import ROWS_SCHEMA
 
 Flow = npt.NDArray[np.float32]
 Method = Literal["dis", "tvl1", "farneback"]
@@ -72,15 +73,15 @@ def strain(flow: Flow) -> npt.NDArray[np.float32]:
     return np.asarray(np.sqrt(u_x**2 + v_y**2 + (u_y + v_x) ** 2 / 2), np.float32)
 
 
-def flow_map(flow: Flow) -> Image:
-    """The map of a flow [h, w, 2]: uint8 [28, 28, 3] of u, v and strain.
+def flow_map(flow: Flow, side: int = SIDE) -> Image:
+    """The map of a flow [h, w, 2]: uint8 [side, side, 3] of u, v and strain.
 
     Strain is taken before the resize; each channel is resized, then stretched to 0 … 255 on its own. A channel that
     is the same everywhere becomes 0.
     """
     channels = []
     for channel in (flow[..., 0], flow[..., 1], strain(flow)):
-        small = cv2.resize(np.ascontiguousarray(channel), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(np.ascontiguousarray(channel), (side, side), interpolation=cv2.INTER_AREA)
         low, high = float(small.min()), float(small.max())
         channels.append(np.rint((small - low) * (255 / (high - low) if high > low else 0)))
     return np.stack(channels, -1).astype(np.uint8)
@@ -112,6 +113,7 @@ def flow_set(
     *,
     method: Method = "dis",
     seed: int = 0,
+    side: int = SIDE,
     run: Run = lambda function, tasks: map(function, tasks),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -121,23 +123,26 @@ def flow_set(
         dataset: the set.
         method: see `optical_flow`.
         seed: of the crops; a sample's crop depends on it and the sample's id alone.
+        side: of the maps; the convention's is 28.
         run: maps a function over tasks in any order, perhaps in other processes.
         progress: called with samples done and samples in all.
 
     Returns:
-        flow uint8 [n, 28, 28, 3], label int64 [n], sample_id str [n], in the order of the set.
+        flow uint8 [n, side, side, 3], label int64 [n] and, str [n], what the leak guard and folds need to know:
+        sample_id, source, corpus, subject, photo (empty where there is none), in the order of the set.
     """
-    tasks = [(dataset[i : i + _CHUNK], i, method, seed) for i in range(0, len(dataset), _CHUNK)]
-    maps = np.zeros((len(dataset), SIDE, SIDE, 3), np.uint8)
+    tasks = [(dataset[i : i + _CHUNK], i, method, seed, side) for i in range(0, len(dataset), _CHUNK)]
+    maps = np.zeros((len(dataset), side, side, 3), np.uint8)
     done = 0
     for first, chunk in run(_maps, tasks):
         maps[first : first + len(chunk)] = chunk
         done += len(chunk)
         progress(done, len(dataset))
+    texts = {name: dataset.table[name].to_pylist() for name in ROWS_SCHEMA.names if name != "label"}
     return {
         "flow": maps,
         "label": np.asarray(dataset.table["label"].to_pylist(), np.int64),
-        "sample_id": np.asarray(dataset.table["sample_id"].to_pylist(), np.str_),
+        **{name: np.asarray([text or "" for text in column], np.str_) for name, column in texts.items()},
     }
 
 
@@ -155,8 +160,8 @@ def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
     write_whole(out, content.getvalue())
 
 
-def _maps(task: tuple[Dataset, int, Method, int]) -> tuple[int, Sequence[Image]]:
-    dataset, first, method, seed = task
+def _maps(task: tuple[Dataset, int, Method, int, int]) -> tuple[int, Sequence[Image]]:
+    dataset, first, method, seed, side = task
     settings = dataset.record["settings"]
     maps = []
     with one_thread():
@@ -171,5 +176,5 @@ def _maps(task: tuple[Dataset, int, Method, int]) -> tuple[int, Sequence[Image]]
                 )
                 for frame in sample.pair
             ]
-            maps.append(flow_map(optical_flow(pair[0], pair[1], method)))
+            maps.append(flow_map(optical_flow(pair[0], pair[1], method), side))
     return first, maps
