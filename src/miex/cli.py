@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from miex import __version__
+from miex.cli_train import add_training
 from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
@@ -510,6 +511,9 @@ def _bar(what: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
             bars.update(task, completed=done, total=total, note=note, rate=f"{speed:,.0f}/s" if speed else "")
 
         yield move
+
+
+add_training(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -230,6 +231,31 @@ def read_frame(path: Path) -> Image:
     if frame is None:
         raise InputError(f"frame {path}", expected="an image", found="something else")
     return np.asarray(frame, np.uint8)
+
+
+def read_clip(path: Path) -> list[Image]:
+    """The frames of a clip of your own in their order: a folder of images, sorted by the number in their names, or a
+    video file.
+
+    Raises:
+        InputError: no frame in it.
+    """
+    if path.is_dir():
+        suffixes = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
+        files = [file for file in path.iterdir() if file.suffix.lower() in suffixes]
+        numbered = sorted(files, key=lambda file: ([int(n) for n in re.findall(r"\d+", file.stem)[-1:]], file.name))
+        frames = [read_frame(file) for file in numbered]
+    else:
+        video, frames = cv2.VideoCapture(str(path)), []
+        while True:
+            there, frame = video.read()
+            if not there:
+                break
+            frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
+        video.release()
+    if not frames:
+        raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame in it")
+    return frames
 
 
 def load_samples(

@@ -24,6 +24,7 @@ from miex.errors import InputError, OutputError, UsageError
 from miex.paths import write_whole
 from miex.plan.build import stable_hash
 from miex.plan.schema import canonical_json
+from miex.recognition.flow import Method
 from miex.recognition.hoof_svm import HoofSVM
 from miex.recognition.network import Network, network_class
 from miex.recognition.recipe import Recipe
@@ -71,6 +72,7 @@ def train(
     *,
     seed: int = 0,
     start: Recognizer | None = None,
+    flow: Method = "dis",
     folder: Path | None = None,
     machine: Machine | None = None,
     progress: Progress = lambda step, steps, loss: None,
@@ -88,6 +90,7 @@ def train(
         recipe: how.
         seed: of initial weights and all draws.
         start: a recognizer to go on from. Its recipe must name the same network, side and normalization.
+        flow: method of the samples' optical flow, to be remembered with the recognizer.
         folder: where to keep log.csv, TensorBoard's events, a checkpoint, and at the end recognizer.pt. A folder with
             a checkpoint of the same training goes on from it, and ends with the same numbers; one that is finished is
             read.
@@ -111,7 +114,7 @@ def train(
         network = _network(samples, recipe, start)
         kept = None if folder is None else _Folder(folder, what)
         if kept is not None and (done := kept.finished(network)):
-            return Recognizer(network.eval(), recipe, samples.label_names, history=done)
+            return Recognizer(network.eval(), recipe, samples.label_names, flow, done)
         training, held = _split(samples, recipe, seed)
         if isinstance(network, HoofSVM):
             state = _State(history=[])
@@ -123,8 +126,11 @@ def train(
         else:
             loop = _Loop(network, training, held, recipe, machine)
             state = loop.run(kept, progress, each_epoch, checkpoint_seconds)
-    facts = {**what, "loss": state.history[-1]["loss"], "epochs": state.history[-1]["epoch"] + 1, "n": len(samples)}
-    recognizer = Recognizer(network.eval().cpu(), recipe, samples.label_names, history=facts)
+    facts = {
+        **what, "loss": state.history[-1]["loss"], "epochs": state.history[-1]["epoch"] + 1, "n": len(samples),
+        "origins": _origins(samples, start),
+    }  # fmt: skip
+    recognizer = Recognizer(network.eval().cpu(), recipe, samples.label_names, flow, facts)
     if kept is not None:
         kept.finish(recognizer, state)
     return recognizer
@@ -404,6 +410,14 @@ def _network(samples: Samples, recipe: Recipe, start: Recognizer | None) -> Netw
     if start.label_names != samples.label_names:
         network.new_head(len(samples.label_names))
     return network
+
+
+def _origins(samples: Samples, start: Recognizer | None) -> list[list[str | None]]:
+    """Who stands behind what was trained on, here and before: distinct (source, corpus, subject), for the leak guard."""
+    columns = (samples.rows[name].to_pylist() for name in ("source", "corpus", "subject"))
+    before = [] if start is None else start.history.get("origins", [[None, None, None]])
+    found = {*zip(*columns, strict=True), *map(tuple, before)}
+    return [list(origin) for origin in sorted(found, key=str)]
 
 
 def _split(samples: Samples, recipe: Recipe, seed: int) -> tuple[Samples, Samples | None]:
