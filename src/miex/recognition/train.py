@@ -34,6 +34,7 @@ from miex.recognition.samples import REAL, Samples
 MODEL, CHECKPOINT, LOG = "recognizer.pt", "checkpoint.pt", "log.csv"
 COLUMNS = ("epoch", "step", "loss", "learning_rate", "validation_loss")
 CHECKPOINT_SECONDS = 20.0
+SHORTEST_CYCLE = 4  # steps; shorter trainings keep the rate constant
 
 Progress = Callable[[int, int, float], None]
 EachEpoch = Callable[[int, Callable[[Samples], npt.NDArray[np.float32]]], None]
@@ -215,9 +216,11 @@ class _Loop:
             network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         self.schedule = None
-        if recipe.schedule == "one-cycle":
+        if recipe.schedule == "one-cycle" and self.steps > SHORTEST_CYCLE:
+            # torch divides by the steps of the warm-up less one
+            warmup = min(max(recipe.warmup, 2 / self.steps), 1 - 2 / self.steps)
             self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimizer, recipe.learning_rate, total_steps=self.steps, pct_start=recipe.warmup
+                self.optimizer, recipe.learning_rate, total_steps=self.steps, pct_start=warmup
             )
         kind = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         self.cast: Any = nullcontext
