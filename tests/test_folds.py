@@ -78,7 +78,11 @@ def test_published_lists(tmp_path: Path) -> None:
     def write(name: str, *clips: str) -> None:
         (tmp_path / name).write_text("".join(f"{clip}/1.jpg\n{clip}/9.jpg\n" for clip in clips))
 
-    a, b, c = "Data/SMIC_cropped/s1/negative/s1_ne_01", "Data/CASMEII_cropped/sub02/EP01", "Data/SAMM_cropped/006/006_1_2"
+    a, b, c = (
+        "Data/SMIC_cropped/s1/negative/s1_ne_01",
+        "Data/CASMEII_cropped/sub02/EP01",
+        "Data/SAMM_cropped/006/006_1_2",
+    )
     write("Micro_fold0_data01.txt", b, c, "Data/CK_cropped/S005/001")
     write("Micro_fold0_data2.txt", a)
     keys = [clip_key("smic", "s01", "s01_ne_01"), clip_key("casme2", "sub02", "EP01"), clip_key("samm", 6, "006_1_2")]

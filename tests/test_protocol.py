@@ -96,10 +96,16 @@ def test_the_guard_looks_at_every_run(tmp_path: Path) -> None:
     """Rows with AUs of casme2's subject 1 serve the folds that do not test it; unknown ones never, unless asked for."""
     corpus = ["casme2", None, None]
     extra = pa.concat_tables(
-        [rows(3, "real_mie", ["CASME II"] * 3, ["sub01"] * 3), rows(3, "expert", [None] * 3, [None] * 3), rows(3, None, corpus, ["1", None, None])]
+        [
+            rows(3, "real_mie", ["CASME II"] * 3, ["sub01"] * 3),
+            rows(3, "expert", [None] * 3, [None] * 3),
+            rows(3, None, corpus, ["1", None, None]),
+        ]
     )
     guess = Guess()
-    found = evaluate("x", REAL, [leave_one_subject_out(OF)], guess, what={}, store=Results(tmp_path), classes=3, extra=extra)
+    found = evaluate(
+        "x", REAL, [leave_one_subject_out(OF)], guess, what={}, store=Results(tmp_path), classes=3, extra=extra
+    )
     for job in guess.jobs:
         tested = set(OF[job.test])
         assert ("casme2/1" in tested) == (not {0, 1, 2} & set(job.extra.tolist()))

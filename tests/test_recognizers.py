@@ -70,7 +70,13 @@ def test_flow_resnet18() -> None:
     assert network.parameter_count == 11_178_051
     assert FlowResNet18(classes=1000).parameter_count == 11_689_512  # torchvision's resnet18
     keys = set(network.state_dict())
-    for key in ("conv1.weight", "bn1.running_mean", "layer1.0.conv2.weight", "layer4.1.bn2.bias", "layer2.0.downsample.0.weight"):
+    for key in (
+        "conv1.weight",
+        "bn1.running_mean",
+        "layer1.0.conv2.weight",
+        "layer4.1.bn2.bias",
+        "layer2.0.downsample.0.weight",
+    ):
         assert key in keys
     weights = {k: torch.randn_like(v) if v.is_floating_point() else v for k, v in network.state_dict().items()}
     theirs = {k: v for k, v in weights.items() if not k.startswith("classifier.")}

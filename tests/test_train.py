@@ -109,7 +109,11 @@ def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path, changes: dict
     assert not (tmp_path / "killed" / MODEL).exists()
     steps: list[int] = []
     resumed = train(
-        data, recipe, folder=tmp_path / "killed", progress=lambda step, n, loss: steps.append(step), checkpoint_seconds=0
+        data,
+        recipe,
+        folder=tmp_path / "killed",
+        progress=lambda step, n, loss: steps.append(step),
+        checkpoint_seconds=0,
     )
     assert steps[0] > 1  # it did not begin anew
     assert weights_digest(resumed.network) == weights_digest(whole.network)
@@ -183,7 +187,9 @@ def test_joint_training_draws_real_classes_alike_and_as_often() -> None:
 
 def test_rare_classes_of_real_data_weigh_more() -> None:
     data = planted(300)
-    keep = np.r_[np.flatnonzero(data.labels == 0), np.flatnonzero(data.labels == 1)[:4], np.flatnonzero(data.labels == 2)[:4]]
+    keep = np.r_[
+        np.flatnonzero(data.labels == 0), np.flatnonzero(data.labels == 1)[:4], np.flatnonzero(data.labels == 2)[:4]
+    ]
     rare, recipe = data.take(keep), QUICK.but(samples_seen=640)
     weighed = train(rare, recipe).predict(planted(seed=1)).mean(0)
     plain = train(rare, recipe.but(balance_real=False)).predict(planted(seed=1)).mean(0)

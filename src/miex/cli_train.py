@@ -52,7 +52,9 @@ def train(
     epochs: Epochs = None,
     mixed_precision: Annotated[bool | None, typer.Option("--mixed-precision/--full-precision")] = None,
     start: Annotated[Path | None, typer.Option(help="A recognizer to fine-tune; other classes get a new head.")] = None,
-    joint_with: Annotated[Path | None, typer.Option("--joint", help="Real samples, drawn as often as the others.")] = None,
+    joint_with: Annotated[
+        Path | None, typer.Option("--joint", help="Real samples, drawn as often as the others.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
     flow: FlowMethod = "dis",
     device: Device = None,
@@ -61,6 +63,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a recognizer."""
+    _need_extra()
     from functools import reduce
 
     from miex.cli import _bar, _print
@@ -114,6 +117,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Train and test over folds and repeats, with the leak guard; or test a trained recognizer."""
+    _need_extra()
     from miex.cli import _executor, _print, _say
     from miex.evaluation.protocol import evaluate as run_folds
     from miex.evaluation.results import Results
@@ -151,11 +155,16 @@ def predict(
     model: Annotated[Path, typer.Argument(help="recognizer.pt of miex train.")],
     clip: Annotated[list[Path], typer.Argument(help="Onset and apex image; a folder of frames; a video; or an .npz.")],
     onset: Annotated[int, typer.Option(min=0, help="Frame of the onset, 0-based.")] = 0,
-    apex: Annotated[int | None, typer.Option(min=1, help="Frame of the apex, 0-based; needed for folder and video.")] = None,
-    landmarker: Annotated[Path | None, typer.Option(help="The landmark model's file. Default: found or fetched.")] = None,
+    apex: Annotated[
+        int | None, typer.Option(min=1, help="Frame of the apex, 0-based; needed for folder and video.")
+    ] = None,
+    landmarker: Annotated[
+        Path | None, typer.Option(help="The landmark model's file. Default: found or fetched.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The class of a clip of your own, with probabilities. It says what a face did, not what anybody felt."""
+    _need_extra()
     from miex.cli import _print, _say
     from miex.faces.landmarks import Landmarker, find_model
     from miex.recognition.recognizer import load_recognizer
@@ -203,15 +212,20 @@ def predict(
 def realflow(
     sets: Annotated[
         list[str] | None,
-        typer.Argument(help="Flow files or sets: A.npz B.npz, one setting of several seeds; NAME=A.npz,B.npz names one."),
+        typer.Argument(
+            help="Flow files or sets: A.npz B.npz, one setting of several seeds; NAME=A.npz,B.npz names one."
+        ),
     ] = None,
-    real: Annotated[Path, typer.Option(envvar="MIEX_REAL_FLOW", help="Folder of the lent real maps.")] = Path("real-flow"),
+    real: Annotated[Path, typer.Option(envvar="MIEX_REAL_FLOW", help="Folder of the lent real maps.")] = Path(
+        "real-flow"
+    ),
     store: Store = Path("results"),
     modes: Annotated[str, typer.Option(help="Of direct, fine-tune, joint, real.")] = "direct,fine-tune,joint,real",
     protocol: Annotated[str, typer.Option(help="3-fold, loso, or both.")] = "3-fold",
     recipe: RecipeName = "fixed",
     alternatives: Annotated[
-        str | None, typer.Option(help="Recipes to try instead: chosen on one half of the subjects, reported on the other.")
+        str | None,
+        typer.Option(help="Recipes to try instead: chosen on one half of the subjects, reported on the other."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 3,
     references: Annotated[bool, typer.Option(help="Also sign rule, bumps, shuffled labels.")] = True,
@@ -221,6 +235,7 @@ def realflow(
     as_json: AsJson = False,
 ) -> None:
     """Train on synthetic sets, test on 309 real flow maps of CASME II and SMIC, beside the references."""
+    _need_extra()
     from functools import partial
 
     from miex.cli import _executor, _print, _say
@@ -267,6 +282,19 @@ def realflow(
         _say(f"{unchecked:,} training rows do not say where their AUs come from: the leak guard could not check them")
 
 
+def _need_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "sklearn", "tensorboardX") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            "training and recognizing",
+            expected="torch, scikit-learn and tensorboardX",
+            found=f"no {', no '.join(missing)}",
+            do="pip install 'miex[train]' (see the README)",
+        )
+
+
 def _print_rows(rows: Sequence[Row]) -> None:
     from miex.evaluation.significance import stars
 
@@ -276,14 +304,10 @@ def _print_rows(rows: Sequence[Row]) -> None:
     lines = []
     for row in rows:
         against = "" if row.against is None else f"{row.against.value:+.3f} {stars(row.against.p or 0)}"
-        lines.append(
-            [
-                row.name, row.protocol, str(row.runs),
-                *(f"{row.parts[n].uf1:.3f} ± {row.parts[n].uf1_std:.3f}" for n in names),
-                f"{row.interval.low:.2f} … {row.interval.high:.2f}",
-                f"{row.parts['all'].uar:.3f} ± {row.parts['all'].uar_std:.3f}", against, str(row.refused),
-            ]  # fmt: skip
-        )
+        uf1 = [f"{row.parts[n].uf1:.3f} ± {row.parts[n].uf1_std:.3f}" for n in names]
+        uar = f"{row.parts['all'].uar:.3f} ± {row.parts['all'].uar_std:.3f}"
+        interval = f"{row.interval.low:.2f} … {row.interval.high:.2f}"
+        lines.append([row.name, row.protocol, str(row.runs), *uf1, interval, uar, against, str(row.refused)])
     _print_table("UF1 on real flow maps (n), mean ± std over runs; recipe and folds are in the store", columns, lines)
     print(
         "against real: difference of UF1 to training on the real maps alone, bootstrap over subjects, p corrected by "
@@ -346,7 +370,9 @@ def _table(found: Evaluation, real: Samples, epochs: Sequence[str]) -> None:
     def line(name: str, scores: Sequence[tuple[int, float, float, float]]) -> None:
         values = np.asarray(scores)[:, 1:]
         spread = values.std(0, ddof=1) if len(values) > 1 else np.full(3, np.nan)
-        lines.append([name, str(scores[0][0]), *(f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), spread, strict=True))])
+        lines.append(
+            [name, str(scores[0][0]), *(f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), spread, strict=True))]
+        )
 
     for epoch in epochs:
         note = "" if epoch == "last" else f" {epoch}"
@@ -477,16 +503,21 @@ def _many_bars() -> Iterator[Callable[[str], Progress]]:
     import sys
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
+    with Bars(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
 
         def start(name: str) -> Progress:
             task = bars.add_task(name, total=None, note="")
-            return lambda done, total, note: bars.update(task, completed=done, total=total, note=note)
+
+            def move(done: int, total: int, note: str) -> None:
+                bars.update(task, completed=done, total=total, note=note)
+
+            return move
 
         yield start

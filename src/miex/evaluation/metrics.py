@@ -51,7 +51,9 @@ def confusion(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> C
         raise InputError("confusion matrix", expected="as many predictions as truths", found=f"{p.shape}, {y.shape}")
     both = np.concatenate([y, p])
     if ((both < 0) | (both >= classes)).any():
-        raise InputError("confusion matrix", expected=f"classes 0 to {classes - 1}", found=f"{both.min()}, {both.max()}")
+        raise InputError(
+            "confusion matrix", expected=f"classes 0 to {classes - 1}", found=f"{both.min()}, {both.max()}"
+        )
     return np.bincount(y * classes + p, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -85,4 +87,5 @@ def _mean_defined(part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64])
     defined = whole > 0
     ratio = np.divide(part, whole, out=np.zeros_like(part), where=defined)
     count = defined.sum(-1)
-    return np.divide(ratio.sum(-1), count, out=np.full(count.shape, np.nan), where=count > 0)
+    none = np.full(count.shape, np.nan)
+    return np.asarray(np.divide(ratio.sum(-1), count, out=none, where=count > 0), np.float64)

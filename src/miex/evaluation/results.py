@@ -26,7 +26,10 @@ PREDICTIONS: Final = pa.schema(
         ("subject", pa.string()),
         ("label", pa.int16()),  # the truth
         ("last", pa.list_(pa.float32())),  # probability of each class after the last epoch
-        ("best_on_test", pa.list_(pa.float32())),  # the same at the epoch that the test part likes best; null if not kept
+        (
+            "best_on_test",
+            pa.list_(pa.float32()),
+        ),  # the same at the epoch that the test part likes best; null if not kept
     ]
 )
 _META = b"miex"

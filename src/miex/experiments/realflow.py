@@ -182,7 +182,7 @@ def realflow(
         rows.append(_rule(real))
         rows.append(runner.row("3,000 bumps, direct", "direct", "3-fold", [toy_samples()]))
         first = next(iter(sets.values()))[0] if sets else toy_samples()
-        # one shuffle alone is a throw of dice: what a net makes of noise is some fixed direction, which fits or does not
+        # one shuffle alone is a throw of dice: what a net makes of noise is one direction, which fits or does not
         shuffled = [_shuffled(first, i) for i in range(SHUFFLES)]
         rows.append(replace(runner, seeds=1).row("shuffled labels, direct", "direct", "3-fold", shuffled))
     for protocol in protocols:
@@ -239,11 +239,19 @@ class _Runner:
             label = name + (f" ({i + 1}/{len(sets)})" if len(sets) > 1 else "")
             found.append(
                 evaluate(
-                    label, self.real.samples.rows, folds, fit, what={"experiment": "realflow", **fit.what},
-                    store=Results(self.store), classes=len(self.real.samples.label_names),
-                    extra=None if samples is None else samples.rows, train_on_folds=fit.uses_folds,
-                    accept_unknown=True, run=self.run, progress=self.progress(f"{label}, {protocol}"),
-                )  # fmt: skip
+                    label,
+                    self.real.samples.rows,
+                    folds,
+                    fit,
+                    what={"experiment": "realflow", **fit.what},
+                    store=Results(self.store),
+                    classes=len(self.real.samples.label_names),
+                    extra=None if samples is None else samples.rows,
+                    train_on_folds=fit.uses_folds,
+                    accept_unknown=True,
+                    run=self.run,
+                    progress=self.progress(f"{label}, {protocol}"),
+                )
             )
         together = replace(found[0], name=name, repeats=[runs for one in found for runs in one.repeats])
         return _row(together, self.real, protocol)
@@ -281,18 +289,14 @@ def _rule(real: RealMaps) -> Row:
         one = score(confusion(y[mask], p[mask], 3))
         parts[name] = Part(one.n, one.uf1, 0.0, one.uar, 0.0, one.accuracy)
     subjects = [by_subject(y, p, real.samples.people, 3)]
-    return Row(
-        "sign rule, no training", "–", 1, parts, bootstrap(subjects), confusion(y, p, 3), None, 0, 0, subjects
-    )
+    return Row("sign rule, no training", "–", 1, parts, bootstrap(subjects), confusion(y, p, 3), None, 0, 0, subjects)
 
 
 def _compared(rows: list[Row], alone: Row) -> list[Row]:
     """Differences to training on real maps alone, with p values corrected for their number (Holm)."""
     found = [bootstrap(row.subjects, alone.subjects) for row in rows]
     corrected = holm([one.p or 0.0 for one in found])
-    return [
-        replace(row, against=replace(one, p=p)) for row, one, p in zip(rows, found, corrected, strict=True)
-    ]
+    return [replace(row, against=replace(one, p=p)) for row, one, p in zip(rows, found, corrected, strict=True)]
 
 
 def _shuffled(samples: Samples, seed: int) -> Samples:

@@ -24,7 +24,9 @@ class HoofSVM(Network):
     """
 
     citation = "Chaudhry et al., Histograms of Oriented Optical Flow and Binet-Cauchy Kernels, CVPR 2009"
-    published = "none: the descriptor has no parameters; the machine has 128 weights and a bias per class, 387 for three"
+    published = (
+        "none: the descriptor has no parameters; the machine has 128 weights and a bias per class, 387 for three"
+    )
 
     def __init__(self, side: int = 28, classes: int = 3) -> None:
         super().__init__(side, classes)
@@ -35,7 +37,9 @@ class HoofSVM(Network):
         n, _, s, _ = x.shape
         u, v = x[:, 0], x[:, 1]
         length = torch.sqrt(u * u + v * v)
-        direction = torch.floor((torch.atan2(v, u) / (2 * math.pi) + 1 / (2 * BINS)) % 1 * BINS).long().clamp(0, BINS - 1)
+        direction = (
+            torch.floor((torch.atan2(v, u) / (2 * math.pi) + 1 / (2 * BINS)) % 1 * BINS).long().clamp(0, BINS - 1)
+        )
         block = torch.arange(s, device=x.device) * BLOCKS // s
         cell = (block[:, None] * BLOCKS + block[None]) * BINS + direction
         counts = torch.zeros(n, BLOCKS**2 * BINS, device=x.device, dtype=x.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -99,7 +101,7 @@ class HTNet(Network):
         )
         self.joins = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 3, padding=1), ChannelNorm(b), nn.MaxPool2d(3, 2, 1))
-            for a, b in zip(dims[:-1], dims[1:], strict=True)
+            for a, b in pairwise(dims)
         )
         self.norm = ChannelNorm(dims[-1])
         self.classifier = nn.Linear(dims[-1], classes)

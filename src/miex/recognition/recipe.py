@@ -28,7 +28,7 @@ class Recipe(BaseModel):
         samples_seen, epochs: how long; exactly one of them. An epoch is as many samples as the set has.
         batch, replacement: samples per step, drawn with replacement, or each once an epoch in random order.
         optimizer, learning_rate, weight_decay: as in torch.
-        schedule, warmup: constant, or one-cycle (Smith & Topin 2019) up to learning_rate within that share of the steps.
+        schedule, warmup: constant, or one-cycle (Smith & Topin 2019), its top after that share of the steps.
         clip_norm: largest norm of the gradient, or None.
         label_smoothing: as in torch's cross entropy.
         balance_real: weigh classes of real training data by the inverse of their frequency.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,8 @@ class Recognizer:
                 f"a recognizer for maps of {side} × {side}", expected=f"uint8 [n, {side}, {side}, 3]",
                 found=f"{maps.dtype} {list(maps.shape)}", do="make maps of that side, or train another recognizer",
             )  # fmt: skip
-        return probabilities(self.network, prepare(maps, self.recipe), self.recipe).cpu().numpy()
+        found = probabilities(self.network, prepare(maps, self.recipe), self.recipe)
+        return np.asarray(found.cpu().numpy(), np.float32)
 
     def predict(self, samples: Samples) -> npt.NDArray[np.float32]:
         """Probabilities float32 [n, classes] of labelled samples.
@@ -121,8 +122,9 @@ def read_torch(path: Path, asked: str) -> dict[str, Any]:
         InputError: anything else.
     """
     try:
-        stored = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        with warnings.catch_warnings(action="ignore"):  # about odd files, which are refused anyway
+            stored = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # a damaged file fails in the reader in any way it likes
         found = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise InputError(asked, expected="a file of weights that miex wrote", found=found[0][:200]) from error
     if not isinstance(stored, dict):
@@ -142,13 +144,13 @@ def prepare(maps: Image, recipe: Recipe) -> Tensor:
 
 
 def mirrored(x: Tensor, recipe: Recipe) -> Tensor:
-    """The mirror image of prepared maps [n, 3, s, s]: what moved to the right moves to the left, so u is turned over."""
+    """The mirror image of prepared maps [n, 3, s, s]: what moved right moves left, so u is turned over."""
     x = x.flip(-1)
     u = 1 - x[:, :1] if recipe.normalize == "unit" else -x[:, :1]
     return torch.cat([u, x[:, 1:]], 1)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def probabilities(network: Network, x: Tensor, recipe: Recipe) -> Tensor:
     """Probabilities float32 [n, classes] of prepared maps, in evaluation mode; the network's mode is kept."""
     training = network.training

@@ -59,7 +59,9 @@ class Machine:
             raise UsageError(f"devices {self.devices}", expected="torch devices", found=str(error)) from error
         there = {"cpu", *(["cuda"] if torch.cuda.is_available() else [])}
         if not kinds <= there or not self.devices:
-            raise UsageError(f"devices {', '.join(self.devices)}", expected=" or ".join(sorted(there)), found="not here")
+            raise UsageError(
+                f"devices {', '.join(self.devices)}", expected=" or ".join(sorted(there)), found="not here"
+            )
         if len(self.devices) > 1 and kinds != {"cuda"}:
             raise UsageError(
                 f"devices {', '.join(self.devices)}", expected="one device, or several of CUDA",
@@ -285,7 +287,7 @@ class _Loop:
             self.schedule.step()
         return float(loss.detach())
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def _validate(self, state: _State) -> float | None:
         if self.held is None:
             return None
@@ -416,7 +418,7 @@ def _network(samples: Samples, recipe: Recipe, start: Recognizer | None) -> Netw
 
 
 def _origins(samples: Samples, start: Recognizer | None) -> list[list[str | None]]:
-    """Who stands behind what was trained on, here and before: distinct (source, corpus, subject), for the leak guard."""
+    """Distinct (source, corpus, subject) of all that was trained on, here and before: for the leak guard."""
     columns = (samples.rows[name].to_pylist() for name in ("source", "corpus", "subject"))
     before = [] if start is None else start.history.get("origins", [[None, None, None]])
     found = {*zip(*columns, strict=True), *map(tuple, before)}
@@ -457,5 +459,3 @@ def _deterministic() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn)
-
-
