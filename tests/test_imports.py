@@ -41,7 +41,7 @@ ALLOWED = {
     },
     "report": {"errors", "paths", "aus", "faces", "plan", "synthesis", "dataset"},
     "evaluation": {"errors", "paths", "parallel", "corpora", "plan.schema"},
-    "experiments": {"errors", "paths", "parallel", "aus", "plan", "recognition", "evaluation"},
+    "experiments": {"__version__", "errors", "paths", "parallel", "aus", "plan", "recognition", "evaluation"},
     "doctor": {"__version__", "errors", "paths", "faces", "synthesis"},
 }
 FREE = {"cli", "cli_train", "__init__", "__main__"}  # cli sees everything

@@ -83,6 +83,8 @@ def test_the_whole_table(stand_in: Path, tmp_path: Path) -> None:
     assert direct.confusion.sum() == 2 * 60
     assert (direct.refused, direct.unchecked) == (0, 0)
     assert direct.against is not None
+    assert direct.paired_p is not None
+    assert np.shape(direct.fold_uf1) == (2, 3)
     assert found["toy, joint", "3-fold"].parts["all"].uf1 > 0.7
     json.dumps([row.plain() for row in rows], allow_nan=False)
     before = {path: path.read_bytes() for path in tmp_path.glob("*.parquet")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from miex import __version__
 from miex.errors import UsageError
 from miex.evaluation.metrics import confusion, score
 from miex.evaluation.protocol import Answer, Job
@@ -117,4 +119,5 @@ class _Watch:
 def _answer(made: Recognizer, test: Samples, watch: _Watch | None = None) -> Answer:
     last = made.predict(test)
     best = None if watch is None else (watch.probabilities if len(watch.probabilities) else last)
-    return Answer(last, best, {"loss": round(float(made.history["loss"]), 6)})
+    facts = {"loss": round(float(made.history["loss"]), 6), "miex": __version__, "torch": metadata.version("torch")}
+    return Answer(last, best, facts)

@@ -23,7 +23,7 @@ from miex.evaluation.folds import Protocol, k_fold, leave_one_subject_out, perso
 from miex.evaluation.metrics import confusion, score
 from miex.evaluation.protocol import Evaluation, Progress, evaluate
 from miex.evaluation.results import Results
-from miex.evaluation.significance import Interval, bootstrap, by_subject, holm
+from miex.evaluation.significance import Interval, bootstrap, by_subject, holm, paired
 from miex.experiments.fit import Fit, Mode
 from miex.experiments.toy import toy_samples
 from miex.parallel import Run
@@ -118,8 +118,12 @@ class Row:
         confusion: counts of all runs, rows the truth.
         fold_mean: mean UF1, UAR and accuracy over folds; None where there is one fold.
         refused, unchecked: training rows that the leak guard dropped; that it could not judge.
-        against: difference to training on real maps alone: interval and corrected p, or None.
         subjects: counts of each run and subject.
+        fold_uf1: UF1 of each run's folds.
+        against: difference of UF1 to training on real maps alone: bootstrap over subjects, with p corrected for the
+            comparisons of the table; None where there is nothing to compare.
+        paired_p: of the same difference by the paired test over seeds × folds, corrected likewise; None for folds of
+            one subject, whose scores say little.
     """
 
     name: str
@@ -132,7 +136,9 @@ class Row:
     refused: int
     unchecked: int
     subjects: Sequence[npt.NDArray[np.int64]]
+    fold_uf1: Sequence[Sequence[float]]
     against: Interval | None = None
+    paired_p: float | None = None
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -141,6 +147,7 @@ class Row:
             "parts": {name: vars(part) for name, part in self.parts.items()}, "interval": vars(self.interval),
             "confusion": self.confusion.tolist(), "fold_mean": self.fold_mean, "refused": self.refused,
             "unchecked": self.unchecked, "against_real": None if self.against is None else vars(self.against),
+            "paired_p": self.paired_p,
         }  # fmt: skip
 
 
@@ -279,6 +286,7 @@ def _row(found: Evaluation, real: RealMaps, protocol: str) -> Row:
         found.name, protocol, len(found.repeats), parts, bootstrap(subjects),
         np.sum([s.confusion for s in found.scores()], axis=0), (means[0], means[1], means[2]),
         found.fact("refused"), found.fact("unchecked"), subjects,
+        [[score(counts).uf1 for counts in folds] for folds in found.fold_counts()],
     )  # fmt: skip
 
 
@@ -289,14 +297,26 @@ def _rule(real: RealMaps) -> Row:
         one = score(confusion(y[mask], p[mask], 3))
         parts[name] = Part(one.n, one.uf1, 0.0, one.uar, 0.0, one.accuracy)
     subjects = [by_subject(y, p, real.samples.people, 3)]
-    return Row("sign rule, no training", "–", 1, parts, bootstrap(subjects), confusion(y, p, 3), None, 0, 0, subjects)
+    return Row(
+        "sign rule, no training", "–", 1, parts, bootstrap(subjects), confusion(y, p, 3), None, 0, 0, subjects, []
+    )
 
 
 def _compared(rows: list[Row], alone: Row) -> list[Row]:
     """Differences to training on real maps alone, with p values corrected for their number (Holm)."""
     found = [bootstrap(row.subjects, alone.subjects) for row in rows]
     corrected = holm([one.p or 0.0 for one in found])
-    return [replace(row, against=replace(one, p=p)) for row, one, p in zip(rows, found, corrected, strict=True)]
+    folds = len(alone.fold_uf1[0])
+    tests: list[float | None] = [None] * len(rows)
+    if alone.protocol != "loso":
+        # one value per seed and fold: sets are averaged, for all of them meet the same runs on real maps
+        base = np.asarray(alone.fold_uf1)
+        means = [np.asarray(row.fold_uf1).reshape(-1, *base.shape).mean(0) for row in rows]
+        tests = [*holm([paired(base.ravel(), mean.ravel(), test_share=1 / (folds - 1)).p for mean in means])]
+    return [
+        replace(row, against=replace(one, p=p), paired_p=test)
+        for row, one, p, test in zip(rows, found, corrected, tests, strict=True)
+    ]
 
 
 def _shuffled(samples: Samples, seed: int) -> Samples:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from miex.dataset.reader import Dataset
 from miex.errors import UsageError
-from miex.faces.crop import Image
+from miex.faces.crop import CropOptions, Image
 from miex.measure.pair import gray
 from miex.parallel import Run, one_thread
 from miex.paths import write_whole
@@ -108,6 +108,37 @@ def tight_crop(frame: Image, eye_line: float, eye_mouth: float, middle: float, r
     return np.asarray(crop, np.uint8)
 
 
+def aligned_map(
+    onset: Image,
+    apex: Image,
+    options: CropOptions,
+    name: str,
+    *,
+    method: Method = "dis",
+    seed: int = 0,
+    side: int = SIDE,
+) -> Image:
+    """The map of two aligned frames, uint8 [side, side, 3]: tight crop, flow, `flow_map`.
+
+    Args:
+        onset, apex: uint8 RGB [size, size, 3], aligned as `options` say.
+        options: where the face lies in them.
+        name, seed: their hash draws the crop: the sample's id, the seed of the crops.
+    """
+    crops = []
+    for frame in (onset, apex):
+        rng = np.random.Generator(np.random.PCG64(stable_hash("flow", seed, name)))
+        middle = (options.size - 1) / 2
+        crops.append(tight_crop(gray(frame), options.eye_line, options.eye_mouth, middle, rng))
+    return flow_map(optical_flow(crops[0], crops[1], method), side)
+
+
+def stored_crop(dataset: Dataset) -> CropOptions:
+    """Where the face lies in the frames of a set."""
+    settings = dataset.record["settings"]
+    return CropOptions(settings["size"], settings["eye_line"], settings["eye_mouth"])
+
+
 def flow_set(
     dataset: Dataset,
     *,
@@ -162,19 +193,9 @@ def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
 
 def _maps(task: tuple[Dataset, int, Method, int, int]) -> tuple[int, Sequence[Image]]:
     dataset, first, method, seed, side = task
-    settings = dataset.record["settings"]
-    maps = []
+    options = stored_crop(dataset)
     with one_thread():
-        for sample in dataset:
-            pair = [
-                tight_crop(
-                    gray(frame),
-                    settings["eye_line"],
-                    settings["eye_mouth"],
-                    (settings["size"] - 1) / 2,
-                    np.random.Generator(np.random.PCG64(stable_hash("flow", seed, sample.sample_id))),
-                )
-                for frame in sample.pair
-            ]
-            maps.append(flow_map(optical_flow(pair[0], pair[1], method), side))
-    return first, maps
+        return first, [
+            aligned_map(*sample.pair, options, sample.sample_id, method=method, seed=seed, side=side)
+            for sample in dataset
+        ]

@@ -18,15 +18,14 @@ import pyarrow as pa
 
 from miex.aus.vector import Label
 from miex.corpora.clip import Clip
+from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.errors import InputError, UsageError
 from miex.faces.crop import CropOptions, Image, align, place_crop
 from miex.faces.landmarks import Landmarker
-from miex.measure.pair import gray
 from miex.parallel import Run, one_thread
-from miex.plan.build import stable_hash
 from miex.plan.schema import CONFIG_FILE, ROWS_SCHEMA
-from miex.recognition.flow import SIDE, Method, flow_map, flow_set, optical_flow, tight_crop
+from miex.recognition.flow import SIDE, Method, aligned_map, flow_set
 
 LABELS: Final = tuple(label.name for label in Label)
 REAL = "real"  # source of a clip's own frames
@@ -210,12 +209,8 @@ def pair_map(
     mesh = found.landmarks[found.largest]
     options = CropOptions(CLIP_SIZE)
     place = place_crop(mesh, options)
-    crops = []
-    for frame in (onset, apex):
-        rng = np.random.Generator(np.random.PCG64(stable_hash("flow", 0, name)))
-        face = gray(align(frame, mesh, place, CLIP_SIZE).crop)
-        crops.append(tight_crop(face, options.eye_line, options.eye_mouth, (CLIP_SIZE - 1) / 2, rng))
-    return flow_map(optical_flow(crops[0], crops[1], method), side)
+    still, moved = (align(frame, mesh, place, CLIP_SIZE).crop for frame in (onset, apex))
+    return aligned_map(still, moved, options, name, method=method, side=side)
 
 
 def read_frame(path: Path) -> Image:
@@ -278,7 +273,12 @@ def load_samples(
             f"samples {where}", expected="a flow file .npz, or the folder of a set", found="neither",
             do="miex synthesize makes a set, miex export --to flow its flow file",
         )  # fmt: skip
-    arrays = flow_set(open_set(where), method=method, side=side, run=run, progress=progress)
+    return of_set(open_set(where), method=method, side=side, run=run, progress=progress)
+
+
+def of_set(dataset: Dataset, **how: Any) -> Samples:
+    """Samples of a stored set or a part of one; the arguments are those of `flow_set`."""
+    arrays = flow_set(dataset, **how)
     texts = {name: [t or None for t in arrays[name].tolist()] for name in ROWS_SCHEMA.names if name != "label"}
     return Samples(arrays["flow"], _rows(arrays["label"].tolist(), texts))
 
