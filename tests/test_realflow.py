@@ -182,6 +182,43 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     assert "chosen among 2" in tried.stdout
 
 
+def test_evaluate_takes_every_kind_of_folds(stand_in: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text('like = "fixed-hoof-svm"\n')
+    data = stand_in / FLOW
+    rows = read_flow(data).rows.to_pylist()
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for fold in "01":  # the authors' layout: odd subjects, even subjects
+        for part, sign in (("test", True), ("train", False)):
+            chosen = [row for row in rows if (int(row["subject"][1:]) % 2 == int(fold)) == sign]
+            names = [
+                f"Data/{row['corpus'].upper()}_cropped/{row['subject']}/x/{row['sample_id'].split('/')[2]}"
+                for row in chosen
+            ]
+            (lists / f"x_fold{fold}_{part}_data.txt").write_text("".join(f"{n}/1.jpg\n{n}/2.jpg\n" for n in names))
+    table = tmp_path / "mine.csv"
+    lines = [f"{row['sample_id']},{int(row['subject'][1:]) % 4}" for row in rows]
+    table.write_text("\n".join(["sample_id,fold", *lines]) + "\n")
+    options = ["--recipe", recipe, "--store", tmp_path / "store", "--repeats", 1, "--workers", 1]
+    for protocol, runs in (("5-fold", 5), ("cde", 12), (lists, 2), (table, 4)):
+        found = facts("evaluate", data, "--protocol", protocol, *options)
+        assert found["computed"] == runs
+        assert found["last"]["pooled"][0]["n"] == 60
+        assert found["last"]["pooled"][0]["uf1"] > 0.6
+        assert found["last"]["corpora"].keys() == {"casme2", "smic"}
+    assert command("evaluate", data, "--protocol", "7", *options).returncode == 2
+    assert command("evaluate", data, "--mode", "sideways", *options).returncode == 2
+    assert command("evaluate", data, "--mode", "direct", *options).returncode == 2  # on what?
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    done = command("train", tmp_path, "--out", tmp_path)
+    assert done.returncode == 2
+    assert "miex[train]" in done.stderr
+
+
 def test_predict_a_clip_of_your_own(finished: Path, tmp_path: Path) -> None:
     """Frames of a set, as files: what the recognizer says of them as a clip."""
     import cv2

@@ -115,6 +115,20 @@ def test_own_clips_are_read_in_the_order_of_their_numbers(clip: Clip, tmp_path: 
         read_clip(tmp_path)
 
 
+def test_a_video_is_a_clip(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for i in range(3):
+        video.write(np.full((48, 64, 3), (0, 0, 80 * i), np.uint8))  # OpenCV writes blue, green, red
+    video.release()
+    frames = read_clip(path)
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 3
+    assert [round(float(frame[..., 0].mean()), -1) for frame in frames] == [0, 80, 160]
+    (tmp_path / "no.avi").write_bytes(b"no video")
+    with pytest.raises(InputError, match="no frame"):
+        read_clip(tmp_path / "no.avi")
+
+
 def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
     made = train(planted(), QUICK.but(samples_seen=640), flow="tvl1")
     path = tmp_path / "recognizer.pt"

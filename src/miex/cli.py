@@ -201,6 +201,7 @@ def export(
     to: Annotated[str, typer.Option(help="flow: 28 × 28 maps of u, v and strain from onset to apex.")] = "flow",
     flow: Annotated[str, typer.Option(help="dis, tvl1 or farneback.")] = "dis",
     seed: Annotated[int, typer.Option(help="Seed of the crops.")] = 0,
+    side: Annotated[int, typer.Option(min=8, help="Side of the maps; the convention's is 28.")] = 28,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
@@ -212,7 +213,7 @@ def export(
         raise UsageError(f"--to {to}", expected="flow")
     with _bar("computing flow", "samples") as move:
         maps = flow_set(
-            open_set(folder), method=check_method(flow), seed=seed, run=_executor(workers).map,
+            open_set(folder), method=check_method(flow), seed=seed, side=side, run=_executor(workers).map,
             progress=lambda done, total: move(done, total, ""),
         )  # fmt: skip
     write_flow_set(maps, out)

@@ -510,7 +510,7 @@ def _many_bars() -> Iterator[Callable[[str], Progress]]:
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
     )  # fmt: skip
     with Bars(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
 
