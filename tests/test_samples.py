@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -99,8 +100,13 @@ def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
     own = of_clips([clip], model=model, classes=("happiness", "surprise"), label=lambda c: c.emotion)
     assert (own.label_names, own.labels.tolist()) == (("happiness", "surprise"), [1])
     assert len(of_clips([clip], model=model, classes=("happiness",), label=lambda c: c.emotion)) == 0
+    without = replace(clip, apex=None)  # of the four frames the middle one, N // 2, is the apex
+    assert np.array_equal(of_clips([without], model=model, no_apex="middle").maps, samples.maps)
+    assert len(of_clips([without, clip], model=model, no_apex="drop")) == 1
     with pytest.raises(InputError, match="casme2/sub01/EP01"):
-        of_clips([Clip("casme2", "sub01", "EP01", "surprise", Label.surprise, 0, None, 3)], model=model)
+        of_clips([without], model=model)
+    with pytest.raises(InputError, match="0 frames"):
+        of_clips([replace(without, frames=())], model=model, no_apex="middle")
 
 
 def test_own_clips_are_read_in_the_order_of_their_numbers(clip: Clip, tmp_path: Path) -> None:

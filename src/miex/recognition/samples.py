@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ from miex.recognition.flow import SIDE, Method, aligned_map, flow_set
 LABELS: Final = tuple(label.name for label in Label)
 REAL = "real"  # source of a clip's own frames
 CLIP_SIZE = 256  # side of the aligned crop that a clip's flow is cut from, pixels
+NoApex = Literal["refuse", "drop", "middle"]
 _ALIASES = {"corpus": ("dataset",)}  # what the public flow files of MEGC 2019 call it
 
 
@@ -154,6 +155,7 @@ def of_clips(
     side: int = SIDE,
     classes: Sequence[str] = LABELS,
     label: Callable[[Clip], str | None] = lambda clip: None if clip.label is None else clip.label.name,
+    no_apex: NoApex = "refuse",
     run: Run = lambda function, tasks: map(function, tasks),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Samples:
@@ -166,11 +168,15 @@ def of_clips(
         classes: names of the classes.
         label: the name of a clip's class, or None where it has none; those clips are left out. By default the three
             classes; `lambda clip: clip.emotion` takes a corpus' own.
+        no_apex: what to do with clips without an apex, such as all of SMIC: refuse them, drop them, or take the middle
+            one, frame N // 2 of the N from onset to offset, as the MiE-X authors do (DATASETS §7).
 
     Raises:
         InputError: a clip without onset, apex or frames; a frame that cannot be read; no face in it.
     """
-    kept = [clip for clip in clips if label(clip) in classes]
+    kept = [_with_apex(clip, no_apex) for clip in clips if label(clip) in classes]
+    if no_apex == "drop":
+        kept = [clip for clip in kept if clip.apex is not None]
     maps = np.zeros((len(kept), side, side, 3), np.uint8)
     chunks = [(kept[i : i + 16], i, model, method, side) for i in range(0, len(kept), 16)]
     done = 0
@@ -281,6 +287,14 @@ def of_set(dataset: Dataset, **how: Any) -> Samples:
     arrays = flow_set(dataset, **how)
     texts = {name: [t or None for t in arrays[name].tolist()] for name in ROWS_SCHEMA.names if name != "label"}
     return Samples(arrays["flow"], _rows(arrays["label"].tolist(), texts))
+
+
+def _with_apex(clip: Clip, no_apex: NoApex) -> Clip:
+    if clip.apex is not None or no_apex != "middle" or not clip.frames:
+        return clip
+    onset = clip.onset or 0
+    offset = len(clip.frames) - 1 if clip.offset is None else clip.offset
+    return replace(clip, onset=onset, apex=onset + (offset - onset + 1) // 2)
 
 
 def _clip_maps(task: tuple[Sequence[Clip], int, Path, Method, int]) -> tuple[int, list[Image]]:
