@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from sklearn import metrics as oracle
 
-from miex.errors import InputError
+from miex.errors import InputError, UsageError
 from miex.evaluation.folds import Fold, Protocol, k_fold, leave_one_subject_out, persons
 from miex.evaluation.protocol import Answer, Job, evaluate
 from miex.evaluation.results import Results
@@ -141,3 +141,23 @@ def test_a_damaged_run_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=path.name):
         evaluate("x", REAL, folds, Guess(), what={}, store=store, classes=3)
+
+
+def test_other_corpora_of_one_laboratory_are_left_out_of_training(tmp_path: Path) -> None:
+    """Who of casme2 is who in casme3 nobody knows: rows of one are not trained on where the other is tested."""
+    table = REAL.set_column(3, "corpus", pa.array(["casme2"] * 12 + ["casme3"] * 12))
+    of = persons(table["corpus"].to_pylist(), table["subject"].to_pylist())
+    guess = Guess()
+    found = evaluate("x", table, [leave_one_subject_out(of)], guess, what={}, store=Results(tmp_path), classes=3)
+    for job in guess.jobs:
+        assert len({of[i].split("/")[0] for i in [*job.train, *job.test]}) == 1
+    assert found.fact("refused") == 12
+
+
+def test_corpora_of_ones_own_are_vouched_for(tmp_path: Path) -> None:
+    table = REAL.set_column(3, "corpus", pa.array(["mine"] * 24))
+    folds = [k_fold(persons(table["corpus"].to_pylist(), table["subject"].to_pylist()), 3)]
+    with pytest.raises(UsageError, match="independent"):
+        evaluate("x", table, folds, Guess(), what={}, store=Results(tmp_path), classes=3)
+    found = evaluate("x", table, folds, Guess(), what={}, store=Results(tmp_path), classes=3, independent=["mine"])
+    assert (found.computed, found.fact("refused")) == (3, 0)

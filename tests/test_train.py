@@ -173,6 +173,8 @@ def test_fine_tuning_goes_on_and_gets_a_new_head_for_other_classes() -> None:
     assert other.history["origins"][0] == ["expert", None, None]
     with pytest.raises(InputError, match="recognizer ststnet"):
         train(four, QUICK.but(recognizer="off_apexnet"), start=pre)
+    with pytest.raises(UsageError, match="HOOF"):
+        train(four, QUICK.but(recognizer="hoof_svm"), start=pre)
 
 
 def test_joint_training_draws_real_classes_alike_and_as_often() -> None:

@@ -32,6 +32,9 @@ FlowMethod = Annotated[str, typer.Option("--flow", help="dis, tvl1 or farneback,
 Device = Annotated[list[str] | None, typer.Option(help="cpu, cuda, cuda:0 …; several CUDA devices share batches.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch. Another number, other last digits.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")]
+Independent = Annotated[
+    list[str] | None, typer.Option(help="A corpus of your own, whose people are in no other: you vouch for it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
 Store = Annotated[Path, typer.Option(help="Folder of results; what is there is not computed again.")]
 
@@ -109,6 +112,7 @@ def evaluate(
     accept_unknown: Annotated[
         bool, typer.Option(help="Train on rows whose provenance the leak guard cannot know; they are counted.")
     ] = False,
+    independent: Independent = None,
     store: Store = Path("results"),
     flow: FlowMethod = "dis",
     device: Device = None,
@@ -124,7 +128,7 @@ def evaluate(
     from miex.experiments.fit import MODES, Fit
 
     if model is not None:
-        _evaluate_model(model, samples, flow, accept_unknown, as_json)
+        _evaluate_model(model, samples, flow, accept_unknown, independent or (), as_json)
         return
     if mode not in MODES:
         raise UsageError(f"--mode {mode}", expected="one of " + ", ".join(MODES))
@@ -143,7 +147,8 @@ def evaluate(
         found = run_folds(
             f"{chosen.name}, {mode}", real.rows, folds, fit, what=fit.what, store=Results(store),
             classes=len(real.label_names), extra=None if other is None else other.rows,
-            train_on_folds=fit.uses_folds, accept_unknown=accept_unknown, run=_executor(workers).map,
+            train_on_folds=fit.uses_folds, accept_unknown=accept_unknown, independent=independent or (),
+            run=_executor(workers).map,
             progress=bars(f"{chosen.name}, {mode}, {protocol}"),
         )  # fmt: skip
     _say(f"{found.computed} runs computed, the others were in {store}; folds of seed 0: {folds[0].digest[:12]}")
@@ -305,8 +310,8 @@ def _print_rows(rows: Sequence[Row]) -> None:
     for row in rows:
         tests = [p for p in (row.against.p if row.against else None, row.paired_p) if p is not None]
         against = f"{row.against.value:+.3f} {' / '.join(map(stars, tests))}" if row.against else ""
-        uf1 = [f"{row.parts[n].uf1:.3f} ± {row.parts[n].uf1_std:.3f}" for n in names]
-        uar = f"{row.parts['all'].uar:.3f} ± {row.parts['all'].uar_std:.3f}"
+        uf1 = [_spread(row.parts[n].uf1, row.parts[n].uf1_std, row.runs) for n in names]
+        uar = _spread(row.parts["all"].uar, row.parts["all"].uar_std, row.runs)
         interval = f"{row.interval.low:.2f} … {row.interval.high:.2f}"
         lines.append([row.name, row.protocol, str(row.runs), *uf1, interval, uar, against, str(row.refused)])
     _print_table("UF1 on real flow maps (n), mean ± std over runs; recipe and folds are in the store", columns, lines)
@@ -327,7 +332,9 @@ def _print_choice(choice: Any) -> None:
     )
 
 
-def _evaluate_model(model: Path, path: Path, flow: str, accept_unknown: bool, as_json: bool) -> None:
+def _evaluate_model(
+    model: Path, path: Path, flow: str, accept_unknown: bool, independent: Sequence[str], as_json: bool
+) -> None:
     import numpy as np
     import pyarrow as pa
 
@@ -343,7 +350,7 @@ def _evaluate_model(model: Path, path: Path, flow: str, accept_unknown: bool, as
     table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
     columns = (samples.rows[name].to_pylist() for name in ("corpus", "subject"))
     people = {pair for pair in zip(*columns, strict=True) if pair[1]}
-    found = [verdict for verdict in verdicts(table, people) if verdict is not Verdict.allowed]
+    found = [verdict for verdict in verdicts(table, people, independent=independent) if verdict is not Verdict.allowed]
     if [v for v in found if not (accept_unknown and v is Verdict.unknown)]:
         raise InputError(
             f"testing {model} on {path}", expected="a recognizer that was trained on none of the people tested",
@@ -370,10 +377,9 @@ def _table(found: Evaluation, real: Samples, epochs: Sequence[str]) -> None:
     lines = []
 
     def line(name: str, scores: Sequence[tuple[int, float, float, float]]) -> None:
-        values = np.asarray(scores)[:, 1:]
-        spread = values.std(0, ddof=1) if len(values) > 1 else np.full(3, np.nan)
+        columns = np.asarray(scores)[:, 1:].T
         lines.append(
-            [name, str(scores[0][0]), *(f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), spread, strict=True))]
+            [name, str(scores[0][0]), *(_spread(column.mean(), column.std(), len(scores)) for column in columns)]
         )
 
     for epoch in epochs:
@@ -384,7 +390,7 @@ def _table(found: Evaluation, real: Samples, epochs: Sequence[str]) -> None:
             part = found.scores(epoch, only=found.of_corpus(corpus))
             line(f"  {corpus}{note}", [(s.n, s.uf1, s.uar, s.accuracy) for s in part])
         line(f"fold mean{note}", [(whole[0].n, *means) for means in found.fold_means(epoch)])
-    title = f"{found.name}, {found.protocol}, {len(found.repeats)} repeats (± std over them)"
+    title = f"{found.name}, {found.protocol}, {len(found.repeats)} repeats (± std over them, ddof 0)"
     _print_table(title, ["", "n", "UF1", "UAR", "accuracy"], lines)
     interval = bootstrap(found.subject_counts())
     counts = np.sum([s.confusion for s in found.scores()], axis=0)
@@ -395,6 +401,10 @@ def _table(found: Evaluation, real: Samples, epochs: Sequence[str]) -> None:
         f"UF1 {interval.value:.3f}, 95 % over subjects {interval.low:.2f} … {interval.high:.2f}. "
         f"Leak guard: {found.fact('refused')} training rows refused, {found.fact('unchecked')} unchecked."
     )
+
+
+def _spread(mean: float, std: float, runs: int) -> str:
+    return f"{mean:.3f} ± {std:.3f}" if runs > 1 else f"{mean:.3f}"
 
 
 def _plain(found: Evaluation, real: Samples, epochs: Sequence[str], folds: Sequence[Protocol]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,13 +124,14 @@ def evaluate(
     extra: pa.Table | None = None,
     train_on_folds: bool = True,
     accept_unknown: bool = False,
+    independent: Collection[str] = (),
     run: Run = lambda function, tasks: map(function, tasks),
     progress: Progress = lambda done, total, note: None,
 ) -> Evaluation:
     """Train and test every fold of every repeat that is not in the store.
 
-    The leak guard looks at every training row in every run: extra rows that descend from a test subject of the fold are
-    dropped and counted; real training rows are the fold's own, which it must find clean.
+    The leak guard looks at every training row in every run. Rows that it does not allow are dropped and counted; a
+    fold whose own training part holds a test subject is an error.
 
     Args:
         name: of the result.
@@ -143,6 +144,7 @@ def evaluate(
         train_on_folds: whether the fold's real training part is used; else only `extra` is.
         accept_unknown: train on extra rows of unknown provenance, which the guard refuses otherwise; they are counted
             as unchecked.
+        independent: corpora that the guard does not know and the caller vouches for, see `leakage.allowed`.
         run: maps a function over tasks, perhaps in other processes.
         progress: called with runs done, runs in all, and a note.
 
@@ -157,12 +159,13 @@ def evaluate(
         for number, fold in enumerate(protocol.folds):
             one = {
                 **what, "folds": protocol.digest, "fold": number, "seed": seed, "real": train_on_folds,
-                "unknown": accept_unknown,
+                "unknown": accept_unknown, **({"independent": sorted(independent)} if independent else {}),
             }  # fmt: skip
             descriptions[-1].append(one)
             if one in store:
                 continue
-            job, facts = _job(test, fold, extra, seed, train_on_folds, accept_unknown)
+            part = fold.train if train_on_folds else fold.train[:0]
+            job, facts = _job(test, Fold(fold.name, part, fold.test), extra, seed, accept_unknown, independent)
             tasks.append((fit, len(pending), job))
             pending.append((one, facts, job.test))
     total, done = sum(map(len, descriptions)), sum(map(len, descriptions)) - len(tasks)
@@ -183,20 +186,19 @@ def _answer(task: tuple[Callable[[Job], Answer], int, Job]) -> tuple[int, Answer
 
 
 def _job(
-    test: pa.Table, fold: Fold, extra: pa.Table | None, seed: int, train_on_folds: bool, accept_unknown: bool
+    test: pa.Table, fold: Fold, extra: pa.Table | None, seed: int, accept_unknown: bool, independent: Collection[str]
 ) -> tuple[Job, dict[str, int]]:
     tested = test.take(fold.test)
     people = set(zip(tested["corpus"].to_pylist(), tested["subject"].to_pylist(), strict=True))
-    train = fold.train if train_on_folds else fold.train[:0]
-    # other corpora of one laboratory may share people: not a matter of the fold's subjects, whom their corpus names
-    own = verdicts(test.take(train), people, same_lab_overlap=False)
-    leaks = [i for i, verdict in zip(train, own, strict=True) if verdict is not Verdict.allowed]
+    own = verdicts(test.take(fold.train), people, independent=independent)
+    leaks = [i for i, verdict in zip(fold.train, own, strict=True) if verdict is Verdict.test_subject]
     if leaks:
         raise InputError(
             f"fold {fold.name}", expected="no test subject among its training rows",
             found=f"{test['sample_id'][int(leaks[0])]} and {len(leaks) - 1} more",
         )  # fmt: skip
-    found = verdicts(extra, people) if extra is not None else []
+    train = fold.train[np.array([verdict is Verdict.allowed for verdict in own], bool)]
+    found = verdicts(extra, people, independent=independent) if extra is not None else []
     seen = Counter(found)
     fine = {Verdict.allowed, Verdict.unknown} if accept_unknown else {Verdict.allowed}
     allowed = np.flatnonzero([verdict in fine for verdict in found])
@@ -209,7 +211,8 @@ def _job(
             + ", ".join(f"{n} ({verdict})" for verdict, n in seen.items()),
             do="give a set whose provenance is known (samples.parquet, or maps exported from it)",
         )
-    facts = {"trained": len(train) + len(allowed), "refused": len(found) - len(allowed), "unchecked": unchecked}
+    refused = len(found) - len(allowed) + len(fold.train) - len(train)
+    facts = {"trained": len(train) + len(allowed), "refused": refused, "unchecked": unchecked}
     return Job(seed, train, fold.test, allowed), facts
 
 

@@ -401,6 +401,8 @@ def _fits(samples: Samples, recipe: Recipe, start: Recognizer | None) -> None:
             f"training {recipe.name}", expected=f"maps of {recipe.side}", found=f"of {samples.maps.shape[1]}",
             do="Samples.at enlarges or reduces them",
         )  # fmt: skip
+    if start is not None and recipe.recognizer == "hoof_svm":
+        raise UsageError("fine-tuning HOOF + SVM", expected="a network", do="it is fitted at once, from nothing: joint")
     if start is not None:
         for name in ("recognizer", "side", "normalize"):
             mine, other = getattr(recipe, name), getattr(start.recipe, name)
