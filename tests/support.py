@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from typer.testing import CliRunner
 
 from miex.aus.expert import ExpertSource, load_table
+from miex.cli import app
+from miex.errors import MiexError
 from miex.faces.pool import default_pool, index_photos, list_photos
 from miex.generators import describe, make_generator
 from miex.plan.build import PlanConfig, build_plan
@@ -31,3 +37,30 @@ def photo_folder(folder: Path, n: int) -> Path:
     for i in range(n):
         Image.fromarray((photo * (1 - 0.02 * i)).astype(np.uint8)).save(folder / f"{i}.png")
     return folder
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: object) -> Done:
+    """Run a command in this process, as `main` would: for those that load torch, which takes seconds each time."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    if isinstance(result.exception, MiexError):
+        return Done(result.exception.exit_code, result.stdout, f"{result.stderr}miex: {result.exception}")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def facts(*arguments: object) -> dict[str, Any]:
+    """What a command prints as JSON."""
+    done = command(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from miex import __version__, cli_aus, console
+from miex.cli_train import add_training
 from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ def export(
     to: Annotated[str, typer.Option(help="flow: 28 × 28 maps of u, v and strain from onset to apex.")] = "flow",
     flow: Annotated[str, typer.Option(help="dis, tvl1 or farneback.")] = "dis",
     seed: Annotated[int, typer.Option(help="Seed of the crops.")] = 0,
+    side: Annotated[int, typer.Option(min=8, help="Side of the maps; the convention's is 28.")] = 28,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
@@ -231,7 +233,7 @@ def export(
         raise UsageError(f"--to {to}", expected="flow")
     with console.bar("computing flow", "samples") as move:
         maps = flow_set(
-            open_set(folder), method=check_method(flow), seed=seed, run=console.executor(workers).map,
+            open_set(folder), method=check_method(flow), seed=seed, side=side, run=console.executor(workers).map,
             progress=lambda done, total: move(done, total, ""),
         )  # fmt: skip
     write_flow_set(maps, out)
@@ -501,6 +503,9 @@ def _root(faces: Path) -> Path:
     from miex.faces.pool import photos_root
 
     return photos_root(faces).resolve()
+
+
+add_training(app)
 
 
 @app.callback(invoke_without_command=True)

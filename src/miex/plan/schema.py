@@ -64,6 +64,10 @@ FACES_SCHEMA: Final = pa.schema(
         ("attribution", pa.string()),
     ]
 )
+# What travels with a sample wherever it goes: its class, and who stands behind it (leak guard, folds).
+ROWS_SCHEMA: Final = pa.schema(
+    [PLAN_SCHEMA.field(name) for name in ("sample_id", "label", "source", "corpus", "subject", "photo")]
+)
 _NOT_CONTENT = frozenset({"path"})  # every other column is seen in the samples
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _FACES_PER_GROUP = 256  # sorted by identity: the faces of a shard lie in a few groups

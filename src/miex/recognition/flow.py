@@ -18,11 +18,12 @@ import numpy.typing as npt
 
 from miex.dataset.reader import Dataset
 from miex.errors import UsageError
-from miex.faces.crop import Image
+from miex.faces.crop import CropOptions, Image
 from miex.measure.pair import gray
 from miex.parallel import Run, one_thread
 from miex.paths import write_whole
 from miex.plan.build import stable_hash
+from miex.plan.schema import ROWS_SCHEMA
 
 Flow = npt.NDArray[np.float32]
 Method = Literal["dis", "tvl1", "farneback"]
@@ -72,15 +73,15 @@ def strain(flow: Flow) -> npt.NDArray[np.float32]:
     return np.asarray(np.sqrt(u_x**2 + v_y**2 + (u_y + v_x) ** 2 / 2), np.float32)
 
 
-def flow_map(flow: Flow) -> Image:
-    """The map of a flow [h, w, 2]: uint8 [28, 28, 3] of u, v and strain.
+def flow_map(flow: Flow, side: int = SIDE) -> Image:
+    """The map of a flow [h, w, 2]: uint8 [side, side, 3] of u, v and strain.
 
     Strain is taken before the resize; each channel is resized, then stretched to 0 … 255 on its own. A channel that
     is the same everywhere becomes 0.
     """
     channels = []
     for channel in (flow[..., 0], flow[..., 1], strain(flow)):
-        small = cv2.resize(np.ascontiguousarray(channel), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(np.ascontiguousarray(channel), (side, side), interpolation=cv2.INTER_AREA)
         low, high = float(small.min()), float(small.max())
         channels.append(np.rint((small - low) * (255 / (high - low) if high > low else 0)))
     return np.stack(channels, -1).astype(np.uint8)
@@ -107,11 +108,43 @@ def tight_crop(frame: Image, eye_line: float, eye_mouth: float, middle: float, r
     return np.asarray(crop, np.uint8)
 
 
+def aligned_map(
+    onset: Image,
+    apex: Image,
+    options: CropOptions,
+    name: str,
+    *,
+    method: Method = "dis",
+    seed: int = 0,
+    side: int = SIDE,
+) -> Image:
+    """The map of two aligned frames, uint8 [side, side, 3]: tight crop, flow, `flow_map`.
+
+    Args:
+        onset, apex: uint8 RGB [size, size, 3], aligned as `options` say.
+        options: where the face lies in them.
+        name, seed: their hash draws the crop: the sample's id, the seed of the crops.
+    """
+    crops = []
+    for frame in (onset, apex):
+        rng = np.random.Generator(np.random.PCG64(stable_hash("flow", seed, name)))
+        middle = (options.size - 1) / 2
+        crops.append(tight_crop(gray(frame), options.eye_line, options.eye_mouth, middle, rng))
+    return flow_map(optical_flow(crops[0], crops[1], method), side)
+
+
+def stored_crop(dataset: Dataset) -> CropOptions:
+    """Where the face lies in the frames of a set."""
+    settings = dataset.record["settings"]
+    return CropOptions(settings["size"], settings["eye_line"], settings["eye_mouth"])
+
+
 def flow_set(
     dataset: Dataset,
     *,
     method: Method = "dis",
     seed: int = 0,
+    side: int = SIDE,
     run: Run = lambda function, tasks: map(function, tasks),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -121,23 +154,26 @@ def flow_set(
         dataset: the set.
         method: see `optical_flow`.
         seed: of the crops; a sample's crop depends on it and the sample's id alone.
+        side: of the maps; the convention's is 28.
         run: maps a function over tasks in any order, perhaps in other processes.
         progress: called with samples done and samples in all.
 
     Returns:
-        flow uint8 [n, 28, 28, 3], label int64 [n], sample_id str [n], in the order of the set.
+        flow uint8 [n, side, side, 3], label int64 [n] and, str [n], what the leak guard and folds need to know:
+        sample_id, source, corpus, subject, photo (empty where there is none), in the order of the set.
     """
-    tasks = [(dataset[i : i + _CHUNK], i, method, seed) for i in range(0, len(dataset), _CHUNK)]
-    maps = np.zeros((len(dataset), SIDE, SIDE, 3), np.uint8)
+    tasks = [(dataset[i : i + _CHUNK], i, method, seed, side) for i in range(0, len(dataset), _CHUNK)]
+    maps = np.zeros((len(dataset), side, side, 3), np.uint8)
     done = 0
     for first, chunk in run(_maps, tasks):
         maps[first : first + len(chunk)] = chunk
         done += len(chunk)
         progress(done, len(dataset))
+    texts = {name: dataset.table[name].to_pylist() for name in ROWS_SCHEMA.names if name != "label"}
     return {
         "flow": maps,
         "label": np.asarray(dataset.table["label"].to_pylist(), np.int64),
-        "sample_id": np.asarray(dataset.table["sample_id"].to_pylist(), np.str_),
+        **{name: np.asarray([text or "" for text in column], np.str_) for name, column in texts.items()},
     }
 
 
@@ -155,21 +191,11 @@ def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
     write_whole(out, content.getvalue())
 
 
-def _maps(task: tuple[Dataset, int, Method, int]) -> tuple[int, Sequence[Image]]:
-    dataset, first, method, seed = task
-    settings = dataset.record["settings"]
-    maps = []
+def _maps(task: tuple[Dataset, int, Method, int, int]) -> tuple[int, Sequence[Image]]:
+    dataset, first, method, seed, side = task
+    options = stored_crop(dataset)
     with one_thread():
-        for sample in dataset:
-            pair = [
-                tight_crop(
-                    gray(frame),
-                    settings["eye_line"],
-                    settings["eye_mouth"],
-                    (settings["size"] - 1) / 2,
-                    np.random.Generator(np.random.PCG64(stable_hash("flow", seed, sample.sample_id))),
-                )
-                for frame in sample.pair
-            ]
-            maps.append(flow_map(optical_flow(pair[0], pair[1], method)))
-    return first, maps
+        return first, [
+            aligned_map(*sample.pair, options, sample.sample_id, method=method, seed=seed, side=side)
+            for sample in dataset
+        ]

@@ -1,0 +1,128 @@
+"""Is a difference more than noise: a paired test over repeats × folds, a bootstrap over subjects, many comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from miex.errors import InputError
+from miex.evaluation.metrics import Counts, uf1_uar
+
+ROUNDS = 2000
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A paired comparison: mean difference b − a, the statistic t, its degrees of freedom, the two-sided p."""
+
+    difference: float
+    t: float
+    freedom: int
+    p: float
+
+
+def paired(a: npt.ArrayLike, b: npt.ArrayLike, *, test_share: float) -> Paired:
+    """The corrected repeated k-fold cross-validation test (Nadeau & Bengio 2003; Bouckaert & Frank 2004).
+
+    Scores of the folds of one corpus share most of their training data, so their differences are not independent and
+    the plain paired t-test finds too much. The variance of the mean difference is taken as s² (1/m + n₂/n₁) instead of
+    s²/m, with n₂/n₁ the size of the test part over that of the training part.
+
+    Args:
+        a, b: scores [m] of two recognizers on the same repeats × folds, in one order.
+        test_share: n₂/n₁: 1/2 for 3 folds, 1/4 for 5. At 0 this is the plain paired t-test.
+
+    Raises:
+        InputError: fewer than two pairs, or different lengths.
+    """
+    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if x.shape != y.shape or x.ndim != 1 or len(x) < 2:
+        raise InputError("paired test", expected="two scores or more, in pairs", found=f"{x.shape} and {y.shape}")
+    d = y - x
+    m = len(d)
+    spread = np.sqrt(d.var(ddof=1) * (1 / m + test_share))
+    mean = float(d.mean())
+    if spread == 0:
+        return Paired(mean, float(np.sign(mean) * np.inf) if mean else 0.0, m - 1, 0.0 if mean else 1.0)
+    t = mean / spread
+    return Paired(mean, float(t), m - 1, float(2 * stats.t.sf(abs(t), m - 1)))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its bootstrap interval; for a difference also the two-sided p that it is 0."""
+
+    value: float
+    low: float
+    high: float
+    p: float | None = None
+
+
+def by_subject(
+    truth: npt.ArrayLike, predicted: npt.ArrayLike, subject: npt.ArrayLike, classes: int
+) -> npt.NDArray[np.int64]:
+    """Confusion matrices of each subject, int64 [subjects, classes, classes], subjects in sorted order."""
+    names, row = np.unique(np.asarray(subject), return_inverse=True)
+    counts = np.zeros((len(names), classes, classes), np.int64)
+    np.add.at(counts, (row, np.asarray(truth), np.asarray(predicted)), 1)
+    return counts
+
+
+def bootstrap(
+    runs: Sequence[Counts],
+    against: Sequence[Counts] | None = None,
+    *,
+    metric: Literal["uf1", "uar"] = "uf1",
+    level: float = 0.95,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> Interval:
+    """How far a score, or the difference of two, would move with other subjects of the same kind.
+
+    Subjects, not samples, are drawn with replacement: clips of one person are no independent evidence. In each round
+    one draw serves every run, and the score is the mean over runs, as in the tables.
+
+    Args:
+        runs: per run (repeat, seed) the counts of each subject, see `by_subject`.
+        against: the runs of another recognizer on the same subjects; then the difference runs − against.
+
+    Returns:
+        The score of all subjects, the percentile interval; with `against` also p = 2·min(share ≤ 0, share ≥ 0), at
+        least 1/rounds.
+    """
+    n = len(runs[0])
+    draws = np.random.Generator(np.random.PCG64(seed)).multinomial(n, np.full(n, 1 / n), rounds)
+    weights = np.concatenate([np.ones((1, n), np.int64), draws])
+
+    def mean(of: Sequence[Counts]) -> npt.NDArray[np.float64]:
+        k = of[0].shape[-1]
+        scores = [uf1_uar((weights @ c.reshape(n, -1)).reshape(-1, k, k))[metric == "uar"] for c in of]
+        return np.asarray(np.mean(scores, axis=0))
+
+    values = mean(runs) - (0.0 if against is None else mean(against))
+    tail = (1 - level) / 2
+    low, high = np.quantile(values[1:], [tail, 1 - tail])
+    p = None
+    if against is not None:
+        p = float(min(1.0, max(1 / rounds, 2 * min((values[1:] <= 0).mean(), (values[1:] >= 0).mean()))))
+    return Interval(float(values[0]), float(low), float(high), p)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values of many comparisons, corrected by Holm (1979): the chance of one false finding stays below the level."""
+    values = np.asarray(p, np.float64)
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(1, stepped)
+    return [float(value) for value in corrected]
+
+
+def stars(p: float) -> str:
+    """The paper's notation (PROTOCOL §1): n.s. above .05, * above .01, ** above .001, *** below."""
+    return "n.s." if p > 0.05 else "*" if p > 0.01 else "**" if p > 0.001 else "***"

@@ -1,0 +1,111 @@
+"""Metrics and significance against scikit-learn, scipy and brute force."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn import metrics as oracle
+
+from miex.errors import InputError
+from miex.evaluation.metrics import confusion, fold_mean, pooled, score, uf1_uar
+from miex.evaluation.significance import bootstrap, by_subject, holm, paired, stars
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    y, p = np.array(pairs).T
+    counts = confusion(y, p, 4)
+    labels = list(range(4))
+    assert np.array_equal(counts, oracle.confusion_matrix(y, p, labels=labels))
+    found = score(counts)
+    nan = float("nan")
+    expected = oracle.f1_score(y, p, labels=labels, average="macro", zero_division=nan)
+    assert found.uf1 == pytest.approx(expected)
+    present = np.unique(y)
+    assert found.uar == pytest.approx(oracle.recall_score(y, p, labels=present, average="macro"))
+    assert found.accuracy == pytest.approx(oracle.accuracy_score(y, p))
+    assert found.n == len(y)
+
+
+def test_all_negative_guess_has_the_published_scores() -> None:
+    """On the 442 of MEGC 2019 the guess `negative` is printed with accuracy .565 (250/442), UF1 .241, UAR .333."""
+    truth = np.repeat([0, 1, 2], [250, 109, 83])
+    found = score(confusion(truth, np.zeros(442, int), 3))
+    assert (round(found.accuracy, 3), round(found.uf1, 3), round(found.uar, 3)) == (0.566, 0.241, 0.333)
+
+
+def test_pooled_and_fold_mean_are_two_numbers() -> None:
+    folds = [confusion([0, 0, 1], [0, 0, 0], 2), confusion([1, 1], [1, 1], 2)]
+    together = pooled(folds)
+    assert together.uf1 == pytest.approx((2 * 2 / (2 + 3) + 2 * 2 / (3 + 2)) / 2)
+    uf1, uar, accuracy = fold_mean(folds)
+    # fold 0: F1 of class 0 is 4/5, of class 1 is 0; fold 1 holds class 1 alone, and finds it
+    assert (uf1, uar, accuracy) == pytest.approx(((0.4 + 1) / 2, (0.5 + 1) / 2, (2 / 3 + 1) / 2))
+
+
+def test_what_is_no_class_is_refused() -> None:
+    with pytest.raises(InputError, match="classes 0 to 2"):
+        confusion([0, 3], [0, 0], 3)
+    with pytest.raises(InputError, match="as many"):
+        confusion([0], [0, 1], 3)
+    assert np.isnan(uf1_uar(np.zeros((3, 3)))).all()
+
+
+def test_paired_test_without_correction_is_the_t_test_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=9), rng.normal(0.4, size=9)
+    plain, ours = stats.ttest_rel(b, a), paired(a, b, test_share=0)
+    assert (ours.t, ours.p, ours.freedom) == pytest.approx((plain.statistic, plain.pvalue, 8))
+    corrected = paired(a, b, test_share=0.5)
+    assert corrected.p > ours.p
+    assert corrected.t == pytest.approx(ours.t * np.sqrt((1 / 9) / (1 / 9 + 0.5)))
+    assert paired(a, a, test_share=0.5).p == 1
+    with pytest.raises(InputError):
+        paired([1], [2], test_share=0.5)
+
+
+def test_bootstrap_draws_subjects() -> None:
+    """Every draw of 3 subjects enumerated: the interval is that of the 27 equally likely scores."""
+    y = [0, 0, 1, 0, 1, 1, 1]
+    p = [0, 1, 1, 0, 0, 1, 1]
+    who = ["a", "a", "a", "b", "b", "c", "c"]
+    counts = by_subject(y, p, who, 2)
+    assert np.array_equal(counts.sum(0), confusion(y, p, 2))
+    values = [float(uf1_uar(counts[list(draw)].sum(0))[0]) for draw in itertools.product(range(3), repeat=3)]
+    found = bootstrap([counts], rounds=40_000)
+    assert found.value == pytest.approx(score(confusion(y, p, 2)).uf1)
+    assert found.low == pytest.approx(np.quantile(values, 0.025, method="inverted_cdf"), abs=0.02)
+    assert found.high == pytest.approx(np.quantile(values, 0.975, method="inverted_cdf"), abs=0.02)
+    assert bootstrap([counts], seed=1, rounds=50) == bootstrap([counts], seed=1, rounds=50)
+
+
+def test_bootstrap_of_a_difference() -> None:
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 3, 400)
+    who = rng.integers(0, 40, 400)
+    good = np.where(rng.random(400) < 0.8, y, rng.integers(0, 3, 400))
+    bad = np.where(rng.random(400) < 0.3, y, rng.integers(0, 3, 400))
+    better, worse = by_subject(y, good, who, 3), by_subject(y, bad, who, 3)
+    gain = bootstrap([better], [worse])
+    assert gain.low > 0
+    assert gain.p == pytest.approx(1 / 2000)
+    none = bootstrap([worse], [worse])
+    assert (none.value, none.p) == (0, 1)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_against_its_definition(p: list[float]) -> None:
+    order = sorted(range(len(p)), key=p.__getitem__)
+    corrected = holm(p)
+    for rank, i in enumerate(order):
+        expected = max(min(1, p[j] * (len(p) - r)) for r, j in enumerate(order[: rank + 1]))
+        assert corrected[i] == pytest.approx(expected)
+
+
+def test_stars_of_the_paper() -> None:
+    assert [stars(p) for p in (0.2, 0.03, 0.005, 0.0005)] == ["n.s.", "*", "**", "***"]

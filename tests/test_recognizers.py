@@ -1,0 +1,148 @@
+"""Every network block by block: shapes, parameter counts beside the published ones, and what a block does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch.nn import functional as F  # noqa: E402
+
+from miex.errors import UsageError  # noqa: E402
+from miex.recognition.flow_resnet18 import FlowResNet18  # noqa: E402
+from miex.recognition.hoof_svm import HoofSVM  # noqa: E402
+from miex.recognition.htnet import HTNet, four_areas  # noqa: E402
+from miex.recognition.network import NETWORKS, Network, network_class  # noqa: E402
+from miex.recognition.off_apexnet import OffApexNet  # noqa: E402
+from miex.recognition.ststnet import STREAMS, STSTNet  # noqa: E402
+
+
+def maps(n: int = 2, side: int = 28) -> torch.Tensor:
+    return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "htnet"])
+@pytest.mark.parametrize("side", [28, 56])
+def test_every_recognizer_takes_both_sides_and_gets_new_heads(name: str, side: int) -> None:
+    network: Network = network_class(name)(side, 3).eval()
+    assert network(maps(side=side)).shape == (2, 3)
+    network.new_head(5)
+    assert network(maps(side=side)).shape == (2, 5)
+    assert network.classes == 5
+    assert len(network.citation) > 20
+    assert len(network.published) > 20
+
+
+def test_unknown_recognizer_is_refused() -> None:
+    with pytest.raises(UsageError, match="ststnet, off_apexnet, htnet, flow_resnet18, hoof_svm"):
+        network_class("vgg")
+
+
+def test_ststnet() -> None:
+    network = STSTNet().eval()
+    x = maps()
+    assert network.join(x).shape == (2, 16, 10, 10)
+    assert network.classifier.in_features == 400
+    assert network.parameter_count == 1683
+    assert network.parameter_count - 32 == 1651  # without batch norm, as the paper's layers count
+    # three streams one by one, as the paper draws them
+    streams = [F.max_pool2d(F.relu(stream(x)), 3, 3, 1) for stream in network.streams]
+    assert [s.shape[1] for s in streams] == list(STREAMS)
+    assert torch.allclose(network.norm(torch.cat(streams, 1)), network.join(x), atol=1e-6)
+
+
+def test_off_apexnet() -> None:
+    network = OffApexNet().eval()
+    x = maps()
+    assert network.u(x[:, :1]).shape == (2, 16, 7, 7)
+    assert network.join(x).shape == (2, 1568)
+    assert network.hidden(network.join(x)).shape == (2, 1024)
+    assert network.parameter_count == 2 * (5 * 5 * 6 + 6 + 5 * 5 * 6 * 16 + 16) + 1569 * 1024 + 1025 * 1024 + 1025 * 3
+    assert network.parameter_count == 2_664_475
+    other = x.clone()
+    other[:, 2] = 0
+    assert torch.equal(network(x), network(other))  # strain is not looked at
+
+
+def test_flow_resnet18() -> None:
+    network = FlowResNet18().eval()
+    assert [s.shape[1:] for s in network.stages(maps())] == [(64, 7, 7), (128, 4, 4), (256, 2, 2), (512, 1, 1)]
+    assert network.parameter_count == 11_178_051
+    assert FlowResNet18(classes=1000).parameter_count == 11_689_512  # torchvision's resnet18
+    keys = set(network.state_dict())
+    for key in (
+        "conv1.weight",
+        "bn1.running_mean",
+        "layer1.0.conv2.weight",
+        "layer4.1.bn2.bias",
+        "layer2.0.downsample.0.weight",
+    ):
+        assert key in keys
+    weights = {k: torch.randn_like(v) if v.is_floating_point() else v for k, v in network.state_dict().items()}
+    theirs = {k: v for k, v in weights.items() if not k.startswith("classifier.")}
+    head = network.classifier.weight.clone()
+    network.load_torchvision({**theirs, "fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)})
+    assert torch.equal(network.layer3[0].conv1.weight, theirs["layer3.0.conv1.weight"])
+    assert torch.equal(network.classifier.weight, head)
+    with pytest.raises(RuntimeError):
+        network.load_torchvision({"conv1.weight": torch.zeros(1)})
+
+
+def test_htnet() -> None:
+    with torch.device("meta"):  # 140 million numbers are not needed to count them
+        meta = HTNet()
+    assert meta.parameter_count == 139_582_982
+    x = torch.arange(28 * 28).reshape(1, 1, 28, 28).expand(2, 3, 28, 28).float()
+    areas = four_areas(x)
+    assert areas.shape == x.shape
+    for (row, column), middle in {(0, 0): (6, 6), (0, 14): (6, 20), (14, 0): (18, 8), (14, 14): (18, 21)}.items():
+        area = areas[0, 0, row : row + 14, column : column + 14]
+        assert float(x[0, 0, middle[0], middle[1]]) in area
+
+
+def test_htnet_blocks_do_not_see_each_other_at_the_first_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("miex.recognition.htnet.DIM", 24)
+    torch.manual_seed(0)
+    network = HTNet().eval()
+    x = network.patch(maps())
+    assert x.shape == (2, 24, 4, 4)
+    first = network.level(x, 0)
+    assert first.shape == x.shape
+    moved = x.clone()
+    moved[:, :, 0, 0] += 1
+    changed = (network.level(moved, 0) - first).abs().amax((0, 1)) > 1e-6
+    assert changed.nonzero().tolist() == [[0, 0]]
+    joined = network.joins[0](first)
+    assert joined.shape == (2, 48, 2, 2)
+    assert network.level(joined, 1).shape == (2, 48, 2, 2)
+    assert network.joins[1](joined).shape == (2, 96, 1, 1)
+    assert network(maps()).shape == (2, 3)
+    monkeypatch.setattr("miex.recognition.htnet.DEPTHS", (1, 1, 1))
+    assert HTNet(56)(maps(side=56)).shape == (2, 3)
+
+
+def test_hoof_of_known_flow() -> None:
+    network = HoofSVM()
+    assert network.parameter_count == 387
+    x = torch.zeros(1, 3, 28, 28)
+    x[0, 0, :7, :7] = 2.0  # right, in the first block
+    x[0, 1, 21:, 21:] = -1.0  # up, in the last
+    found = network.histograms(x).reshape(16, 8)
+    assert found[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
+    assert found[15].tolist() == [0, 0, 0, 0, 0, 0, 1, 0]
+    assert not found[1:15].any()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_hoof_svm_decides_as_scikit_learn(classes: int) -> None:
+    from sklearn.svm import LinearSVC
+
+    rng = np.random.default_rng(0)
+    y = torch.from_numpy(rng.integers(0, classes, 90))
+    x = torch.randn(90, 3, 28, 28, generator=torch.Generator().manual_seed(1))
+    x[torch.arange(90), y, :7, :7] += 1.5
+    network = HoofSVM(28, classes)
+    network.solve(x, y, balanced=True)
+    features = network.histograms(x).double().numpy()
+    oracle = LinearSVC(class_weight="balanced", dual=False, tol=1e-6, max_iter=10_000).fit(features, y.numpy())
+    assert np.array_equal(network(x).argmax(1).numpy(), oracle.predict(features))
