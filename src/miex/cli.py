@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from miex import __version__
+from miex import __version__, cli_corpora
 from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 faces_app = typer.Typer(no_args_is_help=True, help="Look through a folder of photos.")
 app.add_typer(faces_app, name="faces")
+app.add_typer(cli_corpora.app, name="corpora")
 
 DEFAULT_IDS = 12  # identities made from the embedded face when nothing is asked for
 

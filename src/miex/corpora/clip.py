@@ -8,6 +8,8 @@ from typing import Literal
 
 from miex.aus.vector import Label
 
+Letter = Literal["A", "B", "C", "D", "E"]
+
 
 @dataclass(frozen=True)
 class CodedAU:
@@ -16,12 +18,21 @@ class CodedAU:
     Attributes:
         au: FACS number, any number that FACS knows (not only the 17 of miex).
         side: which side of the person's own face was seen to move.
-        intensity: FACS letter A (trace) to E (maximum), or None where none was noted.
+        intensity: FACS letter A (trace) to E (maximum), or None where none was noted. Of two letters (`10A/B`) the
+            weaker.
+        asymmetric: both sides moved, one of them more (`A12`).
+        part: half of the lips that moved (`T18`, `B23`).
+        status: "seen", or why it must not simply be counted as seen: one of several "alternative" readings
+            (`R12 or R14`), a "reference" to what was there before (`ref(7B)`), "unclear" (`13?`), or "held" through
+            the clip (`4(k)`).
     """
 
     au: int
     side: Literal["both", "left", "right"] = "both"
-    intensity: Literal["A", "B", "C", "D", "E"] | None = None
+    intensity: Letter | None = None
+    asymmetric: bool = False
+    part: Literal["all", "top", "bottom"] = "all"
+    status: Literal["seen", "alternative", "reference", "unclear", "held"] = "seen"
 
 
 @dataclass(frozen=True)
@@ -32,12 +43,19 @@ class Clip:
         corpus: name of the corpus in lower case, such as casme2.
         subject, clip: the corpus' own codes, as text (`sub01`, `006`, `EP02_01f`). A subject is a person of a real
             corpus, never an identity of ours. (corpus, subject, clip, onset) is unique.
-        emotion: the corpus' own category, spelled as `corpora.labels` spells it.
+        emotion: the corpus' own category, spelled as `corpora.labels` spells it; empty where there is none.
         label: one of the three classes, or None where the mapping leaves the category out.
-        onset, apex, offset: 0-based, inclusive indices into `frames`, or None where the table gives none.
-            onset < apex <= offset holds wherever all are given.
+        onset, apex, offset: 0-based, inclusive indices into `frames`, or None where the corpus gives none.
+            onset < apex <= offset holds wherever all are given. Where `frames` is empty: the published frame numbers
+            less the number of the corpus' first frame.
         aus: what human coders noted; empty where the corpus has no AU codes or they were not read.
-        frames: the image files of the clip in their order; empty where only the table is there.
+        frames: the image files of the clip's folder in their order, which may begin before the onset and end after
+            the offset; empty where only the table is there.
+        kind: micro- or macro-expression.
+        objective: objective class 1 to 7 (Davison et al. 2018), where the corpus gives one.
+        published: onset, apex, offset as frame numbers (the numbers in file names), after corrections.
+        source: where the row stands: file, sheet, row; or the folder.
+        notes: what was found odd and how it was read: an apex out of order, frames that moved, AUs not understood.
     """
 
     corpus: str
@@ -50,3 +68,8 @@ class Clip:
     offset: int | None
     aus: tuple[CodedAU, ...] = ()
     frames: tuple[Path, ...] = ()
+    kind: Literal["micro", "macro"] = "micro"
+    objective: int | None = None
+    published: tuple[int | None, int | None, int | None] = (None, None, None)
+    source: str = ""
+    notes: tuple[str, ...] = ()
