@@ -103,6 +103,52 @@ def index(
     _print(as_json, {"out": str(out), "clips": n}, f"{n:,} clips: {out}")
 
 
+@app.command()
+def fake(
+    name: Name,
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    table: Annotated[
+        Path | None, typer.Option(help="A real table: write tiny frames for what it names, nothing more.")
+    ] = None,
+    subjects: Annotated[int, typer.Option(help="How many people.")] = 4,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the frames, pixels.")] = 96,
+    seed: Annotated[int, typer.Option(help="Seed of the fake.")] = 0,
+    generator: Annotated[str, typer.Option(help="What moves the faces: muscle.")] = "muscle",
+    landmarker: Annotated[
+        Path | None, typer.Option(help="The landmark model's file. Default: found or fetched.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a small corpus in the true layout, quirks included, with synthetic faces that move."""
+    from miex.cli import _bar, _print, _say
+    from miex.corpora.catalog import corpus_named
+    from miex.corpora.fake import fake_frames_of, write_fake
+    from miex.synthesis.frames import encode_image
+
+    corpus = corpus_named(name)
+    if table is not None:
+        made = fake_frames_of(corpus, path, table, encode_image)
+    else:
+        from miex.faces.crop import CropOptions
+        from miex.faces.landmarks import find_model
+        from miex.faces.pool import default_pool, list_photos
+        from miex.generators import make_generator
+        from miex.synthesis.actors import actors
+        from miex.synthesis.preview import align_photo
+
+        photo = default_pool() / list_photos(default_pool())[0]
+        face = align_photo(photo, find_model(landmarker, say=_say), CropOptions(size))
+        with _bar("faking", "clips") as move:
+            made = write_fake(
+                corpus, path, actors(face, make_generator(generator), seed), encode_image, subjects=subjects,
+                seed=seed, progress=lambda done, total: move(done, total, ""),
+            )  # fmt: skip
+    facts = {"corpus": made.corpus, "path": str(made.path), "events": made.events, "images": made.images}
+    _print(
+        as_json, facts, f"{made.events:,} events, {made.images:,} images; look at it: miex corpora check {name} {path}"
+    )
+
+
 def _table(rows: list[dict[str, Any]], as_json: bool) -> None:
     import json
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from miex.corpora.corpus import Corpus, Tree, subject_code
 from miex.corpora.tables import Columns, Row
+
+FIRST_OF_B: Final = 8  # subjects 1 to 7 are in section A, the others in B
 
 
 class Casme(Corpus):
@@ -43,6 +46,10 @@ class Casme(Corpus):
 
     def identify(self, row: Row) -> tuple[str, str]:
         return subject_code("sub", 2, row), row.text("clip")
+
+    def path_fields(self, subject: str, clip: str, emotion: str) -> dict[str, Any]:
+        """Class A pads no number, class B to three digits."""
+        return super().path_fields(subject, clip, emotion) | {"digits": 3 if int(subject[3:]) >= FIRST_OF_B else 1}
 
     def parts_of_table(self, tables: Sequence[Path]) -> list[Path]:
         """Sections A (subjects 1 to 7) and B (8 to 19) make one table."""

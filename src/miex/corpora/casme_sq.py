@@ -6,11 +6,10 @@ The table has no header; participants and videos have other names there than in 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
 from miex.corpora.tables import Columns, Row
-from miex.errors import InputError
 
 # participant n of the table -> folder (sheet "naming rule1")
 SUBJECTS: Final = ("s15", "s16", *(f"s{n}" for n in range(19, 28)), *(f"s{n}" for n in range(29, 39)), "s40")
@@ -59,6 +58,10 @@ class CasmeSq(Corpus):
         _video(row)
         return SUBJECTS[number - 1], row.text("clip")
 
+    def path_fields(self, subject: str, clip: str, emotion: str) -> dict[str, Any]:
+        code = VIDEOS[clip.split("_")[0].lower()]
+        return {"subject": subject, "subject_number": subject[1:], "video": code + _FOLDERS[code]}
+
     def key(self, subject: str, clip: str, row: Row) -> Key:
         return key_of(subject[1:], _video(row))
 
@@ -68,11 +71,3 @@ def _video(row: Row) -> str:
     if not match or match[1].lower() not in VIDEOS:
         raise row.wrong("clip", "a video and a running number, such as anger1_3")
     return VIDEOS[match[1].lower()]
-
-
-def video_folder(clip: str) -> str:
-    """What the folder of a clip's video ends with: `0401girlcrashing`. Raises InputError for another name."""
-    code = VIDEOS.get(clip.split("_")[0])
-    if code is None:
-        raise InputError(f"clip {clip}", expected="one of the videos " + ", ".join(VIDEOS))
-    return code + _FOLDERS[code]

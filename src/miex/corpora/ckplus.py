@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from miex.corpora.au_codes import parse_aus
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
 from miex.corpora.frames import Folder, files_below
 from miex.corpora.tables import Row
@@ -59,6 +60,14 @@ class CKPlus(Corpus):
             cells["aus"] = _facs(facs[key]) if key in facs else ""
             rows.append(row)
         return rows
+
+    def label_files(self, subject: str, clip: str, emotion: str, last: int, aus: str) -> dict[str, str]:
+        """An unlabelled sequence has an empty folder of emotions; FACS intensity 0 means that it was not graded."""
+        name = f"{subject}/{clip}/{subject}_{clip}_{last:08d}"
+        facs = "".join(f"   {au.au:.7e}   {_LETTERS.index(au.intensity or ' '):.7e}\n" for au in parse_aus(aus).aus)
+        label = f"   {EMOTION_CODES.index(emotion):.7e}\n" if emotion else ""
+        files = {f"Emotion/{name}_emotion.txt" if emotion else f"Emotion/{subject}/{clip}/": label}
+        return files | ({f"FACS/{name}_facs.txt": facs} if facs else {})
 
     def rows_of_table(self, path: Path) -> list[Row]:
         """Rows of a list of sequences with emotions; lines of another form are headings."""

@@ -142,6 +142,17 @@ class Corpus:
         """Whether the event is a micro- or a macro-expression."""
         return "macro" if row.cells.get("kind", "").lower().startswith("macro") else "micro"
 
+    def path_fields(self, subject: str, clip: str, emotion: str) -> dict[str, Any]:
+        """What the format strings of `paths` name, but for the frame's number."""
+        return {"subject": subject, "clip": clip, "emotion": emotion}
+
+    def label_files(self, subject: str, clip: str, emotion: str, last: int, aus: str) -> dict[str, str]:
+        """{path: text} of the files that stand in for a table, for a clip whose last frame is `last`; for fakes.
+
+        A path that ends in / is a folder that stays empty.
+        """
+        return {}
+
     # how all are read
 
     def read(
@@ -235,11 +246,11 @@ class Corpus:
         inside = [p for p in files_below(path) if p.suffix.lower() in SUFFIXES]
         # users point to a tree of frames, and the table lies beside it
         beside = [p for p in files_below(path.resolve().parent, depth=0) if p.suffix.lower() in SUFFIXES]
-        return (
-            self._named_as_table(inside) or [p for p in inside if self._has_columns(p)] or self._named_as_table(beside)
-        )
+        return self.named_as_table(inside) or [p for p in inside if self._has_columns(p)] or self.named_as_table(beside)
 
-    def _named_as_table(self, files: list[Path]) -> list[Path]:
+    def named_as_table(self, files: Iterable[Path]) -> list[Path]:
+        """Those of the files that are called like its table, the preferred name first."""
+        files = list(files)
         patterns = [re.compile(pattern + r"\.(xlsx?|csv)", re.IGNORECASE) for pattern in self.tables]
         return list(dict.fromkeys(p for pattern in patterns for p in files if pattern.fullmatch(p.name)))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import zlib
+from typing import Any, ClassVar
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of, subject_code
 from miex.corpora.tables import Columns, Row
@@ -54,6 +55,11 @@ class Samm(Corpus):
 
     def identify(self, row: Row) -> tuple[str, str]:
         return subject_code("", 3, row), row.text("clip")
+
+    def path_fields(self, subject: str, clip: str, emotion: str) -> dict[str, Any]:
+        """Four or five digits, decided per clip in the true corpus; here by the clip's name."""
+        fields = super().path_fields(subject, clip, emotion)
+        return fields | {"digits": 4 + zlib.crc32(clip.encode()) % 2, "video": video_of(clip)}
 
 
 class SammLong(Samm):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
 from miex.corpora.frames import Folder
@@ -109,6 +109,9 @@ class SmicE(Smic):
     )
     paths = (Tree("long", "SMIC-E_raw image/HS_long/SMIC-HS-E/{padded}/{clip}", "image{number:06d}.jpg"),)
     fake_table = "SMIC-E_raw image/HS_long/SMIC-HS-E_annotation.xlsx"
+
+    def path_fields(self, subject: str, clip: str, emotion: str) -> dict[str, Any]:
+        return super().path_fields(subject, clip, emotion) | {"padded": f"s{int(subject[1:]):02d}"}
 
     def wanted(self, row: Row) -> bool:
         return row.cells["subject"].isdigit() or bool(row.cells["onset"])  # text rows end the official files
