@@ -13,9 +13,9 @@ from miex.corpora.clip import CodedAU, Letter
 _TOKEN = re.compile(
     r"""(?P<reference>ref\s*\()
       | (?P<next>[+,;]) | (?P<alternative>/|or(?![a-z]))
-      | (?:\((?P<sides>[LRATB](?:/[LRATB])+)\)|(?P<side>[LRATB](?:/[LRATB])?))?  (?:AU)? \s*
+      | (?:\((?P<sides>[LRATB](?:/[LRATB])*)\)|(?P<side>[LRATB](?:/[LRATB])?))?  (?:AU)? \s*
         (?P<au>\d++(?!\.\d))
-        (?P<letters>[A-E](?:/[A-E])?(?![a-z])|\([A-E](?:/[A-E])*\))?
+        (?P<letters>[A-E](?:/[A-E])?(?![LR]?[A-KM-QS-Z])|\([A-E](?:/[A-E])*\))?
         (?P<suffix>[LR](?![a-z\d]))? (?P<held>\(k\))?
       | (?P<open>\() | (?P<close>\)) | (?P<doubt>\?) | (?P<space>\s+) | (?P<word>[^\s()+,;/?]+)""",
     re.IGNORECASE | re.VERBOSE,

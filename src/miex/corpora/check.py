@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from miex.corpora.corpus import Corpus, Reading
-from miex.corpora.frames import gaps, packed_files
+from miex.corpora.frames import missing, packed_files
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Report:
             "labels": dict(sorted(labels.items())),
             "without_apex": sum(clip.apex is None for clip in clips),
             "with_aus": sum(bool(clip.aus) for clip in clips),
-            "missing_frames": sum(_missing(clip.frames) for clip in _one_of_each_folder(with_frames)),
+            "missing_frames": sum(map(missing, {clip.frames[0]: clip.frames for clip in with_frames}.values())),
             "unnamed_folders": list(reading.unnamed),
             "notes": dict(notes.most_common()),
             "corrections": [correction.id for correction in reading.corrections],
@@ -74,16 +74,8 @@ def check(corpus: Corpus, path: Path, **options: Any) -> Report:
 def _kind_of_note(note: str) -> str:
     if note.startswith("correction"):
         return "corrected"
-    if note.startswith("apex"):
-        return "apex missing or out of order"
     if "has no file" in note:
         return "frames moved to the nearest"
+    if note.startswith("apex"):
+        return "apex missing or out of order"
     return note.split(":")[0].split("'")[0].strip()
-
-
-def _one_of_each_folder(clips: list[Any]) -> list[Any]:
-    return list({clip.frames[0].parent / clip.frames[0].name: clip for clip in clips}.values())
-
-
-def _missing(frames: tuple[Path, ...]) -> int:
-    return gaps(int("".join(c if c.isdigit() else " " for c in frame.stem).split()[-1]) for frame in frames)

@@ -235,7 +235,7 @@ def _named_frames(corpus: Corpus, clip: Clip, neighbors: int) -> Iterator[int]:
         yield from {corpus.first_number if not named else named[0], (named[0] + last) // 2 if named else 1, last}
         return
     for number in named:
-        yield from range(max(corpus.first_number, number - neighbors), number + neighbors + 1)
+        yield from range(max(0, number - neighbors), number + neighbors + 1)
 
 
 def _link(original: Path, target: Path, content: bytes) -> Path:

@@ -127,7 +127,7 @@ def _casme2(corpus: Corpus, subjects: int, seed: int) -> FakePart:
     events = _events(corpus, people, emotions, lambda s, e, k: names[k], seed, start=lambda k: 20 + k % 90)
     _say(events, 5, apex="/")  # as sub04 EP12_01f
     _say(events, 9, apex=events[9].onset)  # as sub05 EP09_05f
-    _say(events, 2, apex=events[2].offset)  # as sub05 EP16_04f
+    events[2] = replace(events[2], apex=events[2].offset)  # as sub05 EP16_04f
     _say(events, 10, aus="?")
     header = ("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None, "Action Units",
               "Estimated Emotion")  # fmt: skip
@@ -247,8 +247,11 @@ def _mmew_macro(corpus: Corpus, subjects: int, seed: int) -> FakePart:
         corpus, [f"S{n:02d}" for n in range(1, subjects + 1)], _SIX * 2,
         lambda s, e, k: f"{s}-{codes[e]}-{k // len(_SIX) + 1:03d}", seed, kinds=("macro",),
     )  # fmt: skip
-    single = tuple(replace(e, onset=0, apex=1, offset=1, first=1, last=1) for e in events)
-    return FakePart(corpus, single, strays=_STRAYS)
+    single = []
+    for event in events:  # one image, at the peak; its number is the clip's
+        n = int(event.clip[-3:])
+        single.append(replace(event, onset=n - 1, apex=n, offset=n, first=n, last=n))
+    return FakePart(corpus, tuple(single), strays=_STRAYS)
 
 
 def _casme_sq(corpus: Corpus, subjects: int, seed: int) -> FakePart:

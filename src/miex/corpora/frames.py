@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,12 @@ from miex.errors import InputError
 _NUMBER = re.compile(r"(\d+)\.\w+$", re.ASCII)  # the last digits: what stands before them belongs to the clip
 IMAGE = re.compile(r".+\.(?:jpe?g|png|bmp)", re.IGNORECASE)
 _PACKED = (".zip", ".rar", ".7z", ".tar", ".gz")
+
+
+def number_of(name: str) -> int | None:
+    """The number of a frame's file: the last digits of its name; None if it does not end with any."""
+    match = _NUMBER.search(name)
+    return int(match[1]) if match else None
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,9 @@ class Folder:
         """
         frames: dict[int, str] = {}
         for name in sorted(self.images):
-            match = _NUMBER.search(name)
-            if match:
-                frames.setdefault(int(match[1]), name)
+            number = number_of(name)
+            if number is not None:
+                frames.setdefault(number, name)
         return sorted(frames.items())
 
     @cached_property
@@ -53,11 +59,6 @@ class Folder:
     def frames(self) -> tuple[Path, ...]:
         """The frames' files in the order of their numbers, which is not that of the alphabet."""
         return tuple(self.path / name for _, name in self.numbered)
-
-    @property
-    def twice(self) -> int:
-        """How many files have a number that another one has."""
-        return sum(bool(_NUMBER.search(name)) for name in self.images) - len(self.numbered)
 
     def at(self, number: int, *, first: int | None = None, last: int | None = None) -> int | None:
         """Index of the frame with that number, or of the nearest that exists between first and last (the earlier of
@@ -122,7 +123,7 @@ def _stray(name: str) -> bool:
     )
 
 
-def gaps(numbers: Iterable[int]) -> int:
-    """How many numbers are missing between the first and the last."""
-    numbers = list(numbers)
+def missing(frames: Sequence[Path]) -> int:
+    """How many numbers are missing between the first and the last of a clip's frames."""
+    numbers = [number for number in (number_of(frame.name) for frame in frames) if number is not None]
     return numbers[-1] - numbers[0] + 1 - len(numbers) if numbers else 0
