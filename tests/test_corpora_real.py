@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tools.annotation_tables import TABLES, left_out, read_tables
+from tools.annotation_tables import TABLES, left_out, read_one
 
 from miex.aus.vector import Label
 from miex.corpora.casme_sq import SUBJECTS, VIDEOS
@@ -68,36 +68,32 @@ COUNTS = {
 }
 
 
-def test_every_table_alone_and_over_the_frames_that_it_names() -> None:
-    seen = set()
-    for found in read_tables(ANNOTATIONS, neighbors=0):
-        where = (found.file, found.corpus)
-        seen.add(where)
-        reading = found.alone
-        without_apex = sum(clip.apex is None for clip in reading.clips)
-        subjects = len({clip.subject for clip in reading.clips})
-        counts = len(reading.clips), subjects, labels(reading), without_apex, len(reading.corrections)
-        assert counts == COUNTS[where], where
-        assert len(reading.problems) == (1 if where[0].endswith("part_A_v1.xls") else 0)  # one row stands twice there
-        framed = found.framed
-        assert len(framed.clips) == len(reading.clips), where
-        for clip, alone in zip(framed.clips, reading.clips, strict=False):
-            for what, number in zip(("onset", "apex", "offset"), clip.published, strict=True):
-                place = getattr(clip, what)
-                assert (place is None) == (number is None), (where, clip.source)
-                if place is not None:
-                    assert number_of(clip.frames[place].name) == number
-            if found.corpus not in ("ckplus", "smic"):  # whose rows come from folders, in another order
-                assert (clip.subject, clip.clip, clip.emotion, clip.published, clip.aus) == (
-                    alone.subject, alone.clip, alone.emotion, alone.published, alone.aus
-                )  # fmt: skip
-        assert labels(framed) == labels(reading)
-    assert seen == COUNTS.keys()
+@pytest.mark.parametrize(("file", "corpus"), COUNTS)
+def test_every_table_alone_and_over_the_frames_that_it_names(file: str, corpus: str) -> None:
+    found = read_one(ANNOTATIONS, file, corpus, neighbors=0)
+    reading = found.alone
+    without_apex = sum(clip.apex is None for clip in reading.clips)
+    subjects = len({clip.subject for clip in reading.clips})
+    counts = len(reading.clips), subjects, labels(reading), without_apex, len(reading.corrections)
+    assert counts == COUNTS[file, corpus]
+    assert len(reading.problems) == (1 if file.endswith("part_A_v1.xls") else 0)  # one row stands twice there
+    framed = found.framed
+    assert len(framed.clips) == len(reading.clips)
+    assert labels(framed) == labels(reading)
+    for clip, alone in zip(framed.clips, reading.clips, strict=True):
+        for place, number in zip((clip.onset, clip.apex, clip.offset), clip.published, strict=True):
+            assert (place is None) == (number is None), clip.source
+            if place is not None:
+                assert number_of(clip.frames[place].name) == number
+        if corpus not in ("ckplus", "smic"):  # whose rows come from folders, in another order
+            assert (clip.subject, clip.clip, clip.emotion, clip.published, clip.aus) == (
+                alone.subject, alone.clip, alone.emotion, alone.published, alone.aus
+            )  # fmt: skip
 
 
 def test_no_file_is_overlooked() -> None:
     assert [file for file, why in left_out(ANNOTATIONS) if not why] == []
-    assert all((ANNOTATIONS / file).is_file() for file in TABLES)
+    assert {(file, name) for file, names in TABLES.items() for name in names} == COUNTS.keys()
 
 
 @pytest.mark.parametrize(

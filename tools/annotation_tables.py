@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,16 +77,14 @@ class Found:
     images: int
 
 
-def read_tables(folder: Path, neighbors: int = 1) -> Iterator[Found]:
-    """Every table of TABLES that is there; fake frames have so many neighbors on each side."""
-    for file, names in TABLES.items():
-        for name in names if (folder / file).is_file() else ():
-            corpus = corpus_named(name)
-            alone = corpus.read(folder / file, on_error="collect")
-            with tempfile.TemporaryDirectory() as place:
-                made = fake_frames_of(corpus, Path(place), folder / file, encode_image, neighbors=neighbors)
-                framed = corpus.read(place, on_error="collect")
-            yield Found(file, name, alone, framed, made.images)
+def read_one(folder: Path, file: str, name: str, neighbors: int = 1) -> Found:
+    """One table; fake frames have so many neighbors on each side."""
+    corpus = corpus_named(name)
+    alone = corpus.read(folder / file, on_error="collect")
+    with tempfile.TemporaryDirectory() as place:
+        made = fake_frames_of(corpus, Path(place), folder / file, encode_image, neighbors=neighbors)
+        framed = corpus.read(place, on_error="collect")
+    return Found(file, name, alone, framed, made.images)
 
 
 def left_out(folder: Path) -> list[tuple[str, str]]:
@@ -118,7 +115,8 @@ def main(folder: Path) -> None:
     """Print the table."""
     columns = "file", "corpus", "rows", "subjects", "emotions | negative / positive / surprise", "broken", "no apex"
     table = Table(*columns, "corrected", "with frames", box=None, header_style="bold")
-    for found in read_tables(folder):
+    there = [(file, name) for file, names in TABLES.items() for name in names if (folder / file).is_file()]
+    for found in (read_one(folder, file, name) for file, name in there):
         alone, framed = found.alone, found.framed
         table.add_row(
             found.file, found.corpus, str(len(alone.clips)), str(len({c.subject for c in alone.clips})), counts(alone),

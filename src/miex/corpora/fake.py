@@ -33,6 +33,7 @@ Render = Callable[[str, AUArray], Frames]  # (subject, AUs float32 [n, 17, 2]) -
 Encode = Callable[[Frames, str], bytes]  # (frame uint8 RGB [h, w, 3] or gray [h, w], suffix) -> an image file
 _GRAY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _WEAKEST, _STRONGEST = 0.25, 0.5  # intensities without a letter: micro, but visible at the size of a fake
+_LENGTH = 10  # frames of a sequence of which a list says only the emotion
 _OUTSIDE = {24: 23, 16: 15, 28: 23}  # AUs that are not among the 17 move as their nearest relative; others not at all
 
 
@@ -214,37 +215,40 @@ def fake_frames_of(
         wanted[folder] |= set(_named_frames(corpus, clip, neighbors))
     suffix = Path(tree.file).suffix
     tiny = encode(np.full((1, 1), 128, np.uint8), suffix)
-    original = path / f".tiny{suffix}"
-    original.write_bytes(tiny)
-    images = 0
+    original: Path | None = None
     for folder, numbers in wanted.items():
         (path / folder).mkdir(parents=True, exist_ok=True)
         for number in sorted(numbers):
             original = _link(original, path / folder / tree.file.format(**fields_of[folder], number=number), tiny)
-            images += 1
     corpus_table(corpus, path, table)
     for clip in reading.clips:
         write_labels(corpus, path, clip.subject, clip.clip, clip.emotion, max(_named_frames(corpus, clip, neighbors)))
-    return Made(corpus.name, path, len(reading.clips), images, {})
+    return Made(corpus.name, path, len(reading.clips), sum(map(len, wanted.values())), {})
 
 
 def _named_frames(corpus: Corpus, clip: Clip, neighbors: int) -> Iterator[int]:
     named = [number for number in clip.published if number is not None]
-    if not corpus.tables:  # onset and offset are the ends of the folder
-        last = named[-1] if len(named) > 1 else corpus.first_number + 10
-        yield from {corpus.first_number if not named else named[0], (named[0] + last) // 2 if named else 1, last}
-        return
-    for number in named:
-        yield from range(max(0, number - neighbors), number + neighbors + 1)
+    if corpus.tables:
+        for number in named:
+            yield from range(max(0, number - neighbors), number + neighbors + 1)
+    else:  # onset and offset are the ends of the folder: nothing may lie beyond them
+        first, last = named[0], named[-1] if len(named) > 1 else named[0] + _LENGTH
+        yield from (first, (first + last) // 2, last)
 
 
-def _link(original: Path, target: Path, content: bytes) -> Path:
-    """Hard-link a file; where that cannot be (its links are used up, no links here) write it anew and link to that."""
+def _link(original: Path | None, target: Path, content: bytes) -> Path:
+    """Hard-link a file; the first, and where that cannot be (its links are used up, no links here), write it anew.
+
+    Returns:
+        The file to link the next one to.
+    """
     try:
+        if original is None:
+            raise FileNotFoundError
         os.link(original, target)
         return original
     except FileExistsError:
-        return original
+        return target
     except OSError:
         target.write_bytes(content)
         return target
