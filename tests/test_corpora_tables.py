@@ -75,6 +75,8 @@ def test_a_table_as_it_should_be(tmp_path: Path) -> None:
         (3, None, "column OnsetFrame"),
         (3, "abc", "'abc'"),
         (3, 46.5, "'46.5'"),
+        (3, -5, "'-5'"),
+        (3, 0, "they count from 1"),
         (3, datetime.date(2020, 12, 4), "turned it into a date"),
         (1, datetime.date(2020, 12, 4), "turned it into a date"),
         (3, "4" * 5000, "column OnsetFrame"),
@@ -221,6 +223,7 @@ def test_any_cells_give_clips_that_keep_the_promise(tmp_path: Path, name: str, d
         assert clip.clip
         onset, apex, offset = clip.onset, clip.apex, clip.offset
         assert onset is not None
+        assert onset >= 0
         assert apex is None or onset < apex
         assert offset is None or onset < offset
         assert apex is None or offset is None or apex <= offset

@@ -28,7 +28,7 @@ class CKPlus(Corpus):
     name = "ckplus"
     title = "CK+"
     fps = 30.0
-    licence = "sign the agreement of the Affect Analysis Group, University of Pittsburgh (jeffcohn.net/resources)"
+    licence = "sign the agreement of the Affect Analysis Group, University of Pittsburgh"
     source = "Lucey, Cohn, Kanade, Saragih, Ambadar & Matthews, CVPR Workshops 2010"
     emotions = (*EMOTION_CODES, "")
     folders = r"(?P<subject>S\d{3})/(?P<clip>\d{3})"

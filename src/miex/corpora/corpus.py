@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from miex.aus.vector import Label
 from miex.corpora.au_codes import parse_aus
 from miex.corpora.clip import Clip
-from miex.corpora.corrections import Correction, corrections_of
+from miex.corpora.corrections import Correction, corrected, corrections_of
+from miex.corpora.event import frame_numbers, frame_places, objective_class
 from miex.corpora.frames import Folder, files_below, image_folders
 from miex.corpora.labels import DEFAULT_MAPPING, ClassMapping, emotion_named, mapping_named
 from miex.corpora.tables import SUFFIXES, Columns, Row, read_table
@@ -22,7 +23,6 @@ from miex.errors import InputError, UsageError
 
 OnError = Literal["raise", "skip", "collect"]
 Key = tuple[str, ...]
-_NO_NUMBER = ("", "/", "-1", "-", "?")  # how tables write that a frame was not determined
 
 
 class Tree(NamedTuple):
@@ -211,7 +211,7 @@ class Corpus:
             try:
                 for event in self.events(row) if self.wanted(row) else ():
                     subject, clip_name = self.identify(event)
-                    event, mended = _corrected(event, subject, clip_name, corrections)
+                    event, mended = corrected(event, subject, clip_name, corrections)
                     key = self.key(subject, clip_name, event)
                     used.add(key)
                     clip = self._clip(
@@ -319,64 +319,16 @@ class Corpus:
         if "emotion" in row.cells and not set(emotion.split("+")) <= set(self.emotions):
             raise row.wrong("emotion", "one of " + ", ".join(filter(None, self.emotions)))
         code = labels.code(self.name, emotion)
-        onset, apex, offset = self._numbers(row, notes)
+        numbers = frame_numbers(row, self.first_number, notes)
         codes = parse_aus(row.cells.get("aus", ""))
         if codes.unread:
             notes.append(f"AUs not understood: {codes.unread!r}")
-        places = self._places(row, folder, (onset, apex, offset), notes)
+        places = frame_places(row, numbers, self.first_number, folder, notes)
         return Clip(
             self.name, subject, name, emotion, None if code is None else Label(code), *places, aus=codes.aus,
-            frames=folder.frames if folder else (), kind=self.kind(row), objective=_objective(row),
-            published=(onset, apex, offset), source=row.where(), notes=tuple(notes),
+            frames=folder.frames if folder else (), kind=self.kind(row), objective=objective_class(row),
+            published=numbers, source=row.where(), notes=tuple(notes),
         )  # fmt: skip
-
-    def _numbers(self, row: Row, notes: list[str]) -> tuple[int | None, int | None, int | None]:
-        """Onset, apex, offset as published; an apex out of order is none."""
-        onset = row.integer("onset", missing=())
-        offset = row.integer("offset", missing=(*_NO_NUMBER, "0"))
-        apex = row.integer("apex", missing=_NO_NUMBER)
-        if "offset" in row.cells and offset is None:
-            notes.append(f"offset {row.cells['offset']!r} is none")
-        if onset is not None and offset is not None and onset >= offset:
-            raise row.wrong("offset", f"an offset after the onset, {onset}")
-        if "apex" in row.cells and apex is None:
-            notes.append(f"apex {row.cells['apex']!r} is none")
-        elif apex is not None and onset is not None and not onset < apex <= (apex if offset is None else offset):
-            notes.append(f"apex {apex} is not after the onset {onset} and up to the offset {offset}: taken as missing")
-            apex = None
-        return onset, apex, offset
-
-    def _places(
-        self, row: Row, folder: Folder | None, numbers: tuple[int | None, int | None, int | None], notes: list[str]
-    ) -> tuple[int | None, int | None, int | None]:
-        """The same as indices into the frames; a frame that is not there gives way to the nearest of the event."""
-        if folder is None:
-            onset, apex, offset = (None if n is None else n - self.first_number for n in numbers)
-            return onset, apex, offset
-        first, _, last = numbers
-        places: list[int | None] = []
-        for what, number in zip(("onset", "apex", "offset"), numbers, strict=True):
-            place = None if number is None else folder.at(number, first=first, last=last)
-            if number is not None and place is None:
-                raise InputError(
-                    f"frames of {row.where()}",
-                    expected=f"frames {first} to {'the end' if last is None else last} in {folder.path}",
-                    found=f"{folder.numbers[0]} to {folder.numbers[-1]}" if folder.numbers else "no numbered frame",
-                    do="frames keep the numbers of the original files: unpack them again, or choose another --tree",
-                )
-            if place is not None and folder.numbers[place] != number:
-                notes.append(f"{what} {number} has no file: {folder.frames[place].name} is used")
-            places.append(place)
-        onset, apex, offset = places
-        if onset is not None and offset is not None and onset >= offset:
-            raise InputError(
-                f"frames of {row.where()}", expected="at least two", found=f"only {folder.frames[onset]}",
-                do="unpack the archive again, or leave the row out: --on-error skip",
-            )  # fmt: skip
-        if onset is not None and apex is not None and apex <= onset:
-            notes.append("no frame between the onset and the apex is left: the apex is taken as missing")
-            apex = None
-        return onset, apex, offset
 
 
 class _Example(dict[str, Any]):
@@ -403,29 +355,3 @@ def subject_code(prefix: str, digits: int, row: Row) -> str:
     if not (number.isascii() and number.isdigit() and len(number) < 9):
         raise row.wrong("subject", f"a subject's number, such as {1:0{digits}d} or {prefix}{1:0{digits}d}")
     return f"{prefix}{int(number):0{digits}d}"
-
-
-_ROMAN = {name: i for i, name in enumerate(("I", "II", "III", "IV", "V", "VI", "VII"), start=1)}
-
-
-def _objective(row: Row) -> int | None:
-    text = row.cells.get("objective", "")
-    return _ROMAN.get(text.upper()) or row.integer("objective")
-
-
-def _corrected(row: Row, subject: str, clip: str, corrections: Iterable[Correction]) -> tuple[Row, list[Correction]]:
-    fitting = list(_fitting(row, subject, clip, corrections))
-    cells = dict(row.cells) | {correction.field: correction.used for correction in fitting}
-    return (replace(row, cells=cells) if fitting else row), fitting
-
-
-def _fitting(row: Row, subject: str, clip: str, corrections: Iterable[Correction]) -> Iterator[Correction]:
-    for correction in corrections:
-        value = row.cells.get(correction.field)
-        if (
-            (correction.subject, correction.clip) == (subject, clip)
-            and correction.onset in ("", row.cells.get("onset"))
-            and value is not None
-            and (value == correction.published or (correction.published == "*" and value != correction.used))
-        ):
-            yield correction

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
+from miex.corpora.tables import Row
 from miex.errors import UsageError
 
 ALL = "all"
@@ -60,3 +61,19 @@ def corrections_of(corpora: Iterable[str], without: Collection[str] = ()) -> tup
         return ()
     chosen = set(corpora)
     return tuple(c for c in all_corrections() if c.corpus in chosen and c.id not in without)
+
+
+def corrected(row: Row, subject: str, clip: str, corrections: Iterable[Correction]) -> tuple[Row, list[Correction]]:
+    """The row of that subject and clip with its corrections, and which they are."""
+    fitting = [correction for correction in corrections if _fits(correction, row, subject, clip)]
+    cells = dict(row.cells) | {correction.field: correction.used for correction in fitting}
+    return (replace(row, cells=cells) if fitting else row), fitting
+
+
+def _fits(correction: Correction, row: Row, subject: str, clip: str) -> bool:
+    if (correction.subject, correction.clip) != (subject, clip) or correction.onset not in ("", row.cells.get("onset")):
+        return False
+    value = row.cells.get(correction.field)
+    if correction.published == "*":
+        return value not in (None, correction.used)
+    return value == correction.published

@@ -12,7 +12,9 @@ class FourDME(Corpus):
     name = "4dme"
     title = "4DME"
     fps = 60.0
-    licence = "sign the agreement of the Center for Machine Vision, University of Oulu (oulu.fi, search for 4DME)"
+    licence = (
+        "ask the Center for Machine Vision and Signal Analysis, University of Oulu; a group leader signs the agreement"
+    )
     source = "Li, Cheng, Li, Behzad, Shen, Zafeiriou, Pantic & Zhao, IEEE Transactions on Affective Computing 2022"
     emotions = ("positive", "negative", "surprise", "repression", "others")
     folders = r"(?:[sS]?\d+/)?(?P<clip>[sS]?\d+_[^/]+)"

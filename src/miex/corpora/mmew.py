@@ -12,7 +12,7 @@ from miex.corpora.tables import Columns, Row
 
 # `repression` is how some copies call the folder of `others`
 _FOLDERS = r"(?:happiness|surprise|disgust|others?|repression|fear|sadness|anger)"
-_LICENCE = "write to the authors (Xianye Ben, Shandong University); the paper's project page has the form"
+_LICENCE = "write to the authors of the paper (Xianye Ben, Shandong University)"
 _SOURCE = "Ben, Ren, Zhang, Wang, Kpalma, Meng & Liu, IEEE TPAMI 2022"
 EMOTION_CODES = {
     "01": "happiness", "02": "surprise", "03": "disgust", "04": "others", "05": "fear", "06": "sadness", "07": "anger",

@@ -21,7 +21,9 @@ class OuluCasia(Corpus):
     name = "oulu-casia"
     title = "Oulu-CASIA NIR&VIS"
     fps = 25.0
-    licence = "sign the agreement of the Center for Machine Vision, University of Oulu (oulu.fi, search for Oulu-CASIA)"
+    licence = (
+        "ask the Center for Machine Vision and Signal Analysis, University of Oulu; a group leader signs the agreement"
+    )
     source = "Zhao, Huang, Taini, Li & Pietikäinen, Image and Vision Computing 2011"
     emotions = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
     first_number = 0

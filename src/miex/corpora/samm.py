@@ -8,9 +8,7 @@ from typing import Any, ClassVar
 from miex.corpora.corpus import Corpus, Key, Tree, key_of, subject_code
 from miex.corpora.tables import Columns, Row
 
-_LICENCE = (
-    "send the release agreement to Moi Hoon Yap, Manchester Metropolitan University (helward.mmu.ac.uk/STAFF/M.Yap)"
-)
+_LICENCE = "send the signed release agreement to its owners (Moi Hoon Yap, Manchester Metropolitan University)"
 
 
 class Samm(Corpus):
@@ -73,6 +71,7 @@ class SammLong(Samm):
     title = "SAMM Long Videos"
     source = "Yap, Kendrick & Yap, FG 2020"
     emotions = ("",)
+    first_number = 0  # one onset is 0
     folders = r"(?P<video>\d{3}_\d+)"
     prefer = ("longvideos",)
     tables = (r"SAMM_Long_?Videos.*", r"SAMM_LV.*")

@@ -26,7 +26,9 @@ class Smic(Corpus):
     name = "smic"
     title = "SMIC-HS"
     fps = 100.0
-    licence = "sign the agreement of the Center for Machine Vision, University of Oulu (oulu.fi, search for SMIC)"
+    licence = (
+        "ask the Center for Machine Vision and Signal Analysis, University of Oulu; a group leader signs the agreement"
+    )
     source = "Li, Pfister, Huang, Zhao & Pietikäinen, FG 2013"
     emotions = ("negative", "positive", "surprise")
     folders = r"s\d+/(?:micro/)?(?:(?:negative|positive|surprise)/)?(?P<clip>s\d+_(?:ne|po|sur)_\d+)"
