@@ -204,7 +204,7 @@ def test_every_command_has_help_and_the_readme_names_real_ones() -> None:
     assert names >= {"synthesize", "plan", "run", "verify", "retry", "report", "render", "doctor"}
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     named = {name for names in re.findall(r"`miex ([a-z]+)", readme) for name in [names]}
-    assert named <= names | {"faces"}
+    assert named <= names | {"faces", "corpora"}
     documented = set(re.findall(r"--[a-z][a-z-]+", readme))
     known = {option for name in names for option in re.findall(r"--[a-z][a-z-]+", miex(name, "--help").stdout)}
     assert documented - {"--help", "--au"} <= known

@@ -122,3 +122,18 @@ def test_faces_list(tmp_path: Path) -> None:
     assert out.read_text() == "thumbnails128x128/60000/60000.png\n"
     assert miex("faces", "list", source, "--where", "partition=train", "--out", source / "l.txt").returncode == 2
     assert miex("faces", "list", pool, "--where", "partition", "--out", out).returncode == 2
+
+
+def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    """Its number of corpora, its example, and its columns of clips.csv."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    section = text[text.index("### Real corpora") : text.index("### AUs")]
+    assert f"# {len(corpora())} names" in section
+    facts("corpora", "fake", "casme2", tmp_path / "fake-casme2", "--subjects", 2, "--size", 32, "--landmarker", model)
+    monkeypatch.chdir(tmp_path)
+    example = section[section.index("```python") + len("```python") : section.rindex("```")]
+    exec(example, {})
+    columns = corpora()["plain"].columns
+    assert columns is not None
+    for name in columns.names:
+        assert f"`{name}`" in section

@@ -178,12 +178,13 @@ def _show(report: Report) -> None:
     facts = report.facts()
     emotions = ", ".join(f"{name} {n}" for name, n in facts["emotions"].items())
     labels = ", ".join(f"{name} {n}" for name, n in facts["labels"].items())
+    read = set() if facts["tree"] is None else set(facts["tree"].split(", "))  # the composite reads several
     lines = [
         f"{report.corpus.title} in {report.path}",
         *(f"table: {table}" for table in facts["tables"]),
         *(f"not read: {table} (--table reads it)" for table in facts["other_tables"]),
         *(
-            f"frames: {name or report.path}, {n:,} clip folders" + (", read" if name == facts["tree"] else "")
+            f"frames: {name or report.path}, {n:,} clip folders" + (", read" if name in read else "")
             for name, n in facts["trees"].items()
         ),
         f"clips: {facts['clips']:,} of {facts['subjects']:,} subjects, {facts['with_frames']:,} with frames, "
@@ -209,5 +210,5 @@ def _show(report: Report) -> None:
     problems = report.reading.problems
     lines += [f"BROKEN {problem}" for problem in problems[:20]]
     lines += [f"… and {len(problems) - 20:,} more: --json lists all"] if len(problems) > 20 else []
-    lines.append("every row can be read" if report.good else f"{len(problems)} broken rows")
+    lines.append("every row can be read" if report.good else f"broken rows: {len(problems)}")
     print("\n".join(lines))

@@ -78,4 +78,6 @@ def _kind_of_note(note: str) -> str:
         return "frames moved to the nearest"
     if note.startswith("apex"):
         return "apex missing or out of order"
+    if note.startswith("offset"):
+        return "offset not determined"
     return note.split(":")[0].split("'")[0].strip()

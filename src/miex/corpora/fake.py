@@ -96,12 +96,12 @@ def write_fake(
         path: a new or empty folder.
         render: moves a subject's face.
         encode: writes an image.
-        subjects: how many people, at least 2.
+        subjects: how many people, 2 to 8.
         seed: of lengths and intensities; the same seed gives the same fake.
         progress: called with folders done and folders in all.
 
     Raises:
-        UsageError: fewer than 2 subjects.
+        UsageError: fewer than 2 subjects, or more than the layout has names for.
         OutputError: the folder is not empty.
     """
     if subjects < 2:
