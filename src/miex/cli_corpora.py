@@ -55,7 +55,7 @@ def list_corpora(
     _table(rows, as_json)
 
 
-@app.command()
+@app.command("check")
 def check(
     name: Name,
     path: Where,
@@ -81,7 +81,7 @@ def check(
         raise typer.Exit(PartialFailureError.exit_code)
 
 
-@app.command()
+@app.command("index")
 def index(
     name: Name,
     path: Where,
@@ -103,7 +103,7 @@ def index(
     _print(as_json, {"out": str(out), "clips": n}, f"{n:,} clips: {out}")
 
 
-@app.command()
+@app.command("fake")
 def fake(
     name: Name,
     path: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
