@@ -378,3 +378,9 @@ def test_links_are_followed_and_loops_end(fakes: dict[str, Made], tmp_path: Path
     (tmp_path / "data").symlink_to(fakes["smic"].path)
     (tmp_path / "again").symlink_to(tmp_path)
     assert len(read("smic", tmp_path).clips) == 24
+
+
+def test_another_corpus_table_is_not_taken(fakes: dict[str, Made]) -> None:
+    """The tables of CASME II and MMEW have the same columns."""
+    with pytest.raises(InputError, match="no table of it"):
+        read("mmew", fakes["casme2"].path)

@@ -24,7 +24,10 @@ PARTS = (Casme2(), Samm(), Smic())
 
 
 class CompMiE(Corpus):
-    """The folder holds the three corpora, each in its own layout, side by side or nested. Clips keep their corpus."""
+    """The folder holds the three corpora, each in its own layout, side by side or nested. Clips keep their corpus.
+
+    `table` is the ground-truth list, if it does not lie there.
+    """
 
     name = "compmie"
     title = "CompMiE (MEGC 2019)"

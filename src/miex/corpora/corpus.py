@@ -246,7 +246,7 @@ class Corpus:
         inside = [p for p in files_below(path) if p.suffix.lower() in SUFFIXES]
         # users point to a tree of frames, and the table lies beside it
         beside = [p for p in files_below(path.resolve().parent, depth=0) if p.suffix.lower() in SUFFIXES]
-        return self.named_as_table(inside) or [p for p in inside if self._has_columns(p)] or self.named_as_table(beside)
+        return self.named_as_table(inside) or [p for p in inside if self._is_table(p)] or self.named_as_table(beside)
 
     def named_as_table(self, files: Iterable[Path]) -> list[Path]:
         """Those of the files that are called like its table, the preferred name first."""
@@ -254,9 +254,11 @@ class Corpus:
         patterns = [re.compile(pattern + r"\.(xlsx?|csv)", re.IGNORECASE) for pattern in self.tables]
         return list(dict.fromkeys(p for pattern in patterns for p in files if pattern.fullmatch(p.name)))
 
-    def _has_columns(self, path: Path) -> bool:
+    def _is_table(self, path: Path) -> bool:
+        """Whether a table has the columns, and its first row a subject and clip of this corpus."""
         try:
-            return self.columns is not None and bool(read_table(path, replace(self.columns, headerless=())))
+            rows = read_table(path, replace(self.columns, headerless=())) if self.columns else []
+            return bool(rows) and bool(self.identify(rows[0]))
         except InputError:
             return False
 
