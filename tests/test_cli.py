@@ -200,6 +200,7 @@ def test_doctor_finds_the_model_or_says_that_it_is_missing(tmp_path: Path, monke
 
 
 def test_every_command_has_help_and_the_readme_names_real_ones() -> None:
+    groups = {group.name: group.typer_instance for group in app.registered_groups if group.typer_instance}
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     assert names >= {"synthesize", "plan", "run", "verify", "retry", "report", "render", "doctor"}
     readme = (Path(__file__).parent.parent / "README.md").read_text()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from miex import __version__, cli_aus, console
+from miex import __version__, cli_aus, cli_corpora, console
 from miex.cli_train import add_training
 from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 faces_app = typer.Typer(no_args_is_help=True, help="Look through a folder of photos.")
 app.add_typer(faces_app, name="faces")
 app.add_typer(cli_aus.app, name="aus")
+app.add_typer(cli_corpora.app, name="corpora")
 
 DEFAULT_IDS = 12  # identities made from the embedded face when nothing is asked for
 
@@ -312,6 +313,29 @@ def faces_index(
                 print(f"{row['path']}: {row['n_faces']} faces, the largest is taken")
     facts = {"photos": index.num_rows, "usable": index.num_rows - len(refused), "refused": refused}
     console.show(as_json, facts, f"{facts['usable']:,} of {facts['photos']:,} photos can be used")
+
+
+@faces_app.command("list")
+def faces_list(
+    folder: Annotated[Path, typer.Argument(help="Folder of a face pool: CelebA, FFHQ, LFW, EmotioNet, or any other.")],
+    out: Annotated[Path, typer.Option(help="The list, .txt; it must lie in FOLDER. Use it as --faces.")],
+    where: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE: partition=train, or an attribute: Smiling=no (CelebA).")
+    ] = None,
+) -> None:
+    """List the photos of a face pool that pass filters."""
+    from miex.faces.layouts import find_layout
+    from miex.faces.pool import list_photos, write_list
+
+    photos = list_photos(folder)
+    known = find_layout(folder)
+    filters = dict(entry.split("=", 1) for entry in where or [] if "=" in entry)
+    wrong = next((entry for entry in where or [] if "=" not in entry), None)
+    if wrong or (filters and known is None):
+        raise UsageError(f"--where {wrong or where}", expected="NAME=VALUE, and a pool whose layout is known")
+    chosen = known.select(photos, filters) if known else photos
+    write_list(chosen, folder, out)
+    print(f"{len(chosen):,} of {len(photos):,} photos of {known.layout.title if known else folder}: {out}")
 
 
 @faces_app.command("frontal")

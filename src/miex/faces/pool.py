@@ -23,6 +23,7 @@ from miex.faces.credits import FaceCSV, csv_beside, real_path
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
 from miex.faces.images import SUFFIXES, PhotoError, read_photo
 from miex.faces.landmarks import DETECTION, MODEL_SHA256, Detection, Landmarker
+from miex.faces.layouts import find_layout
 from miex.faces.mesh import N_LANDMARKS
 from miex.parallel import Run
 from miex.paths import cache_folder, write_whole
@@ -127,7 +128,8 @@ def _listed(text: str) -> set[str]:
 def list_photos(folder: Path) -> list[str]:
     """Paths of the photos below a folder (or those that a .txt list names, one a line), sorted, relative to it.
 
-    Links to folders are followed, each folder once. Hidden files are left out.
+    Links to folders are followed, each folder once. Hidden files are left out. Of a pool with a known layout (see
+    `layouts`) only the tree of its photos is taken, not their copies in other sizes.
 
     Raises:
         InputError: no such folder, or no photo in it.
@@ -143,7 +145,9 @@ def list_photos(folder: Path) -> list[str]:
         if bad:
             raise InputError(f"list of photos {folder}", expected="paths below the list's own folder", found=bad)
     elif folder.is_dir():
-        photos = sorted(_walk(folder))
+        known = find_layout(folder)
+        tree = known.tree if known else ""
+        photos = sorted(f"{tree}/{photo}" if tree else photo for photo in _walk(folder / tree))
     else:
         found = "another file" if folder.exists() else "no such folder"
         raise InputError(
@@ -200,7 +204,8 @@ def index_photos(
     Args:
         faces: a folder, or a .txt list.
         model: gives the landmark model's file; called only if a photo is not in the cache.
-        table: licences and attributions; by default a faces.csv in the folder or above it.
+        table: licences and attributions; by default a faces.csv in the folder or above it. Of photos that it does not
+            name, what the pool's layout says.
         quality: which photos are refused.
         run: maps a function over tasks in any order, perhaps in other processes.
         progress: called with photos done and photos in all.
@@ -216,6 +221,8 @@ def index_photos(
     root = photos_root(faces)
     table = table or csv_beside(root)
     described = table.rows() if table else {}
+    known = find_layout(root)
+    by_layout = known.describe(paths) if known else {}
     tasks = [_Chunk(root, tuple(paths[i : i + _CHUNK]), cache_folder()) for i in range(0, len(paths), _CHUNK)]
     looked: dict[str, _Looked] = {}
     missing: list[_Chunk] = []
@@ -233,14 +240,13 @@ def index_photos(
             looked.update({item.path: item for item in chunk})
             done += len(chunk)
             progress(done, len(paths))
+    nothing = dict.fromkeys(("licence", "attribution", "kind", "person"), "")
     rows, first = [], dict[str, str]()
     for path in paths:
         row = _row(looked[path], quality or Quality())
         if not row["reason"] and first.setdefault(row["sha256"], path) != path:
             row["reason"], row["detail"] = "duplicate", f"same bytes as {first[row['sha256']]}"
-        row.update(
-            described.get(real_path(root / path), dict.fromkeys(("licence", "attribution", "kind", "person"), ""))
-        )
+        row.update(described.get(real_path(root / path)) or by_layout.get(path, nothing))
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
 

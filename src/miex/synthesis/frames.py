@@ -8,6 +8,7 @@ import zlib
 import cv2
 import numpy as np
 
+from miex.errors import UsageError
 from miex.faces.crop import Image
 from miex.plan.build import JPEG_QUALITY, FrameFormat
 
@@ -41,8 +42,9 @@ _OPTIONS: dict[FrameFormat, list[int]] = {
 
 
 def encode_frame(frame: Image, frame_format: FrameFormat) -> bytes:
-    """A frame, uint8 RGB [h, w, 3], as the bytes of an image file whose XMP metadata says that it is synthetic."""
-    picture, options = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _OPTIONS[frame_format]
+    """A frame, uint8 RGB [h, w, 3] or gray [h, w], as an image file whose XMP metadata says that it is synthetic."""
+    picture = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    options = _OPTIONS[frame_format]
     if frame_format == "png":
         done, content = cv2.imencode(".png", picture, options)
     else:
@@ -56,6 +58,21 @@ def encode_frame(frame: Image, frame_format: FrameFormat) -> bytes:
     if frame_format == "png":
         return encoded[:_PNG_HEADER_BYTES] + _PNG_MARK + encoded[_PNG_HEADER_BYTES:]
     return encoded
+
+
+def encode_image(frame: Image, suffix: str) -> bytes:
+    """A frame as `encode_frame`, in the format of a file's suffix; .bmp has no place for metadata.
+
+    Raises:
+        UsageError: a suffix of another format.
+    """
+    if suffix == ".bmp":
+        picture = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        return cv2.imencode(".bmp", picture)[1].tobytes()
+    formats: dict[str, FrameFormat] = {**{s: f for f, s in SUFFIX.items()}, ".jpeg": "jpeg"}
+    if suffix not in formats:
+        raise UsageError(f"image ending in {suffix}", expected="one of " + ", ".join([*formats, ".bmp"]))
+    return encode_frame(frame, formats[suffix])
 
 
 def decode_frame(content: bytes) -> Image:

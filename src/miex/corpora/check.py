@@ -1,0 +1,83 @@
+"""What lies in a corpus' folder, what is missing or broken, what would be corrected: a report to act on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from miex.corpora.corpus import Corpus, Reading
+from miex.corpora.frames import missing, packed_files
+
+
+@dataclass(frozen=True)
+class Report:
+    """A reading of a corpus and what is to be said about it.
+
+    Attributes:
+        corpus: which.
+        path: its folder.
+        reading: all clips and problems.
+        packed: archives that wait to be unpacked.
+    """
+
+    corpus: Corpus
+    path: Path
+    reading: Reading
+    packed: tuple[Path, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether every row could be read."""
+        return not self.reading.problems
+
+    def facts(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        reading, clips = self.reading, self.reading.clips
+        labels = Counter(clip.label.name if clip.label is not None else "none" for clip in clips)
+        with_frames = [clip for clip in clips if clip.frames]
+        notes = Counter(_kind_of_note(note) for clip in clips for note in clip.notes)
+        return {
+            "corpus": self.corpus.name,
+            "path": str(self.path),
+            "tables": [str(path) for path in reading.tables],
+            "other_tables": [str(path) for path in reading.other_tables],
+            "tree": reading.tree,
+            "trees": dict(reading.trees),
+            "clips": len(clips),
+            "with_frames": len(with_frames),
+            "subjects": len({(clip.corpus, clip.subject) for clip in clips}),
+            "emotions": dict(Counter(clip.emotion or "none" for clip in clips).most_common()),
+            "labels": dict(sorted(labels.items())),
+            "without_apex": sum(clip.apex is None for clip in clips),
+            "with_aus": sum(bool(clip.aus) for clip in clips),
+            "missing_frames": sum(map(missing, {clip.frames[0]: clip.frames for clip in with_frames}.values())),
+            "unnamed_folders": list(reading.unnamed),
+            "notes": dict(notes.most_common()),
+            "corrections": [correction.id for correction in reading.corrections],
+            "problems": [str(problem) for problem in reading.problems],
+            "packed": [str(path) for path in self.packed],
+        }
+
+
+def check(corpus: Corpus, path: Path, **options: Any) -> Report:
+    """Read a whole corpus and say what was found; options as in `Corpus.read`, but for on_error.
+
+    Raises:
+        InputError: there is no such corpus at all.
+    """
+    reading = corpus.read(path, **options, on_error="collect")
+    return Report(corpus, path, reading, tuple(packed_files(path)) if path.is_dir() else ())
+
+
+def _kind_of_note(note: str) -> str:
+    if note.startswith("correction"):
+        return "corrected"
+    if "has no file" in note:
+        return "frames moved to the nearest"
+    if note.startswith("apex"):
+        return "apex missing or out of order"
+    if note.startswith("offset"):
+        return "offset not determined"
+    return note.split(":")[0].split("'")[0].strip()

@@ -1,0 +1,359 @@
+"""What every corpus is, and how each is read: rows of its table, its folders of frames, one clip for each event.
+
+A corpus declares in a file of its own only what differs: names of its columns and folders, its categories.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from miex.aus.vector import Label
+from miex.corpora.au_codes import parse_aus
+from miex.corpora.clip import Clip
+from miex.corpora.corrections import Correction, corrected, corrections_of
+from miex.corpora.event import frame_numbers, frame_places, objective_class
+from miex.corpora.frames import Folder, files_below, image_folders
+from miex.corpora.labels import DEFAULT_MAPPING, ClassMapping, emotion_named, mapping_named
+from miex.corpora.tables import SUFFIXES, Columns, Row, read_table
+from miex.errors import InputError, UsageError
+
+OnError = Literal["raise", "skip", "collect"]
+Key = tuple[str, ...]
+
+
+class Tree(NamedTuple):
+    """A tree of frames in the true layout, as format strings: what it is called, a clip's folder, a frame's file."""
+
+    name: str
+    folder: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a corpus.
+
+    Attributes:
+        corpus: its name.
+        clips: in the order of the table, or of the folders.
+        problems: the rows that could not be read, with on_error="collect".
+        corrections: those that were applied, one entry for each row.
+        tables: the table that was read, or its parts; none where folders say all.
+        other_tables: tables of the same corpus that lie there, too.
+        tree: the tree of frames that was read, "" for the corpus' folder itself, None if only the table is there.
+        trees: {tree: number of clip folders}.
+        unnamed: clip folders of that tree that no row names.
+    """
+
+    corpus: str
+    clips: tuple[Clip, ...]
+    problems: tuple[InputError, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    tables: tuple[Path, ...] = ()
+    other_tables: tuple[Path, ...] = ()
+    tree: str | None = None
+    trees: Mapping[str, int] = field(default_factory=dict)
+    unnamed: tuple[str, ...] = ()
+
+
+class Corpus:
+    """A corpus as its owners distribute it.
+
+    Attributes:
+        name: as users type it; title: as papers write it.
+        fps: frames per second of the videos.
+        licence: how to ask for it; source: the paper.
+        emotions: its categories, in miex' spelling.
+        first_number: number of the first frame of a video.
+        folders: regular expression of a clip's folder, below the tree's own folder; what its named groups match is
+            the key by which rows find it.
+        belongs: regular expression that the tree's path must match (a corpus may come as several sets).
+        prefer: trees of frames in the order of preference, as regular expressions.
+        tables: names of the table in the order of preference, as regular expressions; none: the folders say all.
+        columns: how its columns are found.
+        paths: its trees of frames, the preferred first.
+        fake_table: name of the table that a fake gets.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    fps: ClassVar[float | None] = None
+    licence: ClassVar[str]
+    source: ClassVar[str] = ""
+    emotions: ClassVar[tuple[str, ...]]
+    first_number: ClassVar[int] = 1
+    folders: ClassVar[str]
+    belongs: ClassVar[str] = ""
+    prefer: ClassVar[tuple[str, ...]] = ()
+    tables: ClassVar[tuple[str, ...]] = ()
+    columns: ClassVar[Columns | None] = None
+    paths: ClassVar[tuple[Tree, ...]]
+    fake_table: ClassVar[str] = ""
+
+    # what a corpus may say for itself
+
+    def identify(self, row: Row) -> tuple[str, str]:
+        """Subject and clip of a row, in the corpus' own codes. Raises InputError if the row has none."""
+        return row.text("subject"), row.text("clip")
+
+    def key(self, subject: str, clip: str, row: Row) -> Key:
+        """Key of the folder in which the row's frames lie."""
+        return key_of(subject, clip)
+
+    def folder_key(self, found: Mapping[str, str]) -> Key:
+        """The same key, from what the groups of `folders` match."""
+        return key_of(*found.values())
+
+    def events(self, row: Row) -> list[Row]:
+        """The rows of single events that a row of the table stands for."""
+        return [row]
+
+    def wanted(self, row: Row) -> bool:
+        """Whether a row of the table belongs to this corpus (and not to its other half)."""
+        return True
+
+    def parts_of_table(self, tables: Sequence[Path]) -> list[Path]:
+        """Which of the tables found are read: the first, unless the corpus comes in part workbooks."""
+        return list(tables[:1])
+
+    def rows_of_table(self, path: Path) -> list[Row]:
+        """The rows of one table. Corpora that have none may read a list of their clips instead."""
+        if self.columns is None:
+            raise UsageError(f"table {path} for {self.title}", expected="a folder: this corpus has no table")
+        return read_table(path, self.columns)
+
+    def needs_frames(self, row: Row, folders: Mapping[Key, Folder]) -> bool:
+        """Whether a row without a folder is broken: unless only the table is there."""
+        return bool(folders)
+
+    def parts_of_folder(self, folder: Folder, found: Mapping[str, str]) -> Iterator[tuple[Key, Folder]]:
+        """The clips of a folder: one, unless single images are the samples."""
+        yield self.folder_key(found), folder
+
+    def rows_of_folders(self, path: Path, folders: Mapping[Key, Folder]) -> list[Row]:
+        """Rows of a corpus without a table: what each folder says by its name."""
+        raise NotImplementedError
+
+    def kind(self, row: Row) -> Literal["micro", "macro"]:
+        """Whether the event is a micro- or a macro-expression."""
+        return "macro" if row.cells.get("kind", "").lower().startswith("macro") else "micro"
+
+    def path_fields(self, subject: str, clip: str, emotion: str) -> dict[str, Any]:
+        """What the format strings of `paths` name, but for the frame's number."""
+        return {"subject": subject, "clip": clip, "emotion": emotion}
+
+    def label_files(self, subject: str, clip: str, emotion: str, last: int, aus: str) -> dict[str, str]:
+        """{path: text} of the files that stand in for a table, for a clip whose last frame is `last`; for fakes.
+
+        A path that ends in / is a folder that stays empty.
+        """
+        return {}
+
+    # how all are read
+
+    def read(
+        self,
+        path: Path | str,
+        *,
+        table: Path | str | None = None,
+        tree: str | None = None,
+        mapping: str = DEFAULT_MAPPING,
+        without: Collection[str] = (),
+        on_error: OnError = "raise",
+    ) -> Reading:
+        """The clips of this corpus. No image is opened.
+
+        Args:
+            path: the corpus' folder, or its table alone.
+            table: the table, if it does not lie there or if another one is wanted.
+            tree: part of the path of the wanted tree of frames, such as cropped. Default: as the corpus prefers.
+            mapping: the mapping to the three labels, one of `labels.mappings`.
+            without: ids of corrections that are not wanted, or "all".
+            on_error: what a row that cannot be read does: it is raised, left out, or left out and listed.
+
+        Raises:
+            InputError: there is no such corpus, no table that can be read; with on_error="raise" also a broken row,
+                with its file, row, column and value.
+            UsageError: an unknown mapping, correction or tree.
+        """
+        if on_error not in ("raise", "skip", "collect"):
+            raise UsageError(f"on_error={on_error!r}", expected="raise, skip or collect")
+        labels = mapping_named(mapping)
+        if not labels.gives_labels:
+            raise UsageError(
+                f"mapping {mapping}", expected="one to the three labels", do=f"mapping_named({mapping!r}).select(clips)"
+            )
+        corrections = corrections_of([self.name], without)
+        path = Path(path)
+        if not path.exists():
+            raise self._absent(path, "no such folder")
+        found = [Path(table)] if table else self.find_tables(path)
+        tables = self.parts_of_table(found)
+        trees = self.trees(path, tables)
+        chosen = self._choose(trees, tree, path)
+        folders = trees[chosen] if chosen is not None else {}
+        if tables:
+            rows = [row for part in tables for row in self.rows_of_table(part)]
+        elif folders and not self.tables:
+            rows = self.rows_of_folders(path, folders)
+        else:
+            raise self._absent(path, "no table of it" if self.tables else "no clip folder")
+        clips: list[Clip] = []
+        problems: list[InputError] = []
+        applied: list[Correction] = []
+        first: dict[tuple[str, str, int | None], str] = {}
+        used: set[Key] = set()
+        for row in rows:
+            try:
+                for event in self.events(row) if self.wanted(row) else ():
+                    subject, clip_name = self.identify(event)
+                    event, mended = corrected(event, subject, clip_name, corrections)
+                    key = self.key(subject, clip_name, event)
+                    used.add(key)
+                    clip = self._clip(
+                        event, subject, clip_name, folders.get(key), self.needs_frames(event, folders), labels
+                    )
+                    again = first.setdefault((subject, clip_name, clip.onset), clip.source)
+                    if again != clip.source:
+                        raise event.wrong("clip", "each event once", do=f"it stands already in {again}")
+                    clips.append(replace(clip, notes=(*(f"correction {c.id}" for c in mended), *clip.notes)))
+                    applied += mended
+            except InputError as error:
+                if on_error == "raise":
+                    raise
+                if on_error == "collect":
+                    problems.append(error)
+        return Reading(
+            self.name, tuple(clips), tuple(problems), tuple(applied), tuple(tables),
+            tuple(other for other in found if other not in tables), chosen,
+            {name: len(trees[name]) for name in sorted(trees)},
+            tuple(folder.below for key, folder in folders.items() if key not in used),
+        )  # fmt: skip
+
+    def find_tables(self, path: Path) -> list[Path]:
+        """Tables of this corpus in its folder (or beside it), the preferred and nearest first; a file is its own table.
+
+        By name; if none has the right name, by content.
+        """
+        if path.is_file():
+            return [path]
+        if not self.tables or not path.is_dir():
+            return []
+        inside = [p for p in files_below(path) if p.suffix.lower() in SUFFIXES]
+        # users point to a tree of frames, and the table lies beside it
+        beside = [p for p in files_below(path.resolve().parent, depth=0) if p.suffix.lower() in SUFFIXES]
+        return self.named_as_table(inside) or [p for p in inside if self._is_table(p)] or self.named_as_table(beside)
+
+    def named_as_table(self, files: Iterable[Path]) -> list[Path]:
+        """Those of the files that are called like its table, the preferred name first."""
+        files = list(files)
+        patterns = [re.compile(pattern + r"\.(xlsx?|csv)", re.IGNORECASE) for pattern in self.tables]
+        return list(dict.fromkeys(p for pattern in patterns for p in files if pattern.fullmatch(p.name)))
+
+    def _is_table(self, path: Path) -> bool:
+        """Whether a table has the columns, and its first row a subject and clip of this corpus."""
+        try:
+            rows = read_table(path, replace(self.columns, headerless=())) if self.columns else []
+            return bool(rows) and bool(self.identify(rows[0]))
+        except InputError:
+            return False
+
+    def trees(self, path: Path, tables: Sequence[Path]) -> dict[str, dict[Key, Folder]]:
+        """{tree: {key: clip folder}} of the corpus' folder."""
+        if path.is_file():
+            return {}
+        pattern = re.compile(rf"(?:(?P<tree>.*?)/)??{self.folders}", re.IGNORECASE)
+        above = path.resolve().parts[-2:]
+        trees: dict[str, dict[Key, Folder]] = {}
+        for folder in image_folders(path):
+            # a user may point into the tree: what lies above is part of the layout then
+            match = pattern.fullmatch(folder.below) or pattern.fullmatch("/".join((*above, folder.below)).rstrip("/"))
+            if match and re.search(self.belongs, f"{path.name}/{match['tree'] or ''}/", re.IGNORECASE):
+                found = {k: v or "" for k, v in match.groupdict().items() if k != "tree"}
+                tree = trees.setdefault(match["tree"] or "", {})
+                for key, part in self.parts_of_folder(folder, found):
+                    tree.setdefault(key, part)
+        return trees
+
+    def _choose(self, trees: Mapping[str, Mapping[Key, Folder]], tree: str | None, path: Path) -> str | None:
+        names = [name for name in trees if tree is None or tree.lower() in name.lower()]
+        if tree is not None and not names:
+            raise UsageError(
+                f"tree {tree!r} of {self.title} in {path}", expected=", ".join(sorted(trees)) or "a tree of frames",
+            )  # fmt: skip
+
+        def rank(name: str) -> tuple[int, int, str]:
+            fits = (i for i, p in enumerate(self.prefer) if re.search(p, f"{path.name}/{name}", re.IGNORECASE))
+            return next(fits, len(self.prefer)), -len(trees[name]), name
+
+        return min(names, key=rank, default=None)
+
+    def _absent(self, path: Path, found: str) -> InputError:
+        expected = [f"a table such as {self.fake_table}"] if self.tables else []
+        expected.append(f"{self.paths[0].folder}/{self.paths[0].file}".format_map(_Example()))
+        try:
+            there = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "nothing"
+        except OSError as error:
+            there = error.strerror or str(error)
+        return InputError(
+            f"{self.title} in {path}",
+            expected="; ".join(expected),
+            found=f"{found}; there is: {there}",
+            do=f"to get it: {self.licence}. Without it: miex corpora fake {self.name} DIR",
+        )
+
+    def _clip(
+        self, row: Row, subject: str, name: str, folder: Folder | None, need_folder: bool, labels: ClassMapping
+    ) -> Clip:
+        if need_folder and folder is None:
+            raise InputError(
+                f"frames of {self.title} {subject} {name}",
+                expected=f"a folder such as {self.paths[0].folder.format_map(_Example())}",
+                found=f"none ({row.where()})",
+                do="unpack the archive again, or leave the row out: --on-error skip",
+            )
+        notes: list[str] = []
+        emotion = emotion_named(row.cells.get("emotion", ""))
+        if "emotion" in row.cells and not set(emotion.split("+")) <= set(self.emotions):
+            raise row.wrong("emotion", "one of " + ", ".join(filter(None, self.emotions)))
+        code = labels.code(self.name, emotion)
+        numbers = frame_numbers(row, self.first_number, notes)
+        codes = parse_aus(row.cells.get("aus", ""))
+        if codes.unread:
+            notes.append(f"AUs not understood: {codes.unread!r}")
+        places = frame_places(row, numbers, self.first_number, folder, notes)
+        return Clip(
+            self.name, subject, name, emotion, None if code is None else Label(code), *places, aus=codes.aus,
+            frames=folder.frames if folder else (), kind=self.kind(row), objective=objective_class(row),
+            published=numbers, source=row.where(), notes=tuple(notes),
+        )  # fmt: skip
+
+
+class _Example(dict[str, Any]):
+    """Fills a path of the layout for messages."""
+
+    def __missing__(self, key: str) -> Any:
+        return _Placeholder(key)
+
+
+class _Placeholder(str):
+    def __format__(self, spec: str) -> str:
+        return f"<{str.__str__(self)}>"
+
+
+def key_of(*parts: str) -> Key:
+    """A folder's key: case and leading zeros do not count (`s01/S01_ne_01` finds `s1/s1_ne_01`)."""
+    return tuple(re.sub(r"(?<!\d)0+(?=\d)", "", part.strip().lower()) for part in parts)
+
+
+def subject_code(prefix: str, digits: int, row: Row) -> str:
+    """The code of a folder, `sub01`, from a subject that the table gives as `1`, `01` or `sub01`."""
+    text = row.text("subject")
+    number = text.lower().removeprefix(prefix.lower())
+    if not (number.isascii() and number.isdigit() and len(number) < 9):
+        raise row.wrong("subject", f"a subject's number, such as {1:0{digits}d} or {prefix}{1:0{digits}d}")
+    return f"{prefix}{int(number):0{digits}d}"

@@ -1,0 +1,230 @@
+"""Face pools as they are distributed: where the photos lie, whose they are, under which licence, and filters.
+
+CelebA, FFHQ, LFW, EmotioNet (DATASETS §14). Any other folder of photos is a pool without a layout.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from miex.errors import InputError, UsageError
+
+Facts = dict[str, str]  # licence, attribution, kind, person: the columns of the index
+_YES, _NO = {"1", "yes", "true"}, {"-1", "0", "no", "false"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout of a pool.
+
+    Attributes:
+        name, title: as users type it, as papers write it.
+        trees: folders that may hold the photos, the preferred first.
+        tell: whether a folder is such a tree, by the names in it (at most 20).
+        licence: under which its owners give it out.
+        facts: (the tree, photos relative to it) → what is known of each, beside the licence.
+        filters: (the tree, name, value) → whether a photo passes; raises UsageError for an unknown name.
+        telling: whether names of photos tell the pool without a folder's.
+    """
+
+    name: str
+    title: str
+    trees: tuple[str, ...]
+    tell: Callable[[Path], bool]
+    licence: str
+    facts: Callable[[Path, Iterable[str]], Mapping[str, Facts]]
+    filters: Callable[[Path, str, str], Callable[[str], bool]]
+    telling: bool = False
+
+
+@dataclass(frozen=True)
+class FoundLayout:
+    """A pool of a known layout.
+
+    Attributes:
+        layout: which.
+        root: the folder that was given; tree: where its photos lie, relative to it, "" for the folder itself.
+    """
+
+    layout: Layout
+    root: Path
+    tree: str
+
+    def describe(self, photos: Iterable[str]) -> dict[str, Facts]:
+        """{photo: licence, attribution, kind, person}, for photos of the tree; paths are relative to the root.
+
+        Raises:
+            InputError: a list of the pool that cannot be read, with its line.
+        """
+        inside = self._inside(photos)
+        facts = self.layout.facts(self.root / self.tree, inside.values())
+        base = {"licence": self.layout.licence, "attribution": self.layout.title, "kind": "real", "person": ""}
+        return {photo: base | facts.get(name, {}) for photo, name in inside.items()}
+
+    def select(self, photos: Iterable[str], where: Mapping[str, str]) -> list[str]:
+        """The photos that pass all filters, such as {"partition": "train", "Smiling": "no"}.
+
+        Raises:
+            UsageError: a filter or value that the pool does not have.
+            InputError: the list that the filter reads is missing or broken.
+        """
+        inside = self._inside(photos)
+        passes = [self.layout.filters(self.root / self.tree, name, value) for name, value in where.items()]
+        return [photo for photo, name in inside.items() if all(passed(name) for passed in passes)]
+
+    def _inside(self, photos: Iterable[str]) -> dict[str, str]:
+        prefix = f"{self.tree}/" if self.tree else ""
+        return {photo: photo.removeprefix(prefix) for photo in photos if photo.startswith(prefix)}
+
+
+def find_layout(root: Path) -> FoundLayout | None:
+    """The layout of a folder, by the names of its folders and photos; None if it has none that is known."""
+    for layout in LAYOUTS.values():
+        # a folder that is itself the tree: names such as 000001.jpg alone say nothing
+        itself = ("",) if layout.telling or root.resolve().name in {Path(t).name for t in layout.trees} else ()
+        for tree in (*layout.trees, *itself):
+            if (root / tree).is_dir() and layout.tell(root / tree):
+                return FoundLayout(layout, root, tree)
+    return None
+
+
+def _names(folder: Path, most: int = 20) -> list[str]:
+    try:
+        return [path.name for path, _ in zip(folder.iterdir(), range(most), strict=False) if path.name[0] != "."]
+    except OSError:  # who lists the photos says so
+        return []
+
+
+def _tell(pattern: str) -> Callable[[Path], bool]:
+    return lambda folder: any(re.fullmatch(pattern, name) for name in _names(folder))
+
+
+def _lines(tree: Path, *names: str) -> tuple[Path, list[str]]:
+    """The first of the lists that lies in the tree, beside it, or in Anno or Eval there."""
+    places = [folder / sub for folder in (tree, *tree.resolve().parents[:2]) for sub in ("", "Anno", "Eval")]
+    for path in (place / name for place in places for name in names):
+        if path.is_file():
+            try:
+                return path, path.read_text("utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(f"list {path}", found=str(error)) from error
+    raise InputError(
+        f"list of the pool {tree}", expected=" or ".join(names), found="none", do="it comes with the photos: unpack it"
+    )
+
+
+def _table(path: Path, lines: list[str], columns: int, skip: int = 0) -> Iterator[list[str]]:
+    for number, line in enumerate(lines[skip:], start=skip + 1):
+        cells = line.split()
+        if cells and len(cells) != columns:
+            raise InputError(f"{path}, line {number}", expected=f"{columns} columns", found=line[:80])
+        if cells:
+            yield cells
+
+
+def _no_filter(tree: Path, name: str, value: str) -> Callable[[str], bool]:
+    raise UsageError(f"filter {name}={value}", expected="a pool with filters: CelebA, FFHQ", do="leave it out")
+
+
+# CelebA
+
+_PARTITIONS = {"train": "0", "val": "1", "test": "2"}
+
+
+def _celeba_facts(tree: Path, photos: Iterable[str]) -> Mapping[str, Facts]:
+    try:
+        path, lines = _lines(tree, "identity_CelebA.txt")
+    except InputError:
+        return {}  # it is sent on request only
+    return {name: {"person": f"celeba {person}"} for name, person in _table(path, lines, 2)}
+
+
+def _celeba_filter(tree: Path, name: str, value: str) -> Callable[[str], bool]:
+    if name == "partition":
+        if value not in _PARTITIONS:
+            raise UsageError(f"filter {name}={value}", expected="one of " + ", ".join(_PARTITIONS))
+        path, lines = _lines(tree, "list_eval_partition.txt")
+        wanted = {photo for photo, part in _table(path, lines, 2) if part == _PARTITIONS[value]}
+        return wanted.__contains__
+    path, lines = _lines(tree, "list_attr_celeba.txt")
+    names = lines[1].split() if len(lines) > 1 else []  # line 1 is the count
+    if name not in names:
+        raise UsageError(f"filter {name}={value}", expected="partition or one of " + ", ".join(names))
+    if value.lower() not in _YES | _NO:
+        raise UsageError(f"filter {name}={value}", expected="yes or no")
+    column, sign = 1 + names.index(name), "1" if value.lower() in _YES else "-1"
+    wanted = {cells[0] for cells in _table(path, lines, 1 + len(names), skip=2) if cells[column] == sign}
+    return wanted.__contains__
+
+
+# FFHQ
+
+_FFHQ_JSON = "ffhq-dataset-v2.json"
+_FFHQ_TRAINING = 60_000  # the first; the rest is validation
+
+
+def _ffhq_facts(tree: Path, photos: Iterable[str]) -> Mapping[str, Facts]:
+    """Author and licence of each photo, if ffhq-dataset-v2.json lies there; every photo is a person of its own."""
+    found = {photo: {"person": f"ffhq {Path(photo).stem}"} for photo in photos}
+    path = next((p for p in (tree / _FFHQ_JSON, tree.resolve().parent / _FFHQ_JSON) if p.is_file()), None)
+    if path is None:
+        return found
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+        for photo, facts in found.items():
+            data = entries[str(int(Path(photo).stem))]["metadata"]
+            facts |= {"licence": data["license"], "attribution": f"{data['author']}, {data['photo_url']}"}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found_instead = f"{type(error).__name__} {error}"
+        raise InputError(f"list {path}", expected="the metadata of FFHQ", found=found_instead) from error
+    return found
+
+
+def _ffhq_filter(tree: Path, name: str, value: str) -> Callable[[str], bool]:
+    if name != "partition" or value not in ("training", "validation"):
+        raise UsageError(f"filter {name}={value}", expected="partition=training or partition=validation")
+    return lambda photo: (int(Path(photo).stem) < _FFHQ_TRAINING) == (value == "training")
+
+
+# LFW
+
+
+def _tell_lfw(folder: Path) -> bool:
+    people = (folder / name for name in _names(folder) if (folder / name).is_dir())
+    return any(re.fullmatch(rf"{re.escape(p.name)}_\d{{4}}\.jpg", name) for p in people for name in _names(p, 2))
+
+
+def _lfw_facts(tree: Path, photos: Iterable[str]) -> Mapping[str, Facts]:
+    return {photo: {"person": f"lfw {photo.split('/')[0]}"} for photo in photos if "/" in photo}
+
+
+LAYOUTS: Final[Mapping[str, Layout]] = {
+    layout.name: layout
+    for layout in (
+        Layout(
+            "celeba", "CelebA (Liu et al. 2015)", ("img_align_celeba", "Img/img_align_celeba"),
+            _tell(r"\d{6}\.(jpg|png)"), "non-commercial research only (CelebA's agreement)", _celeba_facts,
+            _celeba_filter,
+        ),
+        Layout(
+            "ffhq", "FFHQ (Karras et al. 2019)",
+            ("images1024x1024", "thumbnails128x128", "in-the-wild-images"), _tell(r"\d{5}(\.png)?"),
+            "CC BY-NC-SA 4.0; each photo has a Creative Commons licence of its own", _ffhq_facts, _ffhq_filter,
+        ),
+        Layout(
+            "lfw", "LFW (Huang et al. 2007)", ("lfw", "lfw-deepfunneled", "lfw_funneled"), _tell_lfw,
+            "no licence is stated; photos from news sites, for research", _lfw_facts, _no_filter,
+        ),
+        Layout(
+            "emotionet", "EmotioNet (Benitez-Quiroz et al. 2016)", ("imgs", "images"),
+            _tell(r"N_\d{10}_\d{5}\.(jpg|png)"), "research only (EmotioNet's agreement)",
+            lambda tree, photos: {photo: {"person": f"emotionet {Path(photo).stem}"} for photo in photos}, _no_filter,
+            telling=True,
+        ),
+    )
+}  # fmt: skip

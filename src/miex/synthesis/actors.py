@@ -1,0 +1,42 @@
+"""People who act: any name is a person of its own, and moves by the AUs that it is given."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from miex.aus.vector import AUArray
+from miex.faces.crop import AlignedFace, Image
+from miex.faces.virtual import make_virtual
+from miex.generators.base import Generator
+from miex.parallel import one_thread
+
+_PEOPLE = 8  # rigs kept: clips of one person follow one another
+
+
+def actors(face: AlignedFace, generator: Generator[Any], seed: int = 0) -> Callable[[str, AUArray], Image]:
+    """A renderer of many people, all of them virtual identities of one face.
+
+    Args:
+        face: an aligned photo.
+        generator: what moves them.
+        seed: other seeds give other people.
+
+    Returns:
+        A function of (name, AUs float32 [n, 17] or [n, 17, 2]) that gives frames, uint8 RGB [n, size, size, 3]: the
+        same for the same name and AUs.
+    """
+
+    @lru_cache(maxsize=_PEOPLE)
+    def rig(name: str) -> Any:
+        return generator.prepare(make_virtual(face, zlib.crc32(f"{seed}/{name}".encode())))
+
+    def render(name: str, aus: AUArray) -> Image:
+        with one_thread():
+            return generator.render(rig(name), aus, np.random.Generator(np.random.PCG64(seed)))
+
+    return render
