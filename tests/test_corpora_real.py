@@ -9,10 +9,12 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tools.annotation_tables import TABLES, left_out, read_one
 
-from miex.aus.vector import Label
+from miex.aus.expert import load_table
+from miex.aus.vector import AU_NUMBERS, Label
 from miex.corpora.casme_sq import SUBJECTS, VIDEOS
 from miex.corpora.catalog import corpus_named, read
 from miex.corpora.clip import Clip
@@ -246,3 +248,20 @@ def test_coded_aus_are_understood() -> None:
     assert odd.pop("casme2/variants/QqXuyujie_CASME2-coding-20140508.xlsx") == ["AUs not understood: '?'"] * 5
     for file, notes in odd.items():
         assert notes == (["AUs not understood: 'soft focus'"] if file.startswith("samm") else []), file
+
+
+def test_the_table_micro_holds_the_frequencies_of_its_corpora() -> None:
+    micro = {emotion.name: emotion for emotion in load_table("micro").emotions}
+    mmew = read("mmew", ANNOTATIONS / "mmew").clips
+    casme3 = [c for c in read("casme3-a", ANNOTATIONS / "casme3").clips if c.label is not None]
+    groups = {name: [c for c in mmew if c.emotion == name] for name in micro if not name.endswith("-casme3")}
+    groups["surprise-casme3"] = [c for c in casme3 if c.label is Label.surprise]
+    groups["negative-casme3"] = [c for c in casme3 if c.label is Label.negative]
+    for name, clips in groups.items():
+        aus = [{23 if code.au == 24 else code.au for code in clip.aus if code.status == "seen"} for clip in clips]
+        share = np.array([np.mean([au in seen for seen in aus]) for au in AU_NUMBERS])
+        expected = np.where(share >= 0.02, share, 0)
+        assert micro[name].probability == pytest.approx(expected, abs=0.0101), name
+    negatives = [e for e in micro.values() if e.label is Label.negative and not e.name.endswith("-casme3")]
+    assert [e.weight for e in negatives] == [len(groups[e.name]) for e in negatives]
+    assert micro["negative-casme3"].weight == sum(e.weight for e in negatives)

@@ -64,7 +64,7 @@ def write(folder: Path, text: str) -> str:
 MINE = 'name = "mine"\n[emotions.joy]\nlabel = "positive"\naus = { 12 = 0.5 }\n'
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", PUBLISHED)
 def test_presets_are_as_published(preset: str) -> None:
     table = load_table(preset)
     assert table.name == preset
@@ -78,7 +78,7 @@ def test_presets_are_as_published(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_draws_follow_the_table(preset: str) -> None:
-    """Emotions are uniform in their class; an AU is on with p / P(any is on), as empty apexes are drawn again."""
+    """Emotions follow their weights in their class; an AU is on with p / P(any is on): never an empty apex."""
     table, n = load_table(preset), 6000
     source = ExpertSource(table)
     emotions, ons = Counter[str](), {e.name: np.zeros(17) for e in table.emotions}
@@ -92,7 +92,7 @@ def test_draws_follow_the_table(preset: str) -> None:
             emotions[triplet.emotion] += 1
             ons[triplet.emotion] += triplet.apex > 0
     for emotion in table.emotions:
-        expected = n / len(table.of_label(emotion.label))
+        expected = n * emotion.weight / sum(other.weight for other in table.of_label(emotion.label))
         assert abs(emotions[emotion.name] - expected) <= 5 * np.sqrt(expected)
         drawn, p = emotions[emotion.name], emotion.probability / (1 - np.prod(1 - emotion.probability))
         assert (abs(ons[emotion.name] - drawn * p) <= 5 * np.sqrt(drawn * p * (1 - p)) + 1e-6).all()
@@ -221,7 +221,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 def test_unknown_names_are_wrong_calls(tmp_path: Path) -> None:
     for name in ("du2015", str(tmp_path), str(tmp_path / "absent.toml"), ""):
-        with pytest.raises(UsageError, match="du2014, du2014-compound, mie-x-code, or the path of a TOML file"):
+        with pytest.raises(UsageError, match="micro, du2014, du2014-compound, mie-x-code, or the path of a TOML file"):
             load_table(name)
 
 

@@ -54,6 +54,9 @@ EyeLine = Annotated[float, typer.Option(help="Height of the eyes in the frame, f
 EyeMouth = Annotated[float, typer.Option(help="Distance from eyes to mouth, fraction of the frame's side.")]
 Seed = Annotated[int, typer.Option(help="Seed of the set.")]
 FrameFormat = Annotated[str, typer.Option(help="png or webp (lossless), or jpeg (changes the motion's signal).")]
+Camera = Annotated[
+    str, typer.Option(help="What is seen beside the expression: off, light, full, or parts, as in light:blink,head.")
+]
 GeneratorName = Annotated[str, typer.Option("--generator", help="What moves the faces: muscle.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")]
 MaxFailed = Annotated[float, typer.Option(min=0, max=1, help="Largest fraction of samples that may fail.")]
@@ -82,13 +85,14 @@ def synthesize(
     real_mie: cli_aus.RealMiE = None,
     early_mae: cli_aus.EarlyMaE = None,
     coded_mie: cli_aus.CodedMiE = None,
-    expert: cli_aus.Expert = "du2014",
+    expert: cli_aus.Expert = "micro",
     mu: cli_aus.Mu = 0.1,
     nu: cli_aus.Nu = 0.3,
     au_origin: cli_aus.AUOrigin = None,
     early_window: cli_aus.EarlyWindow = None,
     early_onset: cli_aus.EarlyOnset = "first",
     au_noise: cli_aus.AUNoise = 0,
+    camera: Camera = "light",
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
     workers: Workers = None,
@@ -102,7 +106,7 @@ def synthesize(
         ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
         eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
         mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, early_onset=early_onset, au_noise=au_noise,
-        frame_format=frame_format,
+        camera=camera, frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     _run(out, None, workers, max_failed, as_json, digest=digest)
@@ -127,13 +131,14 @@ def plan(
     real_mie: cli_aus.RealMiE = None,
     early_mae: cli_aus.EarlyMaE = None,
     coded_mie: cli_aus.CodedMiE = None,
-    expert: cli_aus.Expert = "du2014",
+    expert: cli_aus.Expert = "micro",
     mu: cli_aus.Mu = 0.1,
     nu: cli_aus.Nu = 0.3,
     au_origin: cli_aus.AUOrigin = None,
     early_window: cli_aus.EarlyWindow = None,
     early_onset: cli_aus.EarlyOnset = "first",
     au_noise: cli_aus.AUNoise = 0,
+    camera: Camera = "light",
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
     workers: Workers = None,
@@ -146,7 +151,7 @@ def plan(
         ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
         eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
         mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, early_onset=early_onset, au_noise=au_noise,
-        frame_format=frame_format,
+        camera=camera, frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     console.show(as_json, {"out": str(out), "plan": digest, "samples": rows}, f"miex run {out} makes it")
@@ -372,7 +377,8 @@ def _plan(
     ids: int | None, per: int | None, samples: int | None, triplets: int | None, classes: str, size: int,
     eye_line: float, eye_mouth: float, seed: int, real_mie: list[str] | None, early_mae: list[str] | None,
     coded_mie: list[str] | None, expert: str, mu: float, nu: float, au_origin: str | None,
-    early_window: list[str] | None, early_onset: str, au_noise: float, frame_format: str, generator: str,
+    early_window: list[str] | None, early_onset: str, au_noise: float, camera: str,
+    frame_format: str, generator: str,
     workers: int | None, landmarker: Path | None,
 ) -> tuple[str, int]:  # fmt: skip
     from dataclasses import asdict
@@ -394,6 +400,7 @@ def _plan(
         eye_line=eye_line,
         eye_mouth=eye_mouth,
         seed=seed,
+        camera=camera,
         frame_format=frame_format,
     )
     description = describe(make_generator(generator))

@@ -29,7 +29,9 @@ EarlyMaE = Annotated[
 CodedMiE = Annotated[
     list[str] | None, typer.Option(help="NAME=FILE: a corpus' annotation table, whose AU codes are used.")
 ]
-Expert = Annotated[str, typer.Option(help="Expert table: du2014, du2014-compound, mie-x-code, a TOML file, or none.")]
+Expert = Annotated[
+    str, typer.Option(help="Expert table: micro, du2014, du2014-compound, mie-x-code, a TOML file, or none.")
+]
 Mu = Annotated[float, typer.Option(help="Smallest intensity of expert AUs, and of coded ones without a letter.")]
 Nu = Annotated[float, typer.Option(help="Largest intensity of these.")]
 AUOrigin = Annotated[
@@ -315,7 +317,7 @@ def build_sources(
         made.append(ExpertSource(load_table(expert), mu, nu))
     if not made:
         raise UsageError(
-            "a set without a source of AUs", expected="at least one", do="name one, such as --expert du2014"
+            "a set without a source of AUs", expected="at least one", do="name one, such as --expert micro"
         )
     return [PerturbedSource(source, au_noise) for source in made] if au_noise else made
 

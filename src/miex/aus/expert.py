@@ -17,7 +17,7 @@ from miex.aus.source import AUSource, AUTriplet
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, AUArray, Label
 from miex.errors import InputError, UsageError
 
-PRESETS = ("du2014", "du2014-compound", "mie-x-code")
+PRESETS = ("micro", "du2014", "du2014-compound", "mie-x-code")
 DROPPED = "drop"  # what `outside` says of an AU that is left out
 _DRAWS = 1000  # an emotion that has drawn no AU this often cannot draw any
 

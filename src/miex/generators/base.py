@@ -36,16 +36,18 @@ class Generator(ABC, Generic[Rig]):
         """The work that one identity needs once, whatever its AUs."""
 
     @abstractmethod
-    def render(self, rig: Rig, aus: AUArray, rng: np.random.Generator) -> Image:
+    def render(self, rig: Rig, aus: AUArray, rng: np.random.Generator, drift: Field | None = None) -> Image:
         """Frames of one identity.
 
         Args:
             rig: from `prepare`.
             aus: intensities in [0, 1], float32 [n, 17], or [n, 17, 2] (the person's left and right side apart).
             rng: source of every random choice of the generator.
+            drift: displacement of everything that is seen beside the skin's own motion (the head, say), float32
+                [n, g, g, 2] as `displacement` gives it; None: nothing drifts.
 
         Returns:
-            uint8 RGB [n, size, size, 3]. Where aus[i] is all zero, frame i is the crop, bit for bit.
+            uint8 RGB [n, size, size, 3]. Where aus[i] is all zero and nothing drifts, frame i is the crop, bit for bit.
         """
 
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from miex.aus.vector import Label, label_named
 from miex.errors import InputError, UsageError
 from miex.faces import VERSION as FACES_VERSION
 from miex.faces.crop import CropOptions, place_crop
+from miex.plan.camera import PARTS, draw, parts_of
 from miex.plan.schema import FACES_SCHEMA, PLAN_SCHEMA, Plan
 
 FrameFormat = Literal["png", "webp", "jpeg"]
@@ -37,6 +39,7 @@ class PlanConfig(BaseModel):
         seed: of the whole set.
         size: side of the frames, pixels; a multiple of 4 (GANimation's condition, PROTOCOL §6).
         eye_line, eye_mouth: see CropOptions.
+        camera: what is seen beside the expression (plan.camera): off, light, full, or some parts of one.
         frame_format: png and webp are lossless; jpeg (quality 95, 4:4:4) changes the onset → apex difference by a
             quarter (relative L2; 12 to 52 % over 42 pairs at 128 px).
         shard_size: samples per shard.
@@ -52,6 +55,7 @@ class PlanConfig(BaseModel):
     size: int = Field(default=128, ge=32, le=1024, multiple_of=4)
     eye_line: float = Field(default=CropOptions.eye_line, ge=0.1, le=0.6)
     eye_mouth: float = Field(default=CropOptions.eye_mouth, ge=0.1, le=0.6)
+    camera: str = "light"
     frame_format: FrameFormat = "png"
     shard_size: int = Field(default=500, ge=1)
 
@@ -59,6 +63,7 @@ class PlanConfig(BaseModel):
     def _classes_are_labels(self) -> Self:
         for name in self.classes:
             label_named(name)
+        parts_of(self.camera)
         return self
 
     @property
@@ -78,9 +83,9 @@ def stable_hash(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
-def sample_rng(seed: int, use: Literal["aus", "render"]) -> np.random.Generator:
-    """The randomness of one sample; drawing more for one use leaves the other as it was."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, ("aus", "render").index(use)])))
+def sample_rng(seed: int, use: str) -> np.random.Generator:
+    """The randomness of one sample for "aus", "render", or a part of the camera; no use disturbs another."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, ("aus", "render", *PARTS).index(use)])))
 
 
 def build_plan(
@@ -118,6 +123,7 @@ def build_plan(
     cells = len(identities) * len(sources) * len(config.labels)
     total = config.samples or config.per * cells
     banks = _banks(config, sources)
+    parts = parts_of(config.camera)
     columns: dict[str, list[Any]] = {name: [] for name in PLAN_SCHEMA.names}
     for round_number in range(-(-total // cells)):
         for i, (identity, photo) in enumerate(zip(identities, photos, strict=True)):
@@ -133,7 +139,9 @@ def build_plan(
                     onset_frame, apex_frame = triplet.frames or (None, None)
                     drawn = (triplet.emotion, triplet.corpus, triplet.subject, triplet.clip, onset_frame, apex_frame)
                     frames = (1, [triplet.onset, triplet.apex])
-                    row = (sample_id, round_number, identity, photo, source.name, int(label), *drawn, *frames, seed)
+                    seen = draw(parts, len(frames[1]), partial(sample_rng, seed))
+                    start = (sample_id, round_number, identity, photo, source.name, int(label))
+                    row = (*start, *drawn, *frames, seed, *seen.values())
                     for name, value in zip(PLAN_SCHEMA.names, row, strict=True):
                         columns[name].append(value)
             progress(len(columns["seed"]), total)

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from miex.aus.vector import N_AUS
 from miex.errors import InputError
 from miex.paths import write_whole
+from miex.plan.camera import COLUMNS as CAMERA_COLUMNS
 
 PLAN_SCHEMA: Final = pa.schema(
     [
@@ -39,6 +40,7 @@ PLAN_SCHEMA: Final = pa.schema(
         ("apex", pa.int16()),  # index of the apex among the sample's own frames
         ("aus", pa.list_(pa.list_(pa.float32(), N_AUS))),  # one vector per frame, in [0, 1]
         ("seed", pa.uint64()),
+        *CAMERA_COLUMNS.items(),
     ]
 )
 FACES_SCHEMA: Final = pa.schema(

@@ -23,7 +23,9 @@ from miex.generators.base import Generator
 from miex.measure.pair import measure_pair
 from miex.parallel import one_thread
 from miex.plan.build import sample_rng
+from miex.plan.camera import PARTS, shown_aus
 from miex.plan.schema import read_record, read_shard
+from miex.synthesis.camera import drift, through_sensor
 from miex.synthesis.commit import Failure, Sample, ShardRecord, read_shard_record, write_shard
 from miex.synthesis.frames import LOSSY, SUFFIX, decode_frame, encode_frame
 
@@ -159,8 +161,9 @@ def _render(
     actor: _Actor, row: dict[str, Any], settings: dict[str, Any], generator: Generator[Any]
 ) -> Sample | Failure:
     try:
-        aus = np.asarray(row["aus"], np.float32)
-        frames = generator.render(actor.rig, aus, sample_rng(row["seed"], "render"))
+        aus, rng = shown_aus(row), sample_rng(row["seed"], "render")
+        moved = drift(row, settings["size"], actor.aligned.inter_ocular, len(actor.area))
+        frames = through_sensor(generator.render(actor.rig, aus, rng, moved), row, rng)
         fields = generator.displacement(actor.rig, aus[[0, row["apex"]]])
         encoded = tuple(
             actor.rest if np.array_equal(frame, actor.crop) else encode_frame(frame, settings["frame_format"])
@@ -198,6 +201,7 @@ def _description(face: dict[str, Any], row: dict[str, Any], generator: Generator
         "photo": row["photo"],
         "virtual": face["virtual"],
         **{key: row[key] for key in ("corpus", "subject", "clip", "onset_frame", "apex_frame") if row[key] is not None},
+        "camera": {part: row[part] for part in PARTS if row[part] is not None},
         **{key: face[key] for key in ("kind", "person", "licence", "attribution") if face[key]},
         "synthetic": True,
         "generator": f"{generator.name} {generator.version}",

@@ -58,15 +58,18 @@ class MuscleGenerator(Generator[MuscleRig]):
         basis = basis_fields(frame, GRID).reshape(-1, GRID, GRID, 2)
         return MuscleRig(face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1))
 
-    def render(self, rig: MuscleRig, aus: AUArray, rng: np.random.Generator) -> Image:
+    def render(self, rig: MuscleRig, aus: AUArray, rng: np.random.Generator, drift: Field | None = None) -> Image:
         size = rig.face.size
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
-        for frame, z in zip(frames, weights, strict=True):
-            if not z.any():  # what sampling would give, for nothing
+        for i, (frame, z) in enumerate(zip(frames, weights, strict=True)):
+            field = combine(rig, z)
+            if drift is not None:
+                field += drift[i]
+            elif not z.any():  # what sampling would give, for nothing
                 frame[:] = rig.face.crop
                 continue
-            back = invert(combine(rig, z), size)
+            back = invert(field, size)
             fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
