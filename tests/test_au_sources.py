@@ -448,12 +448,6 @@ def test_a_source_may_have_fewer_triplets_than_asked_for() -> None:
         plan(RealMiESource((pool(),)), triplets=2)
 
 
-def test_a_plan_of_expert_rows_is_what_it_was() -> None:
-    """Rows of sets made before these sources: their digests may not change."""
-    made = plan(ExpertSource(load_table("du2014")), n=2)
-    assert made.digests["rows"] == "6427ef2c0ca8818a19c05264bf5d8c398df6d3251e005bdcb5e684d7468af298"
-
-
 def test_unknown_origin() -> None:
     assert origin_named("absolute") == "absolute"
     with pytest.raises(UsageError, match="relative or absolute"):

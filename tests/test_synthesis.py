@@ -91,9 +91,11 @@ def test_each_format_is_marked_and_reads_back(frame_format: str) -> None:
         assert (again == frame).all()
 
 
-def test_onset_is_the_crop_and_apex_is_not(finished: Path) -> None:
-    assert verify(finished, executor=InProcess()).identical == 0
-    with tarfile.open(finished / SHARDS / "00000.tar") as tar:
+def test_without_a_camera_onset_is_the_crop_and_apex_is_not(model: Path, tmp_path: Path) -> None:
+    adopt_plan(plan_of(default_pool(), model, ids=2, size=96, camera="off"), tmp_path)
+    run_plan(tmp_path)
+    assert verify(tmp_path, executor=InProcess()).identical == 0
+    with tarfile.open(tmp_path / SHARDS / "00000.tar") as tar:
         names = [m.name for m in tar.getmembers() if m.name.endswith(".png")]
         frames = [decode_frame(tar.extractfile(name).read()) for name in names]  # type: ignore[union-attr]
     onset, apex = frames[0], frames[1]

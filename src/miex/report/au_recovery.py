@@ -15,6 +15,7 @@ from miex.faces.landmarks import Landmarker
 from miex.measure.extractor import SIZE, EmbeddedExtractor
 from miex.measure.recovery import Recovery, recovery
 from miex.parallel import Run, one_thread
+from miex.plan.camera import shown_aus
 from miex.report.gallery import choose
 
 _PAIRS_PER_TASK = 8
@@ -67,7 +68,10 @@ def _read(task: tuple[Path, list[int], EmbeddedExtractor]) -> dict[int, Any]:
             sample = dataset[row]
             apex = int(dataset.table["apex"][row].as_py())
             read = extractor.aus_of([sample.frames[0], sample.frames[apex]], landmarker)[1]
-            found[row] = (sample.aus[apex] - sample.aus[0], read)
+            shown = shown_aus(dataset.table.slice(row, 1).to_pylist()[0]).mean(
+                -1
+            )  # both sides, with the camera's parts
+            found[row] = ((shown[apex] - shown[0]).mean(-1), read)
     return found
 
 
