@@ -55,7 +55,7 @@ EyeMouth = Annotated[float, typer.Option(help="Distance from eyes to mouth, frac
 Seed = Annotated[int, typer.Option(help="Seed of the set.")]
 FrameFormat = Annotated[str, typer.Option(help="png or webp (lossless), or jpeg (changes the motion's signal).")]
 Camera = Annotated[
-    str, typer.Option(help="What is seen beside the expression: off, light, full, or parts, as in light:blink,head.")
+    str, typer.Option(help="What is seen beside the expression: off, light, full, or parts, as in full:blink,head.")
 ]
 GeneratorName = Annotated[str, typer.Option("--generator", help="What moves the faces: muscle.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")]

@@ -1,8 +1,8 @@
 """What a camera sees beside the expression. Every part is drawn when a set is planned, and is a column of the plan.
 
-`light` is what a person does at the same moment: blinks, other muscles, uneven sides, a head that is never quite
-still. `full` adds what light, sensor, compression and tracking do. Real onset → apex pairs hold all of it; a
-recognizer that has seen only clean motion takes the first blink for an expression (docs/trainability.md).
+`light` is what a face does at the same moment: blinks, and other muscles. `full` adds uneven sides, a head that is
+never quite still, and what light, sensor, compression and tracking do. Real onset → apex pairs hold all of it; `light`
+is the default because it served recognition best (docs/trainability.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from miex.errors import UsageError
 Random = np.random.Generator
 
 # How much of each part. A blink or a movement of the eyes is the commonest strain in real clips, and a face at rest is
-# not at zero in any AU. The first four were chosen on real flow (docs/trainability.md); the others are set by eye.
+# not at zero in any AU. Blinks and other AUs were chosen on real flow (docs/trainability.md);
+# the rest is set by eye: a registered head, a cheap camera.
 BLINK_CHANCE, BLINK = 0.7, 0.4  # of a sample; largest closing, AU 45
 OTHERS, OTHER = 5, 0.25  # AUs beside the expression's own, in onset or apex; their largest intensity
 UNEVEN, ONE_SIDED = 0.3, 0.15  # spread of left − right (log), chance that a side hardly moves
@@ -43,7 +44,7 @@ COLUMNS: Final = {
     "compression": pa.int16(),  # JPEG quality; null: none
 }  # what a switched-off part leaves is null
 PARTS: tuple[str, ...] = tuple(COLUMNS)
-LEVELS: dict[str, tuple[str, ...]] = {"off": (), "light": PARTS[:4], "full": PARTS}
+LEVELS: dict[str, tuple[str, ...]] = {"off": (), "light": PARTS[:2], "full": PARTS}
 
 
 def parts_of(camera: str) -> tuple[str, ...]:
@@ -58,8 +59,8 @@ def parts_of(camera: str) -> tuple[str, ...]:
     if known is None or not set(asked) <= set(known):
         raise UsageError(
             f"--camera {camera}",
-            expected=f"off, light ({', '.join(LEVELS['light'])}) or full (also {', '.join(PARTS[4:])})",
-            do="name a level, or some of its parts: light:blink,head",
+            expected=f"off, light ({', '.join(LEVELS['light'])}) or full (also {', '.join(PARTS[2:])})",
+            do="name a level, or some of its parts: full:blink,head",
         )
     return tuple(part for part in PARTS if part in asked)
 
