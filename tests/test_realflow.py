@@ -258,3 +258,18 @@ def test_references_on_the_lent_maps(tmp_path: Path) -> None:
     assert (round(found.uf1, 3), round(found.uar, 3)) == (0.657, 0.706)
     assert read_flow(LENT / FLOW).digest == real.samples.digest
     assert replace(real).parts["choose"].sum() + real.parts["report"].sum() == 309
+
+
+def test_a_corpus_by_name(tmp_path: Path, model: Path) -> None:
+    """A fake in the layout of its owners, read, cropped, and tested over its people."""
+    facts("corpora", "fake", "casme2", tmp_path / "casme2", "--landmarker", model)
+    recipe = tmp_path / "short.toml"
+    recipe.write_text('like = "fixed"\nsamples_seen = 640\nbatch = 64\n')
+    corpus = f"casme2={tmp_path / 'casme2'}"
+    options = ["--recipe", recipe, "--repeats", 1, "--store", tmp_path / "store"]
+    refused = command("evaluate", corpus, *options)
+    assert refused.returncode == 3
+    assert "apex" in refused.stderr
+    found = facts("evaluate", corpus, *options, "--no-apex", "drop")
+    assert found["computed"] == 3
+    assert command("evaluate", corpus, *options, "--no-apex", "guess").returncode == 2

@@ -30,6 +30,9 @@ RecognizerName = Annotated[
 Side = Annotated[int | None, typer.Option(help="Side of the maps. Default: the recipe's.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs, instead of the recipe's length.")]
 FlowMethod = Annotated[str, typer.Option("--flow", help="dis, tvl1 or farneback, where flow is computed.")]
+NoApexName = Annotated[
+    str, typer.Option("--no-apex", help="Clips of corpora without an apex: refuse, drop, or middle (as MiE-X did).")
+]
 Device = Annotated[list[str] | None, typer.Option(help="cpu, cuda, cuda:0 …; several CUDA devices share batches.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch. Another number, other last digits.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")]
@@ -48,7 +51,9 @@ def add_training(app: typer.Typer) -> None:
 
 
 def train(
-    samples: Annotated[list[Path], typer.Argument(help="Flow files (.npz) or folders of sets; several are joined.")],
+    samples: Annotated[
+        list[str], typer.Argument(help="Flow files (.npz), folders of sets, corpora as NAME=PATH; several are joined.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of log, checkpoint and recognizer.pt; the same command resumes.")],
     recipe: RecipeName = "fixed",
     recognizer: RecognizerName = None,
@@ -57,10 +62,11 @@ def train(
     mixed_precision: Annotated[bool | None, typer.Option("--mixed-precision/--full-precision")] = None,
     start: Annotated[Path | None, typer.Option(help="A recognizer to fine-tune; other classes get a new head.")] = None,
     joint_with: Annotated[
-        Path | None, typer.Option("--joint", help="Real samples, drawn as often as the others.")
+        str | None, typer.Option("--joint", help="Real samples, drawn as often as the others.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
     flow: FlowMethod = "dis",
+    no_apex: NoApexName = "refuse",
     device: Device = None,
     threads: Threads = 1,
     workers: Workers = None,
@@ -76,9 +82,9 @@ def train(
     from miex.recognition.train import train as train_recognizer
 
     chosen = _recipe(recipe, recognizer, side, epochs, mixed_precision)
-    data = reduce(lambda a, b: a.joined(b), [_samples(path, chosen, flow, workers) for path in samples])
+    data = reduce(lambda a, b: a.joined(b), [_samples(name, chosen, flow, workers, no_apex) for name in samples])
     if joint_with:
-        data = joint(_samples(joint_with, chosen, flow, workers), data, seed)
+        data = joint(_samples(joint_with, chosen, flow, workers, no_apex), data, seed)
     with console.bar(f"training {chosen.recognizer}", "steps") as move:
         made = train_recognizer(
             data, chosen, seed=seed, start=load_recognizer(start) if start else None, flow=check_method(flow),
@@ -93,12 +99,14 @@ def train(
 
 
 def evaluate(
-    samples: Annotated[Path, typer.Argument(help="Real samples to test: a flow file with corpus and subject.")],
+    samples: Annotated[
+        str, typer.Argument(help="Real samples to test: a corpus as NAME=PATH, or a flow file with corpus and subject.")
+    ],
     protocol: Annotated[
         str, typer.Option(help="3-fold, 5-fold …, loso (on CompMiE: MEGC's CDE), a folder of published lists, a CSV.")
     ] = "3-fold",
     mode: Annotated[str, typer.Option(help="real, direct, fine-tune or joint.")] = "real",
-    extra: Annotated[list[Path] | None, typer.Option(help="What else is trained on: flow files or sets.")] = None,
+    extra: Annotated[list[str] | None, typer.Option(help="What else is trained on: flow files, sets, corpora.")] = None,
     model: Annotated[Path | None, typer.Option(help="Test this recognizer as it is, without training.")] = None,
     recipe: RecipeName = "fixed",
     recognizer: RecognizerName = None,
@@ -115,6 +123,7 @@ def evaluate(
     independent: Independent = None,
     store: Store = Path("results"),
     flow: FlowMethod = "dis",
+    no_apex: NoApexName = "refuse",
     device: Device = None,
     threads: Threads = 1,
     workers: Workers = None,
@@ -127,15 +136,15 @@ def evaluate(
     from miex.experiments.fit import MODES, Fit
 
     if model is not None:
-        _evaluate_model(model, samples, flow, accept_unknown, independent or (), as_json)
+        _evaluate_model(model, samples, flow, no_apex, accept_unknown, independent or (), as_json)
         return
     if mode not in MODES:
         raise UsageError(f"--mode {mode}", expected="one of " + ", ".join(MODES))
     from functools import reduce
 
     chosen = _recipe(recipe, recognizer, side, epochs)
-    real = _samples(samples, chosen, flow, workers)
-    parts = [_samples(path, chosen, flow, workers) for path in extra or []]
+    real = _samples(samples, chosen, flow, workers, no_apex)
+    parts = [_samples(name, chosen, flow, workers, no_apex) for name in extra or []]
     other = reduce(lambda a, b: a.joined(b), parts) if parts else None
     fit = Fit(
         mode, real, chosen, other, _recipe(pretrain) if pretrain else None, best_on_test, store / "models",
@@ -252,7 +261,8 @@ def realflow(
     maps = experiment.read_real(real)
     base = load_recipe(recipe)
     given = {
-        name: [_samples(path, base, flow, workers) for path in paths] for name, paths in _settings(sets or []).items()
+        name: [_samples(str(path), base, flow, workers) for path in paths]
+        for name, paths in _settings(sets or []).items()
     }
     with _many_bars() as bars:
         table = partial(
@@ -332,7 +342,7 @@ def _print_choice(choice: Any) -> None:
 
 
 def _evaluate_model(
-    model: Path, path: Path, flow: str, accept_unknown: bool, independent: Sequence[str], as_json: bool
+    model: Path, name: str, flow: str, no_apex: str, accept_unknown: bool, independent: Sequence[str], as_json: bool
 ) -> None:
     import numpy as np
     import pyarrow as pa
@@ -343,7 +353,7 @@ def _evaluate_model(
     from miex.recognition.recognizer import load_recognizer
 
     loaded = load_recognizer(model)
-    samples = _samples(path, loaded.recipe, flow, None)
+    samples = _samples(name, loaded.recipe, flow, None, no_apex)
     origins = loaded.history.get("origins", [[None] * 3])
     table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
     columns = (samples.rows[name].to_pylist() for name in ("corpus", "subject"))
@@ -351,7 +361,7 @@ def _evaluate_model(
     found = [verdict for verdict in verdicts(table, people, independent=independent) if verdict is not Verdict.allowed]
     if [v for v in found if not (accept_unknown and v is Verdict.unknown)]:
         raise InputError(
-            f"testing {model} on {path}", expected="a recognizer that was trained on none of the people tested",
+            f"testing {model} on {name}", expected="a recognizer that was trained on none of the people tested",
             found=f"of {len(origins)} origins of its training {len(found)} are not allowed: {found[0]}",
             do="evaluate over folds, or test other people",
         )  # fmt: skip
@@ -476,15 +486,28 @@ def _recipe(
     return load_recipe(name).but(**changes)
 
 
-def _samples(path: Path, recipe: Recipe, flow: str, workers: int | None) -> Samples:
+def _samples(name: str, recipe: Recipe, flow: str, workers: int | None, no_apex: str = "refuse") -> Samples:
+    """A set, a flow file, or the clips of a corpus given as NAME=PATH."""
+    from miex.corpora.read import read
+    from miex.faces.landmarks import find_model
     from miex.recognition.flow import check_method
-    from miex.recognition.samples import load_samples
+    from miex.recognition.samples import check_no_apex, load_samples, of_clips
 
+    method, treatment = check_method(flow), check_no_apex(no_apex)
+    corpus, sign, path = name.partition("=")
+    clips = read(corpus, Path(path)) if sign and not Path(name).exists() else None
+    model = None if clips is None else find_model(say=console.say)
     with console.bar("computing flow", "samples") as move:
-        return load_samples(
-            path, method=check_method(flow), side=recipe.side, run=console.executor(workers).map,
-            progress=lambda done, total: move(done, total, ""),
-        )  # fmt: skip
+        run = console.executor(workers).map
+
+        def progress(done: int, total: int) -> None:
+            move(done, total, "")
+
+        if clips is not None and model is not None:
+            return of_clips(
+                clips, model=model, method=method, side=recipe.side, no_apex=treatment, run=run, progress=progress
+            )
+        return load_samples(Path(name), method=method, side=recipe.side, run=run, progress=progress)
 
 
 def _machine(devices: list[str] | None, threads: int) -> Machine:

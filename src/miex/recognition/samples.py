@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast, get_args
 
 import cv2
 import numpy as np
@@ -31,6 +31,16 @@ LABELS: Final = tuple(label.name for label in Label)
 REAL = "real"  # source of a clip's own frames
 CLIP_SIZE = 256  # side of the aligned crop that a clip's flow is cut from, pixels
 NoApex = Literal["refuse", "drop", "middle"]
+
+
+def check_no_apex(name: str) -> NoApex:
+    """The treatment of that name. Raises UsageError for another name."""
+    for treatment in get_args(NoApex):
+        if treatment == name:
+            return cast(NoApex, treatment)
+    raise UsageError(f"--no-apex {name}", expected="one of " + ", ".join(get_args(NoApex)))
+
+
 _ALIASES = {"corpus": ("dataset",)}  # what the public flow files of MEGC 2019 call it
 
 
