@@ -39,7 +39,7 @@ MIE_X = 45_000  # pairs of the paper's set
 def make_plan(faces: Path, samples: int) -> Plan:
     """A plan of about that many samples with the paper's proportions: 9 per identity."""
     index = index_photos(faces, model=find_model)
-    source = ExpertSource(load_table("du2014"))
+    source = ExpertSource(load_table("micro"))
     config = PlanConfig(ids=max(1, samples // 9), per=3)
     return build_plan(config, index, [source], describe(make_generator("muscle")), faces_root=str(faces.resolve()))
 

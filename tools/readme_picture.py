@@ -20,15 +20,15 @@ from miex.synthesis.run import adopt_plan, run_plan
 
 OUT = Path(__file__).parent.parent / "docs" / "pairs.png"
 SIZE, GAP, TEXT = 176, 6, 22
-EMOTIONS = ("happy", "surprised", "angry", "disgusted", "sad")  # one row each
+EMOTIONS = ("happiness", "surprise", "surprise-casme3", "disgust", "negative-casme3")  # a column each
 
 
 def main() -> None:
     """Synthesize, choose the first sample of each emotion with another identity, draw."""
     pool = default_pool()
     index = index_photos(pool, model=find_model)
-    config = PlanConfig(ids=30, size=SIZE)
-    source = ExpertSource(load_table("du2014"))
+    config = PlanConfig(ids=60, size=SIZE)
+    source = ExpertSource(load_table("micro"))
     plan = build_plan(config, index, [source], describe(make_generator("muscle")), faces_root=str(pool))
     with tempfile.TemporaryDirectory() as folder:
         adopt_plan(plan, Path(folder))
