@@ -68,9 +68,7 @@ def _read(task: tuple[Path, list[int], EmbeddedExtractor]) -> dict[int, Any]:
             sample = dataset[row]
             apex = int(dataset.table["apex"][row].as_py())
             read = extractor.aus_of([sample.frames[0], sample.frames[apex]], landmarker)[1]
-            shown = shown_aus(dataset.table.slice(row, 1).to_pylist()[0]).mean(
-                -1
-            )  # both sides, with the camera's parts
+            shown = shown_aus(dataset.table.slice(row, 1).to_pylist()[0])  # with the camera's parts
             found[row] = ((shown[apex] - shown[0]).mean(-1), read)
     return found
 
