@@ -49,7 +49,7 @@ def test_ssim_is_that_of_scikit_image(pair: tuple[Image, Image]) -> None:
 def test_ssim_of_the_extremes(a: Image) -> None:
     for b in (a, 255 - a, np.zeros_like(a), np.full_like(a, 255)):
         assert ssim(a, b) == pytest.approx(structural_similarity(a, b, data_range=255), abs=1e-4)
-    assert ssim(a, a) == pytest.approx(1, abs=1e-6)
+    assert ssim(a, a) == pytest.approx(1, abs=1e-5)  # float32: variances are differences of larger numbers
 
 
 def test_measures_of_a_real_face(astronaut: Image) -> None:
