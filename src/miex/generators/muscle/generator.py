@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import cv2
@@ -16,6 +16,7 @@ from miex.faces.crop import OVERSAMPLING, AlignedFace, Image
 from miex.generators.base import Field, Generator
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, basis_fields
+from miex.generators.muscle.layers import Layers, draw, make_layers, opened, unsettled
 
 GRID = 80  # cells: 1.6 px of a 128 px crop, .04 inter-ocular distances
 TOLERANCE = 0.01  # of the inversion, pixels: a tenth of the smallest motion that counts
@@ -31,11 +32,13 @@ class MuscleRig:
         face: the aligned face.
         basis: float32 [34, g, g, 2]: displacement of the skin at intensity 1 for each AU and side, pixels of the crop.
         area: bool [g, g]: cells on the face.
+        layers: what a warp cannot show; None: the warp alone.
     """
 
     face: AlignedFace
     basis: npt.NDArray[np.float32]
     area: npt.NDArray[np.bool_]
+    layers: Layers | None = None
 
     @cached_property
     def samples(self) -> npt.NDArray[np.uint16]:
@@ -47,7 +50,7 @@ class MuscleGenerator(Generator[MuscleRig]):
     """Moves the skin of a photo as facial muscles would (anatomy.toml); everything else holds still, bit for bit."""
 
     name = "muscle"
-    version = 1
+    version = 2
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -56,7 +59,9 @@ class MuscleGenerator(Generator[MuscleRig]):
     def prepare(self, face: AlignedFace) -> MuscleRig:
         frame = FaceFrame(face, load(), GRID)
         basis = basis_fields(frame, GRID).reshape(-1, GRID, GRID, 2)
-        return MuscleRig(face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1))
+        return MuscleRig(
+            face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1), make_layers(frame, face, basis)
+        )
 
     def render(self, rig: MuscleRig, aus: AUArray, rng: np.random.Generator, drift: Field | None = None) -> Image:
         size = rig.face.size
@@ -69,9 +74,12 @@ class MuscleGenerator(Generator[MuscleRig]):
             elif not z.any():  # what sampling would give, for nothing
                 frame[:] = rig.face.crop
                 continue
-            back = invert(field, size)
+            layers = opened(rig.layers, z, None if drift is None else drift[i], size) if rig.layers else []
+            back = invert(field, size, needed=unsettled(layers, size, GRID) if layers else None)
             fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
+            for layer in layers:
+                draw(layer, levels, rig.samples, field, z, partial(invert_block, size=size), sample, LEVEL)
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
         return frames
 
@@ -108,7 +116,7 @@ def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:
     return field
 
 
-def invert(field: Field, size: int) -> Field:
+def invert(field: Field, size: int, *, needed: npt.NDArray[np.uint8] | None = None) -> Field:
     """The way back: where the skin that is seen at a point came from.
 
     Solves m(y) = −F(y + m(y)) by fixed-point steps until the equation holds within TOLERANCE everywhere. Where the
@@ -117,20 +125,38 @@ def invert(field: Field, size: int) -> Field:
     Args:
         field: F, float32 [g, g, 2], (right, down), pixels of the crop.
         size: side of the crop, pixels.
+        needed: uint8 [g, g]: 0 where the equation need not hold. Default: it must everywhere.
 
     Returns:
         m, as `field`. Exactly 0 where F is 0 all around.
     """
+    return _steps(field, size, (slice(0, len(field)),) * 2, needed)
+
+
+def invert_block(field: Field, cells: tuple[slice, slice], size: int) -> Field:
+    """The way back for a block of cells only, float32 [h, w, 2]."""
+    return _steps(field, size, cells, None)
+
+
+def _steps(
+    field: Field, size: int, cells: tuple[slice, slice], needed: npt.NDArray[np.uint8] | None
+) -> Field:
     cells_per_pixel = len(field) / size
-    largest = max(cv2.norm(field[1:], field[:-1], cv2.NORM_INF), cv2.norm(field[:, 1:], field[:, :-1], cv2.NORM_INF))
+    part = field[cells]
+    down, across = (None, None) if needed is None else (needed[1:] & needed[:-1], needed[:, 1:] & needed[:, :-1])
+    largest = max(
+        cv2.norm(part[1:], part[:-1], cv2.NORM_INF, mask=down),
+        cv2.norm(part[:, 1:], part[:, :-1], cv2.NORM_INF, mask=across),
+    )
     damping = min(1.0, 1.5 / (1 + largest * cells_per_pixel))  # plain steps run away where the gradient nears 1
     planes = cv2.split(field)  # of two channels at once, OpenCV rounds positions to 1/32 cell; of one it does not
-    back = -field
+    start = np.ascontiguousarray(lattice(len(field), 1)[cells])
+    back = -np.ascontiguousarray(part)
     for _ in range(MOST_STEPS):
-        where = cv2.scaleAdd(back, cells_per_pixel, lattice(len(field), 1))
+        where = cv2.scaleAdd(back, cells_per_pixel, start)
         miss = cv2.add(back, cv2.merge([sample(plane, where) for plane in planes]))
         back = np.asarray(cv2.scaleAdd(miss, -damping, back), np.float32)
-        if cv2.norm(miss, cv2.NORM_INF) < TOLERANCE:
+        if cv2.norm(miss, cv2.NORM_INF, mask=needed) < TOLERANCE:
             break
     return back
 

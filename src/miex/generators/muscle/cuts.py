@@ -1,0 +1,296 @@
+"""Cuts: lines at which skin parts, and what is seen between their edges. A warp of one sheet could only stretch there.
+
+Above and below a cut the skin moves as two sheets. Each follows the field of the anatomy without the gates that keep it
+from crossing the cut: a smooth field, whose way back exists up to the edge. Frames show the upper sheet above its edge,
+the lower below, and what lies behind them in between. Where the two fields agree there is nothing to see of a cut.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AU_INDEX, SIDES
+from miex.errors import InputError
+from miex.generators.base import Field
+from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
+from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
+
+TABLE = Path(__file__).with_name("layers.toml")
+POINTS = 49  # of an edge
+FAR = 10.0  # inter-ocular distances: a reach that does not fade within a face
+
+
+@dataclass(frozen=True)
+class CutSpec:
+    """A cut as layers.toml describes it; `above`, `below`: the gates themselves."""
+
+    upper: tuple[int, ...]
+    lower: tuple[int, ...]
+    above: tuple[Gate, ...]
+    below: tuple[Gate, ...]
+    margin: float
+    taper: float
+    midline: bool
+
+
+@cache
+def load_table(path: Path = TABLE) -> dict[str, Any]:
+    """layers.toml. Raises InputError: it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"layers {path}", expected="the form described at its top", found=str(error)) from error
+
+
+def cut_spec(name: str, anatomy: Anatomy, path: Path = TABLE) -> CutSpec:
+    """The cut of that name.
+
+    Raises:
+        InputError: a key is missing or unknown, a landmark or gate does not exist.
+    """
+    try:
+        row = load_table(path)["cut"][name]
+        lines = {key: landmarks(row[key]) for key in ("upper", "lower")}
+        gates = {key: tuple(anatomy.gates[gate] for gate in row[key]) for key in ("above", "below")}
+        return CutSpec(**row | lines | gates)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"layers {path}: cut {name}", expected="the form at its top", found=str(error)) from error
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut in one face.
+
+    Attributes:
+        edges: float32 [2, n, 2]: upper and lower edge at rest, from left to right in the picture, pixels of the crop.
+        rows: int [k]: the entries of the basis whose muscles move the edges apart.
+        powers: float32 [k]: the power of its intensity with which each grows.
+        extra: float32 [2, k, g, g, 2]: what the upper and the lower sheet move beyond the basis, pixels.
+        moves: float32 [2, 34 + k, n, 2]: displacement of the edges at rest by the whole basis and by `extra`.
+        zone: left, top, right, bottom of where a sheet differs from the basis, pixels.
+        unit: inter-ocular distance, pixels.
+    """
+
+    edges: Floats
+    rows: npt.NDArray[np.intp]
+    powers: Floats
+    extra: Floats
+    moves: Floats
+    zone: tuple[float, float, float, float]
+    unit: float
+
+    def amounts(self, weights: Floats) -> Floats:
+        """How much of each entry of `extra` shows at intensities float32 [34]: float32 [k]."""
+        return np.asarray(weights[self.rows] ** self.powers, np.float32)
+
+    def displaced(self, weights: Floats, amounts: Floats) -> Floats:
+        """The edges at intensities, float32 [2, n, 2]."""
+        every = np.concatenate([weights, amounts])
+        some = np.flatnonzero(every)
+        return np.asarray(self.edges + np.einsum("i,eink->enk", every[some], self.moves[:, some]), np.float32)
+
+
+def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: Floats | None = None) -> Cut:
+    """A cut of a face.
+
+    Args:
+        frame: the face.
+        spec: where the cut is.
+        basis: float32 [34, g, g, 2], of that face.
+        side: of a cut that is not on the midline.
+        edges: where they are, if better known than from the landmarks.
+    """
+    grid = basis.shape[1]
+    edges = edge_lines(frame, spec, side) if edges is None else edges
+    x = edges[0, :, 0]
+    middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
+    part = smooth_step((1 - np.abs(frame.x - middle) / half) / np.float32(spec.taper))
+    entries: dict[int, Floats] = {}
+    for muscle in frame.anatomy.muscles:
+        if muscle.gate not in spec.above + spec.below:
+            continue
+        sheet = 0 if muscle.gate in spec.above else 1
+        # beyond its insertion the edge follows as a whole: lips and lids keep their thickness
+        reach = replace(muscle.reach, **({"below": FAR} if sheet == 0 else {"above": FAR}))
+        for s in range(len(SIDES)) if spec.midline else (side,):
+            gated, free = np.zeros((2, grid, grid, 2), np.float32)
+            frame.pull(muscle, s, into=gated)
+            frame.pull(replace(muscle, gate=None, reach=reach), s, into=free)
+            entry = entries.setdefault(
+                AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((2, grid, grid, 2), np.float32)
+            )
+            entry -= gated * part[..., None]
+            entry[sheet] += free * part[..., None]
+    rows = np.array(list(entries), np.intp)
+    extra = np.stack(list(entries.values()), 1)
+    moves = np.stack([at_points(np.concatenate([basis, extra[e]]), edges[e], frame) for e in (0, 1)])
+    cut = Cut(edges, rows, np.ones(len(rows), np.float32), extra, moves, (0, 0, 0, 0), frame.unit)
+    return replace(cut, zone=_zone(cut, frame))
+
+
+def with_entry(cut: Cut, frame: FaceFrame, row: int, power: float, extra: Floats) -> Cut:
+    """The cut with one more entry: fields of its sheets float32 [2, g, g, 2] that grow with a power of the intensity."""
+    moves = np.stack([at_points(extra[e][None], cut.edges[e], frame) for e in (0, 1)])
+    more = replace(
+        cut,
+        rows=np.append(cut.rows, row),
+        powers=np.append(cut.powers, np.float32(power)),
+        extra=np.concatenate([cut.extra, extra[:, None]], 1),
+        moves=np.concatenate([cut.moves, moves], 1),
+    )
+    return replace(more, zone=_zone(more, frame))
+
+
+def _zone(cut: Cut, frame: FaceFrame) -> tuple[float, float, float, float]:
+    x = cut.edges[0, :, 0]
+    upper, lower = (np.interp(frame.x[0], x, edge[:, 1])[None, :] for edge in cut.edges)
+    cell = float(frame.x[0, 1] - frame.x[0, 0])
+    inside = (frame.x >= x[0]) & (frame.x <= x[-1])
+    differs = (np.abs(cut.extra).max((1, 4)) > 1e-4 * cut.unit) & inside
+    rows = np.flatnonzero(((differs[0] & (frame.y < upper)) | (differs[1] & (frame.y > lower))).any(1))
+    ys = np.concatenate([frame.y[rows, 0], cut.edges[..., 1].ravel()])
+    return float(x[0]) - cell, float(ys.min()) - 2 * cell, float(x[-1]) + cell, float(ys.max()) + 2 * cell
+
+
+def edge_lines(frame: FaceFrame, spec: CutSpec, side: int) -> Floats:
+    """Upper and lower edge of a cut by the landmarks, float32 [2, n, 2]; they meet at their ends."""
+    lines = [frame.line(indices, side) for indices in (spec.upper, spec.lower)]
+    ends = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
+    x = np.linspace(*ends, POINTS)
+    upper, lower = (_smooth(np.interp(x, *line[:2])) for line in lines)
+    inward = np.minimum(spec.margin * frame.unit, np.maximum(0, lower - upper) / 3)
+    upper, lower = upper + inward, lower - inward
+    crossed = upper > lower
+    upper[crossed] = lower[crossed] = ((upper + lower) / 2)[crossed]
+    upper[[0, -1]] = lower[[0, -1]] = ((upper + lower) / 2)[[0, -1]]
+    return np.stack([np.stack([x, y], -1) for y in (upper, lower)]).astype(np.float32)
+
+
+def _smooth(line: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """The line without its corners; its ends stay."""
+    chord = np.linspace(line[0], line[-1], len(line))
+    mirrored = np.concatenate([-(line - chord)[:0:-1], line - chord, -(line - chord)[-2::-1]])
+    blurred = cv2.GaussianBlur(mirrored.reshape(1, -1), (0, 0), 1.5).ravel()
+    return np.asarray(blurred[len(line) - 1 : 2 * len(line) - 1] + chord)
+
+
+def at_points(fields: Floats, points: Floats, frame: FaceFrame) -> Floats:
+    """Fields [k, g, g, 2] at points [n, 2], pixels of the crop, bilinear: [k, n, 2]."""
+    grid = fields.shape[1]
+    cell = frame.x[0, 1] - frame.x[0, 0]
+    where = np.clip((points - frame.x[0, 0]) / cell, 0, grid - 1 - 1e-4)
+    low = where.astype(int)
+    (fx, fy), (x, y) = (where - low).T[..., None].astype(np.float32), low.T
+    top = fields[:, y, x] * (1 - fx) + fields[:, y, x + 1] * fx
+    bottom = fields[:, y + 1, x] * (1 - fx) + fields[:, y + 1, x + 1] * fx
+    return np.asarray(top * (1 - fy) + bottom * fy, np.float32)
+
+
+# --- one frame ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A cut in one frame, seen in a box of the crop.
+
+    Attributes:
+        cut: the cut.
+        edges: float32 [2, n, 2], displaced.
+        box: rows and columns of the crop.
+        x, y: pixel coordinates in the box, [1, w] and [h, 1].
+        upper, lower: height of the edges in each column, float32 [1, w].
+        across: displacement to the right of what is between the edges, float32 [1, w].
+    """
+
+    cut: Cut
+    edges: Floats
+    box: tuple[slice, slice]
+    x: Floats
+    y: Floats
+    upper: Floats
+    lower: Floats
+    across: Floats
+
+    def shown(self, over: bool) -> tuple[Floats, Floats]:
+        """The share of each pixel that the upper sheet and the opening take, [h, w] in [0, 1].
+
+        Where the edges overlap the upper sheet lies over the lower one (lids), or they meet half way (lips).
+        """
+        meet = self.upper if over else (self.upper + self.lower) / 2
+        above = np.clip(np.where(self.upper > self.lower, meet, self.upper) - self.y + np.float32(0.5), 0, 1)
+        below = np.clip(self.y - np.where(self.upper > self.lower, meet, self.lower) + np.float32(0.5), 0, 1)
+        return above, np.maximum(0, 1 - above - below)
+
+    def rest(self, e: int) -> Floats:
+        """Height at rest of what is now on edge e in each column, [1, w]."""
+        edge = self.cut.edges[e]
+        return np.interp(self.x - self.across, edge[:, 0], edge[:, 1]).astype(np.float32)
+
+
+def open_cut(cut: Cut, edges: Floats, size: int) -> Opening | None:
+    """A cut whose edges are displaced; None where nothing of it lies in the crop."""
+    moved = edges - cut.edges
+    (dx0, dy0), (dx1, dy1) = moved.min((0, 1)), moved.max((0, 1))
+    left, top, right, bottom = cut.zone
+    x0, y0 = max(0, int(left + min(0, dx0))), max(0, int(top + min(0, dy0)))
+    x1, y1 = min(size, int(right + max(0, dx1)) + 2), min(size, int(bottom + max(0, dy1)) + 2)
+    if x1 <= x0 or y1 <= y0:
+        return None
+    x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
+    upper, lower = (np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) for edge in edges)
+    across = np.interp(x, edges[..., 0].mean(0), moved[..., 0].mean(0)).astype(np.float32)
+    return Opening(cut, edges, (slice(y0, y1), slice(x0, x1)), x, y, upper, lower, across)
+
+
+def inner_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:
+    """Cells of the grid that only pixels in the box are made of."""
+    rows, columns = (
+        slice(int(np.ceil((s.start + 0.5) * grid / size - 0.5)), int((s.stop - 0.5) * grid / size - 0.5) + 1)
+        for s in box
+    )
+    return rows, columns
+
+
+@lru_cache(maxsize=8)
+def _spread(size: int, grid: int) -> Floats:
+    """Weights [size, grid] that bring a column of the grid to pixels, bilinear, level beyond the outermost cells."""
+    where = np.clip((np.arange(size) + 0.5) * grid / size - 0.5, 0, grid - 1)
+    low = np.minimum(where.astype(int), grid - 2)
+    weights = np.zeros((size, grid), np.float32)
+    weights[np.arange(size), low] = 1 - (where - low)
+    weights[np.arange(size), low + 1] = where - low
+    return weights
+
+
+def upsampled(block: Floats, cells: tuple[slice, slice], box: tuple[slice, slice], size: int, grid: int) -> Floats:
+    """A block of cells [h, w, 2] at the pixels of a box that it covers."""
+    spread = _spread(size, grid)
+    down, across = spread[box[0], cells[0]], spread[box[1], cells[1]]
+    return np.stack([down @ block[..., i] @ across.T for i in (0, 1)], -1)
+
+
+def covering_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:
+    """Cells of the grid that the pixels in the box are made of."""
+    rows, columns = (
+        slice(max(0, int((s.start + 0.5) * grid / size - 0.5)), min(grid, int((s.stop - 0.5) * grid / size - 0.5) + 2))
+        for s in box
+    )
+    return rows, columns
+
+
+def sheet(field: Field, cut: Cut, e: int, amounts: Sequence[float] | Floats) -> Field:
+    """The field of the upper or lower sheet: that of the skin, and what the cut lets through."""
+    moved = field.copy()
+    for amount, extra in zip(amounts, cut.extra[e], strict=True):
+        if amount:
+            cv2.scaleAdd(extra, float(amount), moved, dst=moved)
+    return moved
