@@ -37,7 +37,7 @@ class CutSpec:
     lower: tuple[int, ...]
     above: tuple[Gate, ...]
     below: tuple[Gate, ...]
-    margin: float
+    margin: tuple[float, float]
     taper: float
     midline: bool
 
@@ -61,7 +61,7 @@ def cut_spec(name: str, anatomy: Anatomy, path: Path = TABLE) -> CutSpec:
         row = load_table(path)["cut"][name]
         lines = {key: landmarks(row[key]) for key in ("upper", "lower")}
         gates = {key: tuple(anatomy.gates[gate] for gate in row[key]) for key in ("above", "below")}
-        return CutSpec(**row | lines | gates)
+        return CutSpec(**row | lines | gates | {"margin": tuple(row["margin"])})
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"layers {path}: cut {name}", expected="the form at its top", found=str(error)) from error
 
@@ -167,8 +167,11 @@ def edge_lines(frame: FaceFrame, spec: CutSpec, side: int) -> Floats:
     ends = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
     x = np.linspace(*ends, POINTS)
     upper, lower = (_smooth(np.interp(x, *line[:2])) for line in lines)
-    inward = np.minimum(spec.margin * frame.unit, np.maximum(0, lower - upper) / 3)
-    upper, lower = upper + inward, lower - inward
+    most = np.maximum(0, lower - upper) / 3
+    upper, lower = (
+        line + way * np.minimum(margin * frame.unit, most)
+        for line, way, margin in zip((upper, lower), (1, -1), spec.margin, strict=True)
+    )
     crossed = upper > lower
     upper[crossed] = lower[crossed] = ((upper + lower) / 2)[crossed]
     upper[[0, -1]] = lower[[0, -1]] = ((upper + lower) / 2)[[0, -1]]

@@ -16,6 +16,7 @@ from miex.faces.crop import OVERSAMPLING, AlignedFace, Image
 from miex.generators.base import Field, Generator
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, basis_fields
+from miex.generators.muscle.furrows import relight
 from miex.generators.muscle.layers import Layers, draw, make_layers, opened, unsettled
 
 GRID = 80  # cells: 1.6 px of a 128 px crop, .04 inter-ocular distances
@@ -78,6 +79,8 @@ class MuscleGenerator(Generator[MuscleRig]):
             back = invert(field, size, needed=unsettled(layers, size, GRID) if layers else None)
             fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
+            if rig.layers:
+                relight(levels, rig.layers.light, z, fine, lattice(size, 1))
             for layer in layers:
                 draw(layer, levels, rig.samples, field, z, partial(invert_block, size=size), sample, LEVEL)
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)

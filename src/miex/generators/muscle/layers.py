@@ -22,7 +22,8 @@ from miex.generators.muscle.cuts import (
     sheet,
     upsampled,
 )
-from miex.generators.muscle.lids import Eye, behind, make_eyes
+from miex.generators.muscle.furrows import Light, make_light
+from miex.generators.muscle.lids import Eye, behind, make_eyes, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
 
 Sample = Callable[[Any, Any], Any]
@@ -31,15 +32,16 @@ Invert = Callable[[Field, tuple[slice, slice]], Field]
 
 @dataclass(frozen=True)
 class Layers:
-    """Mouth and eyes of a face, ready to be drawn."""
+    """Mouth, eyes and furrows of a face, ready to be drawn."""
 
     parts: tuple[Mouth | Eye, ...]
+    light: Light
     frame: FaceFrame
 
 
 def make_layers(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Layers:
     """The layers of a face with that basis [34, g, g, 2]."""
-    return Layers((make_mouth(frame, face, basis), *make_eyes(frame, basis)), frame)
+    return Layers((make_mouth(frame, face, basis), *make_eyes(frame, face, basis)), make_light(frame, basis.shape[1]), frame)
 
 
 @dataclass(frozen=True)
@@ -112,17 +114,19 @@ def draw(
     sheets = []
     for e in (0, 1):
         back = invert(sheet(field, part.cut, e, layer.amounts), cells)
-        sheets.append(at((here + upsampled(back, cells, box, size, grid)) * np.float32(OVERSAMPLING)))
+        rest = here + upsampled(back, cells, box, size, grid)
+        sheets.append(at(rest * np.float32(OVERSAMPLING)))
+        if isinstance(part, Eye) and e == 0 and weights[part.closing]:
+            sheets[0] = unrolled(part, sheets[0], rest, opening, float(weights[part.closing]), level)
     picture = sheets[1] + (sheets[0] - sheets[1]) * above
     if gap.any():
         if isinstance(part, Eye):
             content = at(behind(opening, layer.drift) * np.float32(OVERSAMPLING))
-        elif part.own == 1:
-            content = at(stretched(opening, layer.drift[1]) * np.float32(OVERSAMPLING))
         else:
             content = inside(part, opening, weights, layer.drift) * np.float32(level)
             if part.own:
-                content += part.own * (at(stretched(opening, layer.drift[1]) * np.float32(OVERSAMPLING)) - content)
+                where, kept = stretched(opening, layer.drift[1])
+                content += (part.own * kept[..., None]) * (at(where * np.float32(OVERSAMPLING)) - content)
         below = 1 - above - gap
         picture = sheets[0] * above + sheets[1] * below + content * gap
     levels[box] = np.rint(picture)

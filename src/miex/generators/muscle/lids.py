@@ -4,28 +4,93 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
+from miex.faces.crop import AlignedFace
 from miex.generators.muscle.anatomy import load
-from miex.generators.muscle.basis import FaceFrame, Floats
+from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
 from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, with_entry
 
-OVERLAP = 0.012  # of closed lids, inter-ocular
+OVERLAP = 0.03  # of closed lids, inter-ocular
+UNROLLED = 0.6  # intensity at which the lid has no folds left
+LASH_LINE = 0.012  # half its height, inter-ocular
 
 
 @dataclass(frozen=True)
 class Eye:
-    """One eye; cut: between its lids."""
+    """One eye.
+
+    Attributes:
+        cut: between its lids.
+        closing: the entry of the basis that closes it.
+        corner: x, y of the patch's first pixel in the crop.
+        patch: float32 [h, w, 4]: the upper lid as it unrolls, gray levels, and how much it replaces what is there.
+        lash: color of the rim, float32 [3], gray levels.
+    """
 
     cut: Cut
+    closing: int
+    corner: tuple[int, int]
+    patch: Floats
+    lash: Floats
 
 
-def make_eyes(frame: FaceFrame, basis: Floats) -> tuple[Eye, ...]:
+def make_eyes(frame: FaceFrame, face: AlignedFace, basis: Floats) -> tuple[Eye, ...]:
     """The eyes of a face, for SIDES."""
     spec = cut_spec("eye", load())
-    return tuple(Eye(_closing(make_cut(frame, spec, basis, side), frame, side)) for side in range(len(SIDES)))
+    return tuple(
+        _eye(_closing(make_cut(frame, spec, basis, side), frame, side), frame, face, side) for side in range(len(SIDES))
+    )
+
+
+def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
+    lids, edge = load_table()["lids"], cut.edges[0]
+    fold_x, fold_y, _ = frame.line(lids["fold"], side)
+    x0, x1 = (int(v) for v in (edge[0, 0], edge[-1, 0] + 2))
+    y0, y1 = int(fold_y.min()), int(edge[:, 1].max() + 0.05 * frame.unit + 2)
+    x0, x1, y0, y1 = (int(np.clip(v, 0, face.size)) for v in (x0, x1, y0, y1))
+    x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
+    rim, fold = np.interp(x, edge[:, 0], edge[:, 1]), np.interp(x, fold_x, fold_y)
+    fold = np.minimum(fold, rim - lids["lashes"] * frame.unit)
+    source = np.where(y > fold, fold + lids["unrolls"] * (y - fold), y).astype(np.float32)
+    where = np.stack([np.broadcast_to(x, source.shape), source], -1)
+    # lids are smooth, and stretched hairs of the brow would be streaks
+    smooth = cv2.GaussianBlur(face.crop, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
+    patch = cv2.remap(smooth, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
+    ends = smooth_step(np.minimum(x - edge[0, 0], edge[-1, 0] - x).astype(np.float32) / np.float32(0.12 * frame.unit))
+    share = smooth_step(height - np.float32(0.4)) * ends
+    band = (np.abs(height) < 1) & (ends > 0.5)
+    colors = face.crop[y0:y1, x0:x1][band]
+    lash = np.percentile(colors, 8, axis=0) if len(colors) else np.zeros(3)
+    closing = AU_INDEX[lids["closing"]] * len(SIDES) + side
+    return Eye(cut, closing, (x0, y0), np.dstack([patch, share]).astype(np.float32), lash.astype(np.float32))
+
+
+def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: float, level: int) -> Floats:
+    """The upper lid with the skin that unrolls from under the fold, and the line of lashes of closed lids.
+
+    Args:
+        eye: the eye.
+        lid: the lid as the skin's motion alone shows it, float32 [h, w, 3].
+        where: the position of each pixel at rest, [h, w, 2], pixels of the crop.
+        opening: the eye in this frame.
+        amount: of closing, in [0, 1].
+        level: parts of a gray level in `lid`.
+    """
+    grown = float(smooth_step(np.float32(amount / UNROLLED)))
+    at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
+    patch = cv2.remap(eye.patch, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))
+    lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
+    edge = opening.edges[0]
+    thick = max(0.6, LASH_LINE * eye.cut.unit)
+    ends = smooth_step(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * eye.cut.unit))
+    closed = smooth_step(np.float32((amount - UNROLLED) / (1 - UNROLLED)))
+    line = np.clip((thick - np.abs(opening.upper - thick - opening.y)) / 1.5 + 0.5, 0, 1) * ends * closed * 0.85
+    return np.asarray(lid + (eye.lash * np.float32(level) - lid) * line[..., None], np.float32)
 
 
 def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:

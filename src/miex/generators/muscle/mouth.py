@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import OVERSAMPLING, AlignedFace
@@ -128,7 +127,7 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Fl
     """
     teeth, unit, cut = load_table()["teeth"], mouth.cut.unit, mouth.cut
     pixel = np.float32(1)
-    middle, half = cut.edges[0, :, 0].mean() + drift[0], np.ptp(cut.edges[0, :, 0]) / 2
+    middle, half = cut.edges[0, :, 0].mean() + drift[0], np.ptp(opening.edges[0, :, 0]) / 2
     across = np.clip(np.abs(opening.x - middle) / half, 0, 1)
     x = opening.x - np.float32(drift[0])
     rest = [np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) + np.float32(drift[1]) for edge in cut.edges]
@@ -168,8 +167,12 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Fl
     return over(picture, upper, covers(top_edge - y, 0.012))
 
 
-def stretched(opening: Opening, drift: np.float32) -> npt.NDArray[np.float32]:
-    """Where in the rest picture the own inside of an open mouth came from: float32 [h, w, 2], pixels of the crop.
+def stretched(opening: Opening, drift: np.float32) -> tuple[Floats, Floats]:
+    """The own inside of an open mouth.
+
+    Returns:
+        where in the rest picture it came from, float32 [h, w, 2], pixels of the crop; and how much of it can be shown,
+        [h, w] in [0, 1]: what is stretched more than threefold is no picture of anything.
 
     Args:
         drift: of the head at the mouth, down, pixels.
@@ -188,4 +191,8 @@ def stretched(opening: Opening, drift: np.float32) -> npt.NDArray[np.float32]:
         strict=True,
     ):
         y += np.clip((opening.y - start) / np.maximum(end - start, 1e-3), 0, 1) * (target - source)
-    return np.stack([np.broadcast_to(opening.x - opening.across, y.shape), y], -1).astype(np.float32)
+    where = np.stack([np.broadcast_to(opening.x - opening.across, y.shape), y], -1).astype(np.float32)
+    times = (now[2] - now[1]) / np.maximum(tongue - teeth, 1)
+    soft = np.float32(0.02 * opening.cut.unit)
+    between = smooth_step((opening.y - now[1]) / soft) * smooth_step((now[2] - opening.y) / soft)
+    return where, 1 - smooth_step((times - 2) / 2) * between

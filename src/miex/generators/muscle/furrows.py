@@ -1,0 +1,156 @@
+"""Furrows as data (furrows.toml), and the relighting of a face by them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AU_INDEX, N_AUS, SIDES, au_index
+from miex.errors import InputError, UsageError
+from miex.generators.base import Field
+from miex.generators.muscle.anatomy import landmarks
+from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, smooth_step
+
+TABLE = Path(__file__).with_name("furrows.toml")
+FINER = 2  # cells of the light per cell of the field: .02 inter-ocular distances
+POWER = 1.5  # of the intensity: skin gives way before it folds, so .2 shows .09 of a furrow
+DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
+RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
+
+
+@dataclass(frozen=True)
+class Furrow:
+    """A furrow; furrows.toml says what its fields are."""
+
+    au: int
+    line: tuple[int, ...]
+    offset: tuple[float, float]
+    width: float
+    depth: float
+    source: str
+
+
+@cache
+def load_furrows(path: Path = TABLE) -> tuple[Furrow, ...]:
+    """The furrows of that file.
+
+    Raises:
+        InputError: it is not TOML, a key is missing or unknown, a number is out of range.
+    """
+    try:
+        return tuple(_furrow(row) for row in tomllib.loads(path.read_text("utf-8"))["furrow"])
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise InputError(f"furrows {path}", expected="the form described at its top", found=str(error)) from error
+
+
+def _furrow(row: dict[str, object]) -> Furrow:
+    furrow = Furrow(**row)  # type: ignore[arg-type]  # proven below
+    au_index(furrow.au, where="furrow")
+    if not (furrow.width > 0 and 0 < furrow.depth < 1 and len(furrow.line) > 1 and len(furrow.offset) == 2):
+        raise ValueError(f"furrow of AU {furrow.au} along {furrow.line}: width, depth, line or offset out of range")
+    return Furrow(
+        furrow.au, landmarks(list(furrow.line)), tuple(furrow.offset), furrow.width, furrow.depth, furrow.source
+    )
+
+
+@dataclass(frozen=True)
+class Light:
+    """How the furrows of a face shade it.
+
+    Attributes:
+        rows: int [k]: entries of the basis that have furrows.
+        shades: float32 [k, f, f]: change of the light at intensity 1, on a grid FINER than the field's.
+        boxes: left, top, right, bottom of each, pixels of the crop.
+    """
+
+    rows: npt.NDArray[np.intp]
+    shades: Floats
+    boxes: Floats
+
+
+def make_light(frame: FaceFrame, grid: int) -> Light:
+    """The furrows of a face."""
+    fine, size = grid * FINER, float(frame.x[0, -1] + frame.x[0, 0] + 1)
+    centers = ((np.arange(fine) + 0.5) * size / fine - 0.5).astype(np.float32)
+    shades = np.zeros((N_AUS * len(SIDES), fine, fine), np.float32)
+    for furrow in load_furrows():
+        for side in range(len(SIDES)):
+            _crease(frame, furrow, side, centers, into=shades[AU_INDEX[furrow.au] * len(SIDES) + side])
+    rows = np.flatnonzero(shades.any((1, 2)))
+    boxes = []
+    for shade in shades[rows]:
+        ys, xs = (centers[np.flatnonzero(shade.any(axis))] for axis in (1, 0))
+        boxes.append((xs[0], ys[0], xs[-1], ys[-1]))
+    return Light(rows, shades[rows], np.array(boxes, np.float32))
+
+
+def _crease(frame: FaceFrame, furrow: Furrow, side: int, centers: Floats, into: Floats) -> None:
+    points = frame.side_points(furrow.line, side) + np.array(
+        [LATERAL[side] * furrow.offset[0], furrow.offset[1]], np.float32
+    ) * np.float32(frame.unit)
+    width = np.float32(max(furrow.width * frame.unit, centers[1] - centers[0]))
+    reach = 4 * width
+    columns, rows = (
+        slice(*np.searchsorted(centers, (points[:, i].min() - reach, points[:, i].max() + reach))) for i in (0, 1)
+    )
+    x, y = centers[None, columns], centers[rows, None]
+    if not (x.size and y.size):
+        return
+    starts, steps = points[:-1], np.diff(points, axis=0)
+    lengths = np.hypot(*steps.T)
+    along = np.concatenate([[0], np.cumsum(lengths)])
+    nearest, position = np.full((y.size, x.size), np.inf, np.float32), np.zeros((y.size, x.size), np.float32)
+    for start, step, length, before in zip(starts, steps, lengths, along[:-1], strict=True):
+        dx, dy = x - start[0], y - start[1]
+        t = np.clip((dx * step[0] + dy * step[1]) / max(float(length) ** 2, 1e-6), 0, 1)
+        distance = np.hypot(dx - t * step[0], dy - t * step[1])
+        closer = distance < nearest
+        nearest[closer], position[closer] = distance[closer], (before + t * length)[closer]
+    r = nearest / width
+    profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
+    profile *= smooth_step((4 - r) / 1.5)
+    ends = smooth_step(np.minimum(position, along[-1] - position) / np.float32(0.3 * along[-1]))
+    midline = frame.crosses(furrow.line)
+    if midline:  # the other side goes on where this one ends
+        ends = smooth_step(position / np.float32(0.3 * along[-1]))
+    shade = np.float32(furrow.depth) * profile * ends
+    if midline:
+        shade *= frame.side_share(side, x, y)
+    shade[np.abs(shade) < 1e-4] = 0
+    into[rows, columns] += shade
+
+
+def relight(
+    levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back: Field, positions: npt.NDArray[np.float32]
+) -> None:
+    """Shade a frame by its furrows.
+
+    Args:
+        levels: the frame, changed in place, uint16 [size, size, 3].
+        light: from `make_light`.
+        weights: intensities, float32 [34].
+        back: where what is seen at each pixel came from, displacement float32 [size, size, 2], pixels.
+        positions: (x, y) of each pixel, float32 [size, size, 2].
+    """
+    some = np.flatnonzero(weights[light.rows])
+    if not len(some):
+        return
+    size, fine = len(levels), light.shades.shape[1]
+    total = np.zeros((fine, fine), np.float32)
+    for i in some:
+        cv2.scaleAdd(light.shades[i], float(weights[light.rows[i]]) ** POWER, total, dst=total)
+    boxes = light.boxes[some]
+    margin = float(cv2.norm(back, cv2.NORM_INF)) + 1
+    x0, y0 = (max(0, int(v - margin)) for v in boxes[:, :2].min(0))
+    x1, y1 = (min(size, int(v + margin) + 2) for v in boxes[:, 2:].max(0))
+    box = slice(y0, y1), slice(x0, x1)
+    where = (back[box] + positions[box] + np.float32(0.5)) * np.float32(fine / size) - np.float32(0.5)
+    factor = cv2.remap(total, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    factor = np.clip(1 + factor, DARKEST, BRIGHTEST)[..., None]
+    levels[box] = cv2.multiply(levels[box], cv2.merge([factor] * 3), dtype=cv2.CV_16U)
