@@ -8,7 +8,6 @@ the lower below, and what lies behind them in between. Where the two fields agre
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -26,7 +25,9 @@ from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
 
 TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
-FAR = 10.0  # inter-ocular distances: a reach that does not fade within a face
+FAR = 1.5  # inter-ocular distances: a reach that does not fade within a mouth or an eye
+ROOM = 0.4  # around a cut, inter-ocular distances: as far as any muscle moves skin
+SEEN = 0.25  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class Cut:
         edges: float32 [2, n, 2]: upper and lower edge at rest, from left to right in the picture, pixels of the crop.
         rows: int [k]: the entries of the basis whose muscles move the edges apart.
         powers: float32 [k]: the power of its intensity with which each grows.
-        extra: float32 [2, k, g, g, 2]: what the upper and the lower sheet move beyond the basis, pixels.
-        moves: float32 [2, 34 + k, n, 2]: displacement of the edges at rest by the whole basis and by `extra`.
+        window: rows and columns of the grid around the cut.
+        extra: float32 [2, k, h, w, 2]: what the upper and the lower sheet move there beyond the basis, pixels.
+        moves: float32 [34 + k, 2, n, 2]: displacement of the edges at rest by the whole basis and by `extra`.
         zone: left, top, right, bottom of where a sheet differs from the basis, pixels.
         unit: inter-ocular distance, pixels.
     """
@@ -83,6 +85,7 @@ class Cut:
     edges: Floats
     rows: npt.NDArray[np.intp]
     powers: Floats
+    window: tuple[slice, slice]
     extra: Floats
     moves: Floats
     zone: tuple[float, float, float, float]
@@ -93,10 +96,11 @@ class Cut:
         return np.asarray(weights[self.rows] ** self.powers, np.float32)
 
     def displaced(self, weights: Floats, amounts: Floats) -> Floats:
-        """The edges at intensities, float32 [2, n, 2]."""
+        """How far the edges move at intensities, float32 [2, n, 2], pixels."""
         every = np.concatenate([weights, amounts])
         some = np.flatnonzero(every)
-        return np.asarray(self.edges + np.einsum("i,eink->enk", every[some], self.moves[:, some]), np.float32)
+        moved = every[some] @ self.moves[some].reshape(len(some), -1)
+        return np.asarray(moved.reshape(self.edges.shape), np.float32)
 
 
 def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: Floats | None = None) -> Cut:
@@ -113,6 +117,7 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
     edges = edge_lines(frame, spec, side) if edges is None else edges
     x = edges[0, :, 0]
     middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
+    window = _window(edges, frame)
     part = smooth_step((1 - np.abs(frame.x - middle) / half) / np.float32(spec.taper))
     entries: dict[int, Floats] = {}
     for muscle in frame.anatomy.muscles:
@@ -126,39 +131,50 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
             frame.pull(muscle, s, into=gated)
             frame.pull(replace(muscle, gate=None, reach=reach), s, into=free)
             entry = entries.setdefault(
-                AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((2, grid, grid, 2), np.float32)
+                AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((2, *gated[window].shape), np.float32)
             )
-            entry -= gated * part[..., None]
-            entry[sheet] += free * part[..., None]
+            entry -= gated[window] * part[:, window[1], None]
+            entry[sheet] += free[window] * part[:, window[1], None]
     rows = np.array(list(entries), np.intp)
     extra = np.stack(list(entries.values()), 1)
-    moves = np.stack([at_points(np.concatenate([basis, extra[e]]), edges[e], frame) for e in (0, 1)])
-    cut = Cut(edges, rows, np.ones(len(rows), np.float32), extra, moves, (0, 0, 0, 0), frame.unit)
+    moves = np.stack([at_points(basis[:, *window], edges[e], frame, window) for e in (0, 1)], 1)
+    moves = np.concatenate([moves, np.stack([at_points(extra[e], edges[e], frame, window) for e in (0, 1)], 1)])
+    cut = Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)
     return replace(cut, zone=_zone(cut, frame))
 
 
 def with_entry(cut: Cut, frame: FaceFrame, row: int, power: float, extra: Floats) -> Cut:
-    """The cut with one more entry: fields of its sheets float32 [2, g, g, 2] that grow with a power of the intensity."""
-    moves = np.stack([at_points(extra[e][None], cut.edges[e], frame) for e in (0, 1)])
+    """The cut with one more entry: fields of its sheets [2, h, w, 2] that grow with a power of the intensity."""
+    moves = np.stack([at_points(extra[e][None], cut.edges[e], frame, cut.window) for e in (0, 1)], 1)
     more = replace(
         cut,
         rows=np.append(cut.rows, row),
         powers=np.append(cut.powers, np.float32(power)),
         extra=np.concatenate([cut.extra, extra[:, None]], 1),
-        moves=np.concatenate([cut.moves, moves], 1),
+        moves=np.concatenate([cut.moves, moves]),
     )
     return replace(more, zone=_zone(more, frame))
 
 
+def _window(edges: Floats, frame: FaceFrame) -> tuple[slice, slice]:
+    (x0, y0), (x1, y1) = edges.min((0, 1)) - ROOM * frame.unit, edges.max((0, 1)) + ROOM * frame.unit
+    rows, columns = (
+        slice(*np.clip(np.searchsorted(line, ends), (0, 2), (len(line) - 2, len(line))).tolist())
+        for line, ends in ((frame.y[:, 0], (y0, y1)), (frame.x[0], (x0, x1)))
+    )
+    return rows, columns
+
+
 def _zone(cut: Cut, frame: FaceFrame) -> tuple[float, float, float, float]:
-    x = cut.edges[0, :, 0]
-    upper, lower = (np.interp(frame.x[0], x, edge[:, 1])[None, :] for edge in cut.edges)
+    x, y = frame.x[:, cut.window[1]], frame.y[cut.window[0]]
+    line = cut.edges[0, :, 0]
+    upper, lower = (np.interp(x[0], line, edge[:, 1])[None, :] for edge in cut.edges)
     cell = float(frame.x[0, 1] - frame.x[0, 0])
-    inside = (frame.x >= x[0]) & (frame.x <= x[-1])
-    differs = (np.abs(cut.extra).max((1, 4)) > 1e-4 * cut.unit) & inside
-    rows = np.flatnonzero(((differs[0] & (frame.y < upper)) | (differs[1] & (frame.y > lower))).any(1))
-    ys = np.concatenate([frame.y[rows, 0], cut.edges[..., 1].ravel()])
-    return float(x[0]) - cell, float(ys.min()) - 2 * cell, float(x[-1]) + cell, float(ys.max()) + 2 * cell
+    inside = (x >= line[0]) & (x <= line[-1])
+    above, below = (np.abs(extra[..., 1]).max(0) > 1e-4 * cut.unit for extra in cut.extra)
+    rows = np.flatnonzero((inside & ((above & (y < upper)) | (below & (y > lower)))).any(1))
+    ys = np.concatenate([y[rows, 0], cut.edges[..., 1].ravel()])
+    return float(line[0]) - cell, float(ys.min()) - 2 * cell, float(line[-1]) + cell, float(ys.max()) + 2 * cell
 
 
 def edge_lines(frame: FaceFrame, spec: CutSpec, side: int) -> Floats:
@@ -186,11 +202,12 @@ def _smooth(line: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     return np.asarray(blurred[len(line) - 1 : 2 * len(line) - 1] + chord)
 
 
-def at_points(fields: Floats, points: Floats, frame: FaceFrame) -> Floats:
-    """Fields [k, g, g, 2] at points [n, 2], pixels of the crop, bilinear: [k, n, 2]."""
-    grid = fields.shape[1]
+def at_points(fields: Floats, points: Floats, frame: FaceFrame, window: tuple[slice, slice] | None = None) -> Floats:
+    """Fields [k, h, w, 2] on a window of the grid at points [n, 2], pixels of the crop, bilinear: [k, n, 2]."""
+    first = (window[1].start, window[0].start) if window else (0, 0)
     cell = frame.x[0, 1] - frame.x[0, 0]
-    where = np.clip((points - frame.x[0, 0]) / cell, 0, grid - 1 - 1e-4)
+    most = np.array([fields.shape[2], fields.shape[1]]) - 1 - 1e-4
+    where = np.clip((points - frame.x[0, 0]) / cell - first, 0, most)
     low = where.astype(int)
     (fx, fy), (x, y) = (where - low).T[..., None].astype(np.float32), low.T
     top = fields[:, y, x] * (1 - fx) + fields[:, y, x + 1] * fx
@@ -239,13 +256,17 @@ class Opening:
         return np.interp(self.x - self.across, edge[:, 0], edge[:, 1]).astype(np.float32)
 
 
-def open_cut(cut: Cut, edges: Floats, size: int) -> Opening | None:
+def open_cut(cut: Cut, edges: Floats, size: int, grid: int) -> Opening | None:
     """A cut whose edges are displaced; None where nothing of it lies in the crop."""
     moved = edges - cut.edges
     (dx0, dy0), (dx1, dy1) = moved.min((0, 1)), moved.max((0, 1))
     left, top, right, bottom = cut.zone
     x0, y0 = max(0, int(left + min(0, dx0))), max(0, int(top + min(0, dy0)))
     x1, y1 = min(size, int(right + max(0, dx1)) + 2), min(size, int(bottom + max(0, dy1)) + 2)
+    (y0, y1), (x0, x1) = (
+        (max(low, int((w.start + 0.5) * size / grid + 0.5)), min(high, int((w.stop - 1.5) * size / grid)))
+        for (low, high), w in zip(((y0, y1), (x0, x1)), cut.window, strict=True)
+    )
     if x1 <= x0 or y1 <= y0:
         return None
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
@@ -290,10 +311,20 @@ def covering_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slic
     return rows, columns
 
 
-def sheet(field: Field, cut: Cut, e: int, amounts: Sequence[float] | Floats) -> Field:
-    """The field of the upper or lower sheet: that of the skin, and what the cut lets through."""
-    moved = field.copy()
-    for amount, extra in zip(amounts, cut.extra[e], strict=True):
-        if amount:
-            cv2.scaleAdd(extra, float(amount), moved, dst=moved)
-    return moved
+def sheet(field: Field, cut: Cut, e: int, amounts: Floats, scale: Floats | None) -> Field:
+    """The field of the upper or lower sheet in the cut's window: that of the skin, and what the cut lets through.
+
+    Args:
+        field: of the skin, float32 [g, g, 2].
+        cut: the cut.
+        e: 0: the upper sheet, 1: the lower.
+        amounts: of the cut's entries.
+        scale: by how much they are shortened, float32 [g, g]; None: not at all.
+    """
+    if scale is None:
+        moved = field[cut.window].copy()
+        for k in np.flatnonzero(amounts):
+            cv2.scaleAdd(cut.extra[e, k], float(amounts[k]), moved, dst=moved)
+        return moved
+    extra = np.tensordot(amounts, cut.extra[e], 1)
+    return np.asarray(field[cut.window] + extra * scale[cut.window][..., None], np.float32)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import AU_INDEX, N_AUS, SIDES, au_index
+from miex.aus.vector import AU_INDEX, SIDES, au_index
 from miex.errors import InputError, UsageError
 from miex.generators.base import Field
 from miex.generators.muscle.anatomy import landmarks
@@ -59,35 +59,38 @@ def _furrow(row: dict[str, object]) -> Furrow:
     )
 
 
-@dataclass(frozen=True)
 class Light:
-    """How the furrows of a face shade it.
+    """How the furrows of a face shade it; each made when it is first needed.
 
     Attributes:
-        rows: int [k]: entries of the basis that have furrows.
-        shades: float32 [k, f, f]: change of the light at intensity 1, on a grid FINER than the field's.
-        boxes: left, top, right, bottom of each, pixels of the crop.
+        fine: side of the grid of shades, FINER than that of the field.
     """
 
-    rows: npt.NDArray[np.intp]
-    shades: Floats
-    boxes: Floats
+    def __init__(self, frame: FaceFrame, grid: int) -> None:
+        self.fine = grid * FINER
+        self._frame, self._size = frame, float(frame.x[0, -1] + frame.x[0, 0] + 1)
+        self._shades: dict[int, tuple[Floats, tuple[float, float, float, float]]] = {}
+
+    def shade(self, row: int) -> tuple[Floats, tuple[float, float, float, float]]:
+        """Of an entry of the basis: change of the light at intensity 1, float32 [f, f], and where it is: left, top,
+        right, bottom, pixels of the crop."""
+        if row not in self._shades:
+            centers = ((np.arange(self.fine) + 0.5) * self._size / self.fine - 0.5).astype(np.float32)
+            shade = np.zeros((self.fine, self.fine), np.float32)
+            for furrow in load_furrows():
+                if AU_INDEX[furrow.au] == row // len(SIDES):
+                    _crease(self._frame, furrow, row % len(SIDES), centers, into=shade)
+            ys, xs = (centers[np.flatnonzero(shade.any(axis))] for axis in (1, 0))
+            box = (float(xs[0]), float(ys[0]), float(xs[-1]), float(ys[-1])) if len(xs) else (0.0, 0.0, 0.0, 0.0)
+            self._shades[row] = shade, box
+        return self._shades[row]
 
 
-def make_light(frame: FaceFrame, grid: int) -> Light:
-    """The furrows of a face."""
-    fine, size = grid * FINER, float(frame.x[0, -1] + frame.x[0, 0] + 1)
-    centers = ((np.arange(fine) + 0.5) * size / fine - 0.5).astype(np.float32)
-    shades = np.zeros((N_AUS * len(SIDES), fine, fine), np.float32)
-    for furrow in load_furrows():
-        for side in range(len(SIDES)):
-            _crease(frame, furrow, side, centers, into=shades[AU_INDEX[furrow.au] * len(SIDES) + side])
-    rows = np.flatnonzero(shades.any((1, 2)))
-    boxes = []
-    for shade in shades[rows]:
-        ys, xs = (centers[np.flatnonzero(shade.any(axis))] for axis in (1, 0))
-        boxes.append((xs[0], ys[0], xs[-1], ys[-1]))
-    return Light(rows, shades[rows], np.array(boxes, np.float32))
+@cache
+def _furrowed() -> npt.NDArray[np.intp]:
+    """Entries of the basis that have furrows."""
+    aus = sorted({furrow.au for furrow in load_furrows()})
+    return np.array([AU_INDEX[au] * len(SIDES) + side for au in aus for side in range(len(SIDES))], np.intp)
 
 
 def _crease(frame: FaceFrame, furrow: Furrow, side: int, centers: Floats, into: Floats) -> None:
@@ -133,19 +136,20 @@ def relight(
 
     Args:
         levels: the frame, changed in place, uint16 [size, size, 3].
-        light: from `make_light`.
+        light: the furrows of the face.
         weights: intensities, float32 [34].
         back: where what is seen at each pixel came from, displacement float32 [size, size, 2], pixels.
         positions: (x, y) of each pixel, float32 [size, size, 2].
     """
-    some = np.flatnonzero(weights[light.rows])
-    if not len(some):
+    rows = _furrowed()
+    rows = rows[weights[rows] > 0]
+    if not len(rows):
         return
-    size, fine = len(levels), light.shades.shape[1]
+    size, fine = len(levels), light.fine
     total = np.zeros((fine, fine), np.float32)
-    for i in some:
-        cv2.scaleAdd(light.shades[i], float(weights[light.rows[i]]) ** POWER, total, dst=total)
-    boxes = light.boxes[some]
+    for row in rows:
+        cv2.scaleAdd(light.shade(int(row))[0], float(weights[row]) ** POWER, total, dst=total)
+    boxes = np.array([light.shade(int(row))[1] for row in rows])
     margin = float(cv2.norm(back, cv2.NORM_INF)) + 1
     x0, y0 = (max(0, int(v - margin)) for v in boxes[:, :2].min(0))
     x1, y1 = (min(size, int(v + margin) + 2) for v in boxes[:, 2:].max(0))

@@ -17,7 +17,7 @@ from miex.generators.base import Field, Generator
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, basis_fields
 from miex.generators.muscle.furrows import relight
-from miex.generators.muscle.layers import Layers, draw, make_layers, opened, unsettled
+from miex.generators.muscle.layers import Layers, draw, opened, unsettled
 
 GRID = 80  # cells: 1.6 px of a 128 px crop, .04 inter-ocular distances
 TOLERANCE = 0.01  # of the inversion, pixels: a tenth of the smallest motion that counts
@@ -60,34 +60,42 @@ class MuscleGenerator(Generator[MuscleRig]):
     def prepare(self, face: AlignedFace) -> MuscleRig:
         frame = FaceFrame(face, load(), GRID)
         basis = basis_fields(frame, GRID).reshape(-1, GRID, GRID, 2)
-        return MuscleRig(
-            face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1), make_layers(frame, face, basis)
-        )
+        return MuscleRig(face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1), Layers(frame, face, basis))
 
     def render(self, rig: MuscleRig, aus: AUArray, rng: np.random.Generator, drift: Field | None = None) -> Image:
         size = rig.face.size
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
+        block_way = partial(invert_block, cells_per_pixel=GRID / size)
         for i, (frame, z) in enumerate(zip(frames, weights, strict=True)):
-            field = combine(rig, z)
+            field, scale = restrained(rig, z)
             if drift is not None:
                 field += drift[i]
             elif not z.any():  # what sampling would give, for nothing
                 frame[:] = rig.face.crop
                 continue
-            layers = opened(rig.layers, z, None if drift is None else drift[i], size) if rig.layers else []
+            layers = opened(rig.layers, z, scale, None if drift is None else drift[i], size) if rig.layers else []
             back = invert(field, size, needed=unsettled(layers, size, GRID) if layers else None)
             fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
             if rig.layers:
                 relight(levels, rig.layers.light, z, fine, lattice(size, 1))
             for layer in layers:
-                draw(layer, levels, rig.samples, field, z, partial(invert_block, size=size), sample, LEVEL)
+                draw(
+                    layer,
+                    levels,
+                    rig.samples,
+                    field,
+                    z,
+                    partial(invert_block, cells_per_pixel=GRID / size),
+                    sample,
+                    LEVEL,
+                )
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
         return frames
 
     def displacement(self, rig: MuscleRig, aus: AUArray) -> Field:
-        return np.stack([combine(rig, z) for z in _weights(aus)])
+        return np.stack([restrained(rig, z)[0] for z in _weights(aus)])
 
     def face_area(self, rig: MuscleRig) -> npt.NDArray[np.bool_]:
         return rig.area
@@ -119,6 +127,15 @@ def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:
     return field
 
 
+def restrained(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> tuple[Field, npt.NDArray[np.float32] | None]:
+    """The field of `combine` where it folds nowhere, and by how much that shortened it (`Layers.restraint`)."""
+    field = combine(rig, weights)
+    scale = rig.layers.restraint(field, weights, rig.face.size) if rig.layers else None
+    if scale is not None:
+        field *= scale[..., None]
+    return field, scale
+
+
 def invert(field: Field, size: int, *, needed: npt.NDArray[np.uint8] | None = None) -> Field:
     """The way back: where the skin that is seen at a point came from.
 
@@ -133,28 +150,32 @@ def invert(field: Field, size: int, *, needed: npt.NDArray[np.uint8] | None = No
     Returns:
         m, as `field`. Exactly 0 where F is 0 all around.
     """
-    return _steps(field, size, (slice(0, len(field)),) * 2, needed)
+    return _steps(field, len(field) / size, None, needed)
 
 
-def invert_block(field: Field, cells: tuple[slice, slice], size: int) -> Field:
-    """The way back for a block of cells only, float32 [h, w, 2]."""
-    return _steps(field, size, cells, None)
+def invert_block(field: Field, cells: tuple[slice, slice], cells_per_pixel: float) -> Field:
+    """The way back for a block of the cells of a window of the grid: float32 [h, w, 2]."""
+    return _steps(field, cells_per_pixel, cells, None)
 
 
 def _steps(
-    field: Field, size: int, cells: tuple[slice, slice], needed: npt.NDArray[np.uint8] | None
+    field: Field,
+    cells_per_pixel: float,
+    cells: tuple[slice, slice] | None,
+    needed: npt.NDArray[np.uint8] | None,
 ) -> Field:
-    cells_per_pixel = len(field) / size
-    part = field[cells]
     down, across = (None, None) if needed is None else (needed[1:] & needed[:-1], needed[:, 1:] & needed[:, :-1])
     largest = max(
-        cv2.norm(part[1:], part[:-1], cv2.NORM_INF, mask=down),
-        cv2.norm(part[:, 1:], part[:, :-1], cv2.NORM_INF, mask=across),
+        cv2.norm(field[1:], field[:-1], cv2.NORM_INF, mask=down),
+        cv2.norm(field[:, 1:], field[:, :-1], cv2.NORM_INF, mask=across),
     )
     damping = min(1.0, 1.5 / (1 + largest * cells_per_pixel))  # plain steps run away where the gradient nears 1
     planes = cv2.split(field)  # of two channels at once, OpenCV rounds positions to 1/32 cell; of one it does not
-    start = np.ascontiguousarray(lattice(len(field), 1)[cells])
-    back = -np.ascontiguousarray(part)
+    start = lattice(max(field.shape), 1)[: len(field), : field.shape[1]]
+    if cells:
+        start, back = np.ascontiguousarray(start[cells]), -field[cells]
+    else:
+        back = -field
     for _ in range(MOST_STEPS):
         where = cv2.scaleAdd(back, cells_per_pixel, start)
         miss = cv2.add(back, cv2.merge([sample(plane, where) for plane in planes]))

@@ -1,74 +1,152 @@
-"""The layers of one face over the warp of its skin: mouth and eyes, each drawn on the small part of the frame it takes."""
+"""The layers of a face over the warp of its skin: mouth and eyes, each drawn on the small part of a frame it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.base import Field
-from miex.generators.muscle.basis import FaceFrame, Floats
+from miex.generators.muscle.anatomy import load
+from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
 from miex.generators.muscle.cuts import (
+    SEEN,
     Cut,
     Opening,
     at_points,
     covering_cells,
+    cut_spec,
     inner_cells,
     open_cut,
     sheet,
     upsampled,
 )
-from miex.generators.muscle.furrows import Light, make_light
-from miex.generators.muscle.lids import Eye, behind, make_eyes, unrolled
+from miex.generators.muscle.folds import MOST, Part, bound, restraint
+from miex.generators.muscle.furrows import Light
+from miex.generators.muscle.lids import Eye, behind, make_eye, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
 
 Sample = Callable[[Any, Any], Any]
-Invert = Callable[[Field, tuple[slice, slice]], Field]
+Invert = Callable[[Field, tuple[slice, slice]], Field]  # of a window of the grid, for a block of it
 
 
-@dataclass(frozen=True)
 class Layers:
-    """Mouth, eyes and furrows of a face, ready to be drawn."""
+    """Mouth, eyes and furrows of a face, each made when it is first needed.
 
-    parts: tuple[Mouth | Eye, ...]
-    light: Light
-    frame: FaceFrame
+    Attributes:
+        frame: the face's lines and distances.
+        light: its furrows.
+    """
+
+    def __init__(self, frame: FaceFrame, face: AlignedFace, basis: Floats) -> None:
+        self.frame, self.light = frame, Light(frame, basis.shape[1])
+        self._face, self._basis = face, basis
+        self._worst: dict[int, float] = {}  # of each entry of the basis: bound of its compression at intensity 1
+        self._parts: dict[str, Mouth | Eye] = {}
+
+    def parts(self, weights: Floats) -> Iterator[Mouth | Eye]:
+        """Those that have a muscle at work, from intensities float32 [34]."""
+        for name in ("mouth", *SIDES):
+            if weights[list(moving_rows(name))].any():
+                if name not in self._parts:
+                    self._parts[name] = self._make(name)
+                yield self._parts[name]
+
+    def restraint(self, field: Field, weights: Floats, size: int) -> Floats | None:
+        """By how much to shorten all motion so that neither the skin nor a sheet of it folds where it is seen.
+
+        Args:
+            field: of the skin, float32 [g, g, 2], pixels.
+            weights: intensities, float32 [34].
+            size: side of the crop, pixels.
+
+        Returns:
+            float32 [g, g] in (0, 1]; None: nothing would fold.
+        """
+        rows, grid = np.flatnonzero(weights), len(field)
+        for row in rows:
+            if row not in self._worst:
+                self._worst[row] = self._seen_compression(row, size)
+        if sum(float(weights[row]) * self._worst[row] for row in rows) <= MOST:
+            return None
+        return restraint(self._seen(field, weights), grid, grid / size, self.frame.unit)
+
+    def _seen_compression(self, row: int, size: int) -> float:
+        alone = np.zeros(len(self._basis), np.float32)
+        alone[row] = 1
+        grid = self._basis.shape[1]
+        seen = self._seen(self._basis[row], alone)
+        return max(float((bound(f, grid / size) * cells[:-1, :-1]).max()) for _, f, cells in seen)
+
+    def _seen(self, field: Field, weights: Floats) -> list[Part]:
+        skin = np.ones(field.shape[:2], bool)
+        found: list[Part] = [((slice(None), slice(None)), field, skin)]
+        for part in self.parts(weights):
+            cut, window = part.cut, part.cut.window
+            x, y = self.frame.x[:, window[1]], self.frame.y[window[0]]
+            cell = float(x[0, 1] - x[0, 0])
+            left, top, right, bottom = cut.zone
+            zone = (x > left) & (x < right) & (y > top) & (y < bottom)
+            upper, lower = (np.interp(x[0], edge[:, 0], edge[:, 1]) for edge in cut.edges)
+            skin[window] &= ~zone
+            for e, cells in enumerate((y < upper + cell, y > lower - 2 * cell)):
+                found.append((window, sheet(field, cut, e, cut.amounts(weights), None), zone & cells))
+        return found
+
+    def _make(self, name: str) -> Mouth | Eye:
+        if name == "mouth":
+            return make_mouth(self.frame, self._face, self._basis)
+        return make_eye(self.frame, self._face, self._basis, SIDES.index(name))
 
 
-def make_layers(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Layers:
-    """The layers of a face with that basis [34, g, g, 2]."""
-    return Layers((make_mouth(frame, face, basis), *make_eyes(frame, face, basis)), make_light(frame, basis.shape[1]), frame)
+@cache
+def moving_rows(name: str) -> tuple[int, ...]:
+    """Entries of the basis whose muscles part the lips ("mouth") or the lids of a side ("left", "right")."""
+    sides = range(len(SIDES)) if name == "mouth" else (SIDES.index(name),)
+    spec = cut_spec("mouth" if name == "mouth" else "eye", load())
+    aus = {muscle.au for muscle in load().muscles if muscle.gate in spec.above + spec.below}
+    return tuple(sorted(AU_INDEX[au] * len(SIDES) + side for au in aus for side in sides))
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A layer in one frame."""
+    """A layer in one frame; share: how much of it shows, as what has hardly parted is what the skin alone shows."""
 
     part: Mouth | Eye
     opening: Opening
     amounts: Floats
+    scale: Floats | None
     drift: Floats
+    share: float
 
 
-def opened(layers: Layers, weights: Floats, drift: Field | None, size: int) -> list[Drawn]:
+def opened(layers: Layers, weights: Floats, scale: Floats | None, drift: Field | None, size: int) -> list[Drawn]:
     """The layers that show at intensities float32 [34]; none where no muscle parts lips or lids."""
     found = []
-    for part in layers.parts:
+    for part in layers.parts(weights):
         cut: Cut = part.cut
-        if not weights[cut.rows].any():
-            continue
         amounts = cut.amounts(weights)
-        edges, moved = cut.displaced(weights, amounts), np.zeros(2, np.float32)
+        shift, moved = cut.displaced(weights, amounts), np.zeros(2, np.float32)
+        if scale is not None:
+            shift *= np.stack([at_points(scale[None, ..., None], edge, layers.frame)[0] for edge in cut.edges])
+        parted = cv2.norm(shift[0], shift[1], cv2.NORM_INF)
+        if parted <= SEEN:
+            continue
+        edges = cut.edges + shift
         if drift is not None:
             drifts = np.stack([at_points(drift[None], edge, layers.frame)[0] for edge in cut.edges])
             edges, moved = edges + drifts, drifts.mean((0, 1))
-        opening = open_cut(cut, edges, size)
+        opening = open_cut(cut, edges, size, layers.frame.x.shape[1])
         if opening:
-            found.append(Drawn(part, opening, amounts, moved))
+            share = float(smooth_step(np.float32(parted / SEEN - 1)))
+            found.append(Drawn(part, opening, amounts, scale, moved, share))
     return found
 
 
@@ -105,6 +183,9 @@ def draw(
     opening, part = layer.opening, layer.part
     size, grid, box = len(levels), len(field), opening.box
     cells = covering_cells(box, size, grid)
+    window = part.cut.window
+    down, across = (slice(c.start - w.start, c.stop - w.start) for c, w in zip(cells, window, strict=True))
+    block = down, across
 
     def at(where: Any) -> Floats:
         return np.asarray(sample(samples, where), np.float32)
@@ -113,7 +194,7 @@ def draw(
     above, gap = (share[..., None] for share in opening.shown(over=isinstance(part, Eye)))
     sheets = []
     for e in (0, 1):
-        back = invert(sheet(field, part.cut, e, layer.amounts), cells)
+        back = invert(sheet(field, part.cut, e, layer.amounts, layer.scale), block)
         rest = here + upsampled(back, cells, box, size, grid)
         sheets.append(at(rest * np.float32(OVERSAMPLING)))
         if isinstance(part, Eye) and e == 0 and weights[part.closing]:
@@ -129,4 +210,6 @@ def draw(
                 content += (part.own * kept[..., None]) * (at(where * np.float32(OVERSAMPLING)) - content)
         below = 1 - above - gap
         picture = sheets[0] * above + sheets[1] * below + content * gap
+    if layer.share < 1:
+        picture = levels[box] + layer.share * (picture - levels[box])
     levels[box] = np.rint(picture)

@@ -38,12 +38,10 @@ class Eye:
     lash: Floats
 
 
-def make_eyes(frame: FaceFrame, face: AlignedFace, basis: Floats) -> tuple[Eye, ...]:
-    """The eyes of a face, for SIDES."""
-    spec = cut_spec("eye", load())
-    return tuple(
-        _eye(_closing(make_cut(frame, spec, basis, side), frame, side), frame, face, side) for side in range(len(SIDES))
-    )
+def make_eye(frame: FaceFrame, face: AlignedFace, basis: Floats, side: int) -> Eye:
+    """The eye of a side (of SIDES), ready to be closed."""
+    cut = _closing(make_cut(frame, cut_spec("eye", load()), basis, side), frame, side)
+    return _eye(cut, frame, face, side)
 
 
 def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
@@ -102,16 +100,17 @@ def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
     lids = load_table()["lids"]
     row = AU_INDEX[lids["closing"]] * len(SIDES) + side
     entry = int(np.flatnonzero(cut.rows == row)[0])
-    n_basis = cut.moves.shape[1] - len(cut.rows)
-    edges = cut.edges + cut.moves[:, row] + cut.moves[:, n_basis + entry]
+    n_basis = len(cut.moves) - len(cut.rows)
+    edges = cut.edges + cut.moves[row] + cut.moves[n_basis + entry]
     x = edges[0, :, 0]
     lower = np.interp(x, edges[1, :, 0], edges[1, :, 1])
     taper = np.minimum(1, 6 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))
     lacking = np.maximum(0, lower - edges[0, :, 1] + OVERLAP * frame.unit * taper)
+    columns, rows = frame.x[0, cut.window[1]], frame.y[cut.window[0]]
     # the field is one of the rest face, whose columns end up at x
-    lacking_at = np.interp(frame.x[0], cut.edges[0, :, 0], lacking, left=0, right=0).astype(np.float32)
-    edge = np.interp(frame.x[0], cut.edges[0, :, 0], cut.edges[0, :, 1]).astype(np.float32)
-    above = np.clip((edge - frame.y) / np.float32(lids["crease"] * frame.unit), 0, 1)
+    lacking_at = np.interp(columns, cut.edges[0, :, 0], lacking, left=0, right=0).astype(np.float32)
+    edge = np.interp(columns, cut.edges[0, :, 0], cut.edges[0, :, 1]).astype(np.float32)
+    above = np.clip((edge - rows) / np.float32(lids["crease"] * frame.unit), 0, 1)
     extra = np.zeros((2, *cut.extra.shape[2:]), np.float32)
     extra[0, ..., 1] = (1 - above**2) ** 2 * lacking_at
     return with_entry(cut, frame, row, 2.0, extra)
@@ -134,4 +133,3 @@ def behind(opening: Opening, drift: Floats) -> npt.NDArray[np.float32]:
     upper_scale, lower_scale = (np.where(s > 0, s, 1) for s in (upper_scale, lower_scale))
     source = middle + (y - middle) * np.where(y < middle, upper_scale, lower_scale)
     return np.stack([np.broadcast_to(x, source.shape), source], -1).astype(np.float32)
-

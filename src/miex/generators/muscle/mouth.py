@@ -13,12 +13,16 @@ from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
 from miex.generators.muscle.cuts import Cut, Opening, cut_spec, edge_lines, load_table, make_cut
 
-CLOSED, OPEN = 0.03, 0.07  # gaps between the lips of a photo, inter-ocular: below there is no inside to see, above there is
+CLOSED, OPEN = (
+    0.03,
+    0.07,
+)  # gaps between the lips of a photo, inter-ocular: below there is no inside to see, above there is
 SEARCH = 0.03  # how far from the landmarks the lips may meet, inter-ocular
 STIFF = 2.0  # of the line where they meet: price of a step of one sample up or down, in its own darkness
 TEETH, TONGUE = 0.5, 0.75  # of the gap in an open-mouthed photo, from the upper lip: where they end and begin
 RIGHT_IRIS, LEFT_IRIS = slice(468, 473), slice(473, 478)
-EYES = ((33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),) + (
+EYES = (  # rings of the person's right and left eye
+    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
 
