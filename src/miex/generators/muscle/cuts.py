@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,11 @@ class Cut:
     moves: Floats
     zone: tuple[float, float, float, float]
     unit: float
+
+    @cached_property
+    def own(self) -> npt.NDArray[np.bool_]:
+        """Which entries of the basis are in `rows`, [34]."""
+        return np.isin(np.arange(len(self.moves) - len(self.rows)), self.rows)
 
     def amounts(self, weights: Floats) -> Floats:
         """How much of each entry of `extra` shows at intensities float32 [34]: float32 [k]."""

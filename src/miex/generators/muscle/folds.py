@@ -15,8 +15,7 @@ from miex.generators.base import Field
 from miex.generators.muscle.basis import Floats
 
 MOST = 0.8  # compression that skin bears: a fifth of its length is left
-WIDE, SOFT = 0.22, 0.1  # around the worst places, how far and how softly the motion gives way, inter-ocular distances
-TRIES = 3  # of giving way near the worst places, before everything gives way
+WIDER = (0.06, 0.12, 0.24, 0.48)  # around the worst places, how far the motion gives way, inter-ocular distances
 
 
 def compression(field: Field, cells_per_pixel: float) -> Floats:
@@ -57,12 +56,12 @@ def restraint(parts: list[Part], grid: int, cells_per_pixel: float, unit: float)
     if rate.max() <= MOST:
         return None
     scale = np.ones((grid, grid), np.float32)
-    radius = max(1, round(WIDE * unit * cells_per_pixel))
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    for _ in range(TRIES):
+    for width in WIDER:
+        radius = max(1, round(width * unit * cells_per_pixel))
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        near = cv2.erode(np.minimum(1, MOST / np.maximum(rate, 1e-6)).astype(np.float32), disk)
+        scale *= cv2.GaussianBlur(near, (0, 0), radius / 2)
+        rate = worst(scale)
         if rate.max() <= MOST:
             return scale
-        near = cv2.erode(np.minimum(1, MOST / np.maximum(rate, 1e-6)).astype(np.float32), disk)
-        scale *= cv2.GaussianBlur(near, (0, 0), SOFT * unit * cells_per_pixel)
-        rate = worst(scale)
     return np.asarray(scale * np.float32(min(1.0, MOST / max(1e-6, float(rate.max())))), np.float32)

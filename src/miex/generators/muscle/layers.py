@@ -33,6 +33,7 @@ from miex.generators.muscle.furrows import Light
 from miex.generators.muscle.lids import Eye, behind, make_eye, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
 
+TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
 Sample = Callable[[Any, Any], Any]
 Invert = Callable[[Field, tuple[slice, slice]], Field]  # of a window of the grid, for a block of it
 
@@ -48,7 +49,7 @@ class Layers:
     def __init__(self, frame: FaceFrame, face: AlignedFace, basis: Floats) -> None:
         self.frame, self.light = frame, Light(frame, basis.shape[1])
         self._face, self._basis = face, basis
-        self._worst: dict[int, float] = {}  # of each entry of the basis: bound of its compression at intensity 1
+        self._worst: dict[int, Floats] = {}  # of each entry of the basis at intensity 1: bound of its compression by tile
         self._parts: dict[str, Mouth | Eye] = {}
 
     def parts(self, weights: Floats) -> Iterator[Mouth | Eye]:
@@ -74,16 +75,20 @@ class Layers:
         for row in rows:
             if row not in self._worst:
                 self._worst[row] = self._seen_compression(row, size)
-        if sum(float(weights[row]) * self._worst[row] for row in rows) <= MOST:
+        total = np.tensordot(weights[rows], np.stack([self._worst[row] for row in rows]), 1) if len(rows) else rows
+        if not len(rows) or total.max() <= MOST:
             return None
         return restraint(self._seen(field, weights), grid, grid / size, self.frame.unit)
 
-    def _seen_compression(self, row: int, size: int) -> float:
+    def _seen_compression(self, row: int, size: int) -> Floats:
         alone = np.zeros(len(self._basis), np.float32)
         alone[row] = 1
         grid = self._basis.shape[1]
-        seen = self._seen(self._basis[row], alone)
-        return max(float((bound(f, grid / size) * cells[:-1, :-1]).max()) for _, f, cells in seen)
+        found = np.zeros((grid, grid), np.float32)
+        for window, field, cells in self._seen(self._basis[row], alone):
+            here = found[window][:-1, :-1]
+            np.maximum(here, bound(field, grid / size) * cells[:-1, :-1], out=here)
+        return np.asarray(found.reshape(TILES, grid // TILES, TILES, -1).max((1, 3)))
 
     def _seen(self, field: Field, weights: Floats) -> list[Part]:
         skin = np.ones(field.shape[:2], bool)
@@ -133,12 +138,13 @@ def opened(layers: Layers, weights: Floats, scale: Floats | None, drift: Field |
     for part in layers.parts(weights):
         cut: Cut = part.cut
         amounts = cut.amounts(weights)
+        own = cut.displaced(np.where(cut.own, weights, 0), amounts)
+        parted = cv2.norm(own[0], own[1], cv2.NORM_INF)  # by muscles of this cut; cheeks may move a lid along
+        if parted <= SEEN:
+            continue
         shift, moved = cut.displaced(weights, amounts), np.zeros(2, np.float32)
         if scale is not None:
             shift *= np.stack([at_points(scale[None, ..., None], edge, layers.frame)[0] for edge in cut.edges])
-        parted = cv2.norm(shift[0], shift[1], cv2.NORM_INF)
-        if parted <= SEEN:
-            continue
         edges = cut.edges + shift
         if drift is not None:
             drifts = np.stack([at_points(drift[None], edge, layers.frame)[0] for edge in cut.edges])
