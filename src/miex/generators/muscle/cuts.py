@@ -220,6 +220,12 @@ def at_points(fields: Floats, points: Floats, frame: FaceFrame, window: tuple[sl
     return np.asarray(top * (1 - fy) + bottom * fy, np.float32)
 
 
+def bilinear(picture: Any, where: Any, border: int = cv2.BORDER_REPLICATE) -> Any:
+    """A picture at positions (x, y) [h, w, 2]."""
+    second: Any = None  # all positions come in one array, which OpenCV's type stubs do not know
+    return cv2.remap(picture, where, second, cv2.INTER_LINEAR, borderMode=border)
+
+
 # --- one frame ---------------------------------------------------------------------------------------------------
 
 
@@ -253,12 +259,12 @@ class Opening:
         meet = self.upper if over else (self.upper + self.lower) / 2
         above = np.clip(np.where(self.upper > self.lower, meet, self.upper) - self.y + np.float32(0.5), 0, 1)
         below = np.clip(self.y - np.where(self.upper > self.lower, meet, self.lower) + np.float32(0.5), 0, 1)
-        return above, np.maximum(0, 1 - above - below)
+        return np.asarray(above), np.asarray(np.maximum(0, 1 - above - below))
 
     def rest(self, e: int) -> Floats:
         """Height at rest of what is now on edge e in each column, [1, w]."""
         edge = self.cut.edges[e]
-        return np.interp(self.x - self.across, edge[:, 0], edge[:, 1]).astype(np.float32)
+        return np.asarray(np.interp(self.x - self.across, edge[:, 0], edge[:, 1]), np.float32)
 
 
 def open_cut(cut: Cut, edges: Floats, size: int, grid: int) -> Opening | None:

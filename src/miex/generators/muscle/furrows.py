@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from miex.errors import InputError, UsageError
 from miex.generators.base import Field
 from miex.generators.muscle.anatomy import landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, smooth_step
+from miex.generators.muscle.cuts import bilinear
 
 TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: .02 inter-ocular distances
@@ -54,9 +55,8 @@ def _furrow(row: dict[str, object]) -> Furrow:
     au_index(furrow.au, where="furrow")
     if not (furrow.width > 0 and 0 < furrow.depth < 1 and len(furrow.line) > 1 and len(furrow.offset) == 2):
         raise ValueError(f"furrow of AU {furrow.au} along {furrow.line}: width, depth, line or offset out of range")
-    return Furrow(
-        furrow.au, landmarks(list(furrow.line)), tuple(furrow.offset), furrow.width, furrow.depth, furrow.source
-    )
+    line, (lateral, down) = landmarks(list(furrow.line)), furrow.offset
+    return replace(furrow, line=line, offset=(lateral, down))
 
 
 class Light:
@@ -155,6 +155,6 @@ def relight(
     x1, y1 = (min(size, int(v + margin) + 2) for v in boxes[:, 2:].max(0))
     box = slice(y0, y1), slice(x0, x1)
     where = (back[box] + positions[box] + np.float32(0.5)) * np.float32(fine / size) - np.float32(0.5)
-    factor = cv2.remap(total, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    factor = bilinear(total, where, cv2.BORDER_CONSTANT)
     factor = np.clip(1 + factor, DARKEST, BRIGHTEST)[..., None]
     levels[box] = cv2.multiply(levels[box], cv2.merge([factor] * 3), dtype=cv2.CV_16U)

@@ -76,21 +76,12 @@ class MuscleGenerator(Generator[MuscleRig]):
                 continue
             layers = opened(rig.layers, z, scale, None if drift is None else drift[i], size) if rig.layers else []
             back = invert(field, size, needed=unsettled(layers, size, GRID) if layers else None)
-            fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
+            fine: Any = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
+            for layer in layers:
+                draw(layer, levels, rig.samples, field, z, block_way, sample, LEVEL)
             if rig.layers:
                 relight(levels, rig.layers.light, z, fine, lattice(size, 1))
-            for layer in layers:
-                draw(
-                    layer,
-                    levels,
-                    rig.samples,
-                    field,
-                    z,
-                    partial(invert_block, cells_per_pixel=GRID / size),
-                    sample,
-                    LEVEL,
-                )
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
         return frames
 

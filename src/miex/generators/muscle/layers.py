@@ -15,7 +15,7 @@ from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.base import Field
 from miex.generators.muscle.anatomy import load
-from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
+from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import (
     SEEN,
     Cut,
@@ -30,7 +30,7 @@ from miex.generators.muscle.cuts import (
 )
 from miex.generators.muscle.folds import MOST, Part, bound, restraint
 from miex.generators.muscle.furrows import Light
-from miex.generators.muscle.lids import Eye, behind, make_eye, unrolled
+from miex.generators.muscle.lids import Eye, behind, make_eye, shut, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
 
 TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
@@ -49,7 +49,7 @@ class Layers:
     def __init__(self, frame: FaceFrame, face: AlignedFace, basis: Floats) -> None:
         self.frame, self.light = frame, Light(frame, basis.shape[1])
         self._face, self._basis = face, basis
-        self._worst: dict[int, Floats] = {}  # of each entry of the basis at intensity 1: bound of its compression by tile
+        self._worst: dict[int, Floats] = {}  # of entries of the basis: bound of their compression
         self._parts: dict[str, Mouth | Eye] = {}
 
     def parts(self, weights: Floats) -> Iterator[Mouth | Eye]:
@@ -71,12 +71,11 @@ class Layers:
         Returns:
             float32 [g, g] in (0, 1]; None: nothing would fold.
         """
-        rows, grid = np.flatnonzero(weights), len(field)
+        rows, grid = np.flatnonzero(weights).tolist(), len(field)
         for row in rows:
             if row not in self._worst:
                 self._worst[row] = self._seen_compression(row, size)
-        total = np.tensordot(weights[rows], np.stack([self._worst[row] for row in rows]), 1) if len(rows) else rows
-        if not len(rows) or total.max() <= MOST:
+        if not rows or np.tensordot(weights[rows], np.stack([self._worst[row] for row in rows]), 1).max() <= MOST:
             return None
         return restraint(self._seen(field, weights), grid, grid / size, self.frame.unit)
 
@@ -151,7 +150,7 @@ def opened(layers: Layers, weights: Floats, scale: Floats | None, drift: Field |
             edges, moved = edges + drifts, drifts.mean((0, 1))
         opening = open_cut(cut, edges, size, layers.frame.x.shape[1])
         if opening:
-            share = float(smooth_step(np.float32(parted / SEEN - 1)))
+            share = min(1.0, parted / SEEN - 1)
             found.append(Drawn(part, opening, amounts, scale, moved, share))
     return found
 
@@ -209,6 +208,8 @@ def draw(
     if gap.any():
         if isinstance(part, Eye):
             content = at(behind(opening, layer.drift) * np.float32(OVERSAMPLING))
+            # at the corners, where skin bears no more compression, closed edges may not quite meet
+            content += shut(float(weights[part.closing])) * ((part.lash + part.skin) * np.float32(level / 2) - content)
         else:
             content = inside(part, opening, weights, layer.drift) * np.float32(level)
             if part.own:

@@ -12,7 +12,7 @@ from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import AlignedFace
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
-from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, with_entry
+from miex.generators.muscle.cuts import Cut, Opening, bilinear, cut_spec, load_table, make_cut, with_entry
 
 OVERLAP = 0.03  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
@@ -29,6 +29,7 @@ class Eye:
         corner: x, y of the patch's first pixel in the crop.
         patch: float32 [h, w, 4]: the upper lid as it unrolls, gray levels, and how much it replaces what is there.
         lash: color of the rim, float32 [3], gray levels.
+        skin: color of the lid, float32 [3], gray levels.
     """
 
     cut: Cut
@@ -36,6 +37,7 @@ class Eye:
     corner: tuple[int, int]
     patch: Floats
     lash: Floats
+    skin: Floats
 
 
 def make_eye(frame: FaceFrame, face: AlignedFace, basis: Floats, side: int) -> Eye:
@@ -57,15 +59,18 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     where = np.stack([np.broadcast_to(x, source.shape), source], -1)
     # lids are smooth, and stretched hairs of the brow would be streaks
     smooth = cv2.GaussianBlur(face.crop, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
-    patch = cv2.remap(smooth, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    patch = bilinear(smooth, where)
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
     ends = smooth_step(np.minimum(x - edge[0, 0], edge[-1, 0] - x).astype(np.float32) / np.float32(0.12 * frame.unit))
     share = smooth_step(height - np.float32(0.4)) * ends
+    share = share * smooth_step(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
     band = (np.abs(height) < 1) & (ends > 0.5)
     colors = face.crop[y0:y1, x0:x1][band]
     lash = np.percentile(colors, 8, axis=0) if len(colors) else np.zeros(3)
     closing = AU_INDEX[lids["closing"]] * len(SIDES) + side
-    return Eye(cut, closing, (x0, y0), np.dstack([patch, share]).astype(np.float32), lash.astype(np.float32))
+    covered = share > 0.5
+    skin = np.asarray(patch[covered].mean(0) if covered.any() else face.crop.mean((0, 1)), np.float32)
+    return Eye(cut, closing, (x0, y0), np.dstack([patch, share]).astype(np.float32), lash.astype(np.float32), skin)
 
 
 def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: float, level: int) -> Floats:
@@ -79,16 +84,23 @@ def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: flo
         amount: of closing, in [0, 1].
         level: parts of a gray level in `lid`.
     """
-    grown = float(smooth_step(np.float32(amount / UNROLLED)))
+    t = min(1.0, amount / UNROLLED)
+    grown = t * t * (3 - 2 * t)
     at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
-    patch = cv2.remap(eye.patch, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))
+    patch = bilinear(eye.patch, at, cv2.BORDER_CONSTANT)
     lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
     edge = opening.edges[0]
     thick = max(0.6, LASH_LINE * eye.cut.unit)
     ends = smooth_step(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * eye.cut.unit))
-    closed = smooth_step(np.float32((amount - UNROLLED) / (1 - UNROLLED)))
+    closed = shut(amount)
     line = np.clip((thick - np.abs(opening.upper - thick - opening.y)) / 1.5 + 0.5, 0, 1) * ends * closed * 0.85
     return np.asarray(lid + (eye.lash * np.float32(level) - lid) * line[..., None], np.float32)
+
+
+def shut(amount: float) -> float:
+    """How shut an eye is at an intensity of its closing: 0 while it is open, 1 when closed."""
+    t = min(1.0, max(0.0, (amount - UNROLLED) / (1 - UNROLLED)))
+    return t * t * (3 - 2 * t)
 
 
 def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:

@@ -11,7 +11,7 @@ from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
-from miex.generators.muscle.cuts import Cut, Opening, cut_spec, edge_lines, load_table, make_cut
+from miex.generators.muscle.cuts import Cut, Opening, bilinear, cut_spec, edge_lines, load_table, make_cut
 
 CLOSED, OPEN = (
     0.03,
@@ -52,7 +52,7 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
     spec, anatomy = cut_spec("mouth", load()), load()
     edges = edge_lines(frame, spec, 0)
     gap = float((edges[1, :, 1] - edges[0, :, 1]).max() / frame.unit)
-    own = float(smooth_step(np.float32((gap - CLOSED) / (OPEN - CLOSED))))
+    own = float(np.clip((gap - CLOSED) / (OPEN - CLOSED), 0, 1))
     if gap < CLOSED:
         line = meeting_line(edges.mean(0), face, frame.unit)
         edges = np.stack([line, line])
@@ -81,7 +81,7 @@ def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
     gray = cv2.GaussianBlur(gray, (0, 0), 0.006 * unit * OVERSAMPLING)
     grid_x = np.broadcast_to(x[:, None], y.shape).astype(np.float32) * OVERSAMPLING - left
     where = np.stack([grid_x, (y * OVERSAMPLING - top).astype(np.float32)], -1)
-    dark = cv2.remap(gray, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    dark = bilinear(gray, where).astype(np.float32)
     dark = (dark - dark.min(1, keepdims=True)) / max(1.0, float(np.ptp(dark, 1).mean()))
     # ends stay where they are, as the corners' landmarks are good
     inside = np.minimum(1, 4 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))[:, None]
@@ -146,7 +146,7 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Fl
         return first + (second - first) * share[..., None]
 
     def covers(distance: Floats, soft: float) -> Floats:
-        return np.clip(distance / np.maximum(pixel, soft * unit) + 0.5, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(distance / np.maximum(pixel, soft * unit) + 0.5, 0, 1), np.float32)
 
     width = opening.lower - opening.upper
     depth = np.clip((y - opening.upper) / np.maximum(width, 1), 0, 1)
