@@ -19,7 +19,7 @@ from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.cuts import TABLE, cut_spec
 from miex.generators.muscle.folds import MOST, compression, restraint
 from miex.generators.muscle.furrows import DARKEST, load_furrows, relight
-from miex.generators.muscle.generator import GRID, lattice, restrained
+from miex.generators.muscle.generator import GRID, restrained
 from miex.generators.muscle.layers import moving_rows, opened
 from miex.generators.muscle.mouth import illumination
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
@@ -168,7 +168,7 @@ def relit(rig: MuscleRig, au: int, z: float) -> np.ndarray:
     assert rig.layers
     levels = np.full((SIZE, SIZE, 3), 40_000, np.uint16)
     still = np.zeros((SIZE, SIZE, 2), np.float32)
-    relight(levels, rig.layers.light, weights(f"{au}={z}"), still, lattice(SIZE, 1))
+    relight(levels, rig.layers.light, weights(f"{au}={z}"), still, rig.layers.light.positions(SIZE))
     return levels / 40_000
 
 

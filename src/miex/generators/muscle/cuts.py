@@ -27,7 +27,7 @@ TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
 FAR = 1.5  # inter-ocular distances: a reach that does not fade within a mouth or an eye
 ROOM = 0.4  # around a cut, inter-ocular distances: as far as any muscle moves skin
-SEEN = 0.25  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
+SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,15 @@ class Cut:
     def own(self) -> npt.NDArray[np.bool_]:
         """Which entries of the basis are in `rows`, [34]."""
         return np.isin(np.arange(len(self.moves) - len(self.rows)), self.rows)
+
+    @cached_property
+    def partings(self) -> Floats:
+        """No less than how far each of `rows` parts the edges at intensity 1, float32 [k], pixels."""
+        n = len(self.moves) - len(self.rows)
+        moves = self.moves[n:].copy()
+        first = np.unique(self.rows, return_index=True)[1]
+        moves[first] += self.moves[self.rows[first]]
+        return np.asarray(np.hypot(*np.moveaxis(moves[:, 0] - moves[:, 1], -1, 0)).max(1), np.float32)
 
     def amounts(self, weights: Floats) -> Floats:
         """How much of each entry of `extra` shows at intensities float32 [34]: float32 [k]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import cv2
@@ -71,6 +71,10 @@ class Light:
         self._frame, self._size = frame, float(frame.x[0, -1] + frame.x[0, 0] + 1)
         self._shades: dict[int, tuple[Floats, tuple[float, float, float, float]]] = {}
 
+    def positions(self, size: int) -> npt.NDArray[np.float32]:
+        """(x, y) of each pixel of a crop on the grid of shades, float32 [size, size, 2], not to be written."""
+        return _positions(size, self.fine)
+
     def shade(self, row: int) -> tuple[Floats, tuple[float, float, float, float]]:
         """Of an entry of the basis: change of the light at intensity 1, float32 [f, f], and where it is: left, top,
         right, bottom, pixels of the crop."""
@@ -84,6 +88,14 @@ class Light:
             box = (float(xs[0]), float(ys[0]), float(xs[-1]), float(ys[-1])) if len(xs) else (0.0, 0.0, 0.0, 0.0)
             self._shades[row] = shade, box
         return self._shades[row]
+
+
+@lru_cache(maxsize=8)
+def _positions(size: int, fine: int) -> npt.NDArray[np.float32]:
+    line = ((np.arange(size) + 0.5) * fine / size - 0.5).astype(np.float32)
+    points = np.stack(np.meshgrid(line, line), -1)
+    points.flags.writeable = False
+    return points
 
 
 @cache
@@ -139,14 +151,14 @@ def relight(
         light: the furrows of the face.
         weights: intensities, float32 [34].
         back: where what is seen at each pixel came from, displacement float32 [size, size, 2], pixels.
-        positions: (x, y) of each pixel, float32 [size, size, 2].
+        positions: of each pixel on the grid of shades, from `Light.positions`, float32 [size, size, 2].
     """
     rows = _furrowed()
     rows = rows[weights[rows] > 0]
     if not len(rows):
         return
     size, fine = len(levels), light.fine
-    total = np.zeros((fine, fine), np.float32)
+    total = np.ones((fine, fine), np.float32)
     for row in rows:
         cv2.scaleAdd(light.shade(int(row))[0], float(weights[row]) ** POWER, total, dst=total)
     boxes = np.array([light.shade(int(row))[1] for row in rows])
@@ -154,7 +166,7 @@ def relight(
     x0, y0 = (max(0, int(v - margin)) for v in boxes[:, :2].min(0))
     x1, y1 = (min(size, int(v + margin) + 2) for v in boxes[:, 2:].max(0))
     box = slice(y0, y1), slice(x0, x1)
-    where = (back[box] + positions[box] + np.float32(0.5)) * np.float32(fine / size) - np.float32(0.5)
-    factor = bilinear(total, where, cv2.BORDER_CONSTANT)
-    factor = np.clip(1 + factor, DARKEST, BRIGHTEST)[..., None]
+    where = cv2.scaleAdd(back[box], fine / size, positions[box])
+    factor = bilinear(total, where)
+    factor = cv2.min(cv2.max(factor, DARKEST), BRIGHTEST)
     levels[box] = cv2.multiply(levels[box], cv2.merge([factor] * 3), dtype=cv2.CV_16U)

@@ -66,7 +66,7 @@ class MuscleGenerator(Generator[MuscleRig]):
         size = rig.face.size
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
-        block_way = partial(invert_block, cells_per_pixel=GRID / size)
+        ways = partial(invert_sheets, cells_per_pixel=GRID / size)
         for i, (frame, z) in enumerate(zip(frames, weights, strict=True)):
             field, scale = restrained(rig, z)
             if drift is not None:
@@ -79,9 +79,9 @@ class MuscleGenerator(Generator[MuscleRig]):
             fine: Any = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
             for layer in layers:
-                draw(layer, levels, rig.samples, field, z, block_way, sample, LEVEL)
+                draw(layer, levels, rig.samples, field, z, ways, sample, LEVEL)
             if rig.layers:
-                relight(levels, rig.layers.light, z, fine, lattice(size, 1))
+                relight(levels, rig.layers.light, z, fine, rig.layers.light.positions(size))
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
         return frames
 
@@ -141,32 +141,49 @@ def invert(field: Field, size: int, *, needed: npt.NDArray[np.uint8] | None = No
     Returns:
         m, as `field`. Exactly 0 where F is 0 all around.
     """
-    return _steps(field, len(field) / size, None, needed)
+    cells_per_pixel = len(field) / size
+    steep = _steepest(field, needed) * cells_per_pixel
+    return _steps(field, -field, lattice(len(field), 1), cells_per_pixel, steep, needed)
 
 
-def invert_block(field: Field, cells: tuple[slice, slice], cells_per_pixel: float) -> Field:
-    """The way back for a block of the cells of a window of the grid: float32 [h, w, 2]."""
-    return _steps(field, cells_per_pixel, cells, None)
+def invert_sheets(field: Field, cells: tuple[slice, slice], cells_per_pixel: float) -> Field:
+    """The ways back of two fields on a window of the grid for a block of its cells, at once.
+
+    Args:
+        field: one below the other, float32 [2·h, w, 2].
+        cells: the block.
+        cells_per_pixel: of the grid.
+
+    Returns:
+        one below the other, as `field`.
+    """
+    height = len(field) // 2
+    start = lattice(max(field.shape), 1)[cells]
+    down = np.array([0, height], np.float32)
+    halves = field[:height], field[height:]
+    steep = max(_steepest(half, None) for half in halves) * cells_per_pixel
+    starts = np.concatenate([start, start + down])
+    return _steps(field, np.concatenate([-half[cells] for half in halves]), starts, cells_per_pixel, steep, None)
+
+
+def _steepest(field: Field, needed: npt.NDArray[np.uint8] | None) -> float:
+    down, across = (None, None) if needed is None else (needed[1:] & needed[:-1], needed[:, 1:] & needed[:, :-1])
+    return max(
+        cv2.norm(field[1:], field[:-1], cv2.NORM_INF, mask=down),
+        cv2.norm(field[:, 1:], field[:, :-1], cv2.NORM_INF, mask=across),
+    )
 
 
 def _steps(
     field: Field,
+    back: Field,
+    start: Field,
     cells_per_pixel: float,
-    cells: tuple[slice, slice] | None,
+    steep: float,
     needed: npt.NDArray[np.uint8] | None,
 ) -> Field:
-    down, across = (None, None) if needed is None else (needed[1:] & needed[:-1], needed[:, 1:] & needed[:, :-1])
-    largest = max(
-        cv2.norm(field[1:], field[:-1], cv2.NORM_INF, mask=down),
-        cv2.norm(field[:, 1:], field[:, :-1], cv2.NORM_INF, mask=across),
-    )
-    damping = min(1.0, 1.5 / (1 + largest * cells_per_pixel))  # plain steps run away where the gradient nears 1
+    damping = min(1.0, 1.5 / (1 + steep))  # plain steps run away where the gradient nears 1
     planes = cv2.split(field)  # of two channels at once, OpenCV rounds positions to 1/32 cell; of one it does not
-    start = lattice(max(field.shape), 1)[: len(field), : field.shape[1]]
-    if cells:
-        start, back = np.ascontiguousarray(start[cells]), -field[cells]
-    else:
-        back = -field
     for _ in range(MOST_STEPS):
         where = cv2.scaleAdd(back, cells_per_pixel, start)
         miss = cv2.add(back, cv2.merge([sample(plane, where) for plane in planes]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -35,7 +35,7 @@ from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
 
 TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
 Sample = Callable[[Any, Any], Any]
-Invert = Callable[[Field, tuple[slice, slice]], Field]  # of a window of the grid, for a block of it
+Invert = Callable[[Field, tuple[slice, slice]], Field]  # of both sheets on a window of the grid, for a block of it
 
 
 class Layers:
@@ -49,13 +49,14 @@ class Layers:
     def __init__(self, frame: FaceFrame, face: AlignedFace, basis: Floats) -> None:
         self.frame, self.light = frame, Light(frame, basis.shape[1])
         self._face, self._basis = face, basis
-        self._worst: dict[int, Floats] = {}  # of entries of the basis: bound of their compression
+        # bound of the compression by each entry of the basis at intensity 1, in each tile of the grid
+        self._worst, self._known = np.zeros((len(basis), TILES**2), np.float32), np.zeros(len(basis), bool)
         self._parts: dict[str, Mouth | Eye] = {}
 
     def parts(self, weights: Floats) -> Iterator[Mouth | Eye]:
         """Those that have a muscle at work, from intensities float32 [34]."""
         for name in ("mouth", *SIDES):
-            if weights[list(moving_rows(name))].any():
+            if weights[moving_rows(name)].any():
                 if name not in self._parts:
                     self._parts[name] = self._make(name)
                 yield self._parts[name]
@@ -71,11 +72,10 @@ class Layers:
         Returns:
             float32 [g, g] in (0, 1]; None: nothing would fold.
         """
-        rows, grid = np.flatnonzero(weights).tolist(), len(field)
-        for row in rows:
-            if row not in self._worst:
-                self._worst[row] = self._seen_compression(row, size)
-        if not rows or np.tensordot(weights[rows], np.stack([self._worst[row] for row in rows]), 1).max() <= MOST:
+        grid = len(field)
+        for row in np.flatnonzero((weights > 0) & ~self._known).tolist():
+            self._worst[row], self._known[row] = self._seen_compression(row, size).ravel(), True
+        if (weights @ self._worst).max() <= MOST:
             return None
         return restraint(self._seen(field, weights), grid, grid / size, self.frame.unit)
 
@@ -111,12 +111,12 @@ class Layers:
 
 
 @cache
-def moving_rows(name: str) -> tuple[int, ...]:
+def moving_rows(name: str) -> npt.NDArray[np.intp]:
     """Entries of the basis whose muscles part the lips ("mouth") or the lids of a side ("left", "right")."""
     sides = range(len(SIDES)) if name == "mouth" else (SIDES.index(name),)
     spec = cut_spec("mouth" if name == "mouth" else "eye", load())
     aus = {muscle.au for muscle in load().muscles if muscle.gate in spec.above + spec.below}
-    return tuple(sorted(AU_INDEX[au] * len(SIDES) + side for au in aus for side in sides))
+    return np.array(sorted(AU_INDEX[au] * len(SIDES) + side for au in aus for side in sides), np.intp)
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,8 @@ def opened(layers: Layers, weights: Floats, scale: Floats | None, drift: Field |
     found = []
     for part in layers.parts(weights):
         cut: Cut = part.cut
+        if weights[cut.rows] @ cut.partings <= SEEN:
+            continue
         amounts = cut.amounts(weights)
         own = cut.displaced(np.where(cut.own, weights, 0), amounts)
         parted = cv2.norm(own[0], own[1], cv2.NORM_INF)  # by muscles of this cut; cheeks may move a lid along
@@ -181,7 +183,7 @@ def draw(
         samples: the rest picture, OVERSAMPLING samples per pixel.
         field: of the skin, pixels [g, g, 2].
         weights: intensities, float32 [34].
-        invert: the way back of a field, for a block of its cells.
+        invert: the ways back of both sheets' fields, one below the other, for a block of their cells.
         sample: the picture at positions.
         level: parts of a gray level.
     """
@@ -190,33 +192,40 @@ def draw(
     cells = covering_cells(box, size, grid)
     window = part.cut.window
     down, across = (slice(c.start - w.start, c.stop - w.start) for c, w in zip(cells, window, strict=True))
-    block = down, across
 
     def at(where: Any) -> Floats:
         return np.asarray(sample(samples, where), np.float32)
 
     here = np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
     above, gap = (share[..., None] for share in opening.shown(over=isinstance(part, Eye)))
-    sheets = []
-    for e in (0, 1):
-        back = invert(sheet(field, part.cut, e, layer.amounts, layer.scale), block)
-        rest = here + upsampled(back, cells, box, size, grid)
-        sheets.append(at(rest * np.float32(OVERSAMPLING)))
-        if isinstance(part, Eye) and e == 0 and weights[part.closing]:
-            sheets[0] = unrolled(part, sheets[0], rest, opening, float(weights[part.closing]), level)
-    picture = sheets[1] + (sheets[0] - sheets[1]) * above
-    if gap.any():
-        if isinstance(part, Eye):
-            content = at(behind(opening, layer.drift) * np.float32(OVERSAMPLING))
-            # at the corners, where skin bears no more compression, closed edges may not quite meet
-            content += shut(float(weights[part.closing])) * ((part.lash + part.skin) * np.float32(level / 2) - content)
-        else:
-            content = inside(part, opening, weights, layer.drift) * np.float32(level)
-            if part.own:
-                where, kept = stretched(opening, layer.drift[1])
-                content += (part.own * kept[..., None]) * (at(where * np.float32(OVERSAMPLING)) - content)
-        below = 1 - above - gap
-        picture = sheets[0] * above + sheets[1] * below + content * gap
+    both = np.concatenate([sheet(field, part.cut, e, layer.amounts, layer.scale) for e in (0, 1)])
+    ways = invert(both, (down, across))
+    rests = [here + upsampled(back, cells, box, size, grid) for back in np.split(ways, 2)]
+    upper, lower = (at(rest * np.float32(OVERSAMPLING)) for rest in rests)
+    if isinstance(part, Eye) and weights[part.closing]:
+        upper = unrolled(part, upper, rests[0], opening, float(weights[part.closing]), level)
+    picture = lower + (upper - lower) * above
+    rows = np.flatnonzero(gap.any((1, 2)))
+    if len(rows):
+        rows = slice(rows[0], rows[-1] + 1)
+        picture[rows] = (upper * above + lower * (1 - above - gap))[rows] + gap[rows] * _between(
+            part, replace(opening, y=opening.y[rows]), weights, layer.drift, at, level
+        )
     if layer.share < 1:
         picture = levels[box] + layer.share * (picture - levels[box])
     levels[box] = np.rint(picture)
+
+
+def _between(
+    part: Mouth | Eye, opening: Opening, weights: Floats, drift: Floats, at: Callable[[Any], Floats], level: int
+) -> Floats:
+    if isinstance(part, Eye):
+        content = at(behind(opening, drift) * np.float32(OVERSAMPLING))
+        # at the corners, where skin bears no more compression, closed edges may not quite meet
+        content += shut(float(weights[part.closing])) * ((part.lash + part.skin) * np.float32(level / 2) - content)
+        return content
+    content = inside(part, opening, weights, drift) * np.float32(level)
+    if part.own:
+        where, kept = stretched(opening, drift[1])
+        content += (part.own * kept[..., None]) * (at(where * np.float32(OVERSAMPLING)) - content)
+    return content
