@@ -168,5 +168,5 @@ def relight(
     box = slice(y0, y1), slice(x0, x1)
     where = cv2.scaleAdd(back[box], fine / size, positions[box])
     factor = bilinear(total, where)
-    factor = cv2.min(cv2.max(factor, DARKEST), BRIGHTEST)
+    factor = np.clip(factor, DARKEST, BRIGHTEST)
     levels[box] = cv2.multiply(levels[box], cv2.merge([factor] * 3), dtype=cv2.CV_16U)

@@ -207,10 +207,9 @@ def draw(
     picture = lower + (upper - lower) * above
     rows = np.flatnonzero(gap.any((1, 2)))
     if len(rows):
-        rows = slice(rows[0], rows[-1] + 1)
-        picture[rows] = (upper * above + lower * (1 - above - gap))[rows] + gap[rows] * _between(
-            part, replace(opening, y=opening.y[rows]), weights, layer.drift, at, level
-        )
+        seen = slice(int(rows[0]), int(rows[-1]) + 1)
+        content = _between(part, replace(opening, y=opening.y[seen]), weights, layer.drift, at, level)
+        picture[seen] += gap[seen] * (content - lower[seen])
     if layer.share < 1:
         picture = levels[box] + layer.share * (picture - levels[box])
     levels[box] = np.rint(picture)

@@ -89,10 +89,12 @@ def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: flo
     at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
     patch = bilinear(eye.patch, at, cv2.BORDER_CONSTANT)
     lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
+    closed = shut(amount)
+    if not closed:
+        return lid
     edge = opening.edges[0]
     thick = max(0.6, LASH_LINE * eye.cut.unit)
     ends = smooth_step(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * eye.cut.unit))
-    closed = shut(amount)
     line = np.clip((thick - np.abs(opening.upper - thick - opening.y)) / 1.5 + 0.5, 0, 1) * ends * closed * 0.85
     return np.asarray(lid + (eye.lash * np.float32(level) - lid) * line[..., None], np.float32)
 
