@@ -8,6 +8,7 @@ The bound of a frame: one bilinear cv2.remap and one cv2.imencode('.png'), defau
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -15,13 +16,30 @@ import cv2
 import numpy as np
 from skimage.data import astronaut
 
-from miex.aus.vector import AU_NUMBERS, from_mapping
+from miex.aus.expert import ExpertSource, load_table
+from miex.aus.vector import AU_NUMBERS, Label, from_mapping
 from miex.faces.crop import OVERSAMPLING, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker, find_model
 from miex.generators.muscle import generator as muscle
 from miex.measure.pair import measure_pair
 
 TYPICAL = {4: 0.2, 6: 0.2, 7: 0.1, 12: 0.2}
+LAYERS = {  # AUs that show one layer and hardly anything else
+    "furrows (AU 4)": {4: 0.2},
+    "furrows (AU 6 + 12)": {6: 0.2, 12: 0.2},
+    "mouth (AU 25)": {25: 0.2},
+    "mouth (AU 26)": {26: 0.2},
+    "lids (AU 45)": {45: 0.2},
+    "restraint, all 17 AUs": dict.fromkeys(AU_NUMBERS, 0.5),
+}
+N_TYPICAL = 300
+
+
+def typical_aus() -> np.ndarray:
+    """Apexes as the default source draws them, in equal parts of every class, float32 [n, 17]."""
+    source = ExpertSource(load_table("micro"))
+    rng = np.random.default_rng(0)
+    return np.stack([source.sample(list(Label)[i % 3], rng=rng).apex for i in range(N_TYPICAL)])
 
 
 def microseconds(call: Callable[[], object], seconds: float = 0.3) -> float:
@@ -79,6 +97,18 @@ def main(arguments: list[str] | None = None) -> None:
         row(f"{name}: render + PNG", render + encode)
         measures = microseconds(lambda f=frame, d=field, a=area: measure_pair(crop, f, d, a, face.inter_ocular))
         row(f"{name}: render + PNG + half a pair's measures", render + encode + measures / 2)
+    bare = dataclasses.replace(rig, layers=None)
+    for name, aus in LAYERS.items():
+        z = from_mapping(aus)[None]
+        first = microseconds(lambda z=z: generator.render(generator.prepare(face), z, rng))
+        prepared = microseconds(lambda: generator.prepare(face))
+        cost = microseconds(lambda z=z: generator.render(rig, z, rng))
+        row(f"layer, {name}", cost - microseconds(lambda z=z: generator.render(bare, z, rng)))
+        row(f"layer, {name}: once per identity", first - prepared - cost)
+    pairs = np.stack([typical_aus(), np.zeros((N_TYPICAL, 17), np.float32)], 1).reshape(-1, 17)
+    for name, one in (("all layers", rig), ("the warp alone", bare)):
+        mean = microseconds(lambda r=one: generator.render(r, pairs, rng), 2) / len(pairs)
+        row(f"mean frame of default pairs, {name}: render", mean)
     rest = np.zeros((1, 17), np.float32)
     row("at rest: render", microseconds(lambda: generator.render(rig, rest, rng)))
 

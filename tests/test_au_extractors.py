@@ -96,7 +96,7 @@ def test_a_moving_head_is_no_expression(model: Path, read_aus: Read) -> None:
 def test_aus_count_from_the_neutral_frame(model: Path, read_aus: Read) -> None:
     frames = rendered(model, SMILE, SMILE + FROWN, REST)
     read = read_aus(frames, neutral=0)
-    np.testing.assert_allclose(read[1], FROWN, atol=0.06)
+    np.testing.assert_allclose(read[1], FROWN, atol=0.08)
     # what relaxes is not seen as such: a smile that fades moves the skin as others would
     assert not read[2][SMILE > 0].any()
     assert read[2][AU_INDEX[15]] > 0.1
@@ -334,7 +334,7 @@ def test_known_aus_survive_extraction_pool_and_source(tmp_path: Path, model: Pat
         drawn = real.sample(label, rng=np.random.default_rng(0))
         assert drawn.frames == frames
         np.testing.assert_allclose(drawn.onset, 0, atol=0.02)
-        np.testing.assert_allclose(drawn.apex, known, atol=0.06)
+        np.testing.assert_allclose(drawn.apex, known, atol=0.08)
     macros = make_pool(clips[3:], {track.clip: track for track in tracks})
     early: AUSource = EarlyMaESource((macros,))
     for seed in range(10):  # ⌊.3 · 6⌋ … ⌊.5 · 6⌋

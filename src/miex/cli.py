@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from miex import __version__, cli_aus, cli_corpora, console
+from miex import __version__, cli_aus, cli_corpora, cli_generators, console
 from miex.cli_train import add_training
 from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
 
@@ -30,6 +30,7 @@ faces_app = typer.Typer(no_args_is_help=True, help="Look through a folder of pho
 app.add_typer(faces_app, name="faces")
 app.add_typer(cli_aus.app, name="aus")
 app.add_typer(cli_corpora.app, name="corpora")
+app.add_typer(cli_generators.app, name="generators")
 
 DEFAULT_IDS = 12  # identities made from the embedded face when nothing is asked for
 

@@ -86,11 +86,13 @@ class Anatomy:
     Attributes:
         oval: landmarks round the face.
         midline: landmarks from forehead to chin where the halves of the face meet.
+        gates: by their names.
         muscles: in the order of the table.
     """
 
     oval: tuple[int, ...]
     midline: tuple[int, ...]
+    gates: dict[str, Gate]
     muscles: tuple[Muscle, ...]
 
 
@@ -113,10 +115,11 @@ def _anatomy(table: dict[str, Any]) -> Anatomy:
     gates = {name: _gate(row) for name, row in table["gate"].items()}
     rims = {name: Rim(**row) for name, row in table["rim"].items()}
     muscles = tuple(_muscle(row, gates, rims) for row in table["muscle"])
-    return Anatomy(_landmarks(table["oval"]), midline, muscles)
+    return Anatomy(landmarks(table["oval"]), midline, gates, muscles)
 
 
-def _landmarks(indices: list[int]) -> tuple[int, ...]:
+def landmarks(indices: list[int]) -> tuple[int, ...]:
+    """The indices, proven to be landmarks. Raises ValueError."""
     for index in indices:
         if not 0 <= index < N_LANDMARKS:
             raise ValueError(f"landmark {index}, of {N_LANDMARKS}")
@@ -126,7 +129,7 @@ def _landmarks(indices: list[int]) -> tuple[int, ...]:
 def _gate(row: dict[str, Any]) -> Gate:
     if row["keep"] not in ("above", "below"):
         raise ValueError(f"gate that keeps {row['keep']!r}")
-    return Gate(row["keep"], _landmarks(row["upper"]), _landmarks(row["lower"]))
+    return Gate(row["keep"], landmarks(row["upper"]), landmarks(row["lower"]))
 
 
 def _muscle(row: dict[str, Any], gates: dict[str, Gate], rims: dict[str, Rim]) -> Muscle:
@@ -134,7 +137,7 @@ def _muscle(row: dict[str, Any], gates: dict[str, Gate], rims: dict[str, Rim]) -
     muscle = Muscle(
         **row
         | {
-            "insertion": _landmarks(row["insertion"]),
+            "insertion": landmarks(row["insertion"]),
             "weights": tuple(row["weights"]),
             "pull": tuple(row["pull"]),
             "reach": Reach(**row["reach"]),

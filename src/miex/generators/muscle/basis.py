@@ -84,9 +84,19 @@ class FaceFrame:
         order = np.argsort(points[:, 0], kind="stable")
         return points[order, 0], points[order, 1], np.array(weights, np.float32)[order]
 
+    def side_points(self, indices: Sequence[int], side: int) -> Floats:
+        """Landmarks (given as those of the right side) of a side, in the order given, pixels [n, 2]."""
+        twins = mirror_landmarks()
+        return self.points[[twins[i] for i in indices] if SIDES[side] == "left" else list(indices)]
+
     def share(self, side: int) -> Floats:
         """The share of a side in what lies on the midline, [g, g]; both shares add up to 1."""
-        return smooth_step(LATERAL[side] * (self.x - self._middle) / (2 * HAND_OVER * self.unit) + np.float32(0.5))
+        return self.side_share(side, self.x, self.y)
+
+    def side_share(self, side: int, x: Floats, y: Floats) -> Floats:
+        """As `share`, at columns x [1, w] and rows y [h, 1], pixels."""
+        middle = np.interp(y, self.y[:, 0], self._middle[:, 0]).astype(np.float32)
+        return smooth_step(LATERAL[side] * (x - middle) / (2 * HAND_OVER * self.unit) + np.float32(0.5))
 
     def gate(self, gate: Gate, side: int) -> Floats:
         """What a gate lets through, [g, g] in [0, 1]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import cv2
@@ -16,6 +16,8 @@ from miex.faces.crop import OVERSAMPLING, AlignedFace, Image
 from miex.generators.base import Field, Generator
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, basis_fields
+from miex.generators.muscle.furrows import relight
+from miex.generators.muscle.layers import Layers, draw, opened, unsettled
 
 GRID = 80  # cells: 1.6 px of a 128 px crop, .04 inter-ocular distances
 TOLERANCE = 0.01  # of the inversion, pixels: a tenth of the smallest motion that counts
@@ -31,11 +33,13 @@ class MuscleRig:
         face: the aligned face.
         basis: float32 [34, g, g, 2]: displacement of the skin at intensity 1 for each AU and side, pixels of the crop.
         area: bool [g, g]: cells on the face.
+        layers: what a warp cannot show; None: the warp alone.
     """
 
     face: AlignedFace
     basis: npt.NDArray[np.float32]
     area: npt.NDArray[np.bool_]
+    layers: Layers | None = None
 
     @cached_property
     def samples(self) -> npt.NDArray[np.uint16]:
@@ -47,7 +51,7 @@ class MuscleGenerator(Generator[MuscleRig]):
     """Moves the skin of a photo as facial muscles would (anatomy.toml); everything else holds still, bit for bit."""
 
     name = "muscle"
-    version = 2
+    version = 3
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -56,27 +60,33 @@ class MuscleGenerator(Generator[MuscleRig]):
     def prepare(self, face: AlignedFace) -> MuscleRig:
         frame = FaceFrame(face, load(), GRID)
         basis = basis_fields(frame, GRID).reshape(-1, GRID, GRID, 2)
-        return MuscleRig(face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1))
+        return MuscleRig(face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1), Layers(frame, face, basis))
 
     def render(self, rig: MuscleRig, aus: AUArray, rng: np.random.Generator, drift: Field | None = None) -> Image:
         size = rig.face.size
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
+        ways = partial(invert_sheets, cells_per_pixel=GRID / size)
         for i, (frame, z) in enumerate(zip(frames, weights, strict=True)):
-            field = combine(rig, z)
+            field, scale = restrained(rig, z)
             if drift is not None:
                 field += drift[i]
             elif not z.any():  # what sampling would give, for nothing
                 frame[:] = rig.face.crop
                 continue
-            back = invert(field, size)
-            fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
+            layers = opened(rig.layers, z, scale, None if drift is None else drift[i], size) if rig.layers else []
+            back = invert(field, size, needed=unsettled(layers, size, GRID) if layers else None)
+            fine: Any = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
+            for layer in layers:
+                draw(layer, levels, rig.samples, field, z, ways, sample, LEVEL)
+            if rig.layers:
+                relight(levels, rig.layers.light, z, fine, rig.layers.light.positions(size))
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
         return frames
 
     def displacement(self, rig: MuscleRig, aus: AUArray) -> Field:
-        return np.stack([combine(rig, z) for z in _weights(aus)])
+        return np.stack([restrained(rig, z)[0] for z in _weights(aus)])
 
     def face_area(self, rig: MuscleRig) -> npt.NDArray[np.bool_]:
         return rig.area
@@ -108,7 +118,16 @@ def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:
     return field
 
 
-def invert(field: Field, size: int) -> Field:
+def restrained(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> tuple[Field, npt.NDArray[np.float32] | None]:
+    """The field of `combine` where it folds nowhere, and by how much that shortened it (`Layers.restraint`)."""
+    field = combine(rig, weights)
+    scale = rig.layers.restraint(field, weights, rig.face.size) if rig.layers else None
+    if scale is not None:
+        field *= scale[..., None]
+    return field, scale
+
+
+def invert(field: Field, size: int, *, needed: npt.NDArray[np.uint8] | None = None) -> Field:
     """The way back: where the skin that is seen at a point came from.
 
     Solves m(y) = −F(y + m(y)) by fixed-point steps until the equation holds within TOLERANCE everywhere. Where the
@@ -117,20 +136,59 @@ def invert(field: Field, size: int) -> Field:
     Args:
         field: F, float32 [g, g, 2], (right, down), pixels of the crop.
         size: side of the crop, pixels.
+        needed: uint8 [g, g]: 0 where the equation need not hold. Default: it must everywhere.
 
     Returns:
         m, as `field`. Exactly 0 where F is 0 all around.
     """
     cells_per_pixel = len(field) / size
-    largest = max(cv2.norm(field[1:], field[:-1], cv2.NORM_INF), cv2.norm(field[:, 1:], field[:, :-1], cv2.NORM_INF))
-    damping = min(1.0, 1.5 / (1 + largest * cells_per_pixel))  # plain steps run away where the gradient nears 1
+    steep = _steepest(field, needed) * cells_per_pixel
+    return _steps(field, -field, lattice(len(field), 1), cells_per_pixel, steep, needed)
+
+
+def invert_sheets(field: Field, cells: tuple[slice, slice], cells_per_pixel: float) -> Field:
+    """The ways back of two fields on a window of the grid for a block of its cells, at once.
+
+    Args:
+        field: one below the other, float32 [2·h, w, 2].
+        cells: the block.
+        cells_per_pixel: of the grid.
+
+    Returns:
+        one below the other, as `field`.
+    """
+    height = len(field) // 2
+    start = lattice(max(field.shape), 1)[cells]
+    down = np.array([0, height], np.float32)
+    halves = field[:height], field[height:]
+    steep = max(_steepest(half, None) for half in halves) * cells_per_pixel
+    starts = np.concatenate([start, start + down])
+    return _steps(field, np.concatenate([-half[cells] for half in halves]), starts, cells_per_pixel, steep, None)
+
+
+def _steepest(field: Field, needed: npt.NDArray[np.uint8] | None) -> float:
+    down, across = (None, None) if needed is None else (needed[1:] & needed[:-1], needed[:, 1:] & needed[:, :-1])
+    return max(
+        cv2.norm(field[1:], field[:-1], cv2.NORM_INF, mask=down),
+        cv2.norm(field[:, 1:], field[:, :-1], cv2.NORM_INF, mask=across),
+    )
+
+
+def _steps(
+    field: Field,
+    back: Field,
+    start: Field,
+    cells_per_pixel: float,
+    steep: float,
+    needed: npt.NDArray[np.uint8] | None,
+) -> Field:
+    damping = min(1.0, 1.5 / (1 + steep))  # plain steps run away where the gradient nears 1
     planes = cv2.split(field)  # of two channels at once, OpenCV rounds positions to 1/32 cell; of one it does not
-    back = -field
     for _ in range(MOST_STEPS):
-        where = cv2.scaleAdd(back, cells_per_pixel, lattice(len(field), 1))
+        where = cv2.scaleAdd(back, cells_per_pixel, start)
         miss = cv2.add(back, cv2.merge([sample(plane, where) for plane in planes]))
         back = np.asarray(cv2.scaleAdd(miss, -damping, back), np.float32)
-        if cv2.norm(miss, cv2.NORM_INF) < TOLERANCE:
+        if cv2.norm(miss, cv2.NORM_INF, mask=needed) < TOLERANCE:
             break
     return back
 

@@ -1,0 +1,150 @@
+"""How the muscles' motion agrees with measured motion, at the landmarks.
+
+    python -m benchmarks.anatomy [--shared ../shared]
+
+Two references, lent for calibration and never shipped; without them there is nothing to print:
+
+- `au-displacements.csv`: a scanned-face model's mean motion for each AU. Cosine over all skin landmarks, and gain: our
+  longest displacement over its longest. Every AU is above .8. What the lowest miss: that model's dimpler raises the
+  corner that FACS has drawn outward (14); its chin takes the outline of the jaw along, ours leaves it (17); its nose
+  wrinkler balloons the upper lip (9); its cheek raiser is broader than the muscle (6).
+- `faces/pairs`: neutral and smiling photos of the same people. Smiles are aligned rigidly in three dimensions (with
+  scale) at landmarks that no muscle of a smile moves; what is left is compared with AU 6, 10, 12, 25 and their best sum
+  with weights ≥ 0: cosine with the mean motion, and the share of its squares that the sum explains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+
+from miex.aus.vector import AU_NUMBERS, from_mapping
+from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
+from miex.faces.images import read_photo
+from miex.faces.landmarks import Landmarker, find_model
+from miex.generators.muscle import MuscleGenerator
+from miex.generators.muscle.anatomy import load
+from miex.generators.muscle.basis import FaceFrame
+from miex.generators.muscle.cuts import at_points
+from miex.generators.muscle.generator import GRID
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+SKIN = slice(0, 468)
+SMILE = (6, 10, 12, 25)
+# no muscle of a smile moves them: forehead, bridge of the nose, corners of the eyes, before the ears
+STILL = [10, 151, 9, 8, 168, 6, 197, 33, 133, 362, 263, 127, 356, 234, 454, 54, 284, 109, 338]
+Floats = npt.NDArray[np.float64]
+
+
+def field_at_landmarks(face: AlignedFace, au: int) -> Floats:
+    """Displacement of the skin's landmarks by an AU at intensity 1, inter-ocular distances [468, 2]."""
+    generator = MuscleGenerator()
+    field = generator.displacement(generator.prepare(face), from_mapping({au: 1})[None])
+    frame = FaceFrame(face, load(), GRID)
+    return at_points(field, face.landmarks[SKIN], frame)[0].astype(float) / face.inter_ocular
+
+
+def cosine(a: Floats, b: Floats) -> float:
+    """Of two sets of displacements, all points together."""
+    return float((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum()))
+
+
+def model_motion(path: Path) -> tuple[Floats, dict[int, Floats]]:
+    """The scanned model's mean landmarks and motion, both sides, [478, 2], inter-ocular distances."""
+    points, motion = np.zeros((478, 2)), {au: np.zeros((478, 2)) for au in AU_NUMBERS}
+    with path.open() as file:
+        for row in csv.DictReader(file):
+            points[int(row["landmark"])] = float(row["x"]), float(row["y"])
+            motion[int(row["au"])][int(row["landmark"])] += float(row["dx"]), float(row["dy"])
+    return points, motion
+
+
+def against_the_model(path: Path) -> dict[int, tuple[float, float]]:
+    """Cosine and gain of each AU against the scanned model."""
+    points, motion = model_motion(path)
+    blank = np.zeros((OVERSAMPLING * 127 + 1,) * 2 + (3,), np.uint8)
+    face = AlignedFace(blank, 128, (points * 39 + (63.5, 48.6)).astype(np.float32))
+    found = {}
+    for au in AU_NUMBERS:
+        ours, theirs = field_at_landmarks(face, au), motion[au][SKIN]
+        found[au] = cosine(ours, theirs), float(np.hypot(*ours.T).max() / np.hypot(*theirs.T).max())
+    return found
+
+
+def rigid(source: Floats, target: Floats, still: list[int]) -> Floats:
+    """The source [n, 3] after the rotation, scale and shift that bring its still points nearest to the target's."""
+    a, b = source[still], target[still]
+    middle_a, middle_b = a.mean(0), b.mean(0)
+    u, s, v = np.linalg.svd((b - middle_b).T @ (a - middle_a))
+    turn = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
+    scale = (s * [1, 1, np.sign(np.linalg.det(u @ v))]).sum() / ((a - middle_a) ** 2).sum()
+    return (source - middle_a) @ turn.T * scale + middle_b
+
+
+def smiles(folder: Path, size: int = 128) -> tuple[Floats, dict[int, Floats]]:
+    """Of each person: residual motion of the smile and the fields of SMILE, inter-ocular distances [people, 468, 2]."""
+    motion: list[Floats] = []
+    fields: dict[int, list[Floats]] = {au: [] for au in SMILE}
+    with Landmarker(find_model()) as landmarker:
+        for path in sorted(folder.glob("*_neutral.jpg")):
+            photo = read_photo(path)
+            before = landmarker.detect(photo)
+            after = landmarker.detect(read_photo(path.with_name(path.name.replace("neutral", "smiling"))))
+            if not (len(before.landmarks) and len(after.landmarks)):
+                continue
+            rest, smile = (np.asarray(found.landmarks[found.largest], float) for found in (before, after))
+            place = place_crop(rest, CropOptions(size))
+            face = align(photo, rest, place, size)
+            linear = np.linalg.inv(place.photo_from_crop(size)[:, :2])
+            moved = (rigid(smile, rest, STILL) - rest)[SKIN, :2] @ linear.T
+            motion.append(moved / face.inter_ocular)
+            for au in SMILE:
+                fields[au].append(field_at_landmarks(face, au))
+    return np.stack(motion), {au: np.stack(rows) for au, rows in fields.items()}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=SHARED)
+    shared = parser.parse_args(arguments).shared
+    cv2.setNumThreads(1)
+    table = shared / "au-displacements.csv"
+    if not table.is_file():
+        print(f"no {table}: nothing to compare with")
+    else:
+        print("against a scanned-face model, 468 landmarks\nAU   cosine   gain")
+        for au, (angle, gain) in against_the_model(table).items():
+            print(f"{au:2d}   {angle:6.3f}  {gain:5.2f}" + ("   below .8" if angle < 0.8 else ""))
+    if not (shared / "faces" / "pairs").is_dir():
+        print(f"no {shared / 'faces' / 'pairs'}: nothing to compare with")
+        return
+    motion, fields = smiles(shared / "faces" / "pairs")
+    mean = motion.mean(0)
+    means = {au: field.mean(0) for au, field in fields.items()}
+    print(
+        f"against {len(motion)} real smiles, mean residual motion: longest {np.hypot(*mean.T).max():.3f} inter-ocular"
+    )
+    for au, field in means.items():
+        print(f"AU {au:2d} alone: cosine {cosine(field, mean):.3f}")
+    columns = np.stack([field.ravel() for field in means.values()], 1)
+    weights, left = nnls(columns, mean.ravel())
+    total = np.sqrt((mean**2).sum())
+    sums = " + ".join(f"{weight:.2f}·AU {au}" for au, weight in zip(means, weights, strict=True))
+    print(f"{sums}: cosine {cosine((columns @ weights).reshape(mean.shape), mean):.3f},", end=" ")
+    print(f"explains {1 - (left / total) ** 2:.3f} of the squares")
+    each = []
+    for i, one in enumerate(motion):
+        _, rest = nnls(np.stack([field[i].ravel() for field in fields.values()], 1), one.ravel())
+        each.append(1 - rest**2 / (one**2).sum())
+    print(f"person by person: explains {np.median(each):.3f} (median), {min(each):.3f} to {max(each):.3f}")
+
+
+if __name__ == "__main__":
+    main()

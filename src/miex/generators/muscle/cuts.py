@@ -1,0 +1,350 @@
+"""Cuts: lines at which skin parts, and what is seen between their edges. A warp of one sheet could only stretch there.
+
+Above and below a cut the skin moves as two sheets. Each follows the field of the anatomy without the gates that keep it
+from crossing the cut: a smooth field, whose way back exists up to the edge. Frames show the upper sheet above its edge,
+the lower below, and what lies behind them in between. Where the two fields agree there is nothing to see of a cut.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AU_INDEX, SIDES
+from miex.errors import InputError
+from miex.generators.base import Field
+from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
+from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
+
+TABLE = Path(__file__).with_name("layers.toml")
+POINTS = 49  # of an edge
+FAR = 1.5  # inter-ocular distances: a reach that does not fade within a mouth or an eye
+ROOM = 0.4  # around a cut, inter-ocular distances: as far as any muscle moves skin
+SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
+
+
+@dataclass(frozen=True)
+class CutSpec:
+    """A cut as layers.toml describes it; `above`, `below`: the gates themselves."""
+
+    upper: tuple[int, ...]
+    lower: tuple[int, ...]
+    above: tuple[Gate, ...]
+    below: tuple[Gate, ...]
+    margin: tuple[float, float]
+    taper: float
+    midline: bool
+
+
+@cache
+def load_table(path: Path = TABLE) -> dict[str, Any]:
+    """layers.toml. Raises InputError: it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"layers {path}", expected="the form described at its top", found=str(error)) from error
+
+
+def cut_spec(name: str, anatomy: Anatomy, path: Path = TABLE) -> CutSpec:
+    """The cut of that name.
+
+    Raises:
+        InputError: a key is missing or unknown, a landmark or gate does not exist.
+    """
+    try:
+        row = load_table(path)["cut"][name]
+        lines = {key: landmarks(row[key]) for key in ("upper", "lower")}
+        gates = {key: tuple(anatomy.gates[gate] for gate in row[key]) for key in ("above", "below")}
+        return CutSpec(**row | lines | gates | {"margin": tuple(row["margin"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"layers {path}: cut {name}", expected="the form at its top", found=str(error)) from error
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut in one face.
+
+    Attributes:
+        edges: float32 [2, n, 2]: upper and lower edge at rest, from left to right in the picture, pixels of the crop.
+        rows: int [k]: the entries of the basis whose muscles move the edges apart.
+        powers: float32 [k]: the power of its intensity with which each grows.
+        window: rows and columns of the grid around the cut.
+        extra: float32 [2, k, h, w, 2]: what the upper and the lower sheet move there beyond the basis, pixels.
+        moves: float32 [34 + k, 2, n, 2]: displacement of the edges at rest by the whole basis and by `extra`.
+        zone: left, top, right, bottom of where a sheet differs from the basis, pixels.
+        unit: inter-ocular distance, pixels.
+    """
+
+    edges: Floats
+    rows: npt.NDArray[np.intp]
+    powers: Floats
+    window: tuple[slice, slice]
+    extra: Floats
+    moves: Floats
+    zone: tuple[float, float, float, float]
+    unit: float
+
+    @cached_property
+    def own(self) -> npt.NDArray[np.bool_]:
+        """Which entries of the basis are in `rows`, [34]."""
+        return np.isin(np.arange(len(self.moves) - len(self.rows)), self.rows)
+
+    @cached_property
+    def partings(self) -> Floats:
+        """No less than how far each of `rows` parts the edges at intensity 1, float32 [k], pixels."""
+        n = len(self.moves) - len(self.rows)
+        moves = self.moves[n:].copy()
+        first = np.unique(self.rows, return_index=True)[1]
+        moves[first] += self.moves[self.rows[first]]
+        return np.asarray(np.hypot(*np.moveaxis(moves[:, 0] - moves[:, 1], -1, 0)).max(1), np.float32)
+
+    def amounts(self, weights: Floats) -> Floats:
+        """How much of each entry of `extra` shows at intensities float32 [34]: float32 [k]."""
+        return np.asarray(weights[self.rows] ** self.powers, np.float32)
+
+    def displaced(self, weights: Floats, amounts: Floats) -> Floats:
+        """How far the edges move at intensities, float32 [2, n, 2], pixels."""
+        every = np.concatenate([weights, amounts])
+        some = np.flatnonzero(every)
+        moved = every[some] @ self.moves[some].reshape(len(some), -1)
+        return np.asarray(moved.reshape(self.edges.shape), np.float32)
+
+
+def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: Floats | None = None) -> Cut:
+    """A cut of a face.
+
+    Args:
+        frame: the face.
+        spec: where the cut is.
+        basis: float32 [34, g, g, 2], of that face.
+        side: of a cut that is not on the midline.
+        edges: where they are, if better known than from the landmarks.
+    """
+    grid = basis.shape[1]
+    edges = edge_lines(frame, spec, side) if edges is None else edges
+    x = edges[0, :, 0]
+    middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
+    window = _window(edges, frame)
+    part = smooth_step((1 - np.abs(frame.x - middle) / half) / np.float32(spec.taper))
+    entries: dict[int, Floats] = {}
+    for muscle in frame.anatomy.muscles:
+        if muscle.gate not in spec.above + spec.below:
+            continue
+        sheet = 0 if muscle.gate in spec.above else 1
+        # beyond its insertion the edge follows as a whole: lips and lids keep their thickness
+        reach = replace(muscle.reach, **({"below": FAR} if sheet == 0 else {"above": FAR}))
+        for s in range(len(SIDES)) if spec.midline else (side,):
+            gated, free = np.zeros((2, grid, grid, 2), np.float32)
+            frame.pull(muscle, s, into=gated)
+            frame.pull(replace(muscle, gate=None, reach=reach), s, into=free)
+            entry = entries.setdefault(
+                AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((2, *gated[window].shape), np.float32)
+            )
+            entry -= gated[window] * part[:, window[1], None]
+            entry[sheet] += free[window] * part[:, window[1], None]
+    rows = np.array(list(entries), np.intp)
+    extra = np.stack(list(entries.values()), 1)
+    moves = np.stack([at_points(basis[:, *window], edges[e], frame, window) for e in (0, 1)], 1)
+    moves = np.concatenate([moves, np.stack([at_points(extra[e], edges[e], frame, window) for e in (0, 1)], 1)])
+    cut = Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)
+    return replace(cut, zone=_zone(cut, frame))
+
+
+def with_entry(cut: Cut, frame: FaceFrame, row: int, power: float, extra: Floats) -> Cut:
+    """The cut with one more entry: fields of its sheets [2, h, w, 2] that grow with a power of the intensity."""
+    moves = np.stack([at_points(extra[e][None], cut.edges[e], frame, cut.window) for e in (0, 1)], 1)
+    more = replace(
+        cut,
+        rows=np.append(cut.rows, row),
+        powers=np.append(cut.powers, np.float32(power)),
+        extra=np.concatenate([cut.extra, extra[:, None]], 1),
+        moves=np.concatenate([cut.moves, moves]),
+    )
+    return replace(more, zone=_zone(more, frame))
+
+
+def _window(edges: Floats, frame: FaceFrame) -> tuple[slice, slice]:
+    (x0, y0), (x1, y1) = edges.min((0, 1)) - ROOM * frame.unit, edges.max((0, 1)) + ROOM * frame.unit
+    rows, columns = (
+        slice(*np.clip(np.searchsorted(line, ends), (0, 2), (len(line) - 2, len(line))).tolist())
+        for line, ends in ((frame.y[:, 0], (y0, y1)), (frame.x[0], (x0, x1)))
+    )
+    return rows, columns
+
+
+def _zone(cut: Cut, frame: FaceFrame) -> tuple[float, float, float, float]:
+    x, y = frame.x[:, cut.window[1]], frame.y[cut.window[0]]
+    line = cut.edges[0, :, 0]
+    upper, lower = (np.interp(x[0], line, edge[:, 1])[None, :] for edge in cut.edges)
+    cell = float(frame.x[0, 1] - frame.x[0, 0])
+    inside = (x >= line[0]) & (x <= line[-1])
+    above, below = (np.abs(extra[..., 1]).max(0) > 1e-4 * cut.unit for extra in cut.extra)
+    rows = np.flatnonzero((inside & ((above & (y < upper)) | (below & (y > lower)))).any(1))
+    ys = np.concatenate([y[rows, 0], cut.edges[..., 1].ravel()])
+    return float(line[0]) - cell, float(ys.min()) - 2 * cell, float(line[-1]) + cell, float(ys.max()) + 2 * cell
+
+
+def edge_lines(frame: FaceFrame, spec: CutSpec, side: int) -> Floats:
+    """Upper and lower edge of a cut by the landmarks, float32 [2, n, 2]; they meet at their ends."""
+    lines = [frame.line(indices, side) for indices in (spec.upper, spec.lower)]
+    ends = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
+    x = np.linspace(*ends, POINTS)
+    upper, lower = (_smooth(np.interp(x, *line[:2])) for line in lines)
+    most = np.maximum(0, lower - upper) / 3
+    upper, lower = (
+        line + way * np.minimum(margin * frame.unit, most)
+        for line, way, margin in zip((upper, lower), (1, -1), spec.margin, strict=True)
+    )
+    crossed = upper > lower
+    upper[crossed] = lower[crossed] = ((upper + lower) / 2)[crossed]
+    upper[[0, -1]] = lower[[0, -1]] = ((upper + lower) / 2)[[0, -1]]
+    return np.stack([np.stack([x, y], -1) for y in (upper, lower)]).astype(np.float32)
+
+
+def _smooth(line: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """The line without its corners; its ends stay."""
+    chord = np.linspace(line[0], line[-1], len(line))
+    mirrored = np.concatenate([-(line - chord)[:0:-1], line - chord, -(line - chord)[-2::-1]])
+    blurred = cv2.GaussianBlur(mirrored.reshape(1, -1), (0, 0), 1.5).ravel()
+    return np.asarray(blurred[len(line) - 1 : 2 * len(line) - 1] + chord)
+
+
+def at_points(fields: Floats, points: Floats, frame: FaceFrame, window: tuple[slice, slice] | None = None) -> Floats:
+    """Fields [k, h, w, 2] on a window of the grid at points [n, 2], pixels of the crop, bilinear: [k, n, 2]."""
+    first = (window[1].start, window[0].start) if window else (0, 0)
+    cell = frame.x[0, 1] - frame.x[0, 0]
+    most = np.array([fields.shape[2], fields.shape[1]]) - 1 - 1e-4
+    where = np.clip((points - frame.x[0, 0]) / cell - first, 0, most)
+    low = where.astype(int)
+    (fx, fy), (x, y) = (where - low).T[..., None].astype(np.float32), low.T
+    top = fields[:, y, x] * (1 - fx) + fields[:, y, x + 1] * fx
+    bottom = fields[:, y + 1, x] * (1 - fx) + fields[:, y + 1, x + 1] * fx
+    return np.asarray(top * (1 - fy) + bottom * fy, np.float32)
+
+
+def bilinear(picture: Any, where: Any, border: int = cv2.BORDER_REPLICATE) -> Any:
+    """A picture at positions (x, y) [h, w, 2]."""
+    second: Any = None  # all positions come in one array, which OpenCV's type stubs do not know
+    return cv2.remap(picture, where, second, cv2.INTER_LINEAR, borderMode=border)
+
+
+# --- one frame ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A cut in one frame, seen in a box of the crop.
+
+    Attributes:
+        cut: the cut.
+        edges: float32 [2, n, 2], displaced.
+        box: rows and columns of the crop.
+        x, y: pixel coordinates in the box, [1, w] and [h, 1].
+        upper, lower: height of the edges in each column, float32 [1, w].
+        across: displacement to the right of what is between the edges, float32 [1, w].
+    """
+
+    cut: Cut
+    edges: Floats
+    box: tuple[slice, slice]
+    x: Floats
+    y: Floats
+    upper: Floats
+    lower: Floats
+    across: Floats
+
+    def shown(self, over: bool) -> tuple[Floats, Floats]:
+        """The share of each pixel that the upper sheet and the opening take, [h, w] in [0, 1].
+
+        Where the edges overlap the upper sheet lies over the lower one (lids), or they meet half way (lips).
+        """
+        meet = self.upper if over else (self.upper + self.lower) / 2
+        above = np.clip(np.where(self.upper > self.lower, meet, self.upper) - self.y + np.float32(0.5), 0, 1)
+        below = np.clip(self.y - np.where(self.upper > self.lower, meet, self.lower) + np.float32(0.5), 0, 1)
+        return np.asarray(above), np.asarray(np.maximum(0, 1 - above - below))
+
+    def rest(self, e: int) -> Floats:
+        """Height at rest of what is now on edge e in each column, [1, w]."""
+        edge = self.cut.edges[e]
+        return np.asarray(np.interp(self.x - self.across, edge[:, 0], edge[:, 1]), np.float32)
+
+
+def open_cut(cut: Cut, edges: Floats, size: int, grid: int) -> Opening | None:
+    """A cut whose edges are displaced; None where nothing of it lies in the crop."""
+    moved = edges - cut.edges
+    (dx0, dy0), (dx1, dy1) = moved.min((0, 1)), moved.max((0, 1))
+    left, top, right, bottom = cut.zone
+    x0, y0 = max(0, int(left + min(0, dx0))), max(0, int(top + min(0, dy0)))
+    x1, y1 = min(size, int(right + max(0, dx1)) + 2), min(size, int(bottom + max(0, dy1)) + 2)
+    (y0, y1), (x0, x1) = (
+        (max(low, int((w.start + 0.5) * size / grid + 0.5)), min(high, int((w.stop - 1.5) * size / grid)))
+        for (low, high), w in zip(((y0, y1), (x0, x1)), cut.window, strict=True)
+    )
+    if x1 <= x0 or y1 <= y0:
+        return None
+    x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
+    upper, lower = (np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) for edge in edges)
+    across = np.interp(x, edges[..., 0].mean(0), moved[..., 0].mean(0)).astype(np.float32)
+    return Opening(cut, edges, (slice(y0, y1), slice(x0, x1)), x, y, upper, lower, across)
+
+
+def inner_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:
+    """Cells of the grid that only pixels in the box are made of."""
+    rows, columns = (
+        slice(int(np.ceil((s.start + 0.5) * grid / size - 0.5)), int((s.stop - 0.5) * grid / size - 0.5) + 1)
+        for s in box
+    )
+    return rows, columns
+
+
+@lru_cache(maxsize=8)
+def _spread(size: int, grid: int) -> Floats:
+    """Weights [size, grid] that bring a column of the grid to pixels, bilinear, level beyond the outermost cells."""
+    where = np.clip((np.arange(size) + 0.5) * grid / size - 0.5, 0, grid - 1)
+    low = np.minimum(where.astype(int), grid - 2)
+    weights = np.zeros((size, grid), np.float32)
+    weights[np.arange(size), low] = 1 - (where - low)
+    weights[np.arange(size), low + 1] = where - low
+    return weights
+
+
+def upsampled(block: Floats, cells: tuple[slice, slice], box: tuple[slice, slice], size: int, grid: int) -> Floats:
+    """A block of cells [h, w, 2] at the pixels of a box that it covers."""
+    spread = _spread(size, grid)
+    down, across = spread[box[0], cells[0]], spread[box[1], cells[1]]
+    return np.stack([down @ block[..., i] @ across.T for i in (0, 1)], -1)
+
+
+def covering_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:
+    """Cells of the grid that the pixels in the box are made of."""
+    rows, columns = (
+        slice(max(0, int((s.start + 0.5) * grid / size - 0.5)), min(grid, int((s.stop - 0.5) * grid / size - 0.5) + 2))
+        for s in box
+    )
+    return rows, columns
+
+
+def sheet(field: Field, cut: Cut, e: int, amounts: Floats, scale: Floats | None) -> Field:
+    """The field of the upper or lower sheet in the cut's window: that of the skin, and what the cut lets through.
+
+    Args:
+        field: of the skin, float32 [g, g, 2].
+        cut: the cut.
+        e: 0: the upper sheet, 1: the lower.
+        amounts: of the cut's entries.
+        scale: by how much they are shortened, float32 [g, g]; None: not at all.
+    """
+    if scale is None:
+        moved = field[cut.window].copy()
+        for k in np.flatnonzero(amounts):
+            cv2.scaleAdd(cut.extra[e, k], float(amounts[k]), moved, dst=moved)
+        return moved
+    extra = np.tensordot(amounts, cut.extra[e], 1)
+    return np.asarray(field[cut.window] + extra * scale[cut.window][..., None], np.float32)

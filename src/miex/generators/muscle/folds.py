@@ -1,0 +1,67 @@
+"""No tearing: strong AUs together would push skin through itself. Where they would, all motion gives way smoothly.
+
+A displacement F folds nowhere if I + J is invertible everywhere (J: its derivatives), and stays so when it is scaled
+down: if no real eigenvalue of J lies at or below −1. The negative of the smallest is the rate at which skin is
+compressed. Within the working range of micro-expressions it stays far below 1, and nothing changes.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.generators.base import Field
+from miex.generators.muscle.basis import Floats
+
+MOST = 0.8  # compression that skin bears: a fifth of its length is left
+WIDER = (0.06, 0.12, 0.24, 0.48)  # around the worst places, how far the motion gives way, inter-ocular distances
+
+
+def compression(field: Field, cells_per_pixel: float) -> Floats:
+    """The rate at which a field compresses skin, float32 [h − 1, w − 1]; 1 and above folds."""
+    (xx, yx), (xy, yy) = (np.moveaxis(d, -1, 0) for d in (np.diff(field, axis=1)[:-1], np.diff(field, axis=0)[:, :-1]))
+    apart = np.square((xx - yy) / 2) + xy * yx
+    return np.asarray((np.sqrt(np.maximum(0, apart)) - (xx + yy) / 2) * np.float32(cells_per_pixel), np.float32)
+
+
+def bound(field: Field, cells_per_pixel: float) -> Floats:
+    """No less than `compression`, and such that bounds of fields add up to no less than that of their sum."""
+    (xx, yx), (xy, yy) = (np.moveaxis(d, -1, 0) for d in (np.diff(field, axis=1)[:-1], np.diff(field, axis=0)[:, :-1]))
+    worst = np.hypot((xx - yy) / 2, (xy + yx) / 2) - (xx + yy) / 2
+    return np.asarray(worst * np.float32(cells_per_pixel), np.float32)
+
+
+Part = tuple[tuple[slice, slice], Field, npt.NDArray[np.bool_]]  # window of the grid, field on it, cells that are seen
+
+
+def restraint(parts: list[Part], grid: int, cells_per_pixel: float, unit: float) -> Floats | None:
+    """By how much to shorten motion so that nothing folds: float32 [g, g] in (0, 1]; None: not at all.
+
+    Args:
+        parts: the fields that are seen, and where.
+        grid, cells_per_pixel: of the fields.
+        unit: inter-ocular distance, pixels.
+    """
+
+    def worst(scale: Floats | None) -> Floats:
+        found = np.zeros((grid, grid), np.float32)
+        for window, field, seen in parts:
+            moved = field if scale is None else field * scale[window][..., None]
+            here = found[window][:-1, :-1]
+            np.maximum(here, compression(moved, cells_per_pixel) * seen[:-1, :-1], out=here)
+        return found
+
+    rate = worst(None)
+    if rate.max() <= MOST:
+        return None
+    scale = np.ones((grid, grid), np.float32)
+    for width in WIDER:
+        radius = max(1, round(width * unit * cells_per_pixel))
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        near = cv2.erode(np.minimum(1, MOST / np.maximum(rate, 1e-6)).astype(np.float32), disk)
+        scale *= cv2.GaussianBlur(near, (0, 0), radius / 2)
+        rate = worst(scale)
+        if rate.max() <= MOST:
+            return scale
+    return np.asarray(scale * np.float32(min(1.0, MOST / max(1e-6, float(rate.max())))), np.float32)

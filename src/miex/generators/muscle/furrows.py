@@ -1,0 +1,172 @@
+"""Furrows as data (furrows.toml), and the relighting of a face by them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AU_INDEX, SIDES, au_index
+from miex.errors import InputError, UsageError
+from miex.generators.base import Field
+from miex.generators.muscle.anatomy import landmarks
+from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, smooth_step
+from miex.generators.muscle.cuts import bilinear
+
+TABLE = Path(__file__).with_name("furrows.toml")
+FINER = 2  # cells of the light per cell of the field: .02 inter-ocular distances
+POWER = 1.5  # of the intensity: skin gives way before it folds, so .2 shows .09 of a furrow
+DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
+RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
+
+
+@dataclass(frozen=True)
+class Furrow:
+    """A furrow; furrows.toml says what its fields are."""
+
+    au: int
+    line: tuple[int, ...]
+    offset: tuple[float, float]
+    width: float
+    depth: float
+    source: str
+
+
+@cache
+def load_furrows(path: Path = TABLE) -> tuple[Furrow, ...]:
+    """The furrows of that file.
+
+    Raises:
+        InputError: it is not TOML, a key is missing or unknown, a number is out of range.
+    """
+    try:
+        return tuple(_furrow(row) for row in tomllib.loads(path.read_text("utf-8"))["furrow"])
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise InputError(f"furrows {path}", expected="the form described at its top", found=str(error)) from error
+
+
+def _furrow(row: dict[str, object]) -> Furrow:
+    furrow = Furrow(**row)  # type: ignore[arg-type]  # proven below
+    au_index(furrow.au, where="furrow")
+    if not (furrow.width > 0 and 0 < furrow.depth < 1 and len(furrow.line) > 1 and len(furrow.offset) == 2):
+        raise ValueError(f"furrow of AU {furrow.au} along {furrow.line}: width, depth, line or offset out of range")
+    line, (lateral, down) = landmarks(list(furrow.line)), furrow.offset
+    return replace(furrow, line=line, offset=(lateral, down))
+
+
+class Light:
+    """How the furrows of a face shade it; each made when it is first needed.
+
+    Attributes:
+        fine: side of the grid of shades, FINER than that of the field.
+    """
+
+    def __init__(self, frame: FaceFrame, grid: int) -> None:
+        self.fine = grid * FINER
+        self._frame, self._size = frame, float(frame.x[0, -1] + frame.x[0, 0] + 1)
+        self._shades: dict[int, tuple[Floats, tuple[float, float, float, float]]] = {}
+
+    def positions(self, size: int) -> npt.NDArray[np.float32]:
+        """(x, y) of each pixel of a crop on the grid of shades, float32 [size, size, 2], not to be written."""
+        return _positions(size, self.fine)
+
+    def shade(self, row: int) -> tuple[Floats, tuple[float, float, float, float]]:
+        """Of an entry of the basis: change of the light at intensity 1, float32 [f, f], and where it is: left, top,
+        right, bottom, pixels of the crop."""
+        if row not in self._shades:
+            centers = ((np.arange(self.fine) + 0.5) * self._size / self.fine - 0.5).astype(np.float32)
+            shade = np.zeros((self.fine, self.fine), np.float32)
+            for furrow in load_furrows():
+                if AU_INDEX[furrow.au] == row // len(SIDES):
+                    _crease(self._frame, furrow, row % len(SIDES), centers, into=shade)
+            ys, xs = (centers[np.flatnonzero(shade.any(axis))] for axis in (1, 0))
+            box = (float(xs[0]), float(ys[0]), float(xs[-1]), float(ys[-1])) if len(xs) else (0.0, 0.0, 0.0, 0.0)
+            self._shades[row] = shade, box
+        return self._shades[row]
+
+
+@lru_cache(maxsize=8)
+def _positions(size: int, fine: int) -> npt.NDArray[np.float32]:
+    line = ((np.arange(size) + 0.5) * fine / size - 0.5).astype(np.float32)
+    points = np.stack(np.meshgrid(line, line), -1)
+    points.flags.writeable = False
+    return points
+
+
+@cache
+def _furrowed() -> npt.NDArray[np.intp]:
+    """Entries of the basis that have furrows."""
+    aus = sorted({furrow.au for furrow in load_furrows()})
+    return np.array([AU_INDEX[au] * len(SIDES) + side for au in aus for side in range(len(SIDES))], np.intp)
+
+
+def _crease(frame: FaceFrame, furrow: Furrow, side: int, centers: Floats, into: Floats) -> None:
+    points = frame.side_points(furrow.line, side) + np.array(
+        [LATERAL[side] * furrow.offset[0], furrow.offset[1]], np.float32
+    ) * np.float32(frame.unit)
+    width = np.float32(max(furrow.width * frame.unit, centers[1] - centers[0]))
+    reach = 4 * width
+    columns, rows = (
+        slice(*np.searchsorted(centers, (points[:, i].min() - reach, points[:, i].max() + reach))) for i in (0, 1)
+    )
+    x, y = centers[None, columns], centers[rows, None]
+    if not (x.size and y.size):
+        return
+    starts, steps = points[:-1], np.diff(points, axis=0)
+    lengths = np.hypot(*steps.T)
+    along = np.concatenate([[0], np.cumsum(lengths)])
+    nearest, position = np.full((y.size, x.size), np.inf, np.float32), np.zeros((y.size, x.size), np.float32)
+    for start, step, length, before in zip(starts, steps, lengths, along[:-1], strict=True):
+        dx, dy = x - start[0], y - start[1]
+        t = np.clip((dx * step[0] + dy * step[1]) / max(float(length) ** 2, 1e-6), 0, 1)
+        distance = np.hypot(dx - t * step[0], dy - t * step[1])
+        closer = distance < nearest
+        nearest[closer], position[closer] = distance[closer], (before + t * length)[closer]
+    r = nearest / width
+    profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
+    profile *= smooth_step((4 - r) / 1.5)
+    ends = smooth_step(np.minimum(position, along[-1] - position) / np.float32(0.3 * along[-1]))
+    midline = frame.crosses(furrow.line)
+    if midline:  # the other side goes on where this one ends
+        ends = smooth_step(position / np.float32(0.3 * along[-1]))
+    shade = np.float32(furrow.depth) * profile * ends
+    if midline:
+        shade *= frame.side_share(side, x, y)
+    shade[np.abs(shade) < 1e-4] = 0
+    into[rows, columns] += shade
+
+
+def relight(
+    levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back: Field, positions: npt.NDArray[np.float32]
+) -> None:
+    """Shade a frame by its furrows.
+
+    Args:
+        levels: the frame, changed in place, uint16 [size, size, 3].
+        light: the furrows of the face.
+        weights: intensities, float32 [34].
+        back: where what is seen at each pixel came from, displacement float32 [size, size, 2], pixels.
+        positions: of each pixel on the grid of shades, from `Light.positions`, float32 [size, size, 2].
+    """
+    rows = _furrowed()
+    rows = rows[weights[rows] > 0]
+    if not len(rows):
+        return
+    size, fine = len(levels), light.fine
+    total = np.ones((fine, fine), np.float32)
+    for row in rows:
+        cv2.scaleAdd(light.shade(int(row))[0], float(weights[row]) ** POWER, total, dst=total)
+    boxes = np.array([light.shade(int(row))[1] for row in rows])
+    margin = float(cv2.norm(back, cv2.NORM_INF)) + 1
+    x0, y0 = (max(0, int(v - margin)) for v in boxes[:, :2].min(0))
+    x1, y1 = (min(size, int(v + margin) + 2) for v in boxes[:, 2:].max(0))
+    box = slice(y0, y1), slice(x0, x1)
+    where = cv2.scaleAdd(back[box], fine / size, positions[box])
+    factor = bilinear(total, where)
+    factor = np.clip(factor, DARKEST, BRIGHTEST)
+    levels[box] = cv2.multiply(levels[box], cv2.merge([factor] * 3), dtype=cv2.CV_16U)

@@ -1,0 +1,230 @@
+"""The layers of a face over the warp of its skin: mouth and eyes, each drawn on the small part of a frame it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AU_INDEX, SIDES
+from miex.faces.crop import OVERSAMPLING, AlignedFace
+from miex.generators.base import Field
+from miex.generators.muscle.anatomy import load
+from miex.generators.muscle.basis import FaceFrame, Floats
+from miex.generators.muscle.cuts import (
+    SEEN,
+    Cut,
+    Opening,
+    at_points,
+    covering_cells,
+    cut_spec,
+    inner_cells,
+    open_cut,
+    sheet,
+    upsampled,
+)
+from miex.generators.muscle.folds import MOST, Part, bound, restraint
+from miex.generators.muscle.furrows import Light
+from miex.generators.muscle.lids import Eye, behind, make_eye, shut, unrolled
+from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
+
+TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
+Sample = Callable[[Any, Any], Any]
+Invert = Callable[[Field, tuple[slice, slice]], Field]  # of both sheets on a window of the grid, for a block of it
+
+
+class Layers:
+    """Mouth, eyes and furrows of a face, each made when it is first needed.
+
+    Attributes:
+        frame: the face's lines and distances.
+        light: its furrows.
+    """
+
+    def __init__(self, frame: FaceFrame, face: AlignedFace, basis: Floats) -> None:
+        self.frame, self.light = frame, Light(frame, basis.shape[1])
+        self._face, self._basis = face, basis
+        # bound of the compression by each entry of the basis at intensity 1, in each tile of the grid
+        self._worst, self._known = np.zeros((len(basis), TILES**2), np.float32), np.zeros(len(basis), bool)
+        self._parts: dict[str, Mouth | Eye] = {}
+
+    def parts(self, weights: Floats) -> Iterator[Mouth | Eye]:
+        """Those that have a muscle at work, from intensities float32 [34]."""
+        for name in ("mouth", *SIDES):
+            if weights[moving_rows(name)].any():
+                if name not in self._parts:
+                    self._parts[name] = self._make(name)
+                yield self._parts[name]
+
+    def restraint(self, field: Field, weights: Floats, size: int) -> Floats | None:
+        """By how much to shorten all motion so that neither the skin nor a sheet of it folds where it is seen.
+
+        Args:
+            field: of the skin, float32 [g, g, 2], pixels.
+            weights: intensities, float32 [34].
+            size: side of the crop, pixels.
+
+        Returns:
+            float32 [g, g] in (0, 1]; None: nothing would fold.
+        """
+        grid = len(field)
+        for row in np.flatnonzero((weights > 0) & ~self._known).tolist():
+            self._worst[row], self._known[row] = self._seen_compression(row, size).ravel(), True
+        if (weights @ self._worst).max() <= MOST:
+            return None
+        return restraint(self._seen(field, weights), grid, grid / size, self.frame.unit)
+
+    def _seen_compression(self, row: int, size: int) -> Floats:
+        alone = np.zeros(len(self._basis), np.float32)
+        alone[row] = 1
+        grid = self._basis.shape[1]
+        found = np.zeros((grid, grid), np.float32)
+        for window, field, cells in self._seen(self._basis[row], alone):
+            here = found[window][:-1, :-1]
+            np.maximum(here, bound(field, grid / size) * cells[:-1, :-1], out=here)
+        return np.asarray(found.reshape(TILES, grid // TILES, TILES, -1).max((1, 3)))
+
+    def _seen(self, field: Field, weights: Floats) -> list[Part]:
+        skin = np.ones(field.shape[:2], bool)
+        found: list[Part] = [((slice(None), slice(None)), field, skin)]
+        for part in self.parts(weights):
+            cut, window = part.cut, part.cut.window
+            x, y = self.frame.x[:, window[1]], self.frame.y[window[0]]
+            cell = float(x[0, 1] - x[0, 0])
+            left, top, right, bottom = cut.zone
+            zone = (x > left) & (x < right) & (y > top) & (y < bottom)
+            upper, lower = (np.interp(x[0], edge[:, 0], edge[:, 1]) for edge in cut.edges)
+            skin[window] &= ~zone
+            for e, cells in enumerate((y < upper + cell, y > lower - 2 * cell)):
+                found.append((window, sheet(field, cut, e, cut.amounts(weights), None), zone & cells))
+        return found
+
+    def _make(self, name: str) -> Mouth | Eye:
+        if name == "mouth":
+            return make_mouth(self.frame, self._face, self._basis)
+        return make_eye(self.frame, self._face, self._basis, SIDES.index(name))
+
+
+@cache
+def moving_rows(name: str) -> npt.NDArray[np.intp]:
+    """Entries of the basis whose muscles part the lips ("mouth") or the lids of a side ("left", "right")."""
+    sides = range(len(SIDES)) if name == "mouth" else (SIDES.index(name),)
+    spec = cut_spec("mouth" if name == "mouth" else "eye", load())
+    aus = {muscle.au for muscle in load().muscles if muscle.gate in spec.above + spec.below}
+    return np.array(sorted(AU_INDEX[au] * len(SIDES) + side for au in aus for side in sides), np.intp)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A layer in one frame; share: how much of it shows, as what has hardly parted is what the skin alone shows."""
+
+    part: Mouth | Eye
+    opening: Opening
+    amounts: Floats
+    scale: Floats | None
+    drift: Floats
+    share: float
+
+
+def opened(layers: Layers, weights: Floats, scale: Floats | None, drift: Field | None, size: int) -> list[Drawn]:
+    """The layers that show at intensities float32 [34]; none where no muscle parts lips or lids."""
+    found = []
+    for part in layers.parts(weights):
+        cut: Cut = part.cut
+        if weights[cut.rows] @ cut.partings <= SEEN:
+            continue
+        amounts = cut.amounts(weights)
+        own = cut.displaced(np.where(cut.own, weights, 0), amounts)
+        parted = cv2.norm(own[0], own[1], cv2.NORM_INF)  # by muscles of this cut; cheeks may move a lid along
+        if parted <= SEEN:
+            continue
+        shift, moved = cut.displaced(weights, amounts), np.zeros(2, np.float32)
+        if scale is not None:
+            shift *= np.stack([at_points(scale[None, ..., None], edge, layers.frame)[0] for edge in cut.edges])
+        edges = cut.edges + shift
+        if drift is not None:
+            drifts = np.stack([at_points(drift[None], edge, layers.frame)[0] for edge in cut.edges])
+            edges, moved = edges + drifts, drifts.mean((0, 1))
+        opening = open_cut(cut, edges, size, layers.frame.x.shape[1])
+        if opening:
+            share = min(1.0, parted / SEEN - 1)
+            found.append(Drawn(part, opening, amounts, scale, moved, share))
+    return found
+
+
+def unsettled(drawn: list[Drawn], size: int, grid: int) -> npt.NDArray[np.uint8]:
+    """Cells whose way back in the skin's own field is needed: 1; 0 where only layers are seen."""
+    needed = np.ones((grid, grid), np.uint8)
+    for layer in drawn:
+        needed[inner_cells(layer.opening.box, size, grid)] = 0
+    return needed
+
+
+def draw(
+    layer: Drawn,
+    levels: npt.NDArray[np.uint16],
+    samples: npt.NDArray[np.uint16],
+    field: Field,
+    weights: Floats,
+    invert: Invert,
+    sample: Sample,
+    level: int,
+) -> None:
+    """Draw a layer.
+
+    Args:
+        layer: from `opened`.
+        levels: the frame, changed in place, uint16 [size, size, 3] in parts of a gray level.
+        samples: the rest picture, OVERSAMPLING samples per pixel.
+        field: of the skin, pixels [g, g, 2].
+        weights: intensities, float32 [34].
+        invert: the ways back of both sheets' fields, one below the other, for a block of their cells.
+        sample: the picture at positions.
+        level: parts of a gray level.
+    """
+    opening, part = layer.opening, layer.part
+    size, grid, box = len(levels), len(field), opening.box
+    cells = covering_cells(box, size, grid)
+    window = part.cut.window
+    down, across = (slice(c.start - w.start, c.stop - w.start) for c, w in zip(cells, window, strict=True))
+
+    def at(where: Any) -> Floats:
+        return np.asarray(sample(samples, where), np.float32)
+
+    here = np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
+    above, gap = (share[..., None] for share in opening.shown(over=isinstance(part, Eye)))
+    both = np.concatenate([sheet(field, part.cut, e, layer.amounts, layer.scale) for e in (0, 1)])
+    ways = invert(both, (down, across))
+    rests = [here + upsampled(back, cells, box, size, grid) for back in np.split(ways, 2)]
+    upper, lower = (at(rest * np.float32(OVERSAMPLING)) for rest in rests)
+    if isinstance(part, Eye) and weights[part.closing]:
+        upper = unrolled(part, upper, rests[0], opening, float(weights[part.closing]), level)
+    picture = lower + (upper - lower) * above
+    rows = np.flatnonzero(gap.any((1, 2)))
+    if len(rows):
+        seen = slice(int(rows[0]), int(rows[-1]) + 1)
+        content = _between(part, replace(opening, y=opening.y[seen]), weights, layer.drift, at, level)
+        picture[seen] += gap[seen] * (content - lower[seen])
+    if layer.share < 1:
+        picture = levels[box] + layer.share * (picture - levels[box])
+    levels[box] = np.rint(picture)
+
+
+def _between(
+    part: Mouth | Eye, opening: Opening, weights: Floats, drift: Floats, at: Callable[[Any], Floats], level: int
+) -> Floats:
+    if isinstance(part, Eye):
+        content = at(behind(opening, drift) * np.float32(OVERSAMPLING))
+        # at the corners, where skin bears no more compression, closed edges may not quite meet
+        content += shut(float(weights[part.closing])) * ((part.lash + part.skin) * np.float32(level / 2) - content)
+        return content
+    content = inside(part, opening, weights, drift) * np.float32(level)
+    if part.own:
+        where, kept = stretched(opening, drift[1])
+        content += (part.own * kept[..., None]) * (at(where * np.float32(OVERSAMPLING)) - content)
+    return content

@@ -1,0 +1,149 @@
+"""The lids: sheets of skin before an eye that holds still."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AU_INDEX, SIDES
+from miex.faces.crop import AlignedFace
+from miex.generators.muscle.anatomy import load
+from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
+from miex.generators.muscle.cuts import Cut, Opening, bilinear, cut_spec, load_table, make_cut, with_entry
+
+OVERLAP = 0.03  # of closed lids, inter-ocular
+UNROLLED = 0.6  # intensity at which the lid has no folds left
+LASH_LINE = 0.012  # half its height, inter-ocular
+
+
+@dataclass(frozen=True)
+class Eye:
+    """One eye.
+
+    Attributes:
+        cut: between its lids.
+        closing: the entry of the basis that closes it.
+        corner: x, y of the patch's first pixel in the crop.
+        patch: float32 [h, w, 4]: the upper lid as it unrolls, gray levels, and how much it replaces what is there.
+        lash: color of the rim, float32 [3], gray levels.
+        skin: color of the lid, float32 [3], gray levels.
+    """
+
+    cut: Cut
+    closing: int
+    corner: tuple[int, int]
+    patch: Floats
+    lash: Floats
+    skin: Floats
+
+
+def make_eye(frame: FaceFrame, face: AlignedFace, basis: Floats, side: int) -> Eye:
+    """The eye of a side (of SIDES), ready to be closed."""
+    cut = _closing(make_cut(frame, cut_spec("eye", load()), basis, side), frame, side)
+    return _eye(cut, frame, face, side)
+
+
+def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
+    lids, edge = load_table()["lids"], cut.edges[0]
+    fold_x, fold_y, _ = frame.line(lids["fold"], side)
+    x0, x1 = (int(v) for v in (edge[0, 0], edge[-1, 0] + 2))
+    y0, y1 = int(fold_y.min()), int(edge[:, 1].max() + 0.05 * frame.unit + 2)
+    x0, x1, y0, y1 = (int(np.clip(v, 0, face.size)) for v in (x0, x1, y0, y1))
+    x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
+    rim, fold = np.interp(x, edge[:, 0], edge[:, 1]), np.interp(x, fold_x, fold_y)
+    fold = np.minimum(fold, rim - lids["lashes"] * frame.unit)
+    source = np.where(y > fold, fold + lids["unrolls"] * (y - fold), y).astype(np.float32)
+    where = np.stack([np.broadcast_to(x, source.shape), source], -1)
+    # lids are smooth, and stretched hairs of the brow would be streaks
+    smooth = cv2.GaussianBlur(face.crop, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
+    patch = bilinear(smooth, where)
+    height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
+    ends = smooth_step(np.minimum(x - edge[0, 0], edge[-1, 0] - x).astype(np.float32) / np.float32(0.12 * frame.unit))
+    share = smooth_step(height - np.float32(0.4)) * ends
+    share = share * smooth_step(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
+    band = (np.abs(height) < 1) & (ends > 0.5)
+    colors = face.crop[y0:y1, x0:x1][band]
+    lash = np.percentile(colors, 8, axis=0) if len(colors) else np.zeros(3)
+    closing = AU_INDEX[lids["closing"]] * len(SIDES) + side
+    covered = share > 0.5
+    skin = np.asarray(patch[covered].mean(0) if covered.any() else face.crop.mean((0, 1)), np.float32)
+    return Eye(cut, closing, (x0, y0), np.dstack([patch, share]).astype(np.float32), lash.astype(np.float32), skin)
+
+
+def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: float, level: int) -> Floats:
+    """The upper lid with the skin that unrolls from under the fold, and the line of lashes of closed lids.
+
+    Args:
+        eye: the eye.
+        lid: the lid as the skin's motion alone shows it, float32 [h, w, 3].
+        where: the position of each pixel at rest, [h, w, 2], pixels of the crop.
+        opening: the eye in this frame.
+        amount: of closing, in [0, 1].
+        level: parts of a gray level in `lid`.
+    """
+    t = min(1.0, amount / UNROLLED)
+    grown = t * t * (3 - 2 * t)
+    at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
+    patch = bilinear(eye.patch, at, cv2.BORDER_CONSTANT)
+    lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
+    closed = shut(amount)
+    if not closed:
+        return lid
+    edge = opening.edges[0]
+    thick = max(0.6, LASH_LINE * eye.cut.unit)
+    ends = smooth_step(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * eye.cut.unit))
+    line = np.clip((thick - np.abs(opening.upper - thick - opening.y)) / 1.5 + 0.5, 0, 1) * ends * closed * 0.85
+    return np.asarray(lid + (eye.lash * np.float32(level) - lid) * line[..., None], np.float32)
+
+
+def shut(amount: float) -> float:
+    """How shut an eye is at an intensity of its closing: 0 while it is open, 1 when closed."""
+    t = min(1.0, max(0.0, (amount - UNROLLED) / (1 - UNROLLED)))
+    return t * t * (3 - 2 * t)
+
+
+def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
+    """The cut with what the upper lid still lacks to meet the lower one when it closes.
+
+    Openings differ between people more than the way of the lid in the anatomy, which is right for small intensities.
+    The rest grows with the square of the intensity.
+    """
+    lids = load_table()["lids"]
+    row = AU_INDEX[lids["closing"]] * len(SIDES) + side
+    entry = int(np.flatnonzero(cut.rows == row)[0])
+    n_basis = len(cut.moves) - len(cut.rows)
+    edges = cut.edges + cut.moves[row] + cut.moves[n_basis + entry]
+    x = edges[0, :, 0]
+    lower = np.interp(x, edges[1, :, 0], edges[1, :, 1])
+    taper = np.minimum(1, 6 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))
+    lacking = np.maximum(0, lower - edges[0, :, 1] + OVERLAP * frame.unit * taper)
+    columns, rows = frame.x[0, cut.window[1]], frame.y[cut.window[0]]
+    # the field is one of the rest face, whose columns end up at x
+    lacking_at = np.interp(columns, cut.edges[0, :, 0], lacking, left=0, right=0).astype(np.float32)
+    edge = np.interp(columns, cut.edges[0, :, 0], cut.edges[0, :, 1]).astype(np.float32)
+    above = np.clip((edge - rows) / np.float32(lids["crease"] * frame.unit), 0, 1)
+    extra = np.zeros((2, *cut.extra.shape[2:]), np.float32)
+    extra[0, ..., 1] = (1 - above**2) ** 2 * lacking_at
+    return with_entry(cut, frame, row, 2.0, extra)
+
+
+def behind(opening: Opening, drift: Floats) -> npt.NDArray[np.float32]:
+    """Where in the rest picture the eye between the lids came from: float32 [h, w, 2], pixels of the crop.
+
+    It holds still. What a raised lid uncovers was never seen: there the nearest part of the eye is stretched.
+
+    Args:
+        drift: (right, down) of the head at the eye, pixels.
+    """
+    x, y = opening.x - np.float32(drift[0]), opening.y - np.float32(drift[1])
+    rest = [np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) for edge in opening.cut.edges]
+    now = [opening.upper - np.float32(drift[1]), opening.lower - np.float32(drift[1])]
+    middle = (rest[0] + rest[1]) / 2
+    upper_scale = np.minimum(1, (middle - rest[0]) / np.maximum(middle - now[0], 1e-3))
+    lower_scale = np.minimum(1, (rest[1] - middle) / np.maximum(now[1] - middle, 1e-3))
+    upper_scale, lower_scale = (np.where(s > 0, s, 1) for s in (upper_scale, lower_scale))
+    source = middle + (y - middle) * np.where(y < middle, upper_scale, lower_scale)
+    return np.stack([np.broadcast_to(x, source.shape), source], -1).astype(np.float32)

@@ -1,0 +1,202 @@
+"""The mouth: where the lips meet, and what is seen between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from miex.aus.vector import AU_INDEX, SIDES
+from miex.faces.crop import OVERSAMPLING, AlignedFace
+from miex.generators.muscle.anatomy import load
+from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
+from miex.generators.muscle.cuts import Cut, Opening, bilinear, cut_spec, edge_lines, load_table, make_cut
+
+CLOSED, OPEN = (
+    0.03,
+    0.07,
+)  # gaps between the lips of a photo, inter-ocular: below there is no inside to see, above there is
+SEARCH = 0.03  # how far from the landmarks the lips may meet, inter-ocular
+STIFF = 2.0  # of the line where they meet: price of a step of one sample up or down, in its own darkness
+TEETH, TONGUE = 0.5, 0.75  # of the gap in an open-mouthed photo, from the upper lip: where they end and begin
+RIGHT_IRIS, LEFT_IRIS = slice(468, 473), slice(473, 478)
+EYES = (  # rings of the person's right and left eye
+    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
+    (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
+)
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """The mouth of a face.
+
+    Attributes:
+        cut: its cut.
+        own: how much of what is between open lips of the photo itself is kept, in [0, 1].
+        light: color of something white in this light, float32 [3], gray levels.
+        shade: color of the skin, float32 [3], gray levels.
+        jaw: entries of the basis that move the lower teeth; jaw_drop: how far, pixels.
+    """
+
+    cut: Cut
+    own: float
+    light: Floats
+    shade: Floats
+    jaw: tuple[int, ...]
+    jaw_drop: float
+
+
+def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
+    """The mouth of a face, ready to be opened."""
+    spec, anatomy = cut_spec("mouth", load()), load()
+    edges = edge_lines(frame, spec, 0)
+    gap = float((edges[1, :, 1] - edges[0, :, 1]).max() / frame.unit)
+    own = float(np.clip((gap - CLOSED) / (OPEN - CLOSED), 0, 1))
+    if gap < CLOSED:
+        line = meeting_line(edges.mean(0), face, frame.unit)
+        edges = np.stack([line, line])
+    cut = make_cut(frame, spec, basis, 0, edges)
+    jaw = AU_INDEX[load_table()["teeth"]["jaw"]] * len(SIDES)
+    muscles = [m for m in anatomy.muscles if m.au == load_table()["teeth"]["jaw"]]
+    drop = max(muscle.gain for muscle in muscles) * frame.unit
+    light, shade = illumination(face)
+    return Mouth(cut, own, light, shade, (jaw, jaw + 1), drop)
+
+
+def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
+    """Where closed lips meet: the darkest smooth line near the landmarks' own, with the same ends.
+
+    Landmarks of closed lips are a few pixels off at 512; a cut there would leave the dark line on one of the lips.
+    """
+    x = line[:, 0]
+    steps = np.linspace(-SEARCH, SEARCH, 21) * unit
+    y = line[:, 1][:, None] + steps
+    gray = cv2.cvtColor(face.samples, cv2.COLOR_RGB2GRAY)
+    margin = int(0.1 * unit * OVERSAMPLING)
+    left, top = (max(0, int(v * OVERSAMPLING) - margin) for v in (x.min(), y.min()))
+    gray = gray[top : int(y.max() * OVERSAMPLING) + margin, left : int(x.max() * OVERSAMPLING) + margin]
+    if not gray.size:
+        return line
+    gray = cv2.GaussianBlur(gray, (0, 0), 0.006 * unit * OVERSAMPLING)
+    grid_x = np.broadcast_to(x[:, None], y.shape).astype(np.float32) * OVERSAMPLING - left
+    where = np.stack([grid_x, (y * OVERSAMPLING - top).astype(np.float32)], -1)
+    dark = bilinear(gray, where).astype(np.float32)
+    dark = (dark - dark.min(1, keepdims=True)) / max(1.0, float(np.ptp(dark, 1).mean()))
+    # ends stay where they are, as the corners' landmarks are good
+    inside = np.minimum(1, 4 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))[:, None]
+    dark = dark * inside + (1 - inside) * (steps / (SEARCH * unit)) ** 2 * 4
+    price = STIFF * (np.arange(21)[:, None] - np.arange(21)) ** 2 / 10
+    total, before = dark[0], np.zeros((len(x), 21), int)
+    for i in range(1, len(x)):
+        every = total[:, None] + price
+        before[i] = every.argmin(0)
+        total = every.min(0) + dark[i]
+    path = [int(total.argmin())]
+    for i in range(len(x) - 1, 0, -1):
+        path.append(before[i, path[-1]])
+    offset = cv2.GaussianBlur(steps[path[::-1]].reshape(1, -1), (0, 0), 1.5).ravel()
+    return np.stack([x, line[:, 1] + offset * np.minimum(1, 2 * inside[:, 0])], -1).astype(np.float32)
+
+
+def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
+    """Color of something white in this light, and of the skin, float32 [3], gray levels.
+
+    White is what the whites of the eyes are, and no darker than the lit skin: teeth and sclera are about as bright.
+    """
+    eyes = np.zeros(face.crop.shape[:2], np.uint8)
+    for ring, iris in zip(EYES, (RIGHT_IRIS, LEFT_IRIS), strict=True):
+        cv2.fillPoly(eyes, [np.rint(face.landmarks[list(ring)]).astype(np.int32)], 1)
+        points = face.landmarks[iris]
+        radius = float(np.hypot(*(points[1:] - points[0]).T).max())
+        cv2.circle(eyes, np.rint(points[0]).astype(int).tolist(), int(np.ceil(radius)), 0, -1)
+    cheeks = np.rint(face.landmarks[[50, 280, 205, 425, 101, 330]]).astype(int).clip(0, face.size - 1)
+    skin = face.crop[cheeks[:, 1], cheeks[:, 0]].astype(np.float32)
+    shade = np.median(skin, 0)
+    white = face.crop[eyes > 0].astype(np.float32)
+    gray = max(float(skin.mean(1).max()), float(np.percentile(white.mean(1), 85)) if len(white) else 0.0)
+    tint = (1 + shade / shade.mean().clip(1) * 0.25) / 1.25  # the light's own color, as the skin shows it, faintly
+    return np.asarray(min(gray, 235.0) * tint, np.float32), np.asarray(shade, np.float32)
+
+
+def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Floats:
+    """The cavity and the teeth in the box of an opening, float32 [h, w, 3], gray levels.
+
+    Upper teeth hold still with the skull; the lower ones follow the jaw. Both darken towards the corners, where the
+    arch turns away, and under the lip that shades them.
+
+    Args:
+        weights: float32 [34].
+        drift: (right, down) of the head at the mouth, pixels.
+    """
+    teeth, unit, cut = load_table()["teeth"], mouth.cut.unit, mouth.cut
+    pixel = np.float32(1)
+    middle, half = cut.edges[0, :, 0].mean() + drift[0], np.ptp(opening.edges[0, :, 0]) / 2
+    across = np.clip(np.abs(opening.x - middle) / half, 0, 1)
+    x = opening.x - np.float32(drift[0])
+    rest = [np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) + np.float32(drift[1]) for edge in cut.edges]
+    arch = 1 - across**2
+    y, lit = opening.y, (0.3 + 0.7 * arch) * np.float32(0.9)
+    drop = mouth.jaw_drop * float(weights[list(mouth.jaw)].mean())
+    top_edge = rest[0] + np.float32(teeth["edge"] * unit) * arch
+    gum = rest[0] - np.float32((teeth["height"] - teeth["edge"]) * unit) * arch
+    low_edge = rest[1] + np.float32(teeth["lower_edge"] * unit + drop) * (0.4 + 0.6 * arch)
+
+    def over(first: Floats, second: Floats, share: Floats) -> Floats:
+        return first + (second - first) * share[..., None]
+
+    def covers(distance: Floats, soft: float) -> Floats:
+        return np.asarray(np.clip(distance / np.maximum(pixel, soft * unit) + 0.5, 0, 1), np.float32)
+
+    width = opening.lower - opening.upper
+    depth = np.clip((y - opening.upper) / np.maximum(width, 1), 0, 1)
+    dark = mouth.shade * np.array([0.20, 0.10, 0.10], np.float32)
+    tongue = mouth.shade * np.array([0.42, 0.20, 0.20], np.float32)
+    picture = over(
+        np.broadcast_to(dark, (*depth.shape, 3)), np.broadcast_to(tongue, (*depth.shape, 3)),
+        smooth_step((depth - np.float32(0.55)) / np.float32(0.5)) * np.clip(width / (0.25 * unit), 0, 1),
+    )  # fmt: skip
+    white = mouth.light * np.array([1.0, 0.94, 0.86], np.float32)
+    gums = mouth.light * np.array([0.62, 0.36, 0.36], np.float32)
+    # seams between the teeth: their width grows from the middle outwards as the arch turns
+    tooth = np.abs(opening.x - middle) / (0.13 * unit) * (1 + 0.35 * across)  # central incisors are 8.5 mm wide
+    seam = np.abs(tooth - np.rint(tooth)) * 0.13 * unit
+    seams = 1 - 0.14 * np.exp(-((seam / max(0.7, 0.008 * unit)) ** 2))
+    shadow = 0.68 + 0.32 * smooth_step((y - opening.upper) / np.float32(0.05 * unit))
+    upper = (white * (lit * seams)[..., None] * shadow[..., None]).astype(np.float32)
+    upper = over(upper, gums * (lit * np.ones_like(y))[..., None] * shadow[..., None], covers(gum - y, 0.02))
+    lower_lit = lit * seams * smooth_step((opening.lower - y + np.float32(0.05 * unit)) / np.float32(0.12 * unit))
+    lower = (white * 0.5 * (lower_lit * np.ones_like(y))[..., None]).astype(np.float32)
+    picture = over(picture, lower, covers(y - low_edge, 0.012))
+    return over(picture, upper, covers(top_edge - y, 0.012))
+
+
+def stretched(opening: Opening, drift: np.float32) -> tuple[Floats, Floats]:
+    """The own inside of an open mouth.
+
+    Returns:
+        where in the rest picture it came from, float32 [h, w, 2], pixels of the crop; and how much of it can be shown,
+        [h, w] in [0, 1]: what is stretched more than threefold is no picture of anything.
+
+    Args:
+        drift: of the head at the mouth, down, pixels.
+    """
+    rest = opening.rest(0), opening.rest(1)
+    gap = np.maximum(rest[1] - rest[0], 1e-3)
+    teeth, tongue = rest[0] + TEETH * gap, rest[0] + TONGUE * gap
+    # upper teeth hold still with the skull, tongue and lower teeth go with the lower lip; between them it stretches
+    now = [opening.upper, teeth + drift, tongue + opening.lower - rest[1]]
+    now[1] = np.clip(now[1], opening.upper, opening.lower)
+    now[2] = np.clip(now[2], now[1], opening.lower)
+    y = np.broadcast_to(rest[0], np.broadcast_shapes(opening.x.shape, opening.y.shape)).copy()
+    for (start, end), (source, target) in zip(
+        zip(now, [*now[1:], opening.lower], strict=True),
+        ((rest[0], teeth), (teeth, tongue), (tongue, rest[1])),
+        strict=True,
+    ):
+        y += np.clip((opening.y - start) / np.maximum(end - start, 1e-3), 0, 1) * (target - source)
+    where = np.stack([np.broadcast_to(opening.x - opening.across, y.shape), y], -1).astype(np.float32)
+    times = (now[2] - now[1]) / np.maximum(tongue - teeth, 1)
+    soft = np.float32(0.02 * opening.cut.unit)
+    between = smooth_step((opening.y - now[1]) / soft) * smooth_step((now[2] - opening.y) / soft)
+    return where, 1 - smooth_step((times - 2) / 2) * between

@@ -1,0 +1,334 @@
+"""What a warp cannot do: lips and lids part at cuts, skin furrows, and nothing folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from miex.aus.vector import AU_NUMBERS, N_AUS, from_mapping, parse
+from miex.errors import InputError
+from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
+from miex.generators.muscle import MuscleGenerator, MuscleRig
+from miex.generators.muscle import furrows as furrow_tables
+from miex.generators.muscle.anatomy import Rim, load
+from miex.generators.muscle.basis import FaceFrame
+from miex.generators.muscle.cuts import TABLE, cut_spec
+from miex.generators.muscle.folds import MOST, compression, restraint
+from miex.generators.muscle.furrows import DARKEST, load_furrows, relight
+from miex.generators.muscle.generator import GRID, restrained
+from miex.generators.muscle.layers import moving_rows, opened
+from miex.generators.muscle.mouth import illumination
+from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
+from tests.support import command
+
+SIZE = 256
+RNG = np.random.default_rng(0)
+generator = MuscleGenerator()
+
+
+@pytest.fixture(scope="module")
+def face(astronaut: np.ndarray, astronaut_mesh: np.ndarray) -> AlignedFace:
+    return align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(SIZE)), SIZE)
+
+
+@pytest.fixture(scope="module")
+def closed(face: AlignedFace) -> AlignedFace:
+    """The face with lips that meet: the astronaut smiles with open lips."""
+    points = face.landmarks.copy()
+    upper, lower = (cut_spec("mouth", load()).upper, cut_spec("mouth", load()).lower)
+    for a, b in [*zip(upper, lower, strict=True), *zip((415, 310, 311, 312), (324, 318, 402, 317), strict=True)]:
+        points[[a, b]] = points[[a, b]].mean(0)
+    return replace(face, landmarks=points)
+
+
+@pytest.fixture(scope="module")
+def rig(closed: AlignedFace) -> MuscleRig:
+    return generator.prepare(closed)
+
+
+def weights(*settings: str) -> np.ndarray:
+    return parse(settings).reshape(-1)
+
+
+def openings(rig: MuscleRig, *settings: str) -> list:
+    z = weights(*settings)
+    assert rig.layers
+    return opened(rig.layers, z, restrained(rig, z)[1], None, rig.face.size)
+
+
+def gap(rig: MuscleRig, *settings: str) -> float:
+    """Area between the edges of all open cuts, squared inter-ocular distances."""
+    return sum(float(o.opening.shown(over=hasattr(o.part, "lash"))[1].sum()) for o in openings(rig, *settings)) / (
+        rig.face.inter_ocular**2
+    )
+
+
+# --- lips --------------------------------------------------------------------------------------------------------
+
+
+def test_lips_part_where_an_au_parts_them_and_nowhere_else(rig: MuscleRig) -> None:
+    areas = {au: gap(rig, f"{au}=1") for au in AU_NUMBERS if au not in (5, 7, 45)}
+    assert {au for au, area in areas.items() if area > 0.01} == {9, 10, 25, 26}
+    assert areas[26] > areas[25] > 0.03
+    assert gap(rig, "25=1", "12=1") > 0.03
+    assert gap(rig, "23=1", "25=.3") < gap(rig, "25=.3")
+
+
+def test_the_opening_grows_with_the_intensity(rig: MuscleRig) -> None:
+    areas = [gap(rig, f"26={z}") for z in (0, 0.05, 0.1, 0.2, 0.4, 0.7, 1)]
+    assert areas[0] == 0
+    assert np.all(np.diff(areas) > 0)
+    # and frames change steadily, with no jump where the layer sets in
+    z = np.linspace(0, 0.1, 21)
+    frames = generator.render(rig, np.stack([from_mapping({26: float(v)}) for v in z]), RNG).astype(float)
+    steps = np.abs(np.diff(frames, axis=0)).mean((1, 2, 3))
+    assert steps.max() < 4 * np.median(steps)
+
+
+def test_behind_the_lips_it_is_dark_with_a_strip_of_teeth(rig: MuscleRig, closed: AlignedFace) -> None:
+    frame = generator.render(rig, parse(["26=1"])[None], RNG)[0].astype(float)
+    (drawn,) = openings(rig, "26=1")
+    opening = drawn.opening
+    column = int(opening.x.size // 2)
+    rows = slice(int(opening.upper[0, column]) + 1, int(opening.lower[0, column]))
+    strip = frame[rows, int(opening.x[0, column])].mean(-1)
+    light, skin = illumination(closed)
+    assert strip.min() < 0.3 * skin.mean()  # the cavity
+    assert strip[: len(strip) // 3].max() > 0.45 * light.mean()  # teeth, lit as the face is
+    assert strip[len(strip) // 2] < 0.3 * skin.mean()
+
+
+def test_lips_keep_their_height_when_the_jaw_drops(rig: MuscleRig) -> None:
+    (drawn,) = openings(rig, "26=1")
+    cut = drawn.part.cut
+    middle = len(cut.edges[1]) // 2
+    z = weights("26=1")
+    shift = cut.displaced(z, cut.amounts(z))[1, middle, 1]
+    lip = rig.face.landmarks[17]
+    field = generator.displacement(rig, parse(["26=1"])[None])[0]
+    below = cv2.getRectSubPix(
+        np.ascontiguousarray(field[..., 1]), (1, 1), tuple(((lip + 0.5) * GRID / SIZE - 0.5).tolist())
+    )
+    assert shift == pytest.approx(float(below[0, 0]), rel=0.15)
+
+
+def test_an_open_mouth_keeps_its_own_inside(face: AlignedFace) -> None:
+    smiling = generator.prepare(face)
+    moved = generator.render(smiling, parse(["26=.02"])[None], RNG)[0].astype(float)
+    assert np.abs(moved - face.crop).max() < 60  # no painted teeth over hers
+    (drawn,) = openings(smiling, "26=.1")
+    assert drawn.part.own > 0.5
+
+
+# --- lids --------------------------------------------------------------------------------------------------------
+
+
+def test_closed_lids_leave_nothing_of_the_eye(rig: MuscleRig) -> None:
+    frame = generator.render(rig, parse(["45=1"])[None], RNG)[0].astype(float)
+    for iris, ring in ((468, (160, 158, 144, 153)), (473, (387, 385, 373, 380))):
+        x, y = np.rint(rig.face.landmarks[[iris, *ring]].mean(0)).astype(int)
+        skin = frame[y - 2 : y + 3, x - 3 : x + 4]
+        before = rig.face.crop[y - 2 : y + 3, x - 3 : x + 4].astype(float)
+        assert skin.std() < 0.6 * before.std()
+    assert gap(rig, "45=1") < 0.1 * (gap(rig, "45=.2"))
+
+
+def test_the_eye_holds_still_under_its_lids(rig: MuscleRig) -> None:
+    for setting in ("45=.4", "7=1", "5=1"):
+        frame = generator.render(rig, parse([setting])[None], RNG)[0]
+        for drawn in openings(rig, setting):
+            opening = drawn.opening
+            inside = opening.shown(over=True)[1] == 1
+            rest = [np.interp(opening.x, e[:, 0], e[:, 1]) for e in opening.cut.edges]
+            own = inside & (opening.y > rest[0] + 1) & (opening.y < rest[1] - 1)
+            if setting == "5=1":
+                own &= opening.y > (rest[0] + rest[1]) / 2
+            assert own.sum() > 50
+            assert (
+                np.abs(frame[opening.box].astype(int) - rig.face.crop[opening.box])[own].max() <= 2
+            )  # a furrow's end may reach in
+
+
+def test_one_eye_blinks_alone(rig: MuscleRig) -> None:
+    assert len(openings(rig, "L45=1")) == 1
+    frame = generator.render(rig, parse(["L45=1"])[None], RNG)[0]
+    half = int(rig.face.landmarks[168, 0])
+    assert np.array_equal(frame[:, : half - 10], rig.face.crop[:, : half - 10])
+
+
+# --- furrows -----------------------------------------------------------------------------------------------------
+
+
+def relit(rig: MuscleRig, au: int, z: float) -> np.ndarray:
+    """The light on a face that does not move, [size, size, 3]."""
+    assert rig.layers
+    levels = np.full((SIZE, SIZE, 3), 40_000, np.uint16)
+    still = np.zeros((SIZE, SIZE, 2), np.float32)
+    relight(levels, rig.layers.light, weights(f"{au}={z}"), still, rig.layers.light.positions(SIZE))
+    return levels / 40_000
+
+
+@pytest.mark.parametrize("au", [1, 2, 4, 6, 9, 10, 12, 17])
+def test_furrows_grow_from_nothing(rig: MuscleRig, au: int) -> None:
+    depths = [float(1 - np.percentile(relit(rig, au, z), 0.02)) for z in (0.2, 0.5, 1)]
+    assert 0.003 < depths[0] < 0.03
+    assert depths[0] < depths[1] < depths[2] <= 1 - DARKEST + 0.01
+
+
+def test_furrows_lie_where_the_skin_is_compressed(rig: MuscleRig) -> None:
+    where = {1: [9, 108, 337], 4: [9], 9: [6, 168], 12: [206, 426], 6: [35, 265], 17: [200]}
+    for au, near in where.items():
+        dark = relit(rig, au, 1).mean(-1) < 0.95
+        centers = np.argwhere(dark)[:, ::-1]
+        assert len(centers)
+        for point in rig.face.landmarks[near]:
+            assert np.hypot(*(centers - point).T).min() < 0.3 * rig.face.inter_ocular, au
+
+
+def test_every_furrow_has_a_source() -> None:
+    assert {f.au for f in load_furrows()} >= {1, 2, 4, 6, 9, 10, 12, 17}
+    assert all(f.source for f in load_furrows())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("depth = 0.16", "depth = 2"), ("au = 1\n", "au = 3\n"), ("width", "breadth"), ("[[furrow", "[[fur")],
+)
+def test_a_broken_furrow_is_named(tmp_path: Path, old: str, new: str) -> None:
+    text = furrow_tables.TABLE.read_text("utf-8")
+    assert old in text
+    (tmp_path / "furrows.toml").write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(InputError, match="furrow"):
+        load_furrows(tmp_path / "furrows.toml")
+
+
+@pytest.mark.parametrize(("old", "new"), [('"upper_lip"', '"ear"'), ("taper", "tape"), ("[78, 191", "[478, 191")])
+def test_a_broken_cut_is_named(tmp_path: Path, old: str, new: str) -> None:
+    text = TABLE.read_text("utf-8")
+    assert old in text
+    (tmp_path / "layers.toml").write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(InputError, match="cut mouth"):
+        cut_spec("mouth", load(), tmp_path / "layers.toml")
+
+
+# --- nothing folds, nothing else moves ---------------------------------------------------------------------------
+
+
+def settings_of_every_kind() -> np.ndarray:
+    draw = np.random.default_rng(3)
+    corners = (draw.random((24, N_AUS, 2)) < 0.4).astype(np.float32)
+    inside = draw.random((24, N_AUS, 2)).astype(np.float32)
+    singles = np.repeat(np.eye(N_AUS, dtype=np.float32)[:, :, None], 2, 2)
+    return np.concatenate([corners, inside, singles, np.ones((1, N_AUS, 2), np.float32)])
+
+
+def test_no_layer_folds_whatever_the_aus(rig: MuscleRig) -> None:
+    assert rig.layers
+    for z in settings_of_every_kind().reshape(-1, N_AUS * 2):
+        field, scale = restrained(rig, z)
+        raw = rig.layers._seen(np.tensordot(z, rig.basis, 1).astype(np.float32), z)
+        for window, part, seen in raw:
+            moved = part if scale is None else part * scale[window][..., None]
+            assert (compression(moved, GRID / SIZE) * seen[:-1, :-1]).max() <= MOST + 1e-3
+            jacobian = np.stack(np.gradient(moved, SIZE / GRID, axis=(1, 0)), -1) + np.eye(2)
+            assert np.linalg.det(jacobian)[seen].min() > 0
+        assert np.isfinite(field).all()
+
+
+def test_the_working_range_is_not_held_back(rig: MuscleRig) -> None:
+    for au in AU_NUMBERS:
+        assert restrained(rig, weights(f"{au}=.3"))[1] is None
+
+
+def test_restraint_ends_a_fold() -> None:
+    x = np.arange(40, dtype=np.float32)
+    field = np.zeros((40, 40, 2), np.float32)
+    field[..., 0] = -6 * np.sin(x / 4)
+    seen = np.ones((40, 40), bool)
+    whole = (slice(None), slice(None))
+    assert compression(field, 1).max() > 1
+    scale = restraint([(whole, field, seen)], 40, 1, 20)
+    assert scale is not None
+    assert scale.min() > 0
+    assert compression(field * scale[..., None], 1).max() <= MOST + 1e-4
+    assert restraint([(whole, field / 10, seen)], 40, 1, 20) is None
+
+
+@pytest.mark.parametrize("size", [64, 128, 201])
+def test_layers_leave_the_rest_of_the_picture_alone(
+    astronaut: np.ndarray, astronaut_mesh: np.ndarray, size: int
+) -> None:
+    face = align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(size)), size)
+    rig = generator.prepare(face)
+    frames = generator.render(rig, settings_of_every_kind(), RNG)
+    outside = FaceFrame(face, load(), GRID).radius(Rim(neck=0.35)) >= 1
+    beyond = cv2.resize(outside.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR) == 1
+    assert beyond.mean() > 0.2
+    for frame in frames:
+        assert np.array_equal(frame[beyond], face.crop[beyond])
+
+
+def test_layers_are_pure(rig: MuscleRig, closed: AlignedFace) -> None:
+    aus = settings_of_every_kind()[::7]
+    together = generator.render(rig, aus, RNG)
+    alone = np.concatenate([generator.render(generator.prepare(closed), row[None], RNG) for row in aus[::-1]])[::-1]
+    assert np.array_equal(together, alone)
+
+
+def test_the_head_takes_its_layers_along(rig: MuscleRig) -> None:
+    aus = parse(["26=.6", "45=.5", "5=.1"])[None]
+    still = generator.render(rig, aus, RNG)[0]
+    drift = np.zeros((1, GRID, GRID, 2), np.float32)
+    drift[..., 0], drift[..., 1] = 3, -2
+    moved = generator.render(rig, aus, RNG, drift)[0]
+    inside = slice(16, SIZE - 16)
+    difference = np.roll(moved, (2, -3), (0, 1))[inside, inside].astype(int) - still[inside, inside]
+    assert np.percentile(np.abs(difference), 99.5) <= 6
+
+
+def test_layers_know_their_aus() -> None:
+    assert {AU_NUMBERS[row // 2] for row in moving_rows("mouth")} == {9, 10, 23, 25, 26}
+    assert {AU_NUMBERS[row // 2] for row in moving_rows("left")} == {5, 7, 45}
+
+
+# --- pictures ----------------------------------------------------------------------------------------------------
+
+
+def test_the_sheet_has_every_au_and_side(closed: AlignedFace) -> None:
+    rows = list(sheet_rows([closed], 96))
+    assert [au for au, _ in rows] == list(AU_NUMBERS)
+    for _, row in rows:
+        assert row.shape[1:] == (96 * (1 + len(HANDS) * len(INTENSITIES)), 3)
+        tiles = np.split(row[-96:], 10, axis=1)
+        assert all(not np.array_equal(tiles[0], tile) for tile in tiles[1:])
+
+
+def test_arrows_are_drawn_where_the_skin_moves(closed: AlignedFace) -> None:
+    picture = field_picture(closed, parse(["12=1"]), "AU 12")
+    assert picture.shape[1] == 2 * SIZE
+    drawn = picture[-SIZE:, :SIZE].astype(int)
+    blue = (drawn[..., 2] - drawn[..., 0]) > 120
+    rows = np.flatnonzero(blue.any(1))
+    assert rows.min() > 0.3 * SIZE
+
+
+def test_the_command_draws(face_photo: Path, tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "au12.png"
+    done = command("generators", "show", face_photo, "--au", "12", "--out", out, "--size", 128)
+    assert done.returncode == 0, done.stderr
+    assert cv2.imread(str(out)).shape[1] == 256
+    sheet = tmp_path / "sheet.png"
+    assert command("generators", "show", face_photo, "--sheet", "--out", sheet, "--size", 64).returncode == 0
+    assert cv2.imread(str(sheet)).shape[1] == 640
+
+
+@pytest.mark.parametrize("options", [[], ["--au", "12", "--sheet"], ["--au", "3"], ["--au", "12=2"]])
+def test_the_command_says_what_is_wrong(tmp_path: Path, options: list[str]) -> None:
+    done = command("generators", "show", *options, "--out", tmp_path / "x.png")
+    assert done.returncode in (2, 3)
+    assert "expected" in done.stderr
+    assert not (tmp_path / "x.png").exists()
