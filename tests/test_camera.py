@@ -71,7 +71,7 @@ def test_shown_aus_by_hand() -> None:
 
 @pytest.mark.parametrize("n", [2, 7])
 def test_what_is_drawn_fits_its_columns(n: int) -> None:
-    drawn = [draw(PARTS, n, partial(sample_rng, seed)) for seed in range(300)]
+    drawn = [draw(PARTS, n, n - 1, partial(sample_rng, seed)) for seed in range(300)]
     for sample in drawn:
         assert [len(sample[name]) for name in ("blink", "others", "head", "light")] == [n] * 4
         assert np.asarray(sample["others"]).max() <= OTHER
@@ -80,7 +80,7 @@ def test_what_is_drawn_fits_its_columns(n: int) -> None:
         assert 60 <= sample["compression"] <= 95
         assert all(0.1 <= x <= 0.9 and 0.1 <= y <= 0.9 for x, y, *_ in sample["outliers"])
     assert 0.6 < np.mean([np.any(sample["blink"]) for sample in drawn]) < 0.8
-    assert draw((), n, partial(sample_rng, 0)) == OFF
+    assert draw((), n, n - 1, partial(sample_rng, 0)) == OFF
 
 
 def test_the_head_moves_everything_as_a_similarity(rig: MuscleRig) -> None:
@@ -136,7 +136,7 @@ def test_expression_outweighs_the_rest() -> None:
     own, others = [], []
     for seed in range(500):
         triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
-        sample = {"aus": [triplet.onset, triplet.apex], **draw(parts_of("light"), 2, partial(sample_rng, seed))}
+        sample = {"aus": [triplet.onset, triplet.apex], **draw(parts_of("light"), 2, 1, partial(sample_rng, seed))}
         change = np.diff(shown_aus(sample).mean(-1), axis=0)[0]
         own.append(change[triplet.apex > 0].mean())
         others.append(change[triplet.apex == 0].mean())

@@ -54,6 +54,11 @@ Size = Annotated[int, typer.Option(help="Side of the frames, pixels.")]
 EyeLine = Annotated[float, typer.Option(help="Height of the eyes in the frame, fraction of its side.")]
 EyeMouth = Annotated[float, typer.Option(help="Distance from eyes to mouth, fraction of the frame's side.")]
 Seed = Annotated[int, typer.Option(help="Seed of the set.")]
+Frames = Annotated[
+    str, typer.Option(help="Frames of each sample: 2 (onset, apex), N evenly spaced, or all that --fps sees.")
+]
+Until = Annotated[str, typer.Option(help="Last frame: apex, or offset (back at the onset; --frames 3 or more).")]
+Fps = Annotated[float, typer.Option(help="Frames per second, for --frames all.")]
 FrameFormat = Annotated[str, typer.Option(help="png or webp (lossless), or jpeg (changes the motion's signal).")]
 Camera = Annotated[
     str, typer.Option(help="What is seen beside the expression: off, light, full, or parts, as in full:blink,head.")
@@ -93,6 +98,9 @@ def synthesize(
     early_window: cli_aus.EarlyWindow = None,
     early_onset: cli_aus.EarlyOnset = "first",
     au_noise: cli_aus.AUNoise = 0,
+    frames: Frames = "2",
+    until: Until = "apex",
+    fps: Fps = 200,
     camera: Camera = "light",
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
@@ -107,7 +115,7 @@ def synthesize(
         ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
         eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
         mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, early_onset=early_onset, au_noise=au_noise,
-        camera=camera, frame_format=frame_format,
+        frames=frames, until=until, fps=fps, camera=camera, frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     _run(out, None, workers, max_failed, as_json, digest=digest)
@@ -139,6 +147,9 @@ def plan(
     early_window: cli_aus.EarlyWindow = None,
     early_onset: cli_aus.EarlyOnset = "first",
     au_noise: cli_aus.AUNoise = 0,
+    frames: Frames = "2",
+    until: Until = "apex",
+    fps: Fps = 200,
     camera: Camera = "light",
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
@@ -152,7 +163,7 @@ def plan(
         ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
         eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
         mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, early_onset=early_onset, au_noise=au_noise,
-        camera=camera, frame_format=frame_format,
+        frames=frames, until=until, fps=fps, camera=camera, frame_format=frame_format,
         generator=generator, workers=workers, landmarker=landmarker,
     )  # fmt: skip
     console.show(as_json, {"out": str(out), "plan": digest, "samples": rows}, f"miex run {out} makes it")
@@ -224,8 +235,11 @@ def report(
 @app.command()
 def export(
     folder: SetFolder,
-    out: Annotated[Path, typer.Option(help="The file, ending in .npz.")],
-    to: Annotated[str, typer.Option(help="flow: 28 × 28 maps of u, v and strain from onset to apex.")] = "flow",
+    out: Annotated[Path, typer.Option(help="The file, ending in .npz; for a folder its path.")],
+    to: Annotated[
+        str,
+        typer.Option(help="flow: 28 × 28 maps of u, v and strain from onset to apex. folder: every frame, a table."),
+    ] = "flow",
     flow: Annotated[str, typer.Option(help="dis, tvl1 or farneback.")] = "dis",
     seed: Annotated[int, typer.Option(help="Seed of the crops.")] = 0,
     side: Annotated[int, typer.Option(min=8, help="Side of the maps; the convention's is 28.")] = 28,
@@ -234,13 +248,21 @@ def export(
 ) -> None:
     """Turn a set into what a recognizer takes."""
     from miex.dataset import open as open_set
+    from miex.dataset.export import export_folder
     from miex.recognition.flow import check_method, flow_set, write_flow_set
 
-    if to != "flow":
-        raise UsageError(f"--to {to}", expected="flow")
+    if to not in ("flow", "folder"):
+        raise UsageError(f"--to {to}", expected="flow or folder")
+    dataset = open_set(folder)
+    if to == "folder":
+        with console.bar("writing", "samples") as move:
+            n = export_folder(dataset, out, progress=lambda done, total: move(done, total, ""))
+        facts = {"out": str(out), "samples": len(dataset), "frames": n}
+        console.show(as_json, facts, f"{len(dataset):,} samples, {n:,} frames: {out}")
+        return
     with console.bar("computing flow", "samples") as move:
         maps = flow_set(
-            open_set(folder), method=check_method(flow), seed=seed, side=side, run=console.executor(workers).map,
+            dataset, method=check_method(flow), seed=seed, side=side, run=console.executor(workers).map,
             progress=lambda done, total: move(done, total, ""),
         )  # fmt: skip
     write_flow_set(maps, out)
@@ -378,12 +400,13 @@ def _plan(
     ids: int | None, per: int | None, samples: int | None, triplets: int | None, classes: str, size: int,
     eye_line: float, eye_mouth: float, seed: int, real_mie: list[str] | None, early_mae: list[str] | None,
     coded_mie: list[str] | None, expert: str, mu: float, nu: float, au_origin: str | None,
-    early_window: list[str] | None, early_onset: str, au_noise: float, camera: str,
+    early_window: list[str] | None, early_onset: str, au_noise: float, frames: str, until: str, fps: float, camera: str,
     frame_format: str, generator: str,
     workers: int | None, landmarker: Path | None,
 ) -> tuple[str, int]:  # fmt: skip
     from dataclasses import asdict
 
+    from miex.aus.timing import until_named
     from miex.faces.pool import Quality, default_pool, write_refused
     from miex.generators import describe, make_generator
     from miex.plan.build import build_plan, distinct_triplets
@@ -401,6 +424,9 @@ def _plan(
         eye_line=eye_line,
         eye_mouth=eye_mouth,
         seed=seed,
+        frames=frames,
+        until=until_named(until),
+        fps=fps,
         camera=camera,
         frame_format=frame_format,
     )
@@ -477,11 +503,13 @@ def _run(
             progress=lambda done, failed, total: move(done, total, f"{failed} failed"),
         )  # fmt: skip
     gallery = write_report(out)
-    rate = summary.rendered / summary.seconds if summary.seconds else 0.0
+    each = summary.frames / summary.samples
+    rate = summary.rendered * each / summary.seconds if summary.seconds else 0.0
     facts = {"out": str(out), "gallery": str(gallery), **asdict(summary)}
-    made = f"{summary.rendered:,} made in {console.duration(summary.seconds)} ({2 * rate:,.0f} frames/s)"
+    made = f"{summary.rendered:,} made in {console.duration(summary.seconds)} ({rate:,.0f} frames/s)"
     text = (
-        f"{summary.made:,} pairs ({summary.failed} failed), {summary.bytes / 1e6:,.0f} MB; "
+        f"{summary.made:,} {'pairs' if each == 2 else 'sequences'} ({summary.failed} failed), "
+        f"{summary.bytes / 1e6:,.0f} MB; "
         f"{made if summary.rendered else 'all were there'}\nlook at them: {gallery}"
     )
     console.show(as_json, facts, text)

@@ -130,9 +130,14 @@ class PoolSource(AUSource):
     def path(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray]:
         """All known frames of the clip from onset to apex, times in frames."""
         assert triplet.frames is not None
-        onset, apex = triplet.frames
-        usable = self._by_frames[triplet.corpus, triplet.subject, triplet.clip, onset][0]
-        between = (usable.clip.frames >= onset) & (usable.clip.frames <= apex)
+        return self._known(triplet, *triplet.frames)
+
+    def _known(self, triplet: AUTriplet, first: int, last: int | None) -> tuple[npt.NDArray[np.float64], AUArray]:
+        """Known frames of the triplet's clip, and their AUs; by default until the clip's last."""
+        assert triplet.frames is not None
+        usable = self._by_frames[triplet.corpus, triplet.subject, triplet.clip, triplet.frames[0]][0]
+        last = usable.clip.span[1] if last is None else last
+        between = (usable.clip.frames >= first) & (usable.clip.frames <= last)
         return usable.clip.frames[between].astype(np.float64), usable.aus[between]
 
 

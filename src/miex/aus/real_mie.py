@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from miex.aus.pool import PoolClip
 from miex.aus.pool_source import PoolSource, UsableClip, apexes_among
+from miex.aus.source import AUTriplet
 from miex.aus.vector import AUArray
 
 
@@ -41,3 +43,8 @@ class RealMiESource(PoolSource):
             candidates = candidates[[int(np.argmax(risen))]]
         apexes = apexes_among(aus, onset, candidates)
         return UsableClip(clip, aus, onset, apexes) if len(apexes) else "nothing moves"
+
+    def descent(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray] | None:
+        assert triplet.frames is not None
+        times, aus = self._known(triplet, triplet.frames[1], None)
+        return (times, aus) if len(times) > 1 else None

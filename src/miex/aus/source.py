@@ -84,13 +84,33 @@ class AUSource(ABC):
         if n is not None and n < 2:
             raise UsageError(f"a sequence of {n} frames", expected="at least 2")
         times, aus = self.path(triplet)
-        when = times if n is None and len(times) > 2 else np.linspace(times[0], times[-1], n or SEQUENCE_FRAMES)
-        along = np.stack([np.interp(when, times, au) for au in aus.T], axis=1)
-        t = ((when - when[0]) / (when[-1] - when[0]))[:, None]
-        along += (1 - t) * (triplet.onset - aus[0]) + t * (triplet.apex - aus[-1])
-        made: AUArray = np.clip(along, 0, 1).astype(np.float32)
-        made[0], made[-1] = triplet.onset, triplet.apex
-        return made
+        known = n is None and len(times) > 2
+        return resampled(times, aus, None if known else n or SEQUENCE_FRAMES, triplet.onset, triplet.apex)
+
+    def descent(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray] | None:
+        """The AUs from the apex to the offset of a micro-expression, in the form and unit of `path`; None where nobody
+        has measured them."""
+        return None
+
+
+def resampled(times: npt.NDArray[np.float64], aus: AUArray, n: int | None, start: AUArray, end: AUArray) -> AUArray:
+    """AUs between known ones, linearly interpolated.
+
+    Args:
+        times, aus: as `AUSource.path` gives them.
+        n: how many, evenly spaced in time; None for the known ones.
+        start, end: what the first and the last become, float32 [17]; the change fades in between them.
+
+    Returns:
+        float32 [n, 17] in [0, 1].
+    """
+    when = times if n is None else np.linspace(times[0], times[-1], n)
+    along = np.stack([np.interp(when, times, au) for au in aus.T], axis=1)
+    t = ((when - when[0]) / (when[-1] - when[0]))[:, None]
+    along += (1 - t) * (start - aus[0]) + t * (end - aus[-1])
+    made: AUArray = np.clip(along, 0, 1).astype(np.float32)
+    made[0], made[-1] = start, end
+    return made
 
 
 @dataclass(frozen=True)
@@ -131,3 +151,6 @@ class PerturbedSource(AUSource):
 
     def path(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray]:
         return self.source.path(triplet)
+
+    def descent(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray] | None:
+        return self.source.descent(triplet)

@@ -95,6 +95,12 @@ class Dataset(Sequence[SampleData]):
         """The encoded frames and the description of sample i, as they lie in the shard."""
         return self._stored(self._row(i))
 
+    def pair(self, i: int) -> tuple[Image, Image]:
+        """(onset, apex) of sample i, each uint8 RGB [size, size, 3], without decoding the frames between."""
+        row = self._row(i)
+        frames = self._stored(row).frames
+        return decode_frame(frames[0]), decode_frame(frames[row["apex"]])
+
     def _row(self, i: int) -> dict[str, Any]:
         if not -len(self) <= i < len(self):
             raise IndexError(f"sample {i} of {len(self)}")
@@ -152,7 +158,8 @@ class Dataset(Sequence[SampleData]):
 
     def torch(self) -> Any:
         """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus float32 [n, 17], label int64,
-        apex int64 and sample_id. It can be pickled, so DataLoader may use workers.
+        apex int64 and sample_id. It can be pickled, so DataLoader may use workers; batches of sequences of different
+        lengths (`--frames all`) need a `collate_fn` of yours.
 
         Raises:
             UsageError: torch is not installed.

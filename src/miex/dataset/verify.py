@@ -61,8 +61,8 @@ def verify(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Check a finished set: the plan against its digest, each shard's sha256 and size against its record, ids and
-    order against the plan, every description against its row, every frame decoded and of the right size, no identical
-    pair, nothing else among the shards, samples.parquet against plan and records.
+    order against the plan, every description against its row, every frame there, decoded and of the right size, no
+    identical pair, nothing else among the shards, samples.parquet against plan and records.
 
     Args:
         out: folder of the set.
@@ -134,6 +134,9 @@ def _verify_shard(task: _Task) -> _Found:
         wrong = next((frame.shape for frame in frames if frame.shape != (task.size, task.size, 3)), None)
         if wrong:
             problems.append(f"{where}, {sample_id}: a frame of {wrong}")
+            continue
+        if sample_id in by_id and len(frames) != len(by_id[sample_id]["aus"]):
+            problems.append(f"{where}, {sample_id}: {len(frames)} frames, {len(by_id[sample_id]['aus'])} planned")
             continue
         contradiction = _contradiction(stored.description, by_id[sample_id]) if sample_id in by_id else ""
         if contradiction:

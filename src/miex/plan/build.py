@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from miex.aus.source import AUSource, AUTriplet
-from miex.aus.vector import Label, label_named
+from miex.aus.timing import Until, draw_timing, expression
+from miex.aus.vector import AUArray, Label, label_named
 from miex.errors import InputError, UsageError
 from miex.faces import VERSION as FACES_VERSION
 from miex.faces.crop import CropOptions, place_crop
@@ -23,6 +24,7 @@ from miex.plan.schema import FACES_SCHEMA, PLAN_SCHEMA, Plan
 
 FrameFormat = Literal["png", "webp", "jpeg"]
 JPEG_QUALITY = 95
+MOST_FRAMES = 999  # of a sample: they have three digits in a shard
 
 
 class PlanConfig(BaseModel):
@@ -39,10 +41,16 @@ class PlanConfig(BaseModel):
         seed: of the whole set.
         size: side of the frames, pixels; a multiple of 4 (GANimation's condition, PROTOCOL §6).
         eye_line, eye_mouth: see CropOptions.
+        frames: of each sample: 2 for the pair of onset and apex; N ≥ 3 evenly spaced ones, the same number for all; or
+            "all" of one drawn timing (aus.timing) at `fps`, or of the clip where real AUs are measured frame by frame.
+            10 until the apex are the paper's video variant (PROTOCOL §1).
+        until: the last frame: the apex, or the offset, where the face is back at its onset.
+        fps: frames per second, for "all". CASME II and SAMM were filmed at 200, the most of the corpora that
+            recognizers of sequences are tested on.
         camera: what is seen beside the expression (plan.camera): off, light, full, or some parts of one.
         frame_format: png and webp are lossless; jpeg (quality 95, 4:4:4) changes the onset → apex difference by a
             quarter (relative L2; 12 to 52 % over 42 pairs at 128 px).
-        shard_size: samples per shard.
+        shard_size: samples per shard; with longer sequences fewer, of as many frames in all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +63,9 @@ class PlanConfig(BaseModel):
     size: int = Field(default=128, ge=32, le=1024, multiple_of=4)
     eye_line: float = Field(default=CropOptions.eye_line, ge=0.1, le=0.6)
     eye_mouth: float = Field(default=CropOptions.eye_mouth, ge=0.1, le=0.6)
+    frames: Annotated[int, Field(ge=2, le=MOST_FRAMES)] | Literal["all"] = 2
+    until: Until = "apex"
+    fps: float = Field(default=200, ge=5, le=1000)
     camera: str = "light"
     frame_format: FrameFormat = "png"
     shard_size: int = Field(default=500, ge=1)
@@ -64,6 +75,12 @@ class PlanConfig(BaseModel):
         for name in self.classes:
             label_named(name)
         parts_of(self.camera)
+        if self.frames == 2 and self.until == "offset":
+            raise UsageError(
+                "2 frames until the offset",
+                expected="at least 3: onset, apex and offset",
+                do="ask for more: --frames 10, or all",
+            )
         return self
 
     @property
@@ -77,6 +94,9 @@ class PlanConfig(BaseModel):
         return CropOptions(self.size, self.eye_line, self.eye_mouth)
 
 
+_USES = ("aus", "render", *PARTS, "timing")  # a use's place is its stream: new ones come last
+
+
 def stable_hash(*parts: object) -> int:
     """64 bits that depend on the parts' text alone: the same in every process, on every machine."""
     text = "\x1f".join(map(str, parts)).encode()
@@ -84,8 +104,8 @@ def stable_hash(*parts: object) -> int:
 
 
 def sample_rng(seed: int, use: str) -> np.random.Generator:
-    """The randomness of one sample for "aus", "render", or a part of the camera; no use disturbs another."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, ("aus", "render", *PARTS).index(use)])))
+    """The randomness of one sample for "aus", "render", a part of the camera, or "timing"; no use disturbs another."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, _USES.index(use)])))
 
 
 def build_plan(
@@ -138,10 +158,10 @@ def build_plan(
                         triplet = source.sample(label, rng=sample_rng(seed, "aus"))
                     onset_frame, apex_frame = triplet.frames or (None, None)
                     drawn = (triplet.emotion, triplet.corpus, triplet.subject, triplet.clip, onset_frame, apex_frame)
-                    frames = (1, [triplet.onset, triplet.apex])
-                    seen = draw(parts, len(frames[1]), partial(sample_rng, seed))
+                    aus, apex = _frames(config, source, triplet, seed)
+                    seen = draw(parts, len(aus), apex, partial(sample_rng, seed))
                     start = (sample_id, round_number, identity, photo, source.name, int(label))
-                    row = (*start, *drawn, *frames, seed, *seen.values())
+                    row = (*start, *drawn, apex, list(aus), seed, *seen.values())
                     for name, value in zip(PLAN_SCHEMA.names, row, strict=True):
                         columns[name].append(value)
             progress(len(columns["seed"]), total)
@@ -150,7 +170,7 @@ def build_plan(
         "eye_line": config.eye_line,
         "eye_mouth": config.eye_mouth,
         "frame_format": config.frame_format,
-        "shard_size": config.shard_size,
+        "shard_size": max(1, 2 * config.shard_size * total // sum(map(len, columns["aus"]))),
         "faces_version": FACES_VERSION,
         "generator": generator,
     }
@@ -161,6 +181,20 @@ def build_plan(
         "sources": {source.name: source.settings for source in sources},
     }
     return Plan(pa.Table.from_pydict(columns, schema=PLAN_SCHEMA), faces, settings, asked, faces_root)
+
+
+def _frames(config: PlanConfig, source: AUSource, triplet: AUTriplet, seed: int) -> tuple[AUArray, int]:
+    """AUs of every frame, float32 [n, 17], and the index of the apex."""
+    if config.frames == 2:
+        return np.stack([triplet.onset, triplet.apex]), 1
+    timing = draw_timing(sample_rng(seed, "timing"))
+    aus, apex = expression(source, triplet, timing, frames=config.frames, until=config.until, fps=config.fps)
+    if len(aus) > MOST_FRAMES:
+        raise UsageError(
+            f"all frames of clip {triplet.clip} of {triplet.corpus}", expected=f"at most {MOST_FRAMES}",
+            found=str(len(aus)), do="ask for a number with --frames",
+        )  # fmt: skip
+    return aus, apex
 
 
 class _Bank:
@@ -207,10 +241,9 @@ def _banks(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str, L
 
 
 def distinct_triplets(rows: pa.Table) -> int:
-    """How many different (AUs of all frames, label) a plan has."""
-    return len(
-        {(str(aus), label) for aus, label in zip(rows["aus"].to_pylist(), rows["label"].to_pylist(), strict=True)}
-    )
+    """How many different (AUs of onset and apex, label) a plan has."""
+    columns = (rows[name].to_pylist() for name in ("aus", "apex", "label"))
+    return len({(str((aus[0], aus[apex])), label) for aus, apex, label in zip(*columns, strict=True)})
 
 
 def choose_faces(index: pa.Table, config: PlanConfig) -> pa.Table:

@@ -14,15 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from miex.aus.timing import ease, progress
 from miex.aus.vector import AU_INDEX, N_AUS
 from miex.errors import UsageError
 
 Random = np.random.Generator
+Way = npt.NDArray[np.float64]  # how far each frame is from onset (0) to apex (1), and back: aus.timing.progress
 
 # How much of each part. A blink or a movement of the eyes is the commonest strain in real clips, and a face at rest is
 # not at zero in any AU. Blinks and other AUs were chosen on real flow (docs/trainability.md);
 # the rest is set by eye: a registered head, a cheap camera.
 BLINK_CHANCE, BLINK = 0.7, 0.4  # of a sample; largest closing, AU 45
+BLINK_WAY = (0.5, 1)  # from its middle to its end, shares of the way from onset to apex, or from there to the offset
 OTHERS, OTHER = 5, 0.25  # AUs beside the expression's own, in onset or apex; their largest intensity
 UNEVEN, ONE_SIDED = 0.3, 0.15  # spread of left − right (log), chance that a side hardly moves
 SHIFT, ROLL, ZOOM = 0.02, 0.01, 0.01  # standard deviations: inter-ocular distances, radians, share
@@ -38,7 +41,7 @@ COLUMNS: Final = {
     "head": pa.list_(pa.list_(pa.float32(), 4)),  # per frame: right, down (inter-ocular), roll (radians), zoom - 1
     "outliers": pa.list_(
         pa.list_(pa.float32(), 5)
-    ),  # at the apex: x, y (of the side); radius, right, down (inter-ocular)
+    ),  # at the apex, less on the way: x, y (of the side); radius, right, down (inter-ocular)
     "light": pa.list_(pa.list_(pa.float32(), 3)),  # per frame: brightness, its slope to the right and down, share
     "noise": pa.float32(),  # standard deviation, gray levels
     "compression": pa.int16(),  # JPEG quality; null: none
@@ -65,69 +68,78 @@ def parts_of(camera: str) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in asked)
 
 
-def draw(parts: tuple[str, ...], n_frames: int, rng_of: Callable[[str], Random]) -> dict[str, Any]:
-    """The columns of one sample.
+def draw(parts: tuple[str, ...], n_frames: int, apex: int, rng_of: Callable[[str], Random]) -> dict[str, Any]:
+    """The columns of one sample. Onset and apex look the same however many frames lie between and behind them; on the
+    way everything goes as smoothly as it would (noise is drawn for each frame when it is rendered).
 
     Args:
         parts: from `parts_of`.
-        n_frames: of the sample; what drifts goes straight from the first frame to the last.
+        n_frames, apex: of the sample: how many, and which is the apex.
         rng_of: randomness by the name of a part, so that switching one off leaves the others as they were.
 
     Returns:
         a value for each of COLUMNS; None for parts that are off.
     """
-    return {part: _DRAW[part](rng_of(part), n_frames) if part in parts else None for part in PARTS}
+    on_the_way = progress(n_frames, apex)
+    return {part: _DRAW[part](rng_of(part), on_the_way) if part in parts else None for part in PARTS}
 
 
-def _path(ends: npt.ArrayLike, n: int) -> list[Any]:
+def _path(ends: npt.ArrayLike, t: Way) -> list[Any]:
     start, end = np.asarray(ends, np.float64)
-    t = np.linspace(0, 1, n).reshape(-1, *[1] * np.ndim(start))
+    t = t.reshape(-1, *[1] * np.ndim(start))
     return list(((1 - t) * start + t * end).astype(np.float32))
 
 
-def _blink(rng: Random, n: int) -> list[Any]:
-    ends = np.zeros(2)
-    if rng.random() < BLINK_CHANCE:
-        ends[int(rng.random() < 0.6)] = rng.uniform(0.05, BLINK)
-    return _path(ends, n)
+def _swaying(t: Way) -> Way:
+    return t * (2 - t)  # under way at the onset already, turning at the apex
 
 
-def _others(rng: Random, n: int) -> list[Any]:
+def _blink(rng: Random, t: Way) -> list[Any]:
+    """Somewhere in a blink at the onset or the apex; it fades at its own speed, from and to both sides of that."""
+    if rng.random() >= BLINK_CHANCE:
+        return [np.float32(0)] * len(t)
+    closed = rng.uniform(0.05, BLINK)
+    at_apex = rng.random() < 0.6
+    far = 1 - t if at_apex else np.where(np.arange(len(t)) <= np.argmax(t), t, 1)
+    return list((closed * ease(1 - far / rng.uniform(*BLINK_WAY))).astype(np.float32))
+
+
+def _others(rng: Random, t: Way) -> list[Any]:
     ends = np.zeros((2, N_AUS))
     for au in rng.choice(N_AUS, OTHERS, replace=False):
         ends[int(rng.random() < 0.5), au] = rng.uniform(0, OTHER)
-    return _path(ends, n)
+    return _path(ends, ease(t))
 
 
-def _asymmetry(rng: Random, n: int) -> list[float]:
+def _asymmetry(rng: Random, t: Way) -> list[float]:
     if rng.random() < ONE_SIDED:
         return [float(rng.choice((-1, 1)) * rng.uniform(0.7, 1))] * N_AUS
     return list(np.tanh(rng.normal(0, UNEVEN, N_AUS)).astype(np.float32))
 
 
-def _head(rng: Random, n: int) -> list[Any]:
-    return _path([np.zeros(4), rng.normal(0, (SHIFT, SHIFT, ROLL, ZOOM))], n)
+def _head(rng: Random, t: Way) -> list[Any]:
+    return _path([np.zeros(4), rng.normal(0, (SHIFT, SHIFT, ROLL, ZOOM))], _swaying(t))
 
 
-def _outliers(rng: Random, n: int) -> list[Any]:
+def _outliers(rng: Random, t: Way) -> list[Any]:
     k = int(rng.integers(OUTLIERS + 1))
     columns = (rng.uniform(0.1, 0.9, (k, 2)), rng.uniform(*OUTLIER_RADIUS, (k, 1)), rng.normal(0, OUTLIER, (k, 2)))
     return list(np.concatenate(columns, 1).astype(np.float32))
 
 
-def _light(rng: Random, n: int) -> list[Any]:
-    return _path([np.zeros(3), rng.normal(0, (LIGHT, TILT, TILT))], n)
+def _light(rng: Random, t: Way) -> list[Any]:
+    return _path([np.zeros(3), rng.normal(0, (LIGHT, TILT, TILT))], _swaying(t))
 
 
-def _noise(rng: Random, n: int) -> float:
+def _noise(rng: Random, t: Way) -> float:
     return float(np.float32(rng.uniform(0, NOISE)))
 
 
-def _compression(rng: Random, n: int) -> int:
+def _compression(rng: Random, t: Way) -> int:
     return int(rng.integers(*QUALITY, endpoint=True))
 
 
-_DRAW: dict[str, Callable[[Random, int], Any]] = {
+_DRAW: dict[str, Callable[[Random, Way], Any]] = {
     "blink": _blink, "others": _others, "asymmetry": _asymmetry, "head": _head, "outliers": _outliers,
     "light": _light, "noise": _noise, "compression": _compression,
 }  # fmt: skip

@@ -71,7 +71,7 @@ ROWS_SCHEMA: Final = pa.schema(
     [PLAN_SCHEMA.field(name) for name in ("sample_id", "label", "source", "corpus", "subject", "photo")]
 )
 _NOT_CONTENT = frozenset({"path"})  # every other column is seen in the samples
-_ID = re.compile(r"[A-Za-z0-9_-]+")
+ID = re.compile(r"[A-Za-z0-9_-]+")
 _FACES_PER_GROUP = 256  # sorted by identity: the faces of a shard lie in a few groups
 FORMAT = 1  # of the folder: grows when older readers would misread it
 PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
@@ -226,7 +226,7 @@ def read_plan(out: Path) -> Plan:
 def _check_names(plan: Plan, out: Path) -> None:
     """Ids become names in tars, paths are opened: both come from a file, and files come from anywhere."""
     columns = [(plan.rows, "sample_id"), (plan.rows, "identity"), (plan.faces, "identity")]
-    odd = [name for table, column in columns for name in table[column].to_pylist() if not _ID.fullmatch(str(name))]
+    odd = [name for table, column in columns for name in table[column].to_pylist() if not ID.fullmatch(str(name))]
     for path in plan.faces["path"].to_pylist():
         if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in PurePosixPath(path).parts:
             odd.append(path)

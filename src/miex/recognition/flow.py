@@ -196,6 +196,6 @@ def _maps(task: tuple[Dataset, int, Method, int, int]) -> tuple[int, Sequence[Im
     options = stored_crop(dataset)
     with one_thread():
         return first, [
-            aligned_map(*sample.pair, options, sample.sample_id, method=method, seed=seed, side=side)
-            for sample in dataset
+            aligned_map(*dataset.pair(i), options, sample_id, method=method, seed=seed, side=side)
+            for i, sample_id in enumerate(dataset.table["sample_id"].to_pylist())
         ]

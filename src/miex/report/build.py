@@ -11,9 +11,10 @@ from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.paths import write_whole
 from miex.report.gallery import GallerySample, choose, render_gallery
-from miex.report.summary import summarize
+from miex.report.summary import frames_of, summarize
 from miex.synthesis.run import read_samples
 
+MOST_SHOWN = 12  # frames of a sequence on the sheet: the page holds every picture of its samples
 GALLERY_FILE, README_FILE = "gallery.html", "README.md"
 
 
@@ -36,6 +37,7 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0) -> Path:
     facts = {
         "samples": f"{len(dataset):,}",
         "identities": f"{dataset.faces.num_rows:,}",
+        "sequence": frames_of(dataset),
         "frames": f"{settings['size']} × {settings['size']} px, {settings['frame_format']}",
         "generator": f"{settings['generator']['name']} {settings['generator']['version']}",
         "sources": ", ".join(config["sources"]),
@@ -50,6 +52,8 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0) -> Path:
 def _shown(dataset: Dataset, i: int) -> GallerySample:
     row = dataset.table.slice(i, 1).to_pylist()[0]
     stored = dataset.stored(i)
+    n, apex = len(stored.frames), row["apex"]
+    shown = sorted({apex, *np.linspace(0, n - 1, min(n, MOST_SHOWN)).round().astype(int).tolist()})
     return GallerySample(
         sample_id=row["sample_id"],
         identity=row["identity"],
@@ -57,10 +61,10 @@ def _shown(dataset: Dataset, i: int) -> GallerySample:
         label=Label(row["label"]).name,
         emotion=row["emotion"],
         source=row["source"],
-        frames=stored.frames,
+        frames=tuple(stored.frames[k] for k in shown),
         mime=stored.mime,
-        apex=row["apex"],
-        aus=np.asarray(row["aus"], np.float32),
+        apex=shown.index(apex),
+        aus=np.asarray(row["aus"], np.float32)[shown],
         motion_mean_px=row["motion_mean_px"],
         motion_p95_px=row["motion_p95_px"],
         motion_mean_iod=row["motion_mean_iod"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS, Label
 from miex.dataset import Dataset
@@ -34,15 +35,18 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
     settings, config = record["settings"], record["config"]
     n_virtual = sum(faces["virtual"].to_pylist())
     failed = [row for row in samples.select(["sample_id", "status", "reason"]).to_pylist() if row["status"] != "ok"]
+    between = "" if config.get("frames", 2) == 2 else "the frames between or after them, "
     lines = [
         f"# {dataset.path.resolve().name}: a synthetic micro-expression set",
         "",
-        f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, the AU vectors of both, and a label."
-        " Made for training recognizers; it says nothing about what anybody felt, and is no lie detector.",
+        f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
+        " each, and a label. Made for training recognizers; it says nothing about what anybody felt, and is no lie"
+        " detector.",
         "",
         "| | |",
         "|---|---|",
-        f"| samples | {len(dataset):,} pairs, {settings['size']} × {settings['size']} px, {settings['frame_format']} |",
+        f"| samples | {len(dataset):,} × {frames_of(dataset)}; {settings['size']} × {settings['size']} px, "
+        f"{settings['frame_format']} |",
         f"| not made | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
         f"| identities | {faces.num_rows:,}, of them {n_virtual:,} virtual (another person made from a photo) |",
         f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",
@@ -90,6 +94,18 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def frames_of(dataset: Dataset) -> str:
+    """How many frames each sample has, and how far they go."""
+    lengths = pc.list_value_length(dataset.table["aus"]).to_numpy()
+    config = dataset.record["config"]
+    if not len(lengths) or lengths.max() == 2:
+        return "onset and apex"
+    few, many = lengths.min(), lengths.max()
+    text = f"{few} frames" if few == many else f"{few} to {many} frames (median {np.median(lengths):.0f})"
+    text += f", onset to {config['until']}"
+    return text + (f", {config['fps']:g} per second where no clip was measured" if config["frames"] == "all" else "")
 
 
 def _source(name: str, settings: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from miex.aus.timing import ease, progress
 from miex.faces.crop import Image
 from miex.generators.base import Field
 from miex.generators.muscle.basis import cell_centers
@@ -37,7 +38,9 @@ def drift(row: dict[str, Any], size: int, inter_ocular: float, grid: int) -> Fie
     for at_x, at_y, radius, right, down in row["outliers"] or ():
         far = ((x - at_x * size) ** 2 + (y - at_y * size) ** 2) / (2 * (radius * inter_ocular) ** 2)
         push = np.array([right, down], np.float32) * np.float32(inter_ocular)
-        field[row["apex"]] += np.exp(-far)[..., None].astype(np.float32) * push
+        bump = np.exp(-far)[..., None].astype(np.float32) * push
+        for to, share in zip(field, ease(progress(len(field), row["apex"])), strict=True):
+            to += bump * np.float32(share)
     return field
 
 

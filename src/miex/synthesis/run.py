@@ -14,6 +14,7 @@ from typing import Any
 
 import filelock
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miex.errors import InputError, OutputError, PartialFailureError
@@ -70,6 +71,7 @@ class Summary:
 
     Attributes:
         samples: rows of the plan.
+        frames: of all these.
         made, failed: how many of them are there, and are not.
         rendered: how many of them, failed ones too, this run worked on.
         bytes: of all shards.
@@ -77,6 +79,7 @@ class Summary:
     """
 
     samples: int
+    frames: int
     made: int
     failed: int
     rendered: int
@@ -241,7 +244,8 @@ def run_plan(
         write_whole(out / SAMPLES_FILE, parquet_bytes(collect_samples(out, plan), plan.settings["shard_size"]))
     made = sum(result.made for result in results.values())
     size = sum(result.bytes for result in results.values())
-    return Summary(total, made, failed(), made + failed() - resumed, size, time.monotonic() - start)
+    frames = pc.sum(pc.list_value_length(plan.rows["aus"])).as_py()
+    return Summary(total, frames, made, failed(), made + failed() - resumed, size, time.monotonic() - start)
 
 
 def _committed(out: Path, shard: int, digest: str) -> ShardResult | None:
