@@ -34,6 +34,7 @@ from miex.plan.camera import BLINK, PARTS, draw, shown_aus
 from miex.plan.schema import Plan, read_plan
 from miex.recognition.flow import flow_set
 from miex.report.build import MOST_SHOWN, _shown
+from miex.synthesis.camera import drift, through_sensor
 from miex.synthesis.commit import read_shard_record, tar_path, write_shard
 from miex.synthesis.executors import LocalProcesses
 from miex.synthesis.run import adopt_plan, run_plan
@@ -264,6 +265,22 @@ def test_the_camera_is_smooth_on_the_way_and_keeps_the_pair() -> None:
         for name in ("asymmetry", "outliers", "noise", "compression"):
             assert np.array_equal(np.asarray(long[name]), np.asarray(two[name]))
     assert np.max([draw(("blink",), n, apex, partial(sample_rng, s))["blink"] for s in range(100)]) <= BLINK
+
+
+def test_outliers_come_and_go_and_noise_is_new_in_every_frame() -> None:
+    row: dict[str, Any] = {**dict.fromkeys(PARTS), "aus": np.zeros((11, 17)), "apex": 4, "noise": 3.0}
+    field = drift({**row, "outliers": [[0.5, 0.25, 0.05, 0.04, 0.0]]}, 128, 40.0, 80)
+    assert field is not None
+    height = field[..., 0].max((1, 2))
+    np.testing.assert_allclose(
+        height / height[4], ease([0, 1 / 4, 1 / 2, 3 / 4, 1, *np.arange(5, -1, -1) / 6]), atol=1e-6
+    )
+    seen = (
+        through_sensor(np.full((11, 32, 32, 3), 100, np.uint8), row, np.random.default_rng(0)).reshape(11, -1) - 100.0
+    )
+    others = np.corrcoef(seen)[~np.eye(11, dtype=bool)]
+    assert np.abs(others).max() < 0.1
+    np.testing.assert_allclose(seen.std(1), 3, rtol=0.1)
 
 
 # sets of sequences

@@ -91,8 +91,8 @@ def expression(
         triplet: onset and apex.
         timing: of what nobody has measured.
         frames: how many, evenly spaced from onset to apex or offset; the nearest of them becomes the apex, by half a
-            frame's change of the timing at most. Or "all": as many
-            as a camera of that frame rate sees, of measured ways every known frame of the clip.
+            frame's change of the timing at most. Or "all": as many as a camera of that frame rate sees, of measured
+            ways every known frame of the clip.
         until: "apex", or "offset" for at least three frames.
         fps: frames per second, for "all".
 
@@ -120,15 +120,15 @@ def expression(
     else:
         n_up = frames - 1 if until == "apex" else min(max(1, round((frames - 1) * rise / (rise + fall))), frames - 2)
         n_down = frames - 1 - n_up
-    all_known = None if frames == "all" else 1
+    every = frames == "all"
     if measured:
-        up = resampled(times, aus, all_known and n_up + 1, triplet.onset, triplet.apex)
+        up = resampled(times, aus, None if every else n_up + 1, triplet.onset, triplet.apex)
     else:
         up = _way(triplet.onset, triplet.apex, n_up + 1, timing.lag[0])
     if until == "apex":
         return up, n_up
     if descent:
-        down = resampled(*descent, all_known and n_down + 1, triplet.apex, descent[1][-1])
+        down = resampled(*descent, None if every else n_down + 1, triplet.apex, descent[1][-1])
     else:
         down = _way(triplet.apex, triplet.onset, n_down + 1, timing.lag[1])
     return np.concatenate([up, down[1:]]), n_up
