@@ -56,7 +56,7 @@ def describe_frame(frame: Image, landmarks: npt.NDArray[np.floating]) -> FrameDe
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.5 * float(np.sqrt(scale**-2 - 1))), np.uint8)
     flags, mirrored = cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101
     face = np.asarray(cv2.warpAffine(picture, place, (SIDE, SIDE), flags=flags, borderMode=mirrored), np.uint8)
-    patterns = local_binary_pattern(face, NEIGHBORS, RADIUS, "nri_uniform").astype(np.intp)
+    patterns = local_binary_pattern(face, NEIGHBORS, RADIUS, "nri_uniform").astype(np.intp)  # type: ignore[no-untyped-call]
     cell = np.arange(SIDE) * CELLS // SIDE
     bins = (cell[:, None] * CELLS + cell) * PATTERNS + patterns
     counts = np.bincount(bins.ravel(), minlength=CELLS**2 * PATTERNS).reshape(CELLS**2, PATTERNS)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS, Label
 from miex.dataset import Dataset
+from miex.report.measured import measured_lines
 from miex.synthesis.frames import STATEMENT
 
 _MEASURES = (
@@ -23,12 +24,13 @@ _MEASURES = (
 )
 
 
-def summarize(dataset: Dataset, samples: pa.Table) -> str:
+def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] | None = None) -> str:
     """The text of OUT/README.md.
 
     Args:
         dataset: the set.
         samples: all of samples.parquet, failed rows included.
+        measured: `measured.describe_dear`; None: not measured.
     """
     table, record, faces = dataset.table, dataset.record, dataset.faces
     settings, config = record["settings"], record["config"]
@@ -79,6 +81,7 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
         "|---|---|---|---|",
         *_aus(table),
         "",
+        *measured_lines(measured),
         *_sources(config["sources"]),
         "## Faces",
         "",
