@@ -88,7 +88,7 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
             f"AUs read off {measured['aus']['pairs']:,} pairs, change from onset to apex, against what they were made"
             " with. Slope 1, correlation 1 and cross-talk 0 are perfect. AUs on in fewer than 10 pairs are left out.",
             "",
-            "| AU | | on in pairs | slope | correlation | s.d. where off | most taken for |",
+            "| AU | | on in pairs | slope | correlation | s.d. where off | largest cross-talk |",
             "|---|---|---|---|---|---|---|",
             *(
                 f"| {au} | {AU_NAMES[int(au)]} | {row['pairs']:,} | {row['slope']:.2f} | {row['correlation']:.2f} "
