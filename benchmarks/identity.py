@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     neutral = sorted(options.pairs.glob("*_neutral.*"))
     smiling = [path.with_name(path.name.replace("_neutral.", "_smiling.")) for path in neutral]
     if len(neutral) < 2 or not all(path.is_file() for path in smiling):
-        raise InputError(f"pairs of {options.pairs}", expected="NAME_neutral.* and NAME_smiling.* of two people or more")
+        raise InputError(
+            f"pairs of {options.pairs}", expected="NAME_neutral.* and NAME_smiling.* of two people or more"
+        )
     print(f"{len(neutral)} people, a neutral and a smiling photo of each\n")
     print("| descriptor | crop | AUC same against other person | nearest is their own | median same | median other |")
     print("|---|---|---|---|---|---|")
