@@ -28,6 +28,7 @@ from miex.measure.outside import changed_pixels, still_pixels
 from miex.measure.recovery import Recovery, recovery
 from miex.parallel import Run, one_thread
 from miex.plan.camera import PARTS, shown_aus
+from miex.report.au_recovery import read_change
 from miex.report.gallery import choose
 from miex.synthesis.frames import LOSSY
 from miex.synthesis.worker import load_face
@@ -247,7 +248,7 @@ def _measure(task: _Task) -> dict[int, _Measured]:
         landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
         for i in task.rows:
             row = dataset.table.slice(i, 1).to_pylist()[0]
-            shown = shown_aus(row)[[0, row["apex"]]]
+            shown = shown_aus(row)[[0, row["apex"]]]  # with the camera's parts
             pair = dataset[i].pair
             try:
                 face = load_face(task.faces_root, faces[row["identity"]], settings["size"])
@@ -267,18 +268,6 @@ def _measure(task: _Task) -> dict[int, _Measured]:
             known = (shown[1] - shown[0]).mean(-1)
             found[i] = _Measured(row["identity"], known, read, frames, changed, still, face is not None)
     return found
-
-
-def read_change(
-    extractor: EmbeddedExtractor, landmarker: Landmarker, pair: tuple[Image, Image], rest: Image | None
-) -> AUArray:
-    """AUs read off a pair, apex − onset, float32 [17]; NaN where no face is found.
-
-    Both frames are read against the rest crop: intensities that are read are never negative, so against the onset an
-    AU that fades could not be seen. Without a rest crop the onset stands for it.
-    """
-    neutral, onset, apex = extractor.aus_of([pair[0] if rest is None else rest, *pair], landmarker)
-    return np.asarray(apex - onset if np.isfinite(neutral).all() else np.full_like(apex, np.nan), np.float32)
 
 
 def _described(landmarker: Landmarker, frames: tuple[Image, ...]) -> list[FrameDescriptor] | None:
