@@ -96,11 +96,34 @@ MADE = rows()
 SHOWN = [(i, row) for i, row in enumerate(MADE) if row["status"] == "ok"][:15]
 
 
+def measured() -> dict[str, Any]:
+    """As `describe_dear` tells it: AU 12 in too few pairs, the others read at half their intensity."""
+    slopes = np.eye(17) * 0.5
+    aus = {
+        str(au): {
+            "pairs": 20, "slope": 0.5, "correlation": 0.9, "false_alarm": 0.01, "most_taken_for": 1, "crosstalk": 0.0
+        }
+        for au in AU_NUMBERS if au != 12
+    }  # fmt: skip
+    crosstalk = [[None] * 17 if au == 12 else slopes[i].tolist() for i, au in enumerate(AU_NUMBERS)]
+    spread = {"n": 24, "quantiles": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    near = {"n": 24, "quantiles": [0.01, 0.02, 0.03, 0.04, 0.05]}
+    kept = {"onset": near, "apex": near, "relatives": None, "people": spread, "ratio": 0.1, "own_onset": 1.0}
+    return {
+        "measured": 24, "of": 240, "seed": 5, "size": 256,
+        "aus": {"pairs": 24, "aus": aus, "crosstalk": crosstalk},
+        "identity": {"appearance": kept | {"own_apex": 0.75, "faces": 8}},
+        "outside": {"measured": 24, "unchanged": 23, "still": 0.5, "pixels": {"median": 4.0, "most": 4}},
+        "notes": [HOSTILE],
+    }  # fmt: skip
+
+
 def page() -> str:
     samples = [sample_of(row, i) for i, row in SHOWN]
     return render_gallery(
-        title=HOSTILE, facts={"seed": HOSTILE, "plan": "ab" * 32}, samples=samples, table=table_of(MADE)
-    )
+        title=HOSTILE, facts={"seed": HOSTILE, "plan": "ab" * 32}, samples=samples, table=table_of(MADE),
+        measured=measured(),
+    )  # fmt: skip
 
 
 def test_same_input_same_text() -> None:
@@ -242,6 +265,25 @@ def test_cards_show_the_frames_that_were_given(gallery: Any) -> None:
         for source, frame in zip(sources[row["sample_id"]], frames(i), strict=True):
             content = base64.b64decode(source.split(",", 1)[1])
             assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), frame)
+
+
+def test_what_was_measured_is_shown(gallery: Any) -> None:
+    told = "return [...document.querySelectorAll(arguments[0])].map(node => node.textContent)"
+    (scope,) = gallery.execute_script(told, "#measuredScope")
+    assert scope == "24 samples of 240 (random, seed 5), the stored frames of 256 × 256 px."
+    rows = gallery.execute_script(told, ".recovered tbody tr")
+    assert len(rows) == 16
+    assert not any(row.startswith("AU 12") for row in rows)
+    assert "0.50" in rows[0]
+    titles = gallery.execute_script(told, "#crosstalk svg title")
+    assert len(titles) == 17 * 17
+    assert titles.count("AU 12: in too few pairs") == 17
+    assert sum(title.endswith(": 0.50") for title in titles) == 16
+    assert gallery.execute_script(told, "#measuredFaces p")[0].startswith(
+        "Among 8 rest faces, 75 % of the apexes and 100 % of the onsets are nearest to their own."
+    )
+    assert len(gallery.execute_script(told, "#measuredFaces svg .median")) == 3  # relatives: none
+    assert gallery.execute_script("return document.getElementById('outside').dataset.unchanged") == "23"
 
 
 def test_flicker_speed_pause_and_hold(gallery: Any) -> None:

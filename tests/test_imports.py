@@ -39,7 +39,7 @@ ALLOWED = {
         "plan",
         "dataset",
     },
-    "report": {"errors", "paths", "parallel", "aus", "faces", "measure", "plan", "synthesis", "dataset"},
+    "report": {"errors", "paths", "parallel", "aus", "faces", "generators", "measure", "plan", "synthesis", "dataset"},
     "evaluation": {"errors", "paths", "parallel", "corpora", "plan.schema"},
     "experiments": {"__version__", "errors", "paths", "parallel", "aus", "plan", "recognition", "evaluation"},
     "doctor": {"__version__", "errors", "paths", "faces", "synthesis"},

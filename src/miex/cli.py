@@ -11,13 +11,14 @@ import typer
 
 from miex import __version__, cli_aus, cli_corpora, cli_generators, console
 from miex.cli_train import add_training
-from miex.errors import MiexError, OutputError, PartialFailureError, UsageError
+from miex.errors import InputError, MiexError, OutputError, PartialFailureError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from miex.faces.credits import FaceCSV
     from miex.faces.pool import Quality
+    from miex.report.dear import DearMeasures
     from miex.synthesis.run import Estimate, Summary
 
 app = typer.Typer(
@@ -225,11 +226,48 @@ def report(
     folder: SetFolder,
     n: Annotated[int, typer.Option("--samples", min=1, help="Samples on the sheet.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of their choice.")] = 0,
+    dear: Annotated[
+        int, typer.Option(min=0, help="Samples whose frames are measured: AUs realized, identity kept. 0: none.")
+    ] = 60,
+    faces: Annotated[Path | None, typer.Option(help="Where the photos are now, if they moved.")] = None,
+    workers: Workers = None,
+    landmarker: Landmarker = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Write README.md and gallery.html of a set."""
+    """Write README.md and gallery.html of a set, and measure on a random subsample what its frames show."""
     from miex.report.build import write_report
 
-    print(write_report(folder, n=n, seed=seed))
+    measured = _dear(folder, dear, seed, faces, workers, landmarker) if dear else None
+    gallery = write_report(folder, n=n, seed=seed, dear=measured)
+    facts: dict[str, Any] = {"gallery": str(gallery)}
+    if measured:
+        from miex.report.measured import describe_dear
+
+        facts["measured"] = describe_dear(measured)
+    console.show(as_json, facts, str(gallery))
+
+
+def _dear(
+    folder: Path, n: int, seed: int, faces: Path | None, workers: int | None, landmarker: Path | None
+) -> DearMeasures:
+    from miex.faces.landmarks import find_model
+    from miex.report.dear import measure_set
+
+    try:
+        model = find_model(landmarker, say=console.say)
+    except InputError as error:
+        if landmarker:  # a file that was named is wanted
+            raise
+        console.say(f"AUs and identity are left out of the report: {error}")
+        model = None
+    with console.bar("measuring frames", "samples") as move:
+        measured = measure_set(
+            folder, n=n, seed=seed, model=model, faces_root=_root(faces) if faces else None,
+            run=console.executor(workers).map, progress=lambda done, total: move(done, total, ""),
+        )  # fmt: skip
+    for note in measured.notes:
+        console.say(note)
+    return measured
 
 
 @app.command()

@@ -11,6 +11,7 @@ import numpy as np
 from miex.aus.vector import AU_NUMBERS, AUArray
 from miex.dataset import open as open_set
 from miex.errors import UsageError
+from miex.faces.crop import Image
 from miex.faces.landmarks import Landmarker
 from miex.measure.extractor import SIZE, EmbeddedExtractor
 from miex.measure.recovery import Recovery, recovery
@@ -66,11 +67,22 @@ def _read(task: tuple[Path, list[int], EmbeddedExtractor]) -> dict[int, Any]:
     with one_thread(), Landmarker(extractor.model) as landmarker:
         for row in rows:
             sample = dataset[row]
-            apex = int(dataset.table["apex"][row].as_py())
-            read = extractor.aus_of([sample.frames[0], sample.frames[apex]], landmarker)[1]
+            read = read_change(extractor, landmarker, sample.pair)
             shown = shown_aus(dataset.table.slice(row, 1).to_pylist()[0])  # with the camera's parts
-            found[row] = ((shown[apex] - shown[0]).mean(-1), read)
+            found[row] = ((shown[sample.apex] - shown[0]).mean(-1), read)
     return found
+
+
+def read_change(
+    extractor: EmbeddedExtractor, landmarker: Landmarker, pair: tuple[Image, Image], rest: Image | None = None
+) -> AUArray:
+    """AUs read off a pair, apex − onset, float32 [17]; NaN where no face is found.
+
+    Both frames are read against the rest crop: intensities that are read are never negative, so against the onset an
+    AU that fades could not be seen. Without a rest crop the onset stands for it.
+    """
+    neutral, onset, apex = extractor.aus_of([pair[0] if rest is None else rest, *pair], landmarker)
+    return np.asarray(apex - onset if np.isfinite(neutral).all() else np.full_like(apex, np.nan), np.float32)
 
 
 def describe_recovery(found: Recovery) -> dict[str, object]:

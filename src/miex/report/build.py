@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,27 +12,33 @@ from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.paths import write_whole
 from miex.report.gallery import GallerySample, choose, render_gallery
+from miex.report.measured import describe_dear
 from miex.report.summary import frames_of, summarize
 from miex.synthesis.run import read_samples
+
+if TYPE_CHECKING:
+    from miex.report.dear import DearMeasures
 
 MOST_SHOWN = 12  # frames of a sequence on the sheet: the page holds every picture of its samples
 GALLERY_FILE, README_FILE = "gallery.html", "README.md"
 
 
-def write_report(out: Path, *, n: int = 60, seed: int = 0) -> Path:
+def write_report(out: Path, *, n: int = 60, seed: int = 0, dear: DearMeasures | None = None) -> Path:
     """Write both files; returns the gallery's path.
 
     Args:
         out: folder of a finished set.
         n: samples on the sheet: a stratified random choice.
         seed: of that choice.
+        dear: what `dear.measure_set` measured; None: the files say that it is still to be measured.
 
     Raises:
         InputError: the set is not finished, or damaged.
         OutputError: the folder cannot be written.
     """
     dataset, samples = open_set(out), read_samples(out)
-    write_whole(out / README_FILE, summarize(dataset, samples).encode())
+    measured = describe_dear(dear) if dear else None
+    write_whole(out / README_FILE, summarize(dataset, samples, measured).encode())
     shown = [_shown(dataset, row) for row in choose(dataset.table, n, seed)]
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
@@ -44,7 +51,7 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0) -> Path:
         "seed": str(config["seed"]),
         "plan": dataset.record["digests"]["plan"],
     }
-    html = render_gallery(title=out.resolve().name, facts=facts, samples=shown, table=samples)
+    html = render_gallery(title=out.resolve().name, facts=facts, samples=shown, table=samples, measured=measured)
     write_whole(out / GALLERY_FILE, html.encode())
     return out / GALLERY_FILE
 

@@ -67,7 +67,10 @@ class GallerySample:
     attribution: str
 
 
-def render_gallery(*, title: str, facts: Mapping[str, str], samples: Sequence[GallerySample], table: pa.Table) -> str:
+def render_gallery(
+    *, title: str, facts: Mapping[str, str], samples: Sequence[GallerySample], table: pa.Table,
+    measured: Mapping[str, Any] | None = None,
+) -> str:  # fmt: skip
     """The page, as HTML. The same input gives the same text.
 
     It needs neither network nor server, and its content security policy forbids both, as well as any script but its
@@ -78,6 +81,7 @@ def render_gallery(*, title: str, facts: Mapping[str, str], samples: Sequence[Ga
         facts: what the header tells of it, in order.
         samples: the cards, in order.
         table: all of samples.parquet, for the distributions; only aggregates of it are embedded.
+        measured: what was measured on the frames (`measured.describe_dear`); None: nothing yet.
 
     Raises:
         UsageError: a sample whose parts do not fit together.
@@ -94,6 +98,7 @@ def render_gallery(*, title: str, facts: Mapping[str, str], samples: Sequence[Ga
         "samples": cards,
         "licences": _licences(samples),
         "statistics": statistics,
+        "measured": measured,
     }
     template = resources.files(__package__).joinpath("gallery.html").read_text("utf-8")
     style, script = (_inline(template, tag) for tag in ("style", "script"))

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS, Label
 from miex.dataset import Dataset
+from miex.report.measured import measured_lines
 from miex.synthesis.frames import STATEMENT
 
 _MEASURES = (
@@ -24,12 +25,13 @@ _MEASURES = (
 )
 
 
-def summarize(dataset: Dataset, samples: pa.Table) -> str:
+def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] | None = None) -> str:
     """The text of OUT/README.md.
 
     Args:
         dataset: the set.
         samples: all of samples.parquet, failed rows included.
+        measured: `measured.describe_dear`; None: not measured.
     """
     table, record, faces = dataset.table, dataset.record, dataset.faces
     settings, config = record["settings"], record["config"]
@@ -83,6 +85,7 @@ def summarize(dataset: Dataset, samples: pa.Table) -> str:
         "|---|---|---|---|",
         *_aus(table),
         "",
+        *measured_lines(measured),
         *_sources(config["sources"]),
         "## Faces",
         "",
