@@ -208,7 +208,7 @@ def test_the_report_tells_it_with_the_same_bytes(finished: Path, measured: DearM
         texts.append([(out / name).read_bytes() for name in ("README.md", "gallery.html")])
     assert texts[0] == texts[1]
     readme = texts[0][0].decode()
-    assert "6 of 36 samples (random, seed 0), stored frames of 96 px." in readme
+    assert "6 of 36 samples (stratified random choice, seed 0), stored frames of 96 px." in readme
     assert "| appearance | 6 |" in readme
     assert all(note in readme for note in measured.notes)
     write_report(out, n=2)

@@ -270,7 +270,7 @@ def test_cards_show_the_frames_that_were_given(gallery: Any) -> None:
 def test_what_was_measured_is_shown(gallery: Any) -> None:
     told = "return [...document.querySelectorAll(arguments[0])].map(node => node.textContent)"
     (scope,) = gallery.execute_script(told, "#measuredScope")
-    assert scope == "24 samples of 240 (random, seed 5), the stored frames of 256 × 256 px."
+    assert scope == "24 samples of 240 (stratified random choice, seed 5), the stored frames of 256 × 256 px."
     rows = gallery.execute_script(told, ".recovered tbody tr")
     assert len(rows) == 16
     assert not any(row.startswith("AU 12") for row in rows)

@@ -77,7 +77,8 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
     n, size = f"{measured['measured']:,}", measured["size"]
     if measured["measured"]:
         lines += [
-            f"{n} of {measured['of']:,} samples (random, seed {measured['seed']}), stored frames of {size} px.",
+            f"{n} of {measured['of']:,} samples (stratified random choice, seed {measured['seed']}),"
+            f" stored frames of {size} px.",
             "",
         ]
     for note in measured["notes"]:
