@@ -15,6 +15,7 @@ from miex.aus.vector import AU_INDEX, N_AUS, Label, from_mapping
 from miex.errors import UsageError
 from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
 from miex.faces.pool import default_pool
+from miex.generators.base import Field
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.plan.build import PlanConfig, sample_rng
 from miex.plan.camera import COLUMNS, LEVELS, OTHER, PARTS, draw, parts_of, shown_aus
@@ -23,6 +24,7 @@ from tests.support import plan_of
 
 SIZE = 128
 OFF: dict[str, Any] = dict.fromkeys(PARTS)
+EVERYWHERE = np.ones((80, 80), np.bool_)
 
 
 def row(**parts: Any) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def test_the_head_moves_everything_as_a_similarity(rig: MuscleRig) -> None:
     right, down, roll, zoom = 0.03, -0.02, 0.015, 0.01
     moved = row(head=[[0, 0, 0, 0], [right, down, roll, zoom]])
     unit = rig.face.inter_ocular
-    field = drift(moved, SIZE, unit, len(rig.area))
+    field = drift(moved, SIZE, unit, rig.area)
     assert field is not None
     assert not field[0].any()
     still = np.zeros((2, N_AUS, 2), np.float32)
@@ -105,14 +107,14 @@ def test_the_head_moves_everything_as_a_similarity(rig: MuscleRig) -> None:
 
 
 def test_outliers_are_narrow_and_only_in_the_apex(rig: MuscleRig) -> None:
-    field = drift(row(outliers=[[0.5, 0.25, 0.05, 0.04, 0.0]]), SIZE, 40.0, 80)
+    field = drift(row(outliers=[[0.5, 0.25, 0.05, 0.04, 0.0]]), SIZE, 40.0, EVERYWHERE)
     assert field is not None
     assert not field[0].any()
     at = np.unravel_index(np.abs(field[1, ..., 0]).argmax(), (80, 80))
     assert np.abs(np.array(at) - (20, 40)).max() <= 1
     assert field[1].max() == pytest.approx(0.04 * 40, rel=0.1)
     assert np.abs(field[1, 40:]).max() < 1e-3
-    assert drift(row(outliers=[]), SIZE, 40.0, 80) is None
+    assert drift(row(outliers=[]), SIZE, 40.0, EVERYWHERE) is None
 
 
 def test_light_noise_and_compression() -> None:
@@ -141,3 +143,24 @@ def test_expression_outweighs_the_rest() -> None:
         own.append(change[triplet.apex > 0].mean())
         others.append(change[triplet.apex == 0].mean())
     assert np.mean(own) > 5 * abs(np.mean(others))
+
+
+def test_residual_motion_is_smooth_stays_on_the_face_and_follows_the_seed(rig: MuscleRig) -> None:
+    unit, area = rig.face.inter_ocular, rig.area
+
+    def motion(seed: int, rms: float) -> Field:
+        found = drift({**row(residual=[0.3, rms]), "seed": seed}, SIZE, unit, area)
+        assert found is not None
+        return found
+
+    field = motion(1, 0.02)
+    assert not field[0].any()
+    assert not field[:, ~area].any()
+    assert np.array_equal(field, motion(1, 0.02))
+    assert not np.allclose(field, motion(2, 0.02))
+    np.testing.assert_allclose(motion(1, 0.01), field / 2, atol=1e-5)
+    sizes = [np.sqrt(np.square(motion(seed, 0.02)[1][area]).mean()) / unit for seed in range(40)]
+    assert 0.012 < np.mean(sizes) < 0.022  # less than .02, as it fades towards the rim
+    cells_of_length = 0.3 * unit * len(area) / SIZE
+    steps = np.abs(np.diff(field[1], axis=0)).max()
+    assert steps < 6 * 0.02 * unit / cells_of_length

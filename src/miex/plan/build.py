@@ -94,7 +94,7 @@ class PlanConfig(BaseModel):
         return CropOptions(self.size, self.eye_line, self.eye_mouth)
 
 
-_USES = ("aus", "render", *PARTS, "timing")  # a use's place is its stream: new ones come last
+_USES = ("aus", "render", *PARTS, "timing", "pattern")  # a use's place is its stream: new ones come last
 
 
 def stable_hash(*parts: object) -> int:
@@ -104,7 +104,8 @@ def stable_hash(*parts: object) -> int:
 
 
 def sample_rng(seed: int, use: str) -> np.random.Generator:
-    """The randomness of one sample for "aus", "render", a part of the camera, or "timing"; no use disturbs another."""
+    """The randomness of one sample for "aus", "render", a part of the camera, "timing", or the "pattern" of its
+    residual motion; no use disturbs another."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, _USES.index(use)])))
 
 

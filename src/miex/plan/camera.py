@@ -1,8 +1,8 @@
 """What a camera sees beside the expression. Every part is drawn when a set is planned, and is a column of the plan.
 
-`light` is what a face does at the same moment: blinks, and other muscles. `full` adds uneven sides, a head that is
-never quite still, and what light, sensor, compression and tracking do. Real onset → apex pairs hold all of it; `light`
-is the default because it served recognition best (docs/trainability.md).
+`light` is what a face does at the same moment: blinks, other muscles, and small motion that no AU names. `full` adds
+uneven sides, a head that is never quite still, and what light, sensor, compression and tracking do. Real onset → apex
+pairs hold all of it; `light` is the default because it served recognition best (docs/trainability.md).
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ Random = np.random.Generator
 Way = npt.NDArray[np.float64]  # how far each frame is from onset (0) to apex (1), and back: aus.timing.progress
 
 # How much of each part. A blink or a movement of the eyes is the commonest strain in real clips, and a face at rest is
-# not at zero in any AU. Blinks and other AUs were chosen on real flow (docs/trainability.md);
+# not at zero in any AU. Blinks, other AUs and residual motion were chosen on real flow (docs/trainability.md);
 # the rest is set by eye: a registered head, a cheap camera.
 BLINK_CHANCE, BLINK = 0.7, 0.4  # of a sample; largest closing, AU 45
 BLINK_WAY = (0.5, 1)  # from its middle to its end, shares of the way from onset to apex, or from there to the offset
+RESIDUAL_LENGTH, RESIDUAL = (0.15, 0.5), 0.02  # over which it changes; its largest rms; inter-ocular distances
 OTHERS, OTHER = 5, 0.25  # AUs beside the expression's own, in onset or apex; their largest intensity
 UNEVEN, ONE_SIDED = 0.3, 0.15  # spread of left − right (log), chance that a side hardly moves
 SHIFT, ROLL, ZOOM = 0.02, 0.01, 0.01  # standard deviations: inter-ocular distances, radians, share
@@ -37,6 +38,9 @@ QUALITY = (60, 95)  # of JPEG
 COLUMNS: Final = {
     "blink": pa.list_(pa.float32()),  # per frame: added to AU 45
     "others": pa.list_(pa.list_(pa.float32(), N_AUS)),  # per frame: added to the AUs
+    "residual": pa.list_(
+        pa.float32(), 2
+    ),  # of smooth random motion of the face at the apex: length, rms (inter-ocular)
     "asymmetry": pa.list_(pa.float32(), N_AUS),  # -1 only the right side … 1 only the left side of the person moves
     "head": pa.list_(pa.list_(pa.float32(), 4)),  # per frame: right, down (inter-ocular), roll (radians), zoom - 1
     "outliers": pa.list_(
@@ -47,7 +51,7 @@ COLUMNS: Final = {
     "compression": pa.int16(),  # JPEG quality; null: none
 }  # what a switched-off part leaves is null
 PARTS: tuple[str, ...] = tuple(COLUMNS)
-LEVELS: dict[str, tuple[str, ...]] = {"off": (), "light": PARTS[:2], "full": PARTS}
+LEVELS: dict[str, tuple[str, ...]] = {"off": (), "light": PARTS[:3], "full": PARTS}
 
 
 def parts_of(camera: str) -> tuple[str, ...]:
@@ -62,7 +66,7 @@ def parts_of(camera: str) -> tuple[str, ...]:
     if known is None or not set(asked) <= set(known):
         raise UsageError(
             f"--camera {camera}",
-            expected=f"off, light ({', '.join(LEVELS['light'])}) or full (also {', '.join(PARTS[2:])})",
+            expected=f"off, light ({', '.join(LEVELS['light'])}) or full (also {', '.join(PARTS[3:])})",
             do="name a level, or some of its parts: full:blink,head",
         )
     return tuple(part for part in PARTS if part in asked)
@@ -111,6 +115,10 @@ def _others(rng: Random, t: Way) -> list[Any]:
     return _path(ends, ease(t))
 
 
+def _residual(rng: Random, t: Way) -> list[float]:
+    return [rng.uniform(*RESIDUAL_LENGTH), rng.uniform(0, RESIDUAL)]
+
+
 def _asymmetry(rng: Random, t: Way) -> list[float]:
     if rng.random() < ONE_SIDED:
         return [float(rng.choice((-1, 1)) * rng.uniform(0.7, 1))] * N_AUS
@@ -140,8 +148,8 @@ def _compression(rng: Random, t: Way) -> int:
 
 
 _DRAW: dict[str, Callable[[Random, Way], Any]] = {
-    "blink": _blink, "others": _others, "asymmetry": _asymmetry, "head": _head, "outliers": _outliers,
-    "light": _light, "noise": _noise, "compression": _compression,
+    "blink": _blink, "others": _others, "residual": _residual, "asymmetry": _asymmetry, "head": _head,
+    "outliers": _outliers, "light": _light, "noise": _noise, "compression": _compression,
 }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ from miex.synthesis.frames import LOSSY
 from miex.synthesis.worker import load_face
 
 _SAMPLES_PER_TASK = 4
-_WHOLE_FRAME = PARTS[3:]  # of the camera: they move or light everything that is seen
+_WHOLE_FRAME = PARTS[4:]  # of the camera: they move or light everything that is seen
 
 
 @dataclass(frozen=True)

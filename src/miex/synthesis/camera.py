@@ -6,27 +6,34 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from miex.aus.timing import ease, progress
 from miex.faces.crop import Image
 from miex.generators.base import Field
-from miex.generators.muscle.basis import cell_centers
+from miex.generators.muscle.basis import cell_centers, smooth_step
+from miex.plan.build import sample_rng
+
+COARSER = 4  # cells of the grid per point that residual motion is drawn at: below a third of its shortest length
+RIM = 0.2  # over which residual motion fades to zero inside the face, inter-ocular distances
 
 
-def drift(row: dict[str, Any], size: int, inter_ocular: float, grid: int) -> Field | None:
-    """Where everything that is seen goes, beside the skin's own motion: the head, and local outliers.
+def drift(row: dict[str, Any], size: int, inter_ocular: float, area: npt.NDArray[np.bool_]) -> Field | None:
+    """Where what is seen goes, beside the AUs: the head and local outliers with all around, and residual motion of the
+    face.
 
     Args:
         row: of a plan.
         size: side of the frames, pixels.
         inter_ocular: distance of the eyes in them, pixels.
-        grid: cells along a side.
+        area: cells on the face, bool [grid, grid].
 
     Returns:
         float32 [n, grid, grid, 2], (right, down) in pixels; None if nothing drifts.
     """
-    if row["head"] is None and not row["outliers"]:
+    if row["head"] is None and not row["outliers"] and row["residual"] is None:
         return None
+    grid = len(area)
     line = cell_centers(size, grid)
     x, y = np.meshgrid(line, line)
     middle = np.float32((size - 1) / 2)
@@ -35,13 +42,32 @@ def drift(row: dict[str, Any], size: int, inter_ocular: float, grid: int) -> Fie
         dx, dy, scale = x - middle, y - middle, 1 + zoom
         to[..., 0] = (scale * np.cos(roll) - 1) * dx - scale * np.sin(roll) * dy + right * inter_ocular
         to[..., 1] = scale * np.sin(roll) * dx + (scale * np.cos(roll) - 1) * dy + down * inter_ocular
+    shares = np.asarray(ease(progress(len(field), row["apex"])), np.float32)
+    if row["residual"] is not None:
+        length, rms = row["residual"]
+        cells = inter_ocular * grid / size
+        pattern = _pattern(sample_rng(row["seed"], "pattern"), grid, length * cells)
+        inside = np.asarray(cv2.distanceTransform(area.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+        pattern *= smooth_step(inside / np.float32(RIM * cells))[..., None] * np.float32(rms * inter_ocular)
+        for to, share in zip(field, shares, strict=True):
+            to += pattern * share
     for at_x, at_y, radius, right, down in row["outliers"] or ():
         far = ((x - at_x * size) ** 2 + (y - at_y * size) ** 2) / (2 * (radius * inter_ocular) ** 2)
         push = np.array([right, down], np.float32) * np.float32(inter_ocular)
         bump = np.exp(-far)[..., None].astype(np.float32) * push
-        for to, share in zip(field, ease(progress(len(field), row["apex"])), strict=True):
-            to += bump * np.float32(share)
+        for to, share in zip(field, shares, strict=True):
+            to += bump * share
     return field
+
+
+def _pattern(rng: np.random.Generator, grid: int, length: float) -> Field:
+    """Smooth random vectors of rms 1 in each direction, float32 [grid, grid, 2]: white noise blurred by a Gaussian of
+    that many cells. Drawn on a coarser grid, which is as smooth and costs a tenth."""
+    n = -(-grid // COARSER)
+    noise = rng.standard_normal((n, n, 2), np.float32)
+    coarse = cv2.GaussianBlur(noise, (0, 0), length / COARSER, borderType=cv2.BORDER_REFLECT)
+    fine = np.asarray(cv2.resize(coarse, (grid, grid), interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.asarray(fine / np.sqrt(np.mean(np.square(fine))), np.float32)
 
 
 def through_sensor(frames: Image, row: dict[str, Any], rng: np.random.Generator) -> Image:

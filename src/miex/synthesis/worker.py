@@ -162,7 +162,7 @@ def _render(
 ) -> Sample | Failure:
     try:
         aus, rng = shown_aus(row), sample_rng(row["seed"], "render")
-        moved = drift(row, settings["size"], actor.aligned.inter_ocular, len(actor.area))
+        moved = drift(row, settings["size"], actor.aligned.inter_ocular, actor.area)
         frames = through_sensor(generator.render(actor.rig, aus, rng, moved), row, rng)
         fields = generator.displacement(actor.rig, aus[[0, row["apex"]]])
         encoded = tuple(

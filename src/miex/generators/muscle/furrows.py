@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from miex.aus.vector import AU_INDEX, SIDES, au_index
 from miex.errors import InputError, UsageError
 from miex.generators.base import Field
-from miex.generators.muscle.anatomy import landmarks
+from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, smooth_step
 from miex.generators.muscle.cuts import bilinear
 
@@ -22,6 +22,7 @@ TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: .02 inter-ocular distances
 POWER = 1.5  # of the intensity: skin gives way before it folds, so .2 shows .09 of a furrow
 DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
+RIM = 0.06  # of the way from the middle of the face to its rim: there furrows fade out
 RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
 
 
@@ -71,6 +72,12 @@ class Light:
         self._frame, self._size = frame, float(frame.x[0, -1] + frame.x[0, 0] + 1)
         self._shades: dict[int, tuple[Floats, tuple[float, float, float, float]]] = {}
 
+    @cached_property
+    def _on_face(self) -> Floats:
+        """1 on the face, 0 beyond its rim, where pixels are not to change by a bit, [f, f]."""
+        inside = smooth_step((1 - self._frame.radius(Rim(neck=0))) / np.float32(RIM))
+        return np.asarray(cv2.resize(inside, (self.fine, self.fine), interpolation=cv2.INTER_NEAREST), np.float32)
+
     def positions(self, size: int) -> npt.NDArray[np.float32]:
         """(x, y) of each pixel of a crop on the grid of shades, float32 [size, size, 2], not to be written."""
         return _positions(size, self.fine)
@@ -84,6 +91,7 @@ class Light:
             for furrow in load_furrows():
                 if AU_INDEX[furrow.au] == row // len(SIDES):
                     _crease(self._frame, furrow, row % len(SIDES), centers, into=shade)
+            shade *= self._on_face
             ys, xs = (centers[np.flatnonzero(shade.any(axis))] for axis in (1, 0))
             box = (float(xs[0]), float(ys[0]), float(xs[-1]), float(ys[-1])) if len(xs) else (0.0, 0.0, 0.0, 0.0)
             self._shades[row] = shade, box
