@@ -26,7 +26,7 @@ Way = npt.NDArray[np.float64]  # how far each frame is from onset (0) to apex (1
 # the rest is set by eye: a registered head, a cheap camera.
 BLINK_CHANCE, BLINK = 0.7, 0.4  # of a sample; largest closing, AU 45
 BLINK_WAY = (0.5, 1)  # from its middle to its end, shares of the way from onset to apex, or from there to the offset
-RESIDUAL_LENGTH, RESIDUAL = (0.15, 0.5), 0.02  # over which it changes; its largest rms; inter-ocular distances
+RESIDUAL_LENGTH, RESIDUAL = (0.08, 0.3), 0.03  # over which it changes; its largest rms; inter-ocular distances
 OTHERS, OTHER = 5, 0.25  # AUs beside the expression's own, in onset or apex; their largest intensity
 UNEVEN, ONE_SIDED = 0.3, 0.15  # spread of left − right (log), chance that a side hardly moves
 SHIFT, ROLL, ZOOM = 0.02, 0.01, 0.01  # standard deviations: inter-ocular distances, radians, share

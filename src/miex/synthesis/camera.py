@@ -14,7 +14,7 @@ from miex.generators.base import Field
 from miex.generators.muscle.basis import cell_centers, smooth_step
 from miex.plan.build import sample_rng
 
-COARSER = 4  # cells of the grid per point that residual motion is drawn at: below a third of its shortest length
+COARSER = 2  # cells of the grid per point that residual motion is drawn at: about its shortest length
 RIM = 0.2  # over which residual motion fades to zero inside the face, inter-ocular distances
 
 
@@ -62,7 +62,7 @@ def drift(row: dict[str, Any], size: int, inter_ocular: float, area: npt.NDArray
 
 def _pattern(rng: np.random.Generator, grid: int, length: float) -> Field:
     """Smooth random vectors of rms 1 in each direction, float32 [grid, grid, 2]: white noise blurred by a Gaussian of
-    that many cells. Drawn on a coarser grid, which is as smooth and costs a tenth."""
+    that many cells. Drawn on a coarser grid, which is as smooth and costs a quarter."""
     n = -(-grid // COARSER)
     noise = rng.standard_normal((n, n, 2), np.float32)
     coarse = cv2.GaussianBlur(noise, (0, 0), length / COARSER, borderType=cv2.BORDER_REFLECT)
