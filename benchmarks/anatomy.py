@@ -5,9 +5,10 @@
 Two references, lent for calibration and never shipped; without them there is nothing to print:
 
 - `au-displacements.csv`: a scanned-face model's mean motion for each AU. Cosine over all skin landmarks, and gain: our
-  longest displacement over its longest. Every AU is above .8. What the lowest miss: that model's dimpler raises the
-  corner that FACS has drawn outward (14); its chin takes the outline of the jaw along, ours leaves it (17); its nose
-  wrinkler balloons the upper lip (9); its cheek raiser is broader than the muscle (6).
+  longest displacement over its longest. What those below .8 miss: reaches are shorter here, as real micro-expressions
+  move skin locally; AU 12 holds the middle of the lips still and lets the cheek swell outward, as real micro-smiles do;
+  the model's nose wrinkler balloons the upper lip (9); its chin takes the outline of the jaw along, ours leaves it
+  (17); its lips part by the whole lower face (25).
 - `faces/pairs`: neutral and smiling photos of the same people. Smiles are aligned rigidly in three dimensions (with
   scale) at landmarks that no muscle of a smile moves; what is left is compared with AU 6, 10, 12, 25 and their best sum
   with weights ≥ 0: cosine with the mean motion, and the share of its squares that the sum explains.
