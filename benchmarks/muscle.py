@@ -21,6 +21,7 @@ from miex.aus.vector import AU_NUMBERS, Label, from_mapping
 from miex.faces.crop import OVERSAMPLING, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker, find_model
 from miex.generators.muscle import generator as muscle
+from miex.generators.muscle.resampling import invert, lattice, sample
 from miex.measure.pair import measure_pair
 
 TYPICAL = {4: 0.2, 6: 0.2, 7: 0.1, 12: 0.2}
@@ -66,8 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
     crop = face.crop
     generator, rng = muscle.MuscleGenerator(), np.random.default_rng(0)
     rig = generator.prepare(face)
-    shifted = muscle.lattice(size, 1) + np.float32(0.3)
-    bound = microseconds(lambda: muscle.sample(crop, shifted)) + microseconds(lambda: cv2.imencode(".png", crop))
+    shifted = lattice(size, 1) + np.float32(0.3)
+    bound = microseconds(lambda: sample(crop, shifted)) + microseconds(lambda: cv2.imencode(".png", crop))
 
     def row(name: str, cost: float) -> None:
         print(f"{name:44s} {cost:9.0f} µs   {cost / bound:6.2f} of the bound")
@@ -80,16 +81,16 @@ def main(arguments: list[str] | None = None) -> None:
         z = from_mapping(aus)[None]
         weights = np.repeat(z[0], 2)
         field = muscle.combine(rig, weights)
-        back = muscle.invert(field, size)
+        back = invert(field, size)
         fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
-        where = cv2.scaleAdd(fine, OVERSAMPLING, muscle.lattice(size, OVERSAMPLING))
-        levels = muscle.sample(rig.samples, where)
+        where = cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING))
+        levels = sample(rig.samples, where)
         frame = generator.render(rig, z, rng)[0]
         area = generator.face_area(rig)
         row(f"{name}: field", microseconds(lambda w=weights: muscle.combine(rig, w)))
-        row(f"{name}: inversion", microseconds(lambda f=field: muscle.invert(f, size)))
+        row(f"{name}: inversion", microseconds(lambda f=field: invert(f, size)))
         row(f"{name}: upsampling", microseconds(lambda b=back: cv2.resize(b, (size, size))))
-        row(f"{name}: resampling", microseconds(lambda w=where: muscle.sample(rig.samples, w)))
+        row(f"{name}: resampling", microseconds(lambda w=where: sample(rig.samples, w)))
         row(f"{name}: to 8 bits", microseconds(lambda x=levels: cv2.convertScaleAbs(x, alpha=1 / muscle.LEVEL)))
         render = microseconds(lambda z=z: generator.render(rig, z, rng))
         encode = microseconds(lambda x=frame: cv2.imencode(".png", x))

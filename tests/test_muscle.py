@@ -16,7 +16,8 @@ from miex.faces.mesh import mirror_landmarks
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle.anatomy import TABLE, Rim, load
 from miex.generators.muscle.basis import FaceFrame, cell_centers
-from miex.generators.muscle.generator import GRID, LEVEL, invert, lattice, sample, unrounded
+from miex.generators.muscle.generator import GRID, LEVEL, unrounded
+from miex.generators.muscle.resampling import invert, lattice, sample
 
 SIZE = 128
 RNG = np.random.default_rng(0)  # muscles draw nothing

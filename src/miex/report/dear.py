@@ -249,7 +249,7 @@ def _measure(task: _Task) -> dict[int, _Measured]:
         for i in task.rows:
             row = dataset.table.slice(i, 1).to_pylist()[0]
             shown = shown_aus(row)[[0, row["apex"]]]  # with the camera's parts
-            pair = dataset[i].pair
+            pair = dataset.pair(i)
             try:
                 face = load_face(task.faces_root, faces[row["identity"]], settings["size"])
             except PhotoError:

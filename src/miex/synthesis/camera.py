@@ -35,7 +35,7 @@ def drift(row: dict[str, Any], size: int, inter_ocular: float, area: npt.NDArray
         return None
     grid = len(area)
     line = cell_centers(size, grid)
-    x, y = np.meshgrid(line, line)
+    x, y = line[None, :], line[:, None]
     middle = np.float32((size - 1) / 2)
     field = np.zeros((len(row["aus"]), grid, grid, 2), np.float32)
     for to, (right, down, roll, zoom) in zip(field, row["head"] or (), strict=False):

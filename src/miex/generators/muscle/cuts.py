@@ -229,12 +229,6 @@ def at_points(fields: Floats, points: Floats, frame: FaceFrame, window: tuple[sl
     return np.asarray(top * (1 - fy) + bottom * fy, np.float32)
 
 
-def bilinear(picture: Any, where: Any, border: int = cv2.BORDER_REPLICATE) -> Any:
-    """A picture at positions (x, y) [h, w, 2]."""
-    second: Any = None  # all positions come in one array, which OpenCV's type stubs do not know
-    return cv2.remap(picture, where, second, cv2.INTER_LINEAR, borderMode=border)
-
-
 # --- one frame ---------------------------------------------------------------------------------------------------
 
 

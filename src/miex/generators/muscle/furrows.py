@@ -16,7 +16,7 @@ from miex.errors import InputError, UsageError
 from miex.generators.base import Field
 from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, smooth_step
-from miex.generators.muscle.cuts import bilinear
+from miex.generators.muscle.resampling import sample
 
 TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: .02 inter-ocular distances
@@ -175,6 +175,6 @@ def relight(
     x1, y1 = (min(size, int(v + margin) + 2) for v in boxes[:, 2:].max(0))
     box = slice(y0, y1), slice(x0, x1)
     where = cv2.scaleAdd(back[box], fine / size, positions[box])
-    factor = bilinear(total, where)
+    factor = sample(total, where)
     factor = np.clip(factor, DARKEST, BRIGHTEST)
     levels[box] = cv2.multiply(levels[box], cv2.merge([factor] * 3), dtype=cv2.CV_16U)

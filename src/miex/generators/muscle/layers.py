@@ -32,10 +32,9 @@ from miex.generators.muscle.folds import MOST, Part, bound, restraint
 from miex.generators.muscle.furrows import Light
 from miex.generators.muscle.lids import Eye, behind, make_eye, shut, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
+from miex.generators.muscle.resampling import invert_sheets, sample
 
 TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
-Sample = Callable[[Any, Any], Any]
-Invert = Callable[[Field, tuple[slice, slice]], Field]  # of both sheets on a window of the grid, for a block of it
 
 
 class Layers:
@@ -171,8 +170,6 @@ def draw(
     samples: npt.NDArray[np.uint16],
     field: Field,
     weights: Floats,
-    invert: Invert,
-    sample: Sample,
     level: int,
 ) -> None:
     """Draw a layer.
@@ -183,8 +180,6 @@ def draw(
         samples: the rest picture, OVERSAMPLING samples per pixel.
         field: of the skin, pixels [g, g, 2].
         weights: intensities, float32 [34].
-        invert: the ways back of both sheets' fields, one below the other, for a block of their cells.
-        sample: the picture at positions.
         level: parts of a gray level.
     """
     opening, part = layer.opening, layer.part
@@ -199,7 +194,7 @@ def draw(
     here = np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
     above, gap = (share[..., None] for share in opening.shown(over=isinstance(part, Eye)))
     both = np.concatenate([sheet(field, part.cut, e, layer.amounts, layer.scale) for e in (0, 1)])
-    ways = invert(both, (down, across))
+    ways = invert_sheets(both, (down, across), grid / size)
     rests = [here + upsampled(back, cells, box, size, grid) for back in np.split(ways, 2)]
     upper, lower = (at(rest * np.float32(OVERSAMPLING)) for rest in rests)
     if isinstance(part, Eye) and weights[part.closing]:

@@ -12,7 +12,8 @@ from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import AlignedFace
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
-from miex.generators.muscle.cuts import Cut, Opening, bilinear, cut_spec, load_table, make_cut, with_entry
+from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, with_entry
+from miex.generators.muscle.resampling import sample
 
 OVERLAP = 0.03  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
@@ -59,7 +60,7 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     where = np.stack([np.broadcast_to(x, source.shape), source], -1)
     # lids are smooth, and stretched hairs of the brow would be streaks
     smooth = cv2.GaussianBlur(face.crop, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
-    patch = bilinear(smooth, where)
+    patch = sample(smooth, where)
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
     ends = smooth_step(np.minimum(x - edge[0, 0], edge[-1, 0] - x).astype(np.float32) / np.float32(0.12 * frame.unit))
     share = smooth_step(height - np.float32(0.4)) * ends
@@ -87,7 +88,7 @@ def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: flo
     t = min(1.0, amount / UNROLLED)
     grown = t * t * (3 - 2 * t)
     at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
-    patch = bilinear(eye.patch, at, cv2.BORDER_CONSTANT)
+    patch = sample(eye.patch, at, cv2.BORDER_CONSTANT)
     lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
     closed = shut(amount)
     if not closed:

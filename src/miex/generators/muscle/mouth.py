@@ -11,7 +11,8 @@ from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
-from miex.generators.muscle.cuts import Cut, Opening, bilinear, cut_spec, edge_lines, load_table, make_cut
+from miex.generators.muscle.cuts import Cut, Opening, cut_spec, edge_lines, load_table, make_cut
+from miex.generators.muscle.resampling import sample
 
 CLOSED, OPEN = (
     0.03,
@@ -81,7 +82,7 @@ def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
     gray = cv2.GaussianBlur(gray, (0, 0), 0.006 * unit * OVERSAMPLING)
     grid_x = np.broadcast_to(x[:, None], y.shape).astype(np.float32) * OVERSAMPLING - left
     where = np.stack([grid_x, (y * OVERSAMPLING - top).astype(np.float32)], -1)
-    dark = bilinear(gray, where).astype(np.float32)
+    dark = sample(gray, where).astype(np.float32)
     dark = (dark - dark.min(1, keepdims=True)) / max(1.0, float(np.ptp(dark, 1).mean()))
     # ends stay where they are, as the corners' landmarks are good
     inside = np.minimum(1, 4 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))[:, None]
