@@ -37,7 +37,7 @@ def show(
     import cv2
     import numpy as np
 
-    from miex.aus.vector import parse
+    from miex.aus.vector import N_AUS, parse
     from miex.generators.muscle.pictures import field_picture, sheet_rows
     from miex.paths import write_whole
 
@@ -48,7 +48,7 @@ def show(
         with console.bar("drawing", "AUs") as move:
             for done, (number, row) in enumerate(sheet_rows(aligned, size), 1):
                 rows.append(row)
-                move(done, 17, f"AU {number}")
+                move(done, N_AUS, f"AU {number}")
         picture = np.vstack(rows)
     else:
         settings = [text if "=" in text else f"{text}=1" for text in au or []]

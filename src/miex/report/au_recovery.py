@@ -65,11 +65,11 @@ def _read(task: tuple[Path, list[int], EmbeddedExtractor]) -> dict[int, Any]:
     dataset = open_set(folder)
     found = {}
     with one_thread(), Landmarker(extractor.model) as landmarker:
-        for row in rows:
-            sample = dataset[row]
-            read = read_change(extractor, landmarker, sample.pair)
-            shown = shown_aus(dataset.table.slice(row, 1).to_pylist()[0])  # with the camera's parts
-            found[row] = ((shown[sample.apex] - shown[0]).mean(-1), read)
+        for i in rows:
+            row = dataset.table.slice(i, 1).to_pylist()[0]
+            shown = shown_aus(row)[[0, row["apex"]]]  # with the camera's parts
+            read = read_change(extractor, landmarker, dataset.pair(i))
+            found[i] = ((shown[1] - shown[0]).mean(-1), read)
     return found
 
 

@@ -15,7 +15,7 @@ from miex.aus.vector import AU_INDEX, SIDES, au_index
 from miex.errors import InputError, UsageError
 from miex.generators.base import Field
 from miex.generators.muscle.anatomy import Rim, landmarks
-from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, smooth_step
+from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, cell_centers, smooth_step
 from miex.generators.muscle.resampling import sample
 
 TABLE = Path(__file__).with_name("furrows.toml")
@@ -69,7 +69,7 @@ class Light:
 
     def __init__(self, frame: FaceFrame, grid: int) -> None:
         self.fine = grid * FINER
-        self._frame, self._size = frame, float(frame.x[0, -1] + frame.x[0, 0] + 1)
+        self._frame, self._size = frame, round(float(frame.x[0, -1] + frame.x[0, 0] + 1))
         self._shades: dict[int, tuple[Floats, tuple[float, float, float, float]]] = {}
 
     @cached_property
@@ -86,7 +86,7 @@ class Light:
         """Of an entry of the basis: change of the light at intensity 1, float32 [f, f], and where it is: left, top,
         right, bottom, pixels of the crop."""
         if row not in self._shades:
-            centers = ((np.arange(self.fine) + 0.5) * self._size / self.fine - 0.5).astype(np.float32)
+            centers = cell_centers(self._size, self.fine)
             shade = np.zeros((self.fine, self.fine), np.float32)
             for furrow in load_furrows():
                 if AU_INDEX[furrow.au] == row // len(SIDES):
@@ -100,7 +100,7 @@ class Light:
 
 @lru_cache(maxsize=8)
 def _positions(size: int, fine: int) -> npt.NDArray[np.float32]:
-    line = ((np.arange(size) + 0.5) * fine / size - 0.5).astype(np.float32)
+    line = cell_centers(fine, size)
     points = np.stack(np.meshgrid(line, line), -1)
     points.flags.writeable = False
     return points
