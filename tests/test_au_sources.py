@@ -426,8 +426,9 @@ def test_all_sources_in_one_plan_with_provenance() -> None:
 
 def test_samples_can_be_fewer_than_whole_rounds() -> None:
     whole, part = (plan(ExpertSource(load_table("du2014")), **config).rows for config in ({"per": 3}, {"samples": 29}))
+    by_round = sorted(whole.to_pylist(), key=lambda row: row["round"])
     assert part.num_rows == 29
-    assert part.to_pylist() == whole.to_pylist()[:29]
+    assert sorted(part.to_pylist(), key=lambda row: row["round"]) == by_round[:29]
 
 
 @pytest.mark.parametrize(("n", "per", "triplets"), [(10, 3, 12), (7, 2, 17), (5, 4, 60), (3, 1, 4)])
@@ -438,7 +439,7 @@ def test_triplets_are_as_many_as_asked_for_and_evenly_used(n: int, per: int, tri
         uses = Counter(str(row["aus"]) for row in made.rows.to_pylist() if row["label"] == label)
         assert max(uses.values()) - min(uses.values()) <= 1
     more = plan(ExpertSource(load_table("du2014")), n=n, per=per + 1, triplets=triplets)
-    assert more.rows.to_pylist()[: made.rows.num_rows] == made.rows.to_pylist()
+    assert [row for row in more.rows.to_pylist() if row["round"] < per] == made.rows.to_pylist()
 
 
 def test_a_source_may_have_fewer_triplets_than_asked_for() -> None:

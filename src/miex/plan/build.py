@@ -1,4 +1,4 @@
-"""Make a plan: identities × labels × sources × rounds, each row with its own id and seed."""
+"""Make a plan: identities × rounds × sources × labels, each row with its own id and seed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -121,9 +122,9 @@ def build_plan(
 ) -> Plan:
     """Every sample of a set.
 
-    Rows are ordered round by round, identities by hash; the id names identity, source, label and round, and the seed
-    is a hash of the set's seed and the id. So more rounds, other classes or one more photo leave the other rows as
-    they were.
+    Rows of an identity stand together, so that it is prepared once; identities by hash, then rounds, sources and
+    labels. The id names identity, source, label and round, and the seed is a hash of the set's seed and the id. So
+    more rounds, other classes or one more photo leave the other rows as they were.
 
     Args:
         config: how many of what.
@@ -146,26 +147,26 @@ def build_plan(
     banks = _banks(config, sources)
     parts = parts_of(config.camera)
     columns: dict[str, list[Any]] = {name: [] for name in PLAN_SCHEMA.names}
-    for round_number in range(-(-total // cells)):
-        for i, (identity, photo) in enumerate(zip(identities, photos, strict=True)):
-            for source in sources:
-                for label in config.labels[: total - len(columns["seed"])]:
-                    sample_id = f"{identity}-{source.name}-{label.name}-{round_number:04d}"
-                    seed = stable_hash(config.seed, sample_id)
-                    bank = banks.get((source.name, label))
-                    if bank:
-                        triplet = bank.triplet(round_number * len(identities) + i)
-                    else:
-                        triplet = source.sample(label, rng=sample_rng(seed, "aus"))
-                    onset_frame, apex_frame = triplet.frames or (None, None)
-                    drawn = (triplet.emotion, triplet.corpus, triplet.subject, triplet.clip, onset_frame, apex_frame)
-                    aus, apex = _frames(config, source, triplet, seed)
-                    seen = draw(parts, len(aus), apex, partial(sample_rng, seed))
-                    start = (sample_id, round_number, identity, photo, source.name, int(label))
-                    row = (*start, *drawn, apex, list(aus), seed, *seen.values())
-                    for name, value in zip(PLAN_SCHEMA.names, row, strict=True):
-                        columns[name].append(value)
-            progress(len(columns["seed"]), total)
+    for i, (identity, photo) in enumerate(zip(identities, photos, strict=True)):
+        for round_number in range(-(-total // cells)):
+            before = round_number * cells + i * len(sources) * len(config.labels)
+            for source, label in list(product(sources, config.labels))[: max(0, total - before)]:
+                sample_id = f"{identity}-{source.name}-{label.name}-{round_number:04d}"
+                seed = stable_hash(config.seed, sample_id)
+                bank = banks.get((source.name, label))
+                if bank:
+                    triplet = bank.triplet(round_number * len(identities) + i)
+                else:
+                    triplet = source.sample(label, rng=sample_rng(seed, "aus"))
+                onset_frame, apex_frame = triplet.frames or (None, None)
+                drawn = (triplet.emotion, triplet.corpus, triplet.subject, triplet.clip, onset_frame, apex_frame)
+                aus, apex = _frames(config, source, triplet, seed)
+                seen = draw(parts, len(aus), apex, partial(sample_rng, seed))
+                start = (sample_id, round_number, identity, photo, source.name, int(label))
+                row = (*start, *drawn, apex, list(aus), seed, *seen.values())
+                for name, value in zip(PLAN_SCHEMA.names, row, strict=True):
+                    columns[name].append(value)
+        progress(len(columns["seed"]), total)
     settings = {
         "size": config.size,
         "eye_line": config.eye_line,
@@ -220,7 +221,7 @@ class _Bank:
         turn, place = divmod(i, len(self._triplets))
         if turn not in self._orders:
             rng = sample_rng(stable_hash(*self._key, "turn", turn), "aus")
-            self._orders = {turn: rng.permutation(len(self._triplets))}
+            self._orders[turn] = rng.permutation(len(self._triplets))
         return self._triplets[int(self._orders[turn][place])]
 
 
