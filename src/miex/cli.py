@@ -521,7 +521,7 @@ def _run(
 ) -> None:
     from dataclasses import asdict
 
-    from miex.report.build import write_report
+    from miex.report.build import report_files, write_report
     from miex.synthesis.executors import available_workers
     from miex.synthesis.run import run_plan
 
@@ -540,7 +540,9 @@ def _run(
             max_failed=max_failed, retry=retry, digest=digest, announce=announce,
             progress=lambda done, failed, total: move(done, total, f"{failed} failed"),
         )  # fmt: skip
-    gallery = write_report(out)
+    gallery, readme = report_files(out)
+    if summary.rendered or not (gallery.exists() and readme.exists()):  # what was measured on the same frames stays
+        write_report(out)
     each = summary.frames / summary.samples
     rate = summary.rendered * each / summary.seconds if summary.seconds else 0.0
     facts = {"out": str(out), "gallery": str(gallery), **asdict(summary)}

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from miex.report.dear import DearMeasures
 
 MOST_SHOWN = 12  # frames of a sequence on the sheet: the page holds every picture of its samples
-GALLERY_FILE, README_FILE = "gallery.html", "README.md"
+
+
+def report_files(out: Path) -> tuple[Path, Path]:
+    """The gallery and the README of a set's folder."""
+    return out / "gallery.html", out / "README.md"
 
 
 def write_report(out: Path, *, n: int = 60, seed: int = 0, dear: DearMeasures | None = None) -> Path:
@@ -38,7 +42,8 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, dear: DearMeasures | 
     """
     dataset, samples = open_set(out), read_samples(out)
     measured = describe_dear(dear) if dear else None
-    write_whole(out / README_FILE, summarize(dataset, samples, measured).encode())
+    gallery, readme = report_files(out)
+    write_whole(readme, summarize(dataset, samples, measured).encode())
     shown = [_shown(dataset, row) for row in choose(dataset.table, n, seed)]
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
@@ -52,8 +57,8 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, dear: DearMeasures | 
         "plan": dataset.record["digests"]["plan"],
     }
     html = render_gallery(title=out.resolve().name, facts=facts, samples=shown, table=samples, measured=measured)
-    write_whole(out / GALLERY_FILE, html.encode())
-    return out / GALLERY_FILE
+    write_whole(gallery, html.encode())
+    return gallery
 
 
 def _shown(dataset: Dataset, i: int) -> GallerySample:

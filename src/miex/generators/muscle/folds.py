@@ -32,6 +32,14 @@ def bound(field: Field, cells_per_pixel: float) -> Floats:
     return np.asarray(worst * np.float32(cells_per_pixel), np.float32)
 
 
+def moving(field: Field) -> tuple[slice, slice]:
+    """Rows and columns of a field, float32 [h, w, 2], outside of which nothing moves; at least one of each around what
+    does."""
+    moves = np.ascontiguousarray(field).view(np.int64)[..., 0] != 0
+    x, y, width, height = cv2.boundingRect(moves.view(np.uint8))
+    return slice(max(0, y - 1), y + height + 1), slice(max(0, x - 1), x + width + 1)
+
+
 Part = tuple[tuple[slice, slice], Field, npt.NDArray[np.bool_]]  # window of the grid, field on it, cells that are seen
 
 

@@ -28,7 +28,7 @@ from miex.generators.muscle.cuts import (
     sheet,
     upsampled,
 )
-from miex.generators.muscle.folds import MOST, Part, bound, restraint
+from miex.generators.muscle.folds import MOST, Part, bound, moving, restraint
 from miex.generators.muscle.furrows import Light
 from miex.generators.muscle.lids import Eye, behind, make_eye, shut, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
@@ -84,8 +84,9 @@ class Layers:
         grid = self._basis.shape[1]
         found = np.zeros((grid, grid), np.float32)
         for window, field, cells in self._seen(self._basis[row], alone):
-            here = found[window][:-1, :-1]
-            np.maximum(here, bound(field, grid / size) * cells[:-1, :-1], out=here)
+            some = moving(field)  # the bound is 0 elsewhere
+            here = found[window][some][:-1, :-1]
+            np.maximum(here, bound(field[some], grid / size) * cells[some][:-1, :-1], out=here)
         return np.asarray(found.reshape(TILES, grid // TILES, TILES, -1).max((1, 3)))
 
     def _seen(self, field: Field, weights: Floats) -> list[Part]:
