@@ -151,7 +151,7 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
             entry[sheet] += free[window] * part[:, window[1], None]
     rows = np.array(list(entries), np.intp)
     extra = np.stack(list(entries.values()), 1)
-    moves = np.stack([at_points(basis[:, *window], edges[e], frame, window) for e in (0, 1)], 1)
+    moves = at_points(basis[:, *window], edges, frame, window)
     moves = np.concatenate([moves, np.stack([at_points(extra[e], edges[e], frame, window) for e in (0, 1)], 1)])
     cut = Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)
     return replace(cut, zone=_zone(cut, frame))
@@ -217,13 +217,14 @@ def _smooth(line: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 
 
 def at_points(fields: Floats, points: Floats, frame: FaceFrame, window: tuple[slice, slice] | None = None) -> Floats:
-    """Fields [k, h, w, 2] on a window of the grid at points [n, 2], pixels of the crop, bilinear: [k, n, 2]."""
+    """Fields [k, h, w, c] on a window of the grid at points [..., 2], pixels of the crop, bilinear: [k, ..., c]."""
     first = (window[1].start, window[0].start) if window else (0, 0)
     cell = frame.x[0, 1] - frame.x[0, 0]
     most = np.array([fields.shape[2], fields.shape[1]]) - 1 - 1e-4
     where = np.clip((points - frame.x[0, 0]) / cell - first, 0, most)
     low = where.astype(int)
-    (fx, fy), (x, y) = (where - low).T[..., None].astype(np.float32), low.T
+    fx, fy = np.split((where - low).astype(np.float32), 2, axis=-1)
+    x, y = low[..., 0], low[..., 1]
     top = fields[:, y, x] * (1 - fx) + fields[:, y, x + 1] * fx
     bottom = fields[:, y + 1, x] * (1 - fx) + fields[:, y + 1, x + 1] * fx
     return np.asarray(top * (1 - fy) + bottom * fy, np.float32)

@@ -145,10 +145,10 @@ def opened(layers: Layers, weights: Floats, scale: Floats | None, drift: Field |
             continue
         shift, moved = cut.displaced(weights, amounts), np.zeros(2, np.float32)
         if scale is not None:
-            shift *= np.stack([at_points(scale[None, ..., None], edge, layers.frame)[0] for edge in cut.edges])
+            shift *= at_points(scale[None, ..., None], cut.edges, layers.frame)[0]
         edges = cut.edges + shift
         if drift is not None:
-            drifts = np.stack([at_points(drift[None], edge, layers.frame)[0] for edge in cut.edges])
+            drifts = at_points(drift[None], cut.edges, layers.frame)[0]
             edges, moved = edges + drifts, drifts.mean((0, 1))
         opening = open_cut(cut, edges, size, layers.frame.x.shape[1])
         if opening:
