@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from miex.evaluation.folds import (
     Protocol,
     clip_key,
     k_fold,
+    leave_one_corpus_out,
     leave_one_subject_out,
     persons,
     published,
@@ -49,12 +51,14 @@ def test_seeds_give_other_folds() -> None:
     assert len({k_fold(of, 3, seed).digest for seed in range(5)}) == 5
 
 
-def test_leave_one_subject_out_is_that_of_scikit_learn() -> None:
+@pytest.mark.parametrize("leave", [leave_one_subject_out, leave_one_corpus_out])
+def test_leave_one_out_is_that_of_scikit_learn(leave: Callable[[np.ndarray], Protocol]) -> None:
     rng = np.random.default_rng(0)
-    subject = [f"sub{i:02d}" for i in rng.integers(1, 9, 60)]
-    of = persons(["casme2"] * 60, subject)
-    protocol = leave_one_subject_out(of)
+    corpora = rng.choice(["casme2", "smic", "samm"], 60).tolist()
+    of = persons(corpora, [f"sub{i:02d}" for i in rng.integers(1, 5, 60)])
+    protocol = leave(of)
     parts(protocol, of)
+    of = of if leave is leave_one_subject_out else np.array(corpora)
     expected = list(LeaveOneGroupOut().split(np.zeros(60), groups=of))
     assert len(protocol.folds) == len(expected)
     for fold, (train, test) in zip(protocol.folds, expected, strict=True):
@@ -70,6 +74,8 @@ def test_spellings_of_a_subject_are_one_person() -> None:
         persons(["casme2", None], ["1", None])
     with pytest.raises(UsageError, match="3-fold"):
         k_fold(of, 3)
+    with pytest.raises(UsageError, match="1: casme2"):
+        leave_one_corpus_out(of[:3])
 
 
 def test_published_lists(tmp_path: Path) -> None:

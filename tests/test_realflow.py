@@ -67,7 +67,7 @@ def test_the_whole_table(stand_in: Path, tmp_path: Path) -> None:
     found = {(row.name, row.protocol): row for row in rows}
     assert set(found) == {
         ("sign rule, no training", "–"), ("3,000 bumps, direct", "3-fold"), ("shuffled labels, direct", "3-fold"),
-        ("real only", "3-fold"), ("toy, direct", "loso"),
+        ("real maps of the other corpus", "loco"), ("real only", "3-fold"), ("toy, direct", "loso"),
         *((f"toy, {mode}", "3-fold") for mode in ("direct", "fine-tune", "joint")),
     }  # fmt: skip
     direct, shuffled = found["toy, direct", "3-fold"], found["shuffled labels, direct", "3-fold"]

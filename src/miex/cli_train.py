@@ -103,7 +103,8 @@ def evaluate(
         str, typer.Argument(help="Real samples to test: a corpus as NAME=PATH, or a flow file with corpus and subject.")
     ],
     protocol: Annotated[
-        str, typer.Option(help="3-fold, 5-fold …, loso (on CompMiE: MEGC's CDE), a folder of published lists, a CSV.")
+        str,
+        typer.Option(help="3-fold, 5-fold …, loso (on CompMiE: MEGC's CDE), loco (corpora), published lists, a CSV."),
     ] = "3-fold",
     mode: Annotated[str, typer.Option(help="real, direct, fine-tune or joint.")] = "real",
     extra: Annotated[list[str] | None, typer.Option(help="What else is trained on: flow files, sets, corpora.")] = None,
@@ -233,14 +234,14 @@ def realflow(
     ),
     store: Store = Path("results"),
     modes: Annotated[str, typer.Option(help="Of direct, fine-tune, joint, real.")] = "direct,fine-tune,joint,real",
-    protocol: Annotated[str, typer.Option(help="3-fold, loso, or both.")] = "3-fold",
+    protocol: Annotated[str, typer.Option(help="Of 3-fold, loso (subjects), loco (corpora).")] = "3-fold",
     recipe: RecipeName = "fixed",
     alternatives: Annotated[
         str | None,
         typer.Option(help="Recipes to try instead: chosen on one half of the subjects, reported on the other."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 3,
-    references: Annotated[bool, typer.Option(help="Also sign rule, bumps, shuffled labels.")] = True,
+    references: Annotated[bool, typer.Option(help="Also sign rule, bumps, shuffled labels, the other corpus.")] = True,
     flow: FlowMethod = "dis",
     threads: Threads = 1,
     workers: Workers = None,
@@ -444,7 +445,15 @@ def _plain(found: Evaluation, real: Samples, epochs: Sequence[str], folds: Seque
 def _protocols(name: str, real: Samples, repeats: int) -> list[Protocol]:
     import re
 
-    from miex.evaluation.folds import clip_key, k_fold, leave_one_subject_out, persons, published, read_table
+    from miex.evaluation.folds import (
+        clip_key,
+        k_fold,
+        leave_one_corpus_out,
+        leave_one_subject_out,
+        persons,
+        published,
+        read_table,
+    )
 
     corpus, subject = (real.rows[key].to_pylist() for key in ("corpus", "subject"))
     of = persons(corpus, subject)
@@ -453,13 +462,15 @@ def _protocols(name: str, real: Samples, repeats: int) -> list[Protocol]:
         return [k_fold(of, int(number[1]), seed) for seed in range(repeats)]
     if name.lower() in {"loso", "cde"}:
         return [leave_one_subject_out(of)] * repeats
+    if name.lower() == "loco":
+        return [leave_one_corpus_out(of)] * repeats
     path, ids = Path(name), real.rows["sample_id"].to_pylist()
     if path.is_dir():
         clips = [i.split("/")[2] if i.count("/") >= 2 else i for i in ids]
         return [published([clip_key(*who) for who in zip(corpus, subject, clips, strict=True)], path)] * repeats
     if path.suffix == ".csv":
         return [read_table(ids, of, path)] * repeats
-    raise UsageError(f"--protocol {name}", expected="3-fold, 5-fold …, loso, cde, a folder of lists, or a .csv")
+    raise UsageError(f"--protocol {name}", expected="3-fold, 5-fold …, loso, cde, loco, a folder of lists, or a .csv")
 
 
 def _settings(given: Sequence[str]) -> dict[str, list[Path]]:

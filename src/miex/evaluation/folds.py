@@ -94,6 +94,18 @@ def leave_one_subject_out(of: Persons) -> Protocol:
     return _of_parts("LOSO", part, names.tolist())
 
 
+def leave_one_corpus_out(of: Persons) -> Protocol:
+    """One fold per corpus: what is learned from the other corpora, of which no map or frame looks like its own.
+
+    Raises:
+        UsageError: a single corpus.
+    """
+    names, part = np.unique([person.split("/")[0] for person in of.tolist()], return_inverse=True)
+    if len(names) < 2:
+        raise UsageError("leave one corpus out", expected="2 corpora or more", found=f"{len(names)}: {names[0]}")
+    return _of_parts("LOCO", part, names.tolist())
+
+
 @dataclass(frozen=True)
 class ListedClip:
     """A clip that a published list names: the keys of `corpora.people`, and the clip's own code in lower case."""

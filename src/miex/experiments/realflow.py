@@ -2,7 +2,7 @@
 
 The real maps (309, of CASME II and SMIC) are lent for evaluation; nothing of them is kept but predictions, in the
 caller's own store. References stand beside every result: a rule without training, hand-made bumps, shuffled labels,
-and training on the real maps themselves.
+real maps of the other corpus (which know no more of a corpus than synthetic ones do), and the real maps themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from miex.errors import InputError, UsageError
-from miex.evaluation.folds import Protocol, k_fold, leave_one_subject_out, persons
+from miex.evaluation.folds import Protocol, k_fold, leave_one_corpus_out, leave_one_subject_out, persons
 from miex.evaluation.metrics import confusion, score
 from miex.evaluation.protocol import Evaluation, Progress, evaluate
 from miex.evaluation.results import Results
@@ -172,10 +172,10 @@ def realflow(
         real: the lent maps.
         store: folder of runs and shared models.
         modes: ways of training on each setting; `real` is made once.
-        protocols: "3-fold" (subject-wise; other folds for each seed), "loso".
+        protocols: "3-fold" (subject-wise; other folds for each seed), "loso", "loco".
         recipe: by default `fixed`.
         seeds: training seeds.
-        references: also the sign rule, the bumps and the shuffled labels.
+        references: also the sign rule, the bumps, the shuffled labels, and real maps of the other corpus.
         machine: where nets run.
         run: maps a function over tasks, perhaps in other processes.
         progress: called with a line's name, gives the progress of its runs.
@@ -192,6 +192,7 @@ def realflow(
         # one shuffle alone is a throw of dice: what a net makes of noise is one direction, which fits or does not
         shuffled = [_shuffled(first, i) for i in range(SHUFFLES)]
         rows.append(replace(runner, seeds=1).row("shuffled labels, direct", "direct", "3-fold", shuffled))
+        rows.append(runner.row("real maps of the other corpus", "real", "loco", [None]))
     for protocol in protocols:
         alone = runner.row("real only", "real", protocol, [None]) if "real" in modes else None
         made = [
@@ -268,9 +269,11 @@ class _Runner:
         of = persons(rows["corpus"].to_pylist(), rows["subject"].to_pylist())
         if protocol == "loso":
             return [leave_one_subject_out(of)] * self.seeds
+        if protocol == "loco":
+            return [leave_one_corpus_out(of)] * self.seeds
         if protocol == "3-fold":
             return [k_fold(of, 3, seed) for seed in range(self.seeds)]
-        raise UsageError(f"protocol {protocol!r}", expected="3-fold or loso")
+        raise UsageError(f"protocol {protocol!r}", expected="3-fold, loso or loco")
 
 
 def _row(found: Evaluation, real: RealMaps, protocol: str) -> Row:
