@@ -17,6 +17,7 @@ from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
 from miex.faces.pool import default_pool
 from miex.generators.base import Field
 from miex.generators.muscle import MuscleGenerator, MuscleRig
+from miex.generators.muscle.folds import compression
 from miex.plan.build import PlanConfig, sample_rng
 from miex.plan.camera import COLUMNS, LEVELS, OTHER, PARTS, draw, parts_of, shown_aus
 from miex.synthesis.camera import drift, through_sensor
@@ -164,3 +165,16 @@ def test_residual_motion_is_smooth_stays_on_the_face_and_follows_the_seed(rig: M
     cells_of_length = 0.3 * unit * len(area) / SIZE
     steps = np.abs(np.diff(field[1], axis=0)).max()
     assert steps < 6 * 0.02 * unit / cells_of_length
+
+
+def test_what_is_drawn_folds_nothing(rig: MuscleRig) -> None:
+    """AUs of the default source, other AUs, blinks and residual motion together."""
+    source, unit, grid = ExpertSource(load_table("micro")), rig.face.inter_ocular, len(rig.area)
+    for seed in range(100):
+        triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
+        drawn = draw(parts_of("light"), 2, 1, partial(sample_rng, seed))
+        sample = {"aus": [triplet.onset, triplet.apex], "apex": 1, "seed": seed, **drawn}
+        moved = drift(sample, SIZE, unit, rig.area)
+        assert moved is not None
+        moved += MuscleGenerator().displacement(rig, shown_aus(sample))
+        assert max(compression(field, grid / SIZE).max() for field in moved) < 1

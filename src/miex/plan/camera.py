@@ -26,7 +26,8 @@ Way = npt.NDArray[np.float64]  # how far each frame is from onset (0) to apex (1
 # the rest is set by eye: a registered head, a cheap camera.
 BLINK_CHANCE, BLINK = 0.7, 0.4  # of a sample; largest closing, AU 45
 BLINK_WAY = (0.5, 1)  # from its middle to its end, shares of the way from onset to apex, or from there to the offset
-RESIDUAL_LENGTH, RESIDUAL = (0.08, 0.3), 0.03  # over which it changes; its largest rms; inter-ocular distances
+RESIDUAL_LENGTH, RESIDUAL = (0.05, 0.2), 0.03  # over which it changes; its largest rms; inter-ocular distances
+RESIDUAL_STRAIN = 0.2  # largest rms per length: more would fold the skin here and there
 OTHERS, OTHER = 5, 0.25  # AUs beside the expression's own, in onset or apex; their largest intensity
 UNEVEN, ONE_SIDED = 0.3, 0.15  # spread of left − right (log), chance that a side hardly moves
 SHIFT, ROLL, ZOOM = 0.02, 0.01, 0.01  # standard deviations: inter-ocular distances, radians, share
@@ -38,9 +39,7 @@ QUALITY = (60, 95)  # of JPEG
 COLUMNS: Final = {
     "blink": pa.list_(pa.float32()),  # per frame: added to AU 45
     "others": pa.list_(pa.list_(pa.float32(), N_AUS)),  # per frame: added to the AUs
-    "residual": pa.list_(
-        pa.float32(), 2
-    ),  # of smooth random motion of the face at the apex: length, rms (inter-ocular)
+    "residual": pa.list_(pa.float32(), 2),  # of smooth random motion at the apex: length, rms (inter-ocular)
     "asymmetry": pa.list_(pa.float32(), N_AUS),  # -1 only the right side … 1 only the left side of the person moves
     "head": pa.list_(pa.list_(pa.float32(), 4)),  # per frame: right, down (inter-ocular), roll (radians), zoom - 1
     "outliers": pa.list_(
@@ -116,7 +115,8 @@ def _others(rng: Random, t: Way) -> list[Any]:
 
 
 def _residual(rng: Random, t: Way) -> list[float]:
-    return [rng.uniform(*RESIDUAL_LENGTH), rng.uniform(0, RESIDUAL)]
+    length = rng.uniform(*RESIDUAL_LENGTH)
+    return [length, rng.uniform(0, min(RESIDUAL, RESIDUAL_STRAIN * length))]
 
 
 def _asymmetry(rng: Random, t: Way) -> list[float]:

@@ -14,7 +14,7 @@ from miex.generators.base import Field
 from miex.generators.muscle.basis import cell_centers, smooth_step
 from miex.plan.build import sample_rng
 
-COARSER = 2  # cells of the grid per point that residual motion is drawn at: about its shortest length
+COARSER = 2  # cells of the grid per point at which residual motion is drawn; its shortest length is 1.3 cells
 RIM = 0.2  # over which residual motion fades to zero inside the face, inter-ocular distances
 
 
