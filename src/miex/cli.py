@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,8 +76,7 @@ SetFolder = Annotated[Path, typer.Argument(help="Folder of the set.")]
 _ALL = "negative,positive,surprise"
 
 
-@app.command()
-def synthesize(
+def _plan(
     out: Out = Path("mie-x"),
     faces: Faces = None,
     faces_csv: FacesCSVPath = None,
@@ -106,67 +108,107 @@ def synthesize(
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
     workers: Workers = None,
-    max_failed: MaxFailed = 0.01,
     landmarker: Landmarker = None,
-    as_json: AsJson = False,
-) -> None:
+) -> tuple[str, int]:
+    """Write a plan: its digest, and how many samples. Its parameters are the options of all commands that plan."""
+    from dataclasses import asdict
+
+    from miex.aus.timing import until_named
+    from miex.faces.pool import Quality, default_pool, write_refused
+    from miex.generators import describe, make_generator
+    from miex.plan.build import build_plan, distinct_triplets
+    from miex.synthesis.run import adopt_plan
+
+    if per is not None and samples is not None:
+        raise UsageError(f"--per {per} and --samples {samples}", expected="one of them: both say how many samples")
+    config = _config(
+        ids=DEFAULT_IDS if ids is None and faces is None else ids,
+        per=1 if per is None else per,
+        samples=samples,
+        triplets=triplets,
+        classes=tuple(name.strip() for name in classes.split(",")),
+        size=size,
+        eye_line=eye_line,
+        eye_mouth=eye_mouth,
+        seed=seed,
+        frames=frames,
+        until=until_named(until),
+        fps=fps,
+        camera=camera,
+        frame_format=frame_format,
+    )
+    description = describe(make_generator(generator))
+    sources = cli_aus.build_sources(
+        real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert, mu=mu, nu=nu,
+        # muscle adds to the template's own rest; what is learned from real AUs (GANimation) takes them as they are
+        origin=au_origin or ("relative" if generator == "muscle" else "absolute"),
+        early_window=early_window, early_onset=early_onset, au_noise=au_noise, workers=workers, landmarker=landmarker,
+    )  # fmt: skip
+    pool = faces or default_pool()
+    quality = Quality(min_inter_ocular)
+    index = _index(pool, _csv(pool, faces_csv, faces_column), quality, workers, landmarker)
+    with console.bar("planning", "samples") as move:
+        made = build_plan(
+            config, index, sources, description, faces_root=str(_root(pool)), chosen_by={"quality": asdict(quality)},
+            progress=lambda done, total: move(done, total, ""),
+        )  # fmt: skip
+    refused = index.num_rows - index["reason"].to_pylist().count("")
+    n_virtual = sum(made.faces["virtual"].to_pylist())
+    several = sum(n > 1 for n in index["n_faces"].to_pylist())
+    console.say(
+        f"{index.num_rows:,} photos, {index.num_rows - refused:,} usable"
+        + (f"; {several:,} show several faces: the largest is taken" if several else "")
+        + f"; {made.faces.num_rows:,} identities"
+        + (f", {n_virtual:,} of them virtual" if n_virtual else "")
+        + f"; {made.rows.num_rows:,} samples"
+    )
+    if triplets is not None and (found := distinct_triplets(made.rows)) < min(triplets, made.rows.num_rows):
+        console.say(
+            f"{triplets:,} AU triplets asked for, {found:,} there: real clips give no more; --au-noise makes more"
+        )
+    if config.frame_format == "jpeg":
+        console.say(
+            "jpeg: compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity"
+        )
+    if adopt_plan(made, out):
+        console.say(f"{out} holds this plan: going on with it")
+    listed = write_refused(index, out)
+    if listed:
+        console.say(f"{refused:,} photos refused: {listed}")
+    return made.digests["plan"], made.rows.num_rows
+
+
+def _options_of(planned: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options of a function before its own; they come as its keywords."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def called(**values: Any) -> None:
+            command(**values)
+
+        every = [p for f in (planned, command) for p in signature(f, eval_str=True).parameters.values()]
+        options = [p for p in every if p.kind is not p.VAR_KEYWORD]
+        called.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what typer reads
+        called.__annotations__ = {p.name: p.annotation for p in options}
+        return called
+
+    return decorate
+
+
+@app.command()
+@_options_of(_plan)
+def synthesize(max_failed: MaxFailed = 0.01, as_json: AsJson = False, **options: Any) -> None:
     """From photos to a verified set: plan, run, gallery. Run it again to resume."""
-    digest, _ = _plan(
-        out=out, faces=faces, faces_csv=faces_csv, faces_column=faces_column, min_inter_ocular=min_inter_ocular,
-        ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
-        eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
-        mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, early_onset=early_onset, au_noise=au_noise,
-        frames=frames, until=until, fps=fps, camera=camera, frame_format=frame_format,
-        generator=generator, workers=workers, landmarker=landmarker,
-    )  # fmt: skip
-    _run(out, None, workers, max_failed, as_json, digest=digest)
+    digest, _ = _plan(**options)
+    _run(options["out"], None, options["workers"], max_failed, as_json, digest=digest)
 
 
 @app.command()
-def plan(
-    out: Out = Path("mie-x"),
-    faces: Faces = None,
-    faces_csv: FacesCSVPath = None,
-    faces_column: FacesColumn = None,
-    min_inter_ocular: MinInterOcular = 30,
-    ids: Ids = None,
-    per: Per = None,
-    samples: Samples = None,
-    triplets: Triplets = None,
-    classes: Classes = _ALL,
-    size: Size = 128,
-    eye_line: EyeLine = 0.38,
-    eye_mouth: EyeMouth = 0.34,
-    seed: Seed = 0,
-    real_mie: cli_aus.RealMiE = None,
-    early_mae: cli_aus.EarlyMaE = None,
-    coded_mie: cli_aus.CodedMiE = None,
-    expert: cli_aus.Expert = "micro",
-    mu: cli_aus.Mu = 0.1,
-    nu: cli_aus.Nu = 0.3,
-    au_origin: cli_aus.AUOrigin = None,
-    early_window: cli_aus.EarlyWindow = None,
-    early_onset: cli_aus.EarlyOnset = "first",
-    au_noise: cli_aus.AUNoise = 0,
-    frames: Frames = "2",
-    until: Until = "apex",
-    fps: Fps = 200,
-    camera: Camera = "light",
-    frame_format: FrameFormat = "png",
-    generator: GeneratorName = "muscle",
-    workers: Workers = None,
-    landmarker: Landmarker = None,
-    as_json: AsJson = False,
-) -> None:
+@_options_of(_plan)
+def plan(as_json: AsJson = False, **options: Any) -> None:
     """Write the plan of a set, without rendering anything."""
-    digest, rows = _plan(
-        out=out, faces=faces, faces_csv=faces_csv, faces_column=faces_column, min_inter_ocular=min_inter_ocular,
-        ids=ids, per=per, samples=samples, triplets=triplets, classes=classes, size=size, eye_line=eye_line,
-        eye_mouth=eye_mouth, seed=seed, real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert,
-        mu=mu, nu=nu, au_origin=au_origin, early_window=early_window, early_onset=early_onset, au_noise=au_noise,
-        frames=frames, until=until, fps=fps, camera=camera, frame_format=frame_format,
-        generator=generator, workers=workers, landmarker=landmarker,
-    )  # fmt: skip
+    digest, rows = _plan(**options)
+    out = options["out"]
     console.show(as_json, {"out": str(out), "plan": digest, "samples": rows}, f"miex run {out} makes it")
 
 
@@ -430,83 +472,6 @@ def faces_frontal(
         print(f"{len(paths):,} faces: {out}")
     else:
         print("\n".join(paths))
-
-
-def _plan(
-    *,
-    out: Path, faces: Path | None, faces_csv: Path | None, faces_column: list[str] | None, min_inter_ocular: float,
-    ids: int | None, per: int | None, samples: int | None, triplets: int | None, classes: str, size: int,
-    eye_line: float, eye_mouth: float, seed: int, real_mie: list[str] | None, early_mae: list[str] | None,
-    coded_mie: list[str] | None, expert: str, mu: float, nu: float, au_origin: str | None,
-    early_window: list[str] | None, early_onset: str, au_noise: float, frames: str, until: str, fps: float, camera: str,
-    frame_format: str, generator: str,
-    workers: int | None, landmarker: Path | None,
-) -> tuple[str, int]:  # fmt: skip
-    from dataclasses import asdict
-
-    from miex.aus.timing import until_named
-    from miex.faces.pool import Quality, default_pool, write_refused
-    from miex.generators import describe, make_generator
-    from miex.plan.build import build_plan, distinct_triplets
-    from miex.synthesis.run import adopt_plan
-
-    if per is not None and samples is not None:
-        raise UsageError(f"--per {per} and --samples {samples}", expected="one of them: both say how many samples")
-    config = _config(
-        ids=DEFAULT_IDS if ids is None and faces is None else ids,
-        per=1 if per is None else per,
-        samples=samples,
-        triplets=triplets,
-        classes=tuple(name.strip() for name in classes.split(",")),
-        size=size,
-        eye_line=eye_line,
-        eye_mouth=eye_mouth,
-        seed=seed,
-        frames=frames,
-        until=until_named(until),
-        fps=fps,
-        camera=camera,
-        frame_format=frame_format,
-    )
-    description = describe(make_generator(generator))
-    sources = cli_aus.build_sources(
-        real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert, mu=mu, nu=nu,
-        # muscle adds to the template's own rest; what is learned from real AUs (GANimation) takes them as they are
-        origin=au_origin or ("relative" if generator == "muscle" else "absolute"),
-        early_window=early_window, early_onset=early_onset, au_noise=au_noise, workers=workers, landmarker=landmarker,
-    )  # fmt: skip
-    pool = faces or default_pool()
-    quality = Quality(min_inter_ocular)
-    index = _index(pool, _csv(pool, faces_csv, faces_column), quality, workers, landmarker)
-    with console.bar("planning", "samples") as move:
-        made = build_plan(
-            config, index, sources, description, faces_root=str(_root(pool)), chosen_by={"quality": asdict(quality)},
-            progress=lambda done, total: move(done, total, ""),
-        )  # fmt: skip
-    refused = index.num_rows - index["reason"].to_pylist().count("")
-    n_virtual = sum(made.faces["virtual"].to_pylist())
-    several = sum(n > 1 for n in index["n_faces"].to_pylist())
-    console.say(
-        f"{index.num_rows:,} photos, {index.num_rows - refused:,} usable"
-        + (f"; {several:,} show several faces: the largest is taken" if several else "")
-        + f"; {made.faces.num_rows:,} identities"
-        + (f", {n_virtual:,} of them virtual" if n_virtual else "")
-        + f"; {made.rows.num_rows:,} samples"
-    )
-    if triplets is not None and (found := distinct_triplets(made.rows)) < min(triplets, made.rows.num_rows):
-        console.say(
-            f"{triplets:,} AU triplets asked for, {found:,} there: real clips give no more; --au-noise makes more"
-        )
-    if config.frame_format == "jpeg":
-        console.say(
-            "jpeg: compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity"
-        )
-    if adopt_plan(made, out):
-        console.say(f"{out} holds this plan: going on with it")
-    listed = write_refused(index, out)
-    if listed:
-        console.say(f"{refused:,} photos refused: {listed}")
-    return made.digests["plan"], made.rows.num_rows
 
 
 def _run(
