@@ -63,6 +63,7 @@ class FaceFrame:
         self.widths = np.clip(halves, 0.5, 1.5)
         self._gates: dict[tuple[Gate, int], Floats] = {}
         self._rims: dict[Rim, Floats] = {}
+        self._shares: dict[int, Floats] = {}
 
     def crosses(self, indices: Sequence[int]) -> bool:
         """Whether a line of landmarks reaches the midline, and so runs on over the other side."""
@@ -91,7 +92,9 @@ class FaceFrame:
 
     def share(self, side: int) -> Floats:
         """The share of a side in what lies on the midline, [g, g]; both shares add up to 1."""
-        return self.side_share(side, self.x, self.y)
+        if side not in self._shares:
+            self._shares[side] = self.side_share(side, self.x, self.y)
+        return self._shares[side]
 
     def side_share(self, side: int, x: Floats, y: Floats) -> Floats:
         """As `share`, at columns x [1, w] and rows y [h, 1], pixels."""

@@ -105,7 +105,7 @@ def unrounded(samples: Image) -> npt.NDArray[np.uint16]:
     levels = samples.astype(np.uint16) * np.uint16(LEVEL)
     smooth = cv2.GaussianBlur(levels, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
     half = np.uint16(LEVEL // 2 - 1)
-    return np.clip(smooth, levels - np.minimum(levels, half), levels + half).astype(np.uint16, copy=False)
+    return np.asarray(cv2.max(cv2.min(smooth, levels + half), np.maximum(levels, half) - half), np.uint16)
 
 
 def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:
