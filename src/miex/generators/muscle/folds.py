@@ -18,16 +18,22 @@ MOST = 0.8  # compression that skin bears: a fifth of its length is left
 WIDER = (0.06, 0.12, 0.24, 0.48)  # around the worst places, how far the motion gives way, inter-ocular distances
 
 
+def _derivatives(field: Field) -> tuple[Floats, Floats, Floats, Floats]:
+    """Of right and down along a row, then along a column, per cell."""
+    across, down = field[:-1, 1:] - field[:-1, :-1], field[1:, :-1] - field[:-1, :-1]
+    return across[..., 0], across[..., 1], down[..., 0], down[..., 1]
+
+
 def compression(field: Field, cells_per_pixel: float) -> Floats:
     """The rate at which a field compresses skin, float32 [h − 1, w − 1]; 1 and above folds."""
-    (xx, yx), (xy, yy) = (np.moveaxis(d, -1, 0) for d in (np.diff(field, axis=1)[:-1], np.diff(field, axis=0)[:, :-1]))
+    xx, yx, xy, yy = _derivatives(field)
     apart = np.square((xx - yy) / 2) + xy * yx
     return np.asarray((np.sqrt(np.maximum(0, apart)) - (xx + yy) / 2) * np.float32(cells_per_pixel), np.float32)
 
 
 def bound(field: Field, cells_per_pixel: float) -> Floats:
     """No less than `compression`, and such that bounds of fields add up to no less than that of their sum."""
-    (xx, yx), (xy, yy) = (np.moveaxis(d, -1, 0) for d in (np.diff(field, axis=1)[:-1], np.diff(field, axis=0)[:, :-1]))
+    xx, yx, xy, yy = _derivatives(field)
     worst = np.hypot((xx - yy) / 2, (xy + yx) / 2) - (xx + yy) / 2
     return np.asarray(worst * np.float32(cells_per_pixel), np.float32)
 
