@@ -16,13 +16,14 @@ from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame
-from miex.generators.muscle.cuts import TABLE, cut_spec
+from miex.generators.muscle.cuts import TABLE, cut_spec, sheet
 from miex.generators.muscle.folds import MOST, compression, restraint
 from miex.generators.muscle.furrows import DARKEST, load_furrows, relight
 from miex.generators.muscle.generator import GRID, restrained
 from miex.generators.muscle.layers import moving_rows, opened
 from miex.generators.muscle.mouth import illumination
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
+from miex.generators.muscle.resampling import invert, invert_sheets
 from tests.support import command
 
 SIZE = 256
@@ -196,7 +197,7 @@ def test_every_furrow_has_a_source() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("depth = 0.16", "depth = 2"), ("au = 1\n", "au = 3\n"), ("width", "breadth"), ("[[furrow", "[[fur")],
+    [("depth = 0.15", "depth = 2"), ("au = 1\n", "au = 3\n"), ("width", "breadth"), ("[[furrow", "[[fur")],
 )
 def test_a_broken_furrow_is_named(tmp_path: Path, old: str, new: str) -> None:
     text = furrow_tables.TABLE.read_text("utf-8")
@@ -206,13 +207,39 @@ def test_a_broken_furrow_is_named(tmp_path: Path, old: str, new: str) -> None:
         load_furrows(tmp_path / "furrows.toml")
 
 
-@pytest.mark.parametrize(("old", "new"), [('"upper_lip"', '"ear"'), ("taper", "tape"), ("[78, 191", "[478, 191")])
+@pytest.mark.parametrize(("old", "new"), [('"upper_lip"', '"ear"'), ("room", "rooms"), ("[78, 191", "[478, 191")])
 def test_a_broken_cut_is_named(tmp_path: Path, old: str, new: str) -> None:
     text = TABLE.read_text("utf-8")
     assert old in text
     (tmp_path / "layers.toml").write_text(text.replace(old, new), "utf-8")
     with pytest.raises(InputError, match="cut mouth"):
         cut_spec("mouth", load(), tmp_path / "layers.toml")
+
+
+@pytest.mark.parametrize("au", [5, 7, 9, 10, 23, 25, 26, 45])
+def test_a_layer_joins_the_skin_around_it(rig: MuscleRig, au: int) -> None:
+    z = weights(f"{au}=1")
+    field, scale = restrained(rig, z)
+    back = cv2.resize(invert(field, SIZE), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+    for drawn in openings(rig, f"{au}=1"):
+        cut, (rows, columns) = drawn.part.cut, drawn.opening.box
+        # its last row shows the lower sheet, its first the upper one; what lies at the same place at rest is the same
+        for e, row in ((0, rows.start), (1, rows.stop - 1)):
+            both = np.concatenate([sheet(field, cut, e, drawn.amounts, scale)] * 2)
+            inside = slice(0, cut.window[0].stop - cut.window[0].start), slice(0, both.shape[1])
+            ways = np.zeros((GRID, GRID, 2), np.float32)
+            ways[cut.window] = np.split(invert_sheets(both, inside, GRID / SIZE), 2)[0]
+            layer = cv2.resize(ways, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[row, columns]
+            assert np.abs(layer - back[row, columns]).max() < 0.01 * rig.face.inter_ocular
+
+
+@pytest.mark.parametrize("setting", ["25=1", "26=1", "26=.2", "10=1", "45=1"])
+def test_nothing_opens_beyond_the_ends_of_a_cut(rig: MuscleRig, setting: str) -> None:
+    for drawn in openings(rig, setting):
+        x, edges = drawn.opening.x[0], drawn.opening.edges
+        beyond = (x < edges[:, 0, 0].min()) | (x > edges[:, -1, 0].max())
+        assert beyond.any()
+        assert not drawn.opening.shown(over=hasattr(drawn.part, "lash"))[1][:, beyond].any()
 
 
 # --- nothing folds, nothing else moves ---------------------------------------------------------------------------

@@ -21,12 +21,11 @@ from miex.aus.vector import AU_INDEX, SIDES
 from miex.errors import InputError
 from miex.generators.base import Field
 from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
-from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
+from miex.generators.muscle.basis import FaceFrame, Floats
 
 TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
 FAR = 1.5  # inter-ocular distances: a reach that does not fade within a mouth or an eye
-ROOM = 0.4  # around a cut, inter-ocular distances: as far as any muscle moves skin
 SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
 
 
@@ -39,7 +38,8 @@ class CutSpec:
     above: tuple[Gate, ...]
     below: tuple[Gate, ...]
     margin: tuple[float, float]
-    taper: float
+    roundness: float
+    room: tuple[float, float]
     midline: bool
 
 
@@ -62,7 +62,7 @@ def cut_spec(name: str, anatomy: Anatomy, path: Path = TABLE) -> CutSpec:
         row = load_table(path)["cut"][name]
         lines = {key: landmarks(row[key]) for key in ("upper", "lower")}
         gates = {key: tuple(anatomy.gates[gate] for gate in row[key]) for key in ("above", "below")}
-        return CutSpec(**row | lines | gates | {"margin": tuple(row["margin"])})
+        return CutSpec(**row | lines | gates | {key: tuple(row[key]) for key in ("margin", "room")})
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"layers {path}: cut {name}", expected="the form at its top", found=str(error)) from error
 
@@ -131,8 +131,8 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
     edges = edge_lines(frame, spec, side) if edges is None else edges
     x = edges[0, :, 0]
     middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
-    window = _window(edges, frame)
-    part = smooth_step((1 - np.abs(frame.x - middle) / half) / np.float32(spec.taper))
+    window = _window(edges, frame, spec.room)
+    part = 1 - np.minimum(np.abs(frame.x - middle) / half, 1) ** np.float32(spec.roundness)
     entries: dict[int, Floats] = {}
     for muscle in frame.anatomy.muscles:
         if muscle.gate not in spec.above + spec.below:
@@ -170,8 +170,9 @@ def with_entry(cut: Cut, frame: FaceFrame, row: int, power: float, extra: Floats
     return replace(more, zone=_zone(more, frame))
 
 
-def _window(edges: Floats, frame: FaceFrame) -> tuple[slice, slice]:
-    (x0, y0), (x1, y1) = edges.min((0, 1)) - ROOM * frame.unit, edges.max((0, 1)) + ROOM * frame.unit
+def _window(edges: Floats, frame: FaceFrame, room: tuple[float, float]) -> tuple[slice, slice]:
+    around, below = (length * frame.unit for length in room)
+    (x0, y0), (x1, y1) = edges.min((0, 1)) - around, edges.max((0, 1)) + np.array([around, below], np.float32)
     rows, columns = (
         slice(*np.clip(np.searchsorted(line, ends), (0, 2), (len(line) - 2, len(line))).tolist())
         for line, ends in ((frame.y[:, 0], (y0, y1)), (frame.x[0], (x0, x1)))
@@ -273,6 +274,8 @@ class Opening:
 
 def open_cut(cut: Cut, edges: Floats, size: int, grid: int) -> Opening | None:
     """A cut whose edges are displaced; None where nothing of it lies in the crop."""
+    edges = edges.copy()
+    edges[:, [0, -1]] = edges[:, [0, -1]].mean(0)  # they meet, whatever the grid makes of the fields at their ends
     moved = edges - cut.edges
     (dx0, dy0), (dx1, dy1) = moved.min((0, 1)), moved.max((0, 1))
     left, top, right, bottom = cut.zone

@@ -50,7 +50,7 @@ class MuscleGenerator(Generator[MuscleRig]):
     """Moves the skin of a photo as facial muscles would (anatomy.toml); everything else holds still, bit for bit."""
 
     name = "muscle"
-    version = 3
+    version = 4
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ CLOSED, OPEN = (
 SEARCH = 0.03  # how far from the landmarks the lips may meet, inter-ocular
 STIFF = 2.0  # of the line where they meet: price of a step of one sample up or down, in its own darkness
 TEETH, TONGUE = 0.5, 0.75  # of the gap in an open-mouthed photo, from the upper lip: where they end and begin
+WHITES = 0.9, 1.1  # each color of the whites of the eyes, of their brightness
 RIGHT_IRIS, LEFT_IRIS = slice(468, 473), slice(473, 478)
 EYES = (  # rings of the person's right and left eye
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
@@ -115,8 +116,12 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
     skin = face.crop[cheeks[:, 1], cheeks[:, 0]].astype(np.float32)
     shade = np.median(skin, 0)
     white = face.crop[eyes > 0].astype(np.float32)
-    gray = max(float(skin.mean(1).max()), float(np.percentile(white.mean(1), 85)) if len(white) else 0.0)
-    tint = (1 + shade / shade.mean().clip(1) * 0.25) / 1.25  # the light's own color, as the skin shows it, faintly
+    gray, tint = float(skin.mean(1).max()), (1 + shade / shade.mean().clip(1) * 0.25) / 1.25
+    if len(white):
+        gray = max(gray, float(np.percentile(white.mean(1), 85)))
+        lit = white[white.mean(1) >= np.percentile(white.mean(1), 60)].mean(0)
+        # the light's own color: whites show it best, but small ones have lids among them; skin shows it faintly
+        tint = (tint + np.clip(lit / lit.mean().clip(1), *WHITES)) / 2
     return np.asarray(min(gray, 235.0) * tint, np.float32), np.asarray(shade, np.float32)
 
 
