@@ -11,7 +11,7 @@ import pytest
 
 from miex.aus.vector import AU_NUMBERS, N_AUS, from_mapping, parse
 from miex.errors import InputError
-from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
+from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
@@ -159,6 +159,21 @@ def test_one_eye_blinks_alone(rig: MuscleRig) -> None:
     frame = generator.render(rig, parse(["L45=1"])[None], RNG)[0]
     half = int(rig.face.landmarks[168, 0])
     assert np.array_equal(frame[:, : half - 10], rig.face.crop[:, : half - 10])
+
+
+def test_closed_lids_leave_no_paint_where_they_were(rig: MuscleRig, closed: AlignedFace) -> None:
+    corner, unit = closed.landmarks[33], closed.inter_ocular  # outer, of the person's right eye
+    samples = closed.samples.copy()
+    wing = [(corner + np.array(way) * unit) * OVERSAMPLING for way in ((-0.04, -0.05), (0.08, -0.09))]
+    ends = [np.rint(end).astype(int).tolist() for end in wing]
+    cv2.line(samples, *ends, (20, 15, 15), max(1, round(0.02 * unit * OVERSAMPLING)))
+    painted = replace(closed, samples=samples)
+
+    def trace(setting: str) -> float:
+        frames = [generator.render(r, parse([setting])[None], RNG) for r in (rig, generator.prepare(painted))]
+        return float(np.abs(frames[0].astype(int) - frames[1]).sum())
+
+    assert trace("45=1") < 0.35 * trace("45=0")
 
 
 # --- furrows -----------------------------------------------------------------------------------------------------

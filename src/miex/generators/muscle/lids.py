@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,9 +15,11 @@ from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
 from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, with_entry
 from miex.generators.muscle.resampling import sample
 
-OVERLAP = 0.03  # of closed lids, inter-ocular
+OVERLAP = 0.045  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
-LASH_LINE = 0.012  # half its height, inter-ocular
+LEAST = 0.85  # brightness of a lid without its lashes, of its brighter part
+BEYOND = 0.1  # the ends of the eye: as far as lashes and paint reach, inter-ocular
+LASH_LINE = 0.009  # half its height, inter-ocular
 
 
 @dataclass(frozen=True)
@@ -50,28 +52,42 @@ def make_eye(frame: FaceFrame, face: AlignedFace, basis: Floats, side: int) -> E
 def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     lids, edge = load_table()["lids"], cut.edges[0]
     fold_x, fold_y, _ = frame.line(lids["fold"], side)
-    x0, x1 = (int(v) for v in (edge[0, 0], edge[-1, 0] + 2))
+    beyond = BEYOND * frame.unit
+    left, top, right, bottom = cut.zone
+    cut = replace(cut, zone=(left - beyond, top, right + beyond, bottom))
+    x0, x1 = int(edge[0, 0] - beyond), int(edge[-1, 0] + beyond + 2)
     y0, y1 = int(fold_y.min()), int(edge[:, 1].max() + 0.05 * frame.unit + 2)
     x0, x1, y0, y1 = (int(np.clip(v, 0, face.size)) for v in (x0, x1, y0, y1))
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
     rim, fold = np.interp(x, edge[:, 0], edge[:, 1]), np.interp(x, fold_x, fold_y)
     fold = np.minimum(fold, rim - lids["lashes"] * frame.unit)
-    source = np.where(y > fold, fold + lids["unrolls"] * (y - fold), y).astype(np.float32)
-    where = np.stack([np.broadcast_to(x, source.shape), source], -1)
     # lids are smooth, and stretched hairs of the brow would be streaks
     smooth = cv2.GaussianBlur(face.crop, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
-    patch = sample(smooth, where)
+    source = np.where(y > fold, fold + lids["unrolls"] * (y - fold), y).astype(np.float32)
+    patch = sample(smooth, np.stack([np.broadcast_to(x, source.shape), source], -1))
+    bare = _bare(smooth, x[0], fold, rim - lids["lashes"] * frame.unit, frame.unit)
+    patch = np.maximum(patch, bare * np.float32(LEAST))  # without lashes and what is painted about them
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
-    ends = smooth_step(np.minimum(x - edge[0, 0], edge[-1, 0] - x).astype(np.float32) / np.float32(0.12 * frame.unit))
+    ends = smooth_step(np.float32(1) + (np.minimum(x - edge[0, 0], edge[-1, 0] - x) / beyond).astype(np.float32))
     share = smooth_step(height - np.float32(0.4)) * ends
     share = share * smooth_step(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
-    band = (np.abs(height) < 1) & (ends > 0.5)
+    band = (height > 0) & (height < 1) & (ends > 0.5)
     colors = face.crop[y0:y1, x0:x1][band]
-    lash = np.percentile(colors, 8, axis=0) if len(colors) else np.zeros(3)
+    lash = np.percentile(colors, 15, axis=0) if len(colors) else np.zeros(3)
     closing = AU_INDEX[lids["closing"]] * len(SIDES) + side
     covered = share > 0.5
     skin = np.asarray(patch[covered].mean(0) if covered.any() else face.crop.mean((0, 1)), np.float32)
     return Eye(cut, closing, (x0, y0), np.dstack([patch, share]).astype(np.float32), lash.astype(np.float32), skin)
+
+
+def _bare(smooth: Floats, x: Floats, top: Floats, bottom: Floats, unit: float) -> Floats:
+    """The skin of the lid in each column, from the brighter of what lies between two lines: float32 [w, 3]."""
+    rows = np.linspace(0, 1, 9, dtype=np.float32)[:, None]
+    y = top.reshape(1, -1) + rows * (bottom - top).reshape(1, -1)
+    colors = sample(smooth, np.stack(np.broadcast_arrays(x[None], y.astype(np.float32)), -1))
+    order = np.argsort(colors.sum(-1), 0)[6]  # third brightest of nine
+    bright = colors[order, np.arange(colors.shape[1])][None]
+    return np.asarray(cv2.GaussianBlur(bright, (0, 0), 0.05 * unit, sigmaY=0.1)[0], np.float32)
 
 
 def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: float, level: int) -> Floats:
