@@ -11,14 +11,14 @@ import numpy.typing as npt
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import AlignedFace
 from miex.generators.muscle.anatomy import load
-from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
+from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, smooth_step
 from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, with_entry
 from miex.generators.muscle.resampling import sample
 
 OVERLAP = 0.045  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
 LEAST = 0.85  # brightness of a lid without its lashes, of its brighter part
-BEYOND = 0.1  # the ends of the eye: as far as lashes and paint reach, inter-ocular
+BEYOND = 0.1, 0.06  # how far a bare lid goes on past the outer and the inner end of the eye, inter-ocular
 LASH_LINE = 0.009  # half its height, inter-ocular
 
 
@@ -52,10 +52,11 @@ def make_eye(frame: FaceFrame, face: AlignedFace, basis: Floats, side: int) -> E
 def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     lids, edge = load_table()["lids"], cut.edges[0]
     fold_x, fold_y, _ = frame.line(lids["fold"], side)
-    beyond = BEYOND * frame.unit
+    # at the outer end of the eye lashes and paint reach beyond it, and so does the bare lid
+    before, after = (BEYOND[LATERAL[side] != way] * frame.unit for way in (-1, 1))
     left, top, right, bottom = cut.zone
-    cut = replace(cut, zone=(left - beyond, top, right + beyond, bottom))
-    x0, x1 = int(edge[0, 0] - beyond), int(edge[-1, 0] + beyond + 2)
+    cut = replace(cut, zone=(left - before, top, right + after, bottom))
+    x0, x1 = int(edge[0, 0] - before), int(edge[-1, 0] + after + 2)
     y0, y1 = int(fold_y.min()), int(edge[:, 1].max() + 0.05 * frame.unit + 2)
     x0, x1, y0, y1 = (int(np.clip(v, 0, face.size)) for v in (x0, x1, y0, y1))
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
@@ -68,7 +69,7 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     bare = _bare(smooth, x[0], fold, rim - lids["lashes"] * frame.unit, frame.unit)
     patch = np.maximum(patch, bare * np.float32(LEAST))  # without lashes and what is painted about them
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
-    ends = smooth_step(np.float32(1) + (np.minimum(x - edge[0, 0], edge[-1, 0] - x) / beyond).astype(np.float32))
+    ends = smooth_step(1 + np.minimum((x - edge[0, 0]) / before, (edge[-1, 0] - x) / after).astype(np.float32))
     share = smooth_step(height - np.float32(0.4)) * ends
     share = share * smooth_step(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
     band = (height > 0) & (height < 1) & (ends > 0.5)
