@@ -28,10 +28,10 @@ NARROWEST_GATE = 0.04  # inter-ocular distances: about a cell of the grid
 FADE = 0.2  # of the way from the middle of the face to its rim: there all motion goes to zero
 
 
-def smooth_step(t: Floats) -> Floats:
+def smooth_step(t: Floats | np.float32) -> Floats:
     """0 for t ≤ 0, 1 for t ≥ 1, in between a cubic with level ends."""
     t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t))
 
 
 def cell_centers(size: int, grid: int) -> Floats:

@@ -102,8 +102,7 @@ def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: flo
         amount: of closing, in [0, 1].
         level: parts of a gray level in `lid`.
     """
-    t = min(1.0, amount / UNROLLED)
-    grown = t * t * (3 - 2 * t)
+    grown = smooth_step(np.float32(amount / UNROLLED))
     at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
     patch = sample(eye.patch, at, cv2.BORDER_CONSTANT)
     lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
@@ -119,8 +118,7 @@ def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: flo
 
 def shut(amount: float) -> float:
     """How shut an eye is at an intensity of its closing: 0 while it is open, 1 when closed."""
-    t = min(1.0, max(0.0, (amount - UNROLLED) / (1 - UNROLLED)))
-    return t * t * (3 - 2 * t)
+    return float(smooth_step(np.float32((amount - UNROLLED) / (1 - UNROLLED))))
 
 
 def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
