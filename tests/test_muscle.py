@@ -228,11 +228,20 @@ def test_skin_moves_as_the_au_says(rig: MuscleRig, au: int, right: int, left: in
     assert moved[1] @ way > 0.01
 
 
+@pytest.mark.parametrize(("au", "way"), [(1, -1), (2, -1), (4, 1)])
+def test_brows_move_up_and_down_rather_than_sideways(rig: MuscleRig, au: int, way: int) -> None:
+    brows = [46, 53, 52, 65, 55, 276, 283, 282, 295, 285]
+    moved = at_landmarks(rig, generator.displacement(rig, from_mapping({au: 1})[None])[0], brows)
+    sideways, along = np.abs(moved[:, 0]).mean(), way * moved[:, 1].mean()
+    assert along > 1.3 * sideways > 0
+
+
 # directions and largest displacement against a scanned-face model. Reaches are shorter than its shapes on purpose;
 # besides, it reaches wider still (1, 6), lifts the chin's outline (17), balloons the upper lip (9), raises the corner
-# where the dimpler should draw it out (14). 12: the lips' middle holds still, the cheek swells outward, as in real maps
+# where the dimpler should draw it out (14). As in real maps, the lips' middle holds still and the cheek swells outward
+# (12), and brows go straight up and down (2, 4)
 COSINES = {
-    1: 0.81, 2: 0.86, 4: 0.92, 5: 0.9, 6: 0.8, 7: 0.78, 9: 0.76, 10: 0.88, 12: 0.72, 14: 0.78, 15: 0.89, 17: 0.74,
+    1: 0.81, 2: 0.83, 4: 0.81, 5: 0.9, 6: 0.8, 7: 0.78, 9: 0.76, 10: 0.88, 12: 0.72, 14: 0.78, 15: 0.89, 17: 0.74,
     20: 0.92, 23: 0.81, 25: 0.78, 26: 0.86, 45: 0.94,
 }  # fmt: skip
 LARGEST = dict.fromkeys(AU_NUMBERS, 1.0) | {12: 0.55, 6: 0.8}
