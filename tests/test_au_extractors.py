@@ -70,7 +70,8 @@ def rendered(model: Path, *aus: AUArray) -> list[Image]:
 
 
 REST = from_mapping({})
-NEAR = 0.09  # AU 4 takes the fold above the eye down, which looks like the lid raised by .085 (AU 5)
+NEAR = np.full(len(REST), 0.08)
+NEAR[AU_INDEX[5]] = 0.09  # AU 4, which takes the fold above the eye down, reads as .085 of it
 
 
 def test_known_aus_are_read(model: Path, read_aus: Read) -> None:
@@ -79,7 +80,7 @@ def test_known_aus_are_read(model: Path, read_aus: Read) -> None:
     assert not read[0].any()
     # the same face in other noise: what is seen where nothing is
     assert read[1].max() < 0.04
-    np.testing.assert_allclose(read, np.stack(aus), atol=NEAR)
+    assert (np.abs(read - np.stack(aus)) <= NEAR).all()
 
 
 def test_a_moving_head_is_no_expression(model: Path, read_aus: Read) -> None:
@@ -97,7 +98,7 @@ def test_a_moving_head_is_no_expression(model: Path, read_aus: Read) -> None:
 def test_aus_count_from_the_neutral_frame(model: Path, read_aus: Read) -> None:
     frames = rendered(model, SMILE, SMILE + FROWN, REST)
     read = read_aus(frames, neutral=0)
-    np.testing.assert_allclose(read[1], FROWN, atol=NEAR)
+    assert (np.abs(read[1] - FROWN) <= NEAR).all()
     # what relaxes is not seen as such: a smile that fades moves the skin as others would
     assert not read[2][SMILE > 0].any()
     assert read[2][AU_INDEX[15]] > 0.1

@@ -238,12 +238,13 @@ def test_a_layer_joins_the_skin_around_it(rig: MuscleRig, au: int) -> None:
     back = cv2.resize(invert(field, SIZE), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
     for drawn in openings(rig, f"{au}=1"):
         cut, (rows, columns) = drawn.part.cut, drawn.opening.box
-        # its last row shows the lower sheet, its first the upper one; what lies at the same place at rest is the same
-        for e, row in ((0, rows.start), (1, rows.stop - 1)):
-            both = np.concatenate([sheet(field, cut, e, drawn.amounts, scale)] * 2)
-            inside = slice(0, cut.window[0].stop - cut.window[0].start), slice(0, both.shape[1])
+        sheets = [sheet(field, cut, e, drawn.amounts, scale) for e in (0, 1)]
+        whole = tuple(slice(0, n) for n in sheets[0].shape[:2])
+        both = np.split(invert_sheets(np.concatenate(sheets), whole, GRID / SIZE), 2)
+        # its first row shows the upper sheet, its last the lower one; what lies at the same place at rest is the same
+        for way, row in zip(both, (rows.start, rows.stop - 1), strict=True):
             ways = np.zeros((GRID, GRID, 2), np.float32)
-            ways[cut.window] = np.split(invert_sheets(both, inside, GRID / SIZE), 2)[0]
+            ways[cut.window] = way
             layer = cv2.resize(ways, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[row, columns]
             assert np.abs(layer - back[row, columns]).max() < 0.01 * rig.face.inter_ocular
 

@@ -78,7 +78,7 @@ class Cut:
         window: rows and columns of the grid around the cut.
         extra: float32 [2, k, h, w, 2]: what the upper and the lower sheet move there beyond the basis, pixels.
         moves: float32 [34 + k, 2, n, 2]: displacement of the edges at rest by the whole basis and by `extra`.
-        zone: left, top, right, bottom of where a sheet differs from the basis, pixels.
+        zone: left, top, right, bottom of where a sheet, or what an eye shows on it, differs from the skin, pixels.
         unit: inter-ocular distance, pixels.
     """
 

@@ -66,7 +66,7 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     smooth = cv2.GaussianBlur(face.crop, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
     source = np.where(y > fold, fold + lids["unrolls"] * (y - fold), y).astype(np.float32)
     patch = sample(smooth, np.stack([np.broadcast_to(x, source.shape), source], -1))
-    bare = _bare(smooth, x[0], fold, rim - lids["lashes"] * frame.unit, frame.unit)
+    bare = _bare(smooth, x, fold, rim - lids["lashes"] * frame.unit, frame.unit)
     patch = np.maximum(patch, bare * np.float32(LEAST))  # without lashes and what is painted about them
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
     ends = smooth_step(1 + np.minimum((x - edge[0, 0]) / before, (edge[-1, 0] - x) / after).astype(np.float32))
@@ -82,12 +82,12 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
 
 
 def _bare(smooth: Floats, x: Floats, top: Floats, bottom: Floats, unit: float) -> Floats:
-    """The skin of the lid in each column, from the brighter of what lies between two lines: float32 [w, 3]."""
+    """The skin of the lid in columns x [1, w], from the brighter of what lies between two lines: float32 [w, 3]."""
     rows = np.linspace(0, 1, 9, dtype=np.float32)[:, None]
-    y = top.reshape(1, -1) + rows * (bottom - top).reshape(1, -1)
-    colors = sample(smooth, np.stack(np.broadcast_arrays(x[None], y.astype(np.float32)), -1))
-    order = np.argsort(colors.sum(-1), 0)[6]  # third brightest of nine
-    bright = colors[order, np.arange(colors.shape[1])][None]
+    y = (top + rows * (bottom - top)).astype(np.float32)
+    colors = sample(smooth, np.stack(np.broadcast_arrays(x, y), -1))
+    third = np.argsort(colors.sum(-1), 0)[6:7, :, None]  # brightest of nine
+    bright = np.take_along_axis(colors, third, 0)
     return np.asarray(cv2.GaussianBlur(bright, (0, 0), 0.05 * unit, sigmaY=0.1)[0], np.float32)
 
 

@@ -118,8 +118,9 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
     white = face.crop[eyes > 0].astype(np.float32)
     gray, tint = float(skin.mean(1).max()), (1 + shade / shade.mean().clip(1) * 0.25) / 1.25
     if len(white):
-        gray = max(gray, float(np.percentile(white.mean(1), 85)))
-        lit = white[white.mean(1) >= np.percentile(white.mean(1), 60)].mean(0)
+        brightness = white.mean(1)
+        lighter, lightest = np.percentile(brightness, (60, 85))
+        gray, lit = max(gray, float(lightest)), white[brightness >= lighter].mean(0)
         # the light's own color: whites show it best, but small ones have lids among them; skin shows it faintly
         tint = (tint + np.clip(lit / lit.mean().clip(1), *WHITES)) / 2
     return np.asarray(min(gray, 235.0) * tint, np.float32), np.asarray(shade, np.float32)
