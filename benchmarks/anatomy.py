@@ -27,13 +27,13 @@ from scipy.optimize import nnls
 
 from miex.aus.vector import AU_NUMBERS, from_mapping
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
-from miex.faces.images import read_photo
 from miex.faces.landmarks import Landmarker, find_model
 from miex.generators.muscle import MuscleGenerator
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.cuts import at_points
 from miex.generators.muscle.generator import GRID
+from miex.images import read_photo
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SKIN = slice(0, 468)

@@ -17,15 +17,16 @@ import numpy as np
 
 from benchmarks.machine import machine
 from miex.aus.expert import Emotion, ExpertSource, ExpertTable
-from miex.aus.vector import AU_NUMBERS, N_AUS, Label
+from miex.aus.vector import AU_NUMBERS, N_AUS
+from miex.executors.local import available_workers, local_executor
 from miex.faces.landmarks import find_model
 from miex.faces.pool import default_pool, index_photos
 from miex.generators import describe, make_generator
+from miex.labels import Label
 from miex.measure.extractor import SIZE, EmbeddedExtractor
 from miex.plan.build import PlanConfig, build_plan
 from miex.report.au_pictures import recovery_picture, write_picture
 from miex.report.au_recovery import recovered_aus
-from miex.synthesis.executors import available_workers, local_executor
 from miex.synthesis.run import adopt_plan, run_plan
 
 

@@ -20,18 +20,18 @@ import numpy as np
 
 from benchmarks.machine import bound, machine, milliseconds
 from miex.aus.expert import ExpertSource, load_table
+from miex.executors.local import available_workers, local_executor
 from miex.faces.crop import CropPlace, align
-from miex.faces.images import decode_photo
 from miex.faces.landmarks import find_model
 from miex.faces.pool import default_pool, index_photos
 from miex.faces.virtual import make_virtual
 from miex.generators import describe, make_generator
+from miex.images import decode_photo
 from miex.measure.pair import measure_pair
 from miex.plan.build import PlanConfig, build_plan, sample_rng
 from miex.plan.camera import shown_aus
 from miex.plan.schema import Plan
 from miex.synthesis.camera import drift
-from miex.synthesis.executors import available_workers, local_executor
 from miex.synthesis.frames import encode_frame
 from miex.synthesis.run import adopt_plan, run_plan
 

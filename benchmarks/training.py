@@ -25,6 +25,7 @@ import miex.dataset
 from benchmarks.machine import machine
 from benchmarks.synthesis import make_plan
 from miex.dataset import Dataset
+from miex.executors.local import available_workers, local_executor
 from miex.faces.crop import CropOptions
 from miex.faces.pool import default_pool
 from miex.recognition.flow import aligned_map, stored_crop
@@ -33,7 +34,6 @@ from miex.recognition.recognizer import prepare
 from miex.recognition.samples import of_set
 from miex.recognition.ststnet import STSTNet
 from miex.recognition.train import augment, train
-from miex.synthesis.executors import available_workers, local_executor
 from miex.synthesis.run import adopt_plan, run_plan
 
 BATCH = 64

@@ -13,9 +13,9 @@ from PIL import Image as PillowImage
 from skimage import data
 
 from miex.errors import InputError
-from miex.faces.crop import Image
 from miex.faces.landmarks import MODEL_NAME, Landmarker, find_model
-from miex.paths import CACHE_VARIABLE, cache_folder
+from miex.images import Image
+from miex.storage.cache import CACHE_VARIABLE, cache_folder
 
 pytest_plugins = ["tests.set_fixture"]
 

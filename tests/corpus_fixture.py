@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from miex.aus.table import Track
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, Label
+from miex.aus.vector import AU_INDEX, AU_NUMBERS
 from miex.corpora.clip import Clip, CodedAU
+from miex.labels import Label
 
 EMOTIONS = {
     "happiness": (Label.positive, (6, 12)),

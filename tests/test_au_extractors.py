@@ -23,16 +23,19 @@ from miex.aus.pool import make_pool
 from miex.aus.real_mie import RealMiESource
 from miex.aus.source import AUSource
 from miex.aus.table import Track
-from miex.aus.vector import AU_INDEX, AUArray, Label, from_mapping
+from miex.aus.vector import AU_INDEX, AUArray, from_mapping
 from miex.corpora.clip import Clip
 from miex.errors import InputError, UsageError
-from miex.faces.crop import CropOptions, Image
+from miex.executors.base import InProcess
+from miex.executors.local import LocalProcesses
+from miex.faces.crop import CropOptions
 from miex.faces.landmarks import Landmarker
 from miex.faces.pool import default_pool, list_photos
 from miex.generators import describe, make_generator
+from miex.images import Image
+from miex.labels import Label
 from miex.measure.extractor import EmbeddedExtractor, similarity
 from miex.measure.recovery import recovery
-from miex.synthesis.executors import InProcess, LocalProcesses
 from miex.synthesis.preview import align_photo
 
 SMILE = from_mapping({6: 0.2, 12: 0.3})

@@ -22,9 +22,10 @@ from miex.aus.pool import POOL_SCHEMA, Pool, make_pool, read_pool, write_pool
 from miex.aus.real_mie import RealMiESource
 from miex.aus.source import AUSource, PerturbedSource
 from miex.aus.table import Credit, write_parquet
-from miex.aus.vector import AU_INDEX, Label, to_mapping
+from miex.aus.vector import AU_INDEX, to_mapping
 from miex.corpora.clip import CodedAU
 from miex.errors import InputError, UsageError
+from miex.labels import Label
 from miex.plan.build import PlanConfig, build_plan, distinct_triplets
 from tests.corpus_fixture import EMOTIONS, clip, corpus, macros, track, tracks
 from tests.test_plan import GENERATOR, fake_index

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from miex.aus.expert import ExpertSource, load_table
-from miex.aus.vector import AU_INDEX, N_AUS, Label, from_mapping
+from miex.aus.vector import AU_INDEX, N_AUS, from_mapping
 from miex.errors import UsageError
 from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
 from miex.faces.pool import default_pool
 from miex.generators.base import Field
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle.folds import compression
+from miex.labels import Label
 from miex.plan.build import PlanConfig, sample_rng
 from miex.plan.camera import COLUMNS, LEVELS, OTHER, PARTS, draw, parts_of, shown_aus
 from miex.synthesis.camera import drift, through_sensor

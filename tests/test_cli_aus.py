@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from miex.aus.pool import read_pool
-from miex.aus.vector import Label
 from miex.corpora.listed import read_list
 from miex.errors import InputError, UsageError
 from miex.evaluation.leakage import allowed
+from miex.labels import Label
 from miex.report.au_pictures import au_changes, side_by_side, write_picture
 from tests.corpus_fixture import corpus, track
 from tests.support import photo_folder

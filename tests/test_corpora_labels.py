@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from miex.aus.vector import Label
 from miex.corpora.catalog import corpora, corpus_named, read
 from miex.corpora.corrections import all_corrections, corrected, corrections_of
 from miex.corpora.labels import DEFAULT_MAPPING, emotion_named, mapping_named, mappings
 from miex.corpora.tables import Row
 from miex.errors import UsageError
+from miex.labels import Label
 
 
 def test_every_corpus_has_the_default_mapping() -> None:

@@ -14,7 +14,7 @@ import pytest
 from tools.annotation_tables import TABLES, left_out, read_one
 
 from miex.aus.expert import load_table
-from miex.aus.vector import AU_NUMBERS, Label
+from miex.aus.vector import AU_NUMBERS
 from miex.corpora.casme_sq import SUBJECTS, VIDEOS
 from miex.corpora.catalog import corpus_named, read
 from miex.corpora.clip import Clip
@@ -25,6 +25,7 @@ from miex.corpora.frames import number_of
 from miex.corpora.labels import mapping_named
 from miex.corpora.tables import read_sheets
 from miex.errors import InputError
+from miex.labels import Label
 from miex.synthesis.frames import encode_image
 
 ANNOTATIONS = Path(__file__).resolve().parents[2] / "shared" / "annotations"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miex.faces.crop import CropOptions, CropPlace, Image, align, eye_centers, inter_ocular, place_crop
+from miex.faces.crop import CropOptions, CropPlace, align, eye_centers, inter_ocular, place_crop
+from miex.images import Image
 
 MOUTH = [61, 291]
 

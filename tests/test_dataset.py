@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 import miex.dataset
-from miex.aus.vector import Label
 from miex.errors import InputError, UsageError
+from miex.labels import Label
 from miex.plan.schema import read_plan
 
 

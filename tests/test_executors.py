@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from miex.errors import InputError
-from miex.synthesis.executors import Executor, InProcess, LocalProcesses, WorkerDiedError, local_executor
+from miex.executors.base import Executor, InProcess, WorkerDiedError
+from miex.executors.local import LocalProcesses, local_executor
 
 EXECUTORS = [InProcess(), LocalProcesses(1), LocalProcesses(2)]
 
@@ -87,7 +88,7 @@ def test_workers_follow_a_killed_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time, pathlib\n"
-        "from miex.synthesis.executors import LocalProcesses\n"
+        "from miex.executors.local import LocalProcesses\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
         "def work(i):\n"
         "    (folder / f'pid{i}').write_text(str(os.getpid()))\n"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from miex.aus.expert import PRESETS, ExpertSource, ExpertTable, load_table
-from miex.aus.vector import AU_NUMBERS, Label, to_mapping
+from miex.aus.vector import AU_NUMBERS, to_mapping
 from miex.errors import InputError, UsageError
+from miex.labels import Label
 
 # PROTOCOL §4 (Du et al. 2014) with .85 for "more than 70 %", 11 dropped, 24 as 23; and §3.1, the released code.
 DU2014 = {

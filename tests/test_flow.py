@@ -11,10 +11,11 @@ import pytest
 import miex.dataset
 from miex.aus.vector import from_mapping
 from miex.errors import UsageError
-from miex.faces.crop import CropOptions, Image
+from miex.executors.local import LocalProcesses
+from miex.faces.crop import CropOptions
 from miex.faces.pool import default_pool, list_photos
 from miex.generators import make_generator
-from miex.measure.pair import gray
+from miex.images import Image, gray
 from miex.recognition.flow import (
     COLUMNS,
     EYES,
@@ -30,7 +31,6 @@ from miex.recognition.flow import (
     tight_crop,
     write_flow_set,
 )
-from miex.synthesis.executors import LocalProcesses
 from miex.synthesis.preview import align_photo, preview
 from tests.test_cli import facts
 from tests.test_cli import miex as command

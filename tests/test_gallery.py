@@ -19,8 +19,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from miex.aus.vector import AU_NUMBERS, Label
+from miex.aus.vector import AU_NUMBERS
 from miex.errors import UsageError
+from miex.labels import Label
 from miex.report.gallery import GallerySample, choose, render_gallery
 from miex.synthesis.frames import encode_frame
 

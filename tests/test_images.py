@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from skimage import data
 
+from miex import images
 from miex.errors import InputError
-from miex.faces import images
-from miex.faces.crop import Image
-from miex.faces.images import PhotoError, decode_photo, read_photo
+from miex.images import Image, PhotoError, decode_photo, read_photo
 
 ORIENTATION = 0x0112
 SMALL: Image = data.astronaut()[20:84, 200:240]  # 64 × 40, every turn shows

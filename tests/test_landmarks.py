@@ -19,8 +19,9 @@ from scipy.interpolate import LinearNDInterpolator
 
 from miex.errors import InputError, OutputError
 from miex.faces import landmarks
-from miex.faces.crop import Image, eye_centers
+from miex.faces.crop import eye_centers
 from miex.faces.landmarks import MODEL_BYTES, MODEL_NAME, MODEL_SHA256, Landmarker, find_model
+from miex.images import Image
 
 NOSE_TIP = 1
 MESH_CORNERS = np.array([[-1, -1], [512, -1], [-1, 512], [512, 512]])  # of the astronaut's photo, to hold its border

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 from skimage.color import rgb2gray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from miex.faces.crop import Image
-from miex.measure.pair import gray, measure_pair, motion, psnr, ssim
+from miex.images import Image, gray
+from miex.measure.pair import measure_pair, motion, psnr, ssim
 
 sides = st.integers(7, 24)
 noise = st.tuples(sides, sides).flatmap(lambda shape: hnp.arrays(np.uint8, shape))

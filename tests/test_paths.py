@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from miex.errors import InputError, OutputError
-from miex.paths import cache_folder, fsync_folder, remove_leftovers, whole_file, write_whole
+from miex.storage.cache import cache_folder
+from miex.storage.local import fsync_folder, remove_leftovers, whole_file, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -104,7 +105,7 @@ def test_bytes_are_synced_before_the_name_and_the_name_after(tmp_path: Path, mon
 
 def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from miex.paths import whole_file\n"
+        "import os, sys, pathlib; from miex.storage.local import whole_file\n"
         "with whole_file(pathlib.Path(sys.argv[1])) as file:\n"
         "    file.write(b'half'); file.flush(); os._exit(9)\n"
     )

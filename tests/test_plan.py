@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from miex.aus.expert import ExpertSource, load_table
 from miex.errors import InputError, UsageError
 from miex.faces.pool import INDEX_SCHEMA
-from miex.plan.build import PlanConfig, build_plan, sample_rng, stable_hash
-from miex.plan.schema import PLAN_FILE, Plan, first_difference, read_plan, read_shard, write_plan
+from miex.plan.build import PlanConfig, build_plan, sample_rng
+from miex.plan.schema import PLAN_FILE, Plan, read_plan, read_shard, write_plan
+from miex.stable import first_difference, stable_hash
 
 GENERATOR = {"name": "muscle", "version": 1, "settings": {}}
 

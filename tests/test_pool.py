@@ -21,7 +21,6 @@ from PIL import Image as PillowImage
 
 from miex.errors import InputError, UsageError
 from miex.faces.credits import FaceCSV, csv_beside
-from miex.faces.crop import Image
 from miex.faces.pool import (
     Quality,
     index_photos,
@@ -30,6 +29,7 @@ from miex.faces.pool import (
     write_list,
     write_refused,
 )
+from miex.images import Image
 from tests.test_images import png
 
 posix = pytest.mark.skipif(os.name != "posix", reason="names and links of POSIX")

@@ -14,8 +14,8 @@ from miex.errors import InputError, UsageError
 from miex.evaluation.folds import Fold, Protocol, k_fold, leave_one_subject_out, persons
 from miex.evaluation.protocol import Answer, Job, evaluate
 from miex.evaluation.results import Results
+from miex.executors.local import LocalProcesses
 from miex.plan.schema import ROWS_SCHEMA
-from miex.synthesis.executors import LocalProcesses
 
 
 def rows(n: int, source: str | None, corpus: list[str | None], subject: list[str | None]) -> pa.Table:

@@ -11,11 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from miex.aus.vector import Label  # noqa: E402
 from miex.errors import InputError  # noqa: E402
 from miex.experiments.fit import Mode  # noqa: E402
 from miex.experiments.realflow import FLOW, SPLIT, choose, read_real, realflow, sign_rule  # noqa: E402
 from miex.experiments.toy import toy_samples  # noqa: E402
+from miex.labels import Label  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
 from miex.recognition.samples import read_flow  # noqa: E402
 from tests.support import command, facts  # noqa: E402

@@ -13,17 +13,19 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import miex.dataset  # noqa: E402
-from miex.aus.vector import Label, from_mapping  # noqa: E402
+from miex.aus.vector import from_mapping  # noqa: E402
 from miex.corpora.clip import Clip  # noqa: E402
 from miex.errors import InputError, UsageError  # noqa: E402
 from miex.evaluation.leakage import allowed  # noqa: E402
 from miex.faces.crop import CropOptions  # noqa: E402
 from miex.faces.pool import default_pool, list_photos  # noqa: E402
 from miex.generators import make_generator  # noqa: E402
+from miex.images import read_clip  # noqa: E402
+from miex.labels import Label  # noqa: E402
 from miex.recognition.flow import flow_set, write_flow_set  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
 from miex.recognition.recognizer import load_recognizer  # noqa: E402
-from miex.recognition.samples import load_samples, of_clips, read_clip, read_flow  # noqa: E402
+from miex.recognition.samples import load_samples, of_clips, read_flow  # noqa: E402
 from miex.recognition.train import train  # noqa: E402
 from miex.synthesis.preview import align_photo, preview  # noqa: E402
 from tests.test_train import QUICK, planted  # noqa: E402

@@ -21,14 +21,16 @@ from miex.aus.pool import make_pool
 from miex.aus.real_mie import RealMiESource
 from miex.aus.source import AUSource, AUTriplet, PerturbedSource
 from miex.aus.timing import LAG, LONGEST, LONGEST_RISE, SHORTEST, Timing, draw_timing, ease, expression, until_named
-from miex.aus.vector import AU_INDEX, Label, from_mapping
+from miex.aus.vector import AU_INDEX, from_mapping
 from miex.corpora.catalog import read as read_corpus
 from miex.dataset.export import export_folder
 from miex.dataset.verify import verify
 from miex.errors import OutputError, UsageError
+from miex.executors.local import LocalProcesses
 from miex.faces.pool import default_pool
 from miex.generators import make_generator
 from miex.generators.base import Generator
+from miex.labels import Label
 from miex.plan.build import PlanConfig, build_plan, distinct_triplets, sample_rng
 from miex.plan.camera import BLINK, PARTS, draw, shown_aus
 from miex.plan.schema import Plan, read_plan
@@ -36,7 +38,6 @@ from miex.recognition.flow import flow_set
 from miex.report.build import MOST_SHOWN, _shown
 from miex.synthesis.camera import drift, through_sensor
 from miex.synthesis.commit import read_shard_record, tar_path, write_shard
-from miex.synthesis.executors import LocalProcesses
 from miex.synthesis.run import adopt_plan, run_plan
 from miex.synthesis.worker import ShardTask, load_face, render_shard
 from tests.corpus_fixture import clip, track

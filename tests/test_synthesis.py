@@ -25,13 +25,16 @@ import miex.dataset
 from miex.dataset.shards import read_stored
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError, PartialFailureError
+from miex.executors.base import InProcess
+from miex.executors.local import LocalProcesses
 from miex.faces.pool import default_pool
-from miex.measure.pair import gray, psnr, ssim
-from miex.plan.schema import parquet_bytes, read_plan, write_plan
+from miex.images import decode_frame, gray
+from miex.measure.pair import psnr, ssim
+from miex.plan.schema import read_plan, write_plan
 from miex.report.build import write_report
+from miex.stable import parquet_bytes
 from miex.synthesis.commit import SHARDS, Sample, read_shard_record, write_shard
-from miex.synthesis.executors import InProcess, LocalProcesses
-from miex.synthesis.frames import DIGITAL_SOURCE_TYPE, decode_frame, encode_frame
+from miex.synthesis.frames import DIGITAL_SOURCE_TYPE, encode_frame
 from miex.synthesis.run import adopt_plan, locked, read_samples, run_plan
 from tests.support import photo_folder, plan_of
 

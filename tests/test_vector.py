@@ -8,18 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from miex.aus.vector import (
-    AU_NAMES,
-    AU_NUMBERS,
-    Label,
-    checked,
-    from_facs5,
-    from_mapping,
-    label_named,
-    parse,
-    to_mapping,
-)
+from miex.aus.vector import AU_NAMES, AU_NUMBERS, checked, from_facs5, from_mapping, parse, to_mapping
 from miex.errors import ScaleError, UsageError
+from miex.labels import Label, label_named
 
 # Columns of an OpenFace 2 CSV, in its order.
 NUMBERS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)

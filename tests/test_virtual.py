@@ -10,11 +10,11 @@ from scipy.interpolate import RegularGridInterpolator
 
 from miex.faces import virtual
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
-from miex.faces.images import read_photo
 from miex.faces.landmarks import Landmarker
 from miex.faces.mesh import mirror_landmarks
 from miex.faces.pool import default_pool, list_photos
 from miex.faces.virtual import make_virtual, proportions
+from miex.images import read_photo
 
 SEEDS = range(12)
 

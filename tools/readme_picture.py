@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw
 import miex.dataset
 from miex.aus.expert import ExpertSource, load_table
 from miex.aus.vector import to_mapping
+from miex.executors.local import local_executor
 from miex.faces.landmarks import find_model
 from miex.faces.pool import default_pool, index_photos
 from miex.generators import describe, make_generator
 from miex.plan.build import PlanConfig, build_plan
-from miex.synthesis.executors import local_executor
 from miex.synthesis.run import adopt_plan, run_plan
 
 OUT = Path(__file__).parent.parent / "docs" / "pairs.png"

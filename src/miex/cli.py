@@ -486,8 +486,8 @@ def _run(
 ) -> None:
     from dataclasses import asdict
 
+    from miex.executors.local import available_workers
     from miex.report.build import report_files, write_report
-    from miex.synthesis.executors import available_workers
     from miex.synthesis.run import run_plan
 
     processes = console.processes(workers)

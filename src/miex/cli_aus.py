@@ -160,10 +160,10 @@ def pool(
     """Join AU tables with the clips' labels and subjects: what real AUs are drawn from."""
     from miex.aus.pool import make_pool, write_pool
     from miex.aus.table import credit_of, read_table, tracks_of
-    from miex.aus.vector import label_named
     from miex.corpora.listed import read_list
     from miex.corpora.people import corpus_key
     from miex.corpora.read import has_reader, read
+    from miex.labels import label_named
 
     if kind not in ("micro", "macro"):
         raise UsageError(f"--kind {kind}", expected="micro or macro")
@@ -357,7 +357,7 @@ def _pool_of_corpus(name: str, path: Path, kind: str, workers: int | None, landm
     from miex.aus.extract.extractor import extract_clips
     from miex.aus.pool import make_pool
     from miex.corpora.read import read
-    from miex.paths import cache_folder
+    from miex.storage.cache import cache_folder
 
     clips = [clip for clip in read(name, path) if clip.label is not None and clip.kind == kind]
     if not clips:

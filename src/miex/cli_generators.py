@@ -39,7 +39,7 @@ def show(
 
     from miex.aus.vector import N_AUS, parse
     from miex.generators.muscle.pictures import field_picture, sheet_rows
-    from miex.paths import write_whole
+    from miex.storage.local import write_whole
 
     size = size or (192 if sheet else 512)
     aligned = _faces(photo, faces, n if sheet else 1, size, landmarker)

@@ -180,8 +180,9 @@ def predict(
     """The class of a clip of your own, with probabilities. It says what a face did, not what anybody felt."""
     _need_extra()
     from miex.faces.landmarks import Landmarker, find_model
+    from miex.images import read_clip, read_frame
     from miex.recognition.recognizer import load_recognizer
-    from miex.recognition.samples import pair_map, read_clip, read_flow, read_frame
+    from miex.recognition.samples import pair_map, read_flow
 
     loaded = load_recognizer(model)
     if len(clip) == 1 and clip[0].suffix == ".npz":

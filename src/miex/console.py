@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from miex.synthesis.executors import Executor
+    from miex.executors.base import Executor
 
 
 def processes(given: int | None) -> int:
     """How many were asked for, by default one per processor."""
-    from miex.synthesis.executors import available_workers
+    from miex.executors.local import available_workers
 
     return given or available_workers()
 
 
 def executor(given: int | None) -> Executor:
     """Where tasks run: in as many processes as were asked for, by default one per processor."""
-    from miex.synthesis.executors import local_executor
+    from miex.executors.local import local_executor
 
     return local_executor(processes(given))
 

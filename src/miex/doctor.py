@@ -13,9 +13,9 @@ from pathlib import Path
 
 from miex import __version__
 from miex.errors import InputError
+from miex.executors.local import available_workers
 from miex.faces.landmarks import MODEL_VARIABLE, find_model, is_cached
-from miex.paths import cache_folder
-from miex.synthesis.executors import available_workers
+from miex.storage.cache import cache_folder
 
 _EXTRAS = {"torch": "train: recognizers, torch datasets"}
 

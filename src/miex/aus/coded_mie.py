@@ -13,9 +13,10 @@ import numpy as np
 
 from miex.aus.source import AUSource, AUTriplet
 from miex.aus.table import Credit
-from miex.aus.vector import AU_INDEX, N_AUS, AUArray, Label
+from miex.aus.vector import AU_INDEX, N_AUS, AUArray
 from miex.corpora.clip import Clip, CodedAU
 from miex.errors import UsageError
+from miex.labels import Label
 
 LETTERS = "ABCDE"
 # AUs outside the 17 that have a neighbor among them: 24 as in the expert table du2014; 43 is a blink that lasts. All

@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from miex.aus.source import AUSource, AUTriplet
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, AUArray, Label
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, AUArray
 from miex.errors import InputError, UsageError
+from miex.labels import Label
 
 PRESETS = ("micro", "du2014", "du2014-compound", "mie-x-code")
 DROPPED = "drop"  # what `outside` says of an AU that is left out

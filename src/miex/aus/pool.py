@@ -14,10 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from miex.aus.table import Credit, Track, credit_of, floats, read_parquet, with_credit, write_parquet
-from miex.aus.vector import AU_NUMBERS, N_AUS, AUArray, Label, checked
+from miex.aus.vector import AU_NUMBERS, N_AUS, AUArray, checked
 from miex.corpora.clip import Clip
 from miex.corpora.people import subject_key
 from miex.errors import InputError
+from miex.labels import Label
 
 _NULL = {"null": "allowed"}
 POOL_SCHEMA: Final = pa.schema(

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from miex.aus.origin import Origin, moved
 from miex.aus.pool import Pool, PoolClip
 from miex.aus.source import AUSource, AUTriplet
-from miex.aus.vector import AUArray, Label
+from miex.aus.vector import AUArray
 from miex.errors import UsageError
+from miex.labels import Label
 
 
 @dataclass(frozen=True)

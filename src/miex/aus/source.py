@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import AUArray, Label
+from miex.aus.vector import AUArray
 from miex.errors import UsageError
+from miex.labels import Label
 
 SEQUENCE_FRAMES = 10  # of a sequence without a clip behind it: onset, 8 between, apex (PROTOCOL §1, video variant)
 _DRAWS = 100  # of a perturbation that would leave nothing

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from miex.aus.vector import AU_NUMBERS, N_AUS, AUArray
 from miex.errors import InputError, ScaleError
-from miex.paths import whole_file
+from miex.storage.local import whole_file
 
 TABLE_SCHEMA: Final = pa.schema(
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -36,26 +35,6 @@ AU_INDEX: dict[int, int] = {au: i for i, au in enumerate(AU_NUMBERS)}
 SIDES: tuple[str, str] = ("left", "right")  # the person's own sides, as in FACS: "L12" is at the right of the picture
 
 AUArray = npt.NDArray[np.float32]
-
-
-class Label(IntEnum):
-    """The three classes, in the order of MEGC 2019."""
-
-    negative = 0
-    positive = 1
-    surprise = 2
-
-
-def label_named(name: str) -> Label:
-    """The label of that name. Raises UsageError for any other name."""
-    try:
-        return Label[name.strip().lower()]
-    except KeyError:
-        raise UsageError(
-            f"label {name!r}",
-            expected="one of " + ", ".join(label.name for label in Label),
-            do="check the spelling; finer emotions are grouped into these three",
-        ) from None
 
 
 def au_index(au: int, *, where: str = "") -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from miex.aus.vector import Label
+from miex.labels import Label
 
 Letter = Literal["A", "B", "C", "D", "E"]
 

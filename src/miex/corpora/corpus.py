@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from miex.aus.vector import Label
 from miex.corpora.au_codes import parse_aus
 from miex.corpora.clip import Clip
 from miex.corpora.corrections import Correction, corrected, corrections_of
@@ -20,6 +19,7 @@ from miex.corpora.frames import Folder, files_below, image_folders
 from miex.corpora.labels import DEFAULT_MAPPING, ClassMapping, emotion_named, mapping_named
 from miex.corpora.tables import SUFFIXES, Columns, Row, read_table
 from miex.errors import InputError, UsageError
+from miex.labels import Label
 
 OnError = Literal["raise", "skip", "collect"]
 Key = tuple[str, ...]

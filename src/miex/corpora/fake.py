@@ -25,7 +25,7 @@ from miex.corpora.corpus import Corpus
 from miex.corpora.fake_layouts import fake_parts
 from miex.corpora.fake_parts import STATEMENT, FakeEvent, FakePart, write_strays, write_tables
 from miex.errors import OutputError, UsageError
-from miex.paths import write_whole
+from miex.storage.local import write_whole
 
 TRUTH_FILE = "fake.json"
 Frames = npt.NDArray[np.uint8]

@@ -12,7 +12,7 @@ from typing import Any
 from miex.corpora.au_codes import format_aus
 from miex.corpora.clip import Clip
 from miex.errors import UsageError
-from miex.paths import write_whole
+from miex.storage.local import write_whole
 
 
 def index_rows(clips: Iterable[Clip], folder: Path) -> list[dict[str, Any]]:

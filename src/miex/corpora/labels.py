@@ -9,9 +9,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, Literal
 
-from miex.aus.vector import Label
 from miex.corpora.clip import Clip
 from miex.errors import UsageError
+from miex.labels import Label
 
 DEFAULT_MAPPING = "megc2019"
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from miex.aus.vector import Label
 from miex.corpora.clip import Clip
 from miex.errors import InputError, UsageError
+from miex.labels import Label
 
 NEEDED, OPTIONAL = ("clip", "subject", "emotion"), ("onset", "apex", "offset")
 # Basic emotions in the spellings that tables use; the mapping of MEGC 2019 (contempt is negative). What is not here has

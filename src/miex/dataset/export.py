@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from miex.aus.vector import Label
 from miex.dataset.reader import Dataset
 from miex.errors import InputError, OutputError
-from miex.paths import write_whole
+from miex.labels import Label
 from miex.plan.schema import ID
+from miex.storage.local import write_whole
 from miex.synthesis.frames import SUFFIX
 
 CLIPS_FILE = "clips.csv"

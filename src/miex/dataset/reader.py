@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from miex.aus.vector import AUArray, Label, label_named
+from miex.aus.vector import AUArray
 from miex.dataset.shards import StoredSample, read_stored
 from miex.errors import UsageError
-from miex.faces.crop import Image
+from miex.images import Image, decode_frame
+from miex.labels import Label, label_named
 from miex.plan.schema import FACES_FILE, FACES_SCHEMA, read_record
-from miex.synthesis.frames import decode_frame
 from miex.synthesis.run import read_samples
 
 _Choice = str | int | Iterable[str | int] | None

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from miex.aus.vector import Label
 from miex.dataset.shards import read_stored
 from miex.errors import InputError
+from miex.executors.base import Executor, InProcess
+from miex.images import decode_frame
+from miex.labels import Label
 from miex.plan.schema import Plan, read_plan, read_shard
 from miex.synthesis.commit import SHARDS, read_shard_record, record_path, tar_path
-from miex.synthesis.executors import Executor, InProcess
-from miex.synthesis.frames import decode_frame
 from miex.synthesis.run import collect_samples, count_shards, read_samples
 
 

@@ -17,7 +17,7 @@ from miex.evaluation.leakage import Verdict, verdicts
 from miex.evaluation.metrics import Counts, Scores, fold_mean, pooled
 from miex.evaluation.results import PREDICTIONS, Results, StoredRun
 from miex.evaluation.significance import by_subject
-from miex.parallel import Run
+from miex.executors.base import Run
 
 Progress = Callable[[int, int, str], None]
 

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from miex.errors import InputError
 from miex.evaluation.metrics import Counts, confusion
-from miex.paths import write_whole
-from miex.plan.schema import canonical_json, parquet_bytes
+from miex.stable import canonical_json, parquet_bytes
+from miex.storage.local import write_whole
 
 PREDICTIONS: Final = pa.schema(
     [

@@ -16,11 +16,11 @@ from miex import __version__
 from miex.errors import UsageError
 from miex.evaluation.metrics import confusion, score
 from miex.evaluation.protocol import Answer, Job
-from miex.plan.schema import canonical_json
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import Recognizer, load_recognizer
 from miex.recognition.samples import Samples
 from miex.recognition.train import Machine, joint, train
+from miex.stable import canonical_json
 
 Mode = Literal["direct", "fine-tune", "joint", "real"]
 MODES: tuple[Mode, ...] = ("direct", "fine-tune", "joint", "real")

@@ -24,14 +24,14 @@ from miex.evaluation.metrics import confusion, score
 from miex.evaluation.protocol import Evaluation, Progress, evaluate
 from miex.evaluation.results import Results
 from miex.evaluation.significance import Interval, bootstrap, by_subject, holm, paired
+from miex.executors.base import Run
 from miex.experiments.fit import Fit, Mode
 from miex.experiments.toy import toy_samples
-from miex.parallel import Run
-from miex.plan.build import stable_hash
 from miex.recognition.recipe import Recipe, load_recipe
 from miex.recognition.recognizer import prepare
 from miex.recognition.samples import Samples, read_flow
 from miex.recognition.train import Machine
+from miex.stable import stable_hash
 
 FLOW, SPLIT = "casme2-smic.npz", "split.csv"
 SEEDS = 3

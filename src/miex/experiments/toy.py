@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import Label
+from miex.labels import Label
 from miex.recognition.flow import SIDE, flow_map
 from miex.recognition.samples import Samples, of_arrays
 

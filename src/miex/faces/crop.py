@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
+from miex.images import Image
+
 Points = npt.NDArray[np.float32]
 
 # Face-mesh indices. "right" and "left" are the person's own: the right eye is at the left of the picture.

@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.errors import InputError
-from miex.faces.crop import Image
 from miex.faces.mesh import N_LANDMARKS
-from miex.paths import cache_folder, write_whole
+from miex.images import Image
+from miex.storage.cache import cache_folder
+from miex.storage.local import write_whole
 
 MODEL_NAME = "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"

@@ -19,14 +19,15 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from miex.errors import InputError, OutputError, UsageError
+from miex.executors.base import Run
 from miex.faces.credits import FaceCSV, csv_beside, real_path
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
-from miex.faces.images import SUFFIXES, PhotoError, read_photo
 from miex.faces.landmarks import DETECTION, MODEL_SHA256, Detection, Landmarker
 from miex.faces.layouts import find_layout
 from miex.faces.mesh import N_LANDMARKS
-from miex.parallel import Run
-from miex.paths import cache_folder, write_whole
+from miex.images import SUFFIXES, PhotoError, read_photo
+from miex.storage.cache import cache_folder
+from miex.storage.local import write_whole
 
 INDEX_SCHEMA: Final = pa.schema(
     [

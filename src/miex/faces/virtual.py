@@ -13,16 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RBFInterpolator
 
-from miex.faces.crop import (
-    LEFT_EYE_CORNERS,
-    MOUTH_CORNERS,
-    OVERSAMPLING,
-    RIGHT_EYE_CORNERS,
-    AlignedFace,
-    Image,
-    Points,
-)
+from miex.faces.crop import LEFT_EYE_CORNERS, MOUTH_CORNERS, OVERSAMPLING, RIGHT_EYE_CORNERS, AlignedFace, Points
 from miex.faces.mesh import mirror_landmarks
+from miex.images import Image
 
 # Relatives of one photo share texture, hair and background, and the moves of proportions.toml hold two thirds of the
 # variance among people. With 1.35 the landmarks of relatives differ .9 times as much as those of strangers (Procrustes

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AUArray
-from miex.faces.crop import AlignedFace, Image
+from miex.faces.crop import AlignedFace
+from miex.images import Image
 
 Rig = TypeVar("Rig")
 Field = npt.NDArray[np.float32]

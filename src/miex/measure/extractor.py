@@ -21,12 +21,11 @@ from miex.aus.extract.extractor import AUExtractor, track_name
 from miex.aus.table import Track
 from miex.aus.vector import N_AUS, AUArray
 from miex.corpora.clip import Clip
-from miex.faces.crop import CropOptions, CropPlace, Image, align, place_crop
-from miex.faces.images import PhotoError, read_photo
+from miex.executors.local import one_thread
+from miex.faces.crop import CropOptions, CropPlace, align, place_crop
 from miex.faces.landmarks import Landmarker
 from miex.generators import generator_of
-from miex.measure.pair import gray
-from miex.parallel import one_thread
+from miex.images import Image, PhotoError, gray, read_photo
 
 VERSION = 1
 SIZE = 256  # of the crop that motion is read in, pixels; at 128 it drowns in noise

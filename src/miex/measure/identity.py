@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from skimage.feature import local_binary_pattern
 
-from miex.faces.crop import Image, eye_centers, inter_ocular
+from miex.faces.crop import eye_centers, inter_ocular
+from miex.images import Image, gray
 from miex.measure.extractor import similarity
-from miex.measure.pair import gray
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

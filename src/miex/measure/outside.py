@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AUArray
-from miex.faces.crop import Image
 from miex.generators.base import Generator
+from miex.images import Image
 
 
 def still_pixels(generator: Generator[Any], rig: Any, aus: AUArray, size: int) -> npt.NDArray[np.bool_]:

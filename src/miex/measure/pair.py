@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.faces.crop import Image
+from miex.images import Image, gray
 
 # SSIM as scikit-image computes it by default (Wang et al. 2004): uniform window, sample covariance, interior
 _WINDOW = 7
@@ -36,11 +36,6 @@ class PairMeasures:
     psnr: float
     ssim: float
     identical: bool
-
-
-def gray(frame: Image) -> Image:
-    """Luma of ITU-R BT.601, rounded: uint8 [h, w] from RGB [h, w, 3]."""
-    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def psnr(a: Image, b: Image) -> float:

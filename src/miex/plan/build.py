@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,12 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from miex.aus.source import AUSource, AUTriplet
 from miex.aus.timing import Until, draw_timing, expression
-from miex.aus.vector import AUArray, Label, label_named
+from miex.aus.vector import AUArray
 from miex.errors import InputError, UsageError
 from miex.faces import VERSION as FACES_VERSION
 from miex.faces.crop import CropOptions, place_crop
+from miex.labels import Label, label_named
 from miex.plan.camera import PARTS, draw, parts_of
 from miex.plan.schema import FACES_SCHEMA, PLAN_SCHEMA, Plan
+from miex.stable import stable_hash
 
 FrameFormat = Literal["png", "webp", "jpeg"]
 JPEG_QUALITY = 95
@@ -96,12 +97,6 @@ class PlanConfig(BaseModel):
 
 
 _USES = ("aus", "render", *PARTS, "timing", "pattern")  # a use's place is its stream: new ones come last
-
-
-def stable_hash(*parts: object) -> int:
-    """64 bits that depend on the parts' text alone: the same in every process, on every machine."""
-    text = "\x1f".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
 def sample_rng(seed: int, use: str) -> np.random.Generator:

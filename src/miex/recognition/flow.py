@@ -18,12 +18,13 @@ import numpy.typing as npt
 
 from miex.dataset.reader import Dataset
 from miex.errors import UsageError
-from miex.faces.crop import CropOptions, Image
-from miex.measure.pair import gray
-from miex.parallel import Run, one_thread
-from miex.paths import write_whole
-from miex.plan.build import stable_hash
+from miex.executors.base import Run
+from miex.executors.local import one_thread
+from miex.faces.crop import CropOptions
+from miex.images import Image, gray
 from miex.plan.schema import ROWS_SCHEMA
+from miex.stable import stable_hash
+from miex.storage.local import write_whole
 
 Flow = npt.NDArray[np.float32]
 Method = Literal["dis", "tvl1", "farneback"]

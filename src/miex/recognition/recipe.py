@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from miex.errors import InputError, UsageError
-from miex.plan.schema import canonical_json
+from miex.stable import canonical_json
 
 _PROSE = frozenset({"name", "source"})  # not in the digest: they change no number
 

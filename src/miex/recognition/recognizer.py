@@ -16,12 +16,12 @@ from torch import Tensor
 
 from miex import __version__
 from miex.errors import InputError
-from miex.faces.crop import Image
-from miex.paths import write_whole
+from miex.images import Image
 from miex.recognition.flow import Method, check_method
 from miex.recognition.network import Network, network_class
 from miex.recognition.recipe import Recipe
 from miex.recognition.samples import LABELS, Samples
+from miex.storage.local import write_whole
 
 FORMAT = 1
 _BATCH = 1024

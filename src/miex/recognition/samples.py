@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from miex.aus.vector import Label
 from miex.corpora.clip import Clip
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.errors import InputError, UsageError
-from miex.faces.crop import CropOptions, Image, align, place_crop
+from miex.executors.base import Run
+from miex.executors.local import one_thread
+from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
-from miex.parallel import Run, one_thread
+from miex.images import Image, read_frame
+from miex.labels import Label
 from miex.plan.schema import CONFIG_FILE, ROWS_SCHEMA
 from miex.recognition.flow import SIDE, Method, aligned_map, flow_set
 
@@ -227,46 +228,6 @@ def pair_map(
     place = place_crop(mesh, options)
     still, moved = (align(frame, mesh, place, CLIP_SIZE).crop for frame in (onset, apex))
     return aligned_map(still, moved, options, name, method=method, side=side)
-
-
-def read_frame(path: Path) -> Image:
-    """A frame as uint8 RGB [h, w, 3]; gray ones are repeated in three channels.
-
-    Raises:
-        InputError: missing, or no image.
-    """
-    try:
-        frame = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except (OSError, cv2.error) as error:
-        raise InputError(f"frame {path}", expected="an image", found=str(error).strip()) from error
-    if frame is None:
-        raise InputError(f"frame {path}", expected="an image", found="something else")
-    return np.asarray(frame, np.uint8)
-
-
-def read_clip(path: Path) -> list[Image]:
-    """The frames of a clip of your own in their order: a folder of images, sorted by the number in their names, or a
-    video file.
-
-    Raises:
-        InputError: no frame in it.
-    """
-    if path.is_dir():
-        suffixes = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
-        files = [file for file in path.iterdir() if file.suffix.lower() in suffixes]
-        numbered = sorted(files, key=lambda file: ([int(n) for n in re.findall(r"\d+", file.stem)[-1:]], file.name))
-        frames = [read_frame(file) for file in numbered]
-    else:
-        video, frames = cv2.VideoCapture(str(path)), []
-        while True:
-            there, frame = video.read()
-            if not there:
-                break
-            frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
-        video.release()
-    if not frames:
-        raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame in it")
-    return frames
 
 
 def load_samples(

@@ -21,15 +21,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from miex.errors import InputError, OutputError, UsageError
-from miex.paths import write_whole
-from miex.plan.build import stable_hash
-from miex.plan.schema import canonical_json
 from miex.recognition.flow import Method
 from miex.recognition.hoof_svm import HoofSVM
 from miex.recognition.network import Network, network_class
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import Recognizer, mirrored, prepare, probabilities, read_torch
 from miex.recognition.samples import REAL, Samples
+from miex.stable import canonical_json, stable_hash
+from miex.storage.local import write_whole
 
 MODEL, CHECKPOINT, LOG = "recognizer.pt", "checkpoint.pt", "log.csv"
 COLUMNS = ("epoch", "step", "loss", "learning_rate", "validation_loss")

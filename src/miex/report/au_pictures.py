@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import AU_NAMES, AU_NUMBERS, N_AUS, AUArray, Label
-from miex.paths import write_whole
+from miex.aus.vector import AU_NAMES, AU_NUMBERS, N_AUS, AUArray
+from miex.labels import Label
+from miex.storage.local import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,11 +11,12 @@ import numpy as np
 from miex.aus.vector import AU_NUMBERS, AUArray
 from miex.dataset import open as open_set
 from miex.errors import UsageError
-from miex.faces.crop import Image
+from miex.executors.base import Run
+from miex.executors.local import one_thread
 from miex.faces.landmarks import Landmarker
+from miex.images import Image
 from miex.measure.extractor import SIZE, EmbeddedExtractor
 from miex.measure.recovery import Recovery, recovery
-from miex.parallel import Run, one_thread
 from miex.plan.camera import shown_aus
 from miex.report.gallery import choose
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from miex.aus.vector import Label
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
-from miex.paths import write_whole
+from miex.labels import Label
 from miex.report.gallery import GallerySample, choose, render_gallery
 from miex.report.measured import describe_dear
 from miex.report.summary import frames_of, summarize
+from miex.storage.local import write_whole
 from miex.synthesis.run import read_samples
 
 if TYPE_CHECKING:

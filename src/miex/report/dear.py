@@ -18,15 +18,15 @@ import numpy.typing as npt
 from miex.aus.vector import AUArray
 from miex.dataset import open as open_set
 from miex.errors import InputError, UsageError
-from miex.faces.crop import Image
-from miex.faces.images import PhotoError
+from miex.executors.base import Run
+from miex.executors.local import one_thread
 from miex.faces.landmarks import Landmarker
 from miex.generators import generator_of
+from miex.images import Image, PhotoError
 from miex.measure.extractor import SIZE, EmbeddedExtractor
 from miex.measure.identity import DISTANCES, FrameDescriptor, IdentityKept, describe_frame, identity_kept
 from miex.measure.outside import changed_pixels, still_pixels
 from miex.measure.recovery import Recovery, recovery
-from miex.parallel import Run, one_thread
 from miex.plan.camera import PARTS, shown_aus
 from miex.report.au_recovery import read_change
 from miex.report.gallery import choose

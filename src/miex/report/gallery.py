@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import AU_NAMES, AU_NUMBERS, N_AUS, AUArray, Label
+from miex.aus.vector import AU_NAMES, AU_NUMBERS, N_AUS, AUArray
 from miex.errors import UsageError
+from miex.labels import Label
 
 if TYPE_CHECKING:
     import pyarrow as pa

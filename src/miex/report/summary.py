@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from miex.aus.vector import AU_NAMES, AU_NUMBERS, Label
+from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset import Dataset
+from miex.labels import Label
 from miex.report.measured import measured_lines
 from miex.synthesis.frames import STATEMENT
 

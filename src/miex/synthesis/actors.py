@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from miex.aus.vector import AUArray
-from miex.faces.crop import AlignedFace, Image
+from miex.executors.local import one_thread
+from miex.faces.crop import AlignedFace
 from miex.faces.virtual import make_virtual
 from miex.generators.base import Generator
-from miex.parallel import one_thread
+from miex.images import Image
 
 _PEOPLE = 8  # rigs kept: clips of one person follow one another
 

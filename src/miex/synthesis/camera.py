@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.timing import ease, progress
-from miex.faces.crop import Image
 from miex.generators.base import Field
 from miex.generators.muscle.basis import cell_centers, smooth_step
+from miex.images import Image
 from miex.plan.build import sample_rng
 
 COARSER = 2  # cells of the grid per point at which residual motion is drawn; its shortest length is 1.3 cells

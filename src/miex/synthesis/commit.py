@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from miex.errors import InputError
-from miex.paths import whole_file, write_whole
+from miex.storage.local import whole_file, write_whole
 
 SHARDS = "shards"
 SAMPLES_FILE = "samples.parquet"

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from miex.errors import UsageError
-from miex.faces.crop import Image
+from miex.images import Image
 from miex.plan.build import JPEG_QUALITY, FrameFormat
 
 SUFFIX: dict[FrameFormat, str] = {"png": ".png", "webp": ".webp", "jpeg": ".jpg"}
@@ -73,11 +73,3 @@ def encode_image(frame: Image, suffix: str) -> bytes:
     if suffix not in formats:
         raise UsageError(f"image ending in {suffix}", expected="one of " + ", ".join([*formats, ".bmp"]))
     return encode_frame(frame, formats[suffix])
-
-
-def decode_frame(content: bytes) -> Image:
-    """The frame, uint8 RGB [h, w, 3]. Raises ValueError if the bytes are not an image."""
-    frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-    if frame is None:
-        raise ValueError(f"{len(content)} bytes that are not an image")
-    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)

@@ -12,12 +12,12 @@ from PIL import Image as PillowImage
 
 from miex.aus.vector import AUArray
 from miex.errors import InputError
-from miex.faces.crop import AlignedFace, CropOptions, Image, align, place_crop
-from miex.faces.images import read_photo
+from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
 from miex.generators.base import Generator
+from miex.images import Image, read_photo
 from miex.measure.pair import PairMeasures, measure_pair
-from miex.paths import write_whole
+from miex.storage.local import write_whole
 from miex.synthesis.frames import XMP, encode_frame
 
 ONSET_FILE, APEX_FILE, FLICKER_FILE = "onset.png", "apex.png", "flicker.webp"

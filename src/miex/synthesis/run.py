@@ -18,21 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miex.errors import InputError, OutputError, PartialFailureError
-from miex.paths import remove_leftovers, write_whole
-from miex.plan.schema import (
-    CONFIG_FILE,
-    FACES_FILE,
-    PLAN_FILE,
-    PLAN_SCHEMA,
-    Plan,
-    first_difference,
-    parquet_bytes,
-    read_plan,
-    read_record,
-    write_plan,
-)
+from miex.executors.base import Executor, InProcess
+from miex.plan.schema import CONFIG_FILE, FACES_FILE, PLAN_FILE, PLAN_SCHEMA, Plan, read_plan, read_record, write_plan
+from miex.stable import first_difference, parquet_bytes
+from miex.storage.local import remove_leftovers, write_whole
 from miex.synthesis.commit import SAMPLES_FILE, SHARDS, Failure, members, read_shard_record, tar_path
-from miex.synthesis.executors import Executor, InProcess
 from miex.synthesis.worker import ShardResult, ShardTask, make_shard, render_shard, result_of
 
 LOCK_FILE = ".miex.lock"

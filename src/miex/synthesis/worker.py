@@ -12,22 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from miex.aus.vector import AU_NUMBERS, Label
+from miex.aus.vector import AU_NUMBERS
 from miex.errors import InputError
+from miex.executors.local import one_thread
 from miex.faces import VERSION as FACES_VERSION
-from miex.faces.crop import AlignedFace, CropPlace, Image, align
-from miex.faces.images import PhotoError, decode_photo
+from miex.faces.crop import AlignedFace, CropPlace, align
 from miex.faces.virtual import make_virtual
 from miex.generators import generator_of
 from miex.generators.base import Generator
+from miex.images import Image, PhotoError, decode_frame, decode_photo
+from miex.labels import Label
 from miex.measure.pair import measure_pair
-from miex.parallel import one_thread
 from miex.plan.build import sample_rng
 from miex.plan.camera import PARTS, shown_aus
 from miex.plan.schema import read_record, read_shard
 from miex.synthesis.camera import drift, through_sensor
 from miex.synthesis.commit import Failure, Sample, ShardRecord, read_shard_record, write_shard
-from miex.synthesis.frames import LOSSY, SUFFIX, decode_frame, encode_frame
+from miex.synthesis.frames import LOSSY, SUFFIX, encode_frame
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from miex.aus.table import Credit, Track, read_table, table_of, tracks_of, write_parquet
 from miex.corpora.clip import Clip
 from miex.errors import InputError
-from miex.parallel import Run
+from miex.executors.base import Run
 
 
 class AUExtractor(ABC):

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from miex.aus.vector import N_AUS, SIDES, AUArray, checked
 from miex.errors import ScaleError
-from miex.faces.crop import OVERSAMPLING, AlignedFace, Image
+from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.base import Field, Generator
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, basis_fields
 from miex.generators.muscle.furrows import relight
 from miex.generators.muscle.layers import Layers, draw, opened, unsettled
 from miex.generators.muscle.resampling import invert, lattice, sample
+from miex.images import Image
 
 GRID = 80  # cells: 1.6 px of a 128 px crop, .04 inter-ocular distances
 LEVEL = 256  # parts of a gray level in `MuscleRig.samples`

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS, AUArray, parse
-from miex.faces.crop import AlignedFace, Image
+from miex.faces.crop import AlignedFace
 from miex.generators.muscle.generator import MuscleGenerator
+from miex.images import Image
 
 INTENSITIES = (0.1, 0.3, 1.0)
 HANDS = (("", "both"), ("L", "left"), ("R", "right"))  # the person's own, as in FACS

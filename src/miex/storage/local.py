@@ -9,18 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import platformdirs
-
 from miex.errors import OutputError
 
-CACHE_VARIABLE = "MIEX_CACHE"
 _TEMPORARY = ".tmp-"
-
-
-def cache_folder() -> Path:
-    """The user's cache of miex: MIEX_CACHE if set, else where the system keeps caches."""
-    given = os.environ.get(CACHE_VARIABLE)
-    return Path(given) if given else Path(platformdirs.user_cache_dir("miex", appauthor=False))
 
 
 @contextmanager

@@ -5,65 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from miex.errors import MiexError
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
-
-class WorkerDiedError(MiexError):
-    """A worker process ended without an answer, again and again (killed by the system for its memory, say)."""
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[Task, Result]):
-    """What became of a task: a result, or the exception that ended it."""
-
-    task: Task
-    result: Result | None = None
-    error: BaseException | None = None
-
-
-class Executor(ABC):
-    """Maps a function over tasks.
-
-    Every task has exactly one outcome, in any order. A task whose worker died is tried again, `retries` times; one
-    that raised is not: the same input would raise again. Functions, tasks and results must be picklable.
-    """
-
-    retries: int = 2
-
-    @abstractmethod
-    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
-        """Outcomes as they come. Closing the iterator early lets what runs end and starts nothing more."""
-
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-        """Results as they come; the first error is raised."""
-        for outcome in self.run(function, tasks):
-            if outcome.error is not None:
-                raise outcome.error
-            yield outcome.result  # type: ignore[misc]
-
-
-class InProcess(Executor):
-    """One task after the other, here."""
-
-    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
-        for task in tasks:
-            try:
-                outcome = Outcome[Task, Result](task, function(task))
-            except Exception as error:  # the outcome carries it
-                outcome = Outcome[Task, Result](task, error=error)
-            yield outcome
+from miex.executors.base import Executor, InProcess, Outcome, Result, Task, WorkerDiedError
 
 
 @dataclass(frozen=True)
@@ -139,3 +90,16 @@ def _follow(sentinel: int) -> None:
     # a worker whose parent was killed would wait for tasks for ever
     connection.wait([sentinel])
     os._exit(1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """OpenCV without threads of its own: pictures are small, and the processes share the cores."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags
 from PIL import Image as PillowImage
 
 from miex.errors import InputError
-from miex.faces.crop import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _FORMATS = ("JPEG", "PNG", "WEBP")  # whatever the name says; Pillow's others include some that start programs (EPS)
@@ -95,3 +97,59 @@ def _rgb(image: PillowImage.Image) -> Image:
         ground = PillowImage.new("RGBA", rgba.size, (128, 128, 128, 255))
         image = PillowImage.alpha_composite(ground, rgba)
     return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+Image = npt.NDArray[np.uint8]
+
+
+def gray(frame: Image) -> Image:
+    """Luma of ITU-R BT.601, rounded: uint8 [h, w] from RGB [h, w, 3]."""
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def decode_frame(content: bytes) -> Image:
+    """The frame, uint8 RGB [h, w, 3]. Raises ValueError if the bytes are not an image."""
+    frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if frame is None:
+        raise ValueError(f"{len(content)} bytes that are not an image")
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def read_frame(path: Path) -> Image:
+    """A frame as uint8 RGB [h, w, 3]; gray ones are repeated in three channels.
+
+    Raises:
+        InputError: missing, or no image.
+    """
+    try:
+        frame = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except (OSError, cv2.error) as error:
+        raise InputError(f"frame {path}", expected="an image", found=str(error).strip()) from error
+    if frame is None:
+        raise InputError(f"frame {path}", expected="an image", found="something else")
+    return np.asarray(frame, np.uint8)
+
+
+def read_clip(path: Path) -> list[Image]:
+    """The frames of a clip of your own in their order: a folder of images, sorted by the number in their names, or a
+    video file.
+
+    Raises:
+        InputError: no frame in it.
+    """
+    if path.is_dir():
+        suffixes = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
+        files = [file for file in path.iterdir() if file.suffix.lower() in suffixes]
+        numbered = sorted(files, key=lambda file: ([int(n) for n in re.findall(r"\d+", file.stem)[-1:]], file.name))
+        frames = [read_frame(file) for file in numbered]
+    else:
+        video, frames = cv2.VideoCapture(str(path)), []
+        while True:
+            there, frame = video.read()
+            if not there:
+                break
+            frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
+        video.release()
+    if not frames:
+        raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame in it")
+    return frames

@@ -1,0 +1,63 @@
+"""Where tasks run: what every executor promises. Executors know nothing of what a task is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from miex.errors import MiexError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class WorkerDiedError(MiexError):
+    """A worker process ended without an answer, again and again (killed by the system for its memory, say)."""
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Task, Result]):
+    """What became of a task: a result, or the exception that ended it."""
+
+    task: Task
+    result: Result | None = None
+    error: BaseException | None = None
+
+
+class Executor(ABC):
+    """Maps a function over tasks.
+
+    Every task has exactly one outcome, in any order. A task whose worker died is tried again, `retries` times; one
+    that raised is not: the same input would raise again. Functions, tasks and results must be picklable.
+    """
+
+    retries: int = 2
+
+    @abstractmethod
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
+        """Outcomes as they come. Closing the iterator early lets what runs end and starts nothing more."""
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Results as they come; the first error is raised."""
+        for outcome in self.run(function, tasks):
+            if outcome.error is not None:
+                raise outcome.error
+            yield outcome.result  # type: ignore[misc]
+
+
+class InProcess(Executor):
+    """One task after the other, here."""
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
+        for task in tasks:
+            try:
+                outcome = Outcome[Task, Result](task, function(task))
+            except Exception as error:  # the outcome carries it
+                outcome = Outcome[Task, Result](task, error=error)
+            yield outcome
+
+
+# Maps a function over tasks in any order, perhaps in other processes: what Executor.map does, for rooms before it.
+Run = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
