@@ -21,7 +21,7 @@ from miex.errors import InputError
 from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker, find_model
 from miex.images import read_photo
-from miex.measure.identity import DISTANCES, FrameDescriptor, describe_frame
+from miex.quality.identity import DISTANCES, FrameDescriptor, describe_frame
 
 SIZES = (256, 128)
 

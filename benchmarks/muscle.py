@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 from skimage.data import astronaut
 
-from miex.aus.expert import ExpertSource, load_table
 from miex.aus.vector import AU_NUMBERS, from_mapping
 from miex.faces.crop import OVERSAMPLING, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker, find_model
 from miex.generators.muscle import generator as muscle
 from miex.generators.muscle.resampling import invert, lattice, sample
 from miex.labels import Label
-from miex.measure.pair import measure_pair
+from miex.sources.expert import ExpertSource, load_table
+from miex.synthesis.measures import measure_pair
 
 TYPICAL = {4: 0.2, 6: 0.2, 7: 0.1, 12: 0.2}
 LAYERS = {  # AUs that show one layer and hardly anything else

@@ -16,18 +16,21 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import machine
-from miex.aus.expert import Emotion, ExpertSource, ExpertTable
 from miex.aus.vector import AU_NUMBERS, N_AUS
 from miex.executors.local import available_workers, local_executor
+from miex.extraction.flow import SIZE, EmbeddedExtractor
+from miex.faces.index import index_photos
 from miex.faces.landmarks import find_model
-from miex.faces.pool import default_pool, index_photos
-from miex.generators import describe, make_generator
+from miex.faces.photos import default_pool
+from miex.generators.registry import describe, make_generator
 from miex.labels import Label
-from miex.measure.extractor import SIZE, EmbeddedExtractor
-from miex.plan.build import PlanConfig, build_plan
+from miex.plan.config import PlanConfig
+from miex.plan.rows import build_plan
+from miex.quality.recovered import recovered_aus
 from miex.report.au_pictures import recovery_picture, write_picture
-from miex.report.au_recovery import recovered_aus
-from miex.synthesis.run import adopt_plan, run_plan
+from miex.sources.expert import Emotion, ExpertSource, ExpertTable
+from miex.synthesis.adopt import adopt_plan
+from miex.synthesis.run import run_plan
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

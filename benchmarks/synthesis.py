@@ -19,21 +19,24 @@ import cv2
 import numpy as np
 
 from benchmarks.machine import bound, machine, milliseconds
-from miex.aus.expert import ExpertSource, load_table
+from miex.dataset.frames import encode_frame
+from miex.dataset.plan_file import Plan
 from miex.executors.local import available_workers, local_executor
 from miex.faces.crop import CropPlace, align
+from miex.faces.index import index_photos
 from miex.faces.landmarks import find_model
-from miex.faces.pool import default_pool, index_photos
+from miex.faces.photos import default_pool
 from miex.faces.virtual import make_virtual
-from miex.generators import describe, make_generator
+from miex.generators.registry import describe, make_generator
 from miex.images import decode_photo
-from miex.measure.pair import measure_pair
-from miex.plan.build import PlanConfig, build_plan, sample_rng
-from miex.plan.camera import shown_aus
-from miex.plan.schema import Plan
-from miex.synthesis.camera import drift
-from miex.synthesis.frames import encode_frame
-from miex.synthesis.run import adopt_plan, run_plan
+from miex.nuisances.apply import drift, shown_aus
+from miex.plan.config import PlanConfig
+from miex.plan.rows import build_plan
+from miex.sources.expert import ExpertSource, load_table
+from miex.stable import sample_rng
+from miex.synthesis.adopt import adopt_plan
+from miex.synthesis.measures import measure_pair
+from miex.synthesis.run import run_plan
 
 MIE_X = 45_000  # pairs of the paper's set
 CAMERA: str = PlanConfig.model_fields["camera"].default

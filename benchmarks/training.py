@@ -27,14 +27,15 @@ from benchmarks.synthesis import make_plan
 from miex.dataset import Dataset
 from miex.executors.local import available_workers, local_executor
 from miex.faces.crop import CropOptions
-from miex.faces.pool import default_pool
+from miex.faces.photos import default_pool
 from miex.recognition.flow import aligned_map, stored_crop
 from miex.recognition.recipe import Recipe, load_recipe
 from miex.recognition.recognizer import prepare
 from miex.recognition.samples import of_set
 from miex.recognition.ststnet import STSTNet
 from miex.recognition.train import augment, train
-from miex.synthesis.run import adopt_plan, run_plan
+from miex.synthesis.adopt import adopt_plan
+from miex.synthesis.run import run_plan
 
 BATCH = 64
 

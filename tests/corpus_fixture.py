@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from miex.aus.table import Track
+from miex.aus.tracks import Track
 from miex.aus.vector import AU_INDEX, AU_NUMBERS
 from miex.corpora.clip import Clip, CodedAU
 from miex.labels import Label

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from miex.faces.pool import default_pool
-from miex.synthesis.run import adopt_plan, run_plan
+from miex.faces.photos import default_pool
+from miex.synthesis.adopt import adopt_plan
+from miex.synthesis.run import run_plan
 from tests.support import plan_of
 
 

@@ -11,13 +11,15 @@ import numpy as np
 from PIL import Image
 from typer.testing import CliRunner
 
-from miex.aus.expert import ExpertSource, load_table
 from miex.cli import app
+from miex.dataset.plan_file import Plan
 from miex.errors import MiexError
-from miex.faces.pool import default_pool, index_photos, list_photos
-from miex.generators import describe, make_generator
-from miex.plan.build import PlanConfig, build_plan
-from miex.plan.schema import Plan
+from miex.faces.index import index_photos
+from miex.faces.photos import default_pool, list_photos
+from miex.generators.registry import describe, make_generator
+from miex.plan.config import PlanConfig
+from miex.plan.rows import build_plan
+from miex.sources.expert import ExpertSource, load_table
 
 
 def plan_of(photos: Path, model: Path, *, mu: float = 0.1, **config: object) -> Plan:

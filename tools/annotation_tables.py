@@ -16,10 +16,10 @@ from rich.table import Table
 
 from miex.corpora.catalog import corpus_named
 from miex.corpora.corpus import Reading
-from miex.corpora.fake import fake_frames_of
-from miex.corpora.labels import ClassMapping, mapping_named
+from miex.corpora.fakes.write import fake_frames_of
+from miex.corpora.mappings import ClassMapping, mapping_named
+from miex.dataset.frames import encode_image
 from miex.errors import InputError
-from miex.synthesis.frames import encode_image
 
 # file below the folder -> the corpora that it annotates
 TABLES = {
@@ -61,6 +61,7 @@ OTHER = {
     "casme3/CAS(ME)3_part_A_wrongly_labeled_me_in_V1.xlsx": "what changed from v1 to v2",
     "casme3/exception/": "frames that are damaged or bad",
     "casme3/derived/": "somebody's selection of the table above",
+    "dfme/": "AU codes of DFME without onset and apex: for a source of AUs, no reader",
     "megc2019/": "oracles of compmie",
     "mie-x-lists/": "training and test lists",
 }

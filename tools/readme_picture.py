@@ -9,14 +9,17 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import miex.dataset
-from miex.aus.expert import ExpertSource, load_table
 from miex.aus.vector import to_mapping
 from miex.executors.local import local_executor
+from miex.faces.index import index_photos
 from miex.faces.landmarks import find_model
-from miex.faces.pool import default_pool, index_photos
-from miex.generators import describe, make_generator
-from miex.plan.build import PlanConfig, build_plan
-from miex.synthesis.run import adopt_plan, run_plan
+from miex.faces.photos import default_pool
+from miex.generators.registry import describe, make_generator
+from miex.plan.config import PlanConfig
+from miex.plan.rows import build_plan
+from miex.sources.expert import ExpertSource, load_table
+from miex.synthesis.adopt import adopt_plan
+from miex.synthesis.run import run_plan
 
 OUT = Path(__file__).parent.parent / "docs" / "pairs.png"
 SIZE, GAP, TEXT = 176, 6, 22

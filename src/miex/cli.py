@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from miex.faces.credits import FaceCSV
-    from miex.faces.pool import Quality
-    from miex.report.dear import DearMeasures
-    from miex.synthesis.run import Estimate, Summary
+    from miex.faces.index import Quality
+    from miex.quality.audit import DearMeasures
+    from miex.synthesis.estimate import Estimate
+    from miex.synthesis.run import Summary
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -113,11 +114,13 @@ def _plan(
     """Write a plan: its digest, and how many samples. Its parameters are the options of all commands that plan."""
     from dataclasses import asdict
 
-    from miex.aus.timing import until_named
-    from miex.faces.pool import Quality, default_pool, write_refused
-    from miex.generators import describe, make_generator
-    from miex.plan.build import build_plan, distinct_triplets
-    from miex.synthesis.run import adopt_plan
+    from miex.faces.index import Quality, write_refused
+    from miex.faces.photos import default_pool
+    from miex.generators.registry import describe, make_generator
+    from miex.plan.rows import build_plan
+    from miex.plan.triplets import distinct_triplets
+    from miex.sources.timing import until_named
+    from miex.synthesis.adopt import adopt_plan
 
     if per is not None and samples is not None:
         raise UsageError(f"--per {per} and --samples {samples}", expected="one of them: both say how many samples")
@@ -283,7 +286,7 @@ def report(
     gallery = write_report(folder, n=n, seed=seed, dear=measured)
     facts: dict[str, Any] = {"gallery": str(gallery)}
     if measured:
-        from miex.report.measured import describe_dear
+        from miex.quality.audit import describe_dear
 
         facts["measured"] = describe_dear(measured)
     console.show(as_json, facts, str(gallery))
@@ -293,7 +296,7 @@ def _dear(
     folder: Path, n: int, seed: int, faces: Path | None, workers: int | None, landmarker: Path | None
 ) -> DearMeasures:
     from miex.faces.landmarks import find_model
-    from miex.report.dear import measure_set
+    from miex.quality.audit import measure_set
 
     try:
         model = find_model(landmarker, say=console.say)
@@ -328,7 +331,7 @@ def export(
 ) -> None:
     """Turn a set into what a recognizer takes."""
     from miex.dataset import open as open_set
-    from miex.dataset.export import export_folder
+    from miex.dataset.export.folder import export_folder
     from miex.recognition.flow import check_method, flow_set, write_flow_set
 
     if to not in ("flow", "folder"):
@@ -363,10 +366,11 @@ def render(
     from dataclasses import asdict
 
     from miex.aus.vector import parse
+    from miex.faces.align import align_photo
     from miex.faces.crop import CropOptions
     from miex.faces.landmarks import find_model
-    from miex.generators import make_generator
-    from miex.synthesis.preview import FLICKER_FILE, align_photo, preview, write_preview
+    from miex.generators.registry import make_generator
+    from miex.synthesis.preview import FLICKER_FILE, preview, write_preview
 
     aus = parse(au)
     face = align_photo(photo, find_model(landmarker, say=console.say), CropOptions(_config(size=size).size))
@@ -406,7 +410,7 @@ def faces_index(
     as_json: AsJson = False,
 ) -> None:
     """Find the faces in a folder; say which photos cannot be used, and why."""
-    from miex.faces.pool import Quality, write_index
+    from miex.faces.index import Quality, write_index
 
     index = _index(folder, _csv(folder, faces_csv, faces_column), Quality(min_inter_ocular), workers, landmarker)
     if out:
@@ -433,7 +437,7 @@ def faces_list(
 ) -> None:
     """List the photos of a face pool that pass filters."""
     from miex.faces.layouts import find_layout
-    from miex.faces.pool import list_photos, write_list
+    from miex.faces.photos import list_photos, write_list
 
     photos = list_photos(folder)
     known = find_layout(folder)
@@ -461,7 +465,8 @@ def faces_frontal(
     landmarker: Landmarker = None,
 ) -> None:
     """Choose frontal faces as the paper does: those whose landmarks lie nearest to a few query faces."""
-    from miex.faces.pool import Quality, write_list
+    from miex.faces.index import Quality
+    from miex.faces.photos import write_list
     from miex.faces.pose import choose_frontal, rows_of
 
     index = _index(folder, None, Quality(min_inter_ocular), workers, landmarker)
@@ -523,7 +528,7 @@ def _run(
 def _config(**values: Any) -> Any:
     from pydantic import ValidationError
 
-    from miex.plan.build import PlanConfig
+    from miex.plan.config import PlanConfig
 
     try:
         return PlanConfig(**values)
@@ -538,8 +543,8 @@ def _config(**values: Any) -> Any:
 def _index(
     faces: Path, table: FaceCSV | None, quality: Quality, workers: int | None, landmarker: Path | None
 ) -> pa.Table:
+    from miex.faces.index import index_photos
     from miex.faces.landmarks import find_model
-    from miex.faces.pool import index_photos
 
     with console.bar("finding faces", "photos") as move:
         return index_photos(
@@ -565,7 +570,7 @@ def _csv(faces: Path, given: Path | None, columns: list[str] | None) -> FaceCSV 
 
 
 def _root(faces: Path) -> Path:
-    from miex.faces.pool import photos_root
+    from miex.faces.photos import photos_root
 
     return photos_root(faces).resolve()
 

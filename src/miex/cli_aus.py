@@ -12,10 +12,10 @@ from miex import console
 from miex.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from miex.aus.pool import Pool
-    from miex.aus.source import AUSource
     from miex.corpora.clip import Clip
-    from miex.measure.extractor import EmbeddedExtractor
+    from miex.extraction.flow import EmbeddedExtractor
+    from miex.sources.pool import Pool
+    from miex.sources.source import AUSource
 
 app = typer.Typer(no_args_is_help=True, help="AUs of real clips: extract or import them, make pools, look at them.")
 
@@ -75,8 +75,8 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Make an AU table of other programs' CSV files."""
-    from miex.aus.extract.csv_table import import_csv
-    from miex.aus.table import Credit, table_of, write_parquet
+    from miex.aus.tracks import Credit, table_of, write_parquet
+    from miex.extraction.csv_tables import import_csv
 
     found = import_csv(
         paths, format_name=format_name, version=version, scale=scale, first_frame=first_frame,
@@ -117,10 +117,10 @@ def extract(
     as_json: AsJson = False,
 ) -> None:
     """See the AUs in the frames of a corpus. Run it again to resume."""
-    from miex.aus.extract.extractor import AUExtractor, extract_clips
-    from miex.aus.extract.openface import OpenFaceBinary
-    from miex.aus.table import Credit, table_of, write_parquet
+    from miex.aus.tracks import Credit, table_of, write_parquet
     from miex.corpora.read import read
+    from miex.extraction.extractor import AUExtractor, extract_clips
+    from miex.extraction.openface import OpenFaceBinary
 
     clips = read(name, path)
     extractor: AUExtractor = OpenFaceBinary(openface, version) if openface else _embedded(landmarker)
@@ -158,12 +158,12 @@ def pool(
     as_json: AsJson = False,
 ) -> None:
     """Join AU tables with the clips' labels and subjects: what real AUs are drawn from."""
-    from miex.aus.pool import make_pool, write_pool
-    from miex.aus.table import credit_of, read_table, tracks_of
+    from miex.aus.tracks import credit_of, read_table, tracks_of
     from miex.corpora.listed import read_list
     from miex.corpora.people import corpus_key
     from miex.corpora.read import has_reader, read
     from miex.labels import label_named
+    from miex.sources.pool import make_pool, write_pool
 
     if kind not in ("micro", "macro"):
         raise UsageError(f"--kind {kind}", expected="micro or macro")
@@ -257,8 +257,8 @@ def show(
 def _recovered(
     folder: Path, out: Path, pairs: int, seed: int, workers: int | None, landmarker: Path | None
 ) -> tuple[Path, dict[str, object]]:
+    from miex.quality.recovered import describe_recovery, recovered_aus
     from miex.report.au_pictures import recovery_picture, write_picture
-    from miex.report.au_recovery import describe_recovery, recovered_aus
 
     with console.bar("reading AUs again", "pairs") as move:
         found, known, read = recovered_aus(
@@ -291,13 +291,13 @@ def build_sources(
         UsageError: none at all, or an option of another form.
         InputError: a pool or corpus that cannot be read.
     """
-    from miex.aus.coded_mie import CodedMiESource
-    from miex.aus.early_mae import EarlyMaESource, onset_named, parse_windows
-    from miex.aus.expert import ExpertSource, load_table
-    from miex.aus.origin import origin_named
-    from miex.aus.real_mie import RealMiESource
-    from miex.aus.source import PerturbedSource
     from miex.corpora.read import read
+    from miex.sources.coded_mie import CodedMiESource
+    from miex.sources.early_mae import EarlyMaESource, onset_named, parse_windows
+    from miex.sources.expert import ExpertSource, load_table
+    from miex.sources.origin import origin_named
+    from miex.sources.real_mie import RealMiESource
+    from miex.sources.source import PerturbedSource
 
     counted_from = origin_named(origin)
     windows = parse_windows(early_window or ())
@@ -331,8 +331,8 @@ def _told(source: AUSource) -> AUSource:
 def _pools(
     given: Iterable[str], option: str, kind: str, workers: int | None, landmarker: Path | None
 ) -> tuple[Pool, ...]:
-    from miex.aus.pool import read_pool
     from miex.corpora.people import corpus_key
+    from miex.sources.pool import read_pool
 
     pools = []
     for name, text in _pairs(given, option, "NAME=PATH"):
@@ -354,9 +354,9 @@ def _pools(
 
 def _pool_of_corpus(name: str, path: Path, kind: str, workers: int | None, landmarker: Path | None) -> Pool:
     """A pool of a corpus' own frames, seen by the embedded extractor; what it saw once is kept in the user's cache."""
-    from miex.aus.extract.extractor import extract_clips
-    from miex.aus.pool import make_pool
     from miex.corpora.read import read
+    from miex.extraction.extractor import extract_clips
+    from miex.sources.pool import make_pool
     from miex.storage.cache import cache_folder
 
     clips = [clip for clip in read(name, path) if clip.label is not None and clip.kind == kind]
@@ -371,9 +371,9 @@ def _pool_of_corpus(name: str, path: Path, kind: str, workers: int | None, landm
 
 
 def _embedded(landmarker: Path | None) -> EmbeddedExtractor:
+    from miex.extraction.flow import EmbeddedExtractor
     from miex.faces.landmarks import find_model
-    from miex.generators import describe, make_generator
-    from miex.measure.extractor import EmbeddedExtractor
+    from miex.generators.registry import describe, make_generator
 
     return EmbeddedExtractor(find_model(landmarker, say=console.say), describe(make_generator("muscle")))
 

@@ -38,7 +38,7 @@ def list_corpora(
 
     from miex.corpora.catalog import corpora
     from miex.corpora.corrections import all_corrections
-    from miex.corpora.labels import mappings as all_mappings
+    from miex.corpora.mappings import mappings as all_mappings
 
     if mappings:
         rows = [
@@ -120,19 +120,19 @@ def fake(
 ) -> None:
     """Write a small corpus in the true layout, quirks included, with synthetic faces that move."""
     from miex.corpora.catalog import corpus_named
-    from miex.corpora.fake import fake_frames_of, write_fake
-    from miex.synthesis.frames import encode_image
+    from miex.corpora.fakes.write import fake_frames_of, write_fake
+    from miex.dataset.frames import encode_image
 
     corpus = corpus_named(name)
     if table is not None:
         made = fake_frames_of(corpus, path, table, encode_image)
     else:
+        from miex.faces.align import align_photo
         from miex.faces.crop import CropOptions
         from miex.faces.landmarks import find_model
-        from miex.faces.pool import default_pool, list_photos
-        from miex.generators import make_generator
-        from miex.synthesis.actors import actors
-        from miex.synthesis.preview import align_photo
+        from miex.faces.photos import default_pool, list_photos
+        from miex.generators.people import actors
+        from miex.generators.registry import make_generator
 
         photo = default_pool() / list_photos(default_pool())[0]
         face = align_photo(photo, find_model(landmarker, say=console.say), CropOptions(size))

@@ -58,10 +58,10 @@ def show(
 
 
 def _faces(photo: Path | None, folder: Path | None, n: int, size: int, landmarker: Path | None) -> list[AlignedFace]:
+    from miex.faces.align import align_photo
     from miex.faces.crop import CropOptions
     from miex.faces.landmarks import find_model
-    from miex.faces.pool import default_pool, list_photos, photos_root
-    from miex.synthesis.preview import align_photo
+    from miex.faces.photos import default_pool, list_photos, photos_root
 
     if photo:
         paths = [photo]

@@ -19,12 +19,18 @@ def stable_hash(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
+def sample_rng(seed: int, use: str) -> np.random.Generator:
+    """The randomness of one sample for one use, by its name ("aus", "timing", "noise" …): no use disturbs another, and
+    a new one leaves all others as they were."""
+    return np.random.Generator(np.random.PCG64(stable_hash(seed, use)))
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no blanks: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _table_digest(table: pa.Table, left_out: frozenset[str]) -> str:
+def table_digest(table: pa.Table, left_out: frozenset[str]) -> str:
     """Depends on names, types and values alone: not on chunks, Arrow's layout, or the library's version."""
     digest = hashlib.sha256()
     for name in table.schema.names:

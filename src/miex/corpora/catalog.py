@@ -13,18 +13,18 @@ from miex.errors import UsageError
 @lru_cache(maxsize=1)
 def corpora() -> dict[str, Corpus]:
     """Every corpus by its name, in the order in which they are listed."""
-    from miex.corpora.casme import Casme
-    from miex.corpora.casme2 import Casme2
-    from miex.corpora.casme3 import Casme3A, Casme3AMacro, Casme3C, Casme3CMacro
-    from miex.corpora.casme_sq import CasmeSq
-    from miex.corpora.ckplus import CKPlus
-    from miex.corpora.compmie import CompMiE
-    from miex.corpora.fourdme import FourDME
-    from miex.corpora.mmew import Mmew, MmewMacro
-    from miex.corpora.oulu_casia import OuluCasia
-    from miex.corpora.plain import Plain
-    from miex.corpora.samm import Samm, SammLong
-    from miex.corpora.smic import Smic, SmicE, SmicENir, SmicEVis, SmicNir, SmicVis
+    from miex.corpora.readers.casme import Casme
+    from miex.corpora.readers.casme2 import Casme2
+    from miex.corpora.readers.casme3 import Casme3A, Casme3AMacro, Casme3C, Casme3CMacro
+    from miex.corpora.readers.casme_sq import CasmeSq
+    from miex.corpora.readers.ckplus import CKPlus
+    from miex.corpora.readers.compmie import CompMiE
+    from miex.corpora.readers.fourdme import FourDME
+    from miex.corpora.readers.mmew import Mmew, MmewMacro
+    from miex.corpora.readers.oulu_casia import OuluCasia
+    from miex.corpora.readers.plain import Plain
+    from miex.corpora.readers.samm import Samm, SammLong
+    from miex.corpora.readers.smic import Smic, SmicE, SmicENir, SmicEVis, SmicNir, SmicVis
 
     kinds: tuple[type[Corpus], ...] = (
         CompMiE, Casme, Casme2, Samm, SammLong, Smic, SmicVis, SmicNir, SmicE, SmicEVis, SmicENir, Mmew, MmewMacro,

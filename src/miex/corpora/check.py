@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from miex.corpora.corpus import Corpus, Reading
-from miex.corpora.frames import missing, packed_files
+from miex.corpora.folders import missing, packed_files
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from miex.corpora.au_codes import parse_aus
 from miex.corpora.clip import Clip
 from miex.corpora.corrections import Correction, corrected, corrections_of
-from miex.corpora.event import frame_numbers, frame_places, objective_class
-from miex.corpora.frames import Folder, files_below, image_folders
-from miex.corpora.labels import DEFAULT_MAPPING, ClassMapping, emotion_named, mapping_named
+from miex.corpora.events import frame_numbers, frame_places, objective_class
+from miex.corpora.folders import Folder, files_below, image_folders
+from miex.corpora.mappings import DEFAULT_MAPPING, ClassMapping, emotion_named, mapping_named
 from miex.corpora.tables import SUFFIXES, Columns, Row, read_table
 from miex.errors import InputError, UsageError
 from miex.labels import Label

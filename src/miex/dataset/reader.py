@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from miex.aus.vector import AUArray
-from miex.dataset.shards import StoredSample, read_stored
+from miex.dataset.plan_file import FACES_FILE, read_record
+from miex.dataset.samples import read_samples
+from miex.dataset.schema import FACES_SCHEMA
+from miex.dataset.shard import StoredSample, read_stored
 from miex.errors import UsageError
 from miex.images import Image, decode_frame
 from miex.labels import Label, label_named
-from miex.plan.schema import FACES_FILE, FACES_SCHEMA, read_record
-from miex.synthesis.run import read_samples
 
 _Choice = str | int | Iterable[str | int] | None
 

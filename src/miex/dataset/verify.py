@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from miex.dataset.shards import read_stored
+from miex.dataset.plan_file import Plan, count_shards, read_plan, read_shard
+from miex.dataset.samples import collect_samples, read_samples
+from miex.dataset.shard import SHARDS, read_shard_record, read_stored, record_path, tar_path
 from miex.errors import InputError
 from miex.executors.base import Executor, InProcess
 from miex.images import decode_frame
 from miex.labels import Label
-from miex.plan.schema import Plan, read_plan, read_shard
-from miex.synthesis.commit import SHARDS, read_shard_record, record_path, tar_path
-from miex.synthesis.run import collect_samples, count_shards, read_samples
 
 
 @dataclass(frozen=True)

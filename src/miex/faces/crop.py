@@ -149,3 +149,13 @@ def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, s
     points = np.asarray(landmarks, np.float64)[:, :2]
     aligned = np.linalg.solve(affine[:, :2], (points - affine[:, 2]).T).T
     return AlignedFace(np.asarray(samples, np.uint8), size, aligned.astype(np.float32))
+
+
+def similarity(source: npt.NDArray[np.floating], target: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Affine 2×3 of the rotation, scale and shift that takes source points [n, 2] nearest to the target's (Umeyama
+    1991, without mirroring)."""
+    # as complex numbers a turn and a scale are one factor
+    za, zb = ((points - points.mean(axis=0)) @ (1, 1j) for points in (source, target))
+    turn = np.vdot(za, zb) / np.vdot(za, za)
+    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    return np.column_stack([linear, target.mean(axis=0) - linear @ source.mean(axis=0)])

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from miex.aus.vector import AUArray
 from miex.faces.crop import AlignedFace
+from miex.generators.grid import Field
 from miex.images import Image
 
 Rig = TypeVar("Rig")
-Field = npt.NDArray[np.float32]
 
 
 class Generator(ABC, Generic[Rig]):

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.dataset.reader import Dataset
+from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import UsageError
 from miex.executors.base import Run
 from miex.executors.local import one_thread
 from miex.faces.crop import CropOptions
 from miex.images import Image, gray
-from miex.plan.schema import ROWS_SCHEMA
 from miex.stable import stable_hash
 from miex.storage.local import write_whole
 

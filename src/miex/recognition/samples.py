@@ -18,6 +18,8 @@ import pyarrow as pa
 from miex.corpora.clip import Clip
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
+from miex.dataset.plan_file import CONFIG_FILE
+from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError, UsageError
 from miex.executors.base import Run
 from miex.executors.local import one_thread
@@ -25,7 +27,6 @@ from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
 from miex.images import Image, read_frame
 from miex.labels import Label
-from miex.plan.schema import CONFIG_FILE, ROWS_SCHEMA
 from miex.recognition.flow import SIDE, Method, aligned_map, flow_set
 
 LABELS: Final = tuple(label.name for label in Label)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from miex.aus.source import AUSource
+from miex.dataset.plan_file import read_plan
 from miex.errors import UsageError
 from miex.labels import Label
-from miex.plan.build import sample_rng
-from miex.plan.schema import read_plan
 from miex.report.au_pictures import AUsByLabel, au_changes, cooccurrence, histograms, side_by_side, write_picture
-from miex.stable import stable_hash
+from miex.sources.source import AUSource
+from miex.stable import sample_rng, stable_hash
 
 
 def drawn_triplets(source: AUSource, n: int, seed: int) -> AUsByLabel:

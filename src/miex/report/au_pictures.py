@@ -17,7 +17,7 @@ from miex.storage.local import write_whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from miex.measure.recovery import Recovery
+    from miex.quality.recovery import Recovery
 
 # One color per label, told apart by the color-blind too (Okabe & Ito 2008).
 COLORS = {Label.negative: "#0072B2", Label.positive: "#E69F00", Label.surprise: "#009E73"}

@@ -9,15 +9,16 @@ import numpy as np
 
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
+from miex.dataset.choose import choose
+from miex.dataset.samples import read_samples
 from miex.labels import Label
-from miex.report.gallery import GallerySample, choose, render_gallery
-from miex.report.measured import describe_dear
-from miex.report.summary import frames_of, summarize
+from miex.quality.audit import describe_dear
+from miex.report.card import frames_of, summarize
+from miex.report.gallery import GallerySample, render_gallery
 from miex.storage.local import write_whole
-from miex.synthesis.run import read_samples
 
 if TYPE_CHECKING:
-    from miex.report.dear import DearMeasures
+    from miex.quality.audit import DearMeasures
 
 MOST_SHOWN = 12  # frames of a sequence on the sheet: the page holds every picture of its samples
 

@@ -11,14 +11,12 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from miex.aus.vector import AUArray
-from miex.errors import InputError
-from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
-from miex.faces.landmarks import Landmarker
+from miex.dataset.frames import XMP, encode_frame
+from miex.faces.crop import AlignedFace
 from miex.generators.base import Generator
-from miex.images import Image, read_photo
-from miex.measure.pair import PairMeasures, measure_pair
+from miex.images import Image
 from miex.storage.local import write_whole
-from miex.synthesis.frames import XMP, encode_frame
+from miex.synthesis.measures import PairMeasures, measure_pair
 
 ONSET_FILE, APEX_FILE, FLICKER_FILE = "onset.png", "apex.png", "flicker.webp"
 _MILLISECONDS = 400  # each of the two frames
@@ -31,23 +29,6 @@ class Preview:
     onset: Image
     apex: Image
     measures: PairMeasures
-
-
-def align_photo(photo: Path, model: Path, options: CropOptions) -> AlignedFace:
-    """The largest face of a photo, aligned.
-
-    Raises:
-        InputError: no face in it, or (PhotoError) it cannot be read.
-    """
-    image = read_photo(photo)
-    with Landmarker(model) as landmarker:
-        found = landmarker.detect(image)
-    if not len(found.landmarks):
-        raise InputError(
-            f"photo {photo}", expected="a face", found="none", do="choose a photo of a face from the front"
-        )
-    landmarks = found.landmarks[found.largest]
-    return align(image, landmarks, place_crop(landmarks, options), options.size)
 
 
 def preview(face: AlignedFace, aus: AUArray, generator: Generator[Any], seed: int = 0) -> Preview:

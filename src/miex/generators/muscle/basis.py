@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, N_AUS, SIDES
+from miex.easing import ease
 from miex.faces.crop import AlignedFace, eye_centers
 from miex.faces.mesh import mirror_landmarks
-from miex.generators.base import Field
+from miex.generators.grid import Field, cell_centers
 from miex.generators.muscle.anatomy import Anatomy, Gate, Muscle, Rim
 
 Floats = npt.NDArray[np.float32]
@@ -26,17 +27,6 @@ BLUR, BLUR_FROM = 0.1, 0.15  # of the weights away from an insertion, and from w
 HAND_OVER = 0.12  # half the width over which the halves of a midline muscle meet, inter-ocular distances
 NARROWEST_GATE = 0.04  # inter-ocular distances: about a cell of the grid
 FADE = 0.2  # of the way from the middle of the face to its rim: there all motion goes to zero
-
-
-def smooth_step(t: Floats | np.float32) -> Floats:
-    """0 for t ≤ 0, 1 for t ≥ 1, in between a cubic with level ends."""
-    t = np.clip(t, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t))
-
-
-def cell_centers(size: int, grid: int) -> Floats:
-    """Pixel coordinates of the grid's columns, which are those of its rows: float32 [grid]."""
-    return ((np.arange(grid) + 0.5) * size / grid - 0.5).astype(np.float32)
 
 
 class FaceFrame:
@@ -99,7 +89,8 @@ class FaceFrame:
     def side_share(self, side: int, x: Floats, y: Floats) -> Floats:
         """As `share`, at columns x [1, w] and rows y [h, 1], pixels."""
         middle = np.interp(y, self.y[:, 0], self._middle[:, 0]).astype(np.float32)
-        return smooth_step(LATERAL[side] * (x - middle) / (2 * HAND_OVER * self.unit) + np.float32(0.5))
+        share: Floats = ease(LATERAL[side] * (x - middle) / (2 * HAND_OVER * self.unit) + np.float32(0.5))
+        return share
 
     def gate(self, gate: Gate, side: int) -> Floats:
         """What a gate lets through, [g, g] in [0, 1]."""
@@ -113,7 +104,7 @@ class FaceFrame:
             beyond = np.maximum(0, np.maximum(x_upper[0] - x, x - x_upper[-1]))
             span = np.maximum(lower - upper, NARROWEST_GATE * self.unit + beyond)
             below = (self.y - (upper + lower) / 2) / span + 0.5
-            self._gates[key] = smooth_step((below if gate.keep == "below" else 1 - below).astype(np.float32))
+            self._gates[key] = ease((below if gate.keep == "below" else 1 - below).astype(np.float32))
         return self._gates[key]
 
     def radius(self, rim: Rim) -> Floats:
@@ -131,7 +122,7 @@ class FaceFrame:
     def rim(self, rim: Rim) -> Floats:
         """1 inside the face, smoothly 0 towards its rim, [g, g]."""
         if rim not in self._rims:
-            self._rims[rim] = smooth_step((1 - self.radius(rim)) / np.float32(FADE))
+            self._rims[rim] = ease((1 - self.radius(rim)) / np.float32(FADE))
         return self._rims[rim]
 
     def pull(self, muscle: Muscle, side: int, into: Field) -> None:

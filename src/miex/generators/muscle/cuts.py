@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.errors import InputError
-from miex.generators.base import Field
+from miex.generators.grid import Field
 from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
 from miex.generators.muscle.basis import FaceFrame, Floats
 

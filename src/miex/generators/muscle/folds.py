@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.generators.base import Field
+from miex.generators.grid import Field
 from miex.generators.muscle.basis import Floats
 
 MOST = 0.8  # compression that skin bears: a fifth of its length is left

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES, au_index
+from miex.easing import ease
 from miex.errors import InputError, UsageError
-from miex.generators.base import Field
+from miex.generators.grid import Field, cell_centers
 from miex.generators.muscle.anatomy import Rim, landmarks
-from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, cell_centers, smooth_step
+from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
 from miex.generators.muscle.resampling import sample
 
 TABLE = Path(__file__).with_name("furrows.toml")
@@ -75,7 +76,7 @@ class Light:
     @cached_property
     def _on_face(self) -> Floats:
         """1 on the face, 0 beyond its rim, where pixels are not to change by a bit, [f, f]."""
-        inside = smooth_step((1 - self._frame.radius(Rim(neck=0))) / np.float32(RIM))
+        inside = ease((1 - self._frame.radius(Rim(neck=0))) / np.float32(RIM))
         return np.asarray(cv2.resize(inside, (self.fine, self.fine), interpolation=cv2.INTER_NEAREST), np.float32)
 
     def positions(self, size: int) -> npt.NDArray[np.float32]:
@@ -137,11 +138,11 @@ def _crease(frame: FaceFrame, furrow: Furrow, side: int, centers: Floats, into: 
         nearest[closer], position[closer] = distance[closer], (before + t * length)[closer]
     r = nearest / width
     profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
-    profile *= smooth_step((4 - r) / 1.5)
-    ends = smooth_step(np.minimum(position, along[-1] - position) / np.float32(0.3 * along[-1]))
+    profile *= ease((4 - r) / 1.5)
+    ends = ease(np.minimum(position, along[-1] - position) / np.float32(0.3 * along[-1]))
     midline = frame.crosses(furrow.line)
     if midline:  # the other side goes on where this one ends
-        ends = smooth_step(position / np.float32(0.3 * along[-1]))
+        ends = ease(position / np.float32(0.3 * along[-1]))
     shade = np.float32(furrow.depth) * profile * ends
     if midline:
         shade *= frame.side_share(side, x, y)

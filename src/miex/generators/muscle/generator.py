@@ -13,7 +13,8 @@ import numpy.typing as npt
 from miex.aus.vector import N_AUS, SIDES, AUArray, checked
 from miex.errors import ScaleError
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.base import Field, Generator
+from miex.generators.base import Generator
+from miex.generators.grid import Field
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, basis_fields
 from miex.generators.muscle.furrows import relight

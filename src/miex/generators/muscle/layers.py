@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.base import Field
+from miex.generators.grid import Field
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import (

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
+from miex.easing import ease
 from miex.faces.crop import AlignedFace
 from miex.generators.muscle.anatomy import load
-from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, smooth_step
+from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
 from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, with_entry
 from miex.generators.muscle.resampling import sample
 
@@ -69,9 +70,9 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     bare = _bare(smooth, x, fold, rim - lids["lashes"] * frame.unit, frame.unit)
     patch = np.maximum(patch, bare * np.float32(LEAST))  # without lashes and what is painted about them
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
-    ends = smooth_step(1 + np.minimum((x - edge[0, 0]) / before, (edge[-1, 0] - x) / after).astype(np.float32))
-    share = smooth_step(height - np.float32(0.4)) * ends
-    share = share * smooth_step(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
+    ends = ease(1 + np.minimum((x - edge[0, 0]) / before, (edge[-1, 0] - x) / after).astype(np.float32))
+    share = ease(height - np.float32(0.4)) * ends
+    share = share * ease(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
     band = (height > 0) & (height < 1) & (ends > 0.5)
     colors = face.crop[y0:y1, x0:x1][band]
     lash = np.percentile(colors, 15, axis=0) if len(colors) else np.zeros(3)
@@ -102,7 +103,7 @@ def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: flo
         amount: of closing, in [0, 1].
         level: parts of a gray level in `lid`.
     """
-    grown = smooth_step(np.float32(amount / UNROLLED))
+    grown = ease(np.float32(amount / UNROLLED))
     at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
     patch = sample(eye.patch, at, cv2.BORDER_CONSTANT)
     lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
@@ -111,14 +112,14 @@ def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: flo
         return lid
     edge = opening.edges[0]
     thick = max(0.6, LASH_LINE * eye.cut.unit)
-    ends = smooth_step(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * eye.cut.unit))
+    ends = ease(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * eye.cut.unit))
     line = np.clip((thick - np.abs(opening.upper - thick - opening.y)) / 1.5 + 0.5, 0, 1) * ends * closed * 0.85
     return np.asarray(lid + (eye.lash * np.float32(level) - lid) * line[..., None], np.float32)
 
 
 def shut(amount: float) -> float:
     """How shut an eye is at an intensity of its closing: 0 while it is open, 1 when closed."""
-    return float(smooth_step(np.float32((amount - UNROLLED) / (1 - UNROLLED))))
+    return float(ease(np.float32((amount - UNROLLED) / (1 - UNROLLED))))
 
 
 def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:

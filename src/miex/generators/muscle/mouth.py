@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from miex.aus.vector import AU_INDEX, SIDES
+from miex.easing import ease
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.muscle.anatomy import load
-from miex.generators.muscle.basis import FaceFrame, Floats, smooth_step
+from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import Cut, Opening, cut_spec, edge_lines, load_table, make_cut
 from miex.generators.muscle.resampling import sample
 
@@ -161,7 +162,7 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Fl
     tongue = mouth.shade * np.array([0.42, 0.20, 0.20], np.float32)
     picture = over(
         np.broadcast_to(dark, (*depth.shape, 3)), np.broadcast_to(tongue, (*depth.shape, 3)),
-        smooth_step((depth - np.float32(0.55)) / np.float32(0.5)) * np.clip(width / (0.25 * unit), 0, 1),
+        ease((depth - np.float32(0.55)) / np.float32(0.5)) * np.clip(width / (0.25 * unit), 0, 1),
     )  # fmt: skip
     white = mouth.light * np.array([1.0, 0.94, 0.86], np.float32)
     gums = mouth.light * np.array([0.62, 0.36, 0.36], np.float32)
@@ -169,10 +170,10 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Fl
     tooth = np.abs(opening.x - middle) / (0.13 * unit) * (1 + 0.35 * across)  # central incisors are 8.5 mm wide
     seam = np.abs(tooth - np.rint(tooth)) * 0.13 * unit
     seams = 1 - 0.14 * np.exp(-((seam / max(0.7, 0.008 * unit)) ** 2))
-    shadow = 0.68 + 0.32 * smooth_step((y - opening.upper) / np.float32(0.05 * unit))
+    shadow = 0.68 + 0.32 * ease((y - opening.upper) / np.float32(0.05 * unit))
     upper = (white * (lit * seams)[..., None] * shadow[..., None]).astype(np.float32)
     upper = over(upper, gums * (lit * np.ones_like(y))[..., None] * shadow[..., None], covers(gum - y, 0.02))
-    lower_lit = lit * seams * smooth_step((opening.lower - y + np.float32(0.05 * unit)) / np.float32(0.12 * unit))
+    lower_lit = lit * seams * ease((opening.lower - y + np.float32(0.05 * unit)) / np.float32(0.12 * unit))
     lower = (white * 0.5 * (lower_lit * np.ones_like(y))[..., None]).astype(np.float32)
     picture = over(picture, lower, covers(y - low_edge, 0.012))
     return over(picture, upper, covers(top_edge - y, 0.012))
@@ -205,5 +206,5 @@ def stretched(opening: Opening, drift: np.float32) -> tuple[Floats, Floats]:
     where = np.stack([np.broadcast_to(opening.x - opening.across, y.shape), y], -1).astype(np.float32)
     times = (now[2] - now[1]) / np.maximum(tongue - teeth, 1)
     soft = np.float32(0.02 * opening.cut.unit)
-    between = smooth_step((opening.y - now[1]) / soft) * smooth_step((now[2] - opening.y) / soft)
-    return where, 1 - smooth_step((times - 2) / 2) * between
+    between = ease((opening.y - now[1]) / soft) * ease((now[2] - opening.y) / soft)
+    return where, 1 - ease((times - 2) / 2) * between

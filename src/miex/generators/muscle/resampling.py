@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.generators.base import Field
+from miex.generators.grid import Field
 
 TOLERANCE = 0.01  # of the inversion, pixels: a tenth of the smallest motion that counts
 MOST_STEPS = 24  # of the inversion, where a field is too steep to be inverted to the tolerance

@@ -1,1 +1,0 @@
-"""AUs of frames: tables that other programs wrote, and programs that miex runs."""

@@ -1,0 +1,76 @@
+"""Onset, apex and offset of a row: as published numbers, then as places among the frames that are there."""
+
+from __future__ import annotations
+
+from miex.corpora.folders import Folder
+from miex.corpora.tables import Row
+from miex.errors import InputError
+
+Frames3 = tuple[int | None, int | None, int | None]  # onset, apex, offset
+_NO_NUMBER = ("", "/", "-1", "-", "?")  # how tables write that a frame was not determined
+_ROMAN = {name: i for i, name in enumerate(("I", "II", "III", "IV", "V", "VI", "VII"), start=1)}
+
+
+def frame_numbers(row: Row, first_number: int, notes: list[str]) -> Frames3:
+    """Onset, apex, offset as the table has them; an apex that is not in onset < apex <= offset is none, with a note.
+
+    Raises:
+        InputError: no onset, a frame before the corpus' first, an offset that is not after the onset.
+    """
+    onset = row.integer("onset", missing=())
+    apex = row.integer("apex", missing=_NO_NUMBER)
+    offset = row.integer("offset", missing=(*_NO_NUMBER, "0"))
+    if onset is not None and onset < first_number:
+        raise row.wrong("onset", f"a frame: they count from {first_number}")
+    if "offset" in row.cells and offset is None:
+        notes.append(f"offset {row.cells['offset']!r} is none")
+    if onset is not None and offset is not None and onset >= offset:
+        raise row.wrong("offset", f"an offset after the onset, {onset}")
+    if "apex" in row.cells and apex is None:
+        notes.append(f"apex {row.cells['apex']!r} is none")
+    elif apex is not None and onset is not None and not onset < apex <= (apex if offset is None else offset):
+        notes.append(f"apex {apex} is not after the onset {onset} and up to the offset {offset}: taken as missing")
+        apex = None
+    return onset, apex, offset
+
+
+def frame_places(row: Row, numbers: Frames3, first_number: int, folder: Folder | None, notes: list[str]) -> Frames3:
+    """The same as 0-based places among the folder's frames, or counted from the first number if there is no folder.
+
+    A frame that is not there gives way to the nearest one of the event, with a note.
+
+    Raises:
+        InputError: no frame of the event is there, or only one.
+    """
+    if folder is None:
+        onset, apex, offset = (None if number is None else number - first_number for number in numbers)
+        return onset, apex, offset
+    first, _, last = numbers
+    places: list[int | None] = []
+    for what, number in zip(("onset", "apex", "offset"), numbers, strict=True):
+        place = None if number is None else folder.at(number, first=first, last=last)
+        if number is not None and place is None:
+            raise InputError(
+                f"frames of {row.where()}",
+                expected=f"frames {first} to {'the end' if last is None else last} in {folder.path}",
+                found=f"{folder.numbers[0]} to {folder.numbers[-1]}" if folder.numbers else "no numbered frame",
+                do="frames keep the numbers of the original files: unpack them again, or choose another --tree",
+            )
+        if place is not None and folder.numbers[place] != number:
+            notes.append(f"{what} {number} has no file: {folder.frames[place].name} is used")
+        places.append(place)
+    onset, apex, offset = places
+    if onset is not None and offset is not None and onset >= offset:
+        raise InputError(
+            f"frames of {row.where()}", expected="at least two", found=f"only {folder.frames[onset]}",
+            do="unpack the archive again, or leave the row out: --on-error skip",
+        )  # fmt: skip
+    if onset is not None and apex is not None and apex <= onset:
+        notes.append("no frame between the onset and the apex is left: the apex is taken as missing")
+        apex = None
+    return onset, apex, offset
+
+
+def objective_class(row: Row) -> int | None:
+    """The objective class, 1 to 7 (CAS(ME)³ writes Roman numbers); None if the table has none."""
+    return _ROMAN.get(row.cells.get("objective", "").upper()) or row.integer("objective")

@@ -1,0 +1,95 @@
+"""Categories of the corpora: one spelling for each, and the mappings that group them into classes (mappings.toml)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Literal
+
+from miex.corpora.clip import Clip
+from miex.errors import UsageError
+from miex.labels import Label
+
+DEFAULT_MAPPING = "megc2019"
+
+
+@dataclass(frozen=True)
+class ClassMapping:
+    """A grouping of categories into classes.
+
+    Attributes:
+        name, title, source: what it is called, what it gives, whose it is.
+        classes: their names in the order of their codes.
+        corpora: {corpus: {category: class}}; categories that are not named are left out.
+        by: what decides, the emotion or the objective class.
+    """
+
+    name: str
+    title: str
+    source: str
+    classes: tuple[str, ...]
+    corpora: Mapping[str, Mapping[str, str]]
+    by: Literal["emotion", "objective"] = "emotion"
+
+    def code(self, corpus: str, category: str) -> int | None:
+        """The class of a category, 0 to len(classes) - 1, or None where it is left out.
+
+        Raises:
+            UsageError: the mapping is not for that corpus.
+        """
+        if corpus not in self.corpora:
+            raise UsageError(
+                f"mapping {self.name} for {corpus}",
+                expected="a corpus that it is for: " + ", ".join(self.corpora),
+                do="choose another mapping: " + ", ".join(n for n, m in mappings().items() if corpus in m.corpora),
+            )
+        name = self.corpora[corpus].get(category)
+        return None if name is None else self.classes.index(name)
+
+    def code_of(self, clip: Clip) -> int | None:
+        """The class of a clip, as `code`."""
+        category = clip.emotion if self.by == "emotion" else str(clip.objective or "")
+        return self.code(clip.corpus, category)
+
+    def select(self, clips: Iterable[Clip]) -> list[tuple[Clip, int]]:
+        """The clips that have a class, each with its code."""
+        coded = ((clip, self.code_of(clip)) for clip in clips)
+        return [(clip, code) for clip, code in coded if code is not None]
+
+    @property
+    def gives_labels(self) -> bool:
+        """Whether the classes are the three labels of miex, so that it may set `Clip.label`."""
+        return self.classes == tuple(label.name for label in Label) and self.by == "emotion"
+
+
+def emotion_named(text: str) -> str:
+    """A category in miex' spelling: lower case, synonyms and slips of the pen joined; parts of `a+b` one by one."""
+    parts = (part.strip() for part in text.lower().split("+"))
+    return "+".join(_table()["spellings"].get(part, part) for part in parts if part)
+
+
+@lru_cache(maxsize=1)
+def mappings() -> Mapping[str, ClassMapping]:
+    """Every mapping by its name."""
+    return {
+        name: ClassMapping(
+            name, row["title"], row["source"], tuple(row["classes"]), row["corpora"], row.get("by", "emotion")
+        )
+        for name, row in _table()["mappings"].items()
+    }
+
+
+def mapping_named(name: str) -> ClassMapping:
+    """The mapping of that name. Raises UsageError for an unknown one."""
+    try:
+        return mappings()[name]
+    except KeyError:
+        raise UsageError(f"mapping {name!r}", expected="one of " + ", ".join(mappings())) from None
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, Any]:
+    return tomllib.loads((resources.files("miex.corpora") / "mappings.toml").read_text("utf-8"))

@@ -1,0 +1,80 @@
+"""A set as a plain folder of image files, with one table that names them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from miex.dataset.frames import SUFFIX
+from miex.dataset.plan_file import ID
+from miex.dataset.reader import Dataset
+from miex.errors import InputError, OutputError
+from miex.labels import Label
+from miex.storage.local import write_whole
+
+CLIPS_FILE = "clips.csv"
+_COLUMNS = (
+    "subject", "clip", "onset", "apex", "offset", "emotion", "frames",
+    "category", "source", "identity", "aus corpus", "aus subject", "aus clip",
+)  # fmt: skip
+
+
+def export_folder(
+    dataset: Dataset, out: Path, *, progress: Callable[[int, int], None] = lambda done, total: None
+) -> int:
+    """Write every frame of every sample, byte by byte as stored: `frames/<sample_id>/001.png` (onset), `002.png`, …,
+    beside them `sample.json` (all that is known: AUs of every frame, licence, attribution), and, last, `clips.csv`.
+
+    The table has the columns of a corpus of one's own (`miex corpora check plain OUT`): subject is the photo, since
+    relatives of one photo share it; onset, apex and offset are the numbers of the files, the offset empty where the
+    sequence ends with the apex; emotion is the label. Beside these: the finer category, source and identity, and where
+    real AUs came from.
+
+    Args:
+        dataset: the set, or a selection of it.
+        out: a new or empty folder.
+        progress: called with samples done and samples in all.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        OutputError: the folder holds something, or cannot be written.
+        InputError: the set is damaged, or its ids are no names.
+    """
+    if out.is_dir() and any(out.iterdir()):
+        raise OutputError(
+            f"output folder {out}", expected="a new or empty folder", found=next(out.iterdir()).name,
+            do="give a new --out",
+        )  # fmt: skip
+    suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    n_frames = 0
+    for i, row in enumerate(dataset.table.to_pylist()):
+        if not ID.fullmatch(row["sample_id"]):  # it becomes a path
+            raise InputError(
+                f"set {dataset.path}", expected="ids of letters, digits, - and _", found=repr(row["sample_id"])
+            )
+        stored = dataset.stored(i)
+        folder = f"frames/{row['sample_id']}"
+        for k, frame in enumerate(stored.frames, 1):  # corpora count from 1
+            write_whole(out / folder / f"{k:03d}{suffix}", frame)
+        text = json.dumps(stored.description, indent=1, ensure_ascii=False) + "\n"
+        write_whole(out / folder / "sample.json", text.encode())
+        rows.writerow(_cells(row, len(stored.frames), folder))
+        n_frames += len(stored.frames)
+        progress(i + 1, len(dataset))
+    write_whole(out / CLIPS_FILE, table.getvalue().encode())
+    return n_frames
+
+
+def _cells(row: dict[str, Any], n: int, folder: str) -> tuple[Any, ...]:
+    apex = row["apex"] + 1
+    known = (row["photo"], row["sample_id"], 1, apex, n if apex < n else None, Label(row["label"]).name, folder)
+    return (*known, row["emotion"], row["source"], row["identity"], row["corpus"], row["subject"], row["clip"])

@@ -1,0 +1,21 @@
+"""How far a movement is, frame by frame: it sets out and arrives without a jerk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def ease(t: Any) -> Any:
+    """From 0 at t ≤ 0 to 1 at t ≥ 1 with no speed at either end: 3t² − 2t³; an array of t's shape and dtype."""
+    t = np.clip(t, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
+
+
+def progress(n: int, apex: int) -> npt.NDArray[np.float64]:
+    """How far each of n frames is: 0 at the first, 1 at the apex, and 0 again at the last if that is another one."""
+    up = np.arange(apex + 1) / apex
+    down = np.arange(n - apex - 1)[::-1] / max(n - apex - 1, 1)
+    return np.concatenate([up, down])

@@ -1,0 +1,90 @@
+"""What every AU extractor is, and how it works through a corpus: in parallel, and on from where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from miex.aus.tracks import Credit, Track, read_table, table_of, tracks_of, write_parquet
+from miex.corpora.clip import Clip
+from miex.errors import InputError
+from miex.executors.base import Run
+
+
+class AUExtractor(ABC):
+    """Sees the AUs of a clip. It is sent to other processes, so it must be picklable.
+
+    Attributes:
+        name: recorded with every AU.
+        version: recorded too; changes whenever the same frames give other AUs.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def version(self) -> str: ...
+
+    @abstractmethod
+    def extract(self, clip: Clip) -> Track:
+        """The AUs of its frames, at least from onset to offset, numbered as `clip.frames`; where nothing is found, one
+        has failed."""
+
+
+def track_name(clip: Clip) -> str:
+    """subject/clip, and the onset where it is known: a video may hold several events."""
+    return f"{clip.subject}/{clip.clip}" + (f"@{clip.onset}" if clip.onset is not None else "")
+
+
+def extract_clips(
+    clips: Sequence[Clip],
+    extractor: AUExtractor,
+    parts: Path,
+    *,
+    run: Run,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Track]:
+    """The AUs of every clip, in their order.
+
+    Each finished clip is a file in `parts`, named by a digest of clip, frames (path, size, time) and extractor; what is
+    there is not made again. Whatever the number of processes, the result is the same.
+
+    Raises:
+        InputError: a clip without frames, or what the extractor raises.
+    """
+    tasks = []
+    targets = {}
+    for clip in clips:
+        if not clip.frames:
+            raise InputError(
+                f"AUs of {clip.corpus} {track_name(clip)}", expected="its frames", found="only a row of the table",
+                do="give the folder of the corpus with its images, or import AU tables: miex aus import",
+            )  # fmt: skip
+        target = parts / f"{_digest(clip, extractor)}.parquet"
+        targets[track_name(clip)] = target
+        if not target.is_file():
+            tasks.append((extractor, clip, target))
+    done = len(clips) - len(tasks)
+    progress(done, len(clips))
+    for _ in run(_extract, tasks):
+        done += 1
+        progress(done, len(clips))
+    return [tracks_of(read_table(target))[name] for name, target in targets.items()]
+
+
+def _extract(task: tuple[AUExtractor, Clip, Path]) -> str:
+    extractor, clip, target = task
+    track = extractor.extract(clip)
+    write_parquet(table_of([track], Credit()), target)
+    return track.clip
+
+
+def _digest(clip: Clip, extractor: AUExtractor) -> str:
+    digest = hashlib.sha256("\x1f".join((extractor.name, extractor.version, track_name(clip))).encode())
+    for path in clip.frames:
+        status = path.stat()
+        digest.update(f"\x1f{path.resolve()}\x1f{status.st_size}\x1f{status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:32]

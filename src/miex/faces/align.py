@@ -1,0 +1,27 @@
+"""From a photo to an aligned face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from miex.errors import InputError
+from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
+from miex.faces.landmarks import Landmarker
+from miex.images import read_photo
+
+
+def align_photo(photo: Path, model: Path, options: CropOptions) -> AlignedFace:
+    """The largest face of a photo, aligned.
+
+    Raises:
+        InputError: no face in it, or (PhotoError) it cannot be read.
+    """
+    image = read_photo(photo)
+    with Landmarker(model) as landmarker:
+        found = landmarker.detect(image)
+    if not len(found.landmarks):
+        raise InputError(
+            f"photo {photo}", expected="a face", found="none", do="choose a photo of a face from the front"
+        )
+    landmarks = found.landmarks[found.largest]
+    return align(image, landmarks, place_crop(landmarks, options), options.size)

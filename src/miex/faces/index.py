@@ -1,0 +1,285 @@
+"""From a folder of photos to an index: one row per photo, with landmarks, pose, licence, or the reason why not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from miex.errors import OutputError, UsageError
+from miex.executors.base import Run
+from miex.faces.credits import FaceCSV, csv_beside, real_path
+from miex.faces.crop import CropOptions, inter_ocular, place_crop
+from miex.faces.landmarks import DETECTION, MODEL_SHA256, Detection, Landmarker
+from miex.faces.layouts import find_layout
+from miex.faces.mesh import N_LANDMARKS
+from miex.faces.photos import list_photos, photos_root
+from miex.images import PhotoError, read_photo
+from miex.storage.cache import cache_folder
+from miex.storage.local import write_whole
+
+INDEX_SCHEMA: Final = pa.schema(
+    [
+        ("path", pa.string()),  # relative to the folder, / between parts
+        ("sha256", pa.string()),  # of the file's bytes; empty if it could not be read
+        ("identity", pa.string()),  # first 16 digits of it
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("n_faces", pa.int32()),  # the largest is taken
+        ("inter_ocular", pa.float32()),  # photo pixels
+        ("yaw", pa.float32()),  # degrees, see faces.landmarks.Detection
+        ("pitch", pa.float32()),
+        ("roll", pa.float32()),
+        ("landmarks", pa.list_(pa.float32())),  # 478 × (x, y, z), photo pixels
+        ("licence", pa.string()),
+        ("attribution", pa.string()),
+        ("kind", pa.string()),  # real or synthetic, as the CSV says; empty if it says nothing
+        ("person", pa.string()),  # whose photo it is, as the CSV says
+        ("reason", pa.string()),  # why it cannot be used; empty if it can
+        ("detail", pa.string()),
+    ]
+)
+REFUSED_FILE = "refused.csv"
+_CHUNK = 32  # photos a worker takes at a time: large against loading the model, small against a progress bar
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Which photos are refused.
+
+    Attributes:
+        min_inter_ocular: smallest distance between the eye centers, photo pixels ("too small"). At 128 px a crop
+            shows about 40: below 30 a pixel of the crop is less than one of the photo.
+        max_yaw, max_pitch: largest turn of the head, degrees ("too turned").
+        max_outside: largest fraction of landmarks outside the photo ("cut off").
+    """
+
+    min_inter_ocular: float = 30.0
+    max_yaw: float = 30.0
+    max_pitch: float = 30.0
+    max_outside: float = 0.01
+
+
+def write_index(index: pa.Table, path: Path) -> None:
+    """Write an index as Parquet, or as CSV without the landmarks, by the path's suffix."""
+    content = io.BytesIO()
+    if path.suffix == ".csv":
+        pacsv.write_csv(index.drop_columns("landmarks"), content)
+    elif path.suffix == ".parquet":
+        pq.write_table(index, content, compression="zstd")
+    else:
+        raise UsageError(f"index {path}", expected="a name that ends in .parquet or .csv")
+    write_whole(path, content.getvalue())
+
+
+def write_refused(index: pa.Table, out: Path) -> Path | None:
+    """Write refused.csv (path, reason, detail of every photo that cannot be used) into a folder; returns its path.
+
+    Where none is refused there is no such file, and None is returned.
+    """
+    table = index.filter(pc.not_equal(index["reason"], "")).select(["path", "reason", "detail"])
+    if not table.num_rows:
+        (out / REFUSED_FILE).unlink(missing_ok=True)
+        return None
+    content = io.BytesIO()
+    pacsv.write_csv(table, content)
+    write_whole(out / REFUSED_FILE, content.getvalue())
+    return out / REFUSED_FILE
+
+
+def index_photos(
+    faces: Path,
+    *,
+    model: Callable[[], Path],
+    table: FaceCSV | None = None,
+    quality: Quality | None = None,
+    run: Run = lambda function, tasks: map(function, tasks),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pa.Table:
+    """The index of a folder of photos.
+
+    Landmarks are detected once for each content, ever: they are cached by the sha256 of the file.
+
+    Args:
+        faces: a folder, or a .txt list.
+        model: gives the landmark model's file; called only if a photo is not in the cache.
+        table: licences and attributions; by default a faces.csv in the folder or above it. Of photos that it does not
+            name, what the pool's layout says.
+        quality: which photos are refused.
+        run: maps a function over tasks in any order, perhaps in other processes.
+        progress: called with photos done and photos in all.
+
+    Returns:
+        Table of INDEX_SCHEMA, a row per photo in the order of paths; unusable photos have a reason: "unreadable",
+        "too large", "no face", "too small", "too turned", "cut off", "duplicate".
+
+    Raises:
+        InputError: no such folder, no photos, a broken CSV.
+    """
+    paths = list_photos(faces)
+    root = photos_root(faces)
+    table = table or csv_beside(root)
+    described = table.rows() if table else {}
+    known = find_layout(root)
+    by_layout = known.describe(paths) if known else {}
+    tasks = [_Chunk(root, tuple(paths[i : i + _CHUNK]), cache_folder()) for i in range(0, len(paths), _CHUNK)]
+    looked: dict[str, _Looked] = {}
+    missing: list[_Chunk] = []
+    for task in tasks:
+        for item in _look(task):
+            looked[item.path] = item
+        unknown = tuple(path for path in task.paths if looked[path].detection is None and not looked[path].reason)
+        if unknown:
+            missing.append(_Chunk(root, unknown, task.cache))
+        progress(len(looked) - sum(len(chunk.paths) for chunk in missing), len(paths))
+    if missing:
+        found_model = model()
+        done = len(paths) - sum(len(chunk.paths) for chunk in missing)
+        for chunk in run(_detect, [_Chunk(c.root, c.paths, c.cache, found_model) for c in missing]):
+            looked.update({item.path: item for item in chunk})
+            done += len(chunk)
+            progress(done, len(paths))
+    nothing = dict.fromkeys(("licence", "attribution", "kind", "person"), "")
+    rows, first = [], dict[str, str]()
+    for path in paths:
+        row = _row(looked[path], quality or Quality())
+        if not row["reason"] and first.setdefault(row["sha256"], path) != path:
+            row["reason"], row["detail"] = "duplicate", f"same bytes as {first[row['sha256']]}"
+        row.update(described.get(real_path(root / path)) or by_layout.get(path, nothing))
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    root: Path
+    paths: tuple[str, ...]
+    cache: Path
+    model: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Looked:
+    path: str
+    sha256: str = ""
+    size: tuple[int, int] = (0, 0)
+    detection: Detection | None = None
+    reason: str = ""
+    detail: str = ""
+
+
+def _name(path: str) -> str:
+    # systems allow names that are no text; tables and JSON do not
+    return path.encode(errors="replace").decode()
+
+
+def _look(chunk: _Chunk) -> list[_Looked]:
+    """What is known of the photos without a detector: the hash, and the cache's answer."""
+    found = []
+    for path in chunk.paths:
+        if path != _name(path):
+            found.append(_Looked(path, reason="unreadable", detail="its name is not UTF-8"))
+            continue
+        try:
+            with (chunk.root / path).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            found.append(_Looked(path, reason="unreadable", detail=error.strerror or str(error)))
+            continue
+        cached = _load_cached(_cache_file(chunk.cache, digest))
+        if cached is None:
+            found.append(_Looked(path, digest))
+        else:
+            found.append(_Looked(path, digest, *cached))
+    return found
+
+
+def _detect(chunk: _Chunk) -> list[_Looked]:
+    """Detect what the cache does not hold, and put it there."""
+    assert chunk.model is not None
+    found = []
+    with Landmarker(chunk.model) as landmarker:
+        for item in _look(chunk):
+            if item.reason:
+                found.append(item)
+                continue
+            try:
+                photo = read_photo(chunk.root / item.path)
+            except PhotoError as error:
+                found.append(_Looked(item.path, item.sha256, reason=error.reason, detail=error.found))
+                continue
+            size = (photo.shape[1], photo.shape[0])
+            detection = landmarker.detect(photo)
+            with suppress(OutputError):  # a cache that cannot be written costs time, not the run
+                _save_cached(_cache_file(chunk.cache, item.sha256), size, detection)
+            found.append(_Looked(item.path, item.sha256, size, detection))
+    return found
+
+
+def _cache_file(cache: Path, digest: str) -> Path:
+    # another model, runtime or way of asking gives other landmarks: all are part of the place
+    made_with = f"{MODEL_SHA256[:8]}-{metadata.version('mediapipe')}-{DETECTION}"
+    return cache / "landmarks" / made_with / digest[:2] / f"{digest}.npz"
+
+
+def _save_cached(path: Path, size: tuple[int, int], detection: Detection) -> None:
+    content = io.BytesIO()
+    np.savez(content, size=np.array(size), landmarks=detection.landmarks, pose=detection.pose)
+    write_whole(path, content.getvalue())
+
+
+def _load_cached(path: Path) -> tuple[tuple[int, int], Detection] | None:
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            width, height = map(int, arrays["size"])
+            landmarks, pose = arrays["landmarks"], arrays["pose"]
+    except Exception:  # absent, or broken in one of the many ways of zip and npy: detect again
+        return None
+    if landmarks.shape[1:] != (N_LANDMARKS, 3) or pose.shape != (len(landmarks), 3):
+        return None
+    return (width, height), Detection(landmarks, pose)
+
+
+def _row(item: _Looked, quality: Quality) -> dict[str, Any]:
+    width, height = item.size
+    row: dict[str, Any] = dict.fromkeys(INDEX_SCHEMA.names)
+    row.update(
+        path=_name(item.path), sha256=item.sha256, identity=item.sha256[:16], width=width, height=height, n_faces=0,
+        reason=item.reason, detail=item.detail,
+    )  # fmt: skip
+    if item.detection is None:
+        return row
+    row["n_faces"] = len(item.detection.landmarks)
+    if not row["n_faces"]:
+        row["reason"] = "no face"
+        return row
+    largest = item.detection.largest
+    landmarks, (yaw, pitch, roll) = item.detection.landmarks[largest], item.detection.pose[largest].tolist()
+    row.update(landmarks=landmarks.ravel(), inter_ocular=inter_ocular(landmarks), yaw=yaw, pitch=pitch, roll=roll)
+    row["reason"], row["detail"] = _refusal(row, landmarks, quality)
+    return row
+
+
+def _refusal(row: Mapping[str, Any], landmarks: np.ndarray, quality: Quality) -> tuple[str, str]:
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    outside = float(((x < -0.5) | (y < -0.5) | (x > row["width"] - 0.5) | (y > row["height"] - 0.5)).mean())
+    if row["inter_ocular"] < quality.min_inter_ocular:
+        return "too small", f"{row['inter_ocular']:.0f} px between the eyes, at least {quality.min_inter_ocular:g}"
+    if abs(row["yaw"]) > quality.max_yaw or abs(row["pitch"]) > quality.max_pitch:
+        return "too turned", f"yaw {row['yaw']:.0f}°, pitch {row['pitch']:.0f}°"
+    if place_crop(landmarks, CropOptions()).side <= row["inter_ocular"]:
+        return "too turned", "the mouth is not below the eyes"
+    if outside > quality.max_outside:
+        return "cut off", f"{outside:.0%} of the face is outside the photo"
+    return "", ""

@@ -1,0 +1,110 @@
+"""What a camera adds to frames: the parts of `plan.camera` that are not AUs, applied to one row of a plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AU_INDEX
+from miex.easing import ease, progress
+from miex.generators.grid import Field, cell_centers
+from miex.images import Image
+from miex.stable import sample_rng
+
+COARSER = 2  # cells of the grid per point at which residual motion is drawn; its shortest length is 1.3 cells
+RIM = 0.2  # over which residual motion fades to zero inside the face, inter-ocular distances
+
+
+def drift(row: dict[str, Any], size: int, inter_ocular: float, area: npt.NDArray[np.bool_]) -> Field | None:
+    """Where what is seen goes, beside the AUs: the head and local outliers with all around, and residual motion of the
+    face.
+
+    Args:
+        row: of a plan.
+        size: side of the frames, pixels.
+        inter_ocular: distance of the eyes in them, pixels.
+        area: cells on the face, bool [grid, grid].
+
+    Returns:
+        float32 [n, grid, grid, 2], (right, down) in pixels; None if nothing drifts.
+    """
+    if row["head"] is None and not row["outliers"] and row["residual"] is None:
+        return None
+    grid = len(area)
+    line = cell_centers(size, grid)
+    x, y = line[None, :], line[:, None]
+    middle = np.float32((size - 1) / 2)
+    field = np.zeros((len(row["aus"]), grid, grid, 2), np.float32)
+    for to, (right, down, roll, zoom) in zip(field, row["head"] or (), strict=False):
+        dx, dy, scale = x - middle, y - middle, 1 + zoom
+        to[..., 0] = (scale * np.cos(roll) - 1) * dx - scale * np.sin(roll) * dy + right * inter_ocular
+        to[..., 1] = scale * np.sin(roll) * dx + (scale * np.cos(roll) - 1) * dy + down * inter_ocular
+    shares = np.asarray(ease(progress(len(field), row["apex"])), np.float32)
+    if row["residual"] is not None:
+        length, rms = row["residual"]
+        cells = inter_ocular * grid / size
+        pattern = _pattern(sample_rng(row["seed"], "pattern"), grid, length * cells)
+        inside = np.asarray(cv2.distanceTransform(area.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+        pattern *= ease(inside / np.float32(RIM * cells))[..., None] * np.float32(rms * inter_ocular)
+        for to, share in zip(field, shares, strict=True):
+            to += pattern * share
+    for at_x, at_y, radius, right, down in row["outliers"] or ():
+        far = ((x - at_x * size) ** 2 + (y - at_y * size) ** 2) / (2 * (radius * inter_ocular) ** 2)
+        push = np.array([right, down], np.float32) * np.float32(inter_ocular)
+        bump = np.exp(-far)[..., None].astype(np.float32) * push
+        for to, share in zip(field, shares, strict=True):
+            to += bump * share
+    return field
+
+
+def _pattern(rng: np.random.Generator, grid: int, length: float) -> Field:
+    """Smooth random vectors of rms 1 in each direction, float32 [grid, grid, 2]: white noise blurred by a Gaussian of
+    that many cells. Drawn on a coarser grid, which is as smooth and costs a quarter."""
+    n = -(-grid // COARSER)
+    noise = rng.standard_normal((n, n, 2), np.float32)
+    coarse = cv2.GaussianBlur(noise, (0, 0), length / COARSER, borderType=cv2.BORDER_REFLECT)
+    fine = np.asarray(cv2.resize(coarse, (grid, grid), interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.asarray(fine / np.sqrt(np.mean(np.square(fine))), np.float32)
+
+
+def through_sensor(frames: Image, row: dict[str, Any], rng: np.random.Generator) -> Image:
+    """The frames uint8 [n, h, w, 3] after light, noise and compression; the same array where all are off."""
+    if row["light"] is None and not row["noise"] and row["compression"] is None:
+        return frames
+    size = frames.shape[1]
+    slope = np.linspace(-1, 1, size, dtype=np.float32)
+    seen = []
+    for i, frame in enumerate(frames):
+        levels = frame.astype(np.float32)
+        if row["light"] is not None:
+            brightness, right, down = row["light"][i]
+            levels *= (1 + brightness + right * slope[None, :, None] + down * slope[:, None, None]).astype(np.float32)
+        if row["noise"]:
+            levels += rng.standard_normal(levels.shape, np.float32) * np.float32(row["noise"])
+        picture = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        if row["compression"] is not None:
+            _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, row["compression"]])
+            picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+        seen.append(picture)
+    return np.stack(seen)
+
+
+def shown_aus(row: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """What the face does in a row of a plan: its AUs, and those of the camera's parts.
+
+    Returns:
+        float32 [n, 17, 2] in [0, 1]; the last axis is the person's left and right side. `row["aus"]` stays what the
+        source drew.
+    """
+    aus = np.repeat(np.asarray(row["aus"], np.float32)[:, :, None], 2, axis=2)
+    if row["asymmetry"] is not None:
+        more_left = np.asarray(row["asymmetry"], np.float32)
+        aus *= np.minimum(1, np.stack([1 + more_left, 1 - more_left], -1))
+    if row["others"] is not None:
+        aus += np.asarray(row["others"], np.float32)[:, :, None]
+    if row["blink"] is not None:
+        aus[:, AU_INDEX[45]] += np.asarray(row["blink"], np.float32)[:, None]
+    return np.clip(aus, 0, 1)

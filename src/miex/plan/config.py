@@ -1,0 +1,83 @@
+"""What a plan is asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from miex.dataset.frames import FrameFormat
+from miex.errors import UsageError
+from miex.faces.crop import CropOptions
+from miex.labels import Label, label_named
+from miex.nuisances.columns import parts_of
+from miex.sources.timing import Until
+
+MOST_FRAMES = 999  # of a sample: they have three digits in a shard
+
+
+class PlanConfig(BaseModel):
+    """How many of what, and how they are drawn.
+
+    Attributes:
+        ids: number of identities; None takes every photo. Above the photos' number the rest are virtual.
+        per: samples per identity, label and source.
+        samples: samples in all, in place of `per`: as many rounds as it takes, the last one only for the first
+            identities (which come in the order of a hash).
+        triplets: distinct AU triplets in all, shared evenly by sources and labels, each used equally often; None draws
+            one for every sample. With it, the number of identities changes which sample gets which triplet.
+        classes: labels.
+        seed: of the whole set.
+        size: side of the frames, pixels; a multiple of 4 (GANimation's condition, PROTOCOL §6).
+        eye_line, eye_mouth: see CropOptions.
+        frames: of each sample: 2 for the pair of onset and apex; N ≥ 3 evenly spaced ones, the same number for all; or
+            "all" of one drawn timing (aus.timing) at `fps`, or of the clip where real AUs are measured frame by frame.
+            10 until the apex are the paper's video variant (PROTOCOL §1).
+        until: the last frame: the apex, or the offset, where the face is back at its onset.
+        fps: frames per second, for "all". CASME II and SAMM were filmed at 200, the most of the corpora that
+            recognizers of sequences are tested on.
+        camera: what is seen beside the expression (plan.camera): off, light, full, or some parts of one.
+        frame_format: png and webp are lossless; jpeg (quality 95, 4:4:4) changes the onset → apex difference by a
+            quarter (relative L2; 12 to 52 % over 42 pairs at 128 px).
+        shard_size: samples per shard; with longer sequences fewer, of as many frames in all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    ids: int | None = Field(default=None, ge=1)
+    per: int = Field(default=1, ge=1)
+    samples: int | None = Field(default=None, ge=1)
+    triplets: int | None = Field(default=None, ge=1)
+    classes: tuple[str, ...] = tuple(label.name for label in Label)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    size: int = Field(default=128, ge=32, le=1024, multiple_of=4)
+    eye_line: float = Field(default=CropOptions.eye_line, ge=0.1, le=0.6)
+    eye_mouth: float = Field(default=CropOptions.eye_mouth, ge=0.1, le=0.6)
+    frames: Annotated[int, Field(ge=2, le=MOST_FRAMES)] | Literal["all"] = 2
+    until: Until = "apex"
+    fps: float = Field(default=200, ge=5, le=1000)
+    camera: str = "light"
+    frame_format: FrameFormat = "png"
+    shard_size: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _classes_are_labels(self) -> Self:
+        for name in self.classes:
+            label_named(name)
+        parts_of(self.camera)
+        if self.frames == 2 and self.until == "offset":
+            raise UsageError(
+                "2 frames until the offset",
+                expected="at least 3: onset, apex and offset",
+                do="ask for more: --frames 10, or all",
+            )
+        return self
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The classes, each once, in the order of labels."""
+        return tuple(sorted({label_named(name) for name in self.classes}))
+
+    @property
+    def crop(self) -> CropOptions:
+        """Where the face lies in the frames."""
+        return CropOptions(self.size, self.eye_line, self.eye_mouth)

@@ -1,0 +1,64 @@
+"""A fixed number of AU triplets, handed out evenly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from miex.errors import UsageError
+from miex.labels import Label
+from miex.plan.config import PlanConfig
+from miex.sources.source import AUSource, AUTriplet
+from miex.stable import sample_rng, stable_hash
+
+
+class Bank:
+    """A fixed number of distinct triplets of one source and label, handed out evenly."""
+
+    _REPEATS = 1000  # of triplets that are there already, one after the other, before a source counts as exhausted
+
+    def __init__(self, seed: int, source: AUSource, label: Label, n: int) -> None:
+        self._key = (seed, "triplets", source.name, label.name)
+        found: dict[bytes, AUTriplet] = {}
+        draws = last = 0
+        while len(found) < n and draws - last < self._REPEATS:
+            triplet = source.sample(label, rng=sample_rng(stable_hash(*self._key, draws), "aus"))
+            draws += 1
+            if found.setdefault(triplet.onset.tobytes() + triplet.apex.tobytes(), triplet) is triplet:
+                last = draws
+        self._triplets: list[AUTriplet] = list(found.values())
+        self._orders: dict[int, npt.NDArray[np.int64]] = {}
+
+    def triplet(self, i: int) -> AUTriplet:
+        """That of the i-th sample: all come once, in random order, before any comes again."""
+        turn, place = divmod(i, len(self._triplets))
+        if turn not in self._orders:
+            rng = sample_rng(stable_hash(*self._key, "turn", turn), "aus")
+            self._orders[turn] = rng.permutation(len(self._triplets))
+        return self._triplets[int(self._orders[turn][place])]
+
+
+def banks_of(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str, Label], Bank]:
+    if config.triplets is None:
+        return {}
+    cells = [(source, label) for source in sources for label in config.labels]
+    if config.triplets < len(cells):
+        raise UsageError(
+            f"{config.triplets} AU triplets",
+            expected=f"at least one for each of {len(sources)} sources × {len(config.labels)} labels",
+            do=f"ask for {len(cells)} or more",
+        )
+    share, rest = divmod(config.triplets, len(cells))
+    return {
+        (source.name, label): Bank(config.seed, source, label, share + (k < rest))
+        for k, (source, label) in enumerate(cells)
+    }
+
+
+def distinct_triplets(rows: pa.Table) -> int:
+    """How many different (AUs of onset and apex, label) a plan has."""
+    columns = (rows[name].to_pylist() for name in ("aus", "apex", "label"))
+    return len({(str((aus[0], aus[apex])), label) for aus, apex, label in zip(*columns, strict=True)})

@@ -1,0 +1,333 @@
+"""Dear measures: what only the frames themselves can say, of a random subsample of a set.
+
+Are the AUs there that the plan ordered, is each face still nearest to its own, and did nothing move but the face? The
+frames are measured as they are stored, whatever their size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AUArray
+from miex.dataset import open as open_set
+from miex.dataset.choose import choose
+from miex.dataset.frames import LOSSY
+from miex.errors import InputError, UsageError
+from miex.executors.base import Run
+from miex.executors.local import one_thread
+from miex.extraction.flow import SIZE, EmbeddedExtractor
+from miex.faces.landmarks import Landmarker
+from miex.faces.planned import load_face
+from miex.generators.registry import generator_of
+from miex.images import Image, PhotoError
+from miex.nuisances.apply import shown_aus
+from miex.nuisances.columns import PARTS
+from miex.quality.identity import DISTANCES, FrameDescriptor, IdentityKept, describe_frame, identity_kept
+from miex.quality.recovered import describe_recovery, read_change
+from miex.quality.recovery import Recovery, recovery
+from miex.quality.stillness import changed_pixels, still_pixels
+
+_SAMPLES_PER_TASK = 4
+_WHOLE_FRAME = PARTS[4:]  # of the camera: they move or light everything that is seen
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Pixels where no skin moves, against the rest crop.
+
+    Attributes:
+        n: samples.
+        unchanged: samples whose onset and apex keep each of those pixels to the bit.
+        changed: in how many pixels each of the others differs, onset and apex together, int64, ascending.
+        still: share of the frame that those pixels are, mean over all frames.
+    """
+
+    n: int
+    unchanged: int
+    changed: npt.NDArray[np.int64]
+    still: float
+
+
+@dataclass(frozen=True)
+class DearMeasures:
+    """What was measured.
+
+    Attributes:
+        n, of, seed: samples measured, samples of the set, seed of the choice.
+        size: side of the frames, pixels.
+        recovery: AUs read off the frames against those that they were made with, changes from onset to apex; None:
+            not measured.
+        identity: by descriptor; empty: not measured.
+        outside: None: not measured.
+        notes: what was left out or is weaker, and why: sentences.
+    """
+
+    n: int
+    of: int
+    seed: int
+    size: int
+    recovery: Recovery | None
+    identity: dict[str, IdentityKept]
+    outside: Outside | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Of one sample; None where it could not be measured. Frames are rest, onset, apex."""
+
+    identity: str
+    known: AUArray
+    read: AUArray | None
+    frames: list[FrameDescriptor] | None
+    changed: int | None
+    still: float
+    rest: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    folder: Path
+    rows: list[int]
+    model: Path | None
+    faces_root: Path
+    outside: bool
+
+
+def measure_set(
+    folder: Path, *, n: int = 60, seed: int = 0, model: Path | None, faces_root: Path | None = None, run: Run,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> DearMeasures:  # fmt: skip
+    """Measure a random subsample of a set, chosen as the samples of the gallery.
+
+    Args:
+        folder: a finished set.
+        n: samples, at least one.
+        seed: of the choice.
+        model: file of the landmark model; None: AUs and identity are left out.
+        faces_root: folder that the photos' paths are relative to; default: where the plan found them. Without a photo,
+            AUs are read against the onset, and the rest is left out.
+        run: maps tasks, perhaps in other processes.
+        progress: called with samples done and samples in all.
+
+    Raises:
+        InputError: the set is not finished, or damaged.
+    """
+    dataset = open_set(folder)
+    record = dataset.record
+    rows = choose(dataset.table, n, seed)
+    size = record["settings"]["size"]
+    if not rows:
+        return DearMeasures(0, 0, seed, size, None, {}, None, ("There is no sample whose frames could be measured.",))
+    try:
+        generator_of(record["settings"]["generator"])
+    except InputError:  # it would show what other AUs do, and move other pixels
+        why = "Nothing was measured on the frames: the installed generator is not the one that made them."
+        return DearMeasures(0, len(dataset), seed, size, None, {}, None, (why,))
+    moved = _moves_everything(record["config"]["camera"], dataset.table.take(rows).to_pylist(), record["settings"])
+    root = faces_root or Path(record["faces_root"])
+    tasks = [
+        _Task(folder, rows[i : i + _SAMPLES_PER_TASK], model, root, not moved)
+        for i in range(0, len(rows), _SAMPLES_PER_TASK)
+    ]
+    found: dict[int, _Measured] = {}
+    for part in run(_measure, tasks):
+        found |= part
+        progress(len(found), len(rows))
+    measured = [found[row] for row in rows]  # whatever the order in which they came
+    faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
+    notes = [*_notes(measured, model, size), *([moved] if moved else [])]
+    return DearMeasures(
+        n=len(rows), of=len(dataset), seed=seed, size=size,
+        recovery=_recovered(measured, notes) if model else None,
+        identity=_identity(measured, faces, notes) if model else {},
+        outside=_outside(measured),
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _moves_everything(camera: str, rows: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+    """Why pixels off the face must not be expected to hold still, a sentence; empty if they must."""
+    parts = [part for part in _WHOLE_FRAME if any(row[part] not in (None, 0, []) for row in rows)]
+    if parts:
+        return (
+            f"Pixels off the face were not compared: the camera ({camera}) changes them on purpose: "
+            + ", ".join(parts)
+            + "."
+        )
+    if settings["frame_format"] in LOSSY:
+        return f"Pixels off the face were not compared: {settings['frame_format']} changes all of them."
+    return ""
+
+
+def _notes(measured: list[_Measured], model: Path | None, size: int) -> list[str]:
+    notes = []
+    if model is None:
+        notes.append("AUs and identity were not measured: no landmark model was at hand (miex doctor --fetch).")
+    elif size < SIZE:
+        notes.append(
+            f"AUs were read off frames of {size} px, enlarged to {SIZE}: a weaker measure than off frames of {SIZE} px,"
+            " where the same motion is longer. Low slopes need not be the frames' fault."
+        )
+    lost = sum(not one.rest for one in measured)
+    if lost:
+        notes.append(
+            f"{lost} of {len(measured)} photos are not where the plan found them: there AUs were read against the"
+            " onset, and neither identity nor the pixels off the face were measured (miex report --faces)."
+        )
+    return notes
+
+
+def _recovered(measured: list[_Measured], notes: list[str]) -> Recovery | None:
+    known = np.stack([one.known for one in measured])
+    read = np.stack([np.full_like(one.known, np.nan) if one.read is None else one.read for one in measured])
+    faceless = int(np.isnan(read).any(axis=1).sum())
+    if faceless:
+        notes.append(f"In {faceless} of {len(measured)} samples no face was found again: their AUs were not read.")
+    try:
+        return recovery(known, read)
+    except UsageError as error:
+        notes.append(f"AUs were not compared: {error.expected} would be needed.")
+        return None
+
+
+def _identity(
+    measured: list[_Measured], faces: dict[str, dict[str, Any]], notes: list[str]
+) -> dict[str, IdentityKept]:  # fmt: skip
+    rest: dict[str, FrameDescriptor] = {}
+    onset, apex, own = [], [], []
+    for one in measured:
+        if one.frames:
+            rest.setdefault(one.identity, one.frames[0])
+            onset.append(one.frames[1])
+            apex.append(one.frames[2])
+            own.append(one.identity)
+    who = list(rest)
+    people = [_person(faces[name]) for name in who]
+    photos = [faces[name]["path"] for name in who]
+    if len(set(people)) < 2:
+        notes.append("Identity was not measured: it takes two people whose photos are there.")
+        return {}
+    same, related = (np.array([[a == b for b in keys] for a in keys]) for keys in (people, photos))
+    index = [who.index(name) for name in own]
+    return {
+        name: identity_kept(onset, apex, index, list(rest.values()), same=same, related=related, distances=distances)
+        for name, distances in DISTANCES.items()
+    }
+
+
+def _person(face: dict[str, Any]) -> tuple[str, str]:
+    """Whom a face shows. A virtual identity is nobody but itself; so is a photo of nobody known."""
+    named = face["person"] and not face["virtual"]
+    return ("person", face["person"]) if named else ("identity", face["identity"])
+
+
+def _outside(measured: list[_Measured]) -> Outside | None:
+    compared = [one for one in measured if one.changed is not None]
+    if not compared:
+        return None
+    changed = np.sort(np.array([one.changed for one in compared], np.int64))
+    still = float(np.mean([one.still for one in compared]))
+    return Outside(len(compared), int((changed == 0).sum()), changed[changed > 0], still)
+
+
+def _measure(task: _Task) -> dict[int, _Measured]:
+    dataset = open_set(task.folder)
+    settings = dataset.record["settings"]
+    faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
+    generator = generator_of(settings["generator"])
+    found = {}
+    with one_thread(), ExitStack() as open_until_end:
+        extractor = EmbeddedExtractor(task.model, settings["generator"]) if task.model else None
+        landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
+        for i in task.rows:
+            row = dataset.table.slice(i, 1).to_pylist()[0]
+            shown = shown_aus(row)[[0, row["apex"]]]  # with the camera's parts
+            pair = dataset.pair(i)
+            try:
+                face = load_face(task.faces_root, faces[row["identity"]], settings["size"])
+            except PhotoError:
+                face = None
+            rest = face.crop if face else None
+            read = frames = changed = None
+            still = 0.0
+            if extractor and landmarker:
+                read = read_change(extractor, landmarker, pair, rest)
+                frames = _described(landmarker, (rest, *pair)) if rest is not None else None
+            if face and task.outside:
+                rig = generator.prepare(face)
+                masks = [still_pixels(generator, rig, aus, settings["size"]) for aus in shown]
+                changed = sum(changed_pixels(frame, face.crop, mask) for frame, mask in zip(pair, masks, strict=True))
+                still = float(np.mean(masks))
+            known = (shown[1] - shown[0]).mean(-1)
+            found[i] = _Measured(row["identity"], known, read, frames, changed, still, face is not None)
+    return found
+
+
+def _described(landmarker: Landmarker, frames: tuple[Image, ...]) -> list[FrameDescriptor] | None:
+    found = [landmarker.detect(frame) for frame in frames]
+    if not all(len(one.landmarks) for one in found):
+        return None
+    return [describe_frame(frame, one.landmarks[one.largest]) for frame, one in zip(frames, found, strict=True)]
+
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def describe_dear(dear: DearMeasures) -> dict[str, Any]:
+    """The numbers as JSON values, rounded; NaN is null."""
+    outside = dear.outside
+    return {
+        "measured": dear.n,
+        "of": dear.of,
+        "seed": dear.seed,
+        "size": dear.size,
+        "aus": describe_recovery(dear.recovery) | {"crosstalk": _matrix(dear.recovery.crosstalk)}
+        if dear.recovery
+        else None,
+        "identity": {
+            name: {
+                "onset": _spread(kept.onset),
+                "apex": _spread(kept.apex),
+                "relatives": _spread(kept.relatives),
+                "people": _spread(kept.people),
+                "ratio": _rounded(kept.ratio),
+                "own_onset": _rounded(kept.own_onset),
+                "own_apex": _rounded(kept.own_apex),
+                "faces": kept.n_faces,
+            }
+            for name, kept in dear.identity.items()
+        },
+        "outside": None
+        if outside is None
+        else {
+            "measured": outside.n,
+            "unchanged": outside.unchanged,
+            "still": _rounded(outside.still),
+            "pixels": {"median": float(np.median(outside.changed)), "most": int(outside.changed[-1])}
+            if len(outside.changed)
+            else None,
+        },
+        "notes": list(dear.notes),
+    }
+
+
+def _spread(distances: npt.NDArray[np.float64]) -> dict[str, Any] | None:
+    if not len(distances):
+        return None
+    return {"n": len(distances), "quantiles": [_rounded(q) for q in np.quantile(distances, QUANTILES)]}
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
+def _matrix(values: npt.NDArray[np.float64]) -> list[list[float | None]]:
+    return [[None if np.isnan(v) else round(float(v), 3) for v in row] for row in values]

@@ -1,0 +1,255 @@
+"""README.md of a set: what it is, what was measured, whose faces they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from miex.aus.vector import AU_NAMES, AU_NUMBERS
+from miex.dataset import Dataset
+from miex.dataset.frames import STATEMENT
+from miex.labels import Label
+
+if TYPE_CHECKING:  # measuring loads what telling does not need
+    pass
+
+_MEASURES = (
+    ("motion_mean_px", "motion, mean over the face (px)", 3),
+    ("motion_p95_px", "motion, 95th percentile (px)", 3),
+    ("motion_mean_iod", "motion, mean (inter-ocular distances)", 4),
+    ("motion_p95_iod", "motion, 95th percentile (inter-ocular distances)", 4),
+    ("psnr", "PSNR of the pair, gray (dB)", 2),
+    ("ssim", "SSIM of the pair, gray", 4),
+)
+
+
+def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] | None = None) -> str:
+    """The text of OUT/README.md.
+
+    Args:
+        dataset: the set.
+        samples: all of samples.parquet, failed rows included.
+        measured: `measured.describe_dear`; None: not measured.
+    """
+    table, record, faces = dataset.table, dataset.record, dataset.faces
+    settings, config = record["settings"], record["config"]
+    n_virtual = sum(faces["virtual"].to_pylist())
+    failed = [row for row in samples.select(["sample_id", "status", "reason"]).to_pylist() if row["status"] != "ok"]
+    between = "" if config.get("frames", 2) == 2 else "the frames between or after them, "
+    lines = [
+        f"# {dataset.path.resolve().name}: a synthetic micro-expression set",
+        "",
+        f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
+        " each, and a label. Made for training recognizers; it says nothing about what anybody felt, and is no lie"
+        " detector.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| samples | {len(dataset):,} × {frames_of(dataset)}; {settings['size']} × {settings['size']} px, "
+        f"{settings['frame_format']} |",
+        f"| not made | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
+        f"| identities | {faces.num_rows:,}, of them {n_virtual:,} virtual (another person made from a photo) |",
+        f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",
+        f"| sources of AUs | {', '.join(_source(name, s) for name, s in config['sources'].items())} |",
+        f"| seed | {config['seed']} |",
+        f"| plan digest | `{record['digests']['plan']}` |",
+        f"| made with | {', '.join(f'{name} {version}' for name, version in record['versions'].items())} |",
+        "",
+        "`gallery.html` shows them; `miex verify` checks them.",
+        "",
+        "```python",
+        "import miex.dataset",
+        f'sample = miex.dataset.open("{dataset.path.name}")[0]  # .frames .aus .label .emotion .provenance',
+        "```",
+        "",
+        "## Labels",
+        "",
+        "| label | emotion | samples |",
+        "|---|---|---|",
+        *(f"| {Label(label).name} | {_cell(emotion)} | {n:,} |" for (label, emotion), n in _counts(table)),
+        "",
+        "## Measures of the pairs",
+        "",
+        f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is the"
+        " generator's own displacement field, not measured from pixels.",
+        "",
+        "| | 5 % | median | 95 % |",
+        "|---|---|---|---|",
+        *(_quantiles(table[name].drop_null().to_numpy(), text, digits) for name, text, digits in _MEASURES),
+        "",
+        "## Action units at the apex",
+        "",
+        "| AU | | on in | mean intensity where on |",
+        "|---|---|---|---|",
+        *_aus(table),
+        "",
+        *measured_lines(measured),
+        *_sources(config["sources"]),
+        "## Faces",
+        "",
+        "Photos keep their licences; give these attributions where you show or pass on the frames.",
+        "",
+        "| licence | kind | identities | attribution |",
+        "|---|---|---|---|",
+        *_licences(faces),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def frames_of(dataset: Dataset) -> str:
+    """How many frames each sample has, and how far they go."""
+    lengths = pc.list_value_length(dataset.table["aus"]).to_numpy()
+    config = dataset.record["config"]
+    if not len(lengths) or lengths.max() == 2:
+        return "onset and apex"
+    few, many = lengths.min(), lengths.max()
+    text = f"{few} frames" if few == many else f"{few} to {many} frames (median {np.median(lengths):.0f})"
+    text += f", onset to {config['until']}"
+    return text + (f", {config['fps']:g} per second where no clip was measured" if config["frames"] == "all" else "")
+
+
+def _source(name: str, settings: dict[str, Any]) -> str:
+    return f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})" if "table" in settings else name
+
+
+def _sources(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where real AUs came from, and under which terms."""
+    rows = [(name, facts) for name, settings in sources.items() for facts in settings.get("corpora", ())]
+    if not rows:
+        return []
+    return [
+        "## Where real AUs came from",
+        "",
+        "Each sample names the corpus, subject and clip of its AUs: before you train on this set and test on real"
+        " clips, `miex.evaluation.leakage` says which samples may stay. AU values keep the licence of their corpus.",
+        "",
+        "| source | corpus | clips | subjects | extractor | licence | attribution |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {_cell(facts['corpus'])} | {facts['clips']:,} | {facts['subjects']:,} | {_extractor(facts)} "
+            f"| {_cell(facts['licence'])} | {_cell(facts['attribution'])} |"
+            for name, facts in rows
+        ),
+        "",
+    ]
+
+
+def _extractor(facts: Mapping[str, Any]) -> str:
+    if "extractor" not in facts:
+        return "human coders; intensities drawn"
+    unseen = ", ".join(map(str, facts["unseen_aus"]))
+    return _cell(f"{facts['extractor']} {facts['version']}") + (f"; never AU {unseen}" if unseen else "")
+
+
+def _reasons(failed: list[dict[str, Any]]) -> str:
+    counts = Counter(row["reason"].split(":")[0] for row in failed)
+    return ", ".join(f"{n:,} {_cell(reason)}" for reason, n in counts.most_common())
+
+
+def _counts(table: pa.Table) -> list[tuple[tuple[int, str], int]]:
+    return sorted(Counter(zip(table["label"].to_pylist(), table["emotion"].to_pylist(), strict=True)).items())
+
+
+def _quantiles(values: np.ndarray, text: str, digits: int) -> str:
+    if not len(values):
+        return f"| {text} | – | – | – |"
+    return f"| {text} | " + " | ".join(f"{q:.{digits}f}" for q in np.quantile(values, (0.05, 0.5, 0.95))) + " |"
+
+
+def _aus(table: pa.Table) -> list[str]:
+    if not table.num_rows:
+        return []
+    frames = table["aus"].to_pylist()
+    apexes = np.array([aus[apex] for aus, apex in zip(frames, table["apex"].to_pylist(), strict=True)])
+    on = apexes > 0
+    return [
+        f"| {au} | {AU_NAMES[au]} | {on[:, i].mean():.1%} | {apexes[on[:, i], i].mean():.2f} |"
+        for i, au in enumerate(AU_NUMBERS)
+        if on[:, i].any()
+    ]
+
+
+def _licences(faces: pa.Table) -> list[str]:
+    rows = zip(*(faces[name].to_pylist() for name in ("licence", "kind", "attribution")), strict=True)
+    return [
+        f"| {_cell(licence)} | {_cell(kind)} | {n:,} | {_cell(attribution)} |"
+        for (licence, kind, attribution), n in sorted(Counter(rows).items(), key=lambda item: (-item[1], str(item[0])))
+    ]
+
+
+def _cell(text: str | None) -> str:
+    return " ".join((text or "not stated").replace("|", "\\|").split())
+
+
+def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
+    """What was measured on the frames, as lines of Markdown."""
+    lines = ["## Measured on the frames", ""]
+    if measured is None:
+        return [*lines, "Not yet: `miex report` of this folder measures a random subsample.", ""]
+    n, size = f"{measured['measured']:,}", measured["size"]
+    if measured["measured"]:
+        lines += [
+            f"{n} of {measured['of']:,} samples (stratified random choice, seed {measured['seed']}),"
+            f" stored frames of {size} px.",
+            "",
+        ]
+    for note in measured["notes"]:
+        lines += [f"- {note}"]
+    lines += [""] if measured["notes"] else []
+    if measured["aus"]:
+        lines += [
+            f"AUs read off {measured['aus']['pairs']:,} pairs, change from onset to apex, against what they were made"
+            " with. Slope 1, correlation 1 and cross-talk 0 are perfect. AUs on in fewer than 10 pairs are left out.",
+            "",
+            "| AU | | on in pairs | slope | correlation | s.d. where off | largest cross-talk |",
+            "|---|---|---|---|---|---|---|",
+            *(
+                f"| {au} | {AU_NAMES[int(au)]} | {row['pairs']:,} | {row['slope']:.2f} | {row['correlation']:.2f} "
+                f"| {row['false_alarm']:.3f} | AU {row['most_taken_for']} ({row['crosstalk']:.2f}) |"
+                for au, row in measured["aus"]["aus"].items()
+            ),
+            "",
+        ]
+    if measured["identity"]:
+        lines += [
+            "Identity: distance of onset and apex to the rest face, against distances between people (medians). Nearest"
+            " to its own: share of the apexes to which no other person's rest face is nearer.",
+            "",
+            "| descriptor | rest faces | onset | apex | relatives | people | apex / people | nearest to its own |",
+            "|---|---|---|---|---|---|---|---|",
+            *(
+                f"| {name} | {d['faces']:,} | {_median(d['onset'])} | {_median(d['apex'])} | {_median(d['relatives'])} "
+                f"| {_median(d['people'])} | {_number(d['ratio'])} | {d['own_apex']:.1%} |"
+                for name, d in measured["identity"].items()
+            ),
+            "",
+        ]
+    if measured["outside"]:
+        lines += [outside_line(measured["outside"]), ""]
+    return lines
+
+
+def outside_line(outside: Mapping[str, Any]) -> str:
+    """One sentence or two on the pixels off the face."""
+    text = (
+        f"Pixels to which no skin moves ({outside['still']:.0%} of a frame on average) are those of the rest face,"
+        f" to the bit, in {outside['unchanged']:,} of {outside['measured']:,} samples."
+    )
+    if outside["pixels"]:
+        text += f" In the others {outside['pixels']['median']:g} pixels differ (median), at most"
+        text += f" {outside['pixels']['most']:,}, onset and apex together."
+    return text
+
+
+def _median(spread: Mapping[str, Any] | None) -> str:
+    return _number(spread["quantiles"][2] if spread else None)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,204 @@
+"""z^exp: AUs drawn from expert tables (PROTOCOL §1: onset zero; each AU on with p; intensity U[μ, ν])."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
+
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, AUArray
+from miex.errors import InputError, UsageError
+from miex.labels import Label
+from miex.sources.source import AUSource, AUTriplet
+
+PRESETS = ("micro", "du2014", "du2014-compound", "mie-x-code")
+DROPPED = "drop"  # what `outside` says of an AU that is left out
+_DRAWS = 1000  # an emotion that has drawn no AU this often cannot draw any
+
+
+class _EmotionModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    label: Literal["negative", "positive", "surprise"]
+    weight: float = Field(default=1.0, gt=0, strict=True, allow_inf_nan=False)
+    aus: dict[int, Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]] = Field(min_length=1)
+
+
+class _TableModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(min_length=1, max_length=80)
+    source: str = ""
+    outside: dict[int, StrictInt | str] = {}
+    emotions: dict[str, _EmotionModel] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Emotion:
+    """One row of an expert table.
+
+    Attributes:
+        name: the emotion.
+        label: its class.
+        weight: how often it is drawn among the emotions of its class, relative to them.
+        probability: float64 [17]: with which probability each AU is on.
+    """
+
+    name: str
+    label: Label
+    weight: float
+    probability: np.ndarray
+
+
+@dataclass(frozen=True)
+class ExpertTable:
+    """AU probabilities per emotion, and each emotion's label."""
+
+    name: str
+    source: str
+    emotions: tuple[Emotion, ...]
+
+    def of_label(self, label: Label) -> tuple[Emotion, ...]:
+        """The emotions of a class, in the table's order."""
+        return tuple(emotion for emotion in self.emotions if emotion.label == label)
+
+    def plain(self) -> dict[str, Any]:
+        """The numbers of the table as JSON values, without its prose."""
+        return {
+            emotion.name: {
+                "label": emotion.label.name,
+                "weight": emotion.weight,
+                "aus": {
+                    str(AU_NUMBERS[i]): round(float(emotion.probability[i]), 6)
+                    for i in emotion.probability.nonzero()[0]
+                },
+            }
+            for emotion in self.emotions
+        }
+
+
+def load_table(name_or_file: str) -> ExpertTable:
+    """A preset by name, or a user's own TOML file (the form is that of `miex/sources/tables/du2014.toml`).
+
+    Raises:
+        UsageError: neither a preset nor a file.
+        InputError: a file of another form; the message names the entry.
+    """
+    if name_or_file in PRESETS:
+        text = resources.files("miex.sources").joinpath("tables", f"{name_or_file}.toml").read_text("utf-8")
+        return _parse(text, name_or_file)
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise UsageError(
+            f"expert table {name_or_file!r}",
+            expected="one of " + ", ".join(PRESETS) + ", or the path of a TOML file",
+            found="neither a preset nor a file",
+            do="check the spelling or the path",
+        )
+    try:
+        return _parse(path.read_text("utf-8-sig"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"expert table {path}", expected="a TOML file in UTF-8", found=str(error)) from error
+
+
+def _parse(text: str, where: str) -> ExpertTable:
+    do = "compare with the example in the README"
+    try:
+        model = _TableModel.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"expert table {where}", expected="TOML", found=str(error), do=do) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        entry = ".".join(map(str, first["loc"]))
+        found = f"no {entry}" if first["type"] == "missing" else f"{entry} = {first['input']!r}"
+        raise InputError(f"expert table {where}", expected=first["msg"], found=found, do=do) from error
+    for au in model.outside:
+        _index(au, model.outside, f"expert table {where}")
+    emotions = []
+    for name, row in model.emotions.items():
+        at = f"expert table {where}, emotion {name}"
+        probability = np.zeros(N_AUS)
+        for au, p in row.aus.items():
+            index = _index(au, model.outside, at)
+            if index is not None:  # two AUs mapped onto one: on when either is
+                probability[index] = 1 - (1 - probability[index]) * (1 - p)
+        if not probability.any():
+            raise InputError(at, expected="at least one AU of the 17", found=f"only {sorted(row.aus)}", do=do)
+        emotions.append(Emotion(name, Label[row.label], row.weight, probability))
+    return ExpertTable(model.name, model.source, tuple(emotions))
+
+
+def _index(au: int, outside: Mapping[int, int | str], where: str) -> int | None:
+    target = outside.get(au, au)
+    if target == DROPPED:
+        return None
+    if target not in AU_INDEX:
+        raise InputError(
+            f"{where}, AU {au}",
+            expected="one of " + ", ".join(map(str, AU_NUMBERS)),
+            found=f"outside.{au} = {target!r}" if au in outside else "",
+            do=f'leave it out, or say in [outside] which of these acts for it, or "{DROPPED}"',
+        )
+    return AU_INDEX[int(target)]
+
+
+@dataclass(frozen=True)
+class ExpertSource(AUSource):
+    """z^exp of PROTOCOL §1.
+
+    Attributes:
+        table: AU probabilities per emotion.
+        mu, nu: bounds of the uniform intensity; the paper's .1 and .3 (figure 7b) are the default.
+
+    Raises:
+        UsageError: not 0 < mu <= nu <= 1. (The paper allows μ = 0; an apex equal to its onset is never emitted here,
+            so intensity zero is refused.)
+    """
+
+    table: ExpertTable
+    mu: float = 0.1
+    nu: float = 0.3
+    name: str = "expert"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mu <= self.nu <= 1:
+            raise UsageError(
+                f"intensities μ = {self.mu:g}, ν = {self.nu:g}",
+                expected="0 < μ ≤ ν ≤ 1",
+                do="the paper's are .1 and .3",
+            )
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        return {"table": self.table.name, "emotions": self.table.plain(), "mu": self.mu, "nu": self.nu}
+
+    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
+        emotions = self.table.of_label(label)
+        if not emotions:
+            raise UsageError(
+                f"label {label.name} from expert table {self.table.name}",
+                expected="at least one emotion of that label",
+                found=f"labels {sorted({emotion.label.name for emotion in self.table.emotions})}",
+                do="leave that class out with --classes, or add an emotion to the table",
+            )
+        weights = np.array([emotion.weight for emotion in emotions])
+        emotion = emotions[rng.choice(len(emotions), p=weights / weights.sum())]
+        return AUTriplet(np.zeros(N_AUS, np.float32), self._apex(emotion, rng), label, emotion.name)
+
+    def _apex(self, emotion: Emotion, rng: np.random.Generator) -> AUArray:
+        for _ in range(_DRAWS):
+            on = rng.random(N_AUS) < emotion.probability
+            apex: AUArray = np.where(on, rng.uniform(self.mu, self.nu, N_AUS), 0).astype(np.float32)
+            if apex.any():  # the released code emits empty apexes (fear: 6 %); they are drawn again here
+                return apex
+        raise UsageError(
+            f"emotion {emotion.name} of expert table {self.table.name}",
+            expected="an AU that is on now and then",
+            found=f"none in {_DRAWS} draws",
+            do="raise its probabilities",
+        )

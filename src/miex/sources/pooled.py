@@ -1,0 +1,148 @@
+"""What the sources of real AUs share: clips of pools, and the pairs that they give."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from miex.aus.vector import AUArray
+from miex.errors import UsageError
+from miex.labels import Label
+from miex.sources.origin import Origin, moved
+from miex.sources.pool import Pool, PoolClip
+from miex.sources.source import AUSource, AUTriplet
+
+
+@dataclass(frozen=True)
+class UsableClip:
+    """A clip that pairs can be drawn from.
+
+    Attributes:
+        clip: the clip.
+        aus: AUs of its known frames, counted from the source's origin, float32 [n, 17].
+        onset: position of the onset among them.
+        apexes: positions of the frames that may be the apex; each differs from the onset and has some AU on.
+    """
+
+    clip: PoolClip
+    aus: AUArray
+    onset: int
+    apexes: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PoolSource(AUSource):
+    """A source that draws a clip of the label, then an apex of the clip.
+
+    Attributes:
+        kind: of the clips it draws from, micro or macro; others are left out.
+        pools: the clips, of any number of corpora; no corpus in two of them.
+        origin: what AUs are counted from (`aus.origin`).
+
+    Raises:
+        UsageError: a corpus in two pools.
+    """
+
+    kind: ClassVar[str]
+    pools: tuple[Pool, ...]
+    origin: Origin = "relative"
+
+    def __post_init__(self) -> None:
+        counts = Counter(corpus for pool in self.pools for corpus in {clip.corpus for clip in pool.clips})
+        twice = [corpus for corpus, n in counts.items() if n > 1]
+        if twice:
+            raise UsageError(
+                f"AU pools for {self.name}", expected="each corpus once", found=f"{twice[0]} twice",
+                do="give the corpus once, or make one pool of its tables",
+            )  # fmt: skip
+
+    @abstractmethod
+    def usable(self, clip: PoolClip, aus: AUArray) -> UsableClip | str:
+        """The clip with its pairs, or in a few words why it has none; `aus` are counted from the origin."""
+
+    @cached_property
+    def _sorted(self) -> tuple[dict[Label, list[UsableClip]], Counter[str]]:
+        usable: dict[Label, list[UsableClip]] = {label: [] for label in Label}
+        left_out: Counter[str] = Counter()
+        for pool in self.pools:
+            for clip in pool.clips:
+                found: UsableClip | str = f"{clip.kind}-expression"
+                if clip.kind == self.kind:
+                    found = self.usable(clip, moved(clip.aus, clip.rest, self.origin))
+                if isinstance(found, str):
+                    left_out[found] += 1
+                else:
+                    usable[clip.label].append(found)
+        return usable, left_out
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Why clips give no pair, and how many."""
+        return dict(self._sorted[1])
+
+    def clips(self, label: Label) -> Sequence[UsableClip]:
+        """The clips that pairs of that label are drawn from, each equally often."""
+        return self._sorted[0][label]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "origin": self.origin,
+            "clips": {label.name: len(self.clips(label)) for label in Label},
+            "left_out": self.left_out,
+            "corpora": [facts for pool in self.pools for facts in pool.facts],
+        }
+
+    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
+        clips = self.clips(label)
+        if not clips:
+            raise UsageError(
+                f"label {label.name} from {self.name}",
+                expected="at least one clip of that label",
+                found=", ".join(f"{facts['clips']} clips of {facts['corpus']}" for p in self.pools for facts in p.facts)
+                + "".join(f"; {n} left out: {reason}" for reason, n in self.left_out.items()),
+                do="leave that class out with --classes, or add a corpus",
+            )
+        drawn = clips[int(rng.integers(len(clips)))]
+        apex = int(drawn.apexes[rng.integers(len(drawn.apexes))])
+        clip = drawn.clip
+        frames = int(clip.frames[drawn.onset]), int(clip.frames[apex])
+        # copies: what a caller does to a triplet must not reach the pool
+        pair = drawn.aus[drawn.onset].copy(), drawn.aus[apex].copy()
+        return AUTriplet(*pair, label, clip.emotion, clip.corpus, clip.subject, clip.clip, frames)
+
+    @cached_property
+    def _by_frames(self) -> dict[tuple[object, ...], list[UsableClip]]:
+        found: dict[tuple[object, ...], list[UsableClip]] = {}
+        for label in Label:
+            for usable in self.clips(label):
+                clip = usable.clip
+                key = clip.corpus, clip.subject, clip.clip, int(clip.frames[usable.onset])
+                found.setdefault(key, []).append(usable)
+        return found
+
+    def path(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray]:
+        """All known frames of the clip from onset to apex, times in frames."""
+        assert triplet.frames is not None
+        return self._known(triplet, *triplet.frames)
+
+    def _known(self, triplet: AUTriplet, first: int, last: int | None) -> tuple[npt.NDArray[np.float64], AUArray]:
+        """Known frames of the triplet's clip, and their AUs; by default until the clip's last."""
+        assert triplet.frames is not None
+        usable = self._by_frames[triplet.corpus, triplet.subject, triplet.clip, triplet.frames[0]][0]
+        last = usable.clip.span[1] if last is None else last
+        between = (usable.clip.frames >= first) & (usable.clip.frames <= last)
+        return usable.clip.frames[between].astype(np.float64), usable.aus[between]
+
+
+def apexes_among(aus: AUArray, onset: int, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Those candidates that differ from the onset and have some AU on."""
+    good = [i for i in candidates if aus[i].any() and not np.array_equal(aus[i], aus[onset])]
+    return np.array(good, np.int64)

@@ -1,0 +1,60 @@
+"""How long the rest of a run takes and how much room it needs, from a few samples."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from miex.dataset.plan_file import Plan
+from miex.dataset.shard import Failure, members
+from miex.errors import OutputError
+from miex.synthesis.worker import ShardTask, render_shard
+
+_PROBE = 12  # samples rendered to estimate the rest
+_OVERHEAD = 1.5  # of a run over its rendering alone: files, fsync, processes that share caches (1.3 to 1.8 here)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is left to do: samples, shards (each the work of one worker), seconds of one worker, bytes, and the bytes
+    that are free."""
+
+    samples: int
+    shards: int
+    seconds: float
+    bytes: int
+    free: int
+
+
+def estimate_rest(tasks: list[ShardTask], plan: Plan) -> Estimate:
+    size = plan.settings["shard_size"]
+    left = sum(min(size, plan.rows.num_rows - task.shard * size) for task in tasks)
+    first = iter(render_shard(tasks[0]))
+    next(first, None)  # pays for what is loaded once
+    start = time.perf_counter()
+    made = list(islice(first, _PROBE))
+    seconds = (time.perf_counter() - start) / max(1, len(made))
+    # a member takes its header and a multiple of 512 bytes
+    sizes = [
+        sum(512 + math.ceil(len(content) / 512) * 512 for _, content in members(sample))
+        for sample in made
+        if not isinstance(sample, Failure)
+    ]
+    size_of_one = sum(sizes) / len(sizes) if sizes else 0
+    return Estimate(left, len(tasks), left * seconds * _OVERHEAD, round(left * size_of_one), 0)
+
+
+def check_room(estimate: Estimate, out: Path) -> Estimate:
+    estimate = replace(estimate, free=shutil.disk_usage(out).free)
+    if estimate.bytes > estimate.free:
+        raise OutputError(
+            f"room for {estimate.samples:,} samples in {out}",
+            expected=f"about {estimate.bytes / 1e6:,.0f} MB",
+            found=f"{estimate.free / 1e6:,.0f} MB free",
+            do="free space, give another --out, or ask for fewer samples",
+        )
+    return estimate

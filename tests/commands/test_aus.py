@@ -1,0 +1,254 @@
+"""`miex aus` and the sources of `miex synthesize`, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from miex.corpora.listed import read_list
+from miex.errors import InputError, UsageError
+from miex.evaluation.leakage import allowed
+from miex.labels import Label
+from miex.report.au_pictures import au_changes, side_by_side, write_picture
+from miex.sources.pool import read_pool
+from tests.aus.test_tracks import INTENSITIES
+from tests.commands.test_main import facts, miex
+from tests.corpus_fixture import corpus, track
+from tests.support import photo_folder
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus as people have one: OpenFace files of every clip, a list of clips, photos of other people."""
+    folder = tmp_path_factory.mktemp("lab")
+    clips = corpus()
+    for of in clips:
+        rows = track(of).aus * 5
+        path = folder / "aus" / of.subject / of.clip / f"{of.clip}.csv"
+        path.parent.mkdir(parents=True)
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["frame", " confidence", " success", *(f" {name}" for name in INTENSITIES)])
+            writer.writerows([i + 1, 0.98, 1, *row] for i, row in enumerate(rows.tolist()))
+    with (folder / "clips.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["person", "clip", "emotion", "onset", "apex", "offset"])
+        writer.writerows([of.subject, of.clip, of.emotion.title(), 2, 6, 9] for of in clips)
+    photo_folder(folder / "faces", 2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pool(lab: Path) -> Path:
+    table, out = lab / "table.parquet", lab / "pool.parquet"
+    made = facts(
+        "aus", "import", lab / "aus", "--out", table, "--version", "2.2.0", "--licence", "CC BY-NC-SA 4.0",
+        "--attribution", "Somebody (2018)",
+    )  # fmt: skip
+    assert made == {
+        "out": str(table), "format": "openface", "files": 12, "clips": 12, "frames": 144, "failed": 0,
+        "several_faces": [],
+    }  # fmt: skip
+    joined = facts("aus", "pool", table, "--corpus", "CASME II", "--clips", lab / "clips.csv", "--column",
+                   "subject=person", "--out", out)  # fmt: skip
+    assert joined["left_out"] == {"no label for others": 3}
+    assert joined["emotions"] == {"disgust": 3, "happiness": 3, "surprise": 3}
+    return out
+
+
+def test_real_and_expert_aus_in_one_set(lab: Path, pool: Path) -> None:
+    out = lab / "set"
+    options = [
+        "--faces",
+        lab / "faces",
+        "--real-mie",
+        f"casme2={pool}",
+        "--expert",
+        "du2014",
+        "--size",
+        64,
+        "--out",
+        out,
+    ]
+    assert facts("synthesize", *options)["made"] == 2 * 3 * 2
+    assert facts("verify", out)["problems"] == []
+    rows = pq.read_table(out / "samples.parquet")
+    assert Counter(rows["source"].to_pylist()) == {"real_mie": 6, "expert": 6}
+    real = [row for row in rows.to_pylist() if row["source"] == "real_mie"]
+    for row in real:
+        assert (row["corpus"], row["onset_frame"], row["apex_frame"]) == ("casme2", 2, 6)
+        assert row["subject"] in {"sub01", "sub02", "sub03"}
+        assert np.array(row["aus"][0]).max() == 0  # relative to the person's rest
+    # what the guard leaves when one of these people is tested
+    tested = real[0]["subject"]
+    kept = allowed(rows, {("casme2", tested.removeprefix("sub0"))})
+    expected = [row["subject"] != tested for row in rows.to_pylist()]
+    assert kept.tolist() == expected
+    readme = (out / "README.md").read_text()
+    assert "| real_mie | casme2 | 9 | 3 | openface 2.2.0 | CC BY-NC-SA 4.0 | Somebody (2018) |" in readme
+    config = json.loads((out / "plan.json").read_text())["config"]["sources"]["real_mie"]
+    assert config["corpora"][0]["licence"] == "CC BY-NC-SA 4.0"
+    assert config["origin"] == "relative"
+    other = miex("synthesize", *options, "--au-origin", "absolute")
+    assert other.returncode == 5
+    assert "sources.real_mie.origin" in other.stderr
+
+
+def test_early_macro_expressions_noise_and_triplets(lab: Path, pool: Path) -> None:
+    macro = lab / "macro.parquet"
+    facts("aus", "pool", lab / "table.parquet", "--corpus", "casme2", "--clips", lab / "clips.csv", "--column",
+          "subject=person", "--kind", "macro", "--out", macro)  # fmt: skip
+    out = lab / "plan"
+    done = miex(
+        "plan", "--faces", lab / "faces", "--early-mae", f"casme2={macro}", "--early-window", "casme2=.1:.4",
+        "--expert", "none", "--samples", 11, "--triplets", 6, "--au-noise", 0.05, "--out", out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = pq.read_table(out / "plan.parquet").to_pylist()
+    assert len(rows) == 11
+    assert {row["source"] for row in rows} == {"early_mae"}
+    assert len({str(row["aus"]) for row in rows}) == 6
+    assert {row["apex_frame"] for row in rows} <= {3, 4, 5}  # 2 + ⌊.1 · 8⌋ … 2 + ⌊.4 · 8⌋, at least a frame later
+    config = json.loads((out / "plan.json").read_text())["config"]
+    assert (config["samples"], config["triplets"]) == (11, 6)
+    assert config["sources"]["early_mae"]["perturbation"] == 0.05
+
+
+def test_too_few_triplets_are_told(lab: Path, pool: Path) -> None:
+    done = miex("plan", "--faces", lab / "faces", "--per", 20, "--real-mie", f"casme2={pool}", "--expert", "none",
+                "--triplets", 90, "--out", lab / "few")  # fmt: skip
+    assert done.returncode == 0
+    assert "90 AU triplets asked for, 3 there" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--real-mie", "POOL"], "expected: NAME=PATH"),
+        (["--real-mie", "samm=POOL"], "found: clips of casme2"),
+        (["--real-mie", "casme2=missing.parquet"], "no such file"),
+        (["--coded-mie", "nowhere=x.xlsx"], "corpus 'nowhere'"),
+        (["--expert", "none"], "a set without a source"),
+        (["--au-origin", "half"], "relative or absolute"),
+        (["--early-mae", "casme2=POOL"], "9 left out: micro-expression"),
+        (["--early-window", "ckplus"], "early window 'ckplus'"),
+        (["--au-noise", "2"], "AU perturbation 2"),
+        (["--per", "2", "--samples", "9"], "--per 2 and --samples 9"),
+        (["--triplets", "2"], "ask for 3 or more"),
+    ],
+)
+def test_wrong_options_are_told(lab: Path, pool: Path, options: list[str], text: str) -> None:
+    done = miex("plan", "--out", lab / "wrong", *(option.replace("POOL", str(pool)) for option in options))
+    assert done.returncode in (2, 3)
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (lab / "wrong" / "plan.json").exists()
+
+
+def test_pictures_of_sources_and_of_a_plan(lab: Path, pool: Path, tmp_path: Path) -> None:
+    made = facts(
+        "aus", "show", "--real-mie", f"casme2={pool}", "--expert", "du2014", "--samples", 20, "--out", tmp_path
+    )
+    names = {"histogram-real_mie", "cooccurrence-real_mie", "histogram-expert", "cooccurrence-expert", "sources"}
+    assert {Path(path).stem for path in made["pictures"]} == names  # type: ignore[attr-defined]
+    for path in tmp_path.glob("*.png"):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 400
+            assert len(set(picture.convert("L").resize((200, 200)).tobytes())) > 20  # something is drawn
+    plan = facts("aus", "show", lab / "plan", "--out", tmp_path / "plan")
+    assert {Path(path).stem for path in plan["pictures"]} == {
+        "histogram-early_mae",
+        "cooccurrence-early_mae",
+        "sources",
+    }  # type: ignore[attr-defined]
+    assert "expected: the folder of a set" in miex("aus", "show", "--recovered").stderr
+    small = miex("aus", "show", lab / "set", "--recovered", "--out", tmp_path / "small")
+    assert "frames of at least 256 px" in small.stderr
+
+
+def test_the_same_picture_is_the_same_file(tmp_path: Path) -> None:
+    luck = np.random.default_rng(0)
+    aus = au_changes(np.zeros((30, 17), np.float32), luck.random((30, 17), np.float32), [Label.positive] * 30)
+    for name in ("a.png", "b.png"):
+        write_picture(side_by_side({"x": aus}), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_aus_of_a_set_are_read_again(tmp_path: Path, model: Path) -> None:
+    """The measure of AUs realized, end to end."""
+    table = tmp_path / "each.toml"
+    aus = ", ".join(f"{au} = 0.4" for au in (1, 4, 6, 12, 17))
+    table.write_text(f'name = "each"\n[emotions.any]\nlabel = "negative"\naus = {{ {aus} }}\n')
+    options = ["--classes", "negative", "--expert", table, "--size", 256, "--camera", "off", "--out", tmp_path / "set"]
+    facts("synthesize", "--ids", 40, *options)
+    made = facts("aus", "show", tmp_path / "set", "--recovered", "--out", tmp_path / "pictures")
+    numbers = made["recovered"]["aus"]  # type: ignore[index]
+    assert set(numbers) == {"1", "4", "6", "12", "17"}
+    for au, found in numbers.items():
+        assert 0.8 < found["slope"] < 1.1, au
+        assert found["correlation"] > 0.95, au
+        assert abs(found["crosstalk"]) < 0.2, au
+    assert (tmp_path / "pictures" / "recovered.png").is_file()
+
+
+# a corpus that one CSV describes
+
+
+def listed(folder: Path, text: str) -> Path:
+    path = folder / "clips.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_list_of_clips(tmp_path: Path) -> None:
+    path = listed(tmp_path, "\ufeffclip,who,emotion,onset\n a ,006,Happy,3\nb,006,calm,\n")
+    first, second = read_list(path, "mine", columns={"subject": "who"})
+    assert (first.clip, first.subject, first.emotion, first.label, first.onset) == (
+        "a",
+        "006",
+        "happy",
+        Label.positive,
+        3,
+    )
+    assert (second.label, second.onset, second.apex) == (None, None, None)
+    only = read_list(path, "mine", columns={"subject": "who"}, labels={"calm": Label.positive})
+    assert [clip.label for clip in only] == [None, Label.positive]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clip,emotion\na,happy\n", "no subject among clip, emotion"),
+        ("clip,subject,emotion\na,,happy\n", "line 2\n.*column subject"),
+        ("clip,subject,emotion\na,1,happy\na,1,sad\n", "line 3\n.*\n.*again"),
+        ("clip,subject,emotion,onset\na,1,happy,-3\n", "line 2\n.*onset\n.*'-3'"),
+        ("clip,subject,emotion\n", "no rows"),
+        ("", "no rows"),
+    ],
+)
+def test_broken_lists_are_told(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_list(listed(tmp_path, text), "mine")
+
+
+def test_unknown_columns_of_a_list(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="column person"):
+        read_list(listed(tmp_path, "clip\n"), "mine", columns={"person": "x"})
+
+
+def test_tables_of_a_pool_must_agree(lab: Path, pool: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    facts("aus", "import", lab / "aus" / "sub01", "--out", other, "--licence", "CC0")
+    options = ["--corpus", "casme2", "--clips", lab / "clips.csv", "--column", "subject=person"]
+    twice = miex("aus", "pool", lab / "table.parquet", lab / "table.parquet", *options, "--out", tmp_path / "p.parquet")
+    assert "expected: each clip once" in twice.stderr
+    mixed = miex("aus", "pool", lab / "table.parquet", other, *options, "--out", tmp_path / "p.parquet")
+    assert "expected: one licence" in mixed.stderr
+    assert read_pool(pool).credit.licence == "CC BY-NC-SA 4.0"

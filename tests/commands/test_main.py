@@ -1,0 +1,216 @@
+"""The commands as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from miex.cli import app
+from miex.faces.photos import default_pool, list_photos
+from tests.support import photo_folder
+
+
+def miex(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "miex", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=120)
+
+
+def facts(*arguments: object) -> dict[str, object]:
+    done = miex(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three faces, of which two can be used, and all that people have in folders."""
+    folder = photo_folder(tmp_path_factory.mktemp("photos") / "with faces", 2)
+    Image.new("RGB", (300, 200), (90, 160, 90)).save(folder / "landscape 🏞 \"of\" 'mine'.jpg")
+    (folder / "empty.jpg").touch()
+    (folder / "text.jpg").write_text("no image")
+    (folder / "notes.txt").write_text("not looked at")
+    whole = (folder / "0.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    nested = folder / "nested" / "deep"
+    nested.mkdir(parents=True)
+    (nested / "copy.png").write_bytes(whole)
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "self.jpg").symlink_to("self.jpg")
+    with (folder / "faces.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("image", "license", "who"), ("0.png", "CC0", "NASA"), ("1.png", "CC-BY", "Jo, A.")]
+        )
+    return folder
+
+
+def test_synthesize_verify_and_everything_after(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ["--faces", photos, "--out", out, "--size", 64, "--seed", 3, "--workers", 2]
+    columns = ["--faces-column", "attribution=who"]
+    made = facts("synthesize", *options, *columns)
+    assert (made["samples"], made["made"], made["failed"]) == (6, 6, 0)
+    assert {p.name for p in out.iterdir() if not p.name.startswith(".")} == {
+        "plan.parquet", "plan.json", "faces.parquet", "shards", "samples.parquet", "README.md", "gallery.html",
+        "refused.csv",
+    }  # fmt: skip
+    with (out / "refused.csv").open() as file:
+        refused = {row["path"]: row["reason"] for row in csv.DictReader(file)}
+    assert refused == {
+        "landscape 🏞 \"of\" 'mine'.jpg": "no face",
+        "empty.jpg": "unreadable",
+        "text.jpg": "unreadable",
+        "cut.png": "unreadable",
+        "self.jpg": "unreadable",
+        "nested/deep/copy.png": "duplicate",
+    }
+    readme = (out / "README.md").read_text()
+    assert "| CC0 | not stated | 1 | NASA |" in readme
+    assert "| CC-BY | not stated | 1 | Jo, A. |" in readme
+    assert facts("verify", out) == {"samples": 6, "failed": 0, "identical": 0, "problems": []}
+    again = facts("synthesize", *options, *columns)
+    assert (again["rendered"], again["made"]) == (0, 6)
+    other = miex("synthesize", *options, *columns, "--per", 2)
+    assert other.returncode == 5
+    assert "per 1 → 2" in other.stderr
+    assert facts("run", out)["rendered"] == 0
+    assert facts("retry", out)["rendered"] == 0
+    gallery = out / "gallery.html"
+    gallery.unlink()
+    assert miex("report", out).stdout.strip() == str(gallery)
+    measured = gallery.read_bytes()
+    assert len(measured) > 10_000
+    assert facts("run", out)["rendered"] == 0
+    assert gallery.read_bytes() == measured
+
+
+def test_plan_then_run_is_synthesize(tmp_path: Path) -> None:
+    common = [
+        "--ids",
+        2,
+        "--size",
+        64,
+        "--eye-line",
+        0.4,
+        "--classes",
+        "positive,surprise",
+        "--per",
+        2,
+        "--expert",
+        "mie-x-code",
+    ]
+    planned = facts("plan", "--out", tmp_path / "a", *common)
+    assert planned["samples"] == 8
+    assert not (tmp_path / "a" / "shards").exists()
+    assert facts("run", tmp_path / "a")["made"] == 8
+    facts("synthesize", "--out", tmp_path / "b", *common)
+    for name in ("plan.parquet", "samples.parquet", "shards/00000.tar", "shards/00000.json", "gallery.html"):
+        a, b = ((tmp_path / side / name).read_bytes() for side in "ab")
+        assert (
+            a == b if name != "gallery.html" else a.replace(b">a<", b"") == b.replace(b">b<", b"") or len(a) == len(b)
+        )
+
+
+def test_verify_says_what_is_wrong(tmp_path: Path) -> None:
+    facts("synthesize", "--out", tmp_path, "--ids", 1, "--size", 64)
+    (tmp_path / "shards" / "00000.tar").write_bytes(b"")
+    done = miex("verify", tmp_path)
+    assert done.returncode == 4
+    assert "shard 00000: sha256" in done.stderr
+    assert "1 problems" in done.stdout
+
+
+def test_render_by_hand_moves_one_side(tmp_path: Path) -> None:
+    photo = default_pool() / list_photos(default_pool())[0]
+    measures = facts("render", photo, "--au", "L12=.6", "--out", tmp_path, "--size", 128)
+    assert measures["identical"] is False
+    onset, apex = (np.asarray(Image.open(tmp_path / name).convert("L"), float) for name in ("onset.png", "apex.png"))
+    change = np.abs(apex - onset)
+    # the person's left is at the right of the picture
+    assert change[:, 64:].sum() > 20 * change[:, :64].sum()
+    with Image.open(tmp_path / "flicker.webp") as flicker:
+        assert flicker.n_frames == 2
+        flicker.seek(1)
+        assert np.array_equal(np.asarray(flicker.convert("RGB")), np.asarray(Image.open(tmp_path / "apex.png")))
+        assert b"DigitalSourceType" in flicker.info["xmp"]
+
+
+def test_faces_index_and_frontal(photos: Path, tmp_path: Path) -> None:
+    found = facts("faces", "index", photos, "--out", tmp_path / "index.parquet")
+    assert (found["photos"], found["usable"]) == (8, 2)
+    listed = miex("faces", "frontal", photos, "--ids", 1, "--query", "1.png").stdout
+    assert listed.strip() == "1.png"
+    assert miex("faces", "frontal", photos, "--ids", 1, "--out", photos / "frontal.txt").returncode == 0
+    made = facts("synthesize", "--faces", photos / "frontal.txt", "--out", tmp_path / "out", "--size", 64)
+    assert made["made"] == 3
+    (photos / "frontal.txt").unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (["synthesize", "--faces", "nowhere"], 3, "no such folder"),
+        (["synthesize", "--expert", "du2013"], 2, "micro, du2014, du2014-compound, mie-x-code"),
+        (["synthesize", "--classes", "happy"], 2, "one of negative, positive, surprise"),
+        (["synthesize", "--size", "130"], 2, "--size 130"),
+        (["synthesize", "--frame-format", "gif"], 2, "'png', 'webp' or 'jpeg'"),
+        (["synthesize", "--mu", ".4"], 2, "0 < μ ≤ ν ≤ 1"),
+        (["synthesize", "--generator", "magic"], 2, "one of muscle"),
+        (["synthesize", "--faces-column", "licence"], 2, "after one of file, licence"),
+        (["run", "nowhere"], 3, "miex plan"),
+        (["verify", "nowhere"], 3, "plan.json"),
+        (["report", "nowhere"], 3, "samples.parquet"),
+        (["render", "nowhere.jpg", "--au", "12=.2"], 3, "No such file"),
+        (["render", "nowhere.jpg", "--au", "12=2"], 3, "[0, 1]"),
+        (["render", "nowhere.jpg", "--au", "3=.2"], 2, "one of 1, 2, 4"),
+        (["synthesise"], 2, "No such command"),
+    ],
+)
+def test_errors_say_what_to_do(tmp_path: Path, arguments: list[str], code: int, expected: str) -> None:
+    done = miex(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name not in {".miex.lock"}]
+
+
+def test_folder_without_photos_and_without_faces(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "none" in miex("synthesize", "--faces", empty, "--out", tmp_path / "out").stderr
+    Image.new("RGB", (64, 64)).save(empty / "black.png")
+    done = miex("synthesize", "--faces", empty, "--out", tmp_path / "out")
+    assert done.returncode == 3
+    assert "1 no face" in done.stderr
+
+
+def test_doctor_finds_the_model_or_says_that_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = miex("doctor")
+    assert done.returncode == 0
+    assert re.search(r"^ok +landmark model", done.stdout, re.MULTILINE)
+    monkeypatch.setenv("MIEX_CACHE", str(tmp_path))
+    monkeypatch.delenv("MIEX_LANDMARKER", raising=False)
+    done = miex("doctor")
+    assert done.returncode == 1
+    assert re.search(r"^MISSING landmark model: not fetched yet", done.stdout, re.MULTILINE)
+
+
+def test_every_command_has_help_and_the_readme_names_real_ones() -> None:
+    groups = {group.name: group.typer_instance for group in app.registered_groups if group.typer_instance}
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert names >= {"synthesize", "plan", "run", "verify", "retry", "report", "render", "doctor"}
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    named = {name for names in re.findall(r"`miex ([a-z]+)", readme) for name in [names]}
+    groups = {str(g.name): g.typer_instance.registered_commands for g in app.registered_groups if g.typer_instance}
+    assert named <= names | groups.keys()
+    commands = [(name,) for name in names] + [(group, str(c.name)) for group in groups for c in groups[group] if c.name]
+    documented = set(re.findall(r"--[a-z][a-z-]+", readme))
+    known = {option for c in commands for option in re.findall(r"--[a-z][a-z-]+", miex(*c, "--help").stdout)}
+    assert documented - {"--help", "--au"} <= known

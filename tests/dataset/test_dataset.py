@@ -1,0 +1,132 @@
+"""Reading a set back: what was planned is what is read."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import miex.dataset
+from miex.dataset.plan_file import read_plan
+from miex.errors import InputError, UsageError
+from miex.labels import Label
+
+
+def test_samples_are_the_plan_rows_in_order(finished: Path) -> None:
+    dataset = miex.dataset.open(finished)
+    rows = read_plan(finished).rows.to_pylist()
+    assert len(dataset) == len(rows) == 36
+    for sample, row in zip(dataset, rows, strict=True):
+        assert sample.sample_id == row["sample_id"]
+        assert sample.label == Label(row["label"])
+        assert (sample.emotion, sample.source, sample.identity) == (row["emotion"], row["source"], row["identity"])
+        assert np.array_equal(sample.aus, np.array(row["aus"], np.float32))
+        assert sample.frames.shape == (2, 96, 96, 3)
+        assert sample.frames.dtype == np.uint8
+        assert sample.provenance["synthetic"] is True
+
+
+def test_frames_are_the_members_of_the_tar_as_another_reader_sees_them(finished: Path) -> None:
+    sample = miex.dataset.open(str(finished))[5]
+    with tarfile.open(finished / "shards" / "00001.tar") as tar:
+        for frame, name in zip(sample.frames, ("000", "001"), strict=True):
+            file = tar.extractfile(f"{sample.sample_id}.{name}.png")
+            assert file
+            with Image.open(io.BytesIO(file.read())) as image:
+                assert np.array_equal(frame, np.asarray(image))
+    onset, apex = sample.pair
+    assert np.array_equal(onset, sample.frames[0])
+    assert np.array_equal(apex, sample.frames[1])
+
+
+def test_indexing_is_that_of_a_sequence(finished: Path) -> None:
+    dataset = miex.dataset.open(finished)
+    assert dataset[-1].sample_id == dataset[35].sample_id
+    assert [s.sample_id for s in dataset[3:9:2]] == [dataset[i].sample_id for i in (3, 5, 7)]
+    for i in (36, -37):
+        with pytest.raises(IndexError):
+            dataset[i]
+
+
+def test_selection(finished: Path) -> None:
+    dataset = miex.dataset.open(finished)
+    surprise = dataset.select(label="surprise")
+    assert len(surprise) == 12
+    assert {s.label for s in surprise} == {Label.surprise}
+    assert len(dataset.select(label=2)) == 12
+    assert len(dataset.select(label=["surprise", "positive"])) == 24
+    identity = dataset[0].identity
+    assert {s.identity for s in dataset.select(identity=identity, source="expert")} == {identity}
+    assert len(surprise.select(emotion="surprised", identity=[identity])) == 1
+    every = sum(len(dataset.select(emotion=e)) for e in set(dataset.table["emotion"].to_pylist()))
+    assert every == 36
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"label": "happy"}, "negative, positive, surprise"),
+        ({"emotion": "bored"}, "one of .*surprised"),
+        ({"source": ["expert", "early_mae"]}, "early_mae.*\n.*one of expert"),
+    ],
+)
+def test_selection_names_what_is_there(finished: Path, choice: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        miex.dataset.open(finished).select(**choice)
+
+
+def test_licences_travel_with_the_samples(finished: Path) -> None:
+    dataset = miex.dataset.open(finished)
+    attribution = {row["identity"]: row["attribution"] for row in dataset.faces.to_pylist()}
+    for sample in dataset[:4]:
+        assert sample.provenance["attribution"] == attribution[sample.identity] != ""
+
+
+def test_unfinished_set_is_refused(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"samples\.parquet"):
+        miex.dataset.open(tmp_path)
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    (out / "samples.parquet").unlink()
+    with pytest.raises(InputError, match="miex run"):
+        miex.dataset.open(out)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:2000], lambda b: b"\0" * len(b), lambda b: b[512:] + b"\0" * 512])
+def test_damaged_shard_is_an_error_not_a_wrong_sample(finished: Path, tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    tar = out / "shards" / "00000.tar"
+    tar.write_bytes(damage(tar.read_bytes()))
+    with pytest.raises(InputError, match="the members of one sample"):
+        miex.dataset.open(out)[1]
+
+
+def test_torch_dataset(finished: Path) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed (extra: train)")
+    dataset = miex.dataset.open(finished)
+    items = pickle.loads(pickle.dumps(dataset.torch()))  # as a DataLoader's workers get it
+    assert len(items) == 36
+    item, sample = items[7], dataset[7]
+    assert item["frames"].shape == (2, 3, 96, 96)
+    assert item["frames"].dtype == torch.uint8
+    assert np.array_equal(item["frames"].permute(0, 2, 3, 1).numpy(), sample.frames)
+    assert item["label"].item() == sample.label
+    assert item["sample_id"] == sample.sample_id
+    batch = next(iter(torch.utils.data.DataLoader(items, batch_size=5)))
+    assert batch["frames"].shape == (5, 2, 3, 96, 96)
+    assert batch["aus"].shape == (5, 2, 17)
+
+
+def test_without_torch_the_error_says_how_to_get_it(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "miex.dataset.torch_dataset", raising=False)
+    with pytest.raises(UsageError, match=r"pip install 'miex\[train\]'"):
+        miex.dataset.open(finished).torch()

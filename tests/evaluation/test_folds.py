@@ -1,0 +1,158 @@
+"""Folds against scikit-learn, brute force and the published lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.model_selection import LeaveOneGroupOut
+
+from miex.errors import InputError, UsageError
+from miex.evaluation.folds import (
+    Protocol,
+    clip_key,
+    k_fold,
+    leave_one_corpus_out,
+    leave_one_subject_out,
+    persons,
+    published,
+    read_list,
+    read_table,
+)
+
+ANNOTATIONS = Path(__file__).parents[3] / "shared" / "annotations"
+
+
+def parts(protocol: Protocol, of: np.ndarray) -> None:
+    """Disjoint subjects, every sample tested once."""
+    for fold in protocol.folds:
+        assert not set(of[fold.train]) & set(of[fold.test])
+        assert sorted([*fold.train, *fold.test]) == list(range(len(of)))
+    assert sorted(np.concatenate([fold.test for fold in protocol.folds])) == list(range(len(of)))
+
+
+@given(st.lists(st.integers(1, 9), min_size=6, max_size=40), st.integers(2, 6), st.integers(0, 5))
+def test_k_fold_is_disjoint_and_even(sizes: list[int], k: int, seed: int) -> None:
+    of = persons(["casme2"] * sum(sizes), np.repeat([f"sub{i:02d}" for i in range(len(sizes))], sizes).tolist())
+    protocol = k_fold(of, k, seed)
+    parts(protocol, of)
+    counts = [len(fold.test) for fold in protocol.folds]
+    # the largest first into the emptiest: no fold exceeds another by more than the largest person
+    assert max(counts) - min(counts) <= max(sizes)
+    assert protocol.digest == k_fold(of, k, seed).digest
+
+
+def test_seeds_give_other_folds() -> None:
+    of = persons(["smic"] * 40, [f"s{i}" for i in range(40)])
+    assert len({k_fold(of, 3, seed).digest for seed in range(5)}) == 5
+
+
+@pytest.mark.parametrize("leave", [leave_one_subject_out, leave_one_corpus_out])
+def test_leave_one_out_is_that_of_scikit_learn(leave: Callable[[np.ndarray], Protocol]) -> None:
+    rng = np.random.default_rng(0)
+    corpora = rng.choice(["casme2", "smic", "samm"], 60).tolist()
+    of = persons(corpora, [f"sub{i:02d}" for i in rng.integers(1, 5, 60)])
+    protocol = leave(of)
+    parts(protocol, of)
+    of = of if leave is leave_one_subject_out else np.array(corpora)
+    expected = list(LeaveOneGroupOut().split(np.zeros(60), groups=of))
+    assert len(protocol.folds) == len(expected)
+    for fold, (train, test) in zip(protocol.folds, expected, strict=True):
+        assert np.array_equal(fold.train, train)
+        assert np.array_equal(fold.test, test)
+        assert fold.name == of[test[0]]
+
+
+def test_spellings_of_a_subject_are_one_person() -> None:
+    of = persons(["CASME II", "casme2", "casme2", "samm"], ["sub01", "1", "s1", "006"])
+    assert of.tolist() == ["casme2/1"] * 3 + ["samm/6"]
+    with pytest.raises(InputError, match="sample 1"):
+        persons(["casme2", None], ["1", None])
+    with pytest.raises(UsageError, match="3-fold"):
+        k_fold(of, 3)
+    with pytest.raises(UsageError, match="1: casme2"):
+        leave_one_corpus_out(of[:3])
+
+
+def test_published_lists(tmp_path: Path) -> None:
+    """A made-up corpus in the authors' two layouts."""
+
+    def write(name: str, *clips: str) -> None:
+        (tmp_path / name).write_text("".join(f"{clip}/1.jpg\n{clip}/9.jpg\n" for clip in clips))
+
+    a, b, c = (
+        "Data/SMIC_cropped/s1/negative/s1_ne_01",
+        "Data/CASMEII_cropped/sub02/EP01",
+        "Data/SAMM_cropped/006/006_1_2",
+    )
+    write("Micro_fold0_data01.txt", b, c, "Data/CK_cropped/S005/001")
+    write("Micro_fold0_data2.txt", a)
+    keys = [clip_key("smic", "s01", "s01_ne_01"), clip_key("casme2", "sub02", "EP01"), clip_key("samm", 6, "006_1_2")]
+    protocol = published(keys, tmp_path)
+    (fold,) = protocol.folds
+    assert (fold.name, fold.train.tolist(), fold.test.tolist()) == ("0", [1, 2], [0])
+    write("Micro_fold0_data01.txt", b, "Data/SMIC_cropped/s01/positive/s1_po_01")
+    with pytest.raises(InputError, match="not trained on"):
+        published(keys, tmp_path)
+    with pytest.raises(InputError, match="among the samples"):
+        published(keys[1:], tmp_path)
+    with pytest.raises(InputError, match="folder with"):
+        published(keys, tmp_path / "none")
+    (tmp_path / "odd.txt").write_text("nonsense\n")
+    with pytest.raises(InputError, match="line 1"):
+        read_list(tmp_path / "odd.txt")
+
+
+def test_a_table_of_folds(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("sample_id,fold\na,1\nb,1\nc,2\n")
+    of = persons(["smic"] * 3, ["1", "1", "2"])
+    protocol = read_table(["a", "b", "c"], of, path)
+    assert [fold.test.tolist() for fold in protocol.folds] == [[0, 1], [2]]
+    with pytest.raises(InputError, match="smic/1 in several"):
+        read_table(["a", "b", "c"], persons(["smic"] * 3, ["1", "2", "1"]), path)
+    with pytest.raises(InputError, match="no d"):
+        read_table(["a", "d"], of[:2], path)
+
+
+@pytest.mark.skipif(not ANNOTATIONS.is_dir(), reason="the lists are not there")
+@pytest.mark.parametrize(
+    ("folder", "sizes"),
+    [
+        ("micro_3fold", [172, 161, 109]),
+        ("macro_micro_3fold", [172, 161, 109]),
+        ("MMEW_5fold", [43, 58, 56, 30, 47]),
+        ("samm_5fold", [20, 29, 25, 22, 19]),
+    ],
+)
+def test_the_authors_lists(folder: str, sizes: list[int]) -> None:
+    """DATASETS §16: their sizes; no subject on both sides; MMEW never trains on subject 30 in folds 0 to 3."""
+    lists = ANNOTATIONS / "mie-x-lists" / folder
+    found = sorted(lists.glob("*fold*_test_data.txt")) or sorted(lists.glob("*fold*_data2.txt"))
+    clips = [clip for path in found for clip in read_list(path)]
+    assert len(set(clips)) == sum(sizes)
+    protocol = published(clips, lists)
+    assert [len(fold.test) for fold in protocol.folds] == sizes
+    assert sorted(np.concatenate([fold.test for fold in protocol.folds])) == list(range(len(clips)))
+    of = np.array([f"{clip.corpus}/{clip.subject}" for clip in clips])
+    for fold in protocol.folds:
+        assert not set(of[fold.train]) & set(of[fold.test])
+    if folder == "MMEW_5fold":
+        assert not any("mmew/30" in of[fold.train] for fold in protocol.folds[:4])
+    else:
+        assert all(len(fold.train) + len(fold.test) == len(clips) for fold in protocol.folds)
+
+
+@pytest.mark.skipif(not ANNOTATIONS.is_dir(), reason="the table is not there")
+def test_lists_and_the_composite_name_the_same_clips() -> None:
+    rows = (ANNOTATIONS / "megc2019" / "combined_3class_gt.csv").read_text().split()
+    clips = [clip_key(*row.split(",")[:3]) for row in rows]
+    protocol = published(clips, ANNOTATIONS / "mie-x-lists" / "micro_3fold")
+    assert sum(len(fold.test) for fold in protocol.folds) == 442
+    labels = np.array([int(row.split(",")[3]) for row in rows])
+    counts = [np.bincount(labels[fold.test]).tolist() for fold in protocol.folds]
+    assert counts == [[91, 48, 33], [93, 42, 26], [66, 19, 24]]

@@ -1,0 +1,163 @@
+"""The runner and its store, with a classifier that needs no network: guard, resume, recomputation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn import metrics as oracle
+
+from miex.dataset.schema import ROWS_SCHEMA
+from miex.errors import InputError, UsageError
+from miex.evaluation.folds import Fold, Protocol, k_fold, leave_one_subject_out, persons
+from miex.evaluation.protocol import Answer, Job, evaluate
+from miex.evaluation.results import Results
+from miex.executors.local import LocalProcesses
+
+
+def rows(n: int, source: str | None, corpus: list[str | None], subject: list[str | None]) -> pa.Table:
+    columns = {
+        "sample_id": [f"{source}-{i}" for i in range(n)],
+        "label": (np.arange(n) % 3).tolist(),
+        "source": [source] * n,
+        "corpus": corpus,
+        "subject": subject,
+        "photo": [None] * n,
+    }
+    return pa.table(columns, schema=ROWS_SCHEMA)
+
+
+REAL = rows(24, "real", ["casme2"] * 12 + ["smic"] * 12, [f"s{i // 3}" for i in range(24)])
+OF = persons(REAL["corpus"].to_pylist(), REAL["subject"].to_pylist())
+
+
+@dataclass
+class Guess:
+    """Right with probability .7, drawn from seed and fold; remembers its jobs."""
+
+    jobs: list[Job] = field(default_factory=list)
+
+    def __call__(self, job: Job) -> Answer:
+        self.jobs.append(job)
+        rng = np.random.default_rng([job.seed, *job.test])
+        truth = np.asarray(REAL["label"].to_pylist())[job.test]
+        guess = np.where(rng.random(len(truth)) < 0.7, truth, rng.integers(0, 3, len(truth)))
+        probabilities = np.eye(3, dtype=np.float32)[guess]
+        return Answer(probabilities, probabilities[:, ::-1].copy(), {"loss": 0.5})
+
+
+def test_any_metric_can_be_computed_again_from_the_store(tmp_path: Path) -> None:
+    folds = [k_fold(OF, 3, seed) for seed in range(2)]
+    store = Results(tmp_path)
+    found = evaluate("guess", REAL, folds, Guess(), what={"a": 1}, store=store, classes=3)
+    assert found.computed == 6
+    assert len(store.all()) == 6
+    for seed, scores in enumerate(found.scores()):
+        table = pa.concat_tables([run.predictions for run in store.all() if run.what["seed"] == seed])
+        y, p = table["label"].to_pylist(), [int(np.argmax(q)) for q in table["last"].to_pylist()]
+        assert sorted(table["sample_id"].to_pylist()) == sorted(REAL["sample_id"].to_pylist())
+        assert scores.uf1 == pytest.approx(oracle.f1_score(y, p, average="macro"))
+        assert scores.uar == pytest.approx(oracle.recall_score(y, p, average="macro"))
+    smic = found.scores(only=found.of_corpus("smic"))
+    assert [s.n for s in smic] == [12, 12]
+    assert found.scores("best_on_test")[0].uf1 != found.scores()[0].uf1
+    assert sum(c.sum() for c in found.subject_counts()) == 48
+    assert len(found.fold_means()) == 2
+
+
+def test_only_missing_runs_are_computed_and_bytes_stay(tmp_path: Path) -> None:
+    folds, store = [leave_one_subject_out(OF)], Results(tmp_path)
+    evaluate("guess", REAL, folds, Guess(), what={"a": 1}, store=store, classes=3)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.parquet")}
+    assert len(before) == len(folds[0].folds)
+    again = Guess()
+    assert evaluate("guess", REAL, folds, again, what={"a": 1}, store=store, classes=3).computed == 0
+    assert not again.jobs
+    victim = sorted(before)[0]
+    (tmp_path / victim).unlink()
+    assert evaluate("guess", REAL, folds, again, what={"a": 1}, store=store, classes=3).computed == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.parquet")} == before
+    assert evaluate("guess", REAL, folds, again, what={"a": 2}, store=store, classes=3).computed == len(before)
+
+
+def test_processes_give_the_same_bytes(tmp_path: Path) -> None:
+    folds = [k_fold(OF, 3)]
+    evaluate("guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "a"), classes=3)
+    run = LocalProcesses(2).map
+    evaluate("guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "b"), classes=3, run=run)
+    a, b = ({path.name: path.read_bytes() for path in (tmp_path / side).iterdir()} for side in "ab")
+    assert a == b
+
+
+def test_the_guard_looks_at_every_run(tmp_path: Path) -> None:
+    """Rows with AUs of casme2's subject 1 serve the folds that do not test it; unknown ones never, unless asked for."""
+    corpus = ["casme2", None, None]
+    extra = pa.concat_tables(
+        [
+            rows(3, "real_mie", ["CASME II"] * 3, ["sub01"] * 3),
+            rows(3, "expert", [None] * 3, [None] * 3),
+            rows(3, None, corpus, ["1", None, None]),
+        ]
+    )
+    guess = Guess()
+    found = evaluate(
+        "x", REAL, [leave_one_subject_out(OF)], guess, what={}, store=Results(tmp_path), classes=3, extra=extra
+    )
+    for job in guess.jobs:
+        tested = set(OF[job.test])
+        assert ("casme2/1" in tested) == (not {0, 1, 2} & set(job.extra.tolist()))
+        assert {3, 4, 5} <= set(job.extra.tolist())
+        assert not {6, 7, 8} & set(job.extra.tolist())
+    assert found.fact("refused") == 6
+    assert found.fact("unchecked") == 0
+    lenient = Guess()
+    found = evaluate(
+        "x", REAL, [leave_one_subject_out(OF)], lenient, what={}, store=Results(tmp_path), classes=3, extra=extra,
+        accept_unknown=True,
+    )  # fmt: skip
+    assert all({7, 8} <= set(job.extra.tolist()) for job in lenient.jobs)
+    assert found.fact("unchecked") == 3
+
+
+def test_nothing_to_train_on_and_folds_that_leak(tmp_path: Path) -> None:
+    unknown = rows(3, None, [None] * 3, [None] * 3)
+    with pytest.raises(InputError, match="none that the leak guard allows"):
+        evaluate(
+            "x", REAL, [k_fold(OF, 3)], Guess(), what={}, store=Results(tmp_path), classes=3, extra=unknown,
+            train_on_folds=False,
+        )  # fmt: skip
+    bad = Protocol("bad", (Fold("0", np.array([0, 5]), np.array([1, 2])),), "x")
+    with pytest.raises(InputError, match="no test subject among its training rows"):
+        evaluate("x", REAL, [bad], Guess(), what={}, store=Results(tmp_path), classes=3)
+
+
+def test_a_damaged_run_is_named(tmp_path: Path) -> None:
+    folds, store = [k_fold(OF, 3)], Results(tmp_path)
+    evaluate("x", REAL, folds, Guess(), what={}, store=store, classes=3)
+    path = sorted(tmp_path.glob("*.parquet"))[0]
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=path.name):
+        evaluate("x", REAL, folds, Guess(), what={}, store=store, classes=3)
+
+
+def test_other_corpora_of_one_laboratory_are_left_out_of_training(tmp_path: Path) -> None:
+    """Who of casme2 is who in casme3 nobody knows: rows of one are not trained on where the other is tested."""
+    table = REAL.set_column(3, "corpus", pa.array(["casme2"] * 12 + ["casme3"] * 12))
+    of = persons(table["corpus"].to_pylist(), table["subject"].to_pylist())
+    guess = Guess()
+    found = evaluate("x", table, [leave_one_subject_out(of)], guess, what={}, store=Results(tmp_path), classes=3)
+    for job in guess.jobs:
+        assert len({of[i].split("/")[0] for i in [*job.train, *job.test]}) == 1
+    assert found.fact("refused") == 12
+
+
+def test_corpora_of_ones_own_are_vouched_for(tmp_path: Path) -> None:
+    table = REAL.set_column(3, "corpus", pa.array(["mine"] * 24))
+    folds = [k_fold(persons(table["corpus"].to_pylist(), table["subject"].to_pylist()), 3)]
+    with pytest.raises(UsageError, match="independent"):
+        evaluate("x", table, folds, Guess(), what={}, store=Results(tmp_path), classes=3)
+    found = evaluate("x", table, folds, Guess(), what={}, store=Results(tmp_path), classes=3, independent=["mine"])
+    assert (found.computed, found.fact("refused")) == (3, 0)

@@ -1,0 +1,422 @@
+"""From a folder of photos to an index: odd names, odd links, odd files, every reason, licences, the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+
+from miex.errors import InputError, UsageError
+from miex.faces.credits import FaceCSV, csv_beside
+from miex.faces.index import Quality, index_photos, write_index, write_refused
+from miex.faces.photos import list_photos, write_list
+from miex.images import Image
+from tests.test_images import png
+
+posix = pytest.mark.skipif(os.name != "posix", reason="names and links of POSIX")
+
+
+def no_model() -> Path:
+    raise AssertionError("the detector was called")
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of landmarks for one test."""
+    monkeypatch.setenv("MIEX_CACHE", str(tmp_path / "own cache"))
+    return tmp_path / "own cache"
+
+
+@pytest.fixture
+def index(model: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Index a folder; rows as dictionaries."""
+    return lambda faces, **more: index_photos(faces, **{"model": lambda: model, **more}).to_pylist()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+def save(picture: Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PillowImage.fromarray(picture).save(path)
+
+
+NAMES = ["a b.png", 'it\'s "quoted".png', "😀/émoji.PNG", "deep/er/x.y.png", "UPPER.JPG", "#.png", " .png", "-x.webp"]
+POSIX_NAMES = ["two\nlines.png", "back\\slash.jpeg", "star*?.png"]
+
+
+@posix
+def test_any_name(photos: Path, face_photo: Path, index: Callable[..., list[dict[str, Any]]]) -> None:
+    names = sorted(NAMES + POSIX_NAMES)
+    for name in [*names, "notes.txt", "x.gif", ".hidden.png", ".folder/x.png", "png", "jpg/none.doc"]:
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(face_photo, photos / name)
+    assert list_photos(photos) == names
+    rows = index(photos)
+    assert [row["path"] for row in rows] == names
+    assert rows[0]["reason"] == ""
+    assert {row["reason"] for row in rows[1:]} == {"duplicate"}
+    assert rows[1]["detail"] == f"same bytes as {names[0]}"
+
+
+@posix
+def test_a_name_that_is_no_text_is_refused_and_the_rest_goes_on(
+    photos: Path, face_photo: Path, index: Callable[..., list[dict[str, Any]]]
+) -> None:
+    shutil.copy(face_photo, photos / "good.png")
+    shutil.copy(face_photo, os.fsencode(photos) + b"/latin-\xe9.png")
+    rows = {row["path"]: row for row in index(photos)}
+    assert rows["good.png"]["reason"] == ""
+    assert (rows["latin-?.png"]["reason"], rows["latin-?.png"]["detail"]) == ("unreadable", "its name is not UTF-8")
+
+
+@posix
+def test_links(photos: Path, face_photo: Path, tmp_path: Path, index: Callable[..., list[dict[str, Any]]]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(face_photo, tmp_path / "elsewhere" / "face.png")
+    (photos / "a").mkdir()
+    (photos / "a" / "up").symlink_to(photos)  # a loop
+    (photos / "far").symlink_to(tmp_path / "elsewhere")
+    (photos / "far again").symlink_to(tmp_path / "elsewhere")
+    (photos / "dangling.png").symlink_to(tmp_path / "absent.png")
+    (photos / "itself.png").symlink_to(photos / "itself.png")
+    (photos / "link.png").symlink_to(face_photo)
+    rows = index(photos)
+    assert [(row["path"], row["reason"]) for row in rows] == [
+        ("dangling.png", "unreadable"),
+        ("far/face.png", ""),
+        ("itself.png", "unreadable"),
+        ("link.png", "duplicate"),
+    ]
+    assert rows[0]["detail"] == "No such file or directory"
+    assert (rows[0]["sha256"], rows[0]["identity"], rows[0]["width"]) == ("", "", 0)
+
+
+def test_every_reason(
+    photos: Path, face_photo: Path, astronaut: Image, index: Callable[..., list[dict[str, Any]]]
+) -> None:
+    face = astronaut[20:240, 100:350]
+    save(face, photos / "good.png")
+    save(np.full((300, 300, 3), 90, np.uint8), photos / "wall.png")
+    save(np.asarray(PillowImage.fromarray(face).resize((140, 123))), photos / "small.png")
+    save(astronaut[:, 205:], photos / "half.png")
+    save(astronaut[90:], photos / "cut above.png")
+    save(astronaut[:, :250], photos / "cut right.png")
+    save(astronaut[:145], photos / "cut below.png")
+    shutil.copy(photos / "good.png", photos / "more.png")
+    (photos / "broken.png").write_bytes((photos / "good.png").read_bytes()[:5000])
+    (photos / "empty.jpg").touch()
+    (photos / "letter.jpg").write_text("dear mother")
+    (photos / "huge.png").write_bytes(png(20000, 20000, 8, 2, b""))
+    save(np.ascontiguousarray(face[:, ::-1]), photos / "zz looks up.png")
+    rows = {row["path"]: row for row in index(photos)}
+    assert {path: row["reason"] for path, row in rows.items()} == {
+        "good.png": "",
+        "wall.png": "no face",
+        "small.png": "too small",
+        "half.png": "cut off",
+        "cut above.png": "cut off",
+        "cut right.png": "cut off",
+        "cut below.png": "cut off",
+        "more.png": "duplicate",
+        "broken.png": "unreadable",
+        "empty.jpg": "unreadable",
+        "letter.jpg": "unreadable",
+        "huge.png": "too large",
+        "zz looks up.png": "",
+    }
+    assert rows["small.png"]["detail"] == "23 px between the eyes, at least 30"
+    assert "of the face is outside the photo" in rows["half.png"]["detail"]
+    good = rows["good.png"]
+    digest = hashlib.sha256((photos / "good.png").read_bytes()).hexdigest()
+    assert (good["sha256"], good["identity"]) == (digest, digest[:16])
+    assert (good["width"], good["height"], good["n_faces"]) == (250, 220, 1)
+    assert len(good["landmarks"]) == 478 * 3
+    assert rows["wall.png"]["landmarks"] is None
+    strict = {row["path"]: row for row in index(photos, quality=Quality(20, max_pitch=5))}
+    assert strict["small.png"]["reason"] == strict["good.png"]["reason"] == "too turned"
+    assert re.fullmatch(r"yaw -?\d+°, pitch \d+°", strict["good.png"]["detail"])
+
+
+def test_the_largest_of_several_faces(
+    photos: Path, astronaut: Image, index: Callable[..., list[dict[str, Any]]]
+) -> None:
+    large = astronaut[20:240, 100:350]
+    small = np.full_like(large, 200)
+    small[20:196, 10:210] = np.asarray(PillowImage.fromarray(large).resize((200, 176)))
+    save(np.hstack([small, large]), photos / "two.png")
+    save(np.hstack([large, small]), photos / "too.png")
+    first, second = index(photos)  # too, two
+    assert first["n_faces"] == second["n_faces"] == 2
+    assert first["inter_ocular"] == pytest.approx(second["inter_ocular"], rel=0.03)
+    assert first["inter_ocular"] > 39  # the small one has 33
+    assert second["landmarks"][3] - first["landmarks"][3] == pytest.approx(250, abs=2)
+
+
+def test_identity_is_the_content_not_the_name(
+    photos: Path, face_photo: Path, index: Callable[..., list[dict[str, Any]]]
+) -> None:
+    shutil.copy(face_photo, photos / "a.png")
+    (before,) = index(photos)
+    (photos / "a.png").rename(photos / "b.png")
+    (after,) = index(photos)
+    assert {**before, "path": "b.png"} == after
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda p: None, "no such folder"),
+        (lambda p: p.write_text("x"), "another file"),
+        (lambda p: p.mkdir(), "none"),
+        (lambda p: ((p / ".git").mkdir(parents=True), (p / ".git" / "x.png").touch()), "none"),
+    ],
+)
+def test_nothing_to_look_at(tmp_path: Path, make: Callable[[Path], Any], found: str) -> None:
+    make(tmp_path / "faces")
+    with pytest.raises(InputError, match=f"faces(.|\n)*found: {found}"):
+        index_photos(tmp_path / "faces", model=no_model)
+
+
+# Lists
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"b/2.png\na 1.png\n",
+        b"\xef\xbb\xbfa 1.png\r\nb/2.png\r\n",
+        b"# chosen by hand\n\n  b/2.png  \na 1.png\na 1.png",
+    ],
+)
+def test_a_list_names_photos_beside_it(photos: Path, face_photo: Path, content: bytes) -> None:
+    (photos / "list.txt").write_bytes(content)
+    assert list_photos(photos / "list.txt") == ["a 1.png", "b/2.png"]
+    (photos / "b").mkdir()
+    rows = index_photos(photos / "list.txt", model=no_model).to_pylist()
+    assert [row["reason"] for row in rows] == ["unreadable"] * 2
+
+
+@pytest.mark.parametrize("line", ["/etc/x.png", "../x.png", "a/../../x.png"])
+def test_a_list_stays_below_its_folder(photos: Path, line: str) -> None:
+    (photos / "list.txt").write_text(f"a.png\n{line}\n")
+    with pytest.raises(InputError, match=f"paths below the list's own folder\n  found: {line}"):
+        list_photos(photos / "list.txt")
+
+
+def test_a_list_that_is_no_text_or_empty(photos: Path) -> None:
+    (photos / "list.txt").write_bytes(b"\xff\xfea\0")
+    with pytest.raises(InputError, match=r"list of photos .*list.txt\n  expected: paths in UTF-8"):
+        list_photos(photos / "list.txt")
+    (photos / "list.txt").write_text("# nothing\n")
+    with pytest.raises(InputError, match="found: none"):
+        list_photos(photos / "list.txt")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each list overwrites the one before
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), min_size=1))
+def test_lists_read_back_or_are_refused(photos: Path, names: list[str]) -> None:
+    paths = [f"{name}.png" for name in names]
+    odd = [path for path in paths if "\n" in path or path != path.strip() or path.startswith("#")]
+    if odd:
+        with pytest.raises(UsageError, match=re.escape(repr(odd[0]))):
+            write_list(paths, photos, photos / "list.txt")
+    elif not any(path.startswith("/") or ".." in path.split("/") for path in paths):
+        write_list(paths, photos, photos / "list.txt")
+        assert list_photos(photos / "list.txt") == sorted(set(paths))
+
+
+def test_a_list_elsewhere_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"expected: a file in {photos}"):
+        write_list(["a.png"], photos, tmp_path / "list.txt")
+    assert not (tmp_path / "list.txt").exists()
+
+
+# The CSV beside
+
+
+def described(rows: list[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    return {row["path"]: tuple(row[key] for key in ("licence", "attribution", "kind", "person")) for row in rows}
+
+
+@pytest.fixture
+def two(photos: Path, face_photo: Path) -> Path:
+    (photos / "sub").mkdir()
+    shutil.copy(face_photo, photos / "a, b.png")
+    shutil.copy(face_photo, photos / "sub" / "c.png")
+    return photos
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'file,licence,attribution,kind,person_id\n"a, b.png",CC0,"Ann, B.",real,p1\n',
+        '\ufefffilename,license,credit,kind,person\r\n"a, b.png",CC0,"Ann, B.",real,p1\r\n',
+        'file;licence;attribution;kind;person_id\n"a, b.png";CC0;Ann, B.;real;p1\n',
+        'kind,extra,path,author,person,licence\nreal,1,"./sub/../a, b.png","Ann, B.",p1,CC0\n,,,,,\nreal,,gone.png',
+    ],
+)
+def test_csv_in_the_folder(two: Path, index: Callable[..., list[dict[str, Any]]], text: str) -> None:
+    (two / "faces.csv").write_text(text, "utf-8", newline="")
+    empty = ("", "", "", "")
+    assert described(index(two)) == {"a, b.png": ("CC0", "Ann, B.", "real", "p1"), "sub/c.png": empty}
+
+
+def test_csv_in_the_folder_above(two: Path, tmp_path: Path, index: Callable[..., list[dict[str, Any]]]) -> None:
+    (tmp_path / "faces.csv").write_text('file,licence\n"photos/a, b.png",CC0\nphotos/sub/c.png,MIT\n')
+    expected = {"a, b.png": ("CC0", "", "", ""), "sub/c.png": ("MIT", "", "", "")}
+    assert described(index(two)) == expected
+    (two / "list.txt").write_text("sub/c.png\n")
+    assert described(index(two / "list.txt")) == {"sub/c.png": ("MIT", "", "", "")}
+    (two / "faces.csv").write_text("file,licence\nsub/c.png,CC-BY\n")  # the nearer one counts
+    assert described(index(two))["sub/c.png"][0] == "CC-BY"
+    given = FaceCSV(tmp_path / "faces.csv")
+    assert described(index(two, table=given)) == expected
+
+
+def test_a_faces_csv_of_something_else_is_left_alone(two: Path, index: Callable[..., list[dict[str, Any]]]) -> None:
+    (two / "faces.csv").write_text("name,age\nAnn,30\n")
+    assert csv_beside(two) is None
+    assert set(described(index(two)).values()) == {("", "", "", "")}
+    beside = csv_beside(two, any_columns=True)
+    assert beside is not None
+    with pytest.raises(
+        InputError, match=r"column for file in (.|\n)*file or path or filename or image\n  found: name, age"
+    ):
+        beside.rows()
+
+
+def test_given_column_names(two: Path, index: Callable[..., list[dict[str, Any]]]) -> None:
+    table = two / "my.csv"
+    table.write_text("bild,file,terms\nsub/c.png,wrong,MIT\n")
+    columns = {"file": "bild", "licence": "terms"}
+    assert described(index(two, table=FaceCSV(table, columns)))["sub/c.png"] == ("MIT", "", "", "")
+    with pytest.raises(InputError, match=r"column for licence in .*my.csv(.|\n)*expected: rights\n(.|\n)*licence=NAME"):
+        FaceCSV(table, {"licence": "rights"}).rows()
+
+
+@pytest.mark.parametrize("content", [b"", b"file\nx\0.png\n", b"file\n\xff\n", b'file\n"' + b"x" * 200_000 + b'"\n'])
+def test_broken_csv(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "faces.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"faces\.csv"):
+        FaceCSV(tmp_path / "faces.csv").rows()
+    with pytest.raises(InputError, match=r"absent.csv\n  expected: a CSV in UTF-8"):
+        FaceCSV(tmp_path / "absent.csv").rows()
+
+
+# The cache
+
+
+def test_the_second_run_needs_no_detector(
+    own_cache: Path, photos: Path, face_photo: Path, astronaut: Image, index: Callable[..., list[dict[str, Any]]]
+) -> None:
+    shutil.copy(face_photo, photos / "a.png")
+    save(astronaut[300:, :100], photos / "no face.png")
+    first = index(photos)
+    files = sorted(path.name for path in own_cache.rglob("*") if path.is_file())
+    assert files == sorted(row["sha256"] + ".npz" for row in first)
+    shutil.copy(face_photo, photos / "the same under another name.png")
+    again = index(photos, model=no_model)
+    assert again[:2] == first
+    assert again[2]["landmarks"] == first[0]["landmarks"]
+    save(astronaut[::-1], photos / "another.png")
+    with pytest.raises(AssertionError, match="detector"):
+        index(photos, model=no_model)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"no archive",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-1],
+        lambda content: content.replace(b"pose.npy", b"nose.npy"),
+        lambda content: content[:300] + b"\xff" * 50 + content[350:],
+        lambda content: bytes(np.random.default_rng(0).permutation(np.frombuffer(content, np.uint8))),
+    ],
+)
+def test_damaged_cache_is_made_again(
+    own_cache: Path, photos: Path, face_photo: Path, index: Callable[..., list[dict[str, Any]]],
+    damage: Callable[[bytes], bytes],
+) -> None:  # fmt: skip
+    shutil.copy(face_photo, photos / "a.png")
+    first = index(photos)
+    (file,) = (path for path in own_cache.rglob("*.npz"))
+    file.write_bytes(damage(file.read_bytes()))
+    assert index(photos) == first
+    assert index(photos, model=no_model) == first
+
+
+@pytest.mark.parametrize("in_the_way", [".", "landmarks"])
+def test_unwritable_cache_costs_only_time(
+    own_cache: Path, photos: Path, face_photo: Path, index: Callable[..., list[dict[str, Any]]], in_the_way: str
+) -> None:
+    shutil.copy(face_photo, photos / "a.png")
+    (own_cache / in_the_way).parent.mkdir(exist_ok=True, parents=True)
+    (own_cache / in_the_way).write_text("a file in the way")
+    assert index(photos)[0]["reason"] == ""
+    with pytest.raises(AssertionError, match="detector"):
+        index(photos, model=no_model)
+
+
+def test_index_does_not_depend_on_the_order_of_work(
+    own_cache: Path, photos: Path, astronaut: Image, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("miex.faces.index._CHUNK", 2)
+    for i in range(7):
+        save(np.roll(astronaut, 3 * (i // 2), axis=1), photos / f"{i}.png")  # some twice
+
+    def shuffled(function: Callable[[Any], Any], tasks: list[Any]) -> list[Any]:
+        assert len(tasks) > 1
+        return [function(task) for task in random.Random(1).sample(tasks, len(tasks))]
+
+    seen: list[tuple[int, int]] = []
+    straight = index_photos(photos, model=lambda: model, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (7, 7)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    shutil.rmtree(own_cache)
+    assert index_photos(photos, model=lambda: model, run=shuffled).equals(straight)
+    assert straight["reason"].to_pylist() == ["", "duplicate", "", "duplicate", "", "duplicate", ""]
+
+
+# Writing
+
+
+def test_written_indexes_read_back(tmp_path: Path, two: Path, model: Path) -> None:
+    (two / 'it\'s\n"odd".png').touch()
+    table = index_photos(two, model=lambda: model)
+    write_index(table, tmp_path / "i.parquet")
+    assert pq.read_table(tmp_path / "i.parquet").equals(table)
+    write_index(table, tmp_path / "i.csv")
+    options = pacsv.ConvertOptions(column_types=table.schema, strings_can_be_null=False)
+    parsing = pacsv.ParseOptions(newlines_in_values=True)
+    back = pacsv.read_csv(tmp_path / "i.csv", parse_options=parsing, convert_options=options)
+    assert back.equals(table.drop_columns("landmarks"))
+    with pytest.raises(UsageError, match=r"ends in .parquet or .csv"):
+        write_index(table, tmp_path / "i.xlsx")
+
+
+def test_refused_photos_are_listed(tmp_path: Path, two: Path, model: Path) -> None:
+    path = write_refused(index_photos(two, model=lambda: model), tmp_path / "out")
+    assert path == tmp_path / "out" / "refused.csv"
+    assert pacsv.read_csv(path).to_pylist() == [
+        {"path": "sub/c.png", "reason": "duplicate", "detail": "same bytes as a, b.png"}
+    ]

@@ -1,0 +1,229 @@
+"""Plans: ids and seeds free of order, digests that see what matters, a folder that reads back."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miex.dataset.plan_file import PLAN_FILE, Plan, read_plan, read_shard, write_plan
+from miex.errors import InputError, UsageError
+from miex.faces.index import INDEX_SCHEMA
+from miex.plan.config import PlanConfig
+from miex.plan.rows import build_plan
+from miex.sources.expert import ExpertSource, load_table
+from miex.stable import first_difference, sample_rng, stable_hash
+
+GENERATOR = {"name": "muscle", "version": 1, "settings": {}}
+
+
+def fake_index(n: int, reason: str = "") -> pa.Table:
+    """n photos with one and the same upright face."""
+    mesh = np.zeros((478, 3), np.float32)
+    mesh[[33, 133]] = [(180, 200, 0), (220, 200, 0)]
+    mesh[[362, 263]] = [(280, 200, 0), (320, 200, 0)]
+    mesh[[61, 291]] = [(210, 300, 0), (290, 300, 0)]
+    rows = []
+    for i in range(n):
+        digest = hashlib.sha256(f"photo {i}".encode()).hexdigest()
+        rows.append(
+            {
+                "path": f"{i}.jpg",
+                "sha256": digest,
+                "identity": digest[:16],
+                "width": 500,
+                "height": 500,
+                "n_faces": 1,
+                "inter_ocular": 100.0,
+                "yaw": 0.0,
+                "pitch": 0.0,
+                "roll": 0.0,
+                "landmarks": mesh.ravel(),
+                "licence": "CC0",
+                "attribution": "nobody",
+                "kind": "synthetic",
+                "person": "",
+                "reason": reason,
+                "detail": "",
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
+
+
+def make_plan(
+    n_photos: int = 3, *, mu: float = 0.1, generator: dict[str, object] = GENERATOR, **config: object
+) -> Plan:
+    source = ExpertSource(load_table("du2014"), mu, 0.3)
+    return build_plan(PlanConfig(**config), fake_index(n_photos), [source], generator, faces_root="/faces")
+
+
+def by_id(plan: Plan) -> dict[str, dict[str, object]]:
+    return {row["sample_id"]: row for row in plan.rows.to_pylist()}
+
+
+def test_rows_are_identities_times_labels_times_rounds() -> None:
+    plan = make_plan(4, per=2)
+    assert plan.rows.num_rows == 4 * 3 * 2
+    places = [(row["identity"], row["round"], row["label"]) for row in plan.rows.to_pylist()]
+    assert places == sorted(places)  # all of an identity together
+    assert len(set(plan.rows["sample_id"].to_pylist())) == 24
+    for row in plan.rows.to_pylist():
+        assert (
+            row["sample_id"]
+            == f"{row['identity']}-expert-{['negative', 'positive', 'surprise'][row['label']]}-{row['round']:04d}"
+        )
+        onset, apex = np.array(row["aus"])
+        assert not onset.any()
+        assert apex.any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    photos=st.integers(1, 6), more=st.integers(0, 4), per=st.integers(1, 3), more_per=st.integers(0, 2),
+    classes=st.sets(st.sampled_from(["negative", "positive", "surprise"]), min_size=1), seed=st.integers(0, 2**40),
+)  # fmt: skip
+def test_more_rounds_other_classes_and_more_photos_leave_other_rows_alone(
+    photos: int, more: int, per: int, more_per: int, classes: set[str], seed: int
+) -> None:
+    small = by_id(make_plan(photos, per=per, classes=tuple(classes), seed=seed))
+    large = by_id(make_plan(photos + more, per=per + more_per, seed=seed))
+    assert small.keys() <= large.keys()
+    assert all(small[i] == large[i] for i in small)
+
+
+def test_another_seed_keeps_ids_and_changes_draws() -> None:
+    a, b = by_id(make_plan(seed=1)), by_id(make_plan(seed=2))
+    assert a.keys() == b.keys()
+    assert all(a[i]["aus"] != b[i]["aus"] for i in a)
+
+
+def test_stable_hash_is_the_stated_function() -> None:
+    # computed here by hand: BLAKE2b, 8 bytes, little-endian, parts joined by the unit separator
+    expected = int.from_bytes(hashlib.blake2b(b"1\x1fabc", digest_size=8).digest(), "little")
+    assert stable_hash(1, "abc") == expected
+    assert stable_hash("1", "a") != stable_hash("1a")
+    assert sample_rng(5, "aus").random() != sample_rng(5, "render").random()
+
+
+def test_more_identities_than_photos_become_virtual() -> None:
+    plan = make_plan(3, ids=8)
+    faces = plan.faces.to_pylist()
+    assert len({face["identity"] for face in faces}) == 8
+    assert sum(face["virtual"] for face in faces) == 5
+    per_photo = [sum(f["path"] == f"{i}.jpg" for f in faces) for i in range(3)]
+    assert sorted(per_photo) == [2, 3, 3]
+    for face in faces:
+        assert (face["virtual_seed"] is not None) == face["virtual"]
+    assert {f["identity"] for f in make_plan(3, ids=6).faces.to_pylist()} < {f["identity"] for f in faces}
+
+
+def test_fewer_identities_than_photos_are_the_first_by_hash() -> None:
+    every = make_plan(5).faces["identity"].to_pylist()
+    assert make_plan(5, ids=2).faces["identity"].to_pylist() == every[:2]
+
+
+def test_no_usable_photo_is_an_error_that_counts_reasons() -> None:
+    source = ExpertSource(load_table("du2014"))
+    with pytest.raises(InputError, match="3 no face"):
+        build_plan(PlanConfig(), fake_index(3, "no face"), [source], GENERATOR, faces_root="")
+
+
+@pytest.mark.parametrize(
+    ("change", "moves"),
+    [
+        ({"seed": 9}, "rows"),
+        ({"mu": 0.2}, "rows"),
+        ({"per": 2}, "rows"),
+        ({"size": 64}, "settings"),
+        ({"frame_format": "webp"}, "settings"),
+        ({"shard_size": 7}, "settings"),
+        ({"generator": {**GENERATOR, "version": 2}}, "settings"),
+        ({"eye_line": 0.4}, "faces"),
+        ({"n_photos": 4}, "faces"),
+    ],
+)
+def test_digest_sees_every_change(change: dict[str, object], moves: str) -> None:
+    old, new = make_plan().digests, make_plan(**change).digests
+    assert old["plan"] != new["plan"]
+    assert old[moves] != new[moves]
+
+
+def test_digest_does_not_see_paths_and_layout() -> None:
+    plan = make_plan()
+    moved = Plan(plan.rows, plan.faces.set_column(1, "path", pa.array(["x", "y", "z"])), plan.settings, {}, "elsewhere")
+    assert moved.digests == plan.digests
+    pieces = pa.concat_tables([plan.rows.slice(0, 4), plan.rows.slice(4)])
+    assert pieces["aus"].num_chunks == 2
+    assert Plan(pieces, plan.faces, plan.settings, {}, "").digests == plan.digests
+
+
+def test_digest_tells_null_from_empty_and_shifted_texts() -> None:
+    plan = make_plan()
+
+    def with_clip(values: list[str | None]) -> str:
+        at = plan.rows.schema.get_field_index("clip")
+        rows = plan.rows.set_column(at, "clip", pa.array((values * 3)[: plan.rows.num_rows], pa.string()))
+        return Plan(rows, plan.faces, plan.settings, {}, "").digests["rows"]
+
+    assert (
+        len(
+            {with_clip([None] * 9), with_clip([""] * 9), with_clip(["ab", "c", ""] * 3), with_clip(["a", "bc", ""] * 3)}
+        )
+        == 4
+    )
+
+
+def test_round_trip_and_shards(tmp_path: Path) -> None:
+    plan = make_plan(5, shard_size=4)
+    write_plan(plan, tmp_path)
+    again = read_plan(tmp_path)
+    assert again.rows.equals(plan.rows)
+    assert again.faces.equals(plan.faces)
+    assert again.digests == plan.digests
+    parts = [read_shard(tmp_path, shard) for shard in range(4)]
+    assert pa.concat_tables([rows for rows, _ in parts]).equals(plan.rows)
+    for rows, faces in parts:
+        assert set(rows["identity"].to_pylist()) == set(faces["identity"].to_pylist())
+
+
+def test_changed_plan_is_refused(tmp_path: Path) -> None:
+    write_plan(make_plan(5), tmp_path)
+    other = tmp_path / "other"
+    write_plan(make_plan(5, seed=3), other)
+    (tmp_path / PLAN_FILE).write_bytes((other / PLAN_FILE).read_bytes())
+    with pytest.raises(InputError, match="rows with digest"):
+        read_plan(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}'])
+def test_broken_record_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(InputError):
+        read_plan(tmp_path)
+
+
+def test_first_difference_names_the_entry() -> None:
+    assert first_difference({"expert": {"mu": 0.1}, "a": 1}, {"expert": {"mu": 0.3}, "a": 1}) == "expert.mu 0.1 → 0.3"
+    assert first_difference({"a": 1}, {"a": 1, "b": None}) == ""
+    assert first_difference({"a": 1}, {"a": 1}) == ""
+
+
+def test_config_refuses_what_cannot_be() -> None:
+    with pytest.raises(UsageError, match="one of negative, positive, surprise"):
+        PlanConfig(classes=("happy",))
+    for wrong in (
+        {"ids": 0},
+        {"per": 0},
+        {"size": 130},
+        {"size": 8},
+        {"seed": -1},
+        {"frame_format": "gif"},
+        {"typo": 1},
+    ):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            PlanConfig(**wrong)

@@ -1,0 +1,294 @@
+"""Dear measures: identity kept, nothing moved off the face, and a report that says what it could not measure."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from miex.aus.vector import AU_INDEX, N_AUS
+from miex.dataset import open as open_set
+from miex.errors import InputError
+from miex.faces.crop import CropOptions, align, place_crop
+from miex.faces.landmarks import Landmarker
+from miex.faces.planned import load_face
+from miex.generators.registry import make_generator
+from miex.quality.audit import DearMeasures, Outside, describe_dear, measure_set
+from miex.quality.identity import (
+    DISTANCES,
+    FrameDescriptor,
+    appearance_distances,
+    describe_frame,
+    identity_kept,
+    shape_distances,
+)
+from miex.quality.recovery import recovery
+from miex.quality.stillness import changed_pixels, still_pixels
+from miex.report.build import write_report
+from miex.report.card import measured_lines
+from miex.synthesis.adopt import adopt_plan
+from miex.synthesis.run import run_plan
+from tests.support import command, facts, plan_of
+
+
+def descriptor(rng: np.random.Generator) -> FrameDescriptor:
+    counts = rng.random((49, 59))
+    shape = rng.normal(size=(468, 2))
+    return FrameDescriptor((counts / counts.sum(1, keepdims=True)).astype(np.float32).ravel(), shape - shape.mean(0))
+
+
+def kept_of(onset: list[Any], apex: list[Any], own: list[int], rest: list[Any], name: str, **masks: Any) -> Any:
+    nothing = np.zeros((len(rest), len(rest)), bool)
+    masks = {"same": np.eye(len(rest), dtype=bool), "related": nothing} | masks
+    return identity_kept(onset, apex, own, rest, **masks, distances=DISTANCES[name])
+
+
+# distances
+
+
+def test_a_face_is_at_no_distance_from_itself(astronaut: np.ndarray, astronaut_mesh: np.ndarray) -> None:
+    one = describe_frame(astronaut, astronaut_mesh)
+    assert one.appearance.reshape(49, 59).sum(axis=1) == pytest.approx(1, abs=1e-6)
+    assert appearance_distances([one], [one])[0, 0] == 0
+    assert shape_distances([one], [one])[0, 0] == pytest.approx(0, abs=1e-7)
+
+
+def test_shape_forgets_where_how_large_and_how_turned_a_face_is(
+    astronaut: np.ndarray, astronaut_mesh: np.ndarray
+) -> None:
+    turned = astronaut_mesh[:, :2] @ (1.7 * np.array([[math.cos(0.4), math.sin(0.4)], [-math.sin(0.4), math.cos(0.4)]]))
+    one, other = describe_frame(astronaut, astronaut_mesh), describe_frame(astronaut, turned + np.array([30, -20]))
+    assert shape_distances([one], [other])[0, 0] == pytest.approx(0, abs=1e-6)
+    mirrored = replace(other, shape=other.shape * (-1, 1))
+    assert shape_distances([one], [mirrored])[0, 0] > 0.01
+
+
+def test_shape_is_the_root_mean_square_offset() -> None:
+    # all landmarks on a line, and off it by turns: no similarity takes any of that back
+    x = np.linspace(-1, 1, 468)
+    flat, bent = np.stack([x, 0 * x], 1), np.stack([x, 0.01 * np.cos(np.arange(468) * np.pi)], 1)
+    empty = np.zeros(49 * 59, np.float32)
+    found = shape_distances([FrameDescriptor(empty, flat)], [FrameDescriptor(empty, bent - bent.mean(0))])[0, 0]
+    assert found == pytest.approx(0.01, rel=1e-2)
+
+
+def test_patterns_that_share_nothing_are_at_distance_one() -> None:
+    def only(bin_: int) -> FrameDescriptor:
+        counts = np.zeros((49, 59), np.float32)
+        counts[:, bin_] = 1
+        return FrameDescriptor(counts.ravel(), np.zeros((468, 2)))
+
+    assert appearance_distances([only(3), only(4)], [only(4)]).tolist() == [[1.0], [0.0]]
+
+
+def test_appearance_sees_through_light_and_resolution(astronaut: np.ndarray, astronaut_mesh: np.ndarray) -> None:
+    one = describe_frame(astronaut, astronaut_mesh)
+    dim = describe_frame((astronaut * 0.8).astype(np.uint8), astronaut_mesh)
+    large = cv2.resize(astronaut, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    twice = describe_frame(large, astronaut_mesh[:, :2] * 2 + 0.5)
+    upside_down = describe_frame(np.ascontiguousarray(astronaut[::-1]), astronaut_mesh)
+    light, size, other = appearance_distances([one], [dim, twice, upside_down])[0]
+    assert light < other / 2
+    assert size < other / 2
+
+
+# kept
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_frames_like_the_rest_are_all_kept_and_swapped_ones_are_not(name: str) -> None:
+    rng = np.random.default_rng(0)
+    rest = [descriptor(rng) for _ in range(5)]
+    own = [0, 1, 2, 3, 4, 0]
+    frames = [rest[i] for i in own]
+    same = kept_of(frames, frames, own, rest, name)
+    assert (same.own_onset, same.own_apex, same.n_faces, len(same.people)) == (1, 1, 5, 10)
+    assert same.apex == pytest.approx(0, abs=1e-7)
+    assert same.ratio == pytest.approx(0, abs=1e-6)
+    swapped = kept_of(frames, [rest[(i + 1) % 5] for i in own], own, rest, name)
+    assert (swapped.own_onset, swapped.own_apex) == (1, 0)
+    assert swapped.ratio > 0.5
+
+
+def test_relatives_are_told_apart_and_the_same_person_is_nobody_else() -> None:
+    rng = np.random.default_rng(1)
+    rest = [descriptor(rng) for _ in range(3)]
+    rest.append(rest[0])  # another photo of the first person, which looks exactly alike
+    same, related = np.eye(4, dtype=bool), np.zeros((4, 4), bool)
+    same[0, 3] = same[3, 0] = related[1, 2] = related[2, 1] = True
+    found = kept_of([rest[3]], [rest[0]], [0], rest, "appearance", same=same, related=related)
+    assert (len(found.people), len(found.relatives)) == (4, 1)
+    assert (found.own_onset, found.own_apex) == (1, 1)
+    all_related = kept_of([rest[1]], [rest[1]], [1], rest, "appearance", related=~np.eye(4, dtype=bool))
+    assert math.isnan(all_related.ratio)
+
+
+def test_apexes_swapped_among_people_are_seen_on_real_frames(finished: Path, landmarker: Landmarker) -> None:
+    dataset = open_set(finished)
+    record = dataset.record
+
+    def described(frame: np.ndarray) -> FrameDescriptor:
+        found = landmarker.detect(frame)
+        return describe_frame(frame, found.landmarks[found.largest])
+
+    faces = dataset.faces.to_pylist()[:4]
+    rest = [described(load_face(Path(record["faces_root"]), face, 96).crop) for face in faces]
+    pairs = [dataset.select(identity=face["identity"])[0].pair for face in faces]
+    onsets, apexes = ([described(frame) for frame in frames] for frames in zip(*pairs, strict=True))
+    assert kept_of(onsets, apexes, [0, 1, 2, 3], rest, "appearance").own_apex == 1
+    assert kept_of(onsets, [*apexes[1:], apexes[0]], [0, 1, 2, 3], rest, "appearance").own_apex == 0
+
+
+# off the face
+
+
+def test_pixels_off_the_face_hold_still_and_a_changed_one_is_counted(
+    astronaut: np.ndarray, astronaut_mesh: np.ndarray
+) -> None:
+    generator = make_generator("muscle")
+    face = align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(128)), 128)
+    rig = generator.prepare(face)
+    aus = np.zeros((1, N_AUS), np.float32)
+    aus[0, AU_INDEX[12]] = 0.3
+    (frame,) = generator.render(rig, aus, np.random.default_rng(0))
+    still = still_pixels(generator, rig, aus[0], 128)
+    assert 0.2 < still.mean() < 0.8
+    assert not still[tuple(face.landmarks[[1, 61, 291]].round().astype(int).T[::-1])].any()
+    assert changed_pixels(frame, face.crop, still) == 0
+    assert not np.array_equal(frame, face.crop)
+    off, on = np.argwhere(still)[0], np.argwhere(~still)[0]
+    frame[tuple(off)][2] ^= 1  # one bit of one channel
+    frame[tuple(on)] ^= 255
+    assert changed_pixels(frame, face.crop, still) == 1
+
+
+# of a set
+
+
+@pytest.fixture(scope="module")
+def measured(finished: Path, model: Path) -> DearMeasures:
+    return measure_set(finished, n=6, model=model, run=map)
+
+
+def test_a_set_is_measured_whatever_the_order_of_the_work(finished: Path, model: Path, measured: DearMeasures) -> None:
+    assert (measured.n, measured.of, measured.size) == (6, 36, 96)
+    assert measured.recovery is None  # 6 pairs are too few, and that is said
+    assert sum("96 px" in note for note in measured.notes) == 1
+    assert sum("AUs were not compared" in note for note in measured.notes) == 1
+    for kept in measured.identity.values():
+        assert kept.n_faces == 6
+        assert len(kept.onset) == 6
+    assert measured.identity["appearance"].own_apex == 1
+    outside = measured.outside
+    assert outside is not None
+    assert outside.unchanged + len(outside.changed) == outside.n == 6
+    assert outside.still > 0.2
+
+    def backwards(work: Any, tasks: list[Any]) -> list[Any]:
+        return [work(task) for task in reversed(tasks)]
+
+    seen: list[tuple[int, int]] = []
+    again = measure_set(finished, n=6, model=model, run=backwards, progress=lambda *at: seen.append(at))
+    assert describe_dear(again) == describe_dear(measured)
+    assert seen[-1] == (6, 6)
+
+
+def test_the_report_tells_it_with_the_same_bytes(finished: Path, measured: DearMeasures, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    texts = []
+    for _ in range(2):
+        write_report(out, n=2, dear=measured)
+        texts.append([(out / name).read_bytes() for name in ("README.md", "gallery.html")])
+    assert texts[0] == texts[1]
+    readme = texts[0][0].decode()
+    assert "6 of 36 samples (stratified random choice, seed 0), stored frames of 96 px." in readme
+    assert "| appearance | 6 |" in readme
+    assert all(note in readme for note in measured.notes)
+    write_report(out, n=2)
+    assert "Not yet: `miex report`" in (out / "README.md").read_text()
+
+
+def test_without_a_model_and_without_network_the_report_says_what_is_left_out(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: object, **__: object) -> Path:
+        raise InputError("landmark model", found="no network")
+
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    monkeypatch.setattr("miex.faces.landmarks.find_model", nowhere)
+    made = facts("report", out, "--samples", 2, "--dear", 3, "--workers", 1)["measured"]
+    assert made["aus"] is None
+    assert made["identity"] == {}
+    assert made["outside"]["measured"] == 3
+    assert "no landmark model was at hand" in (out / "README.md").read_text()
+    assert "no landmark model was at hand" in (out / "gallery.html").read_text()
+    named = command("report", out, "--landmarker", tmp_path / "none.task")
+    assert named.returncode == InputError.exit_code
+
+
+def test_dear_0_measures_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    monkeypatch.setattr("miex.quality.audit.measure_set", None)  # to call it would fail
+    assert facts("report", out, "--samples", 2, "--dear", 0) == {"gallery": str(out / "gallery.html")}
+
+
+def test_photos_that_are_gone_are_said_and_aus_are_read_against_the_onset(
+    finished: Path, model: Path, tmp_path: Path
+) -> None:
+    found = measure_set(finished, n=2, model=model, faces_root=tmp_path, run=map)
+    assert found.outside is None
+    assert found.identity == {}
+    assert any(note.startswith("2 of 2 photos are not where") for note in found.notes)
+    assert not any("no face was found" in note for note in found.notes)
+
+
+def test_a_camera_that_changes_every_pixel_is_not_held_against_the_face(model: Path, tmp_path: Path) -> None:
+    from miex.faces.photos import default_pool
+
+    adopt_plan(plan_of(default_pool(), model, ids=2, size=64, camera="full", classes=("positive",)), tmp_path / "set")
+    run_plan(tmp_path / "set")
+    found = measure_set(tmp_path / "set", model=None, run=map)
+    assert found.outside is None
+    assert any("camera (full)" in note and "head" in note for note in found.notes)
+
+
+def test_another_generator_is_not_used_to_measure(finished: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    record = json.loads((out / "plan.json").read_text())
+    record["settings"]["generator"]["version"] += 1
+    (out / "plan.json").write_text(json.dumps(record))
+    found = measure_set(out, n=2, model=model, run=map)
+    assert (found.n, found.recovery, found.outside) == (0, None, None)
+    assert "not the one that made them" in found.notes[0]
+
+
+def test_numbers_are_told_as_they_are() -> None:
+    rng = np.random.default_rng(2)
+    z = np.where(rng.random((200, N_AUS)) < 0.4, rng.uniform(0.1, 0.3, (200, N_AUS)), 0).astype(np.float32)
+    z[:, AU_INDEX[45]] = 0
+    read = (0.5 * z).astype(np.float32)
+    read[:, AU_INDEX[2]] += 0.25 * z[:, AU_INDEX[1]]
+    outside = Outside(200, 197, np.array([1, 4, 9]), 0.5)
+    told = describe_dear(DearMeasures(200, 900, 3, 256, recovery(z, read), {}, outside, ("a note",)))
+    assert told["aus"]["aus"]["1"]["slope"] == 0.5
+    assert told["aus"]["crosstalk"][AU_INDEX[1]][AU_INDEX[2]] == 0.25
+    assert told["aus"]["crosstalk"][AU_INDEX[45]] == [None] * N_AUS
+    assert told["outside"]["pixels"] == {"median": 4, "most": 9}
+    json.dumps(told, allow_nan=False)
+    text = "\n".join(measured_lines(told))
+    n = int((z[:, AU_INDEX[1]] > 0).sum())
+    assert f"| 1 | inner brow raiser | {n} | 0.50 |" in text
+    assert "| AU 2 (0.25) |" in text
+    assert "in 197 of 200 samples. In the others 4 pixels differ (median), at most 9" in text
+    assert "- a note" in text

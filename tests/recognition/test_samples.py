@@ -1,0 +1,205 @@
+"""One form of samples for sets, clips and flow files; saved recognizers; what they refuse."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import miex.dataset  # noqa: E402
+from miex.aus.vector import from_mapping  # noqa: E402
+from miex.corpora.clip import Clip  # noqa: E402
+from miex.errors import InputError, UsageError  # noqa: E402
+from miex.evaluation.leakage import allowed  # noqa: E402
+from miex.faces.align import align_photo  # noqa: E402
+from miex.faces.crop import CropOptions  # noqa: E402
+from miex.faces.photos import default_pool, list_photos  # noqa: E402
+from miex.generators.registry import make_generator  # noqa: E402
+from miex.images import read_clip  # noqa: E402
+from miex.labels import Label  # noqa: E402
+from miex.recognition.flow import flow_set, write_flow_set  # noqa: E402
+from miex.recognition.recipe import load_recipe  # noqa: E402
+from miex.recognition.recognizer import load_recognizer  # noqa: E402
+from miex.recognition.samples import load_samples, of_clips, read_flow  # noqa: E402
+from miex.recognition.train import train  # noqa: E402
+from miex.synthesis.preview import preview  # noqa: E402
+from tests.recognition.test_train import QUICK, planted  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def clip(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """Four frames of the default face: still, rising, brows up, falling."""
+    folder = tmp_path_factory.mktemp("clip")
+    face = align_photo(default_pool() / list_photos(default_pool())[0], model, CropOptions(256))
+    made = preview(face, from_mapping({1: 0.3, 2: 0.3}), make_generator("muscle"))
+    for number, frame in {8: made.onset, 9: made.onset, 10: made.apex, 11: made.onset}.items():
+        cv2.imwrite(str(folder / f"img{number}.png"), frame[..., ::-1])
+    frames = tuple(folder / f"img{n}.png" for n in (8, 9, 10, 11))
+    return Clip("casme2", "sub01", "EP01", "surprise", Label.surprise, 0, 2, 3, frames=frames)
+
+
+def test_a_set_and_its_flow_file_are_the_same_samples(finished: Path, tmp_path: Path) -> None:
+    write_flow_set(flow_set(miex.dataset.open(finished)), tmp_path / "maps.npz")
+    a, b = load_samples(finished), load_samples(tmp_path / "maps.npz")
+    assert a.digest == b.digest
+    assert a.rows.equals(b.rows)
+    assert set(a.rows["source"].to_pylist()) == {"expert"}
+    assert allowed(b.rows, [("casme2", "sub01")]).all()  # who stands behind them travels with the file
+    assert len(set(a.people)) == 1  # twelve virtual identities of one photo are relatives
+    assert load_samples(finished, side=56).maps.shape == (36, 56, 56, 3)
+    assert a.take([3, 1]).rows["sample_id"].to_pylist() == [a.rows["sample_id"][i].as_py() for i in (3, 1)]
+    with pytest.raises(UsageError, match="folder of a set"):
+        load_samples(tmp_path)
+
+
+def test_flow_files_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.npz"
+    flow = np.zeros((3, 28, 28, 3), np.uint8)
+    np.savez(path, flow=flow, label=[0, 1, 2])
+    assert not allowed(read_flow(path).rows, [("smic", "s1")]).any()  # nobody knows where they come from
+    np.savez(path, flow=flow, label=[0, 1, 2], dataset=["smic"] * 3, subject=["s1", "s2", "s3"], clip=["a", "b", "c"])
+    rows = read_flow(path).rows
+    assert rows["sample_id"].to_pylist() == ["smic/s1/a", "smic/s2/b", "smic/s3/c"]
+    assert allowed(rows, [("SMIC", "s01")]).tolist() == [False, True, True]
+    np.savez(path, flow=flow, label=[0, 1, 4], label_names=["a", "b", "c", "d", "e"])
+    assert read_flow(path).label_names == ("a", "b", "c", "d", "e")
+
+
+def test_broken_flow_files_are_named(tmp_path: Path) -> None:
+    path, flow = tmp_path / "broken.npz", np.zeros((3, 28, 28, 3), np.uint8)
+    for arrays, expected in (
+        ({"flow": flow}, "arrays flow and label"),
+        ({"flow": flow.astype(float), "label": [0, 1, 2]}, "uint8"),
+        ({"flow": flow[..., :2], "label": [0, 1, 2]}, "uint8"),
+        ({"flow": flow, "label": [0, 1, 3]}, "classes 0 to 2"),
+        ({"flow": flow, "label": [0, 1]}, "label int"),
+        ({"flow": flow, "label": [0, 1, 2], "subject": ["a"]}, "subject str"),
+        ({"flow": np.array([{}] * 3, dtype=object), "label": [0, 1, 2]}, "an .npz"),
+    ):
+        np.savez(path, **arrays)
+        with pytest.raises(InputError, match=r"broken.npz(.|\n)*" + expected):
+            read_flow(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"an \.npz"):
+        read_flow(path)
+    with pytest.raises(InputError, match=r"an \.npz"):
+        read_flow(tmp_path / "missing.npz")
+
+
+def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
+    samples = of_clips([clip], model=model)
+    assert samples.rows.to_pylist() == [
+        dict(zip(samples.rows.schema.names, ("casme2/sub01/EP01", 2, "real", "casme2", "sub01", None), strict=True))
+    ]
+    v = samples.maps[0, ..., 1].astype(float)
+    v -= np.median(v)
+    assert v[2:8, 5:23].min() < -60  # brows went up
+    own = of_clips([clip], model=model, classes=("happiness", "surprise"), label=lambda c: c.emotion)
+    assert (own.label_names, own.labels.tolist()) == (("happiness", "surprise"), [1])
+    assert len(of_clips([clip], model=model, classes=("happiness",), label=lambda c: c.emotion)) == 0
+    without = replace(clip, apex=None)  # of the four frames the middle one, N // 2, is the apex
+    assert np.array_equal(of_clips([without], model=model, no_apex="middle").maps, samples.maps)
+    assert len(of_clips([without, clip], model=model, no_apex="drop")) == 1
+    with pytest.raises(InputError, match="casme2/sub01/EP01"):
+        of_clips([without], model=model)
+    with pytest.raises(InputError, match="0 frames"):
+        of_clips([replace(without, frames=())], model=model, no_apex="middle")
+
+
+def test_own_clips_are_read_in_the_order_of_their_numbers(clip: Clip, tmp_path: Path) -> None:
+    frames = read_clip(clip.frames[0].parent)
+    assert len(frames) == 4
+    changed = [bool((frames[i] != frames[0]).any()) for i in range(4)]
+    assert changed == [False, False, True, False]
+    with pytest.raises(InputError, match="no frame"):
+        read_clip(tmp_path)
+    (tmp_path / "1.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"1\.png"):
+        read_clip(tmp_path)
+
+
+def test_a_video_is_a_clip(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for i in range(3):
+        video.write(np.full((48, 64, 3), (0, 0, 80 * i), np.uint8))  # OpenCV writes blue, green, red
+    video.release()
+    frames = read_clip(path)
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 3
+    assert [round(float(frame[..., 0].mean()), -1) for frame in frames] == [0, 80, 160]
+    (tmp_path / "no.avi").write_bytes(b"no video")
+    with pytest.raises(InputError, match="no frame"):
+        read_clip(tmp_path / "no.avi")
+
+
+def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
+    made = train(planted(), QUICK.but(samples_seen=640), flow="tvl1")
+    path = tmp_path / "recognizer.pt"
+    made.save(path)
+    again = load_recognizer(path)
+    data = planted(seed=1)
+    assert np.array_equal(made.predict(data), again.predict(data))
+    assert (again.label_names, again.flow, again.recipe) == (made.label_names, "tvl1", made.recipe)
+    assert again.history == made.history
+    made.save(tmp_path / "again.pt")
+    assert (tmp_path / "again.pt").read_bytes() == path.read_bytes()
+
+
+def test_it_refuses_what_it_was_not_made_for(tmp_path: Path) -> None:
+    made = train(planted(), QUICK.but(samples_seen=64))
+    for maps in (planted().at(56).maps, planted().maps.astype(float), planted().maps[..., :2]):
+        with pytest.raises(InputError, match="28 × 28"):
+            made.probabilities(maps)
+    with pytest.raises(InputError, match="others"):
+        made.predict(planted(classes=4))
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (Path("evil"),))
+
+
+def test_files_are_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "x.pt"
+    made = train(planted(), QUICK.but(samples_seen=64))
+    made.save(path)
+    whole = torch.load(path, weights_only=True)
+    cases = [
+        lambda: path.write_bytes(b"nothing"),
+        lambda: path.write_bytes(pickle.dumps(_Evil())),
+        lambda: torch.save({"header": _Evil(), "weights": {}}, path),
+        lambda: torch.save([1, 2], path),
+        lambda: torch.save({"weights": {}}, path),
+        lambda: torch.save({**whole, "header": "no json"}, path),
+        lambda: torch.save({**whole, "header": whole["header"].replace('"format": 1', '"format": 9')}, path),
+        lambda: torch.save({**whole, "header": whole["header"].replace('"ststnet"', '"os"')}, path),
+        lambda: torch.save({**whole, "header": whole["header"].replace('"surprise"]', '"surprise", "x"]')}, path),
+        lambda: torch.save({**whole, "weights": {"classifier.weight": torch.zeros(1)}}, path),
+    ]
+    for write in cases:
+        write()
+        with pytest.raises((InputError, UsageError)):
+            load_recognizer(path)
+    assert not (tmp_path / "evil").exists()
+    with pytest.raises(InputError, match=r"missing\.pt"):
+        load_recognizer(tmp_path / "missing.pt")
+
+
+def test_the_fixed_recipe_normalizes_as_it_says() -> None:
+    """Median 0, root mean square 1 where nothing is clipped, within ±4: computed by numpy."""
+    from miex.recognition.recognizer import prepare
+
+    maps = planted(6).maps
+    x = prepare(maps, load_recipe("fixed")).numpy()
+    for i, c in np.ndindex(6, 3):
+        channel = maps[i, ..., c].astype(float)
+        low_median = np.sort(channel.ravel())[(channel.size - 1) // 2]  # of an even number torch takes the lower
+        channel -= low_median
+        assert x[i, c] == pytest.approx(np.clip(channel / np.sqrt((channel**2).mean()), -4, 4), abs=1e-3)

@@ -1,0 +1,285 @@
+"""Training: it learns what is there and nothing else, the same numbers again, killed and resumed as if never killed."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from miex.dataset.schema import ROWS_SCHEMA  # noqa: E402
+from miex.errors import InputError, OutputError, UsageError  # noqa: E402
+from miex.recognition.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
+from miex.recognition.recognizer import mirrored, prepare  # noqa: E402
+from miex.recognition.samples import Samples  # noqa: E402
+from miex.recognition.train import (  # noqa: E402
+    CHECKPOINT,
+    LOG,
+    MODEL,
+    Machine,
+    augment,
+    batches,
+    joint,
+    steps_per_epoch,
+    train,
+    weights_digest,
+)
+
+QUICK = Recipe(
+    name="quick", samples_seen=6400, batch=64, learning_rate=4e-3, schedule="one-cycle", label_smoothing=0.05
+)
+
+
+def planted(n: int = 240, seed: int = 0, source: str = "real", classes: int = 3, side: int = 28) -> Samples:
+    """Class k pushes v in the k-th quarter of the rows; the rest is noise. Ten people."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    maps = rng.normal(128, 20, (n, side, side, 3))
+    for i, k in enumerate(labels):
+        maps[i, k * side // 4 : (k + 1) * side // 4, :, 1] += 40
+    columns = {
+        "sample_id": [f"{seed}-{i}" for i in range(n)],
+        "label": labels.tolist(),
+        "source": [source] * n,
+        "corpus": ["casme2" if source == "real" else None] * n,
+        "subject": [f"s{i % 10}" if source == "real" else None for i in range(n)],
+        "photo": [None if source == "real" else f"p{i % 10}" for i in range(n)],
+    }
+    names = ("negative", "positive", "surprise", "others")[:classes]
+    return Samples(maps.clip(0, 255).astype(np.uint8), pa.table(columns, schema=ROWS_SCHEMA), names)
+
+
+def shuffled(samples: Samples) -> Samples:
+    labels = np.random.default_rng(9).permutation(samples.labels)
+    return replace(samples, rows=samples.rows.set_column(1, "label", pa.array(labels, pa.int8())))
+
+
+def accuracy(made: Any, samples: Samples) -> float:
+    return float((made.predict(samples).argmax(1) == samples.labels).mean())
+
+
+@pytest.mark.parametrize("name", ["ststnet", "off_apexnet", "hoof_svm"])
+def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(name: str) -> None:
+    recipe = QUICK.but(recognizer=name)
+    if name == "off_apexnet":  # a thousand times the weights of STSTNet
+        recipe = recipe.but(learning_rate=1e-3, samples_seen=1600)
+    data, fresh = planted(), planted(seed=1)
+    assert accuracy(train(data, recipe), fresh) > 0.95
+    chance = [accuracy(train(shuffled(data), recipe, seed=seed), fresh) for seed in range(2)]
+    assert np.mean(chance) < 0.55
+
+
+def test_a_deep_net_learns_it_too() -> None:
+    recipe = QUICK.but(recognizer="flow_resnet18", samples_seen=640, learning_rate=1e-3)
+    assert accuracy(train(planted(), recipe), planted(seed=1)) > 0.95
+
+
+def test_same_arguments_same_weights() -> None:
+    data, recipe = planted(), QUICK.but(samples_seen=640)
+    one, two = (train(data, recipe, seed=3) for _ in range(2))
+    assert weights_digest(one.network) == weights_digest(two.network)
+    assert np.array_equal(one.predict(data), two.predict(data))
+    assert weights_digest(train(data, recipe, seed=4).network) != weights_digest(one.network)
+    before = torch.get_rng_state()
+    train(data, recipe)
+    assert torch.equal(torch.get_rng_state(), before)  # the caller's randomness is not touched
+
+
+@pytest.mark.parametrize("changes", [{}, {"replacement": True}, {"validation": 0.2, "patience": 50}])
+def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path, changes: dict[str, Any]) -> None:
+    data, recipe = planted(), QUICK.but(samples_seen=2560, optimizer="adam", **changes)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(step: int, steps: int, loss: float) -> None:
+        if step == steps // 2:
+            raise Killed
+
+    whole = train(data, recipe, folder=tmp_path / "whole", checkpoint_seconds=0)
+    with pytest.raises(Killed):
+        train(data, recipe, folder=tmp_path / "killed", progress=kill, checkpoint_seconds=0)
+    assert (tmp_path / "killed" / CHECKPOINT).is_file()
+    assert not (tmp_path / "killed" / MODEL).exists()
+    steps: list[int] = []
+    resumed = train(
+        data,
+        recipe,
+        folder=tmp_path / "killed",
+        progress=lambda step, n, loss: steps.append(step),
+        checkpoint_seconds=0,
+    )
+    assert steps[0] > 1  # it did not begin anew
+    assert weights_digest(resumed.network) == weights_digest(whole.network)
+    logs = [(tmp_path / side / LOG).read_bytes() for side in ("whole", "killed")]
+    assert logs[0] == logs[1]
+    assert not (tmp_path / "killed" / CHECKPOINT).exists()
+
+
+def test_a_folder_keeps_one_training(tmp_path: Path) -> None:
+    data, recipe = planted(), QUICK.but(samples_seen=640)
+    made = train(data, recipe, folder=tmp_path)
+    with (tmp_path / LOG).open() as file:
+        rows = list(csv.DictReader(file))
+    assert int(rows[-1]["step"]) == 10
+    assert float(rows[-1]["loss"]) == pytest.approx(made.history["loss"])
+    assert list((tmp_path / "events").glob("events.out.tfevents*"))
+    steps: list[int] = []
+    again = train(data, recipe, folder=tmp_path, progress=lambda step, n, loss: steps.append(step))
+    assert not steps
+    assert weights_digest(again.network) == weights_digest(made.network)
+    with pytest.raises(OutputError, match="seed"):
+        train(data, recipe, seed=1, folder=tmp_path)
+    with pytest.raises(OutputError, match="recipe"):
+        train(data, QUICK, folder=tmp_path)
+
+
+def test_early_stopping_looks_at_people_held_out_of_training() -> None:
+    noise = shuffled(planted(60))
+    recipe = QUICK.but(epochs=60, validation=0.3, patience=3)
+    made = train(noise, recipe)
+    assert made.history["epochs"] < 60
+    from miex.recognition.train import _split
+
+    training, held = _split(noise, recipe, 0)
+    assert held is not None
+    assert not set(training.people) & set(held.people)
+    assert len(training) + len(held) == 60
+    assert len(set(held.people)) == 3
+    synthetic = planted(60, source="expert")
+    training, held = _split(synthetic, recipe, 0)
+    assert held is not None
+    assert not set(training.rows["photo"].to_pylist()) & set(held.rows["photo"].to_pylist())
+    with pytest.raises(InputError, match="held out"):
+        train(noise.take(np.flatnonzero(np.asarray(noise.people) == "casme2/s1")), recipe)
+
+
+def test_fine_tuning_goes_on_and_gets_a_new_head_for_other_classes() -> None:
+    pre = train(planted(source="expert"), QUICK)
+    nothing = QUICK.but(samples_seen=64, learning_rate=1e-12)
+    same = train(planted(60), nothing, start=pre)
+    assert accuracy(same, planted(seed=2)) > 0.95
+    four = planted(80, classes=4)
+    other = train(four, nothing, start=pre)
+    assert other.network.classifier.out_features == 4
+    assert torch.allclose(other.network.streams[0].weight, pre.network.streams[0].weight, atol=1e-6)
+    assert other.label_names == four.label_names
+    assert other.history["origins"][0] == ["expert", None, None]
+    with pytest.raises(InputError, match="recognizer ststnet"):
+        train(four, QUICK.but(recognizer="off_apexnet"), start=pre)
+    with pytest.raises(UsageError, match="HOOF"):
+        train(four, QUICK.but(recognizer="hoof_svm"), start=pre)
+
+
+def test_joint_training_draws_real_classes_alike_and_as_often() -> None:
+    real = planted(90).take(np.r_[np.arange(0, 90, 3), [1, 2]])  # 30 of class 0, one of each other
+    together = joint(real, planted(300, source="expert"), seed=0)
+    drawn = together.take(np.arange(300))
+    assert set(drawn.rows["source"].to_pylist()) == {"real"}
+    assert np.bincount(drawn.labels).min() > 70
+    assert len(together) == 600
+    assert joint(real, planted(300), 0).digest == joint(real, planted(300), 0).digest
+
+
+def test_rare_classes_of_real_data_weigh_more() -> None:
+    data = planted(300)
+    keep = np.r_[
+        np.flatnonzero(data.labels == 0), np.flatnonzero(data.labels == 1)[:4], np.flatnonzero(data.labels == 2)[:4]
+    ]
+    rare, recipe = data.take(keep), QUICK.but(samples_seen=640)
+    weighed = train(rare, recipe).predict(planted(seed=1)).mean(0)
+    plain = train(rare, recipe.but(balance_real=False)).predict(planted(seed=1)).mean(0)
+    assert weighed[0] < plain[0]
+
+
+def test_augmentation_is_shared_by_all_channels_and_off_at_test() -> None:
+    recipe = QUICK.but(mirror=1.0, shift=2)
+    x = torch.randn(1, 1, 28, 28).expand(8, 3, 28, 28).contiguous()
+    torch.manual_seed(0)
+    y = augment(x, recipe)
+    assert torch.equal(y[:, 1], y[:, 2])
+    assert torch.equal(y[:, 0], -y[:, 1])  # the mirror image turns u
+    assert torch.equal(augment(x, QUICK.but(mirror=0.0, shift=0)), x)
+    assert torch.equal(mirrored(mirrored(x, recipe), recipe), x)
+    made = train(planted(), QUICK.but(samples_seen=640))
+    found = [made.predict(planted(seed=1)) for _ in range(2)]
+    assert np.array_equal(*found)
+    # one by one or together: nothing is drawn, and no sample looks at another
+    alone = np.concatenate([made.predict(planted(seed=1).take([i])) for i in range(5)])
+    assert np.allclose(alone, found[0][:5], atol=1e-6)
+
+
+def test_mirror_image_of_a_stretched_map_is_that_of_its_flow() -> None:
+    from miex.recognition.flow import flow_map
+
+    flow = np.random.default_rng(0).normal(size=(28, 28, 2)).astype(np.float32)
+    turned = flow[:, ::-1] * np.float32([-1, 1])
+    for kind in ("unit", "median_rms"):
+        recipe = QUICK.but(normalize=kind)
+        one, other = (prepare(flow_map(np.ascontiguousarray(f))[None], recipe) for f in (flow, turned))
+        assert torch.allclose(mirrored(one, recipe), other, atol=0.05)
+
+
+def test_mixed_precision_learns() -> None:
+    made = train(planted(), QUICK.but(mixed_precision=True))
+    assert accuracy(made, planted(seed=1)) > 0.95
+    assert made.network.classifier.weight.dtype == torch.float32
+
+
+def test_maps_of_56() -> None:
+    recipe = QUICK.but(side=56, samples_seen=3200)
+    assert accuracy(train(planted().at(56), recipe), planted(seed=1).at(56)) > 0.95
+    with pytest.raises(InputError, match="maps of 56"):
+        train(planted(), recipe)
+
+
+def test_batches_cover_an_epoch() -> None:
+    for n in (5, 64, 65, 66, 129):
+        each = list(batches(n, QUICK))
+        assert len(each) == steps_per_epoch(n, QUICK)
+        seen = torch.cat(each)
+        assert len(set(seen.tolist())) == len(seen) >= n - 1
+    drawn = list(batches(100, QUICK.but(replacement=True)))
+    assert [len(part) for part in drawn] == [64, 64]
+
+
+def test_machines_that_are_not_there_are_refused() -> None:
+    for devices in (("nonsense",), ("cpu", "cpu"), (), ("cuda",) if not torch.cuda.is_available() else ()):
+        with pytest.raises(UsageError, match="devices"):
+            Machine(devices)
+
+
+def test_a_loss_that_explodes_is_an_error() -> None:
+    recipe = QUICK.but(optimizer="sgd", learning_rate=1e30, schedule="constant", samples_seen=640)
+    with pytest.raises(InputError, match="finite loss"):
+        train(planted(), recipe)
+
+
+def test_recipes(tmp_path: Path) -> None:
+    fixed = load_recipe("fixed")
+    assert (fixed.recognizer, fixed.samples_seen, fixed.batch, fixed.learning_rate) == ("ststnet", 24_000, 256, 2e-3)
+    assert len({load_recipe(name).digest for name in recipe_names()}) == len(recipe_names())
+    assert load_recipe("epochs-80").epochs == 80
+    assert fixed.but(name="another").digest == fixed.digest  # names are prose
+    assert fixed.but(epochs=3).samples_seen is None
+    mine = tmp_path / "mine.toml"
+    mine.write_text('like = "fixed"\nepochs = 5\n')
+    assert load_recipe(str(mine)).digest == fixed.but(epochs=5).digest
+    mine.write_text('like = "fixed"\nbatch = "many"\n')
+    with pytest.raises(UsageError, match="batch"):
+        load_recipe(str(mine))
+    mine.write_text("epochs = 5\nsamples_seen = 9\n")
+    with pytest.raises(UsageError, match="either samples_seen or epochs"):
+        load_recipe(str(mine))
+    mine.write_text("like = 3")
+    with pytest.raises(InputError, match="like"):
+        load_recipe(str(mine))
+    for wrong, error in (("none", UsageError), (str(tmp_path / "no.toml"), InputError)):
+        with pytest.raises(error):
+            load_recipe(wrong)

@@ -1,0 +1,440 @@
+"""Sequences: from onset to apex and back, in the time of a micro-expression, and the pair as it always was."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import miex.dataset
+from miex.aus.vector import AU_INDEX, from_mapping
+from miex.corpora.catalog import read as read_corpus
+from miex.dataset.export.folder import export_folder
+from miex.dataset.plan_file import Plan, read_plan
+from miex.dataset.shard import read_shard_record, tar_path, write_shard
+from miex.dataset.verify import verify
+from miex.easing import ease
+from miex.errors import OutputError, UsageError
+from miex.executors.local import LocalProcesses
+from miex.faces.photos import default_pool
+from miex.faces.planned import load_face
+from miex.generators.base import Generator
+from miex.generators.registry import make_generator
+from miex.labels import Label
+from miex.nuisances.apply import drift, shown_aus, through_sensor
+from miex.nuisances.columns import PARTS
+from miex.nuisances.draw import BLINK, draw
+from miex.plan.config import PlanConfig
+from miex.plan.rows import build_plan
+from miex.plan.triplets import distinct_triplets
+from miex.recognition.flow import flow_set
+from miex.report.build import MOST_SHOWN, _shown
+from miex.sources.early_mae import EarlyMaESource
+from miex.sources.expert import ExpertSource, load_table
+from miex.sources.pool import make_pool
+from miex.sources.real_mie import RealMiESource
+from miex.sources.source import AUSource, AUTriplet, PerturbedSource
+from miex.sources.timing import LAG, LONGEST, LONGEST_RISE, SHORTEST, Timing, draw_timing, expression, until_named
+from miex.stable import sample_rng
+from miex.synthesis.adopt import adopt_plan
+from miex.synthesis.run import run_plan
+from miex.synthesis.worker import ShardTask, render_shard
+from tests.corpus_fixture import clip, track
+from tests.plan.test_plan import GENERATOR, fake_index
+from tests.support import command, facts, plan_of
+
+SMILE = AUTriplet(
+    from_mapping({4: 0.05, 12: 0.02}), from_mapping({6: 0.1, 12: 0.3, 25: 0.15}), Label.positive, "happiness"
+)
+AU12 = AU_INDEX[12]
+
+
+class Smile(AUSource):
+    name = "expert"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
+        return replace(SMILE, label=label)
+
+
+def smiles(**config: Any) -> Plan:
+    return build_plan(PlanConfig(**config), fake_index(2), [Smile()], GENERATOR, faces_root="/faces")
+
+
+def timing_of(seed: int) -> Timing:
+    return draw_timing(sample_rng(seed, "timing"))
+
+
+def sequence(seed: int = 0, **how: Any) -> tuple[np.ndarray, int]:
+    asked = {"frames": "all", "until": "offset", "fps": 200, **how}
+    return expression(Smile(), SMILE, timing_of(seed), **asked)
+
+
+# the pair
+
+
+@pytest.mark.parametrize("camera", ["off", "light", "full"])
+def test_pairs_are_the_default_and_know_no_frame_rate(camera: str) -> None:
+    pairs = smiles(camera=camera)
+    assert smiles(camera=camera, frames=2, until="apex", fps=30).digests == pairs.digests
+
+
+def test_the_stream_of_each_use_stays_its_own() -> None:
+    """A new use comes last: any other order would change every plan."""
+    for place, use in enumerate(("aus", "render", *PARTS, "timing", "pattern")):
+        expected = np.random.Generator(np.random.PCG64(np.random.SeedSequence([7, place])))
+        assert sample_rng(7, use).random() == expected.random()
+
+
+def test_longer_sequences_leave_all_else_of_a_row_alone() -> None:
+    pairs, ten, whole = (smiles(**how) for how in ({}, {"frames": 10}, {"frames": "all", "until": "offset"}))
+    same = [name for name in pairs.rows.schema.names if name not in ("aus", "apex", "blink", "others")]
+    assert pairs.rows.select(same) == ten.rows.select(same) == whole.rows.select(same)
+    for two, n, m in zip(*(plan.rows.to_pylist() for plan in (pairs, ten, whole)), strict=True):
+        for longer in (n, m):
+            for name in ("aus", "blink", "others"):
+                assert [longer[name][0], longer[name][longer["apex"]]] == two[name]
+    assert distinct_triplets(whole.rows) == distinct_triplets(pairs.rows) == 3
+
+
+# timing
+
+
+def test_timings_are_those_of_micro_expressions() -> None:
+    drawn = [timing_of(seed) for seed in range(2000)]
+    rise, whole = np.array([t.rise for t in drawn]), np.array([t.rise + t.fall for t in drawn])
+    assert rise.max() <= LONGEST_RISE
+    assert whole.min() >= SHORTEST
+    assert whole.max() <= LONGEST
+    # within the medians of the published annotations, see aus/timing.py
+    assert 0.12 < np.median(rise) < 0.17
+    assert 0.3 < np.median(whole) < 0.41
+    assert 0.55 < np.mean(rise < whole / 2) < 0.85
+    lag = np.array([t.lag for t in drawn])
+    assert 0 <= lag.min() < 0.01 < 0.99 * LAG < lag.max() <= LAG
+
+
+def test_ease_starts_and_ends_at_rest() -> None:
+    assert ease([-1, 0, 0.5, 1, 2]).tolist() == [0, 0, 0.5, 1, 1]
+    speed = np.diff(ease(np.linspace(0, 1, 1001))) * 1000
+    assert speed[[0, -1]].max() < 0.01
+    assert speed.max() == pytest.approx(1.5, abs=0.01)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    frames=st.one_of(st.just("all"), st.integers(3, 200)),
+    until=st.sampled_from(["apex", "offset"]),
+    fps=st.sampled_from([25, 30, 60, 100, 200, 500]),
+)
+def test_sequences_go_from_onset_over_apex_to_offset(seed: int, frames: int | str, until: Any, fps: float) -> None:
+    aus, apex = sequence(seed, frames=frames, until=until, fps=fps)
+    assert aus.dtype == np.float32
+    np.testing.assert_array_equal(aus[0], SMILE.onset)
+    np.testing.assert_array_equal(aus[apex], SMILE.apex)
+    np.testing.assert_array_equal(aus[-1], SMILE.apex if until == "apex" else SMILE.onset)
+    toward = np.sign(SMILE.apex - SMILE.onset)
+    assert (np.diff(aus[: apex + 1], axis=0) * toward >= 0).all()
+    assert (np.diff(aus[apex:], axis=0) * toward <= 0).all()
+    timing = timing_of(seed)
+    if frames == "all":
+        assert apex == max(1, round(timing.rise * fps))
+        assert len(aus) - 1 - apex == (max(1, round(timing.fall * fps)) if until == "offset" else 0)
+    else:
+        assert len(aus) == frames
+        share = timing.rise / (timing.rise + timing.fall)
+        assert abs(apex - (share if until == "offset" else 1) * (frames - 1)) <= 1
+
+
+def test_aus_start_one_after_the_other_and_are_all_there_at_the_apex() -> None:
+    aus, apex = sequence(3, frames=1000, until="apex")
+    moving = np.flatnonzero(SMILE.apex != SMILE.onset)
+    start = np.argmax(aus[:, moving] != SMILE.onset[moving], axis=0) / apex
+    np.testing.assert_allclose(start, timing_of(3).lag[0, moving], atol=0.01)
+    assert np.ptp(start) > 0.02
+
+
+def test_speed_has_no_jump() -> None:
+    """The largest change of speed between frames shrinks with the square of their distance, as in a smooth curve."""
+    jumps = []
+    for n in (50, 100, 200):
+        aus, apex = sequence(1, frames=n, until="apex")
+        share = (aus[:, AU12] - aus[0, AU12]) / (aus[apex, AU12] - aus[0, AU12])
+        assert np.diff(share).max() <= 1.5 / (1 - LAG) / (n - 1) * 1.01
+        jumps.append(np.abs(np.diff(share, 2)).max() * (n - 1) ** 2)
+    assert max(jumps) <= 6 / (1 - LAG) ** 2 * 1.01
+    whole, apex = sequence(1)
+    assert np.abs(whole[[apex - 1, apex + 1]] - whole[apex]).max() < 0.01  # it turns slowly
+
+
+def test_more_frames_per_second_are_more_frames() -> None:
+    counts = {fps: sum(map(len, smiles(frames="all", fps=fps).rows["aus"].to_pylist())) for fps in (30, 100, 200)}
+    assert counts[30] < counts[100] < counts[200]
+    assert counts[200] == pytest.approx(2 * counts[100], rel=0.1)
+    assert smiles(frames=10, fps=30).digests == smiles(frames=10).digests
+
+
+def test_what_cannot_be_is_refused() -> None:
+    for wrong in ({"frames": 1}, {"frames": "some"}, {"frames": 1000}, {"fps": 0}, {"until": "end"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            PlanConfig(**wrong)
+    with pytest.raises(UsageError, match="at least 3"):
+        PlanConfig(until="offset")
+    with pytest.raises(UsageError, match="at least 3"):
+        sequence(frames=2)
+    with pytest.raises(UsageError, match="apex or offset"):
+        until_named("end")
+    assert PlanConfig(frames="10").frames == 10
+
+
+# measured sequences
+
+
+BENT = [0, 0.01, 0.02, 0.03, 0.2, 0.1, 0.05, 0.04, 0.0]  # AU 12 of frames 2 to 10; the apex is frame 6
+
+
+def measured() -> tuple[RealMiESource, AUTriplet]:
+    of = clip("sub01", "EP00", "happiness")
+    seen = track(of)
+    seen.aus[2:11, AU12] = BENT
+    source = RealMiESource((make_pool([of], {"sub01/EP00": seen}),), "absolute")
+    return source, source.sample(Label.positive, rng=np.random.default_rng(0))
+
+
+def test_measured_frames_stay_as_measured() -> None:
+    source, triplet = measured()
+    assert triplet.frames == (2, 6)
+    last = source.clips(Label.positive)[0].clip.span[1]
+    aus, apex = expression(source, triplet, timing_of(0), frames="all", until="offset", fps=25)
+    assert apex == 4
+    assert len(aus) == last - 2 + 1
+    np.testing.assert_allclose(aus[: len(BENT), AU12], BENT[: len(aus)], atol=1e-6)
+    up, at = expression(source, triplet, timing_of(0), frames=9, until="apex", fps=25)
+    np.testing.assert_array_equal(up, source.sequence(triplet, 9))
+    assert at == 8
+    both, at = expression(source, triplet, timing_of(0), frames=11, until="offset", fps=25)
+    assert len(both) == 11
+    assert at == round(10 * 4 / (last - 2))
+    np.testing.assert_array_equal(both[[0, at]], [triplet.onset, triplet.apex])
+    perturbed = PerturbedSource(source, 0.1)
+    changed = perturbed.sample(Label.positive, rng=np.random.default_rng(1))
+    noisy, at = expression(perturbed, changed, timing_of(0), frames="all", until="offset", fps=25)
+    np.testing.assert_array_equal(noisy[at], changed.apex)
+    np.testing.assert_allclose(noisy[-1], aus[-1], atol=1e-6)  # the change is gone at the offset
+
+
+def test_a_way_down_that_nobody_measured_is_drawn() -> None:
+    of = clip("s15", "0102", "happiness", kind="macro", onset=4, apex=None, offset=39)
+    source = EarlyMaESource((make_pool([of], {"s15/0102": track(of, 40)}),), "absolute")
+    triplet = source.sample(Label.positive, rng=np.random.default_rng(0))
+    assert triplet.frames is not None
+    timing = timing_of(0)
+    aus, apex = expression(source, triplet, timing, frames="all", until="offset", fps=200)
+    assert apex == triplet.frames[1] - triplet.frames[0]
+    np.testing.assert_array_equal(aus[: apex + 1], source.sequence(triplet))
+    assert len(aus) - 1 - apex == max(1, round(apex * timing.fall / timing.rise))
+    np.testing.assert_array_equal(aus[-1], triplet.onset)
+
+
+# the camera
+
+
+def test_the_camera_is_smooth_on_the_way_and_keeps_the_pair() -> None:
+    n, apex = 61, 24
+    for seed in range(100):
+        two = draw(PARTS, 2, 1, partial(sample_rng, seed))
+        long = draw(PARTS, n, apex, partial(sample_rng, seed))
+        for name in ("blink", "others", "head", "light"):
+            ends, values = np.asarray(two[name], float), np.asarray(long[name], float)
+            assert len(values) == n
+            np.testing.assert_array_equal(values[[0, apex]], ends)
+            size = max(np.abs(ends).max(), 1e-9)
+            assert np.abs(np.diff(values, axis=0)).max() <= 3.1 * size / apex  # blinks are twice as fast
+            assert np.abs(np.diff(values, 2, axis=0)).max() <= 26 * size / apex**2
+        for name in ("asymmetry", "outliers", "noise", "compression"):
+            assert np.array_equal(np.asarray(long[name]), np.asarray(two[name]))
+    assert np.max([draw(("blink",), n, apex, partial(sample_rng, s))["blink"] for s in range(100)]) <= BLINK
+
+
+def test_outliers_come_and_go_and_noise_is_new_in_every_frame() -> None:
+    row: dict[str, Any] = {**dict.fromkeys(PARTS), "aus": np.zeros((11, 17)), "apex": 4, "noise": 3.0}
+    field = drift({**row, "outliers": [[0.5, 0.25, 0.05, 0.04, 0.0]]}, 128, 40.0, np.ones((80, 80), np.bool_))
+    assert field is not None
+    height = field[..., 0].max((1, 2))
+    np.testing.assert_allclose(
+        height / height[4], ease([0, 1 / 4, 1 / 2, 3 / 4, 1, *np.arange(5, -1, -1) / 6]), atol=1e-6
+    )
+    seen = (
+        through_sensor(np.full((11, 32, 32, 3), 100, np.uint8), row, np.random.default_rng(0)).reshape(11, -1) - 100.0
+    )
+    others = np.corrcoef(seen)[~np.eye(11, dtype=bool)]
+    assert np.abs(others).max() < 0.1
+    np.testing.assert_allclose(seen.std(1), 3, rtol=0.1)
+
+
+# sets of sequences
+
+
+@pytest.fixture(scope="module")
+def ten(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """4 identities × 3 classes × 10 frames, onset to apex, in shards of few samples. Read only."""
+    out = tmp_path_factory.mktemp("ten")
+    adopt_plan(plan_of(default_pool(), model, ids=4, size=96, frames=10, shard_size=15, camera="off"), out)
+    run_plan(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """2 identities × 3 classes, all frames at 100 per second until the offset. Read only."""
+    out = tmp_path_factory.mktemp("whole")
+    adopt_plan(plan_of(default_pool(), model, ids=2, size=96, frames="all", until="offset", fps=100), out)
+    run_plan(out)
+    return out
+
+
+def test_shards_hold_fewer_of_the_longer(ten: Path) -> None:
+    assert read_plan(ten).settings["shard_size"] == 3
+
+
+def test_onset_and_apex_are_the_bytes_of_the_pair(ten: Path, model: Path, tmp_path: Path) -> None:
+    adopt_plan(plan_of(default_pool(), model, ids=4, size=96, camera="off"), tmp_path)
+    run_plan(tmp_path)
+    pairs, sequences = miex.dataset.open(tmp_path), miex.dataset.open(ten)
+    for i in range(len(pairs)):
+        two, n = pairs.stored(i).frames, sequences.stored(i).frames
+        assert (n[0], n[9]) == two
+        assert len(set(n)) >= 8  # at first, and last, hardly anything moves
+        assert pairs.table["ssim"][i] == sequences.table["ssim"][i]
+        assert all(map(np.array_equal, sequences.pair(i), sequences[i].pair))
+    maps = [flow_set(dataset)["flow"] for dataset in (pairs, sequences)]
+    assert np.array_equal(*maps)
+
+
+def test_workers_and_order_do_not_change_a_byte_of_a_sequence(ten: Path, tmp_path: Path) -> None:
+    adopt_plan(read_plan(ten), tmp_path)
+    run_plan(tmp_path, executor=LocalProcesses(2))
+    for shard in range(4):
+        assert tar_path(tmp_path, shard).read_bytes() == tar_path(ten, shard).read_bytes()
+
+
+def test_pixels_are_smooth(whole: Path) -> None:
+    """What the face does from frame to frame: short steps, and hardly another step than the one before."""
+    plan = read_plan(whole)
+    generator: Generator[Any] = make_generator("muscle")
+    faces = {face["identity"]: face for face in plan.faces.to_pylist()}
+    dataset = miex.dataset.open(whole)
+    for sample, row in zip(dataset, plan.rows.to_pylist(), strict=True):
+        face = load_face(Path(plan.faces_root), faces[row["identity"]], 96)
+        fields = generator.displacement(generator.prepare(face), shown_aus(row))
+        path = np.linalg.norm(fields[row["apex"]] - fields[0], axis=-1)
+        linear = max(path.max(), 0.3) / row["apex"]
+        assert np.linalg.norm(np.diff(fields, axis=0), axis=-1).max() < 3.1 * linear
+        assert np.linalg.norm(np.diff(fields, 2, axis=0), axis=-1).max() < 26 * linear / row["apex"]
+        # and of what is seen: no step holds more than its share of the change
+        steps = np.sqrt(np.square(np.diff(sample.frames.astype(float), axis=0)).mean((1, 2, 3)))
+        assert steps.max() < 5 * (steps.sum() / len(steps)) + 0.1
+
+
+def test_sets_of_sequences_are_clean_and_return(whole: Path) -> None:
+    found = verify(whole)
+    assert found.problems == ()
+    dataset = miex.dataset.open(whole)
+    for sample in dataset:
+        assert len(sample.frames) == len(sample.aus)
+        assert 0 < sample.apex < len(sample.frames) - 1
+        np.testing.assert_array_equal(sample.aus[0], sample.aus[-1])
+        assert np.array_equal(sample.frames[0], sample.frames[-1]) or np.any(sample.provenance["camera"]["blink"][0])
+    assert len({len(sample.frames) for sample in dataset}) > 1
+
+
+def test_verify_counts_frames(whole: Path, tmp_path: Path) -> None:
+    plan = read_plan(whole)
+    adopt_plan(plan, tmp_path)
+    run_plan(tmp_path)
+    digest = plan.digests["plan"]
+    made = list(render_shard(ShardTask(tmp_path, 0, digest, Path(plan.faces_root))))
+    write_shard(tmp_path, 0, digest, [replace(sample, frames=sample.frames[:-1]) for sample in made[:1]] + made[1:])
+    record = read_shard_record(tmp_path, 0)
+    assert record is not None
+    n = len(plan.rows["aus"][0])
+    assert any(f"{n - 1} frames, {n} planned" in problem for problem in verify(tmp_path).problems)
+
+
+def test_the_sheet_thins_out_long_sequences_around_the_apex(ten: Path, whole: Path) -> None:
+    dataset = miex.dataset.open(whole)
+    for i, sample in enumerate(dataset):
+        shown = _shown(dataset, i)
+        stored = dataset.stored(i).frames
+        assert len(shown.frames) == len(shown.aus) <= MOST_SHOWN + 1 < len(stored)
+        assert (shown.frames[0], shown.frames[shown.apex], shown.frames[-1]) == (
+            stored[0],
+            stored[sample.apex],
+            stored[-1],
+        )
+        np.testing.assert_array_equal(shown.aus[shown.apex], sample.aus[sample.apex])
+    assert _shown(miex.dataset.open(ten), 0).frames == miex.dataset.open(ten).stored(0).frames
+
+
+def test_a_folder_of_frames_reads_back_as_a_corpus(whole: Path, tmp_path: Path) -> None:
+    dataset = miex.dataset.open(whole)
+    out = tmp_path / "folder"
+    assert export_folder(dataset, out) == sum(len(sample.frames) for sample in dataset)
+    clips = {clip.clip: clip for clip in read_corpus("plain", out).clips}
+    assert len(clips) == len(dataset)
+    for i, sample in enumerate(dataset):
+        read = clips[sample.sample_id]
+        assert (read.onset, read.apex, read.offset) == (0, sample.apex, len(sample.frames) - 1)
+        assert (read.label, read.subject) == (sample.label, sample.provenance["photo"])
+        assert tuple(path.read_bytes() for path in read.frames) == dataset.stored(i).frames
+    with (out / "clips.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["category"] for row in csv.DictReader(file)] == [sample.emotion for sample in dataset]
+    before = hashlib.sha256((out / "clips.csv").read_bytes()).digest()
+    with pytest.raises(OutputError, match="new or empty"):
+        export_folder(dataset, out)
+    assert hashlib.sha256((out / "clips.csv").read_bytes()).digest() == before
+
+
+def test_expert_sequences_of_ten_are_the_video_variant() -> None:
+    """PROTOCOL §1: for z^exp 8 vectors between onset and apex, 10 in all, the last is the apex."""
+    source = ExpertSource(load_table("du2014"))
+    rows = build_plan(
+        PlanConfig(frames=10, camera="off"), fake_index(1), [source], GENERATOR, faces_root=""
+    ).rows.to_pylist()
+    for row in rows:
+        aus = np.array(row["aus"], np.float32)
+        assert aus.shape == (10, 17)
+        assert row["apex"] == 9
+        triplet = source.sample(Label(row["label"]), rng=sample_rng(row["seed"], "aus"))
+        np.testing.assert_array_equal(aus[[0, 9]], [triplet.onset, triplet.apex])
+
+
+def test_commands(tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "set"
+    small = ("--ids", 1, "--size", 64, "--classes", "surprise", "--workers", 1)
+    made = facts("synthesize", *small, "--frames", 7, "--until", "offset", "--out", out)
+    assert (made["samples"], made["frames"]) == (1, 7)
+    assert "7 frames, onset to offset" in (out / "README.md").read_text("utf-8")
+    assert facts("verify", out)["problems"] == []
+    assert facts("export", out, "--to", "folder", "--out", tmp_path / "folder")["frames"] == 7
+    assert facts("export", out, "--to", "flow", "--out", tmp_path / "flow.npz")["samples"] == 1
+    again = command("synthesize", *small, "--frames", "all", "--out", out)
+    assert again.returncode != 0
+    assert 'frames 7 → "all"' in again.stderr
+    for wrong, expected in (("--until", "offset"), "at least 3"), (("--until", "end"), "apex or offset"), (
+        ("--frames", "ten"), "--frames ten",
+    ):  # fmt: skip
+        refused = command("plan", *small, *wrong, "--out", tmp_path / "none")
+        assert refused.returncode == UsageError.exit_code
+        assert expected in refused.stderr

@@ -1,0 +1,463 @@
+"""The main job end to end: same plan, same bytes, whatever the workers, kills and resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import replace
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+import miex.dataset
+from miex.dataset.frames import DIGITAL_SOURCE_TYPE, encode_frame
+from miex.dataset.plan_file import read_plan, write_plan
+from miex.dataset.samples import read_samples
+from miex.dataset.shard import SHARDS, Sample, read_shard_record, read_stored, write_shard
+from miex.dataset.verify import verify
+from miex.errors import InputError, OutputError, PartialFailureError
+from miex.executors.base import InProcess
+from miex.executors.local import LocalProcesses
+from miex.faces.photos import default_pool
+from miex.images import decode_frame, gray
+from miex.report.build import write_report
+from miex.stable import parquet_bytes
+from miex.synthesis.adopt import adopt_plan, locked
+from miex.synthesis.measures import psnr, ssim
+from miex.synthesis.run import run_plan
+from tests.support import photo_folder, plan_of
+
+MIEX = [sys.executable, "-m", "miex"]
+
+
+def shard_bytes(out: Path) -> dict[str, str]:
+    """sha256 of everything that a set promises to be the same."""
+    files = [*sorted((out / SHARDS).iterdir()), out / "samples.parquet"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def copy_plan(finished: Path, out: Path) -> Path:
+    out.mkdir(exist_ok=True)
+    for name in ("plan.json", "plan.parquet", "faces.parquet"):
+        shutil.copy(finished / name, out)
+    return out
+
+
+def test_workers_and_order_do_not_change_a_byte(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "two")
+    summary = run_plan(out, executor=LocalProcesses(2))
+    assert summary.made == summary.rendered == 36
+    assert shard_bytes(out) == shard_bytes(finished)
+
+
+def test_tar_members_are_reproducible_and_webdataset_names(finished: Path) -> None:
+    rows = read_plan(finished).rows.slice(0, 4).to_pylist()
+    with tarfile.open(finished / SHARDS / "00000.tar") as tar:
+        members = tar.getmembers()
+    expected = [f"{row['sample_id']}.{end}" for row in rows for end in ("000.png", "001.png", "json")]
+    assert [m.name for m in members] == expected
+    for member in members:
+        assert (member.mtime, member.uid, member.gid, member.uname, member.gname) == (0, 0, 0, "", "")
+        assert member.mode == 0o644
+
+
+def test_frames_are_marked_synthetic(finished: Path) -> None:
+    with tarfile.open(finished / SHARDS / "00000.tar") as tar:
+        file = tar.extractfile(tar.getmembers()[0])
+        assert file
+        with Image.open(file) as image:
+            assert DIGITAL_SOURCE_TYPE.encode() in image.info["xmp"]
+
+
+@pytest.mark.parametrize("frame_format", ["png", "webp", "jpeg"])
+def test_each_format_is_marked_and_reads_back(frame_format: str) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    content = encode_frame(frame, frame_format)
+    # the same bytes wherever the frame lies in memory
+    assert {encode_frame(frame.copy(), frame_format) for _ in range(50)} == {content}
+    assert DIGITAL_SOURCE_TYPE.encode() in content
+    again = decode_frame(content)
+    if frame_format == "jpeg":
+        assert again.shape == frame.shape
+    else:
+        assert (again == frame).all()
+
+
+def test_without_a_camera_onset_is_the_crop_and_apex_is_not(model: Path, tmp_path: Path) -> None:
+    adopt_plan(plan_of(default_pool(), model, ids=2, size=96, camera="off"), tmp_path)
+    run_plan(tmp_path)
+    assert verify(tmp_path, executor=InProcess()).identical == 0
+    with tarfile.open(tmp_path / SHARDS / "00000.tar") as tar:
+        names = [m.name for m in tar.getmembers() if m.name.endswith(".png")]
+        frames = [decode_frame(tar.extractfile(name).read()) for name in names]  # type: ignore[union-attr]
+    onset, apex = frames[0], frames[1]
+    assert (onset != apex).any()
+    assert (onset[:6] == apex[:6]).all()  # above the face nothing moves
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by signal")
+def test_killed_ten_times_and_resumed_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "killed")
+    draw = random.Random(7)
+    kills = 0
+    for _ in range(60):
+        if kills == 10:
+            break
+        # after some number of records or temporary files, then a moment that differs every time
+        process = subprocess.Popen(
+            [*MIEX, "run", str(out), "--workers", str(draw.choice([1, 2]))],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(draw.uniform(0.2, 1.6))
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+        if (out / "samples.parquet").exists():  # finished between two kills: break something to go on with
+            victim = draw.choice(sorted((out / SHARDS).glob("*.json")))
+            victim.unlink()
+            (out / "samples.parquet").unlink()
+    assert kills == 10
+    time.sleep(0.2)  # orphaned workers notice their parent's death
+    run_plan(out)
+    assert shard_bytes(out) == shard_bytes(finished)
+    assert not list(out.rglob("*.tmp-*"))
+    assert verify(out).problems == ()
+
+
+def test_resume_makes_only_what_is_missing(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    kept = {p: p.stat().st_mtime_ns for p in (out / SHARDS).iterdir() if "00004" not in p.name}
+    (out / SHARDS / "00004.json").unlink()  # a shard without its record does not exist
+    (out / SHARDS / f"00009.tar.tmp-{'0f' * 16}").write_bytes(b"left over")
+    assert run_plan(out).rendered == 4
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    assert shard_bytes(out) == shard_bytes(finished)
+
+
+def test_another_plan_is_refused_and_nothing_is_lost(finished: Path, tmp_path: Path, model: Path) -> None:
+    before = shard_bytes(finished)
+    for change, message in (({"mu": 0.2}, r"sources.expert.mu 0.1 → 0.2"), ({"size": 64}, "size 96 → 64")):
+        other = plan_of(default_pool(), model, **{"ids": 12, "shard_size": 4, "size": 96, **change})
+        with pytest.raises(OutputError, match=message):
+            adopt_plan(other, finished)
+    assert adopt_plan(plan_of(default_pool(), model, ids=12, shard_size=4, size=96), finished)
+    assert shard_bytes(finished) == before
+    (tmp_path / "thesis.docx").write_text("not ours")
+    with pytest.raises(OutputError, match=r"thesis\.docx"):
+        adopt_plan(other, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_one_writer_at_a_time(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "busy")
+    with locked(out), pytest.raises(OutputError, match="another miex"):
+        run_plan(out)
+
+
+def test_photo_that_changed_or_went_is_a_row_with_a_reason_and_retry_mends_it(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 4)
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, shard_size=3, size=64), out)
+    kept = (photos / "0.png").read_bytes()
+    (photos / "0.png").unlink()
+    (photos / "1.png").write_bytes((photos / "2.png").read_bytes())
+    with pytest.raises(PartialFailureError, match=r"[36] failed"):
+        run_plan(out)
+    summary = run_plan(out, max_failed=0.5)
+    assert (summary.made, summary.failed) == (6, 6)
+    samples = read_samples(out).to_pylist()
+    reasons = {row["reason"].split(":")[0] for row in samples if row["status"] == "failed"}
+    assert reasons == {"unreadable", "changed"}
+    assert all((row["motion_mean_px"] is None) == (row["status"] == "failed") for row in samples)
+    (photos / "0.png").write_bytes(kept)
+    assert run_plan(out, max_failed=0.5).rendered == 0  # resuming does not try again
+    assert (retried := run_plan(out, max_failed=0.5, retry=True)).failed == 3
+    assert retried.made == 9
+    report = verify(out)
+    assert (report.failed, report.problems) == (3, ())
+
+
+def test_photos_may_move(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 1)
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, size=64), out)
+    moved = photos.rename(tmp_path / "moved")
+    assert run_plan(out, faces_root=moved).failed == 0
+
+
+@pytest.mark.parametrize("place", [("generator", "version"), ("faces_version",)])
+def test_plan_of_another_version_is_refused(finished: Path, tmp_path: Path, place: tuple[str, ...]) -> None:
+    out = copy_plan(finished, tmp_path / "old")
+    record = json.loads((out / "plan.json").read_text())
+    *path, last = place
+    reduce(dict.__getitem__, path, record["settings"])[last] = 999
+    record["digests"] = replace(read_plan(finished), settings=record["settings"]).digests
+    (out / "plan.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="version 999"):
+        run_plan(out)
+
+
+def test_retry_never_replaces_a_better_shard(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 3)
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, size=64), out)
+    kept = (photos / "0.png").read_bytes()
+    (photos / "0.png").unlink()
+    assert run_plan(out, max_failed=0.5).failed == 3
+    before = shard_bytes(out)
+    with pytest.raises(InputError, match="no folder"):  # the photos moved, and nobody says where
+        run_plan(out, faces_root=tmp_path / "gone", retry=True)
+    assert shard_bytes(out) == before
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    run_plan(out, faces_root=empty, max_failed=1, retry=True)  # nothing can be made from here
+    assert shard_bytes(out) == before
+    (photos / "0.png").write_bytes(kept)
+    assert run_plan(out, retry=True).failed == 0
+    assert verify(out).problems == ()
+
+
+def test_pool_that_moved_or_was_renamed_is_followed(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 1)
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, size=64), out)
+    moved = photos.rename(tmp_path / "moved")
+    (moved / "0.png").rename(moved / "other name.png")
+    assert adopt_plan(plan_of(moved, model, size=64), out)
+    assert run_plan(out).failed == 0
+
+
+def test_a_plan_that_another_run_put_there_is_not_run(finished: Path, tmp_path: Path) -> None:
+    out = copy_plan(finished, tmp_path / "out")
+    with pytest.raises(OutputError, match="another miex put its plan there"):
+        run_plan(out, digest="0" * 64)
+    assert not (out / SHARDS).exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("faces", "path", "../elsewhere.png"),
+        ("faces", "path", "/etc/passwd"),
+        ("faces", "path", "C:\\photos\\a.png"),
+        ("rows", "sample_id", "../../evil"),
+        ("rows", "identity", "a/b"),
+    ],
+)
+def test_names_that_leave_their_folder_are_refused(
+    finished: Path, tmp_path: Path, table: str, column: str, value: str
+) -> None:
+    plan = read_plan(finished)
+    rows = getattr(plan, table)
+    values = [value, *rows[column].to_pylist()[1:]]
+    at = rows.schema.get_field_index(column)
+    forged = replace(plan, **{table: rows.set_column(at, column, pa.array(values))})
+    write_plan(forged, tmp_path)  # in itself consistent, digest and all
+    with pytest.raises(InputError, match="not made by miex"):
+        run_plan(tmp_path)
+    assert not (tmp_path / SHARDS).exists()
+
+
+def test_verify_compares_samples_with_the_plan(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    samples = read_samples(out)
+    at = samples.schema.get_field_index("label")
+    turned = samples.set_column(at, "label", pa.array([(x + 1) % 3 for x in samples["label"].to_pylist()], pa.int8()))
+    (out / "samples.parquet").write_bytes(parquet_bytes(turned, 4))
+    (out / SHARDS / "00099.tar").write_bytes(b"")
+    problems = verify(out).problems
+    assert problems == (
+        "shards/00099.tar: not of this plan",
+        "samples.parquet: label are not what plan and records say",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"label": "surprise"}, "label"),
+        ({"aus": [[0.0] * 17, [1.0] * 17]}, "aus"),
+        ({"aus": [[0.0]]}, "aus"),
+        ({"emotion": "bored"}, "emotion"),
+        ({"photo": "0" * 16}, "photo"),
+    ],
+)
+def test_verify_compares_descriptions_with_the_plan(
+    finished: Path, tmp_path: Path, change: dict[str, object], named: str
+) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    old = read_shard_record(out, 0)
+    assert old
+    samples = []
+    for i, sample in enumerate(old.samples):
+        stored = read_stored(out, 0, sample["offset"], sample["bytes"], sample["sample_id"])
+        description = {**stored.description, **(change if i == 0 else {})}
+        measures = {key: value for key, value in sample.items() if key not in ("sample_id", "offset", "bytes")}
+        samples.append(Sample(sample["sample_id"], stored.frames, ".png", description, measures))
+    write_shard(out, 0, old.plan, samples)
+    problems = [p for p in verify(out).problems if "samples.parquet" not in p]
+    assert problems == [f"shard 00000, {old.samples[0]['sample_id']}: its {named} is not the plan's"]
+
+
+def test_grays_that_are_equal_are_no_error(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RGB may differ where gray does not: PSNR is infinite, which JSON does not know."""
+    monkeypatch.setattr("miex.synthesis.measures.psnr", lambda a, b: float("inf"))
+    out = copy_plan(finished, tmp_path / "out")
+    assert run_plan(out).failed == 0
+    assert set(read_samples(out)["psnr"].to_pylist()) == {None}
+    write_report(out)
+    assert verify(out).problems == ()
+
+
+def test_measures_of_a_lossy_set_are_those_of_its_stored_frames(tmp_path: Path, model: Path) -> None:
+    adopt_plan(plan_of(default_pool(), model, ids=2, size=64, frame_format="jpeg"), tmp_path)
+    run_plan(tmp_path)
+    dataset = miex.dataset.open(tmp_path)
+    for sample, row in zip(dataset, dataset.table.to_pylist(), strict=True):
+        onset, apex = (gray(frame) for frame in sample.pair)
+        assert row["psnr"] == pytest.approx(psnr(onset, apex))
+        assert row["ssim"] == pytest.approx(ssim(onset, apex))
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda out: (out / SHARDS / "00001.tar").write_bytes(b"short"), "shard 00001: sha256"),
+        (lambda out: (out / SHARDS / "00001.tar").unlink(), "shard 00001: No such file"),
+        (lambda out: (out / SHARDS / "00002.json").unlink(), "shard 00002: not there"),
+        (lambda out: (out / SHARDS / "00002.json").write_text("{"), "shard 00002: "),
+        (lambda out: (out / "samples.parquet").unlink(), "samples.parquet"),
+        (lambda out: (out / "samples.parquet").write_bytes(b"PAR1"), "samples.parquet"),
+        (lambda out: flip_bit(out / SHARDS / "00003.tar", 5000), "shard 00003: sha256"),
+    ],
+)
+def test_verify_finds_damage(finished: Path, tmp_path: Path, damage, found: str) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    assert verify(out).problems == ()
+    damage(out)
+    problems = verify(out).problems
+    assert len(problems) == 1
+    assert found in problems[0]
+
+
+def flip_bit(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp_path: Path) -> None:
+    """Records can be right and samples wrong: verify looks into them."""
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    old = read_shard_record(out, 0)
+    assert old
+    stored = [read_stored(out, 0, s["offset"], s["bytes"], s["sample_id"]) for s in old.samples]
+    samples = [
+        Sample(s["sample_id"], still.frames, ".png", still.description, {"psnr": s["psnr"]})
+        for s, still in zip(old.samples, stored, strict=True)
+    ]
+    samples[0] = replace(samples[0], frames=(samples[0].frames[0],) * 2)
+    write_shard(out, 0, old.plan, samples)
+    record = json.loads((out / SHARDS / "00000.json").read_text())
+    for key in ("offset", "bytes"):
+        record["samples"][1][key] = record["samples"][2][key]
+    (out / SHARDS / "00000.json").write_text(json.dumps(record))
+    report = verify(out)
+    assert len(report.problems) == 3, report.problems
+    assert report.problems[2].startswith("samples.parquet: ")
+    assert "onset and apex are the same picture" in report.problems[0]
+    assert record["samples"][0]["sample_id"] in report.problems[0]
+    assert "instead of sample" in report.problems[1]
+    assert report.identical == 1
+
+
+def test_full_disk_leaves_whole_shards_and_a_clear_error(finished: Path, tmp_path: Path) -> None:
+    """A real small file system, where the system lets us mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small disk needs rights that this process has not")
+    try:
+        out = copy_plan(finished, disk / "out")
+        with pytest.raises(OutputError, match="free") as caught:
+            run_plan(out)
+        assert "room for" in str(caught.value)  # refused before any work
+        with pytest.raises(OutputError, match="No space left") as caught:
+            run_plan_without_estimate(out)
+        assert "what was finished before is whole" in str(caught.value)
+        assert not list(out.rglob("*.tmp-*"))
+        done = [read_shard_record(out, shard) for shard in range(9)]
+        assert 0 < sum(record is not None for record in done) < 9
+        whole = tmp_path / "whole"
+        shutil.copytree(out, whole)
+        run_plan(whole)
+        assert shard_bytes(whole) == shard_bytes(finished)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def run_plan_without_estimate(out: Path) -> None:
+    from unittest import mock
+
+    with mock.patch("miex.synthesis.estimate.check_room", lambda estimate, out: estimate):
+        run_plan(out)
+
+
+def test_read_only_folder_is_a_clear_error(finished: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a read-only disk needs rights that this process has not")
+    try:
+        with pytest.raises(OutputError, match="Read-only file system"):
+            adopt_plan(read_plan(finished), disk / "out")
+        done = subprocess.run(
+            [*MIEX, "synthesize", "--out", str(disk / "out")], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == OutputError.exit_code
+        assert "Read-only file system" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_is_clean(finished: Path, tmp_path: Path, workers: str, kind: signal.Signals) -> None:
+    out = copy_plan(finished, tmp_path / "out")
+    process = subprocess.Popen([*MIEX, "run", str(out), "--workers", workers], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not list(out.glob(f"{SHARDS}/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(kind)
+    _, said = process.communicate(timeout=30)
+    if process.returncode == 0:
+        pytest.skip("it finished first")
+    assert process.returncode == 130
+    assert "goes on from there" in said
+    assert "Traceback" not in said
+    assert not list(out.rglob("*.tmp-*"))
+    run_plan(out)
+    assert shard_bytes(out) == shard_bytes(finished)

@@ -1,0 +1,137 @@
+"""The house's arrows: who may import whom, and what a plain import may cost."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import miex
+
+SOURCE = Path(miex.__file__).parent
+# What must load nothing of any room, and what everyone may load.
+GROUND = {"errors", "labels", "stable", "images", "executors", "storage", "easing"}
+# What each room may load beside itself and the ground, by itself or through others; a whole room, or some of its files.
+MAY_LOAD: dict[str, set[str]] = {
+    **{name: set() for name in sorted(GROUND)},
+    "aus": set(),
+    "faces": set(),
+    "corpora": {"aus"},
+    "nuisances": {"aus", "generators.grid"},
+    "generators": {"aus", "faces"},
+    "dataset": {"aus", "nuisances.columns"},
+    "extraction": {"aus", "corpora", "faces", "generators"},
+    "sources": {"aus", "corpora"},
+    "plan": {"aus", "corpora", "dataset", "faces", "generators.grid", "nuisances", "sources"},
+    "synthesis": {"aus", "corpora", "dataset", "faces", "generators", "nuisances", "plan", "sources"},
+    "recognition": {"aus", "corpora", "dataset", "faces", "nuisances.columns"},
+    "evaluation": {"corpora.people"},
+    "quality": {"aus", "corpora", "dataset", "extraction", "faces", "generators", "nuisances"},
+    "report": {
+        "aus",
+        "corpora",
+        "dataset",
+        "extraction",
+        "faces",
+        "generators",
+        "nuisances",
+        "quality",
+        "sources",
+        "easing",
+    },
+    "experiments": {"aus", "corpora", "dataset", "evaluation", "faces", "nuisances.columns", "recognition"},
+    "doctor": {"faces"},
+}
+FREE = {"cli", "cli_aus", "cli_corpora", "cli_generators", "cli_train", "console", "__init__", "__main__"}  # commands
+MOST_FOR_READING = 20  # modules of miex that `import miex.dataset` may load
+
+
+def imports(path: Path) -> set[str]:
+    return names(ast.parse(path.read_text()))
+
+
+def names(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(path: Path) -> str:
+    return path.relative_to(SOURCE).with_suffix("").parts[0]
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+ROOMS = sorted(MAY_LOAD)
+
+
+def loaded(*modules: str) -> set[str]:
+    """Every module that is there after these were imported by a fresh interpreter."""
+    code = f"import sys\nfor name in {modules!r}: __import__(name)\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def module(path: Path) -> str:
+    return ".".join(("miex", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def test_every_room_is_known() -> None:
+    assert {room(path) for path in FILES} <= MAY_LOAD.keys() | FREE
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_loads_only_what_it_stands_on(name: str) -> None:
+    files = [module(path) for path in FILES if room(path) == name]
+    needs_torch = {module(path) for path in FILES if any(used.split(".")[0] == "torch" for used in imports(path))}
+    there = importlib.util.find_spec("torch") is not None
+    found = {
+        n.removeprefix("miex.")
+        for n in loaded(*(f for f in files if there or f not in needs_torch))
+        if n.startswith("miex.")
+    }
+    may = MAY_LOAD[name] | GROUND | {name}
+    # a package is loaded with any file in it
+    packages = {entry.split(".")[0] for entry in may}
+    odd = {n for n in found if n not in packages and not any(n == m or n.startswith(f"{m}.") for m in may)}
+    assert not odd
+
+
+def test_reading_a_set_loads_neither_what_made_it_nor_what_learns_from_it() -> None:
+    modules = loaded("miex.dataset")
+    assert not {"scipy", "torch", "mediapipe", "pydantic", "miex.generators", "miex.synthesis", "miex.plan"} & modules
+    assert len([name for name in modules if name.split(".")[0] == "miex"]) <= MOST_FOR_READING
+
+
+def test_files_import_each_other_in_no_circle() -> None:
+    files = {module(path): path for path in FILES}
+    arrows = {}
+    for file, path in files.items():
+        at_once = ast.Module([node for node in ast.parse(path.read_text()).body if "Import" in type(node).__name__], [])
+        # what is imported is a file, or something in one
+        arrows[file] = {n if n in files else n.rpartition(".")[0] for n in names(at_once)} & files.keys()
+    TopologicalSorter(arrows).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("command", ["import miex", "import miex.cli"])
+def test_plain_import_is_light(command: str) -> None:
+    heavy = {"torch", "cv2", "mediapipe", "ray", "pyarrow", "numpy"}
+    code = f"import sys; {command}; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_torch_files_import_torch() -> None:
+    users = {p.name for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
+    nets = {"ststnet.py", "off_apexnet.py", "htnet.py", "flow_resnet18.py", "hoof_svm.py"}
+    assert users == {"torch_dataset.py", "network.py", "recognizer.py", "train.py"} | nets
