@@ -33,7 +33,7 @@ from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.cuts import at_points
 from miex.generators.muscle.generator import GRID
-from miex.images import read_photo
+from miex.images import read_image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SKIN = slice(0, 468)
@@ -94,9 +94,9 @@ def smiles(folder: Path, size: int = 128) -> tuple[Floats, dict[int, Floats]]:
     fields: dict[int, list[Floats]] = {au: [] for au in SMILE}
     with Landmarker(find_model()) as landmarker:
         for path in sorted(folder.glob("*_neutral.jpg")):
-            photo = read_photo(path)
+            photo = read_image(path)
             before = landmarker.detect(photo)
-            after = landmarker.detect(read_photo(path.with_name(path.name.replace("neutral", "smiling"))))
+            after = landmarker.detect(read_image(path.with_name(path.name.replace("neutral", "smiling"))))
             if not (len(before.landmarks) and len(after.landmarks)):
                 continue
             rest, smile = (np.asarray(found.landmarks[found.largest], float) for found in (before, after))

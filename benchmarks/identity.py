@@ -20,7 +20,7 @@ from scipy.stats import mannwhitneyu
 from miex.errors import InputError
 from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker, find_model
-from miex.images import read_photo
+from miex.images import read_image
 from miex.quality.identity import DISTANCES, FrameDescriptor, describe_frame
 
 SIZES = (256, 128)
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _described(path: Path, size: int, landmarker: Landmarker) -> FrameDescriptor:
-    photo = read_photo(path)
+    photo = read_image(path)
     found = landmarker.detect(photo)
     landmarks = found.landmarks[found.largest]
     crop = align(photo, landmarks, place_crop(landmarks, CropOptions(size)), size).crop

@@ -44,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     every = Emotion("any", Label.negative, 1.0, np.full(N_AUS, 0.25))
     source = ExpertSource(ExpertTable("each", "", (every,)))
     config = PlanConfig(ids=options.ids, classes=("negative",), size=SIZE, shard_size=50, camera="off")
-    index = index_photos(options.faces, model=lambda: model, run=executor.map)
+    index = index_photos(options.faces, model=lambda: model, executor=executor)
     plan = build_plan(config, index, [source], generator, faces_root=str(options.faces.resolve()))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set"
         adopt_plan(plan, out)
         run_plan(out, executor=executor)
         extractor = EmbeddedExtractor(model, generator)
-        found, known, read = recovered_aus(out, extractor, n=options.ids, run=executor.map)
+        found, known, read = recovered_aus(out, extractor, n=options.ids, executor=executor)
     print(f"{machine()}\n{found.n} of {options.ids} pairs read, {SIZE} px\n")
     print("| AU | slope | correlation | where it is off, s.d. | largest cross-talk |\n|---|---|---|---|---|")
     for i, au in enumerate(AU_NUMBERS):

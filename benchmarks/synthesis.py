@@ -28,7 +28,7 @@ from miex.faces.landmarks import find_model
 from miex.faces.photos import default_pool
 from miex.faces.virtual import make_virtual
 from miex.generators.registry import describe, make_generator
-from miex.images import decode_photo
+from miex.images import decode_image
 from miex.nuisances.apply import drift, shown_aus
 from miex.plan.config import PlanConfig
 from miex.plan.rows import build_plan
@@ -56,7 +56,7 @@ def steps(plan: Plan) -> None:
     generator = make_generator("muscle")
     face = plan.faces.slice(0, 1).to_pylist()[0]
     content = (Path(plan.faces_root) / face["path"]).read_bytes()
-    photo = decode_photo(io.BytesIO(content), "photo")
+    photo = decode_image(content, "photo")
     landmarks = np.asarray(face["landmarks"], np.float32).reshape(-1, 3)
     place = CropPlace(face["crop_x"], face["crop_y"], face["crop_side"], face["crop_roll"])
     size = plan.settings["size"]
@@ -80,7 +80,7 @@ def steps(plan: Plan) -> None:
     n = len(aus)
     every = range(n)
     per_identity = {
-        "read and decode the photo": milliseconds(lambda: decode_photo(io.BytesIO(content), "photo")),
+        "read and decode the photo": milliseconds(lambda: decode_image(content, "photo")),
         "align and resample (4 × 4 samples per pixel)": milliseconds(lambda: align(photo, landmarks, place, size)),
         "virtual identity, where asked for": milliseconds(lambda: make_virtual(aligned, 1)),
         "basis fields": milliseconds(lambda: generator.prepare(aligned)),

@@ -167,7 +167,7 @@ def _report(dataset: Dataset, work: Path, epochs: int, threads: int) -> None:
             (f"shards through DataLoader, {label}", *lazily(StoredPairs(dataset, True), recipe, epochs, several))
         )
     start = time.perf_counter()
-    samples = of_set(dataset, run=local_executor(workers).map)
+    samples = of_set(dataset, executor=local_executor(workers))
     loaded = time.perf_counter() - start
     start = time.perf_counter()
     first: list[float] = []

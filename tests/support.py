@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 from miex.cli import app
 from miex.dataset.plan_file import Plan
 from miex.errors import MiexError
+from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos
 from miex.faces.photos import default_pool, list_photos
 from miex.generators.registry import describe, make_generator
@@ -39,6 +42,14 @@ def photo_folder(folder: Path, n: int) -> Path:
     for i in range(n):
         Image.fromarray((photo * (1 - 0.02 * i)).astype(np.uint8)).save(folder / f"{i}.png")
     return folder
+
+
+class Shuffled(InProcess):
+    """One task after the other, in another order than they were given."""
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
+        assert len(tasks) > 1
+        return super().run(function, random.Random(1).sample(list(tasks), len(tasks)))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import typer
 
 from miex import __version__, cli_aus, cli_corpora, cli_generators, console
 from miex.cli_train import add_training
-from miex.errors import InputError, MiexError, OutputError, PartialFailureError, UsageError
+from miex.errors import InputError, MiexError, OutputError, PartialFailureError, UsageError, one_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,7 +153,7 @@ def _plan(
     with console.bar("planning", "samples") as move:
         made = build_plan(
             config, index, sources, description, faces_root=str(_root(pool)), chosen_by={"quality": asdict(quality)},
-            progress=lambda done, total: move(done, total, ""),
+            progress=move,
         )  # fmt: skip
     refused = index.num_rows - index["reason"].to_pylist().count("")
     n_virtual = sum(made.faces["virtual"].to_pylist())
@@ -245,9 +245,7 @@ def verify(folder: SetFolder, workers: Workers = None, as_json: AsJson = False) 
     from miex.dataset.verify import verify as verify_set
 
     with console.bar("verifying", "shards") as move:
-        found = verify_set(
-            folder, executor=console.executor(workers), progress=lambda done, total: move(done, total, "")
-        )
+        found = verify_set(folder, executor=console.executor(workers), progress=move)
     for problem in found.problems:
         console.say(problem)
     facts = {
@@ -308,7 +306,7 @@ def _dear(
     with console.bar("measuring frames", "samples") as move:
         measured = measure_set(
             folder, n=n, seed=seed, model=model, faces_root=_root(faces) if faces else None,
-            run=console.executor(workers).map, progress=lambda done, total: move(done, total, ""),
+            executor=console.executor(workers), progress=move,
         )  # fmt: skip
     for note in measured.notes:
         console.say(note)
@@ -332,21 +330,21 @@ def export(
     """Turn a set into what a recognizer takes."""
     from miex.dataset import open as open_set
     from miex.dataset.export.folder import export_folder
-    from miex.recognition.flow import check_method, flow_set, write_flow_set
+    from miex.recognition.flow import METHODS, flow_set, write_flow_set
 
     if to not in ("flow", "folder"):
         raise UsageError(f"--to {to}", expected="flow or folder")
     dataset = open_set(folder)
     if to == "folder":
         with console.bar("writing", "samples") as move:
-            n = export_folder(dataset, out, progress=lambda done, total: move(done, total, ""))
+            n = export_folder(dataset, out, progress=move)
         facts = {"out": str(out), "samples": len(dataset), "frames": n}
         console.show(as_json, facts, f"{len(dataset):,} samples, {n:,} frames: {out}")
         return
     with console.bar("computing flow", "samples") as move:
         maps = flow_set(
-            dataset, method=check_method(flow), seed=seed, side=side, run=console.executor(workers).map,
-            progress=lambda done, total: move(done, total, ""),
+            dataset, method=one_of(flow, METHODS, "flow"), seed=seed, side=side, executor=console.executor(workers),
+            progress=move,
         )  # fmt: skip
     write_flow_set(maps, out)
     console.show(as_json, {"out": str(out), "samples": len(maps["label"])}, f"{len(maps['label']):,} maps: {out}")
@@ -508,7 +506,7 @@ def _run(
         summary: Summary = run_plan(
             out, faces_root=_root(faces) if faces else None, executor=console.executor(processes),
             max_failed=max_failed, retry=retry, digest=digest, announce=announce,
-            progress=lambda done, failed, total: move(done, total, f"{failed} failed"),
+            progress=move,
         )  # fmt: skip
     gallery, readme = report_files(out)
     if summary.rendered or not (gallery.exists() and readme.exists()):  # what was measured on the same frames stays
@@ -549,7 +547,7 @@ def _index(
     with console.bar("finding faces", "photos") as move:
         return index_photos(
             faces, model=lambda: find_model(landmarker, say=console.say), table=table, quality=quality,
-            run=console.executor(workers).map, progress=lambda done, total: move(done, total, ""),
+            executor=console.executor(workers), progress=move,
         )  # fmt: skip
 
 

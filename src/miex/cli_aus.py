@@ -127,8 +127,8 @@ def extract(
     parts = out.with_name(f"{out.name}.parts")
     with console.bar(f"AUs by {extractor.name}", "clips") as move:
         tracks = extract_clips(
-            clips, extractor, parts, run=console.executor(workers).map,
-            progress=lambda done, total: move(done, total, ""),
+            clips, extractor, parts, executor=console.executor(workers),
+            progress=move,
         )  # fmt: skip
     write_parquet(table_of(tracks, Credit(licence, attribution)), out)
     frames = sum(len(track.frames) for track in tracks)
@@ -262,8 +262,8 @@ def _recovered(
 
     with console.bar("reading AUs again", "pairs") as move:
         found, known, read = recovered_aus(
-            folder, _embedded(landmarker), n=pairs, seed=seed, run=console.executor(workers).map,
-            progress=lambda done, total: move(done, total, ""),
+            folder, _embedded(landmarker), n=pairs, seed=seed, executor=console.executor(workers),
+            progress=move,
         )  # fmt: skip
     path = out / "recovered.png"
     write_picture(recovery_picture(found, known, read, f"AUs read off {folder.resolve().name}"), path)
@@ -364,8 +364,8 @@ def _pool_of_corpus(name: str, path: Path, kind: str, workers: int | None, landm
         raise InputError(f"corpus {name} in {path}", expected=f"labelled {kind}-expressions", found="none")
     with console.bar(f"AUs of {name}", "clips") as move:
         tracks = extract_clips(
-            clips, _embedded(landmarker), cache_folder() / "aus", run=console.executor(workers).map,
-            progress=lambda done, total: move(done, total, ""),
+            clips, _embedded(landmarker), cache_folder() / "aus", executor=console.executor(workers),
+            progress=move,
         )  # fmt: skip
     return make_pool(clips, {track.clip: track for track in tracks})
 

@@ -139,7 +139,7 @@ def fake(
         with console.bar("faking", "clips") as move:
             made = write_fake(
                 corpus, path, actors(face, make_generator(generator), seed), encode_image, subjects=subjects,
-                seed=seed, progress=lambda done, total: move(done, total, ""),
+                seed=seed, progress=move,
             )  # fmt: skip
     facts = {"corpus": made.corpus, "path": str(made.path), "events": made.events, "images": made.images}
     console.show(

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from miex import console
-from miex.errors import InputError, UsageError
+from miex.errors import InputError, UsageError, one_of
+from miex.executors.base import Progress
 
 if TYPE_CHECKING:
     from miex.evaluation.folds import Protocol
-    from miex.evaluation.protocol import Evaluation, Progress
+    from miex.evaluation.protocol import Evaluation
     from miex.experiments.realflow import Row
     from miex.recognition.recipe import Recipe
     from miex.recognition.samples import Samples
@@ -76,7 +77,7 @@ def train(
     _need_extra()
     from functools import reduce
 
-    from miex.recognition.flow import check_method
+    from miex.recognition.flow import METHODS
     from miex.recognition.recognizer import load_recognizer
     from miex.recognition.train import MODEL, joint
     from miex.recognition.train import train as train_recognizer
@@ -87,9 +88,10 @@ def train(
         data = joint(_samples(joint_with, chosen, flow, workers, no_apex), data, seed)
     with console.bar(f"training {chosen.recognizer}", "steps") as move:
         made = train_recognizer(
-            data, chosen, seed=seed, start=load_recognizer(start) if start else None, flow=check_method(flow),
+            data, chosen, seed=seed, start=load_recognizer(start) if start else None,
+            flow=one_of(flow, METHODS, "flow"),
             folder=out, machine=_machine(device, threads),
-            progress=lambda step, steps, loss: move(step, steps, f"loss {loss:.3f}"),
+            progress=move,
         )  # fmt: skip
     facts = {
         "out": str(out / MODEL), "samples": len(data), "parameters": made.network.parameter_count,
@@ -157,7 +159,7 @@ def evaluate(
             f"{chosen.name}, {mode}", real.rows, folds, fit, what=fit.what, store=Results(store),
             classes=len(real.label_names), extra=None if other is None else other.rows,
             train_on_folds=fit.uses_folds, accept_unknown=accept_unknown, independent=independent or (),
-            run=console.executor(workers).map,
+            executor=console.executor(workers),
             progress=bars(f"{chosen.name}, {mode}, {protocol}"),
         )  # fmt: skip
     console.say(f"{found.computed} runs computed, the others were in {store}; folds of seed 0: {folds[0].digest[:12]}")
@@ -180,7 +182,7 @@ def predict(
     """The class of a clip of your own, with probabilities. It says what a face did, not what anybody felt."""
     _need_extra()
     from miex.faces.landmarks import Landmarker, find_model
-    from miex.images import read_clip, read_frame
+    from miex.images import read_clip, read_image
     from miex.recognition.recognizer import load_recognizer
     from miex.recognition.samples import pair_map, read_flow
 
@@ -190,7 +192,7 @@ def predict(
         maps, names = given.maps, given.rows["sample_id"].to_pylist()
     else:
         if len(clip) == 2:
-            pair = (read_frame(clip[0]), read_frame(clip[1]))
+            pair = (read_image(clip[0]), read_image(clip[1]))
         elif len(clip) == 1 and apex is not None:
             frames = read_clip(clip[0])
             if not onset < apex < len(frames):
@@ -269,7 +271,7 @@ def realflow(
     with _many_bars() as bars:
         table = partial(
             experiment.realflow, given, maps, store, seeds=seeds, machine=_machine(None, threads),
-            run=console.executor(workers).map, progress=bars,
+            executor=console.executor(workers), progress=bars,
         )  # fmt: skip
         if alternatives is None:
             rows = table(modes=kinds, protocols=protocol.split(","), recipe=base, references=references)
@@ -502,24 +504,20 @@ def _samples(name: str, recipe: Recipe, flow: str, workers: int | None, no_apex:
     """A set, a flow file, or the clips of a corpus given as NAME=PATH."""
     from miex.corpora.read import read
     from miex.faces.landmarks import find_model
-    from miex.recognition.flow import check_method
-    from miex.recognition.samples import check_no_apex, load_samples, of_clips
+    from miex.recognition.flow import METHODS
+    from miex.recognition.samples import NO_APEX, load_samples, of_clips
 
-    method, treatment = check_method(flow), check_no_apex(no_apex)
+    method, treatment = one_of(flow, METHODS, "flow"), one_of(no_apex, NO_APEX, "treatment of clips without apex")
     corpus, sign, path = name.partition("=")
     clips = read(corpus, Path(path)) if sign and not Path(name).exists() else None
     model = None if clips is None else find_model(say=console.say)
     with console.bar("computing flow", "samples") as move:
-        run = console.executor(workers).map
-
-        def progress(done: int, total: int) -> None:
-            move(done, total, "")
-
+        executor = console.executor(workers)
         if clips is not None and model is not None:
             return of_clips(
-                clips, model=model, method=method, side=recipe.side, no_apex=treatment, run=run, progress=progress
+                clips, model=model, method=method, side=recipe.side, no_apex=treatment, executor=executor, progress=move
             )
-        return load_samples(Path(name), method=method, side=recipe.side, run=run, progress=progress)
+        return load_samples(Path(name), method=method, side=recipe.side, executor=executor, progress=move)
 
 
 def _machine(devices: list[str] | None, threads: int) -> Machine:

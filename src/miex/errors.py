@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, TypeVar
+
+Choice = TypeVar("Choice", bound=str)
 
 
 class MiexError(Exception):
@@ -61,3 +64,16 @@ class OutputError(MiexError):
 
 class ScaleError(InputError):
     """An AU intensity that is not on the scale it claims."""
+
+
+def one_of(value: str, choices: Iterable[Choice], asked: str) -> Choice:
+    """The choice that `value` names.
+
+    Raises:
+        UsageError: none does; its text begins with `asked`, and lists them.
+    """
+    known = tuple(choices)
+    for choice in known:
+        if choice == value:
+            return choice
+    raise UsageError(f"{asked} {value!r}", expected="one of " + ", ".join(known))

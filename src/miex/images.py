@@ -1,7 +1,8 @@
-"""Photos as people have them, read into upright 8-bit RGB."""
+"""The one door by which pictures come in, as upright 8-bit RGB: photos, frames of corpora and of sets, videos."""
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from pathlib import Path
@@ -15,8 +16,12 @@ from PIL import Image as PillowImage
 
 from miex.errors import InputError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-_FORMATS = ("JPEG", "PNG", "WEBP")  # whatever the name says; Pillow's others include some that start programs (EPS)
+Image = npt.NDArray[np.uint8]
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})  # of photos
+FRAME_SUFFIXES = SUFFIXES | {".bmp", ".tif", ".tiff"}  # of frames
+# whatever the name says; Pillow's others include some that start programs (EPS)
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _TURNS = {  # EXIF orientation: what turns the picture upright
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
     3: PillowImage.Transpose.ROTATE_180,
@@ -29,8 +34,8 @@ _TURNS = {  # EXIF orientation: what turns the picture upright
 MAX_PIXELS = 64_000_000  # refused by the header: 64 megapixels are 192 MB once decoded; no camera face needs more
 
 
-class PhotoError(InputError):
-    """A photo that cannot be read. `reason` is one short word for tables."""
+class ImageError(InputError):
+    """An image that cannot be read. `reason` is one short word for tables."""
 
     def __init__(
         self, asked: str, *, expected: str = "", found: str = "", do: str = "", reason: str = "unreadable"
@@ -39,22 +44,30 @@ class PhotoError(InputError):
         self.reason = reason
 
 
-def read_photo(path: Path) -> Image:
-    """The photo in a file; see `decode_photo`."""
-    return decode_photo(path, path.name)
+def read_image(path: Path) -> Image:
+    """The image in a file; see `decode_image`."""
+    return _decode(path, path.name)
 
 
-def decode_photo(file: Path | BinaryIO, name: str) -> Image:
-    """The photo as uint8 RGB [h, w, 3], turned upright by its EXIF orientation.
+def decode_image(content: bytes, name: str) -> Image:
+    """The image that these bytes hold, uint8 RGB [h, w, 3], turned upright by its EXIF orientation.
 
-    Gray, palette, CMYK and 16-bit images are converted; transparency is laid over mid gray; of animations the
-    first frame is taken.
+    Gray, palette, CMYK and 16-bit images are converted; transparency is laid over mid gray; of animations the first
+    frame is taken.
+
+    Args:
+        content: of a JPEG, PNG, WebP, BMP or TIFF file.
+        name: of the image, for the message.
 
     Raises:
-        PhotoError: missing, empty, truncated, not an image, or larger than MAX_PIXELS (reason "unreadable" or
+        ImageError: missing, empty, truncated, not an image, or larger than MAX_PIXELS (reason "unreadable" or
             "too large").
     """
-    asked = f"photo {name}"
+    return _decode(io.BytesIO(content), name)
+
+
+def _decode(file: Path | BinaryIO, name: str) -> Image:
+    asked = f"image {name}"
     try:
         # warnings are about odd metadata, which does not hurt
         with warnings.catch_warnings(action="ignore"), PillowImage.open(file, formats=_FORMATS) as opened:
@@ -64,7 +77,7 @@ def decode_photo(file: Path | BinaryIO, name: str) -> Image:
             opened.load()
             return _rgb(_upright(opened))
     except PillowImage.DecompressionBombError as error:  # ours, or from Pillow's own limit above it
-        raise PhotoError(
+        raise ImageError(
             asked,
             expected=f"at most {MAX_PIXELS // 1_000_000} megapixels",
             found=str(error),
@@ -74,8 +87,8 @@ def decode_photo(file: Path | BinaryIO, name: str) -> Image:
     except (OSError, ValueError, SyntaxError) as error:
         # Pillow raises SyntaxError for broken PNG chunks, ValueError for broken headers
         found = f"{type(error).__name__}: {error}".replace(str(file), name)
-        raise PhotoError(
-            asked, expected="a whole JPEG, PNG or WebP image", found=found, do="replace or remove it"
+        raise ImageError(
+            asked, expected="a whole JPEG, PNG, WebP, BMP or TIFF image", found=found, do="replace or remove it"
         ) from error
 
 
@@ -99,57 +112,46 @@ def _rgb(image: PillowImage.Image) -> Image:
     return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
-Image = npt.NDArray[np.uint8]
-
-
 def gray(frame: Image) -> Image:
     """Luma of ITU-R BT.601, rounded: uint8 [h, w] from RGB [h, w, 3]."""
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def decode_frame(content: bytes) -> Image:
-    """The frame, uint8 RGB [h, w, 3]. Raises ValueError if the bytes are not an image."""
-    frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-    if frame is None:
-        raise ValueError(f"{len(content)} bytes that are not an image")
-    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def read_frame(path: Path) -> Image:
-    """A frame as uint8 RGB [h, w, 3]; gray ones are repeated in three channels.
-
-    Raises:
-        InputError: missing, or no image.
-    """
-    try:
-        frame = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except (OSError, cv2.error) as error:
-        raise InputError(f"frame {path}", expected="an image", found=str(error).strip()) from error
-    if frame is None:
-        raise InputError(f"frame {path}", expected="an image", found="something else")
-    return np.asarray(frame, np.uint8)
-
-
 def read_clip(path: Path) -> list[Image]:
     """The frames of a clip of your own in their order: a folder of images, sorted by the number in their names, or a
-    video file.
+    video file. Each is uint8 RGB [h, w, 3].
 
     Raises:
-        InputError: no frame in it.
+        InputError: no frame in it, or (ImageError) one that cannot be read or is too large.
     """
     if path.is_dir():
-        suffixes = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
-        files = [file for file in path.iterdir() if file.suffix.lower() in suffixes]
+        files = [file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES]
         numbered = sorted(files, key=lambda file: ([int(n) for n in re.findall(r"\d+", file.stem)[-1:]], file.name))
-        frames = [read_frame(file) for file in numbered]
+        frames = [read_image(file) for file in numbered]
     else:
-        video, frames = cv2.VideoCapture(str(path)), []
-        while True:
-            there, frame = video.read()
-            if not there:
-                break
-            frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
-        video.release()
+        frames = _read_video(path)
     if not frames:
         raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame in it")
     return frames
+
+
+def _read_video(path: Path) -> list[Image]:
+    video = cv2.VideoCapture(str(path))
+    frames: list[Image] = []
+    try:
+        width, height = (int(video.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > MAX_PIXELS:
+            raise ImageError(
+                f"video {path.name}",
+                expected=f"frames of at most {MAX_PIXELS // 1_000_000} megapixels",
+                found=f"{width} by {height} pixels",
+                do="scale it down; a face needs a few hundred pixels",
+                reason="too large",
+            )
+        while True:
+            there, frame = video.read()
+            if not there:
+                return frames
+            frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
+    finally:
+        video.release()

@@ -86,8 +86,9 @@ def test_only_missing_runs_are_computed_and_bytes_stay(tmp_path: Path) -> None:
 def test_processes_give_the_same_bytes(tmp_path: Path) -> None:
     folds = [k_fold(OF, 3)]
     evaluate("guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "a"), classes=3)
-    run = LocalProcesses(2).map
-    evaluate("guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "b"), classes=3, run=run)
+    evaluate(
+        "guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "b"), classes=3, executor=LocalProcesses(2)
+    )
     a, b = ({path.name: path.read_bytes() for path in (tmp_path / side).iterdir()} for side in "ab")
     assert a == b
 

@@ -205,30 +205,30 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, executor: InProcess | Lo
     clips = files(tmp_path, "a", "b", "broken", "c")
     extractor = Counting(tmp_path / "marks")
     with pytest.raises(InputError, match="it is broken"):
-        extract_clips(clips, extractor, tmp_path / "parts", run=executor.map)
+        extract_clips(clips, extractor, tmp_path / "parts", executor=executor)
     steps: list[tuple[int, int]] = []
     whole = extract_clips(
-        [clips[3], clips[0], clips[1]], extractor, tmp_path / "parts", run=executor.map,
-        progress=lambda done, total: steps.append((done, total)),
+        [clips[3], clips[0], clips[1]], extractor, tmp_path / "parts", executor=executor,
+        progress=lambda done, total, note: steps.append((done, total)),
     )  # fmt: skip
     assert [track.clip for track in whole] == ["sub01/c@0", "sub01/a@0", "sub01/b@0"]
     np.testing.assert_allclose(whole[2].aus[:, AU_INDEX[12]], [0.1, 0.11, 0.12])
     assert steps[-1] == (3, 3)
     before = len(list((tmp_path / "marks").iterdir()))
-    extract_clips(clips[:2], extractor, tmp_path / "parts", run=executor.map)
+    extract_clips(clips[:2], extractor, tmp_path / "parts", executor=executor)
     assert len(list((tmp_path / "marks").iterdir())) == before
     # another version, or other frames, are other AUs
-    extract_clips(clips[:2], Counting(tmp_path / "marks", "2"), tmp_path / "parts", run=executor.map)
+    extract_clips(clips[:2], Counting(tmp_path / "marks", "2"), tmp_path / "parts", executor=executor)
     assert len(list((tmp_path / "marks").iterdir())) == before + 2
     clips[0].frames[0].write_bytes(b"y" * 50)
-    changed = extract_clips(clips[:1], extractor, tmp_path / "parts", run=executor.map)
+    changed = extract_clips(clips[:1], extractor, tmp_path / "parts", executor=executor)
     assert changed[0].aus[0, AU_INDEX[12]] == np.float32(0.5)
 
 
 def test_a_clip_without_frames_cannot_be_seen(tmp_path: Path) -> None:
     bare = Clip("casme2", "sub01", "a", "happiness", Label.positive, 0, 1, 2)
     with pytest.raises(InputError, match=r"(?s)casme2 sub01/a@0.*only a row of the table"):
-        extract_clips([bare], Counting(tmp_path), tmp_path / "parts", run=InProcess().map)
+        extract_clips([bare], Counting(tmp_path), tmp_path / "parts", executor=InProcess())
 
 
 # OpenFace
@@ -327,7 +327,7 @@ def test_known_aus_survive_extraction_pool_and_source(tmp_path: Path, model: Pat
         rendered_clip(tmp_path, model, "smic", "s01_sur_01", astonished, micro, 1, None, 5),  # no apex annotated
         rendered_clip(tmp_path, model, "ckplus", "001", happy, [0, 0.6, 1.2, 1.8, 2.4, 3], None, 5, None),
     ]
-    tracks = extract_clips(clips, embedded, tmp_path / "parts", run=InProcess().map)
+    tracks = extract_clips(clips, embedded, tmp_path / "parts", executor=InProcess())
     pool = make_pool(clips, {track.clip: track for track in tracks})
     micros = make_pool(clips[:3], {track.clip: track for track in tracks})
     real = RealMiESource((micros,))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import re
 import shutil
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from miex.faces.credits import FaceCSV, csv_beside
 from miex.faces.index import Quality, index_photos, write_index, write_refused
 from miex.faces.photos import list_photos, write_list
 from miex.images import Image
+from tests.support import Shuffled
 from tests.test_images import png
 
 posix = pytest.mark.skipif(os.name != "posix", reason="names and links of POSIX")
@@ -384,16 +384,12 @@ def test_index_does_not_depend_on_the_order_of_work(
     for i in range(7):
         save(np.roll(astronaut, 3 * (i // 2), axis=1), photos / f"{i}.png")  # some twice
 
-    def shuffled(function: Callable[[Any], Any], tasks: list[Any]) -> list[Any]:
-        assert len(tasks) > 1
-        return [function(task) for task in random.Random(1).sample(tasks, len(tasks))]
-
     seen: list[tuple[int, int]] = []
-    straight = index_photos(photos, model=lambda: model, progress=lambda done, total: seen.append((done, total)))
+    straight = index_photos(photos, model=lambda: model, progress=lambda done, total, note: seen.append((done, total)))
     assert seen[-1] == (7, 7)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     shutil.rmtree(own_cache)
-    assert index_photos(photos, model=lambda: model, run=shuffled).equals(straight)
+    assert index_photos(photos, model=lambda: model, executor=Shuffled()).equals(straight)
     assert straight["reason"].to_pylist() == ["", "duplicate", "", "duplicate", "", "duplicate", ""]
 
 

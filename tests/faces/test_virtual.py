@@ -14,7 +14,7 @@ from miex.faces.landmarks import Landmarker
 from miex.faces.mesh import mirror_landmarks
 from miex.faces.photos import default_pool, list_photos
 from miex.faces.virtual import make_virtual, proportions
-from miex.images import read_photo
+from miex.images import read_image
 
 SEEDS = range(12)
 
@@ -27,7 +27,7 @@ def landmarker(model: Path):  # type: ignore[no-untyped-def]
 
 @pytest.fixture(scope="module")
 def face(landmarker: Landmarker) -> AlignedFace:
-    photo = read_photo(default_pool() / list_photos(default_pool())[0])
+    photo = read_image(default_pool() / list_photos(default_pool())[0])
     landmarks = landmarker.detect(photo).landmarks[0]
     return align(photo, landmarks, place_crop(landmarks, CropOptions()), 128)
 
@@ -163,7 +163,7 @@ def test_proportions_move_what_they_name(face: AlignedFace) -> None:
 
 
 def test_default_face_is_at_rest(landmarker: Landmarker) -> None:
-    photo = read_photo(default_pool() / list_photos(default_pool())[0])
+    photo = read_image(default_pool() / list_photos(default_pool())[0])
     landmarks = landmarker.detect(photo).landmarks[0][:, :2]
     unit = np.hypot(*(landmarks[[33, 133]].mean(0) - landmarks[[263, 362]].mean(0)))
     assert np.hypot(*(landmarks[13] - landmarks[14])) / unit < 0.02  # lips closed

@@ -16,6 +16,7 @@ import pytest
 from miex.aus.vector import AU_INDEX, N_AUS
 from miex.dataset import open as open_set
 from miex.errors import InputError
+from miex.executors.base import IN_PROCESS
 from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
 from miex.faces.planned import load_face
@@ -35,7 +36,7 @@ from miex.report.build import write_report
 from miex.report.card import measured_lines
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
-from tests.support import command, facts, plan_of
+from tests.support import Shuffled, command, facts, plan_of
 
 
 def descriptor(rng: np.random.Generator) -> FrameDescriptor:
@@ -174,7 +175,7 @@ def test_pixels_off_the_face_hold_still_and_a_changed_one_is_counted(
 
 @pytest.fixture(scope="module")
 def measured(finished: Path, model: Path) -> DearMeasures:
-    return measure_set(finished, n=6, model=model, run=map)
+    return measure_set(finished, n=6, model=model, executor=IN_PROCESS)
 
 
 def test_a_set_is_measured_whatever_the_order_of_the_work(finished: Path, model: Path, measured: DearMeasures) -> None:
@@ -191,13 +192,10 @@ def test_a_set_is_measured_whatever_the_order_of_the_work(finished: Path, model:
     assert outside.unchanged + len(outside.changed) == outside.n == 6
     assert outside.still > 0.2
 
-    def backwards(work: Any, tasks: list[Any]) -> list[Any]:
-        return [work(task) for task in reversed(tasks)]
-
-    seen: list[tuple[int, int]] = []
-    again = measure_set(finished, n=6, model=model, run=backwards, progress=lambda *at: seen.append(at))
+    seen: list[tuple[int, int, str]] = []
+    again = measure_set(finished, n=6, model=model, executor=Shuffled(), progress=lambda *at: seen.append(at))
     assert describe_dear(again) == describe_dear(measured)
-    assert seen[-1] == (6, 6)
+    assert seen[-1] == (6, 6, "")
 
 
 def test_the_report_tells_it_with_the_same_bytes(finished: Path, measured: DearMeasures, tmp_path: Path) -> None:
@@ -245,7 +243,7 @@ def test_dear_0_measures_nothing(finished: Path, tmp_path: Path, monkeypatch: py
 def test_photos_that_are_gone_are_said_and_aus_are_read_against_the_onset(
     finished: Path, model: Path, tmp_path: Path
 ) -> None:
-    found = measure_set(finished, n=2, model=model, faces_root=tmp_path, run=map)
+    found = measure_set(finished, n=2, model=model, faces_root=tmp_path, executor=IN_PROCESS)
     assert found.outside is None
     assert found.identity == {}
     assert any(note.startswith("2 of 2 photos are not where") for note in found.notes)
@@ -257,7 +255,7 @@ def test_a_camera_that_changes_every_pixel_is_not_held_against_the_face(model: P
 
     adopt_plan(plan_of(default_pool(), model, ids=2, size=64, camera="full", classes=("positive",)), tmp_path / "set")
     run_plan(tmp_path / "set")
-    found = measure_set(tmp_path / "set", model=None, run=map)
+    found = measure_set(tmp_path / "set", model=None, executor=IN_PROCESS)
     assert found.outside is None
     assert any("camera (full)" in note and "head" in note for note in found.notes)
 
@@ -268,7 +266,7 @@ def test_another_generator_is_not_used_to_measure(finished: Path, model: Path, t
     record = json.loads((out / "plan.json").read_text())
     record["settings"]["generator"]["version"] += 1
     (out / "plan.json").write_text(json.dumps(record))
-    found = measure_set(out, n=2, model=model, run=map)
+    found = measure_set(out, n=2, model=model, executor=IN_PROCESS)
     assert (found.n, found.recovery, found.outside) == (0, None, None)
     assert "not the one that made them" in found.notes[0]
 

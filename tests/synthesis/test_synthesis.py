@@ -31,7 +31,7 @@ from miex.errors import InputError, OutputError, PartialFailureError
 from miex.executors.base import InProcess
 from miex.executors.local import LocalProcesses
 from miex.faces.photos import default_pool
-from miex.images import decode_frame, gray
+from miex.images import decode_image, gray
 from miex.report.build import write_report
 from miex.stable import parquet_bytes
 from miex.synthesis.adopt import adopt_plan, locked
@@ -88,7 +88,7 @@ def test_each_format_is_marked_and_reads_back(frame_format: str) -> None:
     # the same bytes wherever the frame lies in memory
     assert {encode_frame(frame.copy(), frame_format) for _ in range(50)} == {content}
     assert DIGITAL_SOURCE_TYPE.encode() in content
-    again = decode_frame(content)
+    again = decode_image(content, "frame")
     if frame_format == "jpeg":
         assert again.shape == frame.shape
     else:
@@ -101,7 +101,7 @@ def test_without_a_camera_onset_is_the_crop_and_apex_is_not(model: Path, tmp_pat
     assert verify(tmp_path, executor=InProcess()).identical == 0
     with tarfile.open(tmp_path / SHARDS / "00000.tar") as tar:
         names = [m.name for m in tar.getmembers() if m.name.endswith(".png")]
-        frames = [decode_frame(tar.extractfile(name).read()) for name in names]  # type: ignore[union-attr]
+        frames = [decode_image(tar.extractfile(name).read(), name) for name in names]  # type: ignore[union-attr]
     onset, apex = frames[0], frames[1]
     assert (onset != apex).any()
     assert (onset[:6] == apex[:6]).all()  # above the face nothing moves

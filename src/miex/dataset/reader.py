@@ -17,7 +17,7 @@ from miex.dataset.samples import read_samples
 from miex.dataset.schema import FACES_SCHEMA
 from miex.dataset.shard import StoredSample, read_stored
 from miex.errors import UsageError
-from miex.images import Image, decode_frame
+from miex.images import Image, decode_image
 from miex.labels import Label, label_named
 
 _Choice = str | int | Iterable[str | int] | None
@@ -79,7 +79,7 @@ class Dataset(Sequence[SampleData]):
         known = ("sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "aus", "au_numbers")
         return SampleData(
             sample_id=row["sample_id"],
-            frames=np.stack([decode_frame(frame) for frame in stored.frames]),
+            frames=np.stack([decode_image(frame, row["sample_id"]) for frame in stored.frames]),
             apex=row["apex"],
             aus=np.asarray(row["aus"], np.float32),
             label=Label(row["label"]),
@@ -100,7 +100,7 @@ class Dataset(Sequence[SampleData]):
         """(onset, apex) of sample i, each uint8 RGB [size, size, 3], without decoding the frames between."""
         row = self._row(i)
         frames = self._stored(row).frames
-        return decode_frame(frames[0]), decode_frame(frames[row["apex"]])
+        return decode_image(frames[0], row["sample_id"]), decode_image(frames[row["apex"]], row["sample_id"])
 
     def _row(self, i: int) -> dict[str, Any]:
         if not -len(self) <= i < len(self):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from miex.dataset.plan_file import Plan, count_shards, read_plan, read_shard
 from miex.dataset.samples import collect_samples, read_samples
 from miex.dataset.shard import SHARDS, read_shard_record, read_stored, record_path, tar_path
 from miex.errors import InputError
-from miex.executors.base import Executor, InProcess
-from miex.images import decode_frame
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
+from miex.images import decode_image
 from miex.labels import Label
 
 
@@ -56,8 +55,8 @@ class _Found:
 def verify(
     out: Path,
     *,
-    executor: Executor | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    executor: Executor = IN_PROCESS,
+    progress: Progress = silent,
 ) -> Report:
     """Check a finished set: the plan against its digest, each shard's sha256 and size against its record, ids and
     order against the plan, every description against its row, every frame there, decoded and of the right size, no
@@ -78,10 +77,10 @@ def verify(
     n_shards = count_shards(plan)
     tasks = [_Task(out, shard, plan.digests["plan"], plan.settings["size"]) for shard in range(n_shards)]
     found: dict[int, _Found] = {}
-    for outcome in (executor or InProcess()).run(_verify_shard, tasks):
+    for outcome in executor.run(_verify_shard, tasks):
         problem = f"shard {outcome.task.shard}: {outcome.error}"
         found[outcome.task.shard] = outcome.result or _Found(problems=(problem,))
-        progress(len(found), n_shards)
+        progress(len(found), n_shards, "")
     parts = [found[shard] for shard in sorted(found)]
     return Report(
         sum(p.samples for p in parts),
@@ -126,7 +125,7 @@ def _verify_shard(task: _Task) -> _Found:
     for sample_id, sample in made.items():
         try:
             stored = read_stored(task.out, task.shard, sample["offset"], sample["bytes"], sample_id)
-            frames = [decode_frame(frame) for frame in stored.frames]
+            frames = [decode_image(frame, sample_id) for frame in stored.frames]
         except (InputError, ValueError, tarfile.TarError) as error:
             problems.append(f"{where}, {sample_id}: {error}")
             continue

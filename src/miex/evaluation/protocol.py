@@ -17,9 +17,7 @@ from miex.evaluation.leakage import Verdict, verdicts
 from miex.evaluation.metrics import Counts, Scores, fold_mean, pooled
 from miex.evaluation.results import PREDICTIONS, Results, StoredRun
 from miex.evaluation.significance import by_subject
-from miex.executors.base import Run
-
-Progress = Callable[[int, int, str], None]
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +123,8 @@ def evaluate(
     train_on_folds: bool = True,
     accept_unknown: bool = False,
     independent: Collection[str] = (),
-    run: Run = lambda function, tasks: map(function, tasks),
-    progress: Progress = lambda done, total, note: None,
+    executor: Executor = IN_PROCESS,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Train and test every fold of every repeat that is not in the store.
 
@@ -145,7 +143,7 @@ def evaluate(
         accept_unknown: train on extra rows of unknown provenance, which the guard refuses otherwise; they are counted
             as unchecked.
         independent: corpora that the guard does not know and the caller vouches for, see `leakage.allowed`.
-        run: maps a function over tasks, perhaps in other processes.
+        executor: where the work is done.
         progress: called with runs done, runs in all, and a note.
 
     Raises:
@@ -170,7 +168,7 @@ def evaluate(
             pending.append((one, facts, job.test))
     total, done = sum(map(len, descriptions)), sum(map(len, descriptions)) - len(tasks)
     progress(done, total, "")
-    for number, answer in run(_answer, tasks):
+    for number, answer in executor.map(_answer, tasks):
         one, facts, tested = pending[number]
         store.add(StoredRun(one, {**facts, **answer.facts}, _predictions(test, tested, answer)))
         done += 1

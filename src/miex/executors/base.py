@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from miex.errors import MiexError
+
+# Told of long work: how much is done, how much there is, and a note.
+Progress = Callable[[int, int, str], None]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -59,5 +62,8 @@ class InProcess(Executor):
             yield outcome
 
 
-# Maps a function over tasks in any order, perhaps in other processes: what Executor.map does, for rooms before it.
-Run = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
+IN_PROCESS: Final = InProcess()
+
+
+def silent(done: int, total: int, note: str = "") -> None:
+    """The progress that nobody wants to hear of."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
-from miex.executors.base import Executor, InProcess, Outcome, Result, Task, WorkerDiedError
+from miex.executors.base import IN_PROCESS, Executor, Outcome, Result, Task, WorkerDiedError
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class LocalProcesses(Executor):
 
 def local_executor(workers: int) -> Executor:
     """In this process for one worker, in several for more."""
-    return LocalProcesses(workers) if workers > 1 else InProcess()
+    return LocalProcesses(workers) if workers > 1 else IN_PROCESS
 
 
 def available_workers() -> int:

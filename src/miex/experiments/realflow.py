@@ -21,10 +21,10 @@ import pyarrow as pa
 from miex.errors import InputError, UsageError
 from miex.evaluation.folds import Protocol, k_fold, leave_one_corpus_out, leave_one_subject_out, persons
 from miex.evaluation.metrics import confusion, score
-from miex.evaluation.protocol import Evaluation, Progress, evaluate
+from miex.evaluation.protocol import Evaluation, evaluate
 from miex.evaluation.results import Results
 from miex.evaluation.significance import Interval, bootstrap, by_subject, holm, paired
-from miex.executors.base import Run
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.experiments.fit import Fit, Mode
 from miex.experiments.toy import toy_samples
 from miex.recognition.recipe import Recipe, load_recipe
@@ -162,8 +162,8 @@ def realflow(
     seeds: int = SEEDS,
     references: bool = True,
     machine: Machine | None = None,
-    run: Run = lambda function, tasks: map(function, tasks),
-    progress: Callable[[str], Progress] = lambda name: lambda done, total, note: None,
+    executor: Executor = IN_PROCESS,
+    progress: Callable[[str], Progress] = lambda name: silent,
 ) -> list[Row]:
     """The table of the experiment. Only runs that the store lacks are made.
 
@@ -177,13 +177,13 @@ def realflow(
         seeds: training seeds.
         references: also the sign rule, the bumps, the shuffled labels, and real maps of the other corpus.
         machine: where nets run.
-        run: maps a function over tasks, perhaps in other processes.
+        executor: where the work is done.
         progress: called with a line's name, gives the progress of its runs.
     """
     recipe = recipe or load_recipe("fixed")
     machine = machine or Machine()
     tested = real.samples.at(recipe.side)
-    runner = _Runner(replace(real, samples=tested), store, recipe, seeds, machine, run, progress)
+    runner = _Runner(replace(real, samples=tested), store, recipe, seeds, machine, executor, progress)
     rows = []
     if references:
         rows.append(_rule(real))
@@ -235,7 +235,7 @@ class _Runner:
     recipe: Recipe
     seeds: int
     machine: Machine
-    run: Run
+    executor: Executor
     progress: Callable[[str], Progress]
 
     def row(self, name: str, mode: Mode, protocol: str, sets: Sequence[Samples | None]) -> Row:
@@ -257,7 +257,7 @@ class _Runner:
                     extra=None if samples is None else samples.rows,
                     train_on_folds=fit.uses_folds,
                     accept_unknown=True,
-                    run=self.run,
+                    executor=self.executor,
                     progress=self.progress(f"{label}, {protocol}"),
                 )
             )

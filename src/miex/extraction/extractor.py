@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from miex.aus.tracks import Credit, Track, read_table, table_of, tracks_of, write_parquet
 from miex.corpora.clip import Clip
 from miex.errors import InputError
-from miex.executors.base import Run
+from miex.executors.base import Executor, Progress, silent
 
 
 class AUExtractor(ABC):
@@ -44,8 +44,8 @@ def extract_clips(
     extractor: AUExtractor,
     parts: Path,
     *,
-    run: Run,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    executor: Executor,
+    progress: Progress = silent,
 ) -> list[Track]:
     """The AUs of every clip, in their order.
 
@@ -68,10 +68,10 @@ def extract_clips(
         if not target.is_file():
             tasks.append((extractor, clip, target))
     done = len(clips) - len(tasks)
-    progress(done, len(clips))
-    for _ in run(_extract, tasks):
+    progress(done, len(clips), "")
+    for _ in executor.map(_extract, tasks):
         done += 1
-        progress(done, len(clips))
+        progress(done, len(clips), "")
     return [tracks_of(read_table(target))[name] for name, target in targets.items()]
 
 

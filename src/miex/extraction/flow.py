@@ -25,7 +25,7 @@ from miex.extraction.extractor import AUExtractor, track_name
 from miex.faces.crop import CropOptions, CropPlace, align, place_crop, similarity
 from miex.faces.landmarks import Landmarker
 from miex.generators.registry import generator_of
-from miex.images import Image, PhotoError, gray, read_photo
+from miex.images import Image, ImageError, gray, read_image
 
 VERSION = 1
 SIZE = 256  # of the crop that motion is read in, pixels; at 128 it drowns in noise
@@ -192,8 +192,8 @@ def _cut(photo: Image, place: npt.NDArray[np.float64]) -> Image:
 
 def _photo(path: Path) -> Image | None:
     try:
-        return read_photo(path)
-    except PhotoError:
+        return read_image(path)
+    except ImageError:
         return None
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from miex.errors import InputError
 from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
-from miex.images import read_photo
+from miex.images import read_image
 
 
 def align_photo(photo: Path, model: Path, options: CropOptions) -> AlignedFace:
     """The largest face of a photo, aligned.
 
     Raises:
-        InputError: no face in it, or (PhotoError) it cannot be read.
+        InputError: no face in it, or (ImageError) it cannot be read.
     """
-    image = read_photo(photo)
+    image = read_image(photo)
     with Landmarker(model) as landmarker:
         found = landmarker.detect(image)
     if not len(found.landmarks):

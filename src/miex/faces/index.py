@@ -18,14 +18,14 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from miex.errors import OutputError, UsageError
-from miex.executors.base import Run
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.faces.credits import FaceCSV, csv_beside, real_path
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
 from miex.faces.landmarks import DETECTION, MODEL_SHA256, Detection, Landmarker
 from miex.faces.layouts import find_layout
 from miex.faces.mesh import N_LANDMARKS
 from miex.faces.photos import list_photos, photos_root
-from miex.images import PhotoError, read_photo
+from miex.images import ImageError, read_image
 from miex.storage.cache import cache_folder
 from miex.storage.local import write_whole
 
@@ -104,8 +104,8 @@ def index_photos(
     model: Callable[[], Path],
     table: FaceCSV | None = None,
     quality: Quality | None = None,
-    run: Run = lambda function, tasks: map(function, tasks),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    executor: Executor = IN_PROCESS,
+    progress: Progress = silent,
 ) -> pa.Table:
     """The index of a folder of photos.
 
@@ -117,7 +117,7 @@ def index_photos(
         table: licences and attributions; by default a faces.csv in the folder or above it. Of photos that it does not
             name, what the pool's layout says.
         quality: which photos are refused.
-        run: maps a function over tasks in any order, perhaps in other processes.
+        executor: where the work is done.
         progress: called with photos done and photos in all.
 
     Returns:
@@ -142,14 +142,14 @@ def index_photos(
         unknown = tuple(path for path in task.paths if looked[path].detection is None and not looked[path].reason)
         if unknown:
             missing.append(_Chunk(root, unknown, task.cache))
-        progress(len(looked) - sum(len(chunk.paths) for chunk in missing), len(paths))
+        progress(len(looked) - sum(len(chunk.paths) for chunk in missing), len(paths), "")
     if missing:
         found_model = model()
         done = len(paths) - sum(len(chunk.paths) for chunk in missing)
-        for chunk in run(_detect, [_Chunk(c.root, c.paths, c.cache, found_model) for c in missing]):
+        for chunk in executor.map(_detect, [_Chunk(c.root, c.paths, c.cache, found_model) for c in missing]):
             looked.update({item.path: item for item in chunk})
             done += len(chunk)
-            progress(done, len(paths))
+            progress(done, len(paths), "")
     nothing = dict.fromkeys(("licence", "attribution", "kind", "person"), "")
     rows, first = [], dict[str, str]()
     for path in paths:
@@ -215,8 +215,8 @@ def _detect(chunk: _Chunk) -> list[_Looked]:
                 found.append(item)
                 continue
             try:
-                photo = read_photo(chunk.root / item.path)
-            except PhotoError as error:
+                photo = read_image(chunk.root / item.path)
+            except ImageError as error:
                 found.append(_Looked(item.path, item.sha256, reason=error.reason, detail=error.found))
                 continue
             size = (photo.shape[1], photo.shape[0])

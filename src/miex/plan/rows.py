@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -14,6 +14,7 @@ from miex.aus.vector import AUArray
 from miex.dataset.plan_file import Plan
 from miex.dataset.schema import PLAN_SCHEMA
 from miex.errors import UsageError
+from miex.executors.base import Progress, silent
 from miex.faces import VERSION as FACES_VERSION
 from miex.nuisances.columns import parts_of
 from miex.nuisances.draw import draw
@@ -33,7 +34,7 @@ def build_plan(
     *,
     faces_root: str,
     chosen_by: Mapping[str, Any] | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Plan:
     """Every sample of a set.
 
@@ -81,7 +82,7 @@ def build_plan(
                 row = (*start, *drawn, apex, list(aus), seed, *seen.values())
                 for name, value in zip(PLAN_SCHEMA.names, row, strict=True):
                     columns[name].append(value)
-        progress(len(columns["seed"]), total)
+        progress(len(columns["seed"]), total, "")
     settings = {
         "size": config.size,
         "eye_line": config.eye_line,

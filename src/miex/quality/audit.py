@@ -6,7 +6,6 @@ frames are measured as they are stored, whatever their size.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,13 @@ from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.dataset.frames import LOSSY
 from miex.errors import InputError, UsageError
-from miex.executors.base import Run
+from miex.executors.base import Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.extraction.flow import SIZE, EmbeddedExtractor
 from miex.faces.landmarks import Landmarker
 from miex.faces.planned import load_face
 from miex.generators.registry import generator_of
-from miex.images import Image, PhotoError
+from miex.images import Image, ImageError
 from miex.nuisances.apply import shown_aus
 from miex.nuisances.columns import PARTS
 from miex.quality.identity import DISTANCES, FrameDescriptor, IdentityKept, describe_frame, identity_kept
@@ -102,8 +101,8 @@ class _Task:
 
 
 def measure_set(
-    folder: Path, *, n: int = 60, seed: int = 0, model: Path | None, faces_root: Path | None = None, run: Run,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    folder: Path, *, n: int = 60, seed: int = 0, model: Path | None, faces_root: Path | None = None, executor: Executor,
+    progress: Progress = silent,
 ) -> DearMeasures:  # fmt: skip
     """Measure a random subsample of a set, chosen as the samples of the gallery.
 
@@ -114,7 +113,7 @@ def measure_set(
         model: file of the landmark model; None: AUs and identity are left out.
         faces_root: folder that the photos' paths are relative to; default: where the plan found them. Without a photo,
             AUs are read against the onset, and the rest is left out.
-        run: maps tasks, perhaps in other processes.
+        executor: where the work is done.
         progress: called with samples done and samples in all.
 
     Raises:
@@ -138,9 +137,9 @@ def measure_set(
         for i in range(0, len(rows), _SAMPLES_PER_TASK)
     ]
     found: dict[int, _Measured] = {}
-    for part in run(_measure, tasks):
+    for part in executor.map(_measure, tasks):
         found |= part
-        progress(len(found), len(rows))
+        progress(len(found), len(rows), "")
     measured = [found[row] for row in rows]  # whatever the order in which they came
     faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
     notes = [*_notes(measured, model, size), *([moved] if moved else [])]
@@ -253,7 +252,7 @@ def _measure(task: _Task) -> dict[int, _Measured]:
             pair = dataset.pair(i)
             try:
                 face = load_face(task.faces_root, faces[row["identity"]], settings["size"])
-            except PhotoError:
+            except ImageError:
                 face = None
             rest = face.crop if face else None
             read = frames = changed = None

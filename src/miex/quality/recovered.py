@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from miex.aus.vector import AU_NUMBERS, AUArray
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.errors import UsageError
-from miex.executors.base import Run
+from miex.executors.base import Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.extraction.flow import SIZE, EmbeddedExtractor
 from miex.faces.landmarks import Landmarker
@@ -24,8 +23,8 @@ _PAIRS_PER_TASK = 8
 
 
 def recovered_aus(
-    folder: Path, extractor: EmbeddedExtractor, *, n: int = 300, seed: int = 0, run: Run,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    folder: Path, extractor: EmbeddedExtractor, *, n: int = 300, seed: int = 0, executor: Executor,
+    progress: Progress = silent,
 ) -> tuple[Recovery, AUArray, AUArray]:  # fmt: skip
     """Read the AUs of a set's apex frames against their onset frames, and compare.
 
@@ -34,7 +33,7 @@ def recovered_aus(
         extractor: what reads them.
         n: how many samples, chosen as those of the gallery.
         seed: of the choice.
-        run: maps tasks, perhaps in other processes.
+        executor: where the work is done.
         progress: called with pairs done and pairs in all.
 
     Returns:
@@ -54,9 +53,9 @@ def recovered_aus(
     rows = choose(dataset.table, n, seed)
     tasks = [(folder, rows[i : i + _PAIRS_PER_TASK], extractor) for i in range(0, len(rows), _PAIRS_PER_TASK)]
     found: dict[int, tuple[AUArray, AUArray]] = {}
-    for part in run(_read, tasks):
+    for part in executor.map(_read, tasks):
         found |= part
-        progress(len(found), len(rows))
+        progress(len(found), len(rows), "")
     known, read = (np.stack([found[row][k] for row in rows]) for k in (0, 1))
     return recovery(known, read), known, read
 

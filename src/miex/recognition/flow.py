@@ -8,7 +8,7 @@ to 28 × 28 and stretched to 0 … 255 by its own minimum and maximum. So amplit
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from miex.dataset.reader import Dataset
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import UsageError
-from miex.executors.base import Run
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.faces.crop import CropOptions
 from miex.images import Image, gray
@@ -57,14 +57,6 @@ def optical_flow(onset: Image, apex: Image, method: Method = "dis") -> Flow:
     else:
         flow = cv2.calcOpticalFlowFarneback(onset, apex, start, 0.5, 3, 15, 3, 5, 1.2, 0)
     return np.asarray(flow, np.float32)
-
-
-def check_method(name: str) -> Method:
-    """The method of that name. Raises UsageError for another name."""
-    for method in METHODS:
-        if method == name:
-            return method
-    raise UsageError(f"flow {name!r}", expected="one of " + ", ".join(METHODS))
 
 
 def strain(flow: Flow) -> npt.NDArray[np.float32]:
@@ -146,8 +138,8 @@ def flow_set(
     method: Method = "dis",
     seed: int = 0,
     side: int = SIDE,
-    run: Run = lambda function, tasks: map(function, tasks),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    executor: Executor = IN_PROCESS,
+    progress: Progress = silent,
 ) -> dict[str, npt.NDArray[Any]]:
     """Maps of every sample, from the stored frames (never from the generator's field).
 
@@ -156,7 +148,7 @@ def flow_set(
         method: see `optical_flow`.
         seed: of the crops; a sample's crop depends on it and the sample's id alone.
         side: of the maps; the convention's is 28.
-        run: maps a function over tasks in any order, perhaps in other processes.
+        executor: where the work is done.
         progress: called with samples done and samples in all.
 
     Returns:
@@ -166,10 +158,10 @@ def flow_set(
     tasks = [(dataset[i : i + _CHUNK], i, method, seed, side) for i in range(0, len(dataset), _CHUNK)]
     maps = np.zeros((len(dataset), side, side, 3), np.uint8)
     done = 0
-    for first, chunk in run(_maps, tasks):
+    for first, chunk in executor.map(_maps, tasks):
         maps[first : first + len(chunk)] = chunk
         done += len(chunk)
-        progress(done, len(dataset))
+        progress(done, len(dataset), "")
     texts = {name: dataset.table[name].to_pylist() for name in ROWS_SCHEMA.names if name != "label"}
     return {
         "flow": maps,

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from miex import __version__
-from miex.errors import InputError
+from miex.errors import InputError, one_of
 from miex.images import Image
-from miex.recognition.flow import Method, check_method
+from miex.recognition.flow import METHODS, Method
 from miex.recognition.network import Network, network_class
 from miex.recognition.recipe import Recipe
 from miex.recognition.samples import LABELS, Samples
@@ -108,7 +108,7 @@ def load_recognizer(path: Path) -> Recognizer:
         recipe, names = Recipe(**header["recipe"]), tuple(map(str, header["label_names"]))
         network = network_class(recipe.recognizer)(recipe.side, len(names))
         network.load_state_dict(stored["weights"])
-        flow, history = check_method(header["input"]["flow"]), dict(header["history"])
+        flow, history = one_of(header["input"]["flow"], METHODS, "flow"), dict(header["history"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         found = str(error).strip().splitlines()
         raise InputError(asked, expected="a recognizer of miex", found=" ".join(found[:2])) from error

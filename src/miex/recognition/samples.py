@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, get_args
 
 import cv2
 import numpy as np
@@ -21,11 +21,11 @@ from miex.dataset import open as open_set
 from miex.dataset.plan_file import CONFIG_FILE
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError, UsageError
-from miex.executors.base import Run
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
-from miex.images import Image, read_frame
+from miex.images import Image, read_image
 from miex.labels import Label
 from miex.recognition.flow import SIDE, Method, aligned_map, flow_set
 
@@ -33,14 +33,7 @@ LABELS: Final = tuple(label.name for label in Label)
 REAL = "real"  # source of a clip's own frames
 CLIP_SIZE = 256  # side of the aligned crop that a clip's flow is cut from, pixels
 NoApex = Literal["refuse", "drop", "middle"]
-
-
-def check_no_apex(name: str) -> NoApex:
-    """The treatment of that name. Raises UsageError for another name."""
-    for treatment in get_args(NoApex):
-        if treatment == name:
-            return cast(NoApex, treatment)
-    raise UsageError(f"--no-apex {name}", expected="one of " + ", ".join(get_args(NoApex)))
+NO_APEX: tuple[NoApex, ...] = get_args(NoApex)
 
 
 _ALIASES = {"corpus": ("dataset",)}  # what the public flow files of MEGC 2019 call it
@@ -168,8 +161,8 @@ def of_clips(
     classes: Sequence[str] = LABELS,
     label: Callable[[Clip], str | None] = lambda clip: None if clip.label is None else clip.label.name,
     no_apex: NoApex = "refuse",
-    run: Run = lambda function, tasks: map(function, tasks),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    executor: Executor = IN_PROCESS,
+    progress: Progress = silent,
 ) -> Samples:
     """Samples of real clips: flow from the onset to the apex frame, on the face found in the onset.
 
@@ -192,10 +185,10 @@ def of_clips(
     maps = np.zeros((len(kept), side, side, 3), np.uint8)
     chunks = [(kept[i : i + 16], i, model, method, side) for i in range(0, len(kept), 16)]
     done = 0
-    for first, found in run(_clip_maps, chunks):
+    for first, found in executor.map(_clip_maps, chunks):
         maps[first : first + len(found)] = found
         done += len(found)
-        progress(done, len(kept))
+        progress(done, len(kept), "")
     texts: dict[str, list[str | None]] = {
         "sample_id": [f"{c.corpus}/{c.subject}/{c.clip}" + (f"/{c.onset}" if c.onset else "") for c in kept],
         "source": [REAL] * len(kept),
@@ -236,8 +229,8 @@ def load_samples(
     *,
     method: Method = "dis",
     side: int = SIDE,
-    run: Run = lambda function, tasks: map(function, tasks),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    executor: Executor = IN_PROCESS,
+    progress: Progress = silent,
 ) -> Samples:
     """Samples of a flow file (.npz), or of the folder of a stored set, whose flow is computed now.
 
@@ -251,7 +244,7 @@ def load_samples(
             f"samples {where}", expected="a flow file .npz, or the folder of a set", found="neither",
             do="miex synthesize makes a set, miex export --to flow its flow file",
         )  # fmt: skip
-    return of_set(open_set(where), method=method, side=side, run=run, progress=progress)
+    return of_set(open_set(where), method=method, side=side, executor=executor, progress=progress)
 
 
 def of_set(dataset: Dataset, **how: Any) -> Samples:
@@ -281,7 +274,7 @@ def _clip_maps(task: tuple[Sequence[Clip], int, Path, Method, int]) -> tuple[int
                     found=f"{len(clip.frames)} frames, onset {clip.onset}, apex {clip.apex}",
                     do="choose an apex, or leave the clip out",
                 )  # fmt: skip
-            onset, apex = (read_frame(clip.frames[i]) for i in (clip.onset, clip.apex))
+            onset, apex = (read_image(clip.frames[i]) for i in (clip.onset, clip.apex))
             maps.append(pair_map(onset, apex, landmarker, name=f"clip {name}", method=method, side=side))
     return first, maps
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from miex.errors import InputError, OutputError, UsageError
+from miex.executors.base import Progress, silent
 from miex.recognition.flow import Method
 from miex.recognition.hoof_svm import HoofSVM
 from miex.recognition.network import Network, network_class
@@ -35,7 +36,6 @@ COLUMNS = ("epoch", "step", "loss", "learning_rate", "validation_loss")
 CHECKPOINT_SECONDS = 20.0
 SHORTEST_CYCLE = 4  # steps; shorter trainings keep the rate constant
 
-Progress = Callable[[int, int, float], None]
 EachEpoch = Callable[[int, Callable[[Samples], npt.NDArray[np.float32]]], None]
 
 
@@ -77,7 +77,7 @@ def train(
     flow: Method = "dis",
     folder: Path | None = None,
     machine: Machine | None = None,
-    progress: Progress = lambda step, steps, loss: None,
+    progress: Progress = silent,
     each_epoch: EachEpoch | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Recognizer:
@@ -97,7 +97,7 @@ def train(
             a checkpoint of the same training goes on from it, and ends with the same numbers; one that is finished is
             read.
         machine: devices and threads.
-        progress: called after each step with steps done, steps in all, and the loss.
+        progress: called after each step; its note is the loss.
         each_epoch: called after each epoch with its number and a function that predicts.
         checkpoint_seconds: at least so long between two checkpoints.
 
@@ -124,7 +124,7 @@ def train(
                 prepare(samples.maps, recipe), torch.from_numpy(samples.labels), balanced=_balanced(samples, recipe)
             )
             state.log(0, 1, loss, 0.0, None)
-            progress(1, 1, loss)
+            progress(1, 1, f"loss {loss:.3f}")
         else:
             loop = _Loop(network, training, held, recipe, machine)
             state = loop.run(kept, progress, each_epoch, checkpoint_seconds)
@@ -244,7 +244,7 @@ class _Loop:
             for indices in batches(len(self.y), self.recipe):
                 losses.append(self._step(indices.to(self.device)))
                 step += 1
-                progress(step, self.steps, losses[-1])
+                progress(step, self.steps, f"loss {losses[-1]:.3f}")
                 if step == self.steps:
                     break
             loss = float(np.mean(losses))

@@ -14,7 +14,7 @@ from miex.dataset.shard import Failure, Sample
 from miex.faces.crop import AlignedFace
 from miex.faces.planned import load_face
 from miex.generators.base import Generator
-from miex.images import Image, PhotoError, decode_frame
+from miex.images import Image, ImageError, decode_image
 from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
 from miex.nuisances.columns import PARTS
@@ -44,7 +44,7 @@ def prepare(
         crop = aligned.crop
         rest = encode_frame(crop, settings["frame_format"])
         return Prepared(face, aligned, rig, generator.face_area(rig), crop, rest)
-    except PhotoError as error:
+    except ImageError as error:
         return f"{error.reason}: {error.found}"
     except Exception as error:  # one odd face must not end a run of a million; the row carries the reason
         return f"{type(error).__name__}: {error}"
@@ -64,7 +64,7 @@ def render(
         )
         onset, apex = frames[0], frames[row["apex"]]
         if settings["frame_format"] in LOSSY:  # what is stored is measured
-            onset, apex = decode_frame(encoded[0]), decode_frame(encoded[row["apex"]])
+            onset, apex = (decode_image(encoded[i], row["sample_id"]) for i in (0, row["apex"]))
         measures = measure_pair(onset, apex, fields[1] - fields[0], actor.area, actor.aligned.inter_ocular)
     except Exception as error:  # as for the identity above
         return Failure(row["sample_id"], f"{type(error).__name__}: {error}")

@@ -16,7 +16,7 @@ from miex.dataset.plan_file import (
 from miex.dataset.samples import SAMPLES_FILE, collect_samples
 from miex.dataset.shard import SHARDS, read_shard_record, tar_path
 from miex.errors import InputError, OutputError, PartialFailureError
-from miex.executors.base import Executor, InProcess
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.stable import parquet_bytes
 from miex.storage.local import remove_leftovers, write_whole
 from miex.synthesis.adopt import locked
@@ -50,12 +50,12 @@ def run_plan(
     out: Path,
     *,
     faces_root: Path | None = None,
-    executor: Executor | None = None,
+    executor: Executor = IN_PROCESS,
     max_failed: float = 0.01,
     retry: bool = False,
     digest: str | None = None,
     announce: Callable[[Estimate], None] = lambda estimate: None,
-    progress: Callable[[int, int, int], None] = lambda done, failed, total: None,
+    progress: Progress = silent,
 ) -> Summary:
     """Make every shard of a folder's plan that is not there yet, then samples.parquet.
 
@@ -69,7 +69,7 @@ def run_plan(
         retry: make shards with failed rows again; the better one stays.
         digest: of the plan that is meant to be there; by default any.
         announce: called once, before long work.
-        progress: called with rows done, rows failed, rows in all.
+        progress: called with rows done and rows in all; the note says how many failed.
 
     Raises:
         InputError: no plan, or a damaged one; another version of the generator.
@@ -110,15 +110,15 @@ def run_plan(
         def failed() -> int:
             return sum(result.failed for result in results.values())
 
-        progress(sum(r.made + r.failed for r in results.values()), failed(), total)
+        progress(sum(r.made + r.failed for r in results.values()), total, f"{failed()} failed")
         # one shard is made faster here than by a process that must first start
-        chosen = executor if executor and len(tasks) > 1 else InProcess()
+        chosen = executor if len(tasks) > 1 else IN_PROCESS
         for outcome in chosen.run(make_shard, tasks):
             if outcome.error is not None:
                 raise outcome.error
             assert outcome.result is not None
             results[outcome.task.shard] = outcome.result
-            progress(sum(r.made + r.failed for r in results.values()), failed(), total)
+            progress(sum(r.made + r.failed for r in results.values()), total, f"{failed()} failed")
             if failed() > max_failed * total:
                 break
         _check_failed(out, failed(), total, max_failed, results)

@@ -25,6 +25,7 @@ from miex.corpora.corpus import Corpus
 from miex.corpora.fakes.layouts import fake_parts
 from miex.corpora.fakes.parts import STATEMENT, FakeEvent, FakePart, write_strays, write_tables
 from miex.errors import OutputError, UsageError
+from miex.executors.base import Progress, silent
 from miex.storage.local import write_whole
 
 TRUTH_FILE = "fake.json"
@@ -87,7 +88,7 @@ def write_fake(
     *,
     subjects: int = 4,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Made:
     """Write a small fake of a corpus in its true layout.
 
@@ -116,7 +117,7 @@ def write_fake(
         for events in _folders(part.corpus, part.events).values():
             written, truth = _write_folder(part, path, events, render, encode, seed)
             images, done, clips = images + written, done + 1, clips + truth
-            progress(done, total)
+            progress(done, total, "")
         write_strays(part, path)
     truth_file = {"statement": STATEMENT, "corpus": corpus.name, "seed": seed, "clips": clips}
     write_whole(path / TRUTH_FILE, json.dumps(truth_file, ensure_ascii=False, indent=1).encode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from miex.dataset.frames import SUFFIX
 from miex.dataset.plan_file import ID
 from miex.dataset.reader import Dataset
 from miex.errors import InputError, OutputError
+from miex.executors.base import Progress, silent
 from miex.labels import Label
 from miex.storage.local import write_whole
 
@@ -23,9 +23,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def export_folder(
-    dataset: Dataset, out: Path, *, progress: Callable[[int, int], None] = lambda done, total: None
-) -> int:
+def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -> int:
     """Write every frame of every sample, byte by byte as stored: `frames/<sample_id>/001.png` (onset), `002.png`, …,
     beside them `sample.json` (all that is known: AUs of every frame, licence, attribution), and, last, `clips.csv`.
 
@@ -69,7 +67,7 @@ def export_folder(
         write_whole(out / folder / "sample.json", text.encode())
         rows.writerow(_cells(row, len(stored.frames), folder))
         n_frames += len(stored.frames)
-        progress(i + 1, len(dataset))
+        progress(i + 1, len(dataset), "")
     write_whole(out / CLIPS_FILE, table.getvalue().encode())
     return n_frames
 
