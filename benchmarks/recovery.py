@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     executor = local_executor(available_workers())
     every = Emotion("any", Label.negative, 1.0, np.full(N_AUS, 0.25))
     source = ExpertSource(ExpertTable("each", "", (every,)))
-    config = PlanConfig(ids=options.ids, classes=("negative",), size=SIZE, shard_size=50, camera="off")
+    config = PlanConfig(ids=options.ids, classes=("negative",), size=SIZE, shard_size=50, nuisances="off")
     index = index_photos(options.faces, model=lambda: model, executor=executor)
     plan = build_plan(config, index, [source], generator, faces_root=str(options.faces.resolve()))
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """The main job against its bound: cost of each step, whole runs, and what 45,000 pairs take.
 
-`python -m benchmarks.synthesis [--faces DIR] [--samples N] [--camera LEVEL]`; by default virtual identities of the
+`python -m benchmarks.synthesis [--faces DIR] [--samples N] [--nuisances LEVEL]`; by default virtual identities of the
 embedded face, which cost one resampling more than photos.
 """
 
@@ -39,14 +39,14 @@ from miex.synthesis.measures import measure_pair
 from miex.synthesis.run import run_plan
 
 MIE_X = 45_000  # pairs of the paper's set
-CAMERA: str = PlanConfig.model_fields["camera"].default
+NUISANCES: str = PlanConfig.model_fields["nuisances"].default
 
 
-def make_plan(faces: Path, samples: int, camera: str = CAMERA) -> Plan:
+def make_plan(faces: Path, samples: int, nuisances: str = NUISANCES) -> Plan:
     """A plan of about that many samples with the paper's proportions: 9 per identity."""
     index = index_photos(faces, model=find_model)
     source = ExpertSource(load_table("micro"))
-    config = PlanConfig(ids=max(1, samples // 9), per=3, camera=camera)
+    config = PlanConfig(ids=max(1, samples // 9), per=3, nuisances=nuisances)
     return build_plan(config, index, [source], describe(make_generator("muscle")), faces_root=str(faces.resolve()))
 
 
@@ -135,9 +135,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faces", type=Path, default=None)
     parser.add_argument("--samples", type=int, default=1800)
-    parser.add_argument("--camera", default=CAMERA)
+    parser.add_argument("--nuisances", default=NUISANCES)
     given = parser.parse_args(arguments)
-    plan = make_plan(given.faces or default_pool(), given.samples, given.camera)
+    plan = make_plan(given.faces or default_pool(), given.samples, given.nuisances)
     virtual = sum(plan.faces["virtual"].to_pylist())
     print(f"\n## The main job: {plan.rows.num_rows:,} pairs, {plan.faces.num_rows:,} identities ({virtual:,} virtual)")
     steps(plan)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -31,6 +32,18 @@ def plan_of(photos: Path, model: Path, *, mu: float = 0.1, **config: object) -> 
     source = ExpertSource(load_table("du2014"), mu, 0.3)
     generator = describe(make_generator("muscle"))
     return build_plan(PlanConfig(**config), index, [source], generator, faces_root=str(photos.resolve()))
+
+
+def with_tables(plan: Plan, *, rows: pa.Table | None = None, faces: pa.Table | None = None) -> Plan:
+    """The plan with other tables, in memory; its digests are theirs."""
+    table, size = plan.rows if rows is None else rows, plan.shard_size
+    return replace(
+        plan,
+        shards=lambda: (table.slice(first, size) for first in range(0, table.num_rows, size)),
+        n_rows=table.num_rows,
+        faces=plan.faces if faces is None else faces,
+        known=None,
+    )
 
 
 def photo_folder(folder: Path, n: int) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,9 +65,11 @@ Frames = Annotated[
 Until = Annotated[str, typer.Option(help="Last frame: apex, or offset (back at the onset; --frames 3 or more).")]
 Fps = Annotated[float, typer.Option(help="Frames per second, for --frames all.")]
 FrameFormat = Annotated[str, typer.Option(help="png or webp (lossless), or jpeg (changes the motion's signal).")]
-Camera = Annotated[
-    str, typer.Option(help="What is seen beside the expression: off, light, full, or parts, as in full:blink,head.")
+Nuisances = Annotated[
+    str,
+    typer.Option(help="What is seen beside the expression: off, clean, face, all, or some of a level: all:blink,head."),
 ]
+ShardSize = Annotated[int | None, typer.Option(min=1, help="Samples per shard. Default: about 1,000 frames' worth.")]
 GeneratorName = Annotated[str, typer.Option("--generator", help="What moves the faces: muscle.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")]
 MaxFailed = Annotated[float, typer.Option(min=0, max=1, help="Largest fraction of samples that may fail.")]
@@ -105,7 +107,8 @@ def _plan(
     frames: Frames = "2",
     until: Until = "apex",
     fps: Fps = 200,
-    camera: Camera = "light",
+    nuisances: Nuisances = "face",
+    shard_size: ShardSize = None,
     frame_format: FrameFormat = "png",
     generator: GeneratorName = "muscle",
     workers: Workers = None,
@@ -114,6 +117,7 @@ def _plan(
     """Write a plan: its digest, and how many samples. Its parameters are the options of all commands that plan."""
     from dataclasses import asdict
 
+    from miex.dataset.plan_file import read_plan
     from miex.faces.index import Quality, write_refused
     from miex.faces.photos import default_pool
     from miex.generators.registry import describe, make_generator
@@ -137,7 +141,8 @@ def _plan(
         frames=frames,
         until=until_named(until),
         fps=fps,
-        camera=camera,
+        nuisances=nuisances,
+        shard_size=shard_size,
         frame_format=frame_format,
     )
     description = describe(make_generator(generator))
@@ -150,35 +155,36 @@ def _plan(
     pool = faces or default_pool()
     quality = Quality(min_inter_ocular)
     index = _index(pool, _csv(pool, faces_csv, faces_column), quality, workers, landmarker)
+    refused = index.num_rows - index["reason"].to_pylist().count("")
+    several = sum(n > 1 for n in index["n_faces"].to_pylist())
     with console.bar("planning", "samples") as move:
         made = build_plan(
             config, index, sources, description, faces_root=str(_root(pool)), chosen_by={"quality": asdict(quality)},
             progress=move,
         )  # fmt: skip
-    refused = index.num_rows - index["reason"].to_pylist().count("")
+        adopted = adopt_plan(made, out)
     n_virtual = sum(made.faces["virtual"].to_pylist())
-    several = sum(n > 1 for n in index["n_faces"].to_pylist())
     console.say(
         f"{index.num_rows:,} photos, {index.num_rows - refused:,} usable"
         + (f"; {several:,} show several faces: the largest is taken" if several else "")
         + f"; {made.faces.num_rows:,} identities"
         + (f", {n_virtual:,} of them virtual" if n_virtual else "")
-        + f"; {made.rows.num_rows:,} samples"
+        + f"; {made.n_rows:,} samples"
     )
-    if triplets is not None and (found := distinct_triplets(made.rows)) < min(triplets, made.rows.num_rows):
-        console.say(
-            f"{triplets:,} AU triplets asked for, {found:,} there: real clips give no more; --au-noise makes more"
-        )
     if config.frame_format == "jpeg":
         console.say(
             "jpeg: compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity"
         )
-    if adopt_plan(made, out):
+    if triplets is not None and (found := distinct_triplets(read_plan(out).shards())) < min(triplets, made.n_rows):
+        console.say(
+            f"{triplets:,} AU triplets asked for, {found:,} there: real clips give no more; --au-noise makes more"
+        )
+    if adopted.was_there:
         console.say(f"{out} holds this plan: going on with it")
     listed = write_refused(index, out)
     if listed:
         console.say(f"{refused:,} photos refused: {listed}")
-    return made.digests["plan"], made.rows.num_rows
+    return adopted.digest, made.n_rows
 
 
 def _options_of(planned: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -228,15 +234,15 @@ def run(
 
 
 @app.command()
-def retry(
+def repair(
     folder: SetFolder,
     faces: Annotated[Path | None, typer.Option(help="Where the photos are now, if they moved.")] = None,
     workers: Workers = None,
     max_failed: MaxFailed = 0.01,
     as_json: AsJson = False,
 ) -> None:
-    """Make the shards with failed samples again."""
-    _run(folder, faces, workers, max_failed, as_json, retry=True)
+    """Look at every shard of a set, and make again what is damaged, missing or failed."""
+    _run(folder, faces, workers, max_failed, as_json, repair=True)
 
 
 @app.command()
@@ -269,7 +275,7 @@ def report(
     folder: SetFolder,
     n: Annotated[int, typer.Option("--samples", min=1, help="Samples on the sheet.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of their choice.")] = 0,
-    dear: Annotated[
+    audit: Annotated[
         int, typer.Option(min=0, help="Samples whose frames are measured: AUs realized, identity kept. 0: none.")
     ] = 60,
     faces: Annotated[Path | None, typer.Option(help="Where the photos are now, if they moved.")] = None,
@@ -280,7 +286,7 @@ def report(
     """Write README.md and gallery.html of a set, and measure on a random subsample what its frames show."""
     from miex.report.build import write_report
 
-    measured = _dear(folder, dear, seed, faces, workers, landmarker) if dear else None
+    measured = _audit(folder, audit, seed, faces, workers, landmarker) if audit else None
     gallery = write_report(folder, n=n, seed=seed, dear=measured)
     facts: dict[str, Any] = {"gallery": str(gallery)}
     if measured:
@@ -290,7 +296,7 @@ def report(
     console.show(as_json, facts, str(gallery))
 
 
-def _dear(
+def _audit(
     folder: Path, n: int, seed: int, faces: Path | None, workers: int | None, landmarker: Path | None
 ) -> DearMeasures:
     from miex.faces.landmarks import find_model
@@ -484,13 +490,14 @@ def _run(
     max_failed: float,
     as_json: bool,
     *,
-    retry: bool = False,
+    repair: bool = False,
     digest: str | None = None,
 ) -> None:
     from dataclasses import asdict
 
     from miex.executors.local import available_workers
     from miex.report.build import report_files, write_report
+    from miex.synthesis.repair import repair_set
     from miex.synthesis.run import run_plan
 
     processes = console.processes(workers)
@@ -499,15 +506,17 @@ def _run(
         at_once = min(processes, estimate.shards, available_workers())
         console.say(
             f"{estimate.samples:,} samples to make: about {console.duration(estimate.seconds / at_once)} with "
-            f"{at_once} at work, {estimate.bytes / 1e6:,.0f} MB ({estimate.free / 1e9:,.0f} GB free)"
+            f"{at_once} at work, {estimate.bytes / 1e6:,.0f} MB"
+            + (f" ({estimate.free / 1e9:,.0f} GB free)" if estimate.free is not None else "")
         )
 
-    with console.bar("synthesizing", "samples") as move:
-        summary: Summary = run_plan(
-            out, faces_root=_root(faces) if faces else None, executor=console.executor(processes),
-            max_failed=max_failed, retry=retry, digest=digest, announce=announce,
-            progress=move,
-        )  # fmt: skip
+    how: dict[str, Any] = {
+        "faces_root": _root(faces) if faces else None, "executor": console.executor(processes),
+        "max_failed": max_failed, "announce": announce,
+    }  # fmt: skip
+    with console.bar("repairing" if repair else "synthesizing", "" if repair else "samples") as move:
+        make = repair_set if repair else partial(run_plan, digest=digest)
+        summary: Summary = make(out, **how, progress=move)
     gallery, readme = report_files(out)
     if summary.rendered or not (gallery.exists() and readme.exists()):  # what was measured on the same frames stays
         write_report(out)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
@@ -30,29 +31,28 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def table_digest(table: pa.Table, left_out: frozenset[str]) -> str:
-    """Depends on names, types and values alone: not on chunks, Arrow's layout, or the library's version."""
+def table_digest(table: pa.Table, left_out: Collection[str] = ()) -> str:
+    """sha256 that depends on names, types and values alone: not on chunks, Arrow's layout, or the library's version."""
     digest = hashlib.sha256()
     for name in table.schema.names:
         if name in left_out:
             continue
         digest.update(f"\0{name}:{table.schema.field(name).type}:{table.num_rows}\0".encode())
-        _update(digest, table[name].combine_chunks())
+        column = table[name]
+        _update(digest, pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
     return digest.hexdigest()
 
 
 def _update(digest: Any, array: pa.Array) -> None:
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     digest.update(np.packbits(np.asarray(array.is_null().to_numpy(zero_copy_only=False))).tobytes())
     if pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type):
         lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
         digest.update(np.ascontiguousarray(lengths, "<i8").tobytes())
         _update(digest, array.flatten())
     elif pa.types.is_string(array.type):
-        texts = [text.encode() for text in array.fill_null("").to_pylist()]
-        digest.update(np.array([len(text) for text in texts], "<i8").tobytes())
-        digest.update(b"".join(texts))
+        lengths = pc.binary_length(array).fill_null(0).to_numpy(zero_copy_only=False)
+        digest.update(np.ascontiguousarray(lengths, "<i8").tobytes())
+        digest.update("".join(array.drop_null().to_pylist()).encode())
     else:
         values = array.fill_null(False if pa.types.is_boolean(array.type) else 0).to_numpy(zero_copy_only=False)
         kind = values.dtype.newbyteorder("<")

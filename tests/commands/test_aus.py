@@ -186,7 +186,18 @@ def test_aus_of_a_set_are_read_again(tmp_path: Path, model: Path) -> None:
     table = tmp_path / "each.toml"
     aus = ", ".join(f"{au} = 0.4" for au in (1, 4, 6, 12, 17))
     table.write_text(f'name = "each"\n[emotions.any]\nlabel = "negative"\naus = {{ {aus} }}\n')
-    options = ["--classes", "negative", "--expert", table, "--size", 256, "--camera", "off", "--out", tmp_path / "set"]
+    options = [
+        "--classes",
+        "negative",
+        "--expert",
+        table,
+        "--size",
+        256,
+        "--nuisances",
+        "off",
+        "--out",
+        tmp_path / "set",
+    ]
     facts("synthesize", "--ids", 40, *options)
     made = facts("aus", "show", tmp_path / "set", "--recovered", "--out", tmp_path / "pictures")
     numbers = made["recovered"]["aus"]  # type: ignore[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miex.dataset.plan_file import PLAN_FILE, Plan, read_plan, read_shard, write_plan
+from miex.dataset.plan_file import PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
 from miex.errors import InputError, UsageError
 from miex.faces.index import INDEX_SCHEMA
 from miex.plan.config import PlanConfig
 from miex.plan.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import first_difference, sample_rng, stable_hash
+from miex.storage.local import Folder
+from tests.support import with_tables
 
 GENERATOR = {"name": "muscle", "version": 1, "settings": {}}
 
@@ -155,11 +158,11 @@ def test_digest_sees_every_change(change: dict[str, object], moves: str) -> None
 
 def test_digest_does_not_see_paths_and_layout() -> None:
     plan = make_plan()
-    moved = Plan(plan.rows, plan.faces.set_column(1, "path", pa.array(["x", "y", "z"])), plan.settings, {}, "elsewhere")
-    assert moved.digests == plan.digests
+    moved = with_tables(plan, faces=plan.faces.set_column(1, "path", pa.array(["x", "y", "z"])))
+    assert replace(moved, config={}, faces_root="elsewhere").digests == plan.digests
     pieces = pa.concat_tables([plan.rows.slice(0, 4), plan.rows.slice(4)])
     assert pieces["aus"].num_chunks == 2
-    assert Plan(pieces, plan.faces, plan.settings, {}, "").digests == plan.digests
+    assert with_tables(plan, rows=pieces).digests == plan.digests
 
 
 def test_digest_tells_null_from_empty_and_shifted_texts() -> None:
@@ -168,7 +171,7 @@ def test_digest_tells_null_from_empty_and_shifted_texts() -> None:
     def with_clip(values: list[str | None]) -> str:
         at = plan.rows.schema.get_field_index("clip")
         rows = plan.rows.set_column(at, "clip", pa.array((values * 3)[: plan.rows.num_rows], pa.string()))
-        return Plan(rows, plan.faces, plan.settings, {}, "").digests["rows"]
+        return with_tables(plan, rows=rows).digests["rows"]
 
     assert (
         len(
@@ -185,10 +188,14 @@ def test_round_trip_and_shards(tmp_path: Path) -> None:
     assert again.rows.equals(plan.rows)
     assert again.faces.equals(plan.faces)
     assert again.digests == plan.digests
-    parts = [read_shard(tmp_path, shard) for shard in range(4)]
-    assert pa.concat_tables([rows for rows, _ in parts]).equals(plan.rows)
-    for rows, faces in parts:
-        assert set(rows["identity"].to_pylist()) == set(faces["identity"].to_pylist())
+    out = Folder(tmp_path)
+    stored = PlanRows(out, read_record(out))
+    parts = [stored.shard(shard) for shard in range(4)]
+    assert [rows.num_rows for rows in parts] == [4, 4, 4, 3]
+    assert pa.concat_tables(parts).equals(plan.rows)
+    for rows in parts:
+        identities = rows["identity"].unique().to_pylist()
+        assert read_faces(out, identities)["identity"].to_pylist() == sorted(identities)
 
 
 def test_changed_plan_is_refused(tmp_path: Path) -> None:
@@ -196,7 +203,7 @@ def test_changed_plan_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other"
     write_plan(make_plan(5, seed=3), other)
     (tmp_path / PLAN_FILE).write_bytes((other / PLAN_FILE).read_bytes())
-    with pytest.raises(InputError, match="rows with digest"):
+    with pytest.raises(InputError, match=r"the plan\.parquet that its digests"):
         read_plan(tmp_path)
 
 

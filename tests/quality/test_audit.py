@@ -250,14 +250,14 @@ def test_photos_that_are_gone_are_said_and_aus_are_read_against_the_onset(
     assert not any("no face was found" in note for note in found.notes)
 
 
-def test_a_camera_that_changes_every_pixel_is_not_held_against_the_face(model: Path, tmp_path: Path) -> None:
+def test_nuisances_that_change_every_pixel_are_not_held_against_the_face(model: Path, tmp_path: Path) -> None:
     from miex.faces.photos import default_pool
 
-    adopt_plan(plan_of(default_pool(), model, ids=2, size=64, camera="full", classes=("positive",)), tmp_path / "set")
+    adopt_plan(plan_of(default_pool(), model, ids=2, size=64, nuisances="all", classes=("positive",)), tmp_path / "set")
     run_plan(tmp_path / "set")
     found = measure_set(tmp_path / "set", model=None, executor=IN_PROCESS)
     assert found.outside is None
-    assert any("camera (full)" in note and "head" in note for note in found.notes)
+    assert any("nuisances (all)" in note and "head" in note for note in found.notes)
 
 
 def test_another_generator_is_not_used_to_measure(finished: Path, model: Path, tmp_path: Path) -> None:

@@ -437,7 +437,7 @@ def test_samples_can_be_fewer_than_whole_rounds() -> None:
 @pytest.mark.parametrize(("n", "per", "triplets"), [(10, 3, 12), (7, 2, 17), (5, 4, 60), (3, 1, 4)])
 def test_triplets_are_as_many_as_asked_for_and_evenly_used(n: int, per: int, triplets: int) -> None:
     made = plan(ExpertSource(load_table("du2014")), n=n, per=per, triplets=triplets)
-    assert distinct_triplets(made.rows) == triplets
+    assert distinct_triplets(made.shards()) == triplets
     for label in range(3):
         uses = Counter(str(row["aus"]) for row in made.rows.to_pylist() if row["label"] == label)
         assert max(uses.values()) - min(uses.values()) <= 1
@@ -447,7 +447,7 @@ def test_triplets_are_as_many_as_asked_for_and_evenly_used(n: int, per: int, tri
 
 def test_a_source_may_have_fewer_triplets_than_asked_for() -> None:
     made = plan(RealMiESource((pool(),)), n=10, triplets=3000)
-    assert distinct_triplets(made.rows) == 3  # all subjects of this corpus do the same
+    assert distinct_triplets(made.shards()) == 3  # all subjects of this corpus do the same
     with pytest.raises(UsageError, match="ask for 3 or more"):
         plan(RealMiESource((pool(),)), triplets=2)
 

@@ -12,7 +12,7 @@ import pytest
 
 from miex.errors import InputError, OutputError
 from miex.storage.cache import cache_folder
-from miex.storage.local import fsync_folder, remove_leftovers, whole_file, write_whole
+from miex.storage.local import Folder, whole_file, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -115,15 +115,9 @@ def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Pa
     mine = ["notes.tmp-old.txt", "out.tar", "photo.tmp-2"]
     for name in mine:
         (tmp_path / name).touch()
-    assert remove_leftovers(tmp_path) == 1
+    assert Folder(tmp_path).remove_leftovers() == 1
     assert names(tmp_path) == mine
-    assert remove_leftovers(tmp_path / "absent") == 0
-
-
-def test_a_folder_that_is_gone_cannot_be_synced(tmp_path: Path) -> None:
-    fsync_folder(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        fsync_folder(tmp_path / "gone")
+    assert Folder(tmp_path / "absent").remove_leftovers() == 0
 
 
 def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from miex.aus.vector import AU_INDEX, from_mapping
 from miex.corpora.catalog import read as read_corpus
 from miex.dataset.export.folder import export_folder
 from miex.dataset.plan_file import Plan, read_plan
-from miex.dataset.shard import read_shard_record, tar_path, write_shard
+from miex.dataset.shard import read_shard_record, tar_name, write_shard
 from miex.dataset.verify import verify
 from miex.easing import ease
 from miex.errors import OutputError, UsageError
@@ -30,7 +30,7 @@ from miex.generators.base import Generator
 from miex.generators.registry import make_generator
 from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
-from miex.nuisances.columns import PARTS
+from miex.nuisances.columns import NAMES, nuisances_of
 from miex.nuisances.draw import BLINK, draw
 from miex.plan.config import PlanConfig
 from miex.plan.rows import build_plan
@@ -44,6 +44,7 @@ from miex.sources.real_mie import RealMiESource
 from miex.sources.source import AUSource, AUTriplet, PerturbedSource
 from miex.sources.timing import LAG, LONGEST, LONGEST_RISE, SHORTEST, Timing, draw_timing, expression, until_named
 from miex.stable import sample_rng
+from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 from miex.synthesis.worker import ShardTask, render_shard
@@ -84,16 +85,17 @@ def sequence(seed: int = 0, **how: Any) -> tuple[np.ndarray, int]:
 # the pair
 
 
-@pytest.mark.parametrize("camera", ["off", "light", "full"])
-def test_pairs_are_the_default_and_know_no_frame_rate(camera: str) -> None:
-    pairs = smiles(camera=camera)
-    assert smiles(camera=camera, frames=2, until="apex", fps=30).digests == pairs.digests
+@pytest.mark.parametrize("nuisances", ["off", "clean", "face", "all"])
+def test_pairs_are_the_default_and_know_no_frame_rate(nuisances: str) -> None:
+    pairs = smiles(nuisances=nuisances)
+    assert smiles(nuisances=nuisances, frames=2, until="apex", fps=30).digests == pairs.digests
 
 
-def test_the_stream_of_each_use_stays_its_own() -> None:
-    """A new use comes last: any other order would change every plan."""
-    for place, use in enumerate(("aus", "render", *PARTS, "timing", "pattern")):
-        expected = np.random.Generator(np.random.PCG64(np.random.SeedSequence([7, place])))
+def test_the_stream_of_each_use_is_told_by_its_name_alone() -> None:
+    """A use that comes or goes leaves every other as it was; computed here by hand."""
+    for use in ("aus", "timing", "noise", *NAMES):
+        seed = int.from_bytes(hashlib.blake2b(f"7\x1f{use}".encode(), digest_size=8).digest(), "little")
+        expected = np.random.Generator(np.random.PCG64(seed))
         assert sample_rng(7, use).random() == expected.random()
 
 
@@ -105,7 +107,7 @@ def test_longer_sequences_leave_all_else_of_a_row_alone() -> None:
         for longer in (n, m):
             for name in ("aus", "blink", "others"):
                 assert [longer[name][0], longer[name][longer["apex"]]] == two[name]
-    assert distinct_triplets(whole.rows) == distinct_triplets(pairs.rows) == 3
+    assert distinct_triplets(whole.shards()) == distinct_triplets(pairs.shards()) == 3
 
 
 # timing
@@ -247,14 +249,14 @@ def test_a_way_down_that_nobody_measured_is_drawn() -> None:
     np.testing.assert_array_equal(aus[-1], triplet.onset)
 
 
-# the camera
+# nuisances
 
 
-def test_the_camera_is_smooth_on_the_way_and_keeps_the_pair() -> None:
+def test_nuisances_are_smooth_on_the_way_and_keeps_the_pair() -> None:
     n, apex = 61, 24
     for seed in range(100):
-        two = draw(PARTS, 2, 1, partial(sample_rng, seed))
-        long = draw(PARTS, n, apex, partial(sample_rng, seed))
+        two = draw(nuisances_of("all"), 2, 1, partial(sample_rng, seed))
+        long = draw(nuisances_of("all"), n, apex, partial(sample_rng, seed))
         for name in ("blink", "others", "head", "light"):
             ends, values = np.asarray(two[name], float), np.asarray(long[name], float)
             assert len(values) == n
@@ -264,11 +266,14 @@ def test_the_camera_is_smooth_on_the_way_and_keeps_the_pair() -> None:
             assert np.abs(np.diff(values, 2, axis=0)).max() <= 26 * size / apex**2
         for name in ("asymmetry", "outliers", "noise", "compression"):
             assert np.array_equal(np.asarray(long[name]), np.asarray(two[name]))
-    assert np.max([draw(("blink",), n, apex, partial(sample_rng, s))["blink"] for s in range(100)]) <= BLINK
+    assert (
+        np.max([draw(nuisances_of("face:blink"), n, apex, partial(sample_rng, s))["blink"] for s in range(100)])
+        <= BLINK
+    )
 
 
 def test_outliers_come_and_go_and_noise_is_new_in_every_frame() -> None:
-    row: dict[str, Any] = {**dict.fromkeys(PARTS), "aus": np.zeros((11, 17)), "apex": 4, "noise": 3.0}
+    row: dict[str, Any] = {**dict.fromkeys(NAMES), "aus": np.zeros((11, 17)), "apex": 4, "noise": 3.0}
     field = drift({**row, "outliers": [[0.5, 0.25, 0.05, 0.04, 0.0]]}, 128, 40.0, np.ones((80, 80), np.bool_))
     assert field is not None
     height = field[..., 0].max((1, 2))
@@ -290,7 +295,7 @@ def test_outliers_come_and_go_and_noise_is_new_in_every_frame() -> None:
 def ten(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     """4 identities × 3 classes × 10 frames, onset to apex, in shards of few samples. Read only."""
     out = tmp_path_factory.mktemp("ten")
-    adopt_plan(plan_of(default_pool(), model, ids=4, size=96, frames=10, shard_size=15, camera="off"), out)
+    adopt_plan(plan_of(default_pool(), model, ids=4, size=96, frames=10, shard_size=3, nuisances="off"), out)
     run_plan(out)
     return out
 
@@ -304,12 +309,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     return out
 
 
-def test_shards_hold_fewer_of_the_longer(ten: Path) -> None:
-    assert read_plan(ten).settings["shard_size"] == 3
+def test_shards_hold_fewer_of_the_longer() -> None:
+    assert [smiles(frames=n).shard_size for n in (2, 10, 999)] == [500, 100, 1]
+    assert smiles(frames="all", until="offset").shard_size < smiles(frames="all").shard_size < 500
+    assert smiles(frames=10, shard_size=7).shard_size == 7
 
 
 def test_onset_and_apex_are_the_bytes_of_the_pair(ten: Path, model: Path, tmp_path: Path) -> None:
-    adopt_plan(plan_of(default_pool(), model, ids=4, size=96, camera="off"), tmp_path)
+    adopt_plan(plan_of(default_pool(), model, ids=4, size=96, nuisances="off"), tmp_path)
     run_plan(tmp_path)
     pairs, sequences = miex.dataset.open(tmp_path), miex.dataset.open(ten)
     for i in range(len(pairs)):
@@ -326,7 +333,7 @@ def test_workers_and_order_do_not_change_a_byte_of_a_sequence(ten: Path, tmp_pat
     adopt_plan(read_plan(ten), tmp_path)
     run_plan(tmp_path, executor=LocalProcesses(2))
     for shard in range(4):
-        assert tar_path(tmp_path, shard).read_bytes() == tar_path(ten, shard).read_bytes()
+        assert Folder(tmp_path).read(tar_name(shard)) == Folder(ten).read(tar_name(shard))
 
 
 def test_pixels_are_smooth(whole: Path) -> None:
@@ -355,7 +362,7 @@ def test_sets_of_sequences_are_clean_and_return(whole: Path) -> None:
         assert len(sample.frames) == len(sample.aus)
         assert 0 < sample.apex < len(sample.frames) - 1
         np.testing.assert_array_equal(sample.aus[0], sample.aus[-1])
-        assert np.array_equal(sample.frames[0], sample.frames[-1]) or np.any(sample.provenance["camera"]["blink"][0])
+        assert np.array_equal(sample.frames[0], sample.frames[-1]) or np.any(sample.provenance["nuisances"]["blink"][0])
     assert len({len(sample.frames) for sample in dataset}) > 1
 
 
@@ -364,9 +371,11 @@ def test_verify_counts_frames(whole: Path, tmp_path: Path) -> None:
     adopt_plan(plan, tmp_path)
     run_plan(tmp_path)
     digest = plan.digests["plan"]
-    made = list(render_shard(ShardTask(tmp_path, 0, digest, Path(plan.faces_root))))
-    write_shard(tmp_path, 0, digest, [replace(sample, frames=sample.frames[:-1]) for sample in made[:1]] + made[1:])
-    record = read_shard_record(tmp_path, 0)
+    made = list(render_shard(ShardTask(Folder(tmp_path), 0, digest, Path(plan.faces_root))))
+    write_shard(
+        Folder(tmp_path), 0, digest, [replace(sample, frames=sample.frames[:-1]) for sample in made[:1]] + made[1:]
+    )
+    record = read_shard_record(Folder(tmp_path), 0)
     assert record is not None
     n = len(plan.rows["aus"][0])
     assert any(f"{n - 1} frames, {n} planned" in problem for problem in verify(tmp_path).problems)
@@ -410,7 +419,7 @@ def test_expert_sequences_of_ten_are_the_video_variant() -> None:
     """PROTOCOL §1: for z^exp 8 vectors between onset and apex, 10 in all, the last is the apex."""
     source = ExpertSource(load_table("du2014"))
     rows = build_plan(
-        PlanConfig(frames=10, camera="off"), fake_index(1), [source], GENERATOR, faces_root=""
+        PlanConfig(frames=10, nuisances="off"), fake_index(1), [source], GENERATOR, faces_root=""
     ).rows.to_pylist()
     for row in rows:
         aus = np.array(row["aus"], np.float32)

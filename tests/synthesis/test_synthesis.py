@@ -24,7 +24,9 @@ from PIL import Image
 import miex.dataset
 from miex.dataset.frames import DIGITAL_SOURCE_TYPE, encode_frame
 from miex.dataset.plan_file import read_plan, write_plan
+from miex.dataset.proven import write_blocks
 from miex.dataset.samples import read_samples
+from miex.dataset.schema import SAMPLES_SCHEMA
 from miex.dataset.shard import SHARDS, Sample, read_shard_record, read_stored, write_shard
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError, PartialFailureError
@@ -33,11 +35,13 @@ from miex.executors.local import LocalProcesses
 from miex.faces.photos import default_pool
 from miex.images import decode_image, gray
 from miex.report.build import write_report
-from miex.stable import parquet_bytes
-from miex.synthesis.adopt import adopt_plan, locked
+from miex.stable import canonical_json
+from miex.storage.local import Folder
+from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import psnr, ssim
+from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
-from tests.support import photo_folder, plan_of
+from tests.support import photo_folder, plan_of, with_tables
 
 MIEX = [sys.executable, "-m", "miex"]
 
@@ -96,7 +100,7 @@ def test_each_format_is_marked_and_reads_back(frame_format: str) -> None:
 
 
 def test_without_a_camera_onset_is_the_crop_and_apex_is_not(model: Path, tmp_path: Path) -> None:
-    adopt_plan(plan_of(default_pool(), model, ids=2, size=96, camera="off"), tmp_path)
+    adopt_plan(plan_of(default_pool(), model, ids=2, size=96, nuisances="off"), tmp_path)
     run_plan(tmp_path)
     assert verify(tmp_path, executor=InProcess()).identical == 0
     with tarfile.open(tmp_path / SHARDS / "00000.tar") as tar:
@@ -153,7 +157,7 @@ def test_another_plan_is_refused_and_nothing_is_lost(finished: Path, tmp_path: P
         other = plan_of(default_pool(), model, **{"ids": 12, "shard_size": 4, "size": 96, **change})
         with pytest.raises(OutputError, match=message):
             adopt_plan(other, finished)
-    assert adopt_plan(plan_of(default_pool(), model, ids=12, shard_size=4, size=96), finished)
+    assert adopt_plan(plan_of(default_pool(), model, ids=12, shard_size=4, size=96), finished).was_there
     assert shard_bytes(finished) == before
     (tmp_path / "thesis.docx").write_text("not ours")
     with pytest.raises(OutputError, match=r"thesis\.docx"):
@@ -163,11 +167,11 @@ def test_another_plan_is_refused_and_nothing_is_lost(finished: Path, tmp_path: P
 
 def test_one_writer_at_a_time(finished: Path, tmp_path: Path) -> None:
     out = copy_plan(finished, tmp_path / "busy")
-    with locked(out), pytest.raises(OutputError, match="another miex"):
+    with Folder(out).locked(), pytest.raises(OutputError, match="another miex"):
         run_plan(out)
 
 
-def test_photo_that_changed_or_went_is_a_row_with_a_reason_and_retry_mends_it(tmp_path: Path, model: Path) -> None:
+def test_photo_that_changed_or_went_is_a_row_with_a_reason_and_repair_mends_it(tmp_path: Path, model: Path) -> None:
     photos = photo_folder(tmp_path / "photos", 4)
     out = tmp_path / "out"
     adopt_plan(plan_of(photos, model, shard_size=3, size=64), out)
@@ -184,7 +188,7 @@ def test_photo_that_changed_or_went_is_a_row_with_a_reason_and_retry_mends_it(tm
     assert all((row["motion_mean_px"] is None) == (row["status"] == "failed") for row in samples)
     (photos / "0.png").write_bytes(kept)
     assert run_plan(out, max_failed=0.5).rendered == 0  # resuming does not try again
-    assert (retried := run_plan(out, max_failed=0.5, retry=True)).failed == 3
+    assert (retried := repair_set(out, max_failed=0.5)).failed == 3
     assert retried.made == 9
     report = verify(out)
     assert (report.failed, report.problems) == (3, ())
@@ -204,13 +208,13 @@ def test_plan_of_another_version_is_refused(finished: Path, tmp_path: Path, plac
     record = json.loads((out / "plan.json").read_text())
     *path, last = place
     reduce(dict.__getitem__, path, record["settings"])[last] = 999
-    record["digests"] = replace(read_plan(finished), settings=record["settings"]).digests
+    record["digests"] = dict(replace(read_plan(finished), settings=record["settings"], known=None).digests)
     (out / "plan.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="version 999"):
         run_plan(out)
 
 
-def test_retry_never_replaces_a_better_shard(tmp_path: Path, model: Path) -> None:
+def test_repair_never_replaces_a_better_shard(tmp_path: Path, model: Path) -> None:
     photos = photo_folder(tmp_path / "photos", 3)
     out = tmp_path / "out"
     adopt_plan(plan_of(photos, model, size=64), out)
@@ -219,14 +223,14 @@ def test_retry_never_replaces_a_better_shard(tmp_path: Path, model: Path) -> Non
     assert run_plan(out, max_failed=0.5).failed == 3
     before = shard_bytes(out)
     with pytest.raises(InputError, match="no folder"):  # the photos moved, and nobody says where
-        run_plan(out, faces_root=tmp_path / "gone", retry=True)
+        repair_set(out, faces_root=tmp_path / "gone")
     assert shard_bytes(out) == before
     empty = tmp_path / "empty"
     empty.mkdir()
-    run_plan(out, faces_root=empty, max_failed=1, retry=True)  # nothing can be made from here
+    repair_set(out, faces_root=empty, max_failed=1)  # nothing can be made from here
     assert shard_bytes(out) == before
     (photos / "0.png").write_bytes(kept)
-    assert run_plan(out, retry=True).failed == 0
+    assert repair_set(out).failed == 0
     assert verify(out).problems == ()
 
 
@@ -236,7 +240,7 @@ def test_pool_that_moved_or_was_renamed_is_followed(tmp_path: Path, model: Path)
     adopt_plan(plan_of(photos, model, size=64), out)
     moved = photos.rename(tmp_path / "moved")
     (moved / "0.png").rename(moved / "other name.png")
-    assert adopt_plan(plan_of(moved, model, size=64), out)
+    assert adopt_plan(plan_of(moved, model, size=64), out).was_there
     assert run_plan(out).failed == 0
 
 
@@ -264,7 +268,7 @@ def test_names_that_leave_their_folder_are_refused(
     rows = getattr(plan, table)
     values = [value, *rows[column].to_pylist()[1:]]
     at = rows.schema.get_field_index(column)
-    forged = replace(plan, **{table: rows.set_column(at, column, pa.array(values))})
+    forged = with_tables(plan, **{table: rows.set_column(at, column, pa.array(values))})
     write_plan(forged, tmp_path)  # in itself consistent, digest and all
     with pytest.raises(InputError, match="not made by miex"):
         run_plan(tmp_path)
@@ -277,7 +281,8 @@ def test_verify_compares_samples_with_the_plan(finished: Path, tmp_path: Path) -
     samples = read_samples(out)
     at = samples.schema.get_field_index("label")
     turned = samples.set_column(at, "label", pa.array([(x + 1) % 3 for x in samples["label"].to_pylist()], pa.int8()))
-    (out / "samples.parquet").write_bytes(parquet_bytes(turned, 4))
+    with Folder(out).writing("samples.parquet") as draft:
+        write_blocks(draft, [turned.slice(i, 4) for i in range(0, 36, 4)], SAMPLES_SCHEMA, block_rows=4)
     (out / SHARDS / "00099.tar").write_bytes(b"")
     problems = verify(out).problems
     assert problems == (
@@ -301,15 +306,15 @@ def test_verify_compares_descriptions_with_the_plan(
 ) -> None:
     out = tmp_path / "set"
     shutil.copytree(finished, out)
-    old = read_shard_record(out, 0)
+    old = read_shard_record(Folder(out), 0)
     assert old
     samples = []
     for i, sample in enumerate(old.samples):
-        stored = read_stored(out, 0, sample["offset"], sample["bytes"], sample["sample_id"])
+        stored = read_stored(Folder(out), 0, sample["offset"], sample["bytes"], sample["sample_id"])
         description = {**stored.description, **(change if i == 0 else {})}
-        measures = {key: value for key, value in sample.items() if key not in ("sample_id", "offset", "bytes")}
+        measures = {key: value for key, value in sample.items() if key not in ("sample_id", "offset", "bytes", "crc32")}
         samples.append(Sample(sample["sample_id"], stored.frames, ".png", description, measures))
-    write_shard(out, 0, old.plan, samples)
+    write_shard(Folder(out), 0, old.plan, samples)
     problems = [p for p in verify(out).problems if "samples.parquet" not in p]
     assert problems == [f"shard 00000, {old.samples[0]['sample_id']}: its {named} is not the plan's"]
 
@@ -366,18 +371,20 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     """Records can be right and samples wrong: verify looks into them."""
     out = tmp_path / "set"
     shutil.copytree(finished, out)
-    old = read_shard_record(out, 0)
+    old = read_shard_record(Folder(out), 0)
     assert old
-    stored = [read_stored(out, 0, s["offset"], s["bytes"], s["sample_id"]) for s in old.samples]
+    stored = [read_stored(Folder(out), 0, s["offset"], s["bytes"], s["sample_id"]) for s in old.samples]
     samples = [
         Sample(s["sample_id"], still.frames, ".png", still.description, {"psnr": s["psnr"]})
         for s, still in zip(old.samples, stored, strict=True)
     ]
     samples[0] = replace(samples[0], frames=(samples[0].frames[0],) * 2)
-    write_shard(out, 0, old.plan, samples)
+    write_shard(Folder(out), 0, old.plan, samples)
     record = json.loads((out / SHARDS / "00000.json").read_text())
-    for key in ("offset", "bytes"):
+    for key in ("offset", "bytes", "crc32"):
         record["samples"][1][key] = record["samples"][2][key]
+    del record["digest"]
+    record["digest"] = hashlib.sha256(canonical_json(record).encode()).hexdigest()
     (out / SHARDS / "00000.json").write_text(json.dumps(record))
     report = verify(out)
     assert len(report.problems) == 3, report.problems
@@ -406,7 +413,7 @@ def test_full_disk_leaves_whole_shards_and_a_clear_error(finished: Path, tmp_pat
             run_plan_without_estimate(out)
         assert "what was finished before is whole" in str(caught.value)
         assert not list(out.rglob("*.tmp-*"))
-        done = [read_shard_record(out, shard) for shard in range(9)]
+        done = [read_shard_record(Folder(out), shard) for shard in range(9)]
         assert 0 < sum(record is not None for record in done) < 9
         whole = tmp_path / "whole"
         shutil.copytree(out, whole)
@@ -419,7 +426,7 @@ def test_full_disk_leaves_whole_shards_and_a_clear_error(finished: Path, tmp_pat
 def run_plan_without_estimate(out: Path) -> None:
     from unittest import mock
 
-    with mock.patch("miex.synthesis.estimate.check_room", lambda estimate, out: estimate):
+    with mock.patch("miex.synthesis.run.check_room", lambda estimate, out: estimate):
         run_plan(out)
 
 

@@ -1,4 +1,4 @@
-"""The tables of a plan, their digest, and how a plan lies on disk."""
+"""A plan, its digest, and how it lies on disk: written and read shard by shard, in memory that its rows do not fill."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from miex.dataset.proven import ProvenFile, root_of, write_blocks
 from miex.dataset.schema import FACES_SCHEMA, PLAN_SCHEMA
 from miex.errors import InputError
-from miex.stable import canonical_json, parquet_bytes, table_digest
-from miex.storage.local import write_whole
+from miex.stable import canonical_json, table_digest
+from miex.storage import Place, storage_at
+from miex.storage.base import Storage
 
-_NOT_CONTENT = frozenset({"path"})  # every other column is seen in the samples
-ID = re.compile(r"[A-Za-z0-9_-]+")
-_FACES_PER_GROUP = 256  # sorted by identity: the faces of a shard lie in a few groups
-FORMAT = 1  # of the folder: grows when older readers would misread it
+FORMAT = 2  # of the folder: grows when older readers would misread it
 PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
+ID = re.compile(r"[A-Za-z0-9_-]+")
+_NOT_CONTENT = frozenset({"path"})  # every other column of the faces is seen in the samples
+_FACES_PER_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -33,28 +36,58 @@ class Plan:
     """A whole plan.
 
     Attributes:
-        rows: table of PLAN_SCHEMA.
-        faces: table of FACES_SCHEMA, one row per identity of `rows`.
+        shards: gives the rows of every shard in their order, tables of PLAN_SCHEMA; each has `settings["shard_size"]`
+            rows but the last. Every call begins anew, and gives the same.
+        n_rows: of all shards.
+        faces: table of FACES_SCHEMA, one row per identity, ordered by identity.
         settings: what changes pixels or labels beside the two tables (size, format, generator, shard size), as JSON.
         config: how the plan was asked for, as JSON; not in the digest, for people and for messages.
         faces_root: folder that the photos' paths are relative to, where the plan was made.
+        known: its digests, where they are known already.
     """
 
-    rows: pa.Table
+    shards: Callable[[], Iterator[pa.Table]]
+    n_rows: int
     faces: pa.Table
     settings: Mapping[str, Any]
     config: Mapping[str, Any]
     faces_root: str
+    known: Mapping[str, str] | None = None
+
+    @property
+    def shard_size(self) -> int:
+        """Rows of a shard."""
+        return int(self.settings["shard_size"])
+
+    @property
+    def n_shards(self) -> int:
+        """How many shards it has."""
+        return -(-self.n_rows // self.shard_size)
+
+    @property
+    def rows(self) -> pa.Table:
+        """All rows in one table: for plans that fit into memory."""
+        return pa.concat_tables([PLAN_SCHEMA.empty_table(), *self.shards()])
 
     @cached_property
-    def digests(self) -> dict[str, str]:
-        """sha256 of rows, faces and settings, and the digest of all three under "plan"."""
-        parts = {
-            "rows": table_digest(self.rows, frozenset()),
-            "faces": table_digest(self.faces, _NOT_CONTENT),
-            "settings": hashlib.sha256(canonical_json(self.settings).encode()).hexdigest(),
-        }
-        return {"plan": hashlib.sha256(canonical_json(parts).encode()).hexdigest(), **parts}
+    def digests(self) -> Mapping[str, str]:
+        """See `digests_of`; goes through all rows, unless they are known."""
+        return self.known or digests_of(self, root_of(table_digest(rows) for rows in self.shards()))
+
+
+def digests_of(plan: Plan, rows: str) -> dict[str, str]:
+    """sha256 of rows (the digest of the digests of its shards), faces and settings, and of all three under "plan"."""
+    blocks = (table_digest(block, _NOT_CONTENT) for block in _face_blocks(plan.faces))
+    parts = {
+        "rows": rows,
+        "faces": root_of(blocks),
+        "settings": hashlib.sha256(canonical_json(plan.settings).encode()).hexdigest(),
+    }
+    return {"plan": hashlib.sha256(canonical_json(parts).encode()).hexdigest(), **parts}
+
+
+def _face_blocks(faces: pa.Table) -> Iterator[pa.Table]:
+    return (faces.slice(first, _FACES_PER_BLOCK) for first in range(0, faces.num_rows, _FACES_PER_BLOCK))
 
 
 def versions() -> dict[str, str]:
@@ -67,35 +100,72 @@ def versions() -> dict[str, str]:
     }
 
 
-def write_plan(plan: Plan, out: Path, made_with: Mapping[str, str] | None = None) -> None:
-    """Write faces.parquet, plan.parquet and, last, plan.json; a folder without plan.json holds no plan.
+def write_plan(
+    plan: Plan,
+    out: Place,
+    *,
+    check: Callable[[dict[str, str]], None] = lambda digests: None,
+    made_with: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Write plan.parquet, faces.parquet and, last, plan.json; a folder without plan.json holds no plan.
 
-    `made_with` are the versions to record, by default those installed.
+    The rows are drawn once, and go shard by shard into the file.
+
+    Args:
+        plan: to write.
+        out: where to.
+        check: called with the digests, before anything is replaced: what it raises leaves all as it was.
+        made_with: versions to record, by default those installed.
+
+    Returns:
+        The plan's digests.
+
+    Raises:
+        OutputError: it cannot be written.
     """
-    write_whole(out / FACES_FILE, parquet_bytes(plan.faces, _FACES_PER_GROUP))
-    # a row group is a shard: whoever makes one shard reads no more than its rows
-    write_whole(out / PLAN_FILE, parquet_bytes(plan.rows, plan.settings["shard_size"]))
+    out, n_frames = storage_at(out), 0
+
+    def counted() -> Iterator[pa.Table]:
+        nonlocal n_frames
+        for rows in plan.shards():
+            n_frames += pc.sum(pc.list_value_length(rows["aus"])).as_py() or 0
+            yield rows
+
+    with out.writing(PLAN_FILE) as draft:
+        digests = digests_of(plan, write_blocks(draft, counted(), PLAN_SCHEMA, block_rows=plan.shard_size))
+        check(digests)
+    with out.writing(FACES_FILE) as draft:
+        faces = _face_blocks(plan.faces)
+        write_blocks(draft, faces, FACES_SCHEMA, block_rows=_FACES_PER_BLOCK, left_out=_NOT_CONTENT)
     record = {
         "format": FORMAT,
-        "digests": plan.digests,
+        "digests": digests,
+        "rows": plan.n_rows,
+        "frames": n_frames,
         "settings": plan.settings,
         "config": plan.config,
         "faces_root": plan.faces_root,
         "versions": made_with or versions(),
     }
-    write_whole(out / CONFIG_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    out.write(CONFIG_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    return digests
 
 
-def read_record(out: Path) -> dict[str, Any]:
-    """plan.json of a folder.
+def has_plan(out: Storage) -> bool:
+    """Whether a plan lies there."""
+    return out.size(CONFIG_FILE) is not None
+
+
+def read_record(out: Place) -> dict[str, Any]:
+    """plan.json of a set, its settings proven by their digest.
 
     Raises:
         InputError: there is none, or it is not a plan of this format.
     """
-    path = out / CONFIG_FILE
-    asked, do = f"plan {out}", "make one with miex plan, or give the folder of one"
+    out = storage_at(out)
+    asked, do = f"plan {out.address}", "make one with miex plan, or give the folder of one"
     try:
-        record = json.loads(path.read_text("utf-8"))
+        record = json.loads(out.read(CONFIG_FILE).decode())
     except FileNotFoundError:
         raise InputError(asked, expected=f"a folder with {CONFIG_FILE}", found="none", do=do) from None
     except (OSError, ValueError) as error:
@@ -103,59 +173,113 @@ def read_record(out: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         found = record.get("format") if isinstance(record, dict) else record
         raise InputError(asked, expected=f"format {FORMAT}", found=f"format {found!r}", do="use the miex that made it")
+    try:
+        parts = {name: record["digests"][name] for name in ("rows", "faces", "settings")}
+        settings = hashlib.sha256(canonical_json(record["settings"]).encode()).hexdigest()
+        proven = settings == parts["settings"] and record["digests"]["plan"] == _digest_of_parts(parts)
+    except (KeyError, TypeError) as error:
+        raise InputError(asked, expected=f"a whole {CONFIG_FILE}", found=f"no {error}", do=do) from error
+    if not proven:
+        raise _changed(out, CONFIG_FILE)
     return record
 
 
-def read_plan(out: Path) -> Plan:
-    """The plan of a folder, proven by its digest.
+def _digest_of_parts(parts: Mapping[str, str]) -> str:
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def _changed(out: Storage, name: str) -> InputError:
+    return InputError(
+        f"plan {out.address}", expected=f"the {name} that its digests in {CONFIG_FILE} name", found="another",
+        do="its files were changed after it was made: make the plan again, in a new folder",
+    )  # fmt: skip
+
+
+def read_plan(out: Place) -> Plan:
+    """The plan of a set. Its rows are read, and proven by their digests, when they are asked for.
 
     Raises:
-        InputError: no plan, or its tables are not those of its digest.
+        InputError: no plan, or its tables are not those of its digests.
     """
+    out = storage_at(out)
     record = read_record(out)
-    tables = []
-    for name, schema in ((PLAN_FILE, PLAN_SCHEMA), (FACES_FILE, FACES_SCHEMA)):
-        try:
-            tables.append(pq.read_table(out / name, schema=schema))
-        except (OSError, pa.ArrowException, ValueError) as error:
-            first = str(error).splitlines()[0]
-            raise InputError(
-                f"plan {out}", expected=f"a whole {name}", found=first, do="make the plan again"
-            ) from error
-    plan = Plan(tables[0], tables[1], record["settings"], record["config"], record["faces_root"])
-    _check_names(plan, out)
-    for part, digest in plan.digests.items():
-        if record["digests"].get(part) != digest and part != "plan":
-            raise InputError(
-                f"plan {out}", expected=f"{part} with digest {record['digests'].get(part)}", found=digest,
-                do="its files were changed after it was made: make the plan again, in a new folder",
-            )  # fmt: skip
-    return plan
+    faces = _open(out, FACES_FILE, FACES_SCHEMA, record["digests"]["faces"], _NOT_CONTENT).read()
+    _check_names(out, faces["identity"], paths=faces["path"])
+    rows = PlanRows(out, record)
+    return Plan(
+        rows.shards, rows.n_rows, faces, record["settings"], record["config"], record["faces_root"], record["digests"]
+    )
 
 
-def _check_names(plan: Plan, out: Path) -> None:
+class PlanRows:
+    """The rows of a set's plan, shard by shard, without its faces.
+
+    Args:
+        out: the set.
+        record: its plan.json.
+
+    Attributes:
+        n_rows: of all shards.
+
+    Raises:
+        InputError: plan.parquet is damaged, or another one.
+    """
+
+    def __init__(self, out: Storage, record: Mapping[str, Any]) -> None:
+        self._out = out
+        self._file = _open(out, PLAN_FILE, PLAN_SCHEMA, record["digests"]["rows"])
+        self.n_rows = self._file.n_rows
+        if self._file.block_rows != record["settings"]["shard_size"]:
+            raise _changed(out, PLAN_FILE)
+
+    def shards(self) -> Iterator[pa.Table]:
+        """The rows of every shard, in their order."""
+        return (self._checked(rows) for rows in self._file.blocks())
+
+    def shard(self, number: int) -> pa.Table:
+        """The rows of one shard, without reading much more of the plan."""
+        return self._checked(self._file.block(number))
+
+    def _checked(self, rows: pa.Table) -> pa.Table:
+        _check_names(self._out, rows["sample_id"], rows["identity"])
+        return rows
+
+
+def read_faces(out: Storage, identities: list[str]) -> pa.Table:
+    """The rows of faces.parquet that these identities have, without reading the rest."""
+    try:
+        with out.open(FACES_FILE) as file:
+            found = pq.read_table(
+                file, schema=FACES_SCHEMA, filters=[("identity", "in", identities)], page_checksum_verification=True
+            )
+    except (OSError, pa.ArrowException, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"faces of {out.address}", expected=f"a whole {FACES_FILE}", found=first) from error
+    _check_names(out, found["identity"], paths=found["path"])
+    return found
+
+
+def _open(
+    out: Storage, name: str, schema: pa.Schema, digest: str, left_out: frozenset[str] = frozenset()
+) -> ProvenFile:
+    file = ProvenFile(partial(out.open, name), schema, f"{name} of {out.address}", left_out=left_out)
+    if file.root != digest:
+        raise _changed(out, name)
+    return file
+
+
+def _check_names(out: Storage, *ids: pa.ChunkedArray, paths: pa.ChunkedArray | None = None) -> None:
     """Ids become names in tars, paths are opened: both come from a file, and files come from anywhere."""
-    columns = [(plan.rows, "sample_id"), (plan.rows, "identity"), (plan.faces, "identity")]
-    odd = [name for table, column in columns for name in table[column].to_pylist() if not ID.fullmatch(str(name))]
-    for path in plan.faces["path"].to_pylist():
-        if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in PurePosixPath(path).parts:
-            odd.append(path)
+    odd = [text for column in ids for text in pc.unique(column).to_pylist() if not ID.fullmatch(str(text))]
+    odd += [path for path in paths.to_pylist() if not _is_below(path)] if paths is not None else []
     if odd:
         raise InputError(
-            f"plan {out}",
+            f"plan {out.address}",
             expected="ids of letters, digits, - and _; photos below their folder",
             found=repr(odd[0]),
             do="this plan was not made by miex: do not run it",
         )
 
 
-def read_shard(out: Path, shard: int) -> tuple[pa.Table, pa.Table]:
-    """The rows of one shard, and the faces that they name, without reading the rest of the plan."""
-    rows = pq.ParquetFile(out / PLAN_FILE).read_row_group(shard)
-    identities = rows["identity"].unique().to_pylist()
-    return rows, pq.read_table(out / FACES_FILE, schema=FACES_SCHEMA, filters=[("identity", "in", identities)])
-
-
-def count_shards(plan: Plan) -> int:
-    """How many shards a plan has."""
-    return -(-int(plan.rows.num_rows) // int(plan.settings["shard_size"]))
+def _is_below(path: str) -> bool:
+    return not (PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in PurePosixPath(path).parts)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from miex.aus.vector import AUArray
-from miex.dataset.plan_file import FACES_FILE, read_record
+from miex.dataset.plan_file import read_plan, read_record
 from miex.dataset.samples import read_samples
-from miex.dataset.schema import FACES_SCHEMA
 from miex.dataset.shard import StoredSample, read_stored
 from miex.errors import UsageError
 from miex.images import Image, decode_image
 from miex.labels import Label, label_named
+from miex.storage import Place, storage_at
+from miex.storage.base import Storage
 
 _Choice = str | int | Iterable[str | int] | None
 
@@ -60,12 +59,12 @@ class Dataset(Sequence[SampleData]):
     """The samples of a set, read on demand.
 
     Attributes:
-        path: folder of the set.
+        storage: where the set lies.
         table: the rows of samples.parquet that are there (status ok) and selected.
     """
 
-    def __init__(self, path: Path, table: pa.Table) -> None:
-        self.path, self.table = path, table
+    def __init__(self, storage: Storage, table: pa.Table) -> None:
+        self.storage, self.table = storage, table
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -73,7 +72,7 @@ class Dataset(Sequence[SampleData]):
     def __getitem__(self, i: Any) -> Any:
         """The sample at i; a Dataset for a slice."""
         if isinstance(i, slice):
-            return Dataset(self.path, self.table.take(list(range(*i.indices(len(self))))))
+            return Dataset(self.storage, self.table.take(list(range(*i.indices(len(self))))))
         row = self._row(i)
         stored = self._stored(row)
         known = ("sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "aus", "au_numbers")
@@ -109,7 +108,7 @@ class Dataset(Sequence[SampleData]):
         return row
 
     def _stored(self, row: dict[str, Any]) -> StoredSample:
-        return read_stored(self.path, row["shard"], row["offset"], row["bytes"], row["sample_id"])
+        return read_stored(self.storage, row["shard"], row["offset"], row["bytes"], row["sample_id"])
 
     def select(
         self,
@@ -140,22 +139,21 @@ class Dataset(Sequence[SampleData]):
             absent = [value for value in values if value not in there]
             if absent:
                 raise UsageError(
-                    f"{name} {absent[0]!r} of {self.path}", expected="one of " + ", ".join(map(str, there[:20]))
+                    f"{name} {absent[0]!r} of {self.storage.address}",
+                    expected="one of " + ", ".join(map(str, there[:20])),
                 )
             keep &= np.isin(column, values)
-        return Dataset(self.path, self.table.filter(pa.array(keep)))
+        return Dataset(self.storage, self.table.filter(pa.array(keep)))
 
     @property
     def faces(self) -> pa.Table:
         """The identities of the set, with licences and attributions: table of FACES_SCHEMA."""
-        import pyarrow.parquet as pq
-
-        return pq.read_table(self.path / FACES_FILE, schema=FACES_SCHEMA)
+        return read_plan(self.storage).faces
 
     @property
     def record(self) -> dict[str, Any]:
         """plan.json: config, settings, digests, versions."""
-        return read_record(self.path)
+        return read_record(self.storage)
 
     def torch(self) -> Any:
         """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus float32 [n, 17], label int64,
@@ -174,12 +172,12 @@ class Dataset(Sequence[SampleData]):
         return TorchDataset(self)
 
 
-def open_dataset(path: str | PathLike[str]) -> Dataset:
-    """The finished set in a folder.
+def open_dataset(place: Place) -> Dataset:
+    """The finished set that lies there.
 
     Raises:
         InputError: no set there, or it is not finished.
     """
-    folder = Path(path)
-    table = read_samples(folder)
-    return Dataset(folder, table.filter(pa.array(np.asarray(table["status"].to_pylist(), dtype=object) == "ok")))
+    storage = storage_at(place)
+    table = read_samples(storage)
+    return Dataset(storage, table.filter(pa.array(np.asarray(table["status"].to_pylist(), dtype=object) == "ok")))

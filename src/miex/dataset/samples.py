@@ -2,62 +2,68 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from functools import partial
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from miex.dataset.plan_file import (
-    Plan,
-    count_shards,
-)
-from miex.dataset.schema import PLAN_SCHEMA, SAMPLES_SCHEMA
+from miex.dataset.plan_file import Plan
+from miex.dataset.proven import ProvenFile, write_blocks
+from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS, SAMPLES_SCHEMA
 from miex.dataset.shard import read_shard_record
 from miex.errors import InputError
+from miex.storage import Place, storage_at
+from miex.storage.base import Storage
+
+SAMPLES_FILE = "samples.parquet"
 
 
-def collect_samples(out: Path, plan: Plan) -> pa.Table:
-    """The plan's rows with what became of each, from the shards' records: what samples.parquet holds.
+def write_samples(out: Storage, plan: Plan) -> None:
+    """Write samples.parquet of a set whose shards are all there.
+
+    Raises:
+        InputError: a shard has no record, or one that does not cover its rows.
+        OutputError: it cannot be written.
+    """
+    with out.writing(SAMPLES_FILE) as draft:
+        write_blocks(draft, collect_samples(out, plan), SAMPLES_SCHEMA, block_rows=plan.shard_size)
+
+
+def collect_samples(out: Storage, plan: Plan) -> Iterator[pa.Table]:
+    """What samples.parquet must hold, shard by shard: the plan's rows with what the shards' records say of them.
 
     Raises:
         InputError: a shard has no record, or one that does not cover its rows.
     """
-    found: dict[str, dict[str, object]] = {}
-    for shard in range(count_shards(plan)):
+    for shard, rows in enumerate(plan.shards()):
         record = read_shard_record(out, shard)
+        where = f"shard {shard} of {out.address}"
         if record is None:
-            raise InputError(f"shard {shard} of {out}", found="no record", do="run again: the shard is made again")
+            raise InputError(where, found="no record", do="run again: the shard is made again")
+        found: dict[str, dict[str, object]] = {}
         for sample in record.samples:
             found[sample["sample_id"]] = {**sample, "shard": shard, "status": "ok", "reason": ""}
         for failure in record.failed:
             found[failure["sample_id"]] = {**failure, "shard": shard, "status": "failed"}
-    ids = plan.rows["sample_id"].to_pylist()
-    if found.keys() != set(ids):
-        raise InputError(f"records of {out}", expected="the plan's rows", found="others", do="make the set again")
-    columns = [plan.rows[name] for name in PLAN_SCHEMA.names]
-    for field in list(SAMPLES_SCHEMA)[len(PLAN_SCHEMA) :]:
-        columns.append(pa.array([found[sample_id].get(field.name) for sample_id in ids], field.type))
-    return pa.Table.from_arrays(columns, schema=SAMPLES_SCHEMA)
+        ids = rows["sample_id"].to_pylist()
+        if found.keys() != set(ids):
+            raise InputError(where, expected="a record of the plan's rows", found="one of others", do="miex repair")
+        columns = [rows[column.name] for column in PLAN_COLUMNS]
+        for column in RESULT_COLUMNS:
+            columns.append(pa.array([found[sample_id].get(column.name) for sample_id in ids], column.type))
+        yield pa.Table.from_arrays(columns, schema=SAMPLES_SCHEMA)
 
 
-def read_samples(out: Path) -> pa.Table:
-    """samples.parquet of a finished set.
+def read_samples(out: Place) -> pa.Table:
+    """samples.parquet of a finished set, proven by its digests.
 
     Raises:
-        InputError: the set is not finished, or the file is not one.
+        InputError: the set is not finished, or the file is damaged.
     """
-    try:
-        return pq.read_table(out / SAMPLES_FILE, schema=SAMPLES_SCHEMA)
-    except FileNotFoundError:
+    out = storage_at(out)
+    if out.size(SAMPLES_FILE) is None:
         raise InputError(
-            f"set {out}", expected=f"a finished set with {SAMPLES_FILE}", found="none",
+            f"set {out.address}", expected=f"a finished set with {SAMPLES_FILE}", found="none",
             do="finish it with miex run, or check the path",
-        ) from None  # fmt: skip
-    except (OSError, pa.ArrowException, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(
-            f"set {out}", expected=f"a whole {SAMPLES_FILE}", found=first, do="miex run makes it again"
-        ) from error
-
-
-SAMPLES_FILE = "samples.parquet"
+        )  # fmt: skip
+    return ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, f"{SAMPLES_FILE} of {out.address}").read()

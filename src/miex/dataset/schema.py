@@ -1,72 +1,93 @@
-"""Every column of a set: its name, its type, what it means."""
+"""Every column of a set: its name, its type, what it means. Tables, cards and exports are made from these."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
 from miex.aus.vector import N_AUS
-from miex.nuisances.columns import COLUMNS as CAMERA_COLUMNS
+from miex.nuisances.columns import NUISANCES
 
-PLAN_SCHEMA: Final = pa.schema(
-    [
-        ("sample_id", pa.string()),  # identity-source-label-round
-        ("round", pa.int32()),
-        ("identity", pa.string()),
-        ("photo", pa.string()),  # first 16 digits of its sha256; virtual relatives share it: split sets by it
-        ("source", pa.string()),  # real_mie, early_mae, coded_mie, expert
-        ("label", pa.int8()),  # 0 negative, 1 positive, 2 surprise
-        ("emotion", pa.string()),
-        ("corpus", pa.string()),  # corpus … apex_frame: where real AUs came from; null for the expert source
-        ("subject", pa.string()),
-        ("clip", pa.string()),
-        ("onset_frame", pa.int32()),  # 0-based
-        ("apex_frame", pa.int32()),
-        ("apex", pa.int16()),  # index of the apex among the sample's own frames
-        ("aus", pa.list_(pa.list_(pa.float32(), N_AUS))),  # one vector per frame, in [0, 1]
-        ("seed", pa.uint64()),
-        *CAMERA_COLUMNS.items(),
-    ]
+
+class Column(NamedTuple):
+    """One column of a table; `meaning` with units and index base."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+
+
+_TEXT = pa.string()
+PLAN_COLUMNS: Final = (
+    Column("sample_id", _TEXT, "identity-source-label-round"),
+    Column("round", pa.int32(), "of samples for this identity, source and label, from 0"),
+    Column("identity", _TEXT, "whose face it is"),
+    Column("photo", _TEXT, "first 16 digits of its sha256; virtual relatives share it: split sets by it"),
+    Column("source", _TEXT, "where the AUs come from: real_mie, early_mae, coded_mie, expert"),
+    Column("label", pa.int8(), "0 negative, 1 positive, 2 surprise"),
+    Column("emotion", _TEXT, "the finer category that was drawn"),
+    Column("corpus", _TEXT, "that real AUs come from; null for the expert source"),
+    Column("subject", _TEXT, "of that corpus"),
+    Column("clip", _TEXT, "of that subject"),
+    Column("onset_frame", pa.int32(), "of that clip, 0-based; null where it is not known"),
+    Column("apex_frame", pa.int32(), "of that clip, 0-based"),
+    Column("apex", pa.int16(), "index of the apex among the sample's own frames, 0-based"),
+    Column("aus", pa.list_(pa.list_(pa.float32(), N_AUS)), "intensities in [0, 1], one vector per frame"),
+    Column("seed", pa.uint64(), "of what is drawn for this sample"),
+    *(Column(n.name, n.type, f"nuisance: {n.meaning}; null: off") for n in NUISANCES),
 )
-FACES_SCHEMA: Final = pa.schema(
-    [
-        ("identity", pa.string()),
-        ("path", pa.string()),  # relative to the pool
-        ("sha256", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("landmarks", pa.list_(pa.float32())),  # of the photo: 478 × (x, y, z), photo pixels, rounded to 1/64
-        ("yaw", pa.float32()),
-        ("pitch", pa.float32()),
-        ("roll", pa.float32()),
-        ("crop_x", pa.float64()),  # center, side and angle (radians) of the crop in the photo
-        ("crop_y", pa.float64()),
-        ("crop_side", pa.float64()),
-        ("crop_roll", pa.float64()),
-        ("virtual", pa.bool_()),
-        ("virtual_seed", pa.uint64()),  # null for the person of the photo
-        ("kind", pa.string()),
-        ("person", pa.string()),
-        ("licence", pa.string()),
-        ("attribution", pa.string()),
-    ]
+FACES_COLUMNS: Final = (
+    Column("identity", _TEXT, "whose face it is"),
+    Column("path", _TEXT, "of the photo, relative to the folder of photos"),
+    Column("sha256", _TEXT, "of the photo"),
+    Column("width", pa.int32(), "of the photo, pixels"),
+    Column("height", pa.int32(), "of the photo, pixels"),
+    Column("landmarks", pa.list_(pa.float32()), "478 × (x, y, z), photo pixels, rounded to 1/64"),
+    Column("yaw", pa.float32(), "of the head, degrees"),
+    Column("pitch", pa.float32(), "of the head, degrees"),
+    Column("roll", pa.float32(), "of the head, degrees"),
+    Column("crop_x", pa.float64(), "center of the crop, photo pixels"),
+    Column("crop_y", pa.float64(), "center of the crop, photo pixels"),
+    Column("crop_side", pa.float64(), "of the crop, photo pixels"),
+    Column("crop_roll", pa.float64(), "of the crop, radians"),
+    Column("virtual", pa.bool_(), "whether it is another person made from the photo"),
+    Column("virtual_seed", pa.uint64(), "of that person; null for the person of the photo"),
+    Column("kind", _TEXT, "of the photo, real or synthetic, where its list says so"),
+    Column("person", _TEXT, "whose photo it is, where its list says so"),
+    Column("licence", _TEXT, "of the photo"),
+    Column("attribution", _TEXT, "of the photo"),
 )
+MEASURE_COLUMNS: Final = (
+    Column("motion_mean_px", pa.float64(), "length of the motion onset → apex, mean over the face, pixels"),
+    Column("motion_p95_px", pa.float64(), "the same, 95th percentile"),
+    Column("motion_mean_iod", pa.float64(), "the mean in inter-ocular distances"),
+    Column("motion_p95_iod", pa.float64(), "the percentile in inter-ocular distances"),
+    Column("psnr", pa.float64(), "of the gray pair, dB; null where only colors differ"),
+    Column("ssim", pa.float64(), "structural similarity of the gray pair"),
+)
+RESULT_COLUMNS: Final = (
+    Column("shard", pa.int32(), "whose tar holds it, from 0"),
+    Column("offset", pa.int64(), "of its first member in that tar, bytes"),
+    Column("bytes", pa.int64(), "of all its members"),
+    Column("crc32", pa.uint32(), "of these bytes"),
+    Column("status", _TEXT, "ok or failed"),
+    Column("reason", _TEXT, "why it could not be made"),
+    *MEASURE_COLUMNS,
+)
+
+
+def schema_of(columns: Iterable[Column]) -> pa.Schema:
+    """Their Arrow schema."""
+    return pa.schema([(column.name, column.type) for column in columns])
+
+
+PLAN_SCHEMA: Final = schema_of(PLAN_COLUMNS)
+FACES_SCHEMA: Final = schema_of(FACES_COLUMNS)
+SAMPLES_SCHEMA: Final = schema_of((*PLAN_COLUMNS, *RESULT_COLUMNS))
+MEASURES: Final = tuple(column.name for column in MEASURE_COLUMNS)
 # What travels with a sample wherever it goes: its class, and who stands behind it (leak guard, folds).
 ROWS_SCHEMA: Final = pa.schema(
     [PLAN_SCHEMA.field(name) for name in ("sample_id", "label", "source", "corpus", "subject", "photo")]
-)
-
-
-MEASURES = ("motion_mean_px", "motion_p95_px", "motion_mean_iod", "motion_p95_iod", "psnr", "ssim")
-SAMPLES_SCHEMA = pa.schema(
-    [
-        *PLAN_SCHEMA,
-        ("shard", pa.int32()),
-        ("offset", pa.int64()),  # of the sample's first member in the shard's tar
-        ("bytes", pa.int64()),  # of all its members
-        ("status", pa.string()),  # ok or failed
-        ("reason", pa.string()),
-        *((name, pa.float64()) for name in MEASURES),  # see measure.pair.PairMeasures
-    ]
 )

@@ -6,18 +6,19 @@ import hashlib
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from pathlib import PurePosixPath
+from typing import Any
 
 from miex.dataset.frames import MIME
 from miex.errors import InputError
-from miex.storage.local import whole_file, write_whole
+from miex.stable import canonical_json
+from miex.storage.base import Draft, Storage
 
 SHARDS = "shards"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class ShardRecord:
         plan: digest of the plan it was made from.
         rows: how many rows of the plan it covers.
         sha256, bytes: of the tar.
-        samples: per sample made: sample_id, offset and bytes of its members in the tar, and its measures.
+        samples: per sample made: sample_id, offset, bytes and crc32 of its members in the tar, and its measures.
         failed: per sample not made: sample_id and reason.
     """
 
@@ -69,29 +70,29 @@ class ShardRecord:
     failed: list[dict[str, str]]
 
 
-def tar_path(out: Path, shard: int) -> Path:
-    """Where a shard's tar lies."""
-    return out / SHARDS / f"{shard:05d}.tar"
+def tar_name(shard: int) -> str:
+    """Where a shard's tar lies in its set."""
+    return f"{SHARDS}/{shard:05d}.tar"
 
 
-def record_path(out: Path, shard: int) -> Path:
-    """Where a shard's record lies."""
-    return out / SHARDS / f"{shard:05d}.json"
-
-
-class _NoBetterError(Exception):
-    """Ends the writing of a shard that would replace a better one."""
+def record_name(shard: int) -> str:
+    """Where a shard's record lies in its set."""
+    return f"{SHARDS}/{shard:05d}.json"
 
 
 class _Hashed(io.RawIOBase):
-    """Writes through, and hashes what it writes."""
+    """Writes through, and hashes what it writes: all of it, and what came since `begin`."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.digest, self.position = file, hashlib.sha256(), 0
+    def __init__(self, file: Draft) -> None:
+        self._file, self.digest, self.position, self.crc32 = file, hashlib.sha256(), 0, 0
+
+    def begin(self) -> None:
+        self.crc32 = 0
 
     def write(self, data: Any) -> int:
-        self.file.write(data)
+        self._file.write(data)
         self.digest.update(data)
+        self.crc32 = zlib.crc32(data, self.crc32)
         self.position += len(data)
         return len(data)
 
@@ -100,15 +101,16 @@ class _Hashed(io.RawIOBase):
 
 
 def write_shard(
-    out: Path, shard: int, plan: str, samples: Iterable[Sample | Failure], *, kept: ShardRecord | None = None
+    out: Storage, shard: int, plan: str, samples: Iterable[Sample | Failure], *, kept: ShardRecord | None = None
 ) -> ShardRecord:
     """Write a shard and its record, each whole or not at all, the record last.
 
     The tar depends on the samples alone: fixed times, owner, mode and order. Members of a sample (WebDataset names):
-    `<id>.000.png` (onset) … `<id>.00k.png`, `<id>.json`.
+    `<id>.000.png` (onset) … `<id>.00k.png`, `<id>.json`. Of two who write one shard at the same time one record is
+    kept; both made the same.
 
     Args:
-        out: folder of the set.
+        out: the set.
         shard: number of the shard.
         plan: digest of the plan.
         samples: what to write.
@@ -118,33 +120,37 @@ def write_shard(
         The record of what is there afterwards.
 
     Raises:
-        OutputError: the folder cannot be written.
+        OutputError: the set cannot be written.
     """
     made: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    with suppress(_NoBetterError), whole_file(tar_path(out, shard)) as file:
-        sink = _Hashed(file)
+    with out.writing(tar_name(shard)) as draft:
+        sink = _Hashed(draft)
         with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for sample in samples:
                 if isinstance(sample, Failure):
                     failed.append(asdict(sample))
                     continue
                 offset = sink.tell()
+                sink.begin()
                 for name, content in members(sample):
                     _add(tar, name, content)
                 place = {"sample_id": sample.sample_id, "offset": offset, "bytes": sink.tell() - offset}
-                made.append({**place, **sample.measures})
+                made.append({**place, "crc32": sink.crc32, **sample.measures})
         if kept and len(made) <= len(kept.samples):
-            raise _NoBetterError
+            draft.abandon()
+            return kept
         # from here until the new record is there, the shard does not exist
-        record_path(out, shard).unlink(missing_ok=True)
-        kept = None
-    if kept:
-        return kept
+        out.delete(record_name(shard))
     record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
-    text = json.dumps({"format": FORMAT, **asdict(record)}, separators=(",", ":"), allow_nan=False)
-    write_whole(record_path(out, shard), text.encode())
+    told = {"format": FORMAT, **asdict(record)}
+    text = json.dumps({**told, "digest": _digest(told)}, separators=(",", ":"), allow_nan=False)
+    out.create(record_name(shard), text.encode())
     return record
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
 def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
@@ -161,26 +167,32 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(info, io.BytesIO(content))
 
 
-def read_shard_record(out: Path, shard: int) -> ShardRecord | None:
-    """The record of a shard; None if it is not there, so the shard is not either.
+def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
+    """The record of a shard, proven by its own digest; None if it is not there, so the shard is not either.
 
     Raises:
         InputError: a record that is not one (records are written whole: something else changed it).
     """
-    path = record_path(out, shard)
     try:
-        content = json.loads(path.read_text("utf-8"))
-        if content.pop("format") != FORMAT:
-            raise ValueError("another format")
-        return ShardRecord(**content)
+        content = json.loads(out.read(record_name(shard)))
+        digest = content.pop("digest")
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
+        if _digest(content) != digest:
+            raise ValueError("it is not what its own digest says")
+        del content["format"]
+        record = ShardRecord(**content)
+        if record.shard != shard:
+            raise ValueError(f"the record of shard {record.shard}")
+        return record
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"record {path}",
+            f"record {record_name(shard)} of {out.address}",
             expected="a shard's record",
             found=f"{type(error).__name__}: {error}",
-            do="delete it: the shard is made again by the next run",
+            do="miex repair makes the shard again",
         ) from error
 
 
@@ -193,31 +205,28 @@ class StoredSample:
     description: dict[str, Any]
 
 
-def read_stored(out: Path, shard: int, offset: int, size: int, sample_id: str) -> StoredSample:
+def read_stored(out: Storage, shard: int, offset: int, size: int, sample_id: str) -> StoredSample:
     """One sample's members.
 
     Args:
-        out: the set's folder.
+        out: the set.
         shard, offset, size: the columns shard, offset, bytes of samples.parquet.
         sample_id: whose members must lie there.
 
     Raises:
         InputError: the shard is missing or damaged there.
     """
-    path = tar_path(out, shard)
+    where = f"{tar_name(shard)} of {out.address} at byte {offset}"
     try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            content = file.read(size)
         # a slice between two members is a tar without its end mark, which tarfile reads to the end
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+        with tarfile.open(fileobj=io.BytesIO(out.read_range(tar_name(shard), offset, size)), mode="r:") as tar:
             members = {member.name: _content(tar, member) for member in tar}
     except (OSError, tarfile.TarError) as error:
-        raise _damaged(path, offset, str(error)) from error
+        raise _damaged(where, str(error)) from error
     text = members.pop(f"{sample_id}.json", None)
     if text is None or not members or not all(name.startswith(f"{sample_id}.") for name in members):
-        raise _damaged(path, offset, f"{sorted(members)[:3]} instead of sample {sample_id}")
-    suffix = Path(next(iter(members))).suffix
+        raise _damaged(where, f"{sorted(members)[:3]} instead of sample {sample_id}")
+    suffix = PurePosixPath(next(iter(members))).suffix
     return StoredSample(tuple(members[name] for name in sorted(members)), MIME.get(suffix, ""), json.loads(text))
 
 
@@ -229,8 +238,8 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return content
 
 
-def _damaged(path: Path, offset: int, found: str) -> InputError:
+def _damaged(where: str, found: str) -> InputError:
     return InputError(
-        f"shard {path} at byte {offset}", expected="the members of one sample", found=found,
-        do="miex verify says which shards are damaged; delete their .json records and run again",
+        where, expected="the members of one sample", found=found,
+        do="miex verify says which shards are damaged; miex repair makes them again",
     )  # fmt: skip

@@ -1,44 +1,116 @@
-"""What a sample shows beside its expression: the columns of a plan, and the levels that switch them on."""
+"""What a sample shows beside its expression: a column of a plan for each nuisance, and levels that switch them on.
+
+`clean` is for eyes: a neutral onset, and nothing but what a face at rest does. `face` is for networks: other muscles,
+too, and blinks at the onset. `all` adds uneven sides, a head that is never quite still, and what light, sensor,
+compression and tracking do. Real onset → apex pairs hold all of it; `face` is the default because it served recognition
+best (docs/trainability.md).
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import pyarrow as pa
 
 from miex.aus.vector import N_AUS
 from miex.errors import UsageError
 
-COLUMNS: Final = {
-    "blink": pa.list_(pa.float32()),  # per frame: added to AU 45
-    "others": pa.list_(pa.list_(pa.float32(), N_AUS)),  # per frame: added to the AUs
-    "residual": pa.list_(pa.float32(), 2),  # of smooth random motion at the apex: length, rms (inter-ocular)
-    "asymmetry": pa.list_(pa.float32(), N_AUS),  # -1 only the right side … 1 only the left side of the person moves
-    "head": pa.list_(pa.list_(pa.float32(), 4)),  # per frame: right, down (inter-ocular), roll (radians), zoom - 1
-    "outliers": pa.list_(
-        pa.list_(pa.float32(), 5)
-    ),  # at the apex, less on the way: x, y (of the side); radius, right, down (inter-ocular)
-    "light": pa.list_(pa.list_(pa.float32(), 3)),  # per frame: brightness, its slope to the right and down, share
-    "noise": pa.float32(),  # standard deviation, gray levels
-    "compression": pa.int16(),  # JPEG quality; null: none
-}  # what a switched-off part leaves is null
-PARTS: tuple[str, ...] = tuple(COLUMNS)
-LEVELS: dict[str, tuple[str, ...]] = {"off": (), "light": PARTS[:3], "full": PARTS}
+Level = Literal["clean", "face", "all"]
+LEVELS: Final[tuple[Level, ...]] = ("clean", "face", "all")  # each holds those before it
+OFF: Final = "off"
 
 
-def parts_of(camera: str) -> tuple[str, ...]:
-    """The parts that `--camera` names: a level, or a level and some of its parts, as in `full:blink,noise`.
+@dataclass(frozen=True)
+class Nuisance:
+    """One column.
+
+    Attributes:
+        name: of the column; null in rows where it is off.
+        type: of its values.
+        meaning: with units.
+        level: the first level that has it.
+        scope: whether it changes the face alone or the whole frame.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    level: Level
+    scope: Literal["face", "frame"] = "face"
+
+
+_PER_FRAME = pa.list_  # of what each frame has
+NUISANCES: Final = (
+    Nuisance("blink", _PER_FRAME(pa.float32()), "per frame: added to AU 45", "clean"),
+    Nuisance("others", _PER_FRAME(pa.list_(pa.float32(), N_AUS)), "per frame: added to the AUs", "face"),
+    Nuisance(
+        "residual",
+        pa.list_(pa.float32(), 2),
+        "smooth random motion of the face at the apex: its length and rms, inter-ocular distances",
+        "clean",
+    ),
+    Nuisance(
+        "asymmetry",
+        pa.list_(pa.float32(), N_AUS),
+        "of each AU: −1 only the right side of the person moves … 1 only the left side",
+        "all",
+    ),
+    Nuisance(
+        "head",
+        _PER_FRAME(pa.list_(pa.float32(), 4)),
+        "per frame: right, down (inter-ocular distances), roll (radians), zoom − 1",
+        "all",
+        "frame",
+    ),
+    Nuisance(
+        "outliers",
+        pa.list_(pa.list_(pa.float32(), 5)),
+        "local motion at the apex, less on the way: x, y (fractions of the side); radius, right, down (inter-ocular "
+        "distances)",
+        "all",
+        "frame",
+    ),
+    Nuisance(
+        "light",
+        _PER_FRAME(pa.list_(pa.float32(), 3)),
+        "per frame: brightness, its slope to the right and down, fractions",
+        "all",
+        "frame",
+    ),
+    Nuisance("noise", pa.float32(), "standard deviation, gray levels", "all", "frame"),
+    Nuisance("compression", pa.int16(), "quality of JPEG", "all", "frame"),
+)
+NAMES: Final = tuple(nuisance.name for nuisance in NUISANCES)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which nuisances are on.
+
+    Attributes:
+        names: in the order of NUISANCES.
+        neutral_onset: whether the face is at rest at the onset, but for the expression.
+    """
+
+    names: tuple[str, ...]
+    neutral_onset: bool
+
+
+def nuisances_of(text: str) -> Chosen:
+    """What a text switches on: a level, or a level and some of its nuisances, as in `all:blink,noise`.
 
     Raises:
-        UsageError: another level, or a part that the level does not have.
+        UsageError: another level, or a nuisance that the level does not have.
     """
-    level, _, names = camera.partition(":")
-    known = LEVELS.get(level)
-    asked = tuple(name.strip() for name in names.split(",")) if names else known or ()
-    if known is None or not set(asked) <= set(known):
+    level, _, listed = text.partition(":")
+    known = tuple(n.name for n in NUISANCES if level in LEVELS[LEVELS.index(n.level) :])
+    asked = tuple(name.strip() for name in listed.split(",")) if listed else known
+    if level not in (OFF, *LEVELS) or not set(asked) <= set(known):
+        added = (f"{one} ({', '.join(n.name for n in NUISANCES if n.level == one)})" for one in LEVELS)
         raise UsageError(
-            f"--camera {camera}",
-            expected=f"off, light ({', '.join(LEVELS['light'])}) or full (also {', '.join(PARTS[3:])})",
-            do="name a level, or some of its parts: full:blink,head",
+            f"nuisances {text}",
+            expected=f"{OFF}, {', '.join(added)}; each level holds those before it",
+            do="name a level, or some of its nuisances: all:blink,head",
         )
-    return tuple(part for part in PARTS if part in asked)
+    return Chosen(tuple(name for name in NAMES if name in asked), level == "clean")

@@ -1,13 +1,9 @@
-"""What a camera sees beside the expression. Every part is drawn when a set is planned, and is a column of the plan.
-
-`light` is what a face does at the same moment: blinks, other muscles, and small motion that no AU names. `full` adds
-uneven sides, a head that is never quite still, and what light, sensor, compression and tracking do. Real onset → apex
-pairs hold all of it; `light` is the default because it served recognition best (docs/trainability.md).
-"""
+"""Nuisances of one sample, drawn when a set is planned: every value is a column of the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +11,12 @@ import numpy.typing as npt
 
 from miex.aus.vector import N_AUS
 from miex.easing import ease, progress
-from miex.nuisances.columns import PARTS
+from miex.nuisances.columns import NAMES, Chosen
 
 Random = np.random.Generator
-Way = npt.NDArray[np.float64]  # how far each frame is from onset (0) to apex (1), and back: aus.timing.progress
+Shares = npt.NDArray[np.float64]  # how far each frame is from onset (0) to apex (1), and back: easing.progress
 
-# How much of each part. A blink or a movement of the eyes is the commonest strain in real clips, and a face at rest is
+# How much of each. A blink or a movement of the eyes is the commonest strain in real clips, and a face at rest is
 # not at zero in any AU. Blinks, other AUs and residual motion were chosen on real flow (docs/trainability.md);
 # the rest is set by eye: a registered head, a cheap camera.
 BLINK_CHANCE, BLINK = 0.7, 0.4  # of a sample; largest closing, AU 45
@@ -36,83 +32,85 @@ NOISE = 4.0  # largest standard deviation, gray levels
 QUALITY = (60, 95)  # of JPEG
 
 
-def draw(parts: tuple[str, ...], n_frames: int, apex: int, rng_of: Callable[[str], Random]) -> dict[str, Any]:
+def draw(chosen: Chosen, n_frames: int, apex: int, rng_of: Callable[[str], Random]) -> dict[str, Any]:
     """The columns of one sample. Onset and apex look the same however many frames lie between and behind them; on the
     way everything goes as smoothly as it would (noise is drawn for each frame when it is rendered).
 
     Args:
-        parts: from `parts_of`.
+        chosen: from `nuisances_of`.
         n_frames, apex: of the sample: how many, and which is the apex.
-        rng_of: randomness by the name of a part, so that switching one off leaves the others as they were.
+        rng_of: randomness by the name of a nuisance, so that switching one off leaves the others as they were.
 
     Returns:
-        a value for each of COLUMNS; None for parts that are off.
+        a value for each of NUISANCES; None for those that are off.
     """
-    on_the_way = progress(n_frames, apex)
-    return {part: _DRAW[part](rng_of(part), on_the_way) if part in parts else None for part in PARTS}
+    shares = progress(n_frames, apex)
+    draws = _DRAW | ({"blink": partial(_blink, at_apex=True)} if chosen.neutral_onset else {})
+    return {name: draws[name](rng_of(name), shares) if name in chosen.names else None for name in NAMES}
 
 
-def _path(ends: npt.ArrayLike, t: Way) -> list[Any]:
+def _path(ends: npt.ArrayLike, t: Shares) -> list[Any]:
     start, end = np.asarray(ends, np.float64)
     t = t.reshape(-1, *[1] * np.ndim(start))
     return list(((1 - t) * start + t * end).astype(np.float32))
 
 
-def _swaying(t: Way) -> Way:
+def _swaying(t: Shares) -> Shares:
     return t * (2 - t)  # under way at the onset already, turning at the apex
 
 
-def _blink(rng: Random, t: Way) -> list[Any]:
-    """Somewhere in a blink at the onset or the apex; it fades at its own speed, from and to both sides of that."""
+def _blink(rng: Random, t: Shares, at_apex: bool = False) -> list[Any]:
+    """Somewhere in a blink at the onset or the apex; it fades at its own speed, from and to both sides of that. One at
+    the apex has faded at the onset."""
     if rng.random() >= BLINK_CHANCE:
         return [np.float32(0)] * len(t)
     closed = rng.uniform(0.05, BLINK)
-    at_apex = rng.random() < 0.6
+    at_apex = (rng.random() < 0.6) or at_apex
     far = 1 - t if at_apex else np.where(np.arange(len(t)) <= np.argmax(t), t, 1)
     return list((closed * ease(1 - far / rng.uniform(*BLINK_WAY))).astype(np.float32))
 
 
-def _others(rng: Random, t: Way) -> list[Any]:
+def _others(rng: Random, t: Shares) -> list[Any]:
     ends = np.zeros((2, N_AUS))
     for au in rng.choice(N_AUS, OTHERS, replace=False):
         ends[int(rng.random() < 0.5), au] = rng.uniform(0, OTHER)
     return _path(ends, ease(t))
 
 
-def _residual(rng: Random, t: Way) -> list[float]:
+def _residual(rng: Random, t: Shares) -> list[float]:
     length = rng.uniform(*RESIDUAL_LENGTH)
     return [length, rng.uniform(0, min(RESIDUAL, RESIDUAL_STRAIN * length))]
 
 
-def _asymmetry(rng: Random, t: Way) -> list[float]:
+def _asymmetry(rng: Random, t: Shares) -> list[float]:
     if rng.random() < ONE_SIDED:
         return [float(rng.choice((-1, 1)) * rng.uniform(0.7, 1))] * N_AUS
     return list(np.tanh(rng.normal(0, UNEVEN, N_AUS)).astype(np.float32))
 
 
-def _head(rng: Random, t: Way) -> list[Any]:
+def _head(rng: Random, t: Shares) -> list[Any]:
     return _path([np.zeros(4), rng.normal(0, (SHIFT, SHIFT, ROLL, ZOOM))], _swaying(t))
 
 
-def _outliers(rng: Random, t: Way) -> list[Any]:
+def _outliers(rng: Random, t: Shares) -> list[Any]:
     k = int(rng.integers(OUTLIERS + 1))
     columns = (rng.uniform(0.1, 0.9, (k, 2)), rng.uniform(*OUTLIER_RADIUS, (k, 1)), rng.normal(0, OUTLIER, (k, 2)))
     return list(np.concatenate(columns, 1).astype(np.float32))
 
 
-def _light(rng: Random, t: Way) -> list[Any]:
+def _light(rng: Random, t: Shares) -> list[Any]:
     return _path([np.zeros(3), rng.normal(0, (LIGHT, TILT, TILT))], _swaying(t))
 
 
-def _noise(rng: Random, t: Way) -> float:
+def _noise(rng: Random, t: Shares) -> float:
     return float(np.float32(rng.uniform(0, NOISE)))
 
 
-def _compression(rng: Random, t: Way) -> int:
+def _compression(rng: Random, t: Shares) -> int:
     return int(rng.integers(*QUALITY, endpoint=True))
 
 
-_DRAW: dict[str, Callable[[Random, Way], Any]] = {
+_DRAW: dict[str, Callable[[Random, Shares], Any]] = {
     "blink": _blink, "others": _others, "residual": _residual, "asymmetry": _asymmetry, "head": _head,
     "outliers": _outliers, "light": _light, "noise": _noise, "compression": _compression,
 }  # fmt: skip

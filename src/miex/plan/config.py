@@ -10,7 +10,7 @@ from miex.dataset.frames import FrameFormat
 from miex.errors import UsageError
 from miex.faces.crop import CropOptions
 from miex.labels import Label, label_named
-from miex.nuisances.columns import parts_of
+from miex.nuisances.columns import nuisances_of
 from miex.sources.timing import Until
 
 MOST_FRAMES = 999  # of a sample: they have three digits in a shard
@@ -36,10 +36,10 @@ class PlanConfig(BaseModel):
         until: the last frame: the apex, or the offset, where the face is back at its onset.
         fps: frames per second, for "all". CASME II and SAMM were filmed at 200, the most of the corpora that
             recognizers of sequences are tested on.
-        camera: what is seen beside the expression (plan.camera): off, light, full, or some parts of one.
+        nuisances: what is seen beside the expression (nuisances.columns): off, clean, face, all, or some of a level.
         frame_format: png and webp are lossless; jpeg (quality 95, 4:4:4) changes the onset → apex difference by a
             quarter (relative L2; 12 to 52 % over 42 pairs at 128 px).
-        shard_size: samples per shard; with longer sequences fewer, of as many frames in all.
+        shard_size: samples per shard; None: 500 pairs, or as many sequences as have about as many frames.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,15 +55,15 @@ class PlanConfig(BaseModel):
     frames: Annotated[int, Field(ge=2, le=MOST_FRAMES)] | Literal["all"] = 2
     until: Until = "apex"
     fps: float = Field(default=200, ge=5, le=1000)
-    camera: str = "light"
+    nuisances: str = "face"
     frame_format: FrameFormat = "png"
-    shard_size: int = Field(default=500, ge=1)
+    shard_size: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _classes_are_labels(self) -> Self:
         for name in self.classes:
             label_named(name)
-        parts_of(self.camera)
+        nuisances_of(self.nuisances)
         if self.frames == 2 and self.until == "offset":
             raise UsageError(
                 "2 frames until the offset",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,17 @@ from miex.dataset.schema import PLAN_SCHEMA
 from miex.errors import UsageError
 from miex.executors.base import Progress, silent
 from miex.faces import VERSION as FACES_VERSION
-from miex.nuisances.columns import parts_of
+from miex.labels import Label
+from miex.nuisances.columns import nuisances_of
 from miex.nuisances.draw import draw
 from miex.plan.config import MOST_FRAMES, PlanConfig
 from miex.plan.identities import choose_faces
-from miex.plan.triplets import banks_of
+from miex.plan.triplets import Bank, banks_of
 from miex.sources.source import AUSource, AUTriplet
-from miex.sources.timing import draw_timing, expression
+from miex.sources.timing import FALL, RISE, draw_timing, expression
 from miex.stable import sample_rng, stable_hash
+
+FRAMES_PER_SHARD = 1000  # of default shards: 500 pairs
 
 
 def build_plan(
@@ -42,53 +45,42 @@ def build_plan(
     labels. The id names identity, source, label and round, and the seed is a hash of the set's seed and the id. So
     more rounds, other classes or one more photo leave the other rows as they were.
 
+    Rows are drawn when they are asked for, shard by shard: a plan may be larger than memory.
+
     Args:
         config: how many of what.
-        index: table of faces.pool.INDEX_SCHEMA.
+        index: table of faces.index.INDEX_SCHEMA.
         sources: where the AUs come from.
         generator: name, version and settings of the generator.
         faces_root: folder of the photos, recorded for later runs.
         chosen_by: how the photos were chosen, recorded for messages.
-        progress: called with rows done and rows in all.
+        progress: called with rows drawn and rows in all, whenever they are drawn.
 
     Raises:
         InputError: no photo can be used; the message counts the reasons.
         UsageError: a source has nothing for one of the labels.
     """
+    for source, label in product(sources, config.labels):
+        source.sample(label, rng=sample_rng(config.seed, "try"))
     faces = choose_faces(index, config)
-    identities = faces["identity"].to_pylist()
-    photos = [digest[:16] for digest in faces["sha256"].to_pylist()]
-    cells = len(identities) * len(sources) * len(config.labels)
-    total = config.samples or config.per * cells
+    n_rows = config.samples or config.per * faces.num_rows * len(sources) * len(config.labels)
+    shard_size = _shard_size(config)
     banks = banks_of(config, sources)
-    parts = parts_of(config.camera)
-    columns: dict[str, list[Any]] = {name: [] for name in PLAN_SCHEMA.names}
-    for i, (identity, photo) in enumerate(zip(identities, photos, strict=True)):
-        for round_number in range(-(-total // cells)):
-            before = round_number * cells + i * len(sources) * len(config.labels)
-            for source, label in list(product(sources, config.labels))[: max(0, total - before)]:
-                sample_id = f"{identity}-{source.name}-{label.name}-{round_number:04d}"
-                seed = stable_hash(config.seed, sample_id)
-                bank = banks.get((source.name, label))
-                if bank:
-                    triplet = bank.triplet(round_number * len(identities) + i)
-                else:
-                    triplet = source.sample(label, rng=sample_rng(seed, "aus"))
-                onset_frame, apex_frame = triplet.frames or (None, None)
-                drawn = (triplet.emotion, triplet.corpus, triplet.subject, triplet.clip, onset_frame, apex_frame)
-                aus, apex = _frames(config, source, triplet, seed)
-                seen = draw(parts, len(aus), apex, partial(sample_rng, seed))
-                start = (sample_id, round_number, identity, photo, source.name, int(label))
-                row = (*start, *drawn, apex, list(aus), seed, *seen.values())
-                for name, value in zip(PLAN_SCHEMA.names, row, strict=True):
-                    columns[name].append(value)
-        progress(len(columns["seed"]), total, "")
+
+    def shards() -> Iterator[pa.Table]:
+        rows, done = _rows(config, faces, sources, banks, n_rows), 0
+        while part := list(islice(rows, shard_size)):
+            done += len(part)
+            progress(done, n_rows, "")
+            columns = dict(zip(PLAN_SCHEMA.names, zip(*part, strict=True), strict=True))
+            yield pa.Table.from_pydict(columns, schema=PLAN_SCHEMA)
+
     settings = {
         "size": config.size,
         "eye_line": config.eye_line,
         "eye_mouth": config.eye_mouth,
         "frame_format": config.frame_format,
-        "shard_size": max(1, 2 * config.shard_size * total // sum(map(len, columns["aus"]))),
+        "shard_size": shard_size,
         "faces_version": FACES_VERSION,
         "generator": generator,
     }
@@ -98,7 +90,46 @@ def build_plan(
         "generator": generator,
         "sources": {source.name: source.settings for source in sources},
     }
-    return Plan(pa.Table.from_pydict(columns, schema=PLAN_SCHEMA), faces, settings, asked, faces_root)
+    return Plan(shards, n_rows, faces, settings, asked, faces_root)
+
+
+def _shard_size(config: PlanConfig) -> int:
+    """As asked for, or as many samples as have about FRAMES_PER_SHARD frames."""
+    if config.shard_size is not None:
+        return config.shard_size
+    seconds = RISE[0] + (FALL[0] if config.until == "offset" else 0)
+    frames = 1 + round(seconds * config.fps) if config.frames == "all" else config.frames
+    return max(1, FRAMES_PER_SHARD // frames)
+
+
+def _rows(
+    config: PlanConfig,
+    faces: pa.Table,
+    sources: Sequence[AUSource],
+    banks: Mapping[tuple[str, Label], Bank],
+    total: int,
+) -> Iterator[tuple[Any, ...]]:
+    """The rows, each with the values of PLAN_SCHEMA in their order."""
+    chosen = nuisances_of(config.nuisances)
+    cells = list(product(sources, config.labels))
+    per_round = faces.num_rows * len(cells)
+    people = zip(faces["identity"].to_pylist(), faces["sha256"].to_pylist(), strict=True)
+    for i, (identity, sha256) in enumerate(people):
+        for round_number in range(-(-total // per_round)):
+            before = round_number * per_round + i * len(cells)
+            for source, label in cells[: max(0, total - before)]:
+                sample_id = f"{identity}-{source.name}-{label.name}-{round_number:04d}"
+                seed = stable_hash(config.seed, sample_id)
+                bank = banks.get((source.name, label))
+                if bank:
+                    triplet = bank.triplet(round_number * faces.num_rows + i)
+                else:
+                    triplet = source.sample(label, rng=sample_rng(seed, "aus"))
+                aus, apex = _frames(config, source, triplet, seed)
+                start = (sample_id, round_number, identity, sha256[:16], source.name, int(label), triplet.emotion)
+                descent = (triplet.corpus, triplet.subject, triplet.clip, *(triplet.frames or (None, None)))
+                drawn = draw(chosen, len(aus), apex, partial(sample_rng, seed))
+                yield (*start, *descent, apex, list(aus), seed, *drawn.values())
 
 
 def _frames(config: PlanConfig, source: AUSource, triplet: AUTriplet, seed: int) -> tuple[AUArray, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,10 @@ def banks_of(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str,
     }
 
 
-def distinct_triplets(rows: pa.Table) -> int:
-    """How many different (AUs of onset and apex, label) a plan has."""
-    columns = (rows[name].to_pylist() for name in ("aus", "apex", "label"))
-    return len({(str((aus[0], aus[apex])), label) for aus, apex, label in zip(*columns, strict=True)})
+def distinct_triplets(shards: Iterable[pa.Table]) -> int:
+    """How many different (AUs of onset and apex, label) the rows of a plan have."""
+    found: set[tuple[str, int]] = set()
+    for rows in shards:
+        columns = (rows[name].to_pylist() for name in ("aus", "apex", "label"))
+        found |= {(str((aus[0], aus[apex])), label) for aus, apex, label in zip(*columns, strict=True)}
+    return len(found)

@@ -27,14 +27,14 @@ from miex.faces.planned import load_face
 from miex.generators.registry import generator_of
 from miex.images import Image, ImageError
 from miex.nuisances.apply import shown_aus
-from miex.nuisances.columns import PARTS
+from miex.nuisances.columns import NUISANCES
 from miex.quality.identity import DISTANCES, FrameDescriptor, IdentityKept, describe_frame, identity_kept
 from miex.quality.recovered import describe_recovery, read_change
 from miex.quality.recovery import Recovery, recovery
 from miex.quality.stillness import changed_pixels, still_pixels
 
 _SAMPLES_PER_TASK = 4
-_WHOLE_FRAME = PARTS[4:]  # of the camera: they move or light everything that is seen
+_WHOLE_FRAME = tuple(nuisance.name for nuisance in NUISANCES if nuisance.scope == "frame")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def measure_set(
     except InputError:  # it would show what other AUs do, and move other pixels
         why = "Nothing was measured on the frames: the installed generator is not the one that made them."
         return DearMeasures(0, len(dataset), seed, size, None, {}, None, (why,))
-    moved = _moves_everything(record["config"]["camera"], dataset.table.take(rows).to_pylist(), record["settings"])
+    moved = _moves_everything(record["config"]["nuisances"], dataset.table.take(rows).to_pylist(), record["settings"])
     root = faces_root or Path(record["faces_root"])
     tasks = [
         _Task(folder, rows[i : i + _SAMPLES_PER_TASK], model, root, not moved)
@@ -152,12 +152,12 @@ def measure_set(
     )  # fmt: skip
 
 
-def _moves_everything(camera: str, rows: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+def _moves_everything(nuisances: str, rows: list[dict[str, Any]], settings: dict[str, Any]) -> str:
     """Why pixels off the face must not be expected to hold still, a sentence; empty if they must."""
     parts = [part for part in _WHOLE_FRAME if any(row[part] not in (None, 0, []) for row in rows)]
     if parts:
         return (
-            f"Pixels off the face were not compared: the camera ({camera}) changes them on purpose: "
+            f"Pixels off the face were not compared: nuisances ({nuisances}) change them on purpose: "
             + ", ".join(parts)
             + "."
         )
@@ -248,7 +248,7 @@ def _measure(task: _Task) -> dict[int, _Measured]:
         landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
         for i in task.rows:
             row = dataset.table.slice(i, 1).to_pylist()[0]
-            shown = shown_aus(row)[[0, row["apex"]]]  # with the camera's parts
+            shown = shown_aus(row)[[0, row["apex"]]]  # with the nuisances
             pair = dataset.pair(i)
             try:
                 face = load_face(task.faces_root, faces[row["identity"]], settings["size"])

@@ -67,7 +67,7 @@ def _read(task: tuple[Path, list[int], EmbeddedExtractor]) -> dict[int, Any]:
     with one_thread(), Landmarker(extractor.model) as landmarker:
         for i in rows:
             row = dataset.table.slice(i, 1).to_pylist()[0]
-            shown = shown_aus(row)[[0, row["apex"]]]  # with the camera's parts
+            shown = shown_aus(row)[[0, row["apex"]]]  # with the nuisances
             read = read_change(extractor, landmarker, dataset.pair(i))
             found[i] = ((shown[1] - shown[0]).mean(-1), read)
     return found

@@ -42,7 +42,7 @@ def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] |
     failed = [row for row in samples.select(["sample_id", "status", "reason"]).to_pylist() if row["status"] != "ok"]
     between = "" if config.get("frames", 2) == 2 else "the frames between or after them, "
     lines = [
-        f"# {dataset.path.resolve().name}: a synthetic micro-expression set",
+        f"# {dataset.storage.name}: a synthetic micro-expression set",
         "",
         f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
         " each, and a label. Made for training recognizers; it says nothing about what anybody felt, and is no lie"
@@ -64,7 +64,7 @@ def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] |
         "",
         "```python",
         "import miex.dataset",
-        f'sample = miex.dataset.open("{dataset.path.name}")[0]  # .frames .aus .label .emotion .provenance',
+        f'sample = miex.dataset.open("{dataset.storage.name}")[0]  # .frames .aus .label .emotion .provenance',
         "```",
         "",
         "## Labels",

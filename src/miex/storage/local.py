@@ -1,25 +1,137 @@
-"""Where files belong and how they are written: never under their final name until they are whole."""
+"""Folders of this machine, or of a disk that it mounts: nothing stands under its final name until it is whole."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from miex.errors import OutputError
+from miex.storage.base import Draft, Storage
 
+LOCK_FILE = ".miex.lock"
 _TEMPORARY = ".tmp-"
 
 
-@contextmanager
-def whole_file(target: Path) -> Iterator[BinaryIO]:
-    """A file to write that appears under its name only when the block ends well.
+@dataclass(frozen=True)
+class Folder(Storage):
+    """A folder, which need not be there yet."""
 
-    Temporary name beside the target → flush → fsync → rename → fsync of the folder. If the block raises, nothing
-    is left behind and what was there before stays.
+    path: Path
+
+    @property
+    def address(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    def open(self, name: str) -> BinaryIO:
+        return (self.path / name).open("rb")
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Draft]:
+        with _temporary(self.path / name) as temporary:
+            with temporary.open("wb") as file:
+                draft = Draft(file)
+                yield draft
+                file.flush()
+                os.fsync(file.fileno())
+            if draft.wanted:
+                temporary.replace(self.path / name)
+                _fsync_folder((self.path / name).parent)
+
+    def create(self, name: str, content: bytes) -> bool:
+        target = self.path / name
+        with _temporary(target) as temporary:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                return False
+            except OSError:  # disks without links: two who rename at once could both believe that theirs is there
+                if target.exists():
+                    return False
+                temporary.replace(target)
+            _fsync_folder(target.parent)
+        return True
+
+    def names(self, under: str = "") -> Iterator[str]:
+        folder = self.path / under
+        if folder.is_dir():
+            yield from sorted(path.name for path in folder.iterdir())
+
+    def size(self, name: str) -> int | None:
+        try:
+            return (self.path / name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def delete(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        there = next(place for place in (self.path, *self.path.resolve().parents) if place.exists())
+        return shutil.disk_usage(there).free
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The system frees the lock when the process ends, however it ends."""
+        import filelock
+
+        asked = f"output folder {self.path}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / LOCK_FILE)
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise OutputError(asked, found="another miex writes there", do="wait for it, or stop it") from None
+        except OSError as error:
+            found = error.strerror or str(error)
+            raise OutputError(asked, found=found, do="give a folder that can be written") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def remove_leftovers(self) -> int:
+        folders = [self.path, *(path for path in self.path.glob("*") if path.is_dir())]
+        # exactly ours: users, too, write ".tmp-"
+        leftovers = [path for folder in folders for path in folder.glob(f"*{_TEMPORARY}{'[0-9a-f]' * 32}")]
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Draft]:
+    """A file to write that appears under its name only when the block ends well (see `Storage.writing`)."""
+    with Folder(target.parent).writing(target.name) as draft:
+        yield draft
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write all of `content` under `target`, or nothing."""
+    Folder(target.parent).write(target.name, content)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file's name is that of a draft."""
+    return _TEMPORARY in name
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """A name beside the target; the file is gone when the block ends, unless it was renamed.
 
     Raises:
         OutputError: the disk is full, the folder cannot be written.
@@ -27,12 +139,7 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
     temporary = target.with_name(f"{target.name}{_TEMPORARY}{uuid.uuid4().hex}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-        fsync_folder(target.parent)
+        yield temporary
     except OSError as error:
         raise OutputError(
             f"writing {target}",
@@ -44,13 +151,7 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
-def write_whole(target: Path, content: bytes) -> None:
-    """Write all of `content` under `target`, or nothing (see `whole_file`)."""
-    with whole_file(target) as file:
-        file.write(content)
-
-
-def fsync_folder(folder: Path) -> None:
+def _fsync_folder(folder: Path) -> None:
     """Make renames in a folder last through a power failure, where the system can (some network disks refuse)."""
     if os.name != "posix":
         return
@@ -60,11 +161,3 @@ def fsync_folder(folder: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def remove_leftovers(folder: Path) -> int:
-    """Delete the temporary files that killed runs left in a folder; returns how many."""
-    leftovers = list(folder.glob(f"*{_TEMPORARY}{'[0-9a-f]' * 32}"))  # exactly ours: users, too, write ".tmp-"
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
 from miex.dataset.plan_file import Plan
 from miex.dataset.shard import Failure, members
 from miex.errors import OutputError
+from miex.storage.base import Storage
 from miex.synthesis.worker import ShardTask, render_shard
 
 _PROBE = 12  # samples rendered to estimate the rest
@@ -21,18 +20,19 @@ _OVERHEAD = 1.5  # of a run over its rendering alone: files, fsync, processes th
 @dataclass(frozen=True)
 class Estimate:
     """What is left to do: samples, shards (each the work of one worker), seconds of one worker, bytes, and the bytes
-    that are free."""
+    that are free, where that is known."""
 
     samples: int
     shards: int
     seconds: float
     bytes: int
-    free: int
+    free: int | None
 
 
 def estimate_rest(tasks: list[ShardTask], plan: Plan) -> Estimate:
-    size = plan.settings["shard_size"]
-    left = sum(min(size, plan.rows.num_rows - task.shard * size) for task in tasks)
+    """What these shards take, from the first samples of the first."""
+    size = plan.shard_size
+    left = sum(min(size, plan.n_rows - task.shard * size) for task in tasks)
     first = iter(render_shard(tasks[0]))
     next(first, None)  # pays for what is loaded once
     start = time.perf_counter()
@@ -45,16 +45,17 @@ def estimate_rest(tasks: list[ShardTask], plan: Plan) -> Estimate:
         if not isinstance(sample, Failure)
     ]
     size_of_one = sum(sizes) / len(sizes) if sizes else 0
-    return Estimate(left, len(tasks), left * seconds * _OVERHEAD, round(left * size_of_one), 0)
+    return Estimate(left, len(tasks), left * seconds * _OVERHEAD, round(left * size_of_one), None)
 
 
-def check_room(estimate: Estimate, out: Path) -> Estimate:
-    estimate = replace(estimate, free=shutil.disk_usage(out).free)
-    if estimate.bytes > estimate.free:
+def check_room(estimate: Estimate, out: Storage) -> Estimate:
+    """The estimate with the room that there is. Raises OutputError if it is too little."""
+    free = out.free_bytes()
+    if free is not None and estimate.bytes > free:
         raise OutputError(
-            f"room for {estimate.samples:,} samples in {out}",
+            f"room for {estimate.samples:,} samples in {out.address}",
             expected=f"about {estimate.bytes / 1e6:,.0f} MB",
-            found=f"{estimate.free / 1e6:,.0f} MB free",
+            found=f"{free / 1e6:,.0f} MB free",
             do="free space, give another --out, or ask for fewer samples",
         )
-    return estimate
+    return replace(estimate, free=free)

@@ -17,7 +17,7 @@ from miex.generators.base import Generator
 from miex.images import Image, ImageError, decode_image
 from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
-from miex.nuisances.columns import PARTS
+from miex.nuisances.columns import NAMES
 from miex.stable import sample_rng
 from miex.synthesis.measures import measure_pair
 
@@ -94,7 +94,7 @@ def _description(face: dict[str, Any], row: dict[str, Any], generator: Generator
         "photo": row["photo"],
         "virtual": face["virtual"],
         **{key: row[key] for key in ("corpus", "subject", "clip", "onset_frame", "apex_frame") if row[key] is not None},
-        "camera": {part: row[part] for part in PARTS if row[part] is not None},
+        "nuisances": {name: row[name] for name in NAMES if row[name] is not None},
         **{key: face[key] for key in ("kind", "person", "licence", "attribution") if face[key]},
         "synthetic": True,
         "generator": f"{generator.name} {generator.version}",

@@ -8,13 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from miex.dataset.plan_file import read_record, read_shard
+from miex.dataset.plan_file import PlanRows, read_faces, read_record
 from miex.dataset.shard import Failure, Sample, ShardRecord, read_shard_record, write_shard
 from miex.errors import InputError
 from miex.executors.local import one_thread
 from miex.faces import VERSION as FACES_VERSION
 from miex.generators.base import Generator
 from miex.generators.registry import generator_of
+from miex.storage.base import Storage
 from miex.synthesis.render import Prepared, prepare, render
 
 
@@ -23,14 +24,14 @@ class ShardTask:
     """What a worker is told.
 
     Attributes:
-        out: folder of the plan, and of the shards.
+        out: where the plan lies, and the shards go.
         shard: number of the shard.
         plan: digest of the plan.
         faces_root: folder that the photos' paths are relative to.
         again: make a shard again that is there, and keep the better one.
     """
 
-    out: Path
+    out: Storage
     shard: int
     plan: str
     faces_root: Path
@@ -67,8 +68,9 @@ def result_of(record: ShardRecord) -> ShardResult:
 
 def render_shard(task: ShardTask) -> Iterator[Sample | Failure]:
     """The samples of a shard, in the order of the plan; one that cannot be made is a Failure with its reason."""
-    settings, generator = _plan_settings(task.out, task.plan)
-    rows, faces = read_shard(task.out, task.shard)
+    settings, generator, plan = _opened(task.out, task.plan)
+    rows = plan.shard(task.shard)
+    faces = read_faces(task.out, rows["identity"].unique().to_pylist())
     by_identity = {face["identity"]: face for face in faces.to_pylist()}
     actor: Prepared | str = ""
     for row in rows.to_pylist():
@@ -82,14 +84,15 @@ def render_shard(task: ShardTask) -> Iterator[Sample | Failure]:
 
 
 @lru_cache(maxsize=2)
-def _plan_settings(out: Path, plan: str) -> tuple[dict[str, Any], Generator[Any]]:
+def _opened(out: Storage, plan: str) -> tuple[dict[str, Any], Generator[Any], PlanRows]:
     # keyed by the digest, so that a new plan in the same folder is read again
-    settings = read_record(out)["settings"]
+    record = read_record(out)
+    settings = record["settings"]
     if settings["faces_version"] != FACES_VERSION:
         raise InputError(
-            f"plan {out}",
+            f"plan {out.address}",
             expected=f"faces of version {FACES_VERSION}, as in the installed miex",
             found=f"version {settings['faces_version']}",
             do="install the miex that made the plan (plan.json names it), or make a new plan",
         )
-    return settings, generator_of(settings["generator"])
+    return settings, generator_of(settings["generator"]), PlanRows(out, record)

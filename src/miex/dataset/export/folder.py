@@ -57,7 +57,9 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
     for i, row in enumerate(dataset.table.to_pylist()):
         if not ID.fullmatch(row["sample_id"]):  # it becomes a path
             raise InputError(
-                f"set {dataset.path}", expected="ids of letters, digits, - and _", found=repr(row["sample_id"])
+                f"set {dataset.storage.address}",
+                expected="ids of letters, digits, - and _",
+                found=repr(row["sample_id"]),
             )
         stored = dataset.stored(i)
         folder = f"frames/{row['sample_id']}"

@@ -1,0 +1,150 @@
+"""Parquet files that prove what is read of them: the footer holds a digest for each block of rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from miex.errors import InputError
+from miex.stable import table_digest
+from miex.storage.base import Draft
+
+ROWS_PER_GROUP = (
+    8192  # about; small enough to read one for a block, large enough for the footer of 10⁷ rows to stay small
+)
+_KEY = b"miex.blocks"
+
+
+def root_of(digests: Iterable[str]) -> str:
+    """The digest of a whole file: that of the digests of its blocks."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def write_blocks(
+    sink: BinaryIO | Draft,
+    blocks: Iterable[pa.Table],
+    schema: pa.Schema,
+    *,
+    block_rows: int,
+    left_out: Collection[str] = (),
+) -> str:
+    """Write blocks one after the other, in constant memory.
+
+    Args:
+        sink: the file.
+        blocks: tables of the schema, each of `block_rows` rows but for the last.
+        left_out: columns that the digests do not cover.
+
+    Returns:
+        The digest of the whole.
+    """
+    digests: list[str] = []
+    waiting: list[pa.Table] = []
+    group = block_rows * max(1, ROWS_PER_GROUP // block_rows)
+    with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
+
+        def flush() -> None:
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting), row_group_size=group)
+                waiting.clear()
+
+        for block in blocks:
+            digests.append(table_digest(block, left_out))
+            waiting.append(block)
+            if len(waiting) * block_rows >= group:
+                flush()
+        flush()
+        writer.add_key_value_metadata(
+            {_KEY.decode(): json.dumps({"rows": block_rows, "group": group, "digests": digests})}
+        )
+    return root_of(digests)
+
+
+class ProvenFile:
+    """A file that `write_blocks` wrote, read block by block; nothing stays open between two reads.
+
+    Attributes:
+        n_rows: of the file.
+        block_rows: of each block but the last.
+        root: the digest that its footer claims.
+
+    Raises:
+        InputError: something else, or other columns.
+    """
+
+    def __init__(
+        self, open_file: Callable[[], BinaryIO], schema: pa.Schema, where: str, *, left_out: Collection[str] = ()
+    ) -> None:
+        self._open, self._where, self._schema, self._left_out = open_file, where, schema, left_out
+        try:
+            with open_file() as file:
+                self._footer = pq.read_metadata(file)
+            found = json.loads((self._footer.metadata or {})[_KEY])
+            self.block_rows, self._group = int(found["rows"]), int(found["group"])
+            self._digests = [str(digest) for digest in found["digests"]]
+            self.n_rows = int(self._footer.num_rows)
+            there = self._footer.schema.to_arrow_schema()
+        except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+            raise self._wrong(str(error) or type(error).__name__) from error
+        if not there.equals(schema):
+            raise self._wrong("other columns: it is of another version")
+        if self.block_rows < 1 or self._group < 1 or len(self._digests) != -(-self.n_rows // self.block_rows):
+            raise self._wrong(f"{len(self._digests)} digests for {self.n_rows} rows")
+        self.root = root_of(self._digests)
+
+    def __len__(self) -> int:
+        """How many blocks."""
+        return len(self._digests)
+
+    def block(self, number: int) -> pa.Table:
+        """The rows of a block, proven. Raises InputError where they are not what was written."""
+        first = number * self.block_rows
+        last = min(first + self.block_rows, self.n_rows)
+        groups = list(range(first // self._group, -(-last // self._group)))
+        table = self._read(groups)
+        return self._proven(number, table.slice(first - groups[0] * self._group, last - first))
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """All of them in their order, proven one by one."""
+        per_group = max(1, self._group // self.block_rows)
+        for first in range(0, len(self), per_group):
+            table = self._read([first // per_group])
+            for number in range(first, min(first + per_group, len(self))):
+                yield self._proven(number, table.slice((number - first) * self.block_rows, self.block_rows))
+
+    def read(self) -> pa.Table:
+        """All rows, proven."""
+        return pa.concat_tables(list(self.blocks())) if self.n_rows else self._schema.empty_table()
+
+    def _read(self, groups: list[int]) -> pa.Table:
+        try:
+            with self._open() as file:
+                return pq.ParquetFile(file, metadata=self._footer, page_checksum_verification=True).read_row_groups(
+                    groups
+                )
+        except (OSError, pa.ArrowException, ValueError) as error:
+            raise self._wrong(str(error)) from error
+
+    def _proven(self, number: int, rows: pa.Table) -> pa.Table:
+        rows = rows.cast(self._schema)  # Parquet has other names for what lists hold
+        found = table_digest(rows, self._left_out)
+        if found != self._digests[number]:
+            first = number * self.block_rows
+            raise self._wrong(
+                f"digest {found[:12]}… of rows {first} to {first + rows.num_rows - 1}",
+                expected=f"digest {self._digests[number][:12]}…",
+            )
+        return rows
+
+    def _wrong(self, found: str, expected: str = "") -> InputError:
+        return InputError(
+            self._where,
+            expected=expected or "a whole file, as miex wrote it",
+            found=found.splitlines()[0],
+            do="it was damaged or changed after it was made: make it again, or restore it",
+        )
