@@ -359,7 +359,7 @@ def export(
 @app.command()
 def render(
     photo: Annotated[Path, typer.Argument(help="A photo with a face.")],
-    au: Annotated[list[str], typer.Option(help="AU=INTENSITY: 12=.2; one side: L12=.2, R4=.5.")],
+    au: Annotated[list[str], typer.Option(help="AU=INTENSITY: 12=0.2; one side: L12=0.2, R4=0.5.")],
     out: Annotated[Path, typer.Option(help="Folder for onset.png, apex.png, flicker.webp.")] = Path("render"),
     size: Size = 256,
     generator: GeneratorName = "muscle",

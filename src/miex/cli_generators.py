@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at what moves the faces.")
 def show(
     out: Annotated[Path, typer.Option(help="The picture, ending in .png.")],
     photo: Annotated[Path | None, typer.Argument(help="A photo with a face. Default: the embedded face.")] = None,
-    au: Annotated[list[str] | None, typer.Option(help="AU, or AU=INTENSITY: 12, L12=.2. Default: intensity 1.")] = None,
+    au: Annotated[list[str] | None, typer.Option(help="AU or AU=INTENSITY: 12, L12=0.2. Default: intensity 1.")] = None,
     sheet: Annotated[bool, typer.Option("--sheet", help="All AUs, at three intensities, both sides and each.")] = False,
     faces: Annotated[Path | None, typer.Option(help="Folder of photos for the sheet, or a .txt list of them.")] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="How many of those photos, evenly spread.")] = 6,

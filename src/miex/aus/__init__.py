@@ -1,1 +1,1 @@
-"""Action units: their order and scale, and the sources of AU triplets."""
+"""Action units: their order and scale, and what was seen of them in the frames of clips."""

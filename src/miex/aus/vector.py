@@ -117,7 +117,7 @@ def to_mapping(vector: npt.ArrayLike) -> dict[int, float]:
 
 
 def parse(settings: Iterable[str]) -> AUArray:
-    """AUs as typed by hand: `12=.2` (both sides), `L12=.2`, `R4=0.5`, an optional leading `AU`.
+    """AUs as typed by hand: `12=0.2` (both sides), `L12=0.2`, `R4=0.5`, an optional leading `AU`.
 
     Returns:
         float32 [17, 2]; the last axis is the person's left and right side.
@@ -135,7 +135,7 @@ def parse(settings: Iterable[str]) -> AUArray:
         except (AssertionError, ValueError):
             raise UsageError(
                 f"AU setting {text!r}",
-                expected="NUMBER=INTENSITY, such as 12=.2, L12=.2 or R4=.5",
+                expected="NUMBER=INTENSITY, such as 12=0.2, L12=0.2 or R4=0.5",
                 do="one --au for each",
             ) from None
         sides = {"": slice(None), "L": slice(0, 1), "R": slice(1, 2)}[side]

@@ -43,7 +43,7 @@ class Clip:
         corpus: name of the corpus in lower case, such as casme2.
         subject, clip: the corpus' own codes, as text (`sub01`, `006`, `EP02_01f`). A subject is a person of a real
             corpus, never an identity of ours. (corpus, subject, clip, onset) is unique.
-        emotion: the corpus' own category, spelled as `corpora.labels` spells it; empty where there is none.
+        emotion: the corpus' own category, spelled as `corpora.mappings` spells it; empty where there is none.
         label: one of the three classes, or None where the mapping leaves the category out.
         onset, apex, offset: 0-based, inclusive indices into `frames`, or None where the corpus gives none.
             onset < apex <= offset holds wherever all are given. Where `frames` is empty: the published frame numbers

@@ -171,7 +171,7 @@ class Corpus:
             path: the corpus' folder, or its table alone.
             table: the table, if it does not lie there or if another one is wanted.
             tree: part of the path of the wanted tree of frames, such as cropped. Default: as the corpus prefers.
-            mapping: the mapping to the three labels, one of `labels.mappings`.
+            mapping: the mapping to the three labels, one of `corpora.mappings`.
             without: ids of corrections that are not wanted, or "all".
             on_error: what a row that cannot be read does: it is raised, left out, or left out and listed.
 

@@ -110,14 +110,14 @@ class EmbeddedExtractor(AUExtractor):
     By that, every AU of the neutral frame is 0, and one that relaxes shows as its antagonists: a smile that fades reads
     as AU 1, 5, 15. What it sees is motion in the picture: it inverts what the generator does to that face, so its
     intensities are in the generator's own measure, and it knows of no AU that does not move skin there.
-    `measure.recovery` says how well, AU by AU, and which AUs it takes for each other; on real faces, where lips part
+    `quality.recovery` says how well, AU by AU, and which AUs it takes for each other; on real faces, where lips part
     over teeth and skin folds, less is to be expected: of a real broad smile it read AU 6 and 10 in full, AU 12 as .25
     and AU 25 not at all. Faces smaller than about 200 px, or that turn by more than about 15 degrees within a clip, are
     read badly.
 
     Attributes:
         model: file of the landmark model.
-        generator: description of the generator (`generators.describe`).
+        generator: description of the generator (`generators.registry.describe`).
     """
 
     model: Path

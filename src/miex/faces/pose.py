@@ -48,7 +48,7 @@ def choose_frontal(index: pa.Table, n: int, queries: list[int] | None = None) ->
     fills n; what is too much of the last k is left out, farthest first.
 
     Args:
-        index: table of faces.pool.INDEX_SCHEMA.
+        index: table of faces.index.INDEX_SCHEMA.
         n: how many; at most the usable photos.
         queries: rows; by default the ten most frontal.
 

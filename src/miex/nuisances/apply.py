@@ -1,4 +1,4 @@
-"""What a camera adds to frames: the parts of `plan.camera` that are not AUs, applied to one row of a plan."""
+"""What a camera adds to frames: the parts of `nuisances.columns` that are not AUs, applied to one row of a plan."""
 
 from __future__ import annotations
 

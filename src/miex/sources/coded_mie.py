@@ -28,11 +28,11 @@ OUTSIDE: dict[int, int] = {24: 23, 43: 45}
 class CodedMiESource(AUSource):
     """AUs as coded, on both sides, from zero at the onset.
 
-    An AU with a FACS letter gets an intensity that rounds to it: letter k of A … E is k of 5, so U[(k − .5)/5,
-    (k + .5)/5] (A: .1 to .3; E ends at 1). An AU without a letter gets U[μ, ν]; the default, the paper's .1 and .3 of
-    z^exp, is that of an A, a trace. A code of one side counts for both: the plan holds one intensity per AU. Codes that
-    the coder did not simply see move (one of several alternatives, a reference to what was there before, unclear, held
-    through the clip) do not count.
+    An AU with a FACS letter gets an intensity that rounds to it: letter k of A … E is k of 5, so
+    U[(k − 0.5)/5, (k + 0.5)/5] (A: 0.1 to 0.3; E ends at 1). An AU without a letter gets U[μ, ν]; the default, the
+    paper's 0.1 and 0.3 of z^exp, is that of an A, a trace. A code of one side counts for both: the plan holds one
+    intensity per AU. Codes that the coder did not simply see move (one of several alternatives, a reference to what
+    was there before, unclear, held through the clip) do not count.
 
     Attributes:
         clips: micro-expressions with `aus`; those without a label, or without an AU of the 17, are left out.

@@ -49,7 +49,7 @@ def parse_windows(settings: Iterable[str]) -> dict[str, Window]:
         except (ValueError, AssertionError):
             raise UsageError(
                 f"early window {text!r}",
-                expected=f"{', '.join(PRESETS)}, or CORPUS=α:β with 0 ≤ α ≤ β ≤ 1, such as ckplus=.25:.4",
+                expected=f"{', '.join(PRESETS)}, or CORPUS=α:β with 0 ≤ α ≤ β ≤ 1, such as ckplus=0.25:0.4",
             ) from None
         windows[corpus_key(corpus) or ANY] = alpha, beta
     return windows
@@ -80,7 +80,7 @@ class EarlyMaESource(PoolSource):
 
     Attributes:
         windows: (α, β) by corpus, and under ANY for all others.
-        onset_from: "first", the paper's way, or "rest": z_o is the person at rest (`aus.pool`), for corpora whose
+        onset_from: "first", the paper's way, or "rest": z_o is the person at rest (`sources.pool`), for corpora whose
             clips begin in the midst of the expression. Of RAVDESS' happy clips the first frame smiles as much as any:
             from there a smile is as likely to fade as to grow.
     """

@@ -153,7 +153,7 @@ class ExpertSource(AUSource):
 
     Attributes:
         table: AU probabilities per emotion.
-        mu, nu: bounds of the uniform intensity; the paper's .1 and .3 (figure 7b) are the default.
+        mu, nu: bounds of the uniform intensity; the paper's 0.1 and 0.3 (figure 7b) are the default.
 
     Raises:
         UsageError: not 0 < mu <= nu <= 1. (The paper allows μ = 0; an apex equal to its onset is never emitted here,
@@ -170,7 +170,7 @@ class ExpertSource(AUSource):
             raise UsageError(
                 f"intensities μ = {self.mu:g}, ν = {self.nu:g}",
                 expected="0 < μ ≤ ν ≤ 1",
-                do="the paper's are .1 and .3",
+                do="the paper's are 0.1 and 0.3",
             )
 
     @cached_property

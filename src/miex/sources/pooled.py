@@ -44,7 +44,7 @@ class PoolSource(AUSource):
     Attributes:
         kind: of the clips it draws from, micro or macro; others are left out.
         pools: the clips, of any number of corpora; no corpus in two of them.
-        origin: what AUs are counted from (`aus.origin`).
+        origin: what AUs are counted from (`sources.origin`).
 
     Raises:
         UsageError: a corpus in two pools.
