@@ -123,7 +123,7 @@ def _plan(
     from miex.generators.registry import describe, make_generator
     from miex.plan.rows import build_plan
     from miex.plan.triplets import distinct_triplets
-    from miex.sources.timing import until_named
+    from miex.sources.timing import UNTIL
     from miex.synthesis.adopt import adopt_plan
 
     if per is not None and samples is not None:
@@ -139,7 +139,7 @@ def _plan(
         eye_mouth=eye_mouth,
         seed=seed,
         frames=frames,
-        until=until_named(until),
+        until=one_of(until, UNTIL, "--until"),
         fps=fps,
         nuisances=nuisances,
         shard_size=shard_size,

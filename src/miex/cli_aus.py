@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from miex import console
-from miex.errors import InputError, UsageError
+from miex.errors import InputError, UsageError, one_of
 
 if TYPE_CHECKING:
     from miex.corpora.clip import Clip
@@ -293,39 +293,37 @@ def build_sources(
     """
     from miex.corpora.read import read
     from miex.sources.coded_mie import CodedMiESource
-    from miex.sources.early_mae import EarlyMaESource, onset_named, parse_windows
+    from miex.sources.early_mae import ONSETS, EarlyMaESource, parse_windows
     from miex.sources.expert import ExpertSource, load_table
-    from miex.sources.origin import origin_named
+    from miex.sources.origin import ORIGINS
     from miex.sources.real_mie import RealMiESource
     from miex.sources.source import PerturbedSource
 
-    counted_from = origin_named(origin)
+    counted_from = one_of(origin, ORIGINS, "AU origin")
     windows = parse_windows(early_window or ())
+    onset_from = one_of(early_onset, ONSETS, "early onset")
     made: list[AUSource] = []
     if real_mie:
         pools = _pools(real_mie, "--real-mie", "micro", workers, landmarker)
-        made.append(_told(RealMiESource(pools, counted_from)))
+        made.append(RealMiESource(pools, counted_from))
     if early_mae:
         pools = _pools(early_mae, "--early-mae", "macro", workers, landmarker)
-        made.append(_told(EarlyMaESource(pools, counted_from, windows, onset_named(early_onset))))
+        made.append(EarlyMaESource(pools, counted_from, windows, onset_from))
     if coded_mie:
         clips: list[Clip] = []
         for name, path in _pairs(coded_mie, "--coded-mie", "NAME=FILE"):
             clips += read(name, Path(path))
-        made.append(_told(CodedMiESource(tuple(clips), mu=mu, nu=nu)))
+        made.append(CodedMiESource(tuple(clips), mu=mu, nu=nu))
     if expert != "none":
         made.append(ExpertSource(load_table(expert), mu, nu))
     if not made:
         raise UsageError(
             "a set without a source of AUs", expected="at least one", do="name one, such as --expert micro"
         )
+    for source in made:
+        for reason, n in source.settings.get("left_out", {}).items():
+            console.say(f"{source.name}: {n:,} clips left out: {reason}")
     return [PerturbedSource(source, au_noise) for source in made] if au_noise else made
-
-
-def _told(source: AUSource) -> AUSource:
-    for reason, n in source.settings["left_out"].items():
-        console.say(f"{source.name}: {n:,} clips left out: {reason}")
-    return source
 
 
 def _pools(

@@ -136,7 +136,7 @@ def test_too_few_triplets_are_told(lab: Path, pool: Path) -> None:
         (["--real-mie", "casme2=missing.parquet"], "no such file"),
         (["--coded-mie", "nowhere=x.xlsx"], "corpus 'nowhere'"),
         (["--expert", "none"], "a set without a source"),
-        (["--au-origin", "half"], "relative or absolute"),
+        (["--au-origin", "half"], "one of relative, absolute"),
         (["--early-mae", "casme2=POOL"], "9 left out: micro-expression"),
         (["--early-window", "ckplus"], "early window 'ckplus'"),
         (["--au-noise", "2"], "AU perturbation 2"),

@@ -13,13 +13,14 @@ import numpy.typing as npt
 from miex.aus.vector import AUArray
 from miex.corpora.people import corpus_key
 from miex.errors import UsageError
-from miex.sources.origin import moved
+from miex.sources.origin import counted_from
 from miex.sources.pool import PoolClip
 from miex.sources.pooled import PoolSource, UsableClip, apexes_among
 from miex.sources.source import AUSource, AUTriplet
 
 Window = tuple[float, float]
 OnsetFrom = Literal["first", "rest"]
+ONSETS: tuple[OnsetFrom, ...] = get_args(OnsetFrom)
 ANY = "any"  # corpus that stands for all without a window of their own
 # (α, β) as fractions of a clip. The released code's draws are one or two frames off these (PROTOCOL §3); ours are not.
 PRESETS: dict[str, dict[str, Window]] = {
@@ -53,14 +54,6 @@ def parse_windows(settings: Iterable[str]) -> dict[str, Window]:
             ) from None
         windows[corpus_key(corpus) or ANY] = alpha, beta
     return windows
-
-
-def onset_named(name: str) -> OnsetFrom:
-    """What z_o is, by name. Raises UsageError for any other name."""
-    for onset in get_args(OnsetFrom):
-        if name == onset:
-            return onset  # type: ignore[no-any-return]
-    raise UsageError(f"early onset {name!r}", expected="first or rest")
 
 
 def window_frames(n: int, window: Window) -> tuple[int, int]:
@@ -115,6 +108,6 @@ class EarlyMaESource(PoolSource):
             return "every frame of the window failed"
         if self.onset_from == "rest":
             aus = aus.copy()
-            aus[onset] = moved(clip.rest, clip.rest, self.origin)
+            aus[onset] = counted_from(self.origin, clip.rest, clip.rest)
         apexes = apexes_among(aus, onset, candidates)
         return UsableClip(clip, aus, onset, apexes) if len(apexes) else "nothing moves"

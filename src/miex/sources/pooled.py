@@ -15,7 +15,7 @@ import numpy.typing as npt
 from miex.aus.vector import AUArray
 from miex.errors import UsageError
 from miex.labels import Label
-from miex.sources.origin import Origin, moved
+from miex.sources.origin import Origin, counted_from
 from miex.sources.pool import Pool, PoolClip
 from miex.sources.source import AUSource, AUTriplet
 
@@ -75,7 +75,7 @@ class PoolSource(AUSource):
             for clip in pool.clips:
                 found: UsableClip | str = f"{clip.kind}-expression"
                 if clip.kind == self.kind:
-                    found = self.usable(clip, moved(clip.aus, clip.rest, self.origin))
+                    found = self.usable(clip, counted_from(self.origin, clip.aus, clip.rest))
                 if isinstance(found, str):
                     left_out[found] += 1
                 else:

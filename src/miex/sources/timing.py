@@ -21,6 +21,7 @@ from miex.errors import UsageError
 from miex.sources.source import AUSource, AUTriplet, resampled
 
 Until = Literal["apex", "offset"]
+UNTIL: tuple[Until, ...] = get_args(Until)
 Floats = npt.NDArray[np.float64]
 
 SHORTEST, LONGEST, LONGEST_RISE = 0.04, 0.5, 0.26  # seconds: onset to offset, and onset to apex (Yan et al. 2013)
@@ -49,14 +50,6 @@ def draw_timing(rng: np.random.Generator) -> Timing:
         rise, fall = (float(median * np.exp(spread * rng.standard_normal())) for median, spread in (RISE, FALL))
         if rise <= LONGEST_RISE and SHORTEST <= rise + fall <= LONGEST:
             return Timing(rise, fall, rng.uniform(0, LAG, (2, N_AUS)))
-
-
-def until_named(name: str) -> Until:
-    """How far a sequence goes, by name. Raises UsageError for any other name."""
-    for until in get_args(Until):
-        if name == until:
-            return until  # type: ignore[no-any-return]
-    raise UsageError(f"--until {name}", expected="apex or offset")
 
 
 def expression(
