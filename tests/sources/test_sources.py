@@ -1,4 +1,4 @@
-"""Real AUs: from clips and tables through pools to triplets, with their provenance and their sequences."""
+"""Real AUs: from clips and tables through pools to triplets, with their provenance and what is measured of them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from miex.sources.origin import counted_from
 from miex.sources.pool import POOL_SCHEMA, Pool, make_pool, read_pool, write_pool
 from miex.sources.real_mie import RealMiESource
 from miex.sources.source import AUSource, PerturbedSource
+from miex.sources.timing import draw_timing, expression
 from tests.corpus_fixture import EMOTIONS, clip, corpus, macros, track, tracks
 from tests.plan.test_plan import GENERATOR, fake_index
 
@@ -257,7 +258,8 @@ def test_onset_at_rest_for_clips_that_begin_in_the_midst(origin: Any) -> None:
     drawn = source.sample(Label.positive, rng=rng())
     assert to_mapping(drawn.onset) == pytest.approx({} if origin == "relative" else {4: 0.05, 14: 0.05})
     assert drawn.apex[au(12)] > 0.5
-    assert np.all(np.diff(source.sequence(drawn)[:, au(12)]) > 0)
+    assert fading.known is not None
+    assert drawn.known is None  # nobody has filmed how the smile came
     assert source.settings["onset_from"] == "rest"
 
 
@@ -355,39 +357,41 @@ def test_contract_of_a_source(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@pytest.mark.parametrize("n", [None, 2, 10, 33])
-def test_sequences_run_from_onset_to_apex(name: str, n: int | None) -> None:
+@pytest.mark.parametrize(
+    ("frames", "until"), [(2, "apex"), (10, "apex"), ("all", "apex"), (3, "offset"), (33, "offset"), ("all", "offset")]
+)
+def test_the_expression_of_a_triplet_runs_through_its_pair(name: str, frames: Any, until: Any) -> None:
     triplet = SOURCES[name].sample(Label.positive, rng=rng(3))
-    sequence = SOURCES[name].sequence(triplet, n)
-    assert sequence.dtype == np.float32
-    assert ((sequence >= 0) & (sequence <= 1)).all()
-    np.testing.assert_array_equal(sequence[0], triplet.onset)
-    np.testing.assert_array_equal(sequence[-1], triplet.apex)
-    known = 10 if triplet.frames is None or name == "coded" else triplet.frames[1] - triplet.frames[0] + 1
-    assert len(sequence) == (n or known)
+    aus, apex = expression(triplet, draw_timing(rng(3)), frames=frames, until=until, fps=100)
+    assert aus.dtype == np.float32
+    assert ((aus >= 0) & (aus <= 1)).all()
+    np.testing.assert_array_equal(aus[0], triplet.onset)
+    np.testing.assert_array_equal(aus[apex], triplet.apex)
+    assert (apex == len(aus) - 1) == (until == "apex")
+    if frames != "all":
+        assert len(aus) == frames
 
 
-def test_sequences_are_those_of_the_clip() -> None:
-    of = clip("sub01", "EP00", "happiness")
-    bent = track(of)
-    bent.aus[2:7, au(12)] = [0, 0.01, 0.02, 0.03, 0.2]
-    source = RealMiESource((make_pool([of], {"sub01/EP00": replace(bent, aus=bent.aus)}),))
-    triplet = source.sample(Label.positive, rng=rng())
-    np.testing.assert_allclose(source.sequence(triplet)[:, au(12)], [0, 0.01, 0.02, 0.03, 0.2], atol=1e-6)
-    nine = source.sequence(triplet, 9)[:, au(12)]
-    np.testing.assert_allclose(nine, [0, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.115, 0.2], atol=1e-6)
-    perturbed = replace(triplet, apex=triplet.apex * np.float32(0.5))
-    # half the way is missing at the end, so a quarter in the middle
-    assert source.sequence(perturbed, 9)[4, au(12)] == pytest.approx(0.0, abs=0.03)
-    with pytest.raises(UsageError, match="at least 2"):
-        source.sequence(triplet, 1)
+@pytest.mark.parametrize(("name", "until"), [("real", 9), ("early", None), ("perturbed", 9)])
+def test_a_triplet_of_a_clip_knows_what_was_measured(name: str, until: int | None) -> None:
+    drawn = SOURCES[name].sample(Label.positive, rng=rng(3))
+    known = drawn.known
+    assert known is not None
+    assert drawn.frames is not None
+    assert known.times.tolist() == list(range(drawn.frames[0], (until or drawn.frames[1]) + 1))
+    assert known.times[known.apex] == drawn.frames[1]
+    assert (known.times.dtype, known.aus.dtype, known.aus.shape) == (np.float64, np.float32, (len(known.times), 17))
+    np.testing.assert_array_equal(known.aus[0], drawn.onset)
+    assert np.abs(known.aus[known.apex] - drawn.apex).max() <= (0.1 if name == "perturbed" else 0)
+    known.aus[:] = 0.77  # the pool behind it stays as it was
+    again = SOURCES[name].sample(Label.positive, rng=rng(3)).known
+    assert again is not None
+    assert not (again.aus == np.float32(0.77)).any()
 
 
-def test_expert_sequences_are_straight() -> None:
-    source = SOURCES["expert"]
-    triplet = source.sample(Label.surprise, rng=rng())
-    expected = np.linspace(0, 1, 10)[:, None] * triplet.apex
-    np.testing.assert_allclose(source.sequence(triplet), expected, atol=1e-6)
+@pytest.mark.parametrize("name", ["coded", "expert"])
+def test_of_aus_that_nobody_measured_nothing_is_known(name: str) -> None:
+    assert SOURCES[name].sample(Label.positive, rng=rng()).known is None
 
 
 def test_perturbation_changes_what_is_on_by_no_more_than_asked() -> None:

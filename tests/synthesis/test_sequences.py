@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import miex.dataset
 from miex.aus.vector import AU_INDEX, from_mapping
@@ -37,18 +35,13 @@ from miex.plan.rows import build_plan
 from miex.plan.triplets import distinct_triplets
 from miex.recognition.flow import flow_set
 from miex.report.build import MOST_SHOWN, _shown
-from miex.sources.early_mae import EarlyMaESource
 from miex.sources.expert import ExpertSource, load_table
-from miex.sources.pool import make_pool
-from miex.sources.real_mie import RealMiESource
-from miex.sources.source import AUSource, AUTriplet, PerturbedSource
-from miex.sources.timing import LAG, LONGEST, LONGEST_RISE, SHORTEST, Timing, draw_timing, expression
+from miex.sources.source import AUSource, AUTriplet
 from miex.stable import sample_rng
 from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 from miex.synthesis.worker import ShardTask, render_shard
-from tests.corpus_fixture import clip, track
 from tests.plan.test_plan import GENERATOR, fake_index
 from tests.support import command, facts, plan_of
 
@@ -71,15 +64,6 @@ class Smile(AUSource):
 
 def smiles(**config: Any) -> Plan:
     return build_plan(PlanConfig(**config), fake_index(2), [Smile()], GENERATOR, faces_root="/faces")
-
-
-def timing_of(seed: int) -> Timing:
-    return draw_timing(sample_rng(seed, "timing"))
-
-
-def sequence(seed: int = 0, **how: Any) -> tuple[np.ndarray, int]:
-    asked = {"frames": "all", "until": "offset", "fps": 200, **how}
-    return expression(Smile(), SMILE, timing_of(seed), **asked)
 
 
 # the pair
@@ -110,74 +94,11 @@ def test_longer_sequences_leave_all_else_of_a_row_alone() -> None:
     assert distinct_triplets(whole.shards()) == distinct_triplets(pairs.shards()) == 3
 
 
-# timing
-
-
-def test_timings_are_those_of_micro_expressions() -> None:
-    drawn = [timing_of(seed) for seed in range(2000)]
-    rise, whole = np.array([t.rise for t in drawn]), np.array([t.rise + t.fall for t in drawn])
-    assert rise.max() <= LONGEST_RISE
-    assert whole.min() >= SHORTEST
-    assert whole.max() <= LONGEST
-    # within the medians of the published annotations, see aus/timing.py
-    assert 0.12 < np.median(rise) < 0.17
-    assert 0.3 < np.median(whole) < 0.41
-    assert 0.55 < np.mean(rise < whole / 2) < 0.85
-    lag = np.array([t.lag for t in drawn])
-    assert 0 <= lag.min() < 0.01 < 0.99 * LAG < lag.max() <= LAG
-
-
 def test_ease_starts_and_ends_at_rest() -> None:
     assert ease([-1, 0, 0.5, 1, 2]).tolist() == [0, 0, 0.5, 1, 1]
     speed = np.diff(ease(np.linspace(0, 1, 1001))) * 1000
     assert speed[[0, -1]].max() < 0.01
     assert speed.max() == pytest.approx(1.5, abs=0.01)
-
-
-@given(
-    seed=st.integers(0, 10**6),
-    frames=st.one_of(st.just("all"), st.integers(3, 200)),
-    until=st.sampled_from(["apex", "offset"]),
-    fps=st.sampled_from([25, 30, 60, 100, 200, 500]),
-)
-def test_sequences_go_from_onset_over_apex_to_offset(seed: int, frames: int | str, until: Any, fps: float) -> None:
-    aus, apex = sequence(seed, frames=frames, until=until, fps=fps)
-    assert aus.dtype == np.float32
-    np.testing.assert_array_equal(aus[0], SMILE.onset)
-    np.testing.assert_array_equal(aus[apex], SMILE.apex)
-    np.testing.assert_array_equal(aus[-1], SMILE.apex if until == "apex" else SMILE.onset)
-    toward = np.sign(SMILE.apex - SMILE.onset)
-    assert (np.diff(aus[: apex + 1], axis=0) * toward >= 0).all()
-    assert (np.diff(aus[apex:], axis=0) * toward <= 0).all()
-    timing = timing_of(seed)
-    if frames == "all":
-        assert apex == max(1, round(timing.rise * fps))
-        assert len(aus) - 1 - apex == (max(1, round(timing.fall * fps)) if until == "offset" else 0)
-    else:
-        assert len(aus) == frames
-        share = timing.rise / (timing.rise + timing.fall)
-        assert abs(apex - (share if until == "offset" else 1) * (frames - 1)) <= 1
-
-
-def test_aus_start_one_after_the_other_and_are_all_there_at_the_apex() -> None:
-    aus, apex = sequence(3, frames=1000, until="apex")
-    moving = np.flatnonzero(SMILE.apex != SMILE.onset)
-    start = np.argmax(aus[:, moving] != SMILE.onset[moving], axis=0) / apex
-    np.testing.assert_allclose(start, timing_of(3).lag[0, moving], atol=0.01)
-    assert np.ptp(start) > 0.02
-
-
-def test_speed_has_no_jump() -> None:
-    """The largest change of speed between frames shrinks with the square of their distance, as in a smooth curve."""
-    jumps = []
-    for n in (50, 100, 200):
-        aus, apex = sequence(1, frames=n, until="apex")
-        share = (aus[:, AU12] - aus[0, AU12]) / (aus[apex, AU12] - aus[0, AU12])
-        assert np.diff(share).max() <= 1.5 / (1 - LAG) / (n - 1) * 1.01
-        jumps.append(np.abs(np.diff(share, 2)).max() * (n - 1) ** 2)
-    assert max(jumps) <= 6 / (1 - LAG) ** 2 * 1.01
-    whole, apex = sequence(1)
-    assert np.abs(whole[[apex - 1, apex + 1]] - whole[apex]).max() < 0.01  # it turns slowly
 
 
 def test_more_frames_per_second_are_more_frames() -> None:
@@ -193,58 +114,7 @@ def test_what_cannot_be_is_refused() -> None:
             PlanConfig(**wrong)
     with pytest.raises(UsageError, match="at least 3"):
         PlanConfig(until="offset")
-    with pytest.raises(UsageError, match="at least 3"):
-        sequence(frames=2)
     assert PlanConfig(frames="10").frames == 10
-
-
-# measured sequences
-
-
-BENT = [0, 0.01, 0.02, 0.03, 0.2, 0.1, 0.05, 0.04, 0.0]  # AU 12 of frames 2 to 10; the apex is frame 6
-
-
-def measured() -> tuple[RealMiESource, AUTriplet]:
-    of = clip("sub01", "EP00", "happiness")
-    seen = track(of)
-    seen.aus[2:11, AU12] = BENT
-    source = RealMiESource((make_pool([of], {"sub01/EP00": seen}),), "absolute")
-    return source, source.sample(Label.positive, rng=np.random.default_rng(0))
-
-
-def test_measured_frames_stay_as_measured() -> None:
-    source, triplet = measured()
-    assert triplet.frames == (2, 6)
-    last = source.clips(Label.positive)[0].clip.span[1]
-    aus, apex = expression(source, triplet, timing_of(0), frames="all", until="offset", fps=25)
-    assert apex == 4
-    assert len(aus) == last - 2 + 1
-    np.testing.assert_allclose(aus[: len(BENT), AU12], BENT[: len(aus)], atol=1e-6)
-    up, at = expression(source, triplet, timing_of(0), frames=9, until="apex", fps=25)
-    np.testing.assert_array_equal(up, source.sequence(triplet, 9))
-    assert at == 8
-    both, at = expression(source, triplet, timing_of(0), frames=11, until="offset", fps=25)
-    assert len(both) == 11
-    assert at == round(10 * 4 / (last - 2))
-    np.testing.assert_array_equal(both[[0, at]], [triplet.onset, triplet.apex])
-    perturbed = PerturbedSource(source, 0.1)
-    changed = perturbed.sample(Label.positive, rng=np.random.default_rng(1))
-    noisy, at = expression(perturbed, changed, timing_of(0), frames="all", until="offset", fps=25)
-    np.testing.assert_array_equal(noisy[at], changed.apex)
-    np.testing.assert_allclose(noisy[-1], aus[-1], atol=1e-6)  # the change is gone at the offset
-
-
-def test_a_way_down_that_nobody_measured_is_drawn() -> None:
-    of = clip("s15", "0102", "happiness", kind="macro", onset=4, apex=None, offset=39)
-    source = EarlyMaESource((make_pool([of], {"s15/0102": track(of, 40)}),), "absolute")
-    triplet = source.sample(Label.positive, rng=np.random.default_rng(0))
-    assert triplet.frames is not None
-    timing = timing_of(0)
-    aus, apex = expression(source, triplet, timing, frames="all", until="offset", fps=200)
-    assert apex == triplet.frames[1] - triplet.frames[0]
-    np.testing.assert_array_equal(aus[: apex + 1], source.sequence(triplet))
-    assert len(aus) - 1 - apex == max(1, round(apex * timing.fall / timing.rise))
-    np.testing.assert_array_equal(aus[-1], triplet.onset)
 
 
 # nuisances

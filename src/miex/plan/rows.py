@@ -125,19 +125,19 @@ def _rows(
                     triplet = bank.triplet(round_number * faces.num_rows + i)
                 else:
                     triplet = source.sample(label, rng=sample_rng(seed, "aus"))
-                aus, apex = _frames(config, source, triplet, seed)
+                aus, apex = _frames(config, triplet, seed)
                 start = (sample_id, round_number, identity, sha256[:16], source.name, int(label), triplet.emotion)
                 descent = (triplet.corpus, triplet.subject, triplet.clip, *(triplet.frames or (None, None)))
                 drawn = draw(chosen, len(aus), apex, partial(sample_rng, seed))
                 yield (*start, *descent, apex, list(aus), seed, *drawn.values())
 
 
-def _frames(config: PlanConfig, source: AUSource, triplet: AUTriplet, seed: int) -> tuple[AUArray, int]:
+def _frames(config: PlanConfig, triplet: AUTriplet, seed: int) -> tuple[AUArray, int]:
     """AUs of every frame, float32 [n, 17], and the index of the apex."""
     if config.frames == 2:
         return np.stack([triplet.onset, triplet.apex]), 1
     timing = draw_timing(sample_rng(seed, "timing"))
-    aus, apex = expression(source, triplet, timing, frames=config.frames, until=config.until, fps=config.fps)
+    aus, apex = expression(triplet, timing, frames=config.frames, until=config.until, fps=config.fps)
     if len(aus) > MOST_FRAMES:
         raise UsageError(
             f"all frames of clip {triplet.clip} of {triplet.corpus}", expected=f"at most {MOST_FRAMES}",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -24,6 +24,7 @@ LETTERS = "ABCDE"
 OUTSIDE: dict[int, int] = {24: 23, 43: 45}
 
 
+@final
 @dataclass(frozen=True)
 class CodedMiESource(AUSource):
     """AUs as coded, on both sides, from zero at the onset.
@@ -49,7 +50,7 @@ class CodedMiESource(AUSource):
     mu: float = 0.1
     nu: float = 0.3
     letters: bool = True
-    name: str = "coded_mie"
+    name: ClassVar[str] = "coded_mie"
 
     def __post_init__(self) -> None:
         if not 0 < self.mu <= self.nu <= 1:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, final, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from miex.aus.vector import AUArray
 from miex.corpora.people import corpus_key
@@ -16,7 +15,6 @@ from miex.errors import UsageError
 from miex.sources.origin import counted_from
 from miex.sources.pool import PoolClip
 from miex.sources.pooled import PoolSource, UsableClip, apexes_among
-from miex.sources.source import AUSource, AUTriplet
 
 Window = tuple[float, float]
 OnsetFrom = Literal["first", "rest"]
@@ -63,6 +61,7 @@ def window_frames(n: int, window: Window) -> tuple[int, int]:
     return max(1, math.floor(alpha * n)), min(n - 1, max(1, math.floor(beta * n)))
 
 
+@final
 @dataclass(frozen=True)
 class EarlyMaESource(PoolSource):
     """z^MaE of PROTOCOL §1: z_o from the first frame, z_a from a frame drawn anew for every sample.
@@ -81,7 +80,7 @@ class EarlyMaESource(PoolSource):
     windows: Mapping[str, Window] = field(default_factory=lambda: PRESETS["paper"])
     onset_from: OnsetFrom = "first"
     kind: ClassVar[str] = "macro"
-    name: str = "early_mae"
+    name: ClassVar[str] = "early_mae"
 
     def window(self, corpus: str) -> Window:
         """(α, β) of a corpus."""
@@ -93,10 +92,6 @@ class EarlyMaESource(PoolSource):
         windows = {corpus: list(self.window(corpus)) for corpus in corpora}
         return {**super().settings, "windows": windows, "onset_from": self.onset_from}
 
-    def path(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray]:
-        # what lies between rest and the first frame nobody has filmed
-        return super().path(triplet) if self.onset_from == "first" else AUSource.path(self, triplet)
-
     def usable(self, clip: PoolClip, aus: AUArray) -> UsableClip | str:
         first, last = clip.span
         low, high = window_frames(last - first + 1, self.window(clip.corpus))
@@ -106,8 +101,10 @@ class EarlyMaESource(PoolSource):
         candidates = np.flatnonzero((clip.frames >= first + low) & (clip.frames <= first + high))
         if not len(candidates):
             return "every frame of the window failed"
+        measured: Literal["apex"] | None = "apex"
         if self.onset_from == "rest":
             aus = aus.copy()
             aus[onset] = counted_from(self.origin, clip.rest, clip.rest)
+            measured = None  # what lies between rest and the first frame nobody has filmed
         apexes = apexes_among(aus, onset, candidates)
-        return UsableClip(clip, aus, onset, apexes) if len(apexes) else "nothing moves"
+        return UsableClip(clip, aus, onset, apexes, measured) if len(apexes) else "nothing moves"

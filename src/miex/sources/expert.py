@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
@@ -147,6 +147,7 @@ def _index(au: int, outside: Mapping[int, int | str], where: str) -> int | None:
     return AU_INDEX[int(target)]
 
 
+@final
 @dataclass(frozen=True)
 class ExpertSource(AUSource):
     """z^exp of PROTOCOL §1.
@@ -163,7 +164,7 @@ class ExpertSource(AUSource):
     table: ExpertTable
     mu: float = 0.1
     nu: float = 0.3
-    name: str = "expert"
+    name: ClassVar[str] = "expert"
 
     def __post_init__(self) -> None:
         if not 0 < self.mu <= self.nu <= 1:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from miex.errors import UsageError
 from miex.labels import Label
 from miex.sources.origin import Origin, counted_from
 from miex.sources.pool import Pool, PoolClip
-from miex.sources.source import AUSource, AUTriplet
+from miex.sources.source import AUSource, AUTriplet, Course
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,26 @@ class UsableClip:
         aus: AUs of its known frames, counted from the source's origin, float32 [n, 17].
         onset: position of the onset among them.
         apexes: positions of the frames that may be the apex; each differs from the onset and has some AU on.
+        measured: up to where its frames show the expression that starts with this onset; None: they do not.
     """
 
     clip: PoolClip
     aus: AUArray
     onset: int
     apexes: npt.NDArray[np.int64]
+    measured: Literal["apex", "offset"] | None
+
+    def course(self, apex: int) -> Course | None:
+        """What it has measured of the expression with the apex at that position; None where no more than the pair."""
+        if self.measured is None or apex <= self.onset:
+            return None
+        end = apex + 1
+        if self.measured == "offset":
+            end = max(end, int(np.searchsorted(self.clip.frames, self.clip.span[1], side="right")))
+        if end - self.onset == 2:
+            return None
+        part = slice(self.onset, end)
+        return Course(self.clip.frames[part].astype(np.float64), self.aus[part].copy(), apex - self.onset)
 
 
 @dataclass(frozen=True)
@@ -116,30 +130,8 @@ class PoolSource(AUSource):
         frames = int(clip.frames[drawn.onset]), int(clip.frames[apex])
         # copies: what a caller does to a triplet must not reach the pool
         pair = drawn.aus[drawn.onset].copy(), drawn.aus[apex].copy()
-        return AUTriplet(*pair, label, clip.emotion, clip.corpus, clip.subject, clip.clip, frames)
-
-    @cached_property
-    def _by_frames(self) -> dict[tuple[object, ...], list[UsableClip]]:
-        found: dict[tuple[object, ...], list[UsableClip]] = {}
-        for label in Label:
-            for usable in self.clips(label):
-                clip = usable.clip
-                key = clip.corpus, clip.subject, clip.clip, int(clip.frames[usable.onset])
-                found.setdefault(key, []).append(usable)
-        return found
-
-    def path(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray]:
-        """All known frames of the clip from onset to apex, times in frames."""
-        assert triplet.frames is not None
-        return self._known(triplet, *triplet.frames)
-
-    def _known(self, triplet: AUTriplet, first: int, last: int | None) -> tuple[npt.NDArray[np.float64], AUArray]:
-        """Known frames of the triplet's clip, and their AUs; by default until the clip's last."""
-        assert triplet.frames is not None
-        usable = self._by_frames[triplet.corpus, triplet.subject, triplet.clip, triplet.frames[0]][0]
-        last = usable.clip.span[1] if last is None else last
-        between = (usable.clip.frames >= first) & (usable.clip.frames <= last)
-        return usable.clip.frames[between].astype(np.float64), usable.aus[between]
+        known = drawn.course(apex)
+        return AUTriplet(*pair, label, clip.emotion, clip.corpus, clip.subject, clip.clip, frames, known)
 
 
 def apexes_among(aus: AUArray, onset: int, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 import numpy as np
-import numpy.typing as npt
 
 from miex.aus.vector import AUArray
 from miex.sources.pool import PoolClip
 from miex.sources.pooled import PoolSource, UsableClip, apexes_among
-from miex.sources.source import AUTriplet
 
 
+@final
 @dataclass(frozen=True)
 class RealMiESource(PoolSource):
     """z^MiE of PROTOCOL §1; which clip of the class is the only randomness.
@@ -24,7 +23,7 @@ class RealMiESource(PoolSource):
     """
 
     kind: ClassVar[str] = "micro"
-    name: str = "real_mie"
+    name: ClassVar[str] = "real_mie"
 
     def usable(self, clip: PoolClip, aus: AUArray) -> UsableClip | str:
         first, last = clip.span
@@ -42,9 +41,4 @@ class RealMiESource(PoolSource):
             risen = np.maximum(aus[candidates] - aus[onset], 0).sum(axis=1)
             candidates = candidates[[int(np.argmax(risen))]]
         apexes = apexes_among(aus, onset, candidates)
-        return UsableClip(clip, aus, onset, apexes) if len(apexes) else "nothing moves"
-
-    def descent(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray] | None:
-        assert triplet.frames is not None
-        times, aus = self._known(triplet, triplet.frames[1], None)
-        return (times, aus) if len(times) > 1 else None
+        return UsableClip(clip, aus, onset, apexes, "offset") if len(apexes) else "nothing moves"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,35 @@ from miex.aus.vector import AUArray
 from miex.errors import UsageError
 from miex.labels import Label
 
-SEQUENCE_FRAMES = 10  # of a sequence without a clip behind it: onset, 8 between, apex (PROTOCOL §1, video variant)
 _DRAWS = 100  # of a perturbation that would leave nothing
+
+
+@dataclass(frozen=True)
+class Course:
+    """The AUs of an expression over time, as a clip has measured them: its frames in which a face was found.
+
+    Attributes:
+        times: when, in frames of the clip, ascending, float64 [n].
+        aus: intensities in [0, 1] then, float32 [n, 17]. The first are those of the onset.
+        apex: index of the apex among them, at least 1. What comes after it is the way back to the offset; nothing
+            where that was not measured.
+    """
+
+    times: npt.NDArray[np.float64]
+    aus: AUArray
+    apex: int
+
+    @property
+    def rise(self) -> tuple[npt.NDArray[np.float64], AUArray] | None:
+        """Times and AUs from onset to apex; None where nothing between them was measured."""
+        end = self.apex + 1
+        return (self.times[:end], self.aus[:end]) if self.apex > 1 else None
+
+    @property
+    def fall(self) -> tuple[npt.NDArray[np.float64], AUArray] | None:
+        """Times and AUs from apex to offset; None where nothing after the apex was measured."""
+        last = len(self.times) - 1
+        return (self.times[self.apex :], self.aus[self.apex :]) if self.apex < last else None
 
 
 @dataclass(frozen=True)
@@ -27,6 +54,8 @@ class AUTriplet:
         emotion: the finer category that was drawn.
         corpus, subject, clip, frames: where real AUs came from; None for sources without real clips. `frames` are
             0-based (onset, apex) indices.
+        known: what the clip has measured from this onset over this apex, its AUs counted from the same origin as the
+            pair and without its perturbation; None where nobody has measured more than the pair.
     """
 
     onset: AUArray
@@ -37,16 +66,16 @@ class AUTriplet:
     subject: str | None = None
     clip: str | None = None
     frames: tuple[int, int] | None = None
+    known: Course | None = None
 
 
 class AUSource(ABC):
-    """A source of AU triplets.
+    """A source of AU triplets."""
 
-    Attributes:
-        name: one of real_mie, early_mae, coded_mie, expert.
-    """
-
-    name: str
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """One of real_mie, early_mae, coded_mie, expert."""
 
     @property
     @abstractmethod
@@ -61,59 +90,8 @@ class AUSource(ABC):
             UsageError: this source has nothing for that label.
         """
 
-    def path(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray]:
-        """The AUs on the way from onset to apex, as far as they are known.
 
-        Returns:
-            Times, ascending, float64 [m], any unit, and the AUs then, float32 [m, 17]. The first is the onset, the last
-            the apex. Here these two alone; sources of real clips know more.
-        """
-        return np.array([0.0, 1.0]), np.stack([triplet.onset, triplet.apex])
-
-    def sequence(self, triplet: AUTriplet, n: int | None = None) -> AUArray:
-        """AUs of every frame from onset to apex: what the video variant of the paper renders (PROTOCOL §1).
-
-        Args:
-            triplet: drawn from this source.
-            n: frames, at least 2, evenly spaced in time, linearly interpolated between known ones. By default every
-                known frame of the clip; without a clip SEQUENCE_FRAMES.
-
-        Returns:
-            float32 [n, 17] in [0, 1]; the first is `triplet.onset`, the last `triplet.apex`. What was changed at its
-            ends (a perturbation) fades in between them.
-        """
-        if n is not None and n < 2:
-            raise UsageError(f"a sequence of {n} frames", expected="at least 2")
-        times, aus = self.path(triplet)
-        known = n is None and len(times) > 2
-        return resampled(times, aus, None if known else n or SEQUENCE_FRAMES, triplet.onset, triplet.apex)
-
-    def descent(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray] | None:
-        """The AUs from the apex to the offset of a micro-expression, in the form and unit of `path`; None where nobody
-        has measured them."""
-        return None
-
-
-def resampled(times: npt.NDArray[np.float64], aus: AUArray, n: int | None, start: AUArray, end: AUArray) -> AUArray:
-    """AUs between known ones, linearly interpolated.
-
-    Args:
-        times, aus: as `AUSource.path` gives them.
-        n: how many, evenly spaced in time; None for the known ones.
-        start, end: what the first and the last become, float32 [17]; the change fades in between them.
-
-    Returns:
-        float32 [n, 17] in [0, 1].
-    """
-    when = times if n is None else np.linspace(times[0], times[-1], n)
-    along = np.stack([np.interp(when, times, au) for au in aus.T], axis=1)
-    t = ((when - when[0]) / (when[-1] - when[0]))[:, None]
-    along += (1 - t) * (start - aus[0]) + t * (end - aus[-1])
-    made: AUArray = np.clip(along, 0, 1).astype(np.float32)
-    made[0], made[-1] = start, end
-    return made
-
-
+@final
 @dataclass(frozen=True)
 class PerturbedSource(AUSource):
     """A source whose apexes are randomly changed (the paper: "sometimes random AU perturbations", no figure given).
@@ -124,6 +102,9 @@ class PerturbedSource(AUSource):
     Attributes:
         source: what is perturbed.
         amount: the largest change, in (0, 1].
+
+    Raises:
+        UsageError: another amount.
     """
 
     source: AUSource
@@ -134,7 +115,7 @@ class PerturbedSource(AUSource):
             raise UsageError(f"AU perturbation {self.amount:g}", expected="above 0, at most 1")
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         return self.source.name
 
     @property
@@ -149,9 +130,3 @@ class PerturbedSource(AUSource):
             if apex.any() and not np.array_equal(apex, drawn.onset):
                 return replace(drawn, apex=apex)
         return drawn
-
-    def path(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray]:
-        return self.source.path(triplet)
-
-    def descent(self, triplet: AUTriplet) -> tuple[npt.NDArray[np.float64], AUArray] | None:
-        return self.source.descent(triplet)

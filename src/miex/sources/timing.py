@@ -2,9 +2,9 @@
 
 Yan, Wu, Liang, Chen & Fu (How fast are the leaked facial expressions, J. Nonverbal Behavior 37, 2013) put the limits at
 260 ms from onset to apex and 500 ms in all. The published annotations of CASME II (n = 249), SAMM (159) and MMEW (300)
-say what is common: medians from onset to apex are .15, .16 and .14 s, of the whole .32, .39 and .41 s; the way up is
-the shorter one in 43, 61 and 81 % of the clips, and its length says little of that of the way down (correlations .02,
-−.28, −.11).
+say what is common: medians from onset to apex (the rise) are 0.15, 0.16 and 0.14 s, of the whole 0.32, 0.39 and 0.41 s.
+The rise is shorter than the fall in 43, 61 and 81 % of the clips, and hardly tells how long the fall is (correlations
+0.02, −0.28, −0.11).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from miex.aus.vector import N_AUS, AUArray
 from miex.easing import ease
 from miex.errors import UsageError
-from miex.sources.source import AUSource, AUTriplet, resampled
+from miex.sources.source import AUTriplet
 
 Until = Literal["apex", "offset"]
 UNTIL: tuple[Until, ...] = get_args(Until)
@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 SHORTEST, LONGEST, LONGEST_RISE = 0.04, 0.5, 0.26  # seconds: onset to offset, and onset to apex (Yan et al. 2013)
 RISE, FALL = (0.14, 0.4), (0.2, 0.4)  # medians in seconds, and spreads (log): set after the annotations above
-LAG = 0.2  # largest delay of an AU, share of the way up or down: a choice of ours
+LAG = 0.2  # largest delay of an AU, share of rise or fall: a choice of ours
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Timing:
 
     Attributes:
         rise, fall: onset → apex and apex → offset, seconds.
-        lag: how much later than the first each AU starts on its way up [0] and down [1], shares of these ways in
+        lag: how much later than the first each AU starts to rise [0] and to fall [1], shares of rise and fall in
             [0, LAG], float64 [2, 17]. All AUs are at their full value at the apex, and back at the offset.
     """
 
@@ -53,27 +53,21 @@ def draw_timing(rng: np.random.Generator) -> Timing:
 
 
 def expression(
-    source: AUSource,
-    triplet: AUTriplet,
-    timing: Timing,
-    *,
-    frames: int | Literal["all"],
-    until: Until,
-    fps: float,
+    triplet: AUTriplet, timing: Timing, *, frames: int | Literal["all"], until: Until, fps: float
 ) -> tuple[AUArray, int]:
     """The AUs of every frame of a sample.
 
-    What a clip has measured between onset and apex, and from there to its offset, stays as measured. All else follows
-    the timing: AUs start one after the other and ease in and out (the paper interpolates z^exp; how, it does not say).
-    Where the way up is measured and the way down is not, the latter is as much longer as in the timing.
+    What a clip has measured between onset and apex, and from there to its offset, stays as measured; a perturbation of
+    the apex fades in and out along it. All else follows the timing: AUs start one after the other and ease in and out
+    (the paper interpolates z^exp; how, it does not say). Where the rise is measured and the fall is not, the fall is as
+    much longer as in the timing.
 
     Args:
-        source: of the triplet.
-        triplet: onset and apex.
+        triplet: onset and apex, and what is known between and after them.
         timing: of what nobody has measured.
         frames: how many, evenly spaced from onset to apex or offset; the nearest of them becomes the apex, by half a
-            frame's change of the timing at most. Or "all": as many as a camera of that frame rate sees, of measured
-            ways every known frame of the clip.
+            frame's change of the timing at most. Or "all": as many as a camera of that frame rate sees, of a measured
+            rise or fall every known frame of the clip.
         until: "apex", or "offset" for at least three frames.
         fps: frames per second, for "all".
 
@@ -87,36 +81,51 @@ def expression(
     least = 2 if until == "apex" else 3
     if frames != "all" and frames < least:
         raise UsageError(f"{frames} frames until the {until}", expected=f"at least {least}")
-    times, aus = source.path(triplet)
-    measured = len(times) > 2
-    descent = source.descent(triplet) if until == "offset" else None
-    if measured or descent:  # in frames of the clip
-        fps = float(times[-1] - times[0]) / timing.rise
+    known = triplet.known
+    up = known.rise if known else None
+    down = known.fall if known and until == "offset" else None
+    if known and (up or down):  # all is counted in frames of the clip
+        fps = float(known.times[known.apex] - known.times[0]) / timing.rise
     rise, fall = timing.rise * fps, timing.fall * fps
-    if descent:
-        fall = float(descent[0][-1] - descent[0][0])
+    if down:
+        fall = float(down[0][-1] - down[0][0])
     if frames == "all":
-        n_up = len(times) - 1 if measured else max(1, round(rise))
-        n_down = len(descent[0]) - 1 if descent else max(1, round(fall))
+        n_up = len(up[0]) - 1 if up else max(1, round(rise))
+        n_down = len(down[0]) - 1 if down else max(1, round(fall))
     else:
         n_up = frames - 1 if until == "apex" else min(max(1, round((frames - 1) * rise / (rise + fall))), frames - 2)
         n_down = frames - 1 - n_up
     every = frames == "all"
-    if measured:
-        up = resampled(times, aus, None if every else n_up + 1, triplet.onset, triplet.apex)
+    if up:
+        rising = _resampled(*up, None if every else n_up + 1, triplet.onset, triplet.apex)
     else:
-        up = _way(triplet.onset, triplet.apex, n_up + 1, timing.lag[0])
+        rising = _eased(triplet.onset, triplet.apex, n_up + 1, timing.lag[0])
     if until == "apex":
-        return up, n_up
-    if descent:
-        down = resampled(*descent, None if every else n_down + 1, triplet.apex, descent[1][-1])
+        return rising, n_up
+    if down:
+        falling = _resampled(*down, None if every else n_down + 1, triplet.apex, down[1][-1])
     else:
-        down = _way(triplet.apex, triplet.onset, n_down + 1, timing.lag[1])
-    return np.concatenate([up, down[1:]]), n_up
+        falling = _eased(triplet.apex, triplet.onset, n_down + 1, timing.lag[1])
+    return np.concatenate([rising, falling[1:]]), n_up
 
 
-def _way(start: AUArray, end: AUArray, n: int, lag: Floats) -> AUArray:
+def _resampled(times: Floats, aus: AUArray, n: int | None, start: AUArray, end: AUArray) -> AUArray:
+    """AUs float32 [n, 17] at n evenly spaced times (None: at the measured ones), linear between those measured.
+
+    The first becomes `start`, the last `end`; these changes fade in between them.
+    """
+    when = times if n is None else np.linspace(times[0], times[-1], n)
+    along = np.stack([np.interp(when, times, au) for au in aus.T], axis=1)
+    t = ((when - when[0]) / (when[-1] - when[0]))[:, None]
+    along += (1 - t) * (start - aus[0]) + t * (end - aus[-1])
+    made: AUArray = np.clip(along, 0, 1).astype(np.float32)
+    made[0], made[-1] = start, end
+    return made
+
+
+def _eased(start: AUArray, end: AUArray, n: int, lag: Floats) -> AUArray:
+    """n AU vectors from start to end, float32 [n, 17], each AU setting out by its share `lag` of the time later."""
     t = (np.linspace(0, 1, n)[:, None] - lag) / (1 - lag)
-    way: AUArray = (start + ease(t) * (end.astype(np.float64) - start)).astype(np.float32)
-    way[0], way[-1] = start, end
-    return way
+    made: AUArray = (start + ease(t) * (end.astype(np.float64) - start)).astype(np.float32)
+    made[0], made[-1] = start, end
+    return made
