@@ -86,7 +86,6 @@ def schema_of(columns: Iterable[Column]) -> pa.Schema:
 PLAN_SCHEMA: Final = schema_of(PLAN_COLUMNS)
 FACES_SCHEMA: Final = schema_of(FACES_COLUMNS)
 SAMPLES_SCHEMA: Final = schema_of((*PLAN_COLUMNS, *RESULT_COLUMNS))
-MEASURES: Final = tuple(column.name for column in MEASURE_COLUMNS)
 # What travels with a sample wherever it goes: its class, and who stands behind it (leak guard, folds).
 ROWS_SCHEMA: Final = pa.schema(
     [PLAN_SCHEMA.field(name) for name in ("sample_id", "label", "source", "corpus", "subject", "photo")]

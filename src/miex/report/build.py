@@ -13,7 +13,7 @@ from miex.dataset.choose import choose
 from miex.dataset.samples import read_samples
 from miex.labels import Label
 from miex.quality.audit import describe_dear
-from miex.report.card import frames_of, summarize
+from miex.report.card import dataset_card, frames_of
 from miex.report.gallery import GallerySample, render_gallery
 from miex.storage.local import write_whole
 
@@ -44,7 +44,7 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, dear: DearMeasures | 
     dataset, samples = open_set(out), read_samples(out)
     measured = describe_dear(dear) if dear else None
     gallery, readme = report_files(out)
-    write_whole(readme, summarize(dataset, samples, measured).encode())
+    write_whole(readme, dataset_card(dataset, samples, measured).encode())
     shown = [_shown(dataset, row) for row in choose(dataset.table, n, seed)]
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {

@@ -1,10 +1,11 @@
-"""README.md of a set: what it is, what was measured, whose faces they are."""
+"""README.md of a set, its dataset card: what it is, what its columns mean, what was measured, whose faces they are."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,8 @@ import pyarrow.compute as pc
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset import Dataset
 from miex.dataset.frames import STATEMENT
+from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS
 from miex.labels import Label
-
-if TYPE_CHECKING:  # measuring loads what telling does not need
-    pass
 
 _MEASURES = (
     ("motion_mean_px", "motion, mean over the face (px)", 3),
@@ -28,13 +27,16 @@ _MEASURES = (
 )
 
 
-def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] | None = None) -> str:
-    """The text of OUT/README.md.
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+
+
+def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] | None = None) -> str:
+    """The text of OUT/README.md: Markdown under a YAML header as hubs of datasets read it.
 
     Args:
         dataset: the set.
         samples: all of samples.parquet, failed rows included.
-        measured: `measured.describe_dear`; None: not measured.
+        measured: `quality.audit.describe_audit`; None: not measured.
     """
     table, record, faces = dataset.table, dataset.record, dataset.faces
     settings, config = record["settings"], record["config"]
@@ -42,6 +44,7 @@ def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] |
     failed = [row for row in samples.select(["sample_id", "status", "reason"]).to_pylist() if row["status"] != "ok"]
     between = "" if config.get("frames", 2) == 2 else "the frames between or after them, "
     lines = [
+        *_header(dataset),
         f"# {dataset.storage.name}: a synthetic micro-expression set",
         "",
         f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
@@ -66,6 +69,14 @@ def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] |
         "import miex.dataset",
         f'sample = miex.dataset.open("{dataset.storage.name}")[0]  # .frames .aus .label .emotion .provenance',
         "```",
+        "",
+        "## Columns of samples.parquet",
+        "",
+        "One row per sample; `faces.parquet` has one per identity.",
+        "",
+        "| column | type | |",
+        "|---|---|---|",
+        *(f"| {name} | {_type(kind)} | {_cell(meaning)} |" for name, kind, meaning in (*PLAN_COLUMNS, *RESULT_COLUMNS)),
         "",
         "## Labels",
         "",
@@ -100,6 +111,29 @@ def summarize(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] |
         "",
     ]
     return "\n".join(lines)
+
+
+def _header(dataset: Dataset) -> list[str]:
+    """YAML; JSON strings are YAML strings."""
+    size = next((name for most, name in _SIZES if len(dataset) < most), "n>10M")
+    video = dataset.record["config"].get("frames", 2) != 2
+    return [
+        "---",
+        f"pretty_name: {json.dumps(dataset.storage.name, ensure_ascii=False)}",
+        "license: other  # each photo keeps its own: see Faces",
+        "tags: [micro-expressions, facial-action-units, faces, synthetic]",
+        f"task_categories: [{'video-classification' if video else 'image-classification'}]",
+        f"size_categories: [{json.dumps(size)}]",
+        "---",
+        "",
+    ]
+
+
+def _type(kind: pa.DataType) -> str:
+    """An Arrow type as people write it."""
+    if pa.types.is_fixed_size_list(kind):
+        return f"{_type(kind.value_type)} [{kind.list_size}]"
+    return f"list of {_type(kind.value_type)}" if pa.types.is_list(kind) else str(kind)
 
 
 def frames_of(dataset: Dataset) -> str:
