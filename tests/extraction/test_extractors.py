@@ -18,7 +18,11 @@ from PIL import Image as PillowImage
 
 from miex.aus.tracks import Track
 from miex.aus.vector import AU_INDEX, AUArray, from_mapping
+from miex.corpora.catalog import corpus_named, read
 from miex.corpora.clip import Clip
+from miex.corpora.fakes.write import write_fake
+from miex.corpora.folders import IMAGE
+from miex.dataset.frames import encode_image
 from miex.errors import InputError, UsageError
 from miex.executors.base import InProcess
 from miex.executors.local import LocalProcesses
@@ -29,8 +33,9 @@ from miex.faces.align import align_photo
 from miex.faces.crop import CropOptions, similarity
 from miex.faces.landmarks import Landmarker
 from miex.faces.photos import default_pool, list_photos
+from miex.generators.people import actors
 from miex.generators.registry import describe, make_generator
-from miex.images import Image
+from miex.images import FRAME_SUFFIXES, Image
 from miex.labels import Label
 from miex.quality.recovery import recovery
 from miex.sources.early_mae import EarlyMaESource
@@ -292,6 +297,25 @@ def test_openface_that_fails_is_heard(
     assert OpenFaceBinary(Path("FeatureExtraction"), "2.2.0").version == openface.version
     with pytest.raises(InputError, match="none that can be started"):
         _ = OpenFaceBinary(tmp_path / "nothing").version
+
+
+# every format that frames come in
+
+
+def test_bitmaps_of_smic_are_seen(tmp_path: Path, model: Path, embedded: EmbeddedExtractor) -> None:
+    face = align_photo(default_pool() / list_photos(default_pool())[0], model, CropOptions(256))
+    acted = actors(face, make_generator("muscle"))
+    made = write_fake(corpus_named("smic"), tmp_path / "smic", acted, encode_image, subjects=2)
+    clips = read("smic", made.path).clips[:2]
+    assert {frame.suffix for clip in clips for frame in clip.frames} == {".bmp"}
+    for track in extract_clips(clips, embedded, tmp_path / "parts", executor=InProcess()):
+        assert track.success.all()
+        assert track.aus.max() > 0.1
+
+
+def test_clips_have_the_frames_that_can_be_read() -> None:
+    names = [f"1{suffix}" for suffix in (*FRAME_SUFFIXES, ".gif", ".mp4", ".csv", ".zip")]
+    assert {Path(name).suffix for name in names if IMAGE.fullmatch(name)} == FRAME_SUFFIXES
 
 
 # The round trip: clips of corpora with known AUs → extractor → pool → source

@@ -13,7 +13,7 @@ from pathlib import Path
 from miex.errors import InputError
 
 _NUMBER = re.compile(r"(\d+)\.\w+$", re.ASCII)  # the last digits: what stands before them belongs to the clip
-IMAGE = re.compile(r".+\.(?:jpe?g|png|bmp)", re.IGNORECASE)
+IMAGE = re.compile(r".+\.(?:jpe?g|png|webp|bmp|tiff?)", re.IGNORECASE)  # what miex.images reads as frames
 _PACKED = (".zip", ".rar", ".7z", ".tar", ".gz")
 
 

@@ -27,7 +27,7 @@ from miex.faces.landmarks import Landmarker
 from miex.generators.registry import generator_of
 from miex.images import Image, ImageError, gray, read_image
 
-VERSION = 1
+VERSION = 2
 SIZE = 256  # of the crop that motion is read in, pixels; at 128 it drowns in noise
 PROBE = 0.2  # intensity at which the generator shows what each AU does
 RIDGE = 1e-4  # against dividing motion among AUs that look alike; relative to a unit of motion² per intensity²
