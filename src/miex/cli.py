@@ -207,7 +207,7 @@ def _options_of(planned: Callable[..., Any]) -> Callable[[Callable[..., None]], 
 @app.command()
 @_options_of(_plan)
 def synthesize(max_failed: MaxFailed = 0.01, as_json: AsJson = False, **options: Any) -> None:
-    """From photos to a verified set: plan, run, gallery. Run it again to resume."""
+    """From photos to a set: plan, render, gallery, dataset card. Run it again to resume."""
     digest, _ = _plan(**options)
     _run(options["out"], None, options["workers"], max_failed, as_json, digest=digest)
 

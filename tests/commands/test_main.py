@@ -55,6 +55,7 @@ def test_synthesize_verify_and_everything_after(photos: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     options = ["--faces", photos, "--out", out, "--size", 64, "--seed", 3, "--workers", 2]
     columns = ["--faces-column", "attribution=who"]
+    assert "verif" not in miex("synthesize", "--help").stdout  # that is another command
     made = facts("synthesize", *options, *columns)
     assert (made["samples"], made["made"], made["failed"]) == (6, 6, 0)
     assert {p.name for p in out.iterdir() if not p.name.startswith(".")} == {

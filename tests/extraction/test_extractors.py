@@ -236,6 +236,18 @@ def test_a_clip_without_frames_cannot_be_seen(tmp_path: Path) -> None:
         extract_clips([bare], Counting(tmp_path), tmp_path / "parts", executor=InProcess())
 
 
+def test_an_extraction_that_saw_nothing_says_why(tmp_path: Path, embedded: EmbeddedExtractor) -> None:
+    clips = files(tmp_path, "a", "b")
+    with pytest.raises(InputError) as broken:
+        extract_clips(clips, embedded, tmp_path / "parts", executor=InProcess())
+    assert str(broken.value).startswith("AUs of 2 clips by miex-flow\n")
+    assert f"all 6 frames failed; the first, {clips[0].frames[0]}: UnidentifiedImageError" in broken.value.found
+    for frame in clips[0].frames + clips[1].frames:
+        PillowImage.new("RGB", (64, 64), (90, 160, 90)).save(frame)
+    with pytest.raises(InputError, match=r"all 6 frames failed; the first, .*a/0\.jpg: no face was found"):
+        extract_clips(clips, embedded, tmp_path / "parts", executor=InProcess())
+
+
 # OpenFace
 
 FAKE_OPENFACE = """#!{python}

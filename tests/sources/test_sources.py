@@ -75,6 +75,24 @@ def test_a_clip_name_that_two_subjects_have_is_not_enough() -> None:
         make_pool(clips, {"EP00": track(clips[0])})
 
 
+def test_a_pool_of_nothing_says_what_to_do() -> None:
+    """Clips and tracks that found each other are named alike: what is wrong is something else."""
+    clips = corpus()
+    failed = {one.clip: one for one in (track(of, failed=tuple(range(12))) for of in clips)}
+    with pytest.raises(InputError, match="12 every frame failed") as error:
+        make_pool(clips, failed)
+    assert "extract" in error.value.do
+    unlabelled = [replace(of, label=None) for of in clips]
+    with pytest.raises(InputError, match="3 no label for surprise") as error:
+        make_pool(unlabelled, tracks(clips))
+    assert "label" in error.value.do
+    with pytest.raises(InputError, match="found: no clips"):
+        make_pool([], tracks(clips))
+    with pytest.raises(InputError, match="12 no AUs") as error:
+        make_pool(clips, {"elsewhere": track(clips[0])})
+    assert "alike" in error.value.do
+
+
 def test_several_events_of_one_video_may_have_tracks_of_their_own() -> None:
     first, second = (clip("sp1", "a", "happiness", onset=onset, apex=None) for onset in (2, 5))
     made = make_pool([first, second], {"sp1/a": track(first), "sp1/a@5": track(first, peak=0.6)})

@@ -33,6 +33,10 @@ class AUExtractor(ABC):
         """The AUs of its frames, at least from onset to offset, numbered as `clip.frames`; where nothing is found, one
         has failed."""
 
+    def reason(self, frame: Path) -> str:
+        """Why nothing was seen in a frame that failed, for people."""
+        return "no face was found"
+
 
 def track_name(clip: Clip) -> str:
     """subject/clip, and the onset where it is known: a video may hold several events."""
@@ -53,7 +57,7 @@ def extract_clips(
     there is not made again. Whatever the number of processes, the result is the same.
 
     Raises:
-        InputError: a clip without frames, or what the extractor raises.
+        InputError: a clip without frames; nothing was seen in any frame of any clip; or what the extractor raises.
     """
     tasks = []
     targets = {}
@@ -72,7 +76,17 @@ def extract_clips(
     for _ in executor.map(_extract, tasks):
         done += 1
         progress(done, len(clips), "")
-    return [tracks_of(read_table(target))[name] for name, target in targets.items()]
+    tracks = [tracks_of(read_table(target))[name] for name, target in targets.items()]
+    if clips and not any(track.success.any() for track in tracks):
+        first = clips[0].frames[clips[0].onset or 0]
+        raise InputError(
+            f"AUs of {len(clips):,} clips by {extractor.name}",
+            expected="a face in some frame",
+            found=f"all {sum(len(track.frames) for track in tracks):,} frames failed; the first, {first}: "
+            f"{extractor.reason(first)}",
+            do="look at that frame: is it a whole image, with a face in it?",
+        )
+    return tracks
 
 
 def _extract(task: tuple[AUExtractor, Clip, Path]) -> str:

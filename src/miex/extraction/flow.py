@@ -137,6 +137,13 @@ class EmbeddedExtractor(AUExtractor):
         confidence = np.full(len(aus), np.nan, np.float32)
         return Track(track_name(clip), frames, aus, confidence, self.name, self.version)
 
+    def reason(self, frame: Path) -> str:
+        try:
+            read_image(frame)
+        except ImageError as error:
+            return error.found
+        return super().reason(frame)
+
     def aus_of(self, photos: Sequence[Image | None], landmarker: Landmarker, neutral: int = 0) -> AUArray:
         """AUs of pictures of one face.
 

@@ -154,7 +154,7 @@ def make_pool(clips: Sequence[Clip], tracks: Mapping[str, Track], credit: Credit
         The pool. Left out, and counted, are clips without a label, without a track, with frames that all failed.
 
     Raises:
-        InputError: no clip has a track.
+        InputError: no clip is left: none has a track, or a frame that did not fail, or a label.
     """
     found = {_normal(name): track for name, track in tracks.items()}
     unique = Counter(clip.clip for clip in {(c.corpus, c.subject, c.clip): c for c in clips}.values())
@@ -175,16 +175,27 @@ def make_pool(clips: Sequence[Clip], tracks: Mapping[str, Track], credit: Credit
     rest = _rest(joined)
     made = [_joined(clip, track, rest[_person(clip)]) for clip, track in joined if clip.label is not None]
     if not made:
-        raise InputError(
-            f"AU pool of {len(clips)} clips and {len(tracks)} AU tracks",
+        raise _nothing(clips, tracks, left_out)
+    return Pool(_ordered(made), credit or Credit(), dict(left_out))
+
+
+def _nothing(clips: Sequence[Clip], tracks: Mapping[str, Track], left_out: Mapping[str, int]) -> InputError:
+    """The error that says why no clip is left."""
+    reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items()) or "no clips"
+    asked = f"AU pool of {len(clips)} clips and {len(tracks)} AU tracks"
+    if clips and left_out.get("no AUs") == len(clips):
+        return InputError(
+            asked,
             expected="tracks named subject/clip or clip",
             found=f"clips such as {clips[0].subject}/{clips[0].clip}, tracks such as {next(iter(tracks), 'none')}; "
-            + ", ".join(f"{n} {reason}" for reason, n in left_out.items())
-            if clips
-            else "no clips",
+            + reasons,
             do="give the tables of these clips, or name them alike",
         )
-    return Pool(_ordered(made), credit or Credit(), dict(left_out))
+    failed = "every frame failed" in left_out
+    return InputError(
+        asked, expected="a clip with a label, and AUs in some frame", found=reasons,
+        do="look at the frames, and extract their AUs again" if failed else "say which label each emotion has",
+    )  # fmt: skip
 
 
 def _normal(name: str) -> str:
