@@ -103,8 +103,8 @@ def import_(
 
 @app.command("extract")
 def extract(
-    name: Annotated[str, typer.Argument(help="Name of the corpus.")],
-    path: Annotated[Path, typer.Argument(help="Its folder.")],
+    name: Annotated[str, typer.Argument(help="Name of the corpus; any other for one of your own.")],
+    path: Annotated[Path, typer.Argument(help="Its folder or table.")],
     out: TableOut,
     openface: Annotated[
         Path | None, typer.Option(help="FeatureExtraction of your OpenFace. Default: the embedded extractor.")
@@ -118,11 +118,11 @@ def extract(
 ) -> None:
     """See the AUs in the frames of a corpus. Run it again to resume."""
     from miex.aus.tracks import Credit, table_of, write_parquet
-    from miex.corpora.read import read
+    from miex.corpora.catalog import read
     from miex.extraction.extractor import AUExtractor, extract_clips
     from miex.extraction.openface import OpenFaceBinary
 
-    clips = read(name, path)
+    clips = read(name, path).clips
     extractor: AUExtractor = OpenFaceBinary(openface, version) if openface else _embedded(landmarker)
     parts = out.with_name(f"{out.name}.parts")
     with console.bar(f"AUs by {extractor.name}", "clips") as move:
@@ -143,38 +143,39 @@ def extract(
 @app.command("pool")
 def pool(
     tables: Annotated[list[Path], typer.Argument(help="AU tables of one corpus.")],
-    corpus: Annotated[str, typer.Option(help="Name of the corpus.")],
+    corpus: Annotated[str, typer.Option(help="Name of the corpus; any other for one of your own.")],
     clips: Annotated[
         Path,
-        typer.Option(help="The corpus (folder or annotation table), or a CSV with columns clip, subject, emotion."),
+        typer.Option(help="Its folder or table; of a corpus of your own a CSV with columns subject, clip, emotion, …"),
     ],
     out: Annotated[Path, typer.Option(help="The pool to write, .parquet.")],
     column: Annotated[list[str] | None, typer.Option(help="Column of that CSV: subject=NAME, emotion=NAME, …")] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="EMOTION=LABEL of that CSV, for each emotion to keep. Default: the basic ones."),
+        typer.Option(help="EMOTION=LABEL of that CSV, for each emotion to keep. Default: its column label, or all."),
     ] = None,
-    kind: Annotated[str, typer.Option(help="What the clips of that CSV show: micro or macro.")] = "micro",
+    kind: Annotated[
+        str | None, typer.Option(help="What its clips show, micro or macro, if no column says it. Default: micro.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Join AU tables with the clips' labels and subjects: what real AUs are drawn from."""
     from miex.aus.tracks import credit_of, read_table, tracks_of
-    from miex.corpora.listed import read_list
-    from miex.corpora.people import corpus_key
-    from miex.corpora.read import has_reader, read
+    from miex.corpora.catalog import read
+    from miex.corpora.clip import KINDS
+    from miex.corpora.readers.plain import Plain
     from miex.labels import label_named
     from miex.sources.pool import make_pool, write_pool
 
-    if kind not in ("micro", "macro"):
-        raise UsageError(f"--kind {kind}", expected="micro or macro")
-    if column or label or not has_reader(corpus):
-        labels = {emotion.lower(): label_named(of) for emotion, of in _pairs(label, "--label", "EMOTION=LABEL")} or None
-        found = read_list(
-            clips, corpus_key(corpus) or corpus, columns=dict(_pairs(column, "--column", "COLUMN=NAME")), labels=labels,
-            kind="macro" if kind == "macro" else "micro",
+    if column or label or kind:
+        labels = {emotion: label_named(of) for emotion, of in _pairs(label, "--label", "EMOTION=LABEL")} or None
+        own = Plain(
+            corpus, columns=dict(_pairs(column, "--column", "COLUMN=NAME")), labels=labels,
+            kind=one_of(kind or "micro", KINDS, "--kind"),
         )  # fmt: skip
+        found = own.read(clips).clips
     else:
-        found = read(corpus, clips)
+        found = read(corpus, clips).clips
     read_tables = [read_table(path) for path in tables]
     tracks = {}
     for path, table in zip(tables, read_tables, strict=True):
@@ -291,7 +292,7 @@ def build_sources(
         UsageError: none at all, or an option of another form.
         InputError: a pool or corpus that cannot be read.
     """
-    from miex.corpora.read import read
+    from miex.corpora.catalog import read
     from miex.sources.coded_mie import CodedMiESource
     from miex.sources.early_mae import ONSETS, EarlyMaESource, parse_windows
     from miex.sources.expert import ExpertSource, load_table
@@ -312,7 +313,7 @@ def build_sources(
     if coded_mie:
         clips: list[Clip] = []
         for name, path in _pairs(coded_mie, "--coded-mie", "NAME=FILE"):
-            clips += read(name, Path(path))
+            clips += read(name, path).clips
         made.append(CodedMiESource(tuple(clips), mu=mu, nu=nu))
     if expert != "none":
         made.append(ExpertSource(load_table(expert), mu, nu))
@@ -352,14 +353,17 @@ def _pools(
 
 def _pool_of_corpus(name: str, path: Path, kind: str, workers: int | None, landmarker: Path | None) -> Pool:
     """A pool of a corpus' own frames, seen by the embedded extractor; what it saw once is kept in the user's cache."""
-    from miex.corpora.read import read
+    from miex.corpora.catalog import read
     from miex.extraction.extractor import extract_clips
     from miex.sources.pool import make_pool
     from miex.storage.cache import cache_folder
 
-    clips = [clip for clip in read(name, path) if clip.label is not None and clip.kind == kind]
+    clips = [clip for clip in read(name, path).clips if clip.label is not None and clip.kind == kind]
     if not clips:
-        raise InputError(f"corpus {name} in {path}", expected=f"labelled {kind}-expressions", found="none")
+        raise InputError(
+            f"corpus {name} in {path}", expected=f"labelled {kind}-expressions", found="none",
+            do="of a corpus of your own, its table says what they are: columns kind and label",
+        )  # fmt: skip
     with console.bar(f"AUs of {name}", "clips") as move:
         tracks = extract_clips(
             clips, _embedded(landmarker), cache_folder() / "aus", executor=console.executor(workers),

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Read real corpora as their owners distribute them, or fake them.")
 
-Name = Annotated[str, typer.Argument(help="Name of the corpus, as `miex corpora list` prints it.")]
+Name = Annotated[
+    str, typer.Argument(help="Name of the corpus, as `miex corpora list` prints it; any other for one of your own.")
+]
 Where = Annotated[Path, typer.Argument(metavar="PATH", help="The corpus' folder, or its table alone.")]
 TablePath = Annotated[Path | None, typer.Option(help="The annotation table, if another one is wanted.")]
 TreeName = Annotated[str | None, typer.Option(help="Which frames: part of their path, such as cropped.")]
@@ -67,11 +69,11 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """What is there, what is missing, which rows are broken, which corrections apply."""
-    from miex.corpora.catalog import corpus_named
+    from miex.corpora.catalog import corpus_at
     from miex.corpora.check import check as check_corpus
 
     report = check_corpus(
-        corpus_named(name), path, table=table, tree=tree, mapping=mapping, without=no_correction or ()
+        corpus_at(name, path), path, table=table, tree=tree, mapping=mapping, without=no_correction or ()
     )
     if as_json:
         console.show(True, report.facts(), "")
@@ -85,7 +87,7 @@ def check(
 def index(
     name: Name,
     path: Where,
-    out: Annotated[Path, typer.Option(help="The index, .csv (the corpus `plain` reads it) or .parquet.")],
+    out: Annotated[Path, typer.Option(help="The index: .csv (which reads back as the same clips) or .parquet.")],
     table: TablePath = None,
     tree: TreeName = None,
     mapping: Mapping = "megc2019",

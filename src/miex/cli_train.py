@@ -502,14 +502,14 @@ def _recipe(
 
 def _samples(name: str, recipe: Recipe, flow: str, workers: int | None, no_apex: str = "refuse") -> Samples:
     """A set, a flow file, or the clips of a corpus given as NAME=PATH."""
-    from miex.corpora.read import read
+    from miex.corpora.catalog import read
     from miex.faces.landmarks import find_model
     from miex.recognition.flow import METHODS
     from miex.recognition.samples import NO_APEX, load_samples, of_clips
 
     method, treatment = one_of(flow, METHODS, "flow"), one_of(no_apex, NO_APEX, "treatment of clips without apex")
     corpus, sign, path = name.partition("=")
-    clips = read(corpus, Path(path)) if sign and not Path(name).exists() else None
+    clips = read(corpus, path).clips if sign and not Path(name).exists() else None
     model = None if clips is None else find_model(say=console.say)
     with console.bar("computing flow", "samples") as move:
         executor = console.executor(workers)

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from miex.corpora.listed import read_list
-from miex.errors import InputError, UsageError
+from miex.corpora.catalog import read
+from miex.corpora.clip import Descent
 from miex.evaluation.leakage import allowed
 from miex.labels import Label
 from miex.report.au_pictures import au_changes, side_by_side, write_picture
@@ -40,7 +40,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "clips.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["person", "clip", "emotion", "onset", "apex", "offset"])
-        writer.writerows([of.subject, of.clip, of.emotion.title(), 2, 6, 9] for of in clips)
+        # OpenFace numbers frames from 1, and so does a table without frames
+        writer.writerows([of.subject, of.clip, of.emotion.title(), 3, 7, 10] for of in clips)
     photo_folder(folder / "faces", 2)
     return folder
 
@@ -209,49 +210,103 @@ def test_aus_of_a_set_are_read_again(tmp_path: Path, model: Path) -> None:
     assert (tmp_path / "pictures" / "recovered.png").is_file()
 
 
-# a corpus that one CSV describes
+# a corpus of one's own
 
 
-def listed(folder: Path, text: str) -> Path:
-    path = folder / "clips.csv"
-    path.write_text(text, "utf-8")
-    return path
-
-
-def test_a_list_of_clips(tmp_path: Path) -> None:
-    path = listed(tmp_path, "\ufeffclip,who,emotion,onset\n a ,006,Happy,3\nb,006,calm,\n")
-    first, second = read_list(path, "mine", columns={"subject": "who"})
-    assert (first.clip, first.subject, first.emotion, first.label, first.onset) == (
-        "a",
-        "006",
-        "happy",
-        Label.positive,
-        3,
+def test_three_columns_make_a_pool(lab: Path, pool: Path, tmp_path: Path) -> None:
+    """A table of clip, subject, emotion; labels by name; the kind of its clips."""
+    clips = tmp_path / "list.csv"
+    clips.write_text("clip,subject,emotion\n" + "".join(f"{c.clip},{c.subject},{c.emotion}\n" for c in corpus()))
+    made = facts(
+        "aus", "pool", lab / "table.parquet", "--corpus", "Mine", "--clips", clips, "--out", tmp_path / "p.parquet"
     )
-    assert (second.label, second.onset, second.apex) == (None, None, None)
-    only = read_list(path, "mine", columns={"subject": "who"}, labels={"calm": Label.positive})
-    assert [clip.label for clip in only] == [None, Label.positive]
+    assert made["emotions"] == {"disgust": 3, "happiness": 3, "surprise": 3}
+    found = read_pool(tmp_path / "p.parquet")
+    assert {(clip.corpus, clip.kind, clip.onset) for clip in found.clips} == {("mine", "micro", None)}
+    options = ["--label", "Others=negative", "--kind", "macro"]
+    facts(
+        "aus",
+        "pool",
+        lab / "table.parquet",
+        "--corpus",
+        "Mine",
+        "--clips",
+        clips,
+        *options,
+        "--out",
+        tmp_path / "o.parquet",
+    )
+    others = read_pool(tmp_path / "o.parquet")
+    assert {(clip.emotion, clip.label, clip.kind) for clip in others.clips} == {("others", Label.negative, "macro")}
+    refused = miex(
+        "aus", "pool", lab / "table.parquet", "--corpus", "mine", "--clips", clips, "--kind", "mini", "--out", "x"
+    )
+    assert refused.returncode == 2
+    assert "one of micro, macro" in refused.stderr
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("clip,emotion\na,happy\n", "no subject among clip, emotion"),
-        ("clip,subject,emotion\na,,happy\n", "line 2\n.*column subject"),
-        ("clip,subject,emotion\na,1,happy\na,1,sad\n", "line 3\n.*\n.*again"),
-        ("clip,subject,emotion,onset\na,1,happy,-3\n", "line 2\n.*onset\n.*'-3'"),
-        ("clip,subject,emotion\n", "no rows"),
-        ("", "no rows"),
-    ],
-)
-def test_broken_lists_are_told(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        read_list(listed(tmp_path, text), "mine")
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """A corpus of one's own with frames: a fake of two people."""
+    folder = tmp_path_factory.mktemp("own") / "frames"
+    facts("corpora", "fake", "plain", folder, "--subjects", 2, "--size", 128, "--landmarker", model)
+    return folder
 
 
-def test_unknown_columns_of_a_list(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="column person"):
-        read_list(listed(tmp_path, "clip\n"), "mine", columns={"person": "x"})
+def test_a_pool_has_the_frames_that_the_reader_has(own: Path, tmp_path: Path, model: Path) -> None:
+    """Whatever way a table is read, a frame has one number."""
+    table, out = tmp_path / "table.parquet", tmp_path / "pool.parquet"
+    seen = facts("aus", "extract", "mine", own, "--out", table, "--landmarker", model)
+    assert (seen["clips"], seen["failed"]) == (6, 0)
+    facts("aus", "pool", table, "--corpus", "mine", "--clips", own / "clips.csv", "--out", out)
+    expected = {(c.corpus, c.subject, c.clip, c.onset, c.apex, c.offset) for c in read("mine", own).clips}
+    assert {(c.corpus, c.subject, c.clip, c.onset, c.apex, c.offset) for c in read_pool(out).clips} == expected
+    assert len(expected) == 6
+
+
+def test_two_corpora_of_ones_own_are_two_sources(own: Path, lab: Path, tmp_path: Path) -> None:
+    out = tmp_path / "plan"
+    options = [
+        "--coded-mie",
+        f"here={own}",
+        "--coded-mie",
+        f"there={own / 'clips.csv'}",
+        "--expert",
+        "none",
+        "--per",
+        9,
+    ]
+    done = miex("plan", "--faces", lab / "faces", *options, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert set(pq.read_table(out / "plan.parquet")["corpus"].to_pylist()) == {"here", "there"}
+
+
+def test_a_set_that_is_read_as_a_corpus_descends_from_whom_it_did(
+    own: Path, lab: Path, tmp_path: Path, model: Path
+) -> None:
+    """Set → export → extract → pool → plan: the leak guard still knows whose AUs these are."""
+    made, frames, out = tmp_path / "set", tmp_path / "frames", tmp_path / "plan"
+    sources = ["--real-mie", f"casme2={own / 'clips.csv'}", "--expert", "micro"]
+    facts("synthesize", "--faces", lab / "faces", *sources, "--ids", 1, "--camera", "off", "--out", made)
+    facts("export", made, "--to", "folder", "--out", frames)
+    report = facts("corpora", "check", "made", frames)
+    assert (report["corpus"], report["clips"], report["with_frames"], report["problems"]) == ("made", 6, 6, [])
+    rows = {row["sample_id"]: row for row in pq.read_table(made / "samples.parquet").to_pylist()}
+    for clip in read("made", frames).clips:
+        row = rows[clip.clip]
+        assert clip.descent == Descent(row["source"], row["corpus"], row["subject"], row["clip"])
+    options = ["--real-mie", f"made={frames}", "--expert", "none", "--per", 8, "--landmarker", model]
+    done = miex("plan", "--faces", lab / "faces", *options, "--out", out)
+    assert done.returncode == 0, done.stderr
+    again = pq.read_table(out / "plan.parquet")
+    for row in again.to_pylist():
+        first = rows[row["clip"]]
+        person = (first["corpus"], first["subject"]) if first["source"] == "real_mie" else ("made", first["photo"])
+        assert (row["corpus"], row["subject"]) == person
+    tested = next(row["subject"] for row in again.to_pylist() if row["corpus"] == "casme2")
+    kept = allowed(again, {("casme2", tested)}, independent=["made"])
+    assert kept.tolist() == [row["subject"] != tested for row in again.to_pylist()]
+    assert kept.any()
 
 
 def test_tables_of_a_pool_must_agree(lab: Path, pool: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_fake_then_check_then_index(fake: Path, tmp_path: Path) -> None:
     assert text.endswith("every row can be read\n")
     done = miex("corpora", "index", "smic-e", fake, "--out", tmp_path / "clips.csv")
     assert done.returncode == 0, done.stderr
-    assert [c.clip for c in read("plain", tmp_path).clips] == [c.clip for c in read("smic-e", fake).clips]
+    assert [c.clip for c in read("mine", tmp_path).clips] == [c.clip for c in read("smic-e", fake).clips]
 
 
 def test_faces_move_from_onset_to_apex_and_back(fake: Path) -> None:
@@ -97,14 +97,14 @@ def test_errors_say_what_to_do(fake: Path, tmp_path: Path) -> None:
     assert miex("corpora", "check", "casme4", tmp_path).returncode == 2
     assert miex("corpora", "fake", "smic-e", fake).returncode == 5
     broken = tmp_path / "clips.csv"
-    broken.write_text("subject,clip,onset,apex,offset,emotion\na,b,1,2,3,joy\nc,d,1,2,3,anger\n")
-    done = miex("corpora", "check", "plain", tmp_path)
+    broken.write_text("subject,clip,onset,apex,offset,emotion\na,b,3,4,2,joy\nc,d,1,2,3,anger\n")
+    done = miex("corpora", "check", "mine", tmp_path)
     assert done.returncode == 4
-    assert "'joy'" in done.stdout
+    assert "expected: an offset after the onset, 3" in done.stdout
     assert "row 2" in done.stdout
-    assert miex("corpora", "index", "plain", tmp_path, "--out", tmp_path / "x.csv").returncode == 3
+    assert miex("corpora", "index", "mine", tmp_path, "--out", tmp_path / "x.csv").returncode == 3
     assert not (tmp_path / "x.csv").exists()
-    done = miex("corpora", "index", "plain", tmp_path, "--out", tmp_path / "x.csv", "--on-error", "skip")
+    done = miex("corpora", "index", "mine", tmp_path, "--out", tmp_path / "x.csv", "--on-error", "skip")
     assert done.returncode == 0
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 2
 

@@ -37,7 +37,7 @@ def test_mappings_know_their_corpora_and_categories(name: str) -> None:
     ("text", "emotion"),
     [("Happy", "happiness"), (" happyiness ", "happiness"), ("sad", "sadness"), ("Angry", "anger"),
      ("comtempt", "contempt"), ("Others", "others"), ("Other", "others"), ("Surprise+Positive", "surprise+positive"),
-     ("Happy + Sad", "happiness+sadness"), ("joy", "joy"), ("", "")],
+     ("Happy + Sad", "happiness+sadness"), ("joy", "happiness"), ("glee", "glee"), ("", "")],
 )  # fmt: skip
 def test_spellings(text: str, emotion: str) -> None:
     assert emotion_named(text) == emotion

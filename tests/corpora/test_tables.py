@@ -222,10 +222,10 @@ def test_any_cells_give_clips_that_keep_the_promise(tmp_path: Path, name: str, d
         assert clip.subject
         assert clip.clip
         onset, apex, offset = clip.onset, clip.apex, clip.offset
-        assert onset is not None
-        assert onset >= 0
-        assert apex is None or onset < apex
-        assert offset is None or onset < offset
+        assert onset is not None or name == "plain"
+        assert onset is None or onset >= 0
+        assert None in (onset, apex) or onset < apex  # type: ignore[operator]
+        assert None in (onset, offset) or onset < offset  # type: ignore[operator]
         assert apex is None or offset is None or apex <= offset
 
 
@@ -275,7 +275,7 @@ def test_formulas_are_not_evaluated(tmp_path: Path) -> None:
 
 def test_errors_can_be_shown(tmp_path: Path) -> None:
     with pytest.raises(MiexError) as error:
-        read("casme2", workbook(tmp_path / "t.xlsx", changed(0, 8, "joy")))
+        read("casme2", workbook(tmp_path / "t.xlsx", changed(0, 8, "glee")))
     lines = str(error.value).splitlines()
     assert lines[0].startswith("reading ")
     assert [line.split(":")[0].strip() for line in lines[1:]] == ["expected", "found", "what to do"]

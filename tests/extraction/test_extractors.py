@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import ClassVar
@@ -234,6 +234,13 @@ def test_a_clip_without_frames_cannot_be_seen(tmp_path: Path) -> None:
     bare = Clip("casme2", "sub01", "a", "happiness", Label.positive, 0, 1, 2)
     with pytest.raises(InputError, match=r"(?s)casme2 sub01/a@0.*only a row of the table"):
         extract_clips([bare], Counting(tmp_path), tmp_path / "parts", executor=InProcess())
+
+
+def test_clips_of_two_corpora_must_not_share_a_name(tmp_path: Path) -> None:
+    first, second = files(tmp_path, "a"), files(tmp_path / "other", "a")
+    both = [*first, *(replace(clip, corpus="samm") for clip in second)]
+    with pytest.raises(InputError, match=r"(?s)AUs of samm sub01/a@0.*clip of casme2"):
+        extract_clips(both, Counting(tmp_path / "marks"), tmp_path / "parts", executor=InProcess())
 
 
 def test_an_extraction_that_saw_nothing_says_why(tmp_path: Path, embedded: EmbeddedExtractor) -> None:

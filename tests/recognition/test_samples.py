@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 import miex.dataset  # noqa: E402
 from miex.aus.vector import from_mapping  # noqa: E402
-from miex.corpora.clip import Clip  # noqa: E402
+from miex.corpora.clip import Clip, Descent  # noqa: E402
 from miex.errors import InputError, UsageError  # noqa: E402
 from miex.evaluation.leakage import allowed  # noqa: E402
 from miex.faces.align import align_photo  # noqa: E402
@@ -110,6 +110,19 @@ def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
         of_clips([without], model=model)
     with pytest.raises(InputError, match="0 frames"):
         of_clips([replace(without, frames=())], model=model, no_apex="middle")
+
+
+def test_a_synthetic_clip_says_whose_aus_it_shows(clip: Clip, model: Path) -> None:
+    """Read as a corpus it is what it was as a sample of its set: to the leak guard, and to folds by photo."""
+    made = replace(clip, corpus="made", subject="f3a1")
+    real = replace(made, clip="x", descent=Descent("real_mie", "casme2", "sub01", "EP02"))
+    drawn = replace(made, clip="y", descent=Descent("expert"))
+    samples = of_clips([real, drawn], model=model)
+    names = ("source", "corpus", "subject", "photo")
+    assert [tuple(row[name] for name in names) for row in samples.rows.to_pylist()] == [
+        ("real_mie", "casme2", "sub01", "f3a1"), ("expert", None, None, "f3a1"),
+    ]  # fmt: skip
+    assert allowed(samples.rows, [("casme2", "s1")]).tolist() == [False, True]
 
 
 def test_own_clips_are_read_in_the_order_of_their_numbers(clip: Clip, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from miex.aus.tracks import Credit, write_parquet
 from miex.aus.vector import AU_INDEX, to_mapping
-from miex.corpora.clip import CodedAU
+from miex.corpora.clip import CodedAU, Descent
 from miex.errors import InputError, UsageError
 from miex.labels import Label
 from miex.plan.config import PlanConfig
@@ -73,6 +73,21 @@ def test_a_clip_name_that_two_subjects_have_is_not_enough() -> None:
     clips = [clip("sub01", "EP00", "happiness"), clip("sub02", "EP00", "happiness")]
     with pytest.raises(InputError, match=r"such as sub01/EP00.*such as EP00.*2 no AUs"):
         make_pool(clips, {"EP00": track(clips[0])})
+
+
+def test_aus_of_synthetic_clips_are_the_real_persons() -> None:
+    """Rest is of the face they were put on; the person, by whom the leak guard goes, is who made the expression."""
+    clips = [clip("photo1", f"EP{i:02d}", "happiness", corpus="made") for i in range(3)]
+    clips[1] = replace(clips[1], descent=Descent("real_mie", "samm", "006", "006_1_2"))
+    clips[2] = replace(clips[2], descent=Descent("expert"))
+    seen = {
+        f"photo1/EP{i:02d}": replace(track(of, rest=i / 10), clip=f"photo1/EP{i:02d}") for i, of in enumerate(clips)
+    }
+    found = {one.clip: one for one in make_pool(clips, seen).clips}
+    assert {name: (one.corpus, one.subject) for name, one in found.items()} == {
+        "EP00": ("made", "photo1"), "EP01": ("samm", "006"), "EP02": ("made", "photo1"),
+    }  # fmt: skip
+    assert [one.rest[au(4)] for one in found.values()] == [np.float32(0.1)] * 3
 
 
 def test_a_pool_of_nothing_says_what_to_do() -> None:

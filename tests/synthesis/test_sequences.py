@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,8 @@ import pytest
 import miex.dataset
 from miex.aus.vector import AU_INDEX, from_mapping
 from miex.corpora.catalog import read as read_corpus
+from miex.corpora.clip import Descent
+from miex.corpora.mappings import emotion_named
 from miex.dataset.export.folder import export_folder
 from miex.dataset.plan_file import Plan, read_plan
 from miex.dataset.shard import read_shard_record, tar_name, write_shard
@@ -268,15 +269,15 @@ def test_a_folder_of_frames_reads_back_as_a_corpus(whole: Path, tmp_path: Path) 
     dataset = miex.dataset.open(whole)
     out = tmp_path / "folder"
     assert export_folder(dataset, out) == sum(len(sample.frames) for sample in dataset)
-    clips = {clip.clip: clip for clip in read_corpus("plain", out).clips}
+    clips = {clip.clip: clip for clip in read_corpus("made here", out).clips}
     assert len(clips) == len(dataset)
     for i, sample in enumerate(dataset):
         read = clips[sample.sample_id]
         assert (read.onset, read.apex, read.offset) == (0, sample.apex, len(sample.frames) - 1)
-        assert (read.label, read.subject) == (sample.label, sample.provenance["photo"])
+        assert (read.corpus, read.subject) == ("madehere", sample.provenance["photo"])
+        assert (read.label, read.emotion) == (sample.label, emotion_named(sample.emotion))
+        assert read.descent == Descent("expert")
         assert tuple(path.read_bytes() for path in read.frames) == dataset.stored(i).frames
-    with (out / "clips.csv").open(encoding="utf-8", newline="") as file:
-        assert [row["category"] for row in csv.DictReader(file)] == [sample.emotion for sample in dataset]
     before = hashlib.sha256((out / "clips.csv").read_bytes()).digest()
     with pytest.raises(OutputError, match="new or empty"):
         export_folder(dataset, out)

@@ -39,10 +39,47 @@ def corpus_named(name: str) -> Corpus:
         return corpora()[name.strip().lower()]
     except KeyError:
         raise UsageError(
-            f"corpus {name!r}", expected="one of " + ", ".join(corpora()), do="a set of your own: plain"
+            f"corpus {name!r}", expected="one of " + ", ".join(corpora()), do="a corpus of your own: plain"
         ) from None
 
 
+def corpus_at(name: str, path: Path | str) -> Corpus:
+    """What reads the corpus of that name at that path.
+
+    A table with the columns of `readers.plain`, under any name, is a corpus of your own that is called so; where no
+    corpus has the name, so is any file, and a folder with clips.csv.
+
+    Raises:
+        UsageError: no corpus has that name, and none of your own lies there.
+    """
+    from miex.corpora.readers.plain import Plain
+
+    path, own = Path(path), Plain(name)
+    known = corpora().get(name.strip().lower())
+    if path.is_file() and own.is_table(path):
+        return own
+    if known is not None:
+        return known
+    if path.is_file() or (path / own.fake_table).is_file():
+        return own
+    raise UsageError(
+        f"corpus {name!r}",
+        expected=f"one of {', '.join(corpora())}; or, of a corpus of your own, its table or a folder with clips.csv",
+        found=f"no such table: {path}",
+        do="write one: a row for each clip, with columns subject, clip, emotion",
+    )
+
+
 def read(name: str, path: Path | str, **options: Any) -> Reading:
-    """The clips of a corpus; options as in `Corpus.read`."""
-    return corpus_named(name).read(path, **options)
+    """The clips of a corpus.
+
+    Args:
+        name: as `miex corpora list` prints it, or any other for a corpus of your own (see `corpus_at`).
+        path: its folder, or its table alone.
+        options: as in `Corpus.read`.
+
+    Raises:
+        UsageError: no corpus of that name.
+        InputError: what lies there is not that corpus.
+    """
+    return corpus_at(name, path).read(path, **options)

@@ -39,7 +39,7 @@ class Report:
         with_frames = [clip for clip in clips if clip.frames]
         notes = Counter(_kind_of_note(note) for clip in clips for note in clip.notes)
         return {
-            "corpus": self.corpus.name,
+            "corpus": reading.corpus,
             "path": str(self.path),
             "tables": [str(path) for path in reading.tables],
             "other_tables": [str(path) for path in reading.other_tables],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from miex.labels import Label
 
 Letter = Literal["A", "B", "C", "D", "E"]
+Kind = Literal["micro", "macro"]
+KINDS: Final[tuple[Kind, ...]] = ("micro", "macro")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,21 @@ class CodedAU:
 
 
 @dataclass(frozen=True)
+class Descent:
+    """Where the AUs of a synthetic clip come from: what a set's table says of its sample.
+
+    Attributes:
+        source: real_mie, early_mae, coded_mie or expert; None where nobody said.
+        corpus, subject, clip: of the real clip whose AUs they are; None where no person stands behind them.
+    """
+
+    source: str | None
+    corpus: str | None = None
+    subject: str | None = None
+    clip: str | None = None
+
+
+@dataclass(frozen=True)
 class Clip:
     """One annotated event of a real corpus.
 
@@ -56,6 +73,7 @@ class Clip:
         published: onset, apex, offset as frame numbers (the numbers in file names), after corrections.
         source: where the row stands: file, sheet, row; or the folder.
         notes: what was found odd and how it was read: an apex out of order, frames that moved, AUs not understood.
+        descent: of a clip that somebody synthesized, where its AUs come from; None where its subject was filmed.
     """
 
     corpus: str
@@ -68,8 +86,9 @@ class Clip:
     offset: int | None
     aus: tuple[CodedAU, ...] = ()
     frames: tuple[Path, ...] = ()
-    kind: Literal["micro", "macro"] = "micro"
+    kind: Kind = "micro"
     objective: int | None = None
     published: tuple[int | None, int | None, int | None] = (None, None, None)
     source: str = ""
     notes: tuple[str, ...] = ()
+    descent: Descent | None = None

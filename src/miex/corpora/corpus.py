@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from miex.corpora.au_codes import parse_aus
-from miex.corpora.clip import Clip
+from miex.corpora.clip import Clip, Descent, Kind
 from miex.corpora.corrections import Correction, corrected, corrections_of
 from miex.corpora.events import frame_numbers, frame_places, objective_class
 from miex.corpora.folders import Folder, files_below, image_folders
@@ -90,9 +90,14 @@ class Corpus:
     belongs: ClassVar[str] = ""
     prefer: ClassVar[tuple[str, ...]] = ()
     tables: ClassVar[tuple[str, ...]] = ()
-    columns: ClassVar[Columns | None] = None
+    columns: Columns | None = None
     paths: ClassVar[tuple[Tree, ...]]
     fake_table: ClassVar[str] = ""
+
+    @property
+    def corpus_name(self) -> str:
+        """What its clips are said to be of."""
+        return self.name
 
     # what a corpus may say for itself
 
@@ -138,7 +143,35 @@ class Corpus:
         """Rows of a corpus without a table: what each folder says by its name."""
         raise NotImplementedError
 
-    def kind(self, row: Row) -> Literal["micro", "macro"]:
+    def counts_from(self, folder: Folder | None) -> int:
+        """The smallest number that a frame may have; where there is no folder, the number of the first frame."""
+        return self.first_number
+
+    def corpus_of(self, row: Row) -> str:
+        """The corpus that a clip is of."""
+        return self.corpus_name
+
+    def emotion(self, row: Row, notes: list[str]) -> str:
+        """The category of a row in miex' spelling. Raises InputError for one that the corpus does not have."""
+        emotion = emotion_named(row.cells.get("emotion", ""))
+        if "emotion" in row.cells and not self.has(emotion):
+            raise row.wrong("emotion", "one of " + ", ".join(filter(None, self.emotions)))
+        return emotion
+
+    def has(self, emotion: str) -> bool:
+        """Whether that is one of its categories, or several of them joined by +."""
+        return set(emotion.split("+")) <= set(self.emotions)
+
+    def label(self, row: Row, emotion: str, mapping: ClassMapping) -> Label | None:
+        """The label of a row; None where the mapping leaves its category out."""
+        code = mapping.code(self.name, emotion)
+        return None if code is None else Label(code)
+
+    def descent(self, row: Row) -> Descent | None:
+        """Where the AUs of a row come from, if its clip is synthetic."""
+        return None
+
+    def kind(self, row: Row) -> Kind:
         """Whether the event is a micro- or a macro-expression."""
         return "macro" if row.cells.get("kind", "").lower().startswith("macro") else "micro"
 
@@ -205,7 +238,7 @@ class Corpus:
         clips: list[Clip] = []
         problems: list[InputError] = []
         applied: list[Correction] = []
-        first: dict[tuple[str, str, int | None], str] = {}
+        first: dict[tuple[str, str, str, int | None], str] = {}
         used: set[Key] = set()
         for row in rows:
             try:
@@ -217,7 +250,7 @@ class Corpus:
                     clip = self._clip(
                         event, subject, clip_name, folders.get(key), self.needs_frames(event, folders), labels
                     )
-                    again = first.setdefault((subject, clip_name, clip.onset), clip.source)
+                    again = first.setdefault((clip.corpus, subject, clip_name, clip.onset), clip.source)
                     if again != clip.source:
                         raise event.wrong("clip", "each event once", do=f"it stands already in {again}")
                     clips.append(replace(clip, notes=(*(f"correction {c.id}" for c in mended), *clip.notes)))
@@ -228,7 +261,7 @@ class Corpus:
                 if on_error == "collect":
                     problems.append(error)
         return Reading(
-            self.name, tuple(clips), tuple(problems), tuple(applied), tuple(tables),
+            self.corpus_name, tuple(clips), tuple(problems), tuple(applied), tuple(tables),
             tuple(other for other in found if other not in tables), chosen,
             {name: len(trees[name]) for name in sorted(trees)},
             tuple(folder.below for key, folder in folders.items() if key not in used),
@@ -246,7 +279,7 @@ class Corpus:
         inside = [p for p in files_below(path) if p.suffix.lower() in SUFFIXES]
         # users point to a tree of frames, and the table lies beside it
         beside = [p for p in files_below(path.resolve().parent, depth=0) if p.suffix.lower() in SUFFIXES]
-        return self.named_as_table(inside) or [p for p in inside if self._is_table(p)] or self.named_as_table(beside)
+        return self.named_as_table(inside) or [p for p in inside if self.is_table(p)] or self.named_as_table(beside)
 
     def named_as_table(self, files: Iterable[Path]) -> list[Path]:
         """Those of the files that are called like its table, the preferred name first."""
@@ -254,7 +287,7 @@ class Corpus:
         patterns = [re.compile(pattern + r"\.(xlsx?|csv)", re.IGNORECASE) for pattern in self.tables]
         return list(dict.fromkeys(p for pattern in patterns for p in files if pattern.fullmatch(p.name)))
 
-    def _is_table(self, path: Path) -> bool:
+    def is_table(self, path: Path) -> bool:
         """Whether a table has the columns, and its first row a subject and clip of this corpus."""
         try:
             rows = read_table(path, replace(self.columns, headerless=())) if self.columns else []
@@ -317,19 +350,17 @@ class Corpus:
                 do="unpack the archive again, or leave the row out: --on-error skip",
             )
         notes: list[str] = []
-        emotion = emotion_named(row.cells.get("emotion", ""))
-        if "emotion" in row.cells and not set(emotion.split("+")) <= set(self.emotions):
-            raise row.wrong("emotion", "one of " + ", ".join(filter(None, self.emotions)))
-        code = labels.code(self.name, emotion)
-        numbers = frame_numbers(row, self.first_number, notes)
+        emotion = self.emotion(row, notes)
+        first_number = self.counts_from(folder)
+        numbers = frame_numbers(row, first_number, notes)
         codes = parse_aus(row.cells.get("aus", ""))
         if codes.unread:
             notes.append(f"AUs not understood: {codes.unread!r}")
-        places = frame_places(row, numbers, self.first_number, folder, notes)
+        places = frame_places(row, numbers, first_number, folder, notes)
         return Clip(
-            self.name, subject, name, emotion, None if code is None else Label(code), *places, aus=codes.aus,
+            self.corpus_of(row), subject, name, emotion, self.label(row, emotion, labels), *places, aus=codes.aus,
             frames=folder.frames if folder else (), kind=self.kind(row), objective=objective_class(row),
-            published=numbers, source=row.where(), notes=tuple(notes),
+            published=numbers, source=row.where(), notes=tuple(notes), descent=self.descent(row),
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""An index of clips: one row each, as CSV that the corpus `plain` reads back, or as Parquet."""
+"""An index of clips: one row each, as CSV that reads back as the same clips (`readers.plain`), or as Parquet."""
 
 from __future__ import annotations
 
@@ -10,29 +10,41 @@ from pathlib import Path
 from typing import Any
 
 from miex.corpora.au_codes import format_aus
-from miex.corpora.clip import Clip
+from miex.corpora.clip import Clip, Descent
 from miex.errors import UsageError
 from miex.storage.local import write_whole
 
 
 def index_rows(clips: Iterable[Clip], folder: Path) -> list[dict[str, Any]]:
-    """A row per clip: what the corpus `plain` needs (frame numbers as in file names, `frames` relative to `folder`),
-    and besides corpus, label, the 0-based places of onset, apex and offset, the number of frames, notes and source."""
+    """A row per clip: the columns of `readers.plain` (frame numbers as in the files' names, `frames` relative to
+    `folder`; without frames, numbers count from 1), and besides the 0-based places of onset, apex and offset, the
+    number of frames, notes and source."""
     rows = []
     for clip in clips:
-        onset, apex, offset = clip.published
-        frames = os.path.relpath(clip.frames[0].parent.resolve(), folder.resolve()) if clip.frames else ""
+        places = clip.onset, clip.apex, clip.offset
+        onset, apex, offset = clip.published if clip.frames else (None if p is None else p + 1 for p in places)
+        descent = clip.descent or Descent(None)
         rows.append(
             {
                 "corpus": clip.corpus, "subject": clip.subject, "clip": clip.clip, "onset": onset, "apex": apex,
-                "offset": offset, "emotion": clip.emotion, "frames": Path(frames).as_posix() if frames else "",
+                "offset": offset, "emotion": clip.emotion, "frames": _frames(clip, folder),
                 "aus": format_aus(clip.aus), "kind": clip.kind, "objective": clip.objective,
-                "label": None if clip.label is None else clip.label.name, "onset_place": clip.onset,
+                "label": None if clip.label is None else clip.label.name, "aus_source": descent.source,
+                "aus_corpus": descent.corpus, "aus_subject": descent.subject, "aus_clip": descent.clip,
+                "onset_place": clip.onset,
                 "apex_place": clip.apex, "offset_place": clip.offset, "n_frames": len(clip.frames),
                 "notes": "; ".join(clip.notes), "source": clip.source,
             }
         )  # fmt: skip
     return rows
+
+
+def _frames(clip: Clip, folder: Path) -> str:
+    """Where the frames lie: their folder, or the only one itself, since others may lie beside it."""
+    if not clip.frames:
+        return ""
+    there = clip.frames[0] if len(clip.frames) == 1 else clip.frames[0].parent
+    return Path(os.path.relpath(there.resolve(), folder.resolve())).as_posix()
 
 
 def write_index(clips: Iterable[Clip], out: Path) -> int:

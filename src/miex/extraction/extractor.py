@@ -57,18 +57,26 @@ def extract_clips(
     there is not made again. Whatever the number of processes, the result is the same.
 
     Raises:
-        InputError: a clip without frames; nothing was seen in any frame of any clip; or what the extractor raises.
+        InputError: a clip without frames; one name for clips of two corpora; nothing was seen in any frame of any clip;
+            or what the extractor raises.
     """
     tasks = []
-    targets = {}
+    targets: dict[str, Path] = {}
+    corpus_of: dict[str, str] = {}
     for clip in clips:
+        name = track_name(clip)
+        if corpus_of.setdefault(name, clip.corpus) != clip.corpus:  # tracks do not say which corpus they are of
+            raise InputError(
+                f"AUs of {clip.corpus} {name}", expected="each name once", found=f"a clip of {corpus_of[name]}, too",
+                do="extract the AUs of each corpus by itself",
+            )  # fmt: skip
         if not clip.frames:
             raise InputError(
-                f"AUs of {clip.corpus} {track_name(clip)}", expected="its frames", found="only a row of the table",
+                f"AUs of {clip.corpus} {name}", expected="its frames", found="only a row of the table",
                 do="give the folder of the corpus with its images, or import AU tables: miex aus import",
             )  # fmt: skip
         target = parts / f"{_digest(clip, extractor)}.parquet"
-        targets[track_name(clip)] = target
+        targets[name] = target
         if not target.is_file():
             tasks.append((extractor, clip, target))
     done = len(clips) - len(tasks)

@@ -191,10 +191,11 @@ def of_clips(
         progress(done, len(kept), "")
     texts: dict[str, list[str | None]] = {
         "sample_id": [f"{c.corpus}/{c.subject}/{c.clip}" + (f"/{c.onset}" if c.onset else "") for c in kept],
-        "source": [REAL] * len(kept),
-        "corpus": [clip.corpus for clip in kept],
-        "subject": [clip.subject for clip in kept],
-        "photo": [None] * len(kept),
+        # of a synthetic clip, as of a sample of a set: whose AUs it shows, on which photo
+        "source": [c.descent.source if c.descent else REAL for c in kept],
+        "corpus": [c.descent.corpus if c.descent else c.corpus for c in kept],
+        "subject": [c.descent.subject if c.descent else c.subject for c in kept],
+        "photo": [c.subject if c.descent else None for c in kept],
     }
     return Samples(maps, _rows([classes.index(label(c) or "") for c in kept], texts), tuple(classes))
 

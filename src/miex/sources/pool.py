@@ -49,7 +49,7 @@ class PoolClip:
 
     Attributes:
         corpus, subject, clip, kind, emotion, label, onset, apex, offset: as in `corpora.clip.Clip`; the label is
-            known.
+            known. Of a synthetic clip, corpus and subject are those of the person whose AUs it shows, if there is one.
         frames: 0-based indices of the frames whose AUs are known, ascending, int32 [n], n ≥ 1.
         aus: their intensities in [0, 1], float32 [n, 17]; 0 in AUs that the extractor does not give.
         seen: AUs that it gives, bool [17].
@@ -220,11 +220,14 @@ def _rest(joined: Iterable[tuple[Clip, Track]]) -> dict[tuple[str, str], AUArray
 
 def _joined(clip: Clip, track: Track, rest: AUArray) -> PoolClip:
     assert clip.label is not None
+    corpus, subject = clip.corpus, clip.subject
+    if clip.descent and clip.descent.corpus and clip.descent.subject:
+        corpus, subject = clip.descent.corpus, clip.descent.subject
     good = track.success
     n = max(len(clip.frames), int(track.frames[-1]) + 1)
     aus = np.nan_to_num(track.aus[good], nan=0.0)
     return PoolClip(
-        clip.corpus, clip.subject, clip.clip, clip.kind, clip.emotion, clip.label, clip.onset, clip.apex, clip.offset,
+        corpus, subject, clip.clip, clip.kind, clip.emotion, clip.label, clip.onset, clip.apex, clip.offset,
         track.frames[good], aus, track.seen, rest, n, track.extractor, track.version,
     )  # fmt: skip
 

@@ -1,45 +1,118 @@
-"""Any other corpus, described by a plain CSV.
+"""A corpus of your own, which a table describes: a row for each clip.
 
-Columns: subject, clip, onset, apex, offset, emotion, frames; optional: aus, kind, objective. `frames` is the folder of
-the clip's images, relative to the CSV; onset, apex and offset are the numbers in the files' names; an empty apex or
-offset is not known. The file is called clips.csv, or given by its path (xlsx will do as well).
+Columns: subject, clip, emotion; optional: onset, apex, offset, frames, aus, kind, objective, corpus, label, and where
+the AUs of a synthetic clip come from: aus_source, aus_corpus, aus_subject, aus_clip (`clip.Descent`). Such a table is
+what `miex corpora index` and `miex export --to folder` write.
+
+- `frames` is the folder of the clip's images, or its only image, relative to the table. onset, apex and offset are the
+  numbers in the files' names. Where there are no frames, the first frame of a clip has number 1. What is empty is not
+  known.
+- `emotion` is any word. Its label is what the mapping says; of words that the mapping does not know, none. A column
+  `label` (negative, positive, surprise) takes the mapping's place: an empty cell is no label.
+- `corpus` is that of the clip; by default the corpus is called as it was asked for.
+
+The table is called clips.csv, or given by its path (xlsx will do as well).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from miex.corpora.clip import Descent, Kind
 from miex.corpora.corpus import Corpus, Key, Tree
 from miex.corpora.folders import IMAGE, Folder
-from miex.corpora.mappings import mapping_named
+from miex.corpora.mappings import ClassMapping, emotion_named, mapping_named
+from miex.corpora.people import corpus_key
 from miex.corpora.tables import Columns, Row, read_table
+from miex.errors import UsageError
+from miex.labels import Label, label_named
+
+DESCENT: Final = ("aus_source", "aus_corpus", "aus_subject", "aus_clip")  # the fields of Descent
+_NEEDED = ("subject", "clip", "emotion")
+_OPTIONAL = ("onset", "apex", "offset", "frames", "aus", "kind", "objective", "corpus", "label", *DESCENT)
 
 
 class Plain(Corpus):
+    """A corpus of your own.
+
+    Args:
+        corpus: what it is called.
+        columns: {column: its name in the table}, where it has another name there.
+        labels: label of each emotion, in place of the mapping and of the column `label`; others have none.
+        kind: of the clips of a table that does not say it.
+
+    Raises:
+        UsageError: a column that there is not.
+    """
+
     name = "plain"
     title = "a corpus of your own"
-    licence = "it is yours: write a clips.csv"
+    licence = "it is yours: write a clips.csv that says where its frames are"
     emotions = (*mapping_named("megc2019").corpora["plain"], "others", "repression", "tense", "neutral", "")
     folders = "(?P<frames>.+)"
     tables = ("clips",)
-    columns = Columns(
-        {
-            "subject": ("subject",),
-            "clip": ("clip", "filename"),
-            "onset": ("onset", "onset frame"),
-            "apex": ("apex", "apex frame"),
-            "offset": ("offset", "offset frame"),
-            "emotion": ("emotion", "estimated emotion"),
-            "frames": ("frames", "frames folder", "folder"),
-            "aus": ("aus", "action units"),
-            "kind": ("kind", "type"),
-            "objective": ("objective", "objective class"),
-        },
-        needed=("subject", "clip", "onset", "offset", "emotion"),
-    )
+    columns = Columns({name: (name,) for name in (*_NEEDED, *_OPTIONAL)}, needed=_NEEDED)
     paths = (Tree("frames", "frames/{subject}/{clip}", "{number}.png"),)
     fake_table = "clips.csv"
+
+    def __init__(
+        self,
+        corpus: str = name,
+        *,
+        columns: Mapping[str, str] | None = None,
+        labels: Mapping[str, Label] | None = None,
+        kind: Kind = "micro",
+    ) -> None:
+        renamed = dict(columns or {})
+        unknown = [column for column in renamed if column not in self.columns.names]
+        if unknown:
+            raise UsageError(f"column {unknown[0]}", expected="one of " + ", ".join(self.columns.names))
+        names = {**self.columns.names, **{column: (given,) for column, given in renamed.items()}}
+        self.columns = Columns(names, needed=tuple(dict.fromkeys((*_NEEDED, *renamed))))
+        self._corpus = corpus_key(corpus) or corpus
+        self._labels = None if labels is None else {emotion_named(emotion): label for emotion, label in labels.items()}
+        self._kind = kind
+
+    @property
+    def corpus_name(self) -> str:
+        return self._corpus
+
+    def corpus_of(self, row: Row) -> str:
+        return row.cells.get("corpus", "").lower() or self._corpus
+
+    def events(self, row: Row) -> list[Row]:
+        cells = {name: cell for name, cell in row.cells.items() if cell or name != "onset"}
+        return [replace(row, cells=cells)]
+
+    def counts_from(self, folder: Folder | None) -> int:
+        return 1 if folder is None else 0
+
+    def emotion(self, row: Row, notes: list[str]) -> str:
+        emotion = emotion_named(row.cells["emotion"])
+        if not self.has(emotion) and self._labels is None and "label" not in row.cells:
+            notes.append(f"an emotion that has no label: {emotion!r}")
+        return emotion
+
+    def label(self, row: Row, emotion: str, mapping: ClassMapping) -> Label | None:
+        if self._labels is not None:
+            return self._labels.get(emotion)
+        said = row.cells.get("label")
+        if said is None:
+            return super().label(row, emotion, mapping)
+        try:
+            return label_named(said) if said else None
+        except UsageError:
+            raise row.wrong("label", "negative, positive, surprise, or nothing") from None
+
+    def kind(self, row: Row) -> Kind:
+        return super().kind(row) if row.cells.get("kind") else self._kind
+
+    def descent(self, row: Row) -> Descent | None:
+        said = [row.cells.get(column) or None for column in DESCENT]
+        return Descent(*said) if any(said) else None
 
     def key(self, subject: str, clip: str, row: Row) -> Key:
         return (row.cells.get("frames", ""),)
@@ -52,8 +125,15 @@ class Plain(Corpus):
         for table in tables:
             for row in read_table(table, self.columns):
                 below = row.cells.get("frames", "")
-                folder = table.parent / below
-                if below and (below,) not in folders and folder.is_dir():
-                    names = tuple(f.name for f in folder.iterdir() if IMAGE.fullmatch(f.name) and f.name[0] != ".")
-                    folders[below,] = Folder(folder, below, names)
+                if below and (below,) not in folders:
+                    images = _images(table.parent / below)
+                    if images is not None:
+                        folders[below,] = Folder(images[0], below, images[1])
         return {"": folders} if folders else {}
+
+
+def _images(path: Path) -> tuple[Path, tuple[str, ...]] | None:
+    """A folder and the names of its images, or of that one image; None if there is neither."""
+    if path.is_dir():
+        return path, tuple(file.name for file in path.iterdir() if IMAGE.fullmatch(file.name) and file.name[0] != ".")
+    return (path.parent, (path.name,)) if path.is_file() and IMAGE.fullmatch(path.name) else None

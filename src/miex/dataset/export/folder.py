@@ -18,8 +18,8 @@ from miex.storage.local import write_whole
 
 CLIPS_FILE = "clips.csv"
 _COLUMNS = (
-    "subject", "clip", "onset", "apex", "offset", "emotion", "frames",
-    "category", "source", "identity", "aus corpus", "aus subject", "aus clip",
+    "subject", "clip", "onset", "apex", "offset", "emotion", "label", "frames",
+    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "identity",
 )  # fmt: skip
 
 
@@ -27,10 +27,10 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
     """Write every frame of every sample, byte by byte as stored: `frames/<sample_id>/001.png` (onset), `002.png`, …,
     beside them `sample.json` (all that is known: AUs of every frame, licence, attribution), and, last, `clips.csv`.
 
-    The table has the columns of a corpus of one's own (`miex corpora check plain OUT`): subject is the photo, since
-    relatives of one photo share it; onset, apex and offset are the numbers of the files, the offset empty where the
-    sequence ends with the apex; emotion is the label. Beside these: the finer category, source and identity, and where
-    real AUs came from.
+    The table is that of a corpus of one's own (`miex corpora check NAME OUT`): subject is the photo, since relatives of
+    one photo share it; onset, apex and offset are the numbers of the files, the offset empty where the sequence ends
+    with the apex; aus_source … aus_clip say where the AUs come from, by which the leak guard goes. Beside these, the
+    identity.
 
     Args:
         dataset: the set, or a selection of it.
@@ -76,5 +76,7 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
 
 def _cells(row: dict[str, Any], n: int, folder: str) -> tuple[Any, ...]:
     apex = row["apex"] + 1
-    known = (row["photo"], row["sample_id"], 1, apex, n if apex < n else None, Label(row["label"]).name, folder)
-    return (*known, row["emotion"], row["source"], row["identity"], row["corpus"], row["subject"], row["clip"])
+    numbers = 1, apex, n if apex < n else None
+    descent = (row[name] for name in ("source", "corpus", "subject", "clip"))
+    label = Label(row["label"]).name
+    return (row["photo"], row["sample_id"], *numbers, row["emotion"], label, folder, *descent, row["identity"])
