@@ -1,4 +1,4 @@
-"""Every corpus by its name."""
+"""Every corpus by its name, and what lies at a path under a name of your own."""
 
 from __future__ import annotations
 
