@@ -287,7 +287,7 @@ def test_a_set_that_is_read_as_a_corpus_descends_from_whom_it_did(
     """Set → export → extract → pool → plan: the leak guard still knows whose AUs these are."""
     made, frames, out = tmp_path / "set", tmp_path / "frames", tmp_path / "plan"
     sources = ["--real-mie", f"casme2={own / 'clips.csv'}", "--expert", "micro"]
-    facts("synthesize", "--faces", lab / "faces", *sources, "--ids", 1, "--camera", "off", "--out", made)
+    facts("synthesize", "--faces", lab / "faces", *sources, "--ids", 1, "--nuisances", "off", "--out", made)
     facts("export", made, "--to", "folder", "--out", frames)
     report = facts("corpora", "check", "made", frames)
     assert (report["corpus"], report["clips"], report["with_frames"], report["problems"]) == ("made", 6, 6, [])
