@@ -12,7 +12,7 @@ import pytest
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, SIDES, from_mapping, parse
 from miex.errors import InputError, ScaleError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, inter_ocular, place_crop
-from miex.faces.mesh import mirror_landmarks
+from miex.faces.mesh import OVAL, mirror_landmarks
 from miex.generators.grid import cell_centers
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle.anatomy import TABLE, Rim, load
@@ -337,7 +337,7 @@ def test_motion_is_linear_in_intensity_and_scales_with_the_crop(
 def test_face_area_is_the_oval(rig: MuscleRig) -> None:
     area = generator.face_area(rig)
     assert area.dtype == bool
-    polygon = ((rig.face.landmarks[list(load().oval)] + 0.5) * GRID / SIZE - 0.5).round().astype(np.int32)
+    polygon = ((rig.face.landmarks[list(OVAL)] + 0.5) * GRID / SIZE - 0.5).round().astype(np.int32)
     filled = cv2.fillPoly(np.zeros((GRID, GRID), np.uint8), [polygon], 1) > 0
     assert (area & filled).sum() / (area | filled).sum() > 0.95
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from miex.faces.mesh import OVAL
 from miex.images import Image
 
 Points = npt.NDArray[np.float32]
@@ -117,6 +118,26 @@ class AlignedFace:
     def inter_ocular(self) -> float:
         """Distance between the eye centers, pixels of the crop."""
         return inter_ocular(self.landmarks)
+
+    def radius(self, x: Points, y: Points, *, neck: float = 0.0) -> Points:
+        """Distance from the middle of the face, 1 being its oval: below 1 on the face, above 1 outside.
+
+        Args:
+            x, y: where, pixels of the crop; arrays that go together by broadcasting.
+            neck: how far the oval is drawn out below the chin, pixels.
+
+        Returns:
+            float32, of the shape that x and y have together.
+        """
+        oval = self.landmarks[list(OVAL)]
+        center = oval.mean(0)
+        right, down = (oval - center).T
+        down = down * (1 + neck / down.max() * (down > 0) * down / down.max())
+        angle, length = np.arctan2(down, right), np.hypot(right, down)
+        order = np.argsort(angle)
+        dx, dy = x - center[0], y - center[1]
+        reach = np.interp(np.arctan2(dy, dx), angle[order], length[order], period=2 * np.pi)
+        return np.asarray(np.hypot(dx, dy) / reach, np.float32)
 
 
 def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, size: int) -> AlignedFace:

@@ -1,4 +1,4 @@
-"""The face mesh: its 478 landmarks, and which of them are twins."""
+"""The face mesh: its 478 landmarks, its outline, and which landmarks are twins."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from functools import cache
 from importlib import resources
 
 N_LANDMARKS = 478
+OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # round the face, from the forehead  # fmt: skip
 
 
 @cache

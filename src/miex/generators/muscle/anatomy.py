@@ -84,13 +84,11 @@ class Anatomy:
     """The whole table.
 
     Attributes:
-        oval: landmarks round the face.
         midline: landmarks from forehead to chin where the halves of the face meet.
         gates: by their names.
         muscles: in the order of the table.
     """
 
-    oval: tuple[int, ...]
     midline: tuple[int, ...]
     gates: dict[str, Gate]
     muscles: tuple[Muscle, ...]
@@ -115,7 +113,7 @@ def _anatomy(table: dict[str, Any]) -> Anatomy:
     gates = {name: _gate(row) for name, row in table["gate"].items()}
     rims = {name: Rim(**row) for name, row in table["rim"].items()}
     muscles = tuple(_muscle(row, gates, rims) for row in table["muscle"])
-    return Anatomy(landmarks(table["oval"]), midline, gates, muscles)
+    return Anatomy(midline, gates, muscles)
 
 
 def landmarks(indices: list[int]) -> tuple[int, ...]:

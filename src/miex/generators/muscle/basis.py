@@ -40,6 +40,7 @@ class FaceFrame:
 
     def __init__(self, face: AlignedFace, anatomy: Anatomy, grid: int) -> None:
         self.anatomy = anatomy
+        self._face = face
         self.points = face.landmarks
         self.unit = face.inter_ocular
         centers = cell_centers(face.size, grid)
@@ -109,15 +110,7 @@ class FaceFrame:
 
     def radius(self, rim: Rim) -> Floats:
         """Distance from the middle of the face, [g, g]: 0 there, 1 at the rim, above 1 outside."""
-        oval = self.points[list(self.anatomy.oval)]
-        center = oval.mean(0)
-        x, y = (oval - center).T
-        y = y * (1 + rim.neck * self.unit / y.max() * (y > 0) * y / y.max())
-        angle, length = np.arctan2(y, x), np.hypot(x, y)
-        order = np.argsort(angle)
-        dx, dy = self.x - center[0], self.y - center[1]
-        reach = np.interp(np.arctan2(dy, dx), angle[order], length[order], period=2 * np.pi)
-        return np.asarray(np.hypot(dx, dy) / reach, np.float32)
+        return self._face.radius(self.x, self.y, neck=rim.neck * self.unit)
 
     def rim(self, rim: Rim) -> Floats:
         """1 inside the face, smoothly 0 towards its rim, [g, g]."""
