@@ -19,8 +19,8 @@ from skimage.data import astronaut
 from miex.aus.vector import AU_NUMBERS, from_mapping
 from miex.faces.crop import OVERSAMPLING, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker, find_model
+from miex.generators.grid import face_area, invert, lattice, sample
 from miex.generators.muscle import generator as muscle
-from miex.generators.muscle.resampling import invert, lattice, sample
 from miex.labels import Label
 from miex.sources.expert import ExpertSource, load_table
 from miex.synthesis.measures import measure_pair
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         (mesh,) = landmarker.detect(photo).landmarks
     face = align(photo, mesh, place_crop(mesh, CropOptions(size)), size)
     crop = face.crop
-    generator, rng = muscle.MuscleGenerator(), np.random.default_rng(0)
+    generator = muscle.MuscleGenerator()
     rig = generator.prepare(face)
     shifted = lattice(size, 1) + np.float32(0.3)
     bound = microseconds(lambda: sample(crop, shifted)) + microseconds(lambda: cv2.imencode(".png", crop))
@@ -86,14 +86,14 @@ def main(arguments: list[str] | None = None) -> None:
         fine = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
         where = cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING))
         levels = sample(rig.samples, where)
-        frame = generator.render(rig, z, rng)[0]
-        area = generator.face_area(rig)
+        frame = generator.render(rig, z).frames[0]
+        area = face_area(face)
         row(f"{name}: field", microseconds(lambda w=weights: muscle.combine(rig, w)))
         row(f"{name}: inversion", microseconds(lambda f=field: invert(f, size)))
         row(f"{name}: upsampling", microseconds(lambda b=back: cv2.resize(b, (size, size))))
         row(f"{name}: resampling", microseconds(lambda w=where: sample(rig.samples, w)))
         row(f"{name}: to 8 bits", microseconds(lambda x=levels: cv2.convertScaleAbs(x, alpha=1 / muscle.LEVEL)))
-        render = microseconds(lambda z=z: generator.render(rig, z, rng))
+        render = microseconds(lambda z=z: generator.render(rig, z))
         encode = microseconds(lambda x=frame: cv2.imencode(".png", x))
         row(f"{name}: render", render)
         row(f"{name}: render + PNG", render + encode)
@@ -102,17 +102,17 @@ def main(arguments: list[str] | None = None) -> None:
     bare = dataclasses.replace(rig, layers=None)
     for name, aus in LAYERS.items():
         z = from_mapping(aus)[None]
-        first = microseconds(lambda z=z: generator.render(generator.prepare(face), z, rng))
+        first = microseconds(lambda z=z: generator.render(generator.prepare(face), z))
         prepared = microseconds(lambda: generator.prepare(face))
-        cost = microseconds(lambda z=z: generator.render(rig, z, rng))
-        row(f"layer, {name}", cost - microseconds(lambda z=z: generator.render(bare, z, rng)))
+        cost = microseconds(lambda z=z: generator.render(rig, z))
+        row(f"layer, {name}", cost - microseconds(lambda z=z: generator.render(bare, z)))
         row(f"layer, {name}: once per identity", first - prepared - cost)
     pairs = np.stack([typical_aus(), np.zeros((N_TYPICAL, 17), np.float32)], 1).reshape(-1, 17)
     for name, one in (("all layers", rig), ("the warp alone", bare)):
-        mean = microseconds(lambda r=one: generator.render(r, pairs, rng), 2) / len(pairs)
+        mean = microseconds(lambda r=one: generator.render(r, pairs), 2) / len(pairs)
         row(f"mean frame of default pairs, {name}: render", mean)
     rest = np.zeros((1, 17), np.float32)
-    row("at rest: render", microseconds(lambda: generator.render(rig, rest, rng)))
+    row("at rest: render", microseconds(lambda: generator.render(rig, rest)))
 
 
 if __name__ == "__main__":

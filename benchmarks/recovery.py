@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         out = Path(folder) / "set"
         adopt_plan(plan, out)
         run_plan(out, executor=executor)
-        extractor = EmbeddedExtractor(model, generator)
+        extractor = EmbeddedExtractor(model)
         found, known, read = recovered_aus(out, extractor, n=options.ids, executor=executor)
     print(f"{machine()}\n{found.n} of {options.ids} pairs read, {SIZE} px\n")
     print("| AU | slope | correlation | where it is off, s.d. | largest cross-talk |\n|---|---|---|---|---|")

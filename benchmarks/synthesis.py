@@ -27,13 +27,13 @@ from miex.faces.index import index_photos
 from miex.faces.landmarks import find_model
 from miex.faces.photos import default_pool
 from miex.faces.virtual import make_virtual
+from miex.generators.grid import face_area
 from miex.generators.registry import describe, make_generator
 from miex.images import decode_image
 from miex.nuisances.apply import drift, shown_aus
 from miex.plan.config import PlanConfig
 from miex.plan.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
-from miex.stable import sample_rng
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import measure_pair
 from miex.synthesis.run import run_plan
@@ -63,11 +63,11 @@ def steps(plan: Plan) -> None:
     aligned = align(photo, landmarks, place, size)
     rig = generator.prepare(aligned)
     rows = plan.rows.slice(0, 60).to_pylist()
-    area = generator.face_area(rig)
+    area = face_area(aligned)
     aus = [shown_aus(row) for row in rows]
     drifts = [drift(row, size, aligned.inter_ocular, area) for row in rows]
-    frames = [generator.render(rig, z, sample_rng(0, "render"), d) for z, d in zip(aus, drifts, strict=True)]
-    fields = [generator.displacement(rig, z) for z in aus]
+    rendered = [generator.render(rig, z, d) for z, d in zip(aus, drifts, strict=True)]
+    frames, fields = [pair.frames for pair in rendered], [pair.fields for pair in rendered]
     encoded = encode_frame(frames[0][1], "png")
 
     def tar() -> None:
@@ -88,12 +88,11 @@ def steps(plan: Plan) -> None:
     per_pair = {
         "residual motion": milliseconds(lambda: [drift(r, size, aligned.inter_ocular, area) for r in rows]) / n,
         "both frames: field, inversion, resampling, lips, lids, furrows": milliseconds(
-            lambda: [generator.render(rig, z, sample_rng(0, "render"), d) for z, d in zip(aus, drifts, strict=True)]
+            lambda: [generator.render(rig, z, d) for z, d in zip(aus, drifts, strict=True)]
         )
         / n,
         "encode both (PNG, marked)": milliseconds(lambda: [encode_frame(f, "png") for pair in frames for f in pair])
         / n,
-        "field again, for the measures": milliseconds(lambda: [generator.displacement(rig, z) for z in aus]) / n,
         "motion, PSNR, SSIM": milliseconds(
             lambda: [
                 measure_pair(frames[i][0], frames[i][1], fields[i][1] - fields[i][0], area, aligned.inter_ocular)

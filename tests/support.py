@@ -26,12 +26,12 @@ from miex.plan.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 
 
-def plan_of(photos: Path, model: Path, *, mu: float = 0.1, **config: object) -> Plan:
+def plan_of(photos: Path, model: Path, *, mu: float = 0.1, generator: str = "muscle", **config: object) -> Plan:
     """The plan of a folder of photos, as `miex plan` makes it."""
     index = index_photos(photos, model=lambda: model)
     source = ExpertSource(load_table("du2014"), mu, 0.3)
-    generator = describe(make_generator("muscle"))
-    return build_plan(PlanConfig(**config), index, [source], generator, faces_root=str(photos.resolve()))
+    told = describe(make_generator(generator))
+    return build_plan(PlanConfig(**config), index, [source], told, faces_root=str(photos.resolve()))
 
 
 def with_tables(plan: Plan, *, rows: pa.Table | None = None, faces: pa.Table | None = None) -> Plan:

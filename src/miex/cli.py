@@ -121,6 +121,7 @@ def _plan(
     from miex.faces.index import Quality, write_refused
     from miex.faces.photos import default_pool
     from miex.generators.registry import describe, make_generator
+    from miex.nuisances.columns import nuisances_of
     from miex.plan.rows import build_plan
     from miex.plan.triplets import distinct_triplets
     from miex.sources.timing import UNTIL
@@ -145,7 +146,9 @@ def _plan(
         shard_size=shard_size,
         frame_format=frame_format,
     )
-    description = describe(make_generator(generator))
+    moves = make_generator(generator)
+    if "asymmetry" in nuisances_of(nuisances).names:
+        moves.require_sides(f"nuisances {nuisances}")
     sources = cli_aus.build_sources(
         real_mie=real_mie, early_mae=early_mae, coded_mie=coded_mie, expert=expert, mu=mu, nu=nu,
         # muscle adds to the template's own rest; what is learned from real AUs (GANimation) takes them as they are
@@ -159,7 +162,8 @@ def _plan(
     several = sum(n > 1 for n in index["n_faces"].to_pylist())
     with console.bar("planning", "samples") as move:
         made = build_plan(
-            config, index, sources, description, faces_root=str(_root(pool)), chosen_by={"quality": asdict(quality)},
+            config, index, sources, describe(moves), faces_root=str(_root(pool)),
+            chosen_by={"quality": asdict(quality)},
             progress=move,
         )  # fmt: skip
         adopted = adopt_plan(made, out)

@@ -375,9 +375,8 @@ def _pool_of_corpus(name: str, path: Path, kind: str, workers: int | None, landm
 def _embedded(landmarker: Path | None) -> EmbeddedExtractor:
     from miex.extraction.flow import EmbeddedExtractor
     from miex.faces.landmarks import find_model
-    from miex.generators.registry import describe, make_generator
 
-    return EmbeddedExtractor(find_model(landmarker, say=console.say), describe(make_generator("muscle")))
+    return EmbeddedExtractor(find_model(landmarker, say=console.say))
 
 
 def _pairs(given: Iterable[str] | None, option: str, form: str) -> list[tuple[str, str]]:

@@ -34,7 +34,7 @@ from miex.faces.crop import CropOptions, similarity
 from miex.faces.landmarks import Landmarker
 from miex.faces.photos import default_pool, list_photos
 from miex.generators.people import actors
-from miex.generators.registry import describe, make_generator
+from miex.generators.registry import make_generator
 from miex.images import FRAME_SUFFIXES, Image
 from miex.labels import Label
 from miex.quality.recovery import recovery
@@ -51,7 +51,7 @@ NOISE = 1.5  # gray levels, of each frame by itself
 
 @pytest.fixture(scope="session")
 def embedded(model: Path) -> EmbeddedExtractor:
-    return EmbeddedExtractor(model, describe(make_generator("muscle")))
+    return EmbeddedExtractor(model)
 
 
 Read = Callable[..., AUArray]
@@ -69,7 +69,7 @@ def frames_of(model: Path, aus: bytes, size: int = 320) -> list[Image]:
     generator = make_generator("muscle")
     z = np.frombuffer(aus, np.float32).reshape(-1, 17)
     luck = np.random.default_rng(0)
-    rendered = generator.render(generator.prepare(face), z, luck)
+    rendered = generator.render(generator.prepare(face), z).frames
     return [np.clip(frame + luck.normal(0, NOISE, frame.shape), 0, 255).astype(np.uint8) for frame in rendered]
 
 

@@ -13,15 +13,13 @@ from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, SIDES, from_mapping, pa
 from miex.errors import InputError, ScaleError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, inter_ocular, place_crop
 from miex.faces.mesh import OVAL, mirror_landmarks
-from miex.generators.grid import cell_centers
+from miex.generators.grid import GRID, cell_centers, face_area, invert, lattice, sample
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle.anatomy import TABLE, Rim, load
 from miex.generators.muscle.basis import FaceFrame
-from miex.generators.muscle.generator import GRID, LEVEL, unrounded
-from miex.generators.muscle.resampling import invert, lattice, sample
+from miex.generators.muscle.generator import LEVEL, unrounded
 
 SIZE = 128
-RNG = np.random.default_rng(0)  # muscles draw nothing
 IRISES = (468, 473)
 MEASURED_MOTION = Path(__file__).resolve().parents[3] / "shared" / "au-displacements.csv"
 generator = MuscleGenerator()
@@ -83,7 +81,7 @@ def translation_rig(face: AlignedFace) -> MuscleRig:
     """A rig whose first muscle moves everything 4 px, 3:-4."""
     basis = np.zeros((N_AUS * len(SIDES), GRID, GRID, 2), np.float32)
     basis[0] = 2.4, -3.2
-    return MuscleRig(face, basis, np.ones((GRID, GRID), bool))
+    return MuscleRig(face, basis)
 
 
 @pytest.mark.parametrize("textured", [True, False])
@@ -93,7 +91,7 @@ def test_a_shift_is_recovered_with_gain_one(
 ) -> None:
     aus = np.zeros((2, N_AUS, len(SIDES)), np.float32)
     aus[1, 0, 0] = distance / 4
-    frames = generator.render(translation_rig(still_face if textured else face), aus, RNG)
+    frames = generator.render(translation_rig(still_face if textured else face), aus).frames
     rest, moved = (frame[16:112, 16:112].mean(-1) for frame in frames)
     shift = recovered_shift(rest, moved)
     assert shift @ (0.6, -0.8) / distance == pytest.approx(1, abs=0.05)
@@ -102,8 +100,8 @@ def test_a_shift_is_recovered_with_gain_one(
 
 @pytest.mark.parametrize("setting", ["12=.05", "12=.2", "L4=.2", "17=.1", "2=.2"])
 def test_rendered_motion_is_the_field(rig: MuscleRig, still_face: AlignedFace, setting: str) -> None:
-    moving = MuscleRig(still_face, rig.basis, rig.area)
-    frame = generator.render(moving, one(setting), RNG)[0].astype(float).mean(-1)
+    moving = MuscleRig(still_face, rig.basis)
+    frame = generator.render(moving, one(setting)).frames[0].astype(float).mean(-1)
     rest = still_face.crop.astype(float).mean(-1)
     # brightness constancy, to first order about the middle: what is left to explain is each pixel's displacement
     field = cv2.resize(generator.displacement(moving, one(setting))[0], (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
@@ -119,7 +117,7 @@ def test_no_frame_of_a_pair_is_blurred_more_than_the_other(still_face: AlignedFa
     aus = np.zeros((2, N_AUS, len(SIDES)), np.float32)
     aus[1, 0, 0] = 0.5 / 4
     rest, moved = (
-        frame[8:120, 8:120].astype(float) for frame in generator.render(translation_rig(still_face), aus, RNG)
+        frame[8:120, 8:120].astype(float) for frame in generator.render(translation_rig(still_face), aus).frames
     )
     assert np.diff(moved, axis=0).std() / np.diff(rest, axis=0).std() == pytest.approx(1, abs=0.02)
 
@@ -136,7 +134,7 @@ def test_rounding_is_undone_without_a_trace(face: AlignedFace) -> None:
 @pytest.mark.parametrize("size", [64, 128, 201])
 def test_no_motion_is_the_crop_bit_for_bit(astronaut: np.ndarray, astronaut_mesh: np.ndarray, size: int) -> None:
     face = align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(size)), size)
-    frames = generator.render(generator.prepare(face), np.zeros((2, N_AUS), np.float32), RNG)
+    frames = generator.render(generator.prepare(face), np.zeros((2, N_AUS), np.float32)).frames
     assert frames.dtype == np.uint8
     assert frames.shape == (2, size, size, 3)
     assert np.array_equal(frames[0], face.crop)
@@ -145,11 +143,11 @@ def test_no_motion_is_the_crop_bit_for_bit(astronaut: np.ndarray, astronaut_mesh
 
 @pytest.mark.parametrize("z", [0.3, 1.0])
 def test_what_lies_beyond_the_face_holds_still_bit_for_bit(rig: MuscleRig, still_face: AlignedFace, z: float) -> None:
-    moving = MuscleRig(still_face, rig.basis, rig.area)
+    moving = MuscleRig(still_face, rig.basis)
     outside = FaceFrame(still_face, load(), GRID).radius(Rim(neck=0.35)) >= 1
     beyond = cv2.resize(outside.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR) == 1
     assert beyond.mean() > 0.2
-    frames = generator.render(moving, np.eye(N_AUS, dtype=np.float32) * np.float32(z), RNG)
+    frames = generator.render(moving, np.eye(N_AUS, dtype=np.float32) * np.float32(z)).frames
     for frame in frames:
         assert np.array_equal(frame[beyond], still_face.crop[beyond])
         assert not np.array_equal(frame, still_face.crop)
@@ -159,6 +157,14 @@ def test_the_irises_hold_still_unless_a_lid_crosses_them(rig: MuscleRig) -> None
     for au in set(AU_NUMBERS) - {5, 7, 45}:
         field = generator.displacement(rig, from_mapping({au: 1})[None])[0]
         assert np.abs(at_landmarks(rig, field, list(IRISES))).max() < 0.002, au
+
+
+def test_skin_and_lids_of_a_gray_photo_are_gray(face: AlignedFace) -> None:
+    gray = AlignedFace(np.repeat(face.samples[..., 1:2], 3, axis=2), SIZE, face.landmarks)
+    closed = [au for au in AU_NUMBERS if au not in (9, 10, 25, 26)]  # the mouth opens onto what is not in the photo
+    aus = np.stack([from_mapping({au: 0.5}) for au in closed])
+    frames = generator.render(generator.prepare(gray), aus).frames
+    assert (frames == frames[..., :1]).all()
 
 
 # --- sides -------------------------------------------------------------------------------------------------------
@@ -303,7 +309,7 @@ def test_the_working_range_has_no_folds(rig: MuscleRig) -> None:
 def test_everything_at_once_is_still_a_picture(rig: MuscleRig) -> None:
     everything = np.ones((1, N_AUS), np.float32)
     assert np.isfinite(invert(generator.displacement(rig, everything)[0], SIZE)).all()
-    assert generator.render(rig, everything, RNG).std() > 10
+    assert generator.render(rig, everything).frames.std() > 10
 
 
 def test_the_grid_says_where_its_cells_are() -> None:
@@ -318,10 +324,10 @@ def test_the_grid_says_where_its_cells_are() -> None:
 
 def test_a_frame_does_not_depend_on_its_neighbors(rig: MuscleRig, face: AlignedFace) -> None:
     aus = combinations(0.2, 5)
-    together = generator.render(rig, aus, RNG)
+    together = generator.render(rig, aus).frames
     for row, frame in zip(aus, together, strict=True):
-        assert np.array_equal(generator.render(rig, row[None], RNG)[0], frame)
-    assert np.array_equal(generator.render(generator.prepare(face), aus, RNG), together)
+        assert np.array_equal(generator.render(rig, row[None]).frames[0], frame)
+    assert np.array_equal(generator.render(generator.prepare(face), aus).frames, together)
 
 
 def test_motion_is_linear_in_intensity_and_scales_with_the_crop(
@@ -335,17 +341,20 @@ def test_motion_is_linear_in_intensity_and_scales_with_the_crop(
 
 
 def test_face_area_is_the_oval(rig: MuscleRig) -> None:
-    area = generator.face_area(rig)
+    area = face_area(rig.face)
     assert area.dtype == bool
     polygon = ((rig.face.landmarks[list(OVAL)] + 0.5) * GRID / SIZE - 0.5).round().astype(np.int32)
     filled = cv2.fillPoly(np.zeros((GRID, GRID), np.uint8), [polygon], 1) > 0
     assert (area & filled).sum() / (area | filled).sum() > 0.95
+    assert np.array_equal(area, FaceFrame(rig.face, load(), GRID).radius(Rim(neck=0)) < 1)
 
 
 @pytest.mark.parametrize("shape", [(17,), (1, 16), (1, 1, 1, 17)])
 def test_other_shapes_are_refused(rig: MuscleRig, shape: tuple[int, ...]) -> None:
     with pytest.raises(ScaleError):
-        generator.render(rig, np.zeros(shape, np.float32), RNG)
+        generator.render(rig, np.zeros(shape, np.float32))
+    with pytest.raises(ScaleError):
+        generator.displacement(rig, np.zeros(shape, np.float32))
 
 
 # --- the table ---------------------------------------------------------------------------------------------------

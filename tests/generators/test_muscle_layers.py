@@ -12,6 +12,7 @@ import pytest
 from miex.aus.vector import AU_NUMBERS, N_AUS, from_mapping, parse
 from miex.errors import InputError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
+from miex.generators.grid import GRID, invert, invert_sheets
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
@@ -19,15 +20,13 @@ from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.cuts import TABLE, cut_spec, sheet
 from miex.generators.muscle.folds import MOST, compression, restraint
 from miex.generators.muscle.furrows import DARKEST, load_furrows, relight
-from miex.generators.muscle.generator import GRID, restrained
+from miex.generators.muscle.generator import restrained
 from miex.generators.muscle.layers import moving_rows, opened
 from miex.generators.muscle.mouth import illumination
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
-from miex.generators.muscle.resampling import invert, invert_sheets
 from tests.support import command
 
 SIZE = 256
-RNG = np.random.default_rng(0)
 generator = MuscleGenerator()
 
 
@@ -85,13 +84,13 @@ def test_the_opening_grows_with_the_intensity(rig: MuscleRig) -> None:
     assert np.all(np.diff(areas) > 0)
     # and frames change steadily, with no jump where the layer sets in
     z = np.linspace(0, 0.1, 21)
-    frames = generator.render(rig, np.stack([from_mapping({26: float(v)}) for v in z]), RNG).astype(float)
+    frames = generator.render(rig, np.stack([from_mapping({26: float(v)}) for v in z])).frames.astype(float)
     steps = np.abs(np.diff(frames, axis=0)).mean((1, 2, 3))
     assert steps.max() < 4 * np.median(steps)
 
 
 def test_behind_the_lips_it_is_dark_with_a_strip_of_teeth(rig: MuscleRig, closed: AlignedFace) -> None:
-    frame = generator.render(rig, parse(["26=1"])[None], RNG)[0].astype(float)
+    frame = generator.render(rig, parse(["26=1"])[None]).frames[0].astype(float)
     (drawn,) = openings(rig, "26=1")
     opening = drawn.opening
     column = int(opening.x.size // 2)
@@ -119,7 +118,7 @@ def test_lips_keep_their_height_when_the_jaw_drops(rig: MuscleRig) -> None:
 
 def test_an_open_mouth_keeps_its_own_inside(face: AlignedFace) -> None:
     smiling = generator.prepare(face)
-    moved = generator.render(smiling, parse(["26=.02"])[None], RNG)[0].astype(float)
+    moved = generator.render(smiling, parse(["26=.02"])[None]).frames[0].astype(float)
     assert np.abs(moved - face.crop).max() < 60  # no painted teeth over hers
     (drawn,) = openings(smiling, "26=.1")
     assert drawn.part.own > 0.5
@@ -129,7 +128,7 @@ def test_an_open_mouth_keeps_its_own_inside(face: AlignedFace) -> None:
 
 
 def test_closed_lids_leave_nothing_of_the_eye(rig: MuscleRig) -> None:
-    frame = generator.render(rig, parse(["45=1"])[None], RNG)[0].astype(float)
+    frame = generator.render(rig, parse(["45=1"])[None]).frames[0].astype(float)
     for iris, ring in ((468, (160, 158, 144, 153)), (473, (387, 385, 373, 380))):
         x, y = np.rint(rig.face.landmarks[[iris, *ring]].mean(0)).astype(int)
         skin = frame[y - 2 : y + 3, x - 3 : x + 4]
@@ -140,7 +139,7 @@ def test_closed_lids_leave_nothing_of_the_eye(rig: MuscleRig) -> None:
 
 def test_the_eye_holds_still_under_its_lids(rig: MuscleRig) -> None:
     for setting in ("45=.4", "7=1", "5=1"):
-        frame = generator.render(rig, parse([setting])[None], RNG)[0]
+        frame = generator.render(rig, parse([setting])[None]).frames[0]
         for drawn in openings(rig, setting):
             opening = drawn.opening
             inside = opening.shown(over=True)[1] == 1
@@ -156,7 +155,7 @@ def test_the_eye_holds_still_under_its_lids(rig: MuscleRig) -> None:
 
 def test_one_eye_blinks_alone(rig: MuscleRig) -> None:
     assert len(openings(rig, "L45=1")) == 1
-    frame = generator.render(rig, parse(["L45=1"])[None], RNG)[0]
+    frame = generator.render(rig, parse(["L45=1"])[None]).frames[0]
     half = int(rig.face.landmarks[168, 0])
     assert np.array_equal(frame[:, : half - 10], rig.face.crop[:, : half - 10])
 
@@ -170,7 +169,7 @@ def test_closed_lids_leave_no_paint_where_they_were(rig: MuscleRig, closed: Alig
     painted = replace(closed, samples=samples)
 
     def trace(setting: str) -> float:
-        frames = [generator.render(r, parse([setting])[None], RNG) for r in (rig, generator.prepare(painted))]
+        frames = [generator.render(r, parse([setting])[None]).frames for r in (rig, generator.prepare(painted))]
         return float(np.abs(frames[0].astype(int) - frames[1]).sum())
 
     assert trace("45=1") < 0.35 * trace("45=0")
@@ -307,7 +306,7 @@ def test_layers_leave_the_rest_of_the_picture_alone(
 ) -> None:
     face = align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(size)), size)
     rig = generator.prepare(face)
-    frames = generator.render(rig, settings_of_every_kind(), RNG)
+    frames = generator.render(rig, settings_of_every_kind()).frames
     outside = FaceFrame(face, load(), GRID).radius(Rim(neck=0.35)) >= 1
     beyond = cv2.resize(outside.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR) == 1
     assert beyond.mean() > 0.2
@@ -317,17 +316,17 @@ def test_layers_leave_the_rest_of_the_picture_alone(
 
 def test_layers_are_pure(rig: MuscleRig, closed: AlignedFace) -> None:
     aus = settings_of_every_kind()[::7]
-    together = generator.render(rig, aus, RNG)
-    alone = np.concatenate([generator.render(generator.prepare(closed), row[None], RNG) for row in aus[::-1]])[::-1]
+    together = generator.render(rig, aus).frames
+    alone = np.concatenate([generator.render(generator.prepare(closed), row[None]).frames for row in aus[::-1]])[::-1]
     assert np.array_equal(together, alone)
 
 
 def test_the_head_takes_its_layers_along(rig: MuscleRig) -> None:
     aus = parse(["26=.6", "45=.5", "5=.1"])[None]
-    still = generator.render(rig, aus, RNG)[0]
+    still = generator.render(rig, aus).frames[0]
     drift = np.zeros((1, GRID, GRID, 2), np.float32)
     drift[..., 0], drift[..., 1] = 3, -2
-    moved = generator.render(rig, aus, RNG, drift)[0]
+    moved = generator.render(rig, aus, drift).frames[0]
     inside = slice(16, SIZE - 16)
     difference = np.roll(moved, (2, -3), (0, 1))[inside, inside].astype(int) - still[inside, inside]
     assert np.percentile(np.abs(difference), 99.5) <= 6

@@ -14,7 +14,7 @@ from miex.aus.vector import AU_INDEX, N_AUS, from_mapping
 from miex.errors import UsageError
 from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
 from miex.faces.photos import default_pool
-from miex.generators.grid import Field
+from miex.generators.grid import GRID, Field, face_area
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle.folds import compression
 from miex.labels import Label
@@ -117,11 +117,11 @@ def test_the_head_moves_everything_as_a_similarity(rig: MuscleRig) -> None:
     right, down, roll, zoom = 0.03, -0.02, 0.015, 0.01
     moved = row(head=[[0, 0, 0, 0], [right, down, roll, zoom]])
     unit = rig.face.inter_ocular
-    field = drift(moved, SIZE, unit, rig.area)
+    field = drift(moved, SIZE, unit, face_area(rig.face))
     assert field is not None
     assert not field[0].any()
     still = np.zeros((2, N_AUS, 2), np.float32)
-    frames = MuscleGenerator().render(rig, still, np.random.default_rng(0), field)
+    frames = MuscleGenerator().render(rig, still, field).frames
     middle = (SIZE - 1) / 2
     matrix = cv2.getRotationMatrix2D((middle, middle), -np.degrees(roll), 1 + zoom)
     matrix[:, 2] += np.array([right, down]) * unit
@@ -146,16 +146,17 @@ def test_outliers_are_narrow_and_only_in_the_apex(rig: MuscleRig) -> None:
 
 def test_light_noise_and_compression() -> None:
     gray = np.full((2, 64, 64, 3), 100, np.uint8)
-    rng = np.random.default_rng(0)
-    assert through_sensor(gray, row(), rng) is gray
-    lit = through_sensor(gray, row(light=[[0, 0, 0], [0.1, 0, 0.05]]), rng)
+    assert through_sensor(gray, row()) is gray
+    lit = through_sensor(gray, row(light=[[0, 0, 0], [0.1, 0, 0.05]], seed=1))
     assert np.array_equal(lit[0], gray[0])
     assert lit[1, 0, 0, 0] == 105
     assert lit[1, -1, 0, 0] == 115
-    noisy = through_sensor(gray, row(noise=3.0), rng)
+    noisy = through_sensor(gray, row(noise=3.0, seed=1))
     assert noisy.std() == pytest.approx(3, rel=0.1)
     assert not np.array_equal(noisy[0], noisy[1])
-    blocks = through_sensor(noisy, row(compression=60), rng)
+    assert np.array_equal(noisy, through_sensor(gray, row(noise=3.0, seed=1)))
+    assert not np.array_equal(noisy, through_sensor(gray, row(noise=3.0, seed=2)))
+    blocks = through_sensor(noisy, row(compression=60, seed=1))
     assert 0 < np.abs(blocks.astype(int) - noisy).mean() < 6
 
 
@@ -173,7 +174,7 @@ def test_expression_outweighs_the_rest() -> None:
 
 
 def test_residual_motion_is_smooth_stays_on_the_face_and_follows_the_seed(rig: MuscleRig) -> None:
-    unit, area = rig.face.inter_ocular, rig.area
+    unit, area = rig.face.inter_ocular, face_area(rig.face)
 
     def motion(seed: int, rms: float) -> Field:
         found = drift({**row(residual=[0.3, rms]), "seed": seed}, SIZE, unit, area)
@@ -195,15 +196,15 @@ def test_residual_motion_is_smooth_stays_on_the_face_and_follows_the_seed(rig: M
 
 def test_what_is_drawn_hardly_ever_folds(rig: MuscleRig) -> None:
     """AUs of the default source, other AUs, blinks and residual motion together: 7 of 3,000 samples fold, by little."""
-    source, unit, grid = ExpertSource(load_table("micro")), rig.face.inter_ocular, len(rig.area)
+    source, unit, area = ExpertSource(load_table("micro")), rig.face.inter_ocular, face_area(rig.face)
     worst = []
     for seed in range(300):
         triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
         drawn = draw(nuisances_of("face"), 2, 1, partial(sample_rng, seed))
         sample = {"aus": [triplet.onset, triplet.apex], "apex": 1, "seed": seed, **drawn}
-        moved = drift(sample, SIZE, unit, rig.area)
+        moved = drift(sample, SIZE, unit, area)
         assert moved is not None
         moved += MuscleGenerator().displacement(rig, shown_aus(sample))
-        worst.append(max(compression(field, grid / SIZE).max() for field in moved))
+        worst.append(max(compression(field, GRID / SIZE).max() for field in moved))
     assert sum(value >= 1 for value in worst) <= 3
     assert max(worst) < 1.2

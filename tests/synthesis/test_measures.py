@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from skimage.color import rgb2gray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from miex.images import Image, gray
-from miex.synthesis.measures import measure_pair, motion, psnr, ssim
+from miex.synthesis.measures import measure_pair, motion, optical_flow, psnr, ssim
 
 sides = st.integers(7, 24)
 noise = st.tuples(sides, sides).flatmap(lambda shape: hnp.arrays(np.uint8, shape))
@@ -101,7 +102,22 @@ def test_all_measures_of_a_pair() -> None:
     assert found.psnr == pytest.approx(10 * math.log10(255**2 / (16**2 / 64)))
     assert 0 < found.ssim < 1
     assert not found.identical
+    assert found.motion_from == "field"
     assert measure_pair(onset, onset, field, area, 50.0).identical
+
+
+def test_without_a_field_motion_is_read_off_the_frames(astronaut: Image) -> None:
+    onset = np.ascontiguousarray(astronaut[40:168, 160:288])
+    shift = np.array([[1, 0, 1.5], [0, 1, -2]])
+    apex = cv2.warpAffine(onset, shift, (128, 128), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
+    area = np.zeros((80, 80), bool)
+    area[20:60, 20:60] = True
+    found = measure_pair(onset, apex, None, area, inter_ocular=50.0)
+    assert found.motion_from == "flow"
+    assert found.motion_mean_px == pytest.approx(2.5, rel=0.05)
+    assert found.motion_mean_iod == pytest.approx(found.motion_mean_px / 50)
+    flow = optical_flow(gray(onset), gray(apex))[30:98, 30:98]
+    np.testing.assert_allclose(np.median(flow, axis=(0, 1)), (1.5, -2), atol=0.05)
 
 
 def test_identical_means_every_bit_of_the_color() -> None:

@@ -25,8 +25,7 @@ from miex.errors import OutputError, UsageError
 from miex.executors.local import LocalProcesses
 from miex.faces.photos import default_pool
 from miex.faces.planned import load_face
-from miex.generators.base import Generator
-from miex.generators.registry import make_generator
+from miex.generators.muscle import MuscleGenerator
 from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
 from miex.nuisances.columns import NAMES, nuisances_of
@@ -142,16 +141,14 @@ def test_nuisances_are_smooth_on_the_way_and_keeps_the_pair() -> None:
 
 
 def test_outliers_come_and_go_and_noise_is_new_in_every_frame() -> None:
-    row: dict[str, Any] = {**dict.fromkeys(NAMES), "aus": np.zeros((11, 17)), "apex": 4, "noise": 3.0}
+    row: dict[str, Any] = {**dict.fromkeys(NAMES), "aus": np.zeros((11, 17)), "apex": 4, "noise": 3.0, "seed": 5}
     field = drift({**row, "outliers": [[0.5, 0.25, 0.05, 0.04, 0.0]]}, 128, 40.0, np.ones((80, 80), np.bool_))
     assert field is not None
     height = field[..., 0].max((1, 2))
     np.testing.assert_allclose(
         height / height[4], ease([0, 1 / 4, 1 / 2, 3 / 4, 1, *np.arange(5, -1, -1) / 6]), atol=1e-6
     )
-    seen = (
-        through_sensor(np.full((11, 32, 32, 3), 100, np.uint8), row, np.random.default_rng(0)).reshape(11, -1) - 100.0
-    )
+    seen = through_sensor(np.full((11, 32, 32, 3), 100, np.uint8), row).reshape(11, -1) - 100.0
     others = np.corrcoef(seen)[~np.eye(11, dtype=bool)]
     assert np.abs(others).max() < 0.1
     np.testing.assert_allclose(seen.std(1), 3, rtol=0.1)
@@ -208,7 +205,7 @@ def test_workers_and_order_do_not_change_a_byte_of_a_sequence(ten: Path, tmp_pat
 def test_pixels_are_smooth(whole: Path) -> None:
     """What the face does from frame to frame: short steps, and hardly another step than the one before."""
     plan = read_plan(whole)
-    generator: Generator[Any] = make_generator("muscle")
+    generator = MuscleGenerator()
     faces = {face["identity"]: face for face in plan.faces.to_pylist()}
     dataset = miex.dataset.open(whole)
     for sample, row in zip(dataset, plan.rows.to_pylist(), strict=True):

@@ -64,6 +64,7 @@ MEASURE_COLUMNS: Final = (
     Column("motion_p95_px", pa.float64(), "the same, 95th percentile"),
     Column("motion_mean_iod", pa.float64(), "the mean in inter-ocular distances"),
     Column("motion_p95_iod", pa.float64(), "the percentile in inter-ocular distances"),
+    Column("motion_from", _TEXT, "field: the generator's own displacement; flow: the optical flow of the frames"),
     Column("psnr", pa.float64(), "of the gray pair, dB; null where only colors differ"),
     Column("ssim", pa.float64(), "structural similarity of the gray pair"),
 )

@@ -1,4 +1,4 @@
-"""The embedded AU extractor: skin motion at the landmarks, projected on what the generator does to this very face.
+"""The embedded AU extractor: skin motion at the landmarks, projected on what facial muscles do to this very face.
 
 It needs the landmark model and nothing else. Landmarks found anew in each frame jitter more than a micro-expression
 moves (at 256 px the motion of AU intensity .2 is a tenth to a pixel; found again they are off by as much). So they are
@@ -24,12 +24,12 @@ from miex.executors.local import one_thread
 from miex.extraction.extractor import AUExtractor, track_name
 from miex.faces.crop import CropOptions, CropPlace, align, place_crop, similarity
 from miex.faces.landmarks import Landmarker
-from miex.generators.registry import generator_of
+from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError, gray, read_image
 
 VERSION = 2
 SIZE = 256  # of the crop that motion is read in, pixels; at 128 it drowns in noise
-PROBE = 0.2  # intensity at which the generator shows what each AU does
+PROBE = 0.2  # intensity at which the muscle generator shows what each AU does
 RIDGE = 1e-4  # against dividing motion among AUs that look alike; relative to a unit of motion² per intensity²
 # Eye corners, bridge and tip of the nose: what no AU moves much.
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4)
@@ -45,10 +45,9 @@ class FaceMotion:
     Args:
         crop: the neutral frame, uint8 RGB [SIZE, SIZE, 3].
         landmarks: of it, [478, 3], pixels of the crop.
-        generator: shows what the AUs do.
     """
 
-    def __init__(self, crop: Image, landmarks: npt.NDArray[np.floating], generator: Any) -> None:
+    def __init__(self, crop: Image, landmarks: npt.NDArray[np.floating]) -> None:
         center = (SIZE - 1) / 2
         face = align(crop, landmarks, CropPlace(center, center, SIZE, 0.0), SIZE)
         self._points = face.landmarks
@@ -58,8 +57,9 @@ class FaceMotion:
         self._flow.setFinestScale(0)  # the preset stops at half resolution, which loses r = .01
         self._rigid, _ = np.linalg.qr(_rigid_motions(np.asarray(landmarks, np.float64)))
         one_each = (np.eye(N_AUS) * PROBE).astype(np.float32)
-        shown = generator.render(generator.prepare(face), one_each, np.random.Generator(np.random.PCG64(0)))
-        basis = np.stack([self._motion(frame) for frame in shown], axis=1) / PROBE
+        muscles = MuscleGenerator()
+        shown = muscles.render(muscles.prepare(face), one_each)
+        basis = np.stack([self._motion(frame) for frame in shown.frames], axis=1) / PROBE
         self._basis = np.vstack([basis, np.sqrt(RIDGE) * np.eye(N_AUS)])
 
     def aus(self, crop: Image) -> AUArray:
@@ -108,25 +108,23 @@ class EmbeddedExtractor(AUExtractor):
     """AUs of a clip against its own neutral frame: the annotated onset, or the first frame where a face is found.
 
     By that, every AU of the neutral frame is 0, and one that relaxes shows as its antagonists: a smile that fades reads
-    as AU 1, 5, 15. What it sees is motion in the picture: it inverts what the generator does to that face, so its
-    intensities are in the generator's own measure, and it knows of no AU that does not move skin there.
-    `quality.recovery` says how well, AU by AU, and which AUs it takes for each other; on real faces, where lips part
-    over teeth and skin folds, less is to be expected: of a real broad smile it read AU 6 and 10 in full, AU 12 as .25
-    and AU 25 not at all. Faces smaller than about 200 px, or that turn by more than about 15 degrees within a clip, are
-    read badly.
+    as AU 1, 5, 15. What it sees is motion in the picture: it inverts what the muscle generator does to that face, so
+    its intensities are in that generator's measure, whoever made the frames, and it knows of no AU that does not move
+    skin there. `quality.recovery` says how well, AU by AU, and which AUs it takes for each other; on real faces, where
+    lips part over teeth and skin folds, less is to be expected: of a real broad smile it read AU 6 and 10 in full,
+    AU 12 as 0.25 and AU 25 not at all. Faces smaller than about 200 px, or that turn by more than about 15 degrees
+    within a clip, are read badly.
 
     Attributes:
         model: file of the landmark model.
-        generator: description of the generator (`generators.registry.describe`).
     """
 
     model: Path
-    generator: Any
     name: ClassVar[str] = "miex-flow"
 
     @property
     def version(self) -> str:
-        return f"{VERSION} ({self.generator['name']} {self.generator['version']})"
+        return f"{VERSION} ({MuscleGenerator.name} {MuscleGenerator.version})"
 
     def extract(self, clip: Clip) -> Track:
         # of a long video only the event
@@ -180,7 +178,7 @@ class EmbeddedExtractor(AUExtractor):
                 continue  # another face, or a mesh that missed the face
             crop = _cut(photo, np.column_stack([head[:, :2] @ place[:, :2], head[:, :2] @ place[:, 2] + head[:, 2]]))
             if motion is None:
-                motion = FaceMotion(crop, in_crop, generator_of(self.generator))
+                motion = FaceMotion(crop, in_crop)
                 aus[i] = 0
             else:
                 aus[i] = motion.aus(crop)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar, final
 
 import numpy as np
-import numpy.typing as npt
 
-from miex.aus.vector import AUArray
+from miex.aus.vector import N_AUS, SIDES, AUArray, checked
+from miex.errors import ScaleError, UsageError
 from miex.faces.crop import AlignedFace
 from miex.generators.grid import Field
 from miex.images import Image
@@ -16,53 +19,112 @@ from miex.images import Image
 Rig = TypeVar("Rig")
 
 
+def aus_of_frames(aus: AUArray) -> AUArray:
+    """AU vectors of n frames, proven: float32 [n, 17] or [n, 17, 2], in [0, 1]. Raises ScaleError."""
+    z = checked(aus)
+    if z.shape[1:] not in ((N_AUS,), (N_AUS, len(SIDES))):
+        raise ScaleError("AU vectors", expected=f"shape [n, {N_AUS}] or [n, {N_AUS}, 2]", found=f"shape {z.shape}")
+    return z
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a generator makes of n AU vectors.
+
+    Attributes:
+        frames: uint8 RGB [n, size, size, 3].
+        fields: where the AUs take each point of the rest face, without what drifts: float32 [n, GRID, GRID, 2] as
+            `generators.grid` describes them; None from a generator that knows no motion, only pictures.
+    """
+
+    frames: Image
+    fields: Field | None = None
+
+
 class Generator(ABC, Generic[Rig]):
-    """x = G(face, z) of PROTOCOL §1: pure functions of their arguments; no files, no clock, no global state.
+    """x = G(face, z): pure functions of their arguments, without files, clock, chance or global state.
+
+    A subclass promises what its attributes say, and tests/contract holds it to that. It becomes known by name in
+    `generators.registry`.
 
     Attributes:
         name: as users type it.
         version: grows whenever the same input gives other pixels; part of every plan's digest.
+        exact_rest: whether all AUs at 0, where nothing drifts, give the crop bit for bit.
+        sides: whether the person's left and right side move apart.
+        fields: whether `render` gives displacement fields.
+        batch_tolerance: by how many gray levels a frame, before it drifts, may differ when it is rendered together with
+            others. At 0 a set is rendered in large batches; above, one row of the plan at a time, since a row's pixels
+            depend on nothing but the row. (A network mostly gets to 0 by running in batches of one size, the last one
+            filled up.)
     """
 
-    name: str
-    version: int
+    name: ClassVar[str]
+    version: ClassVar[int]
+    exact_rest: ClassVar[bool]
+    sides: ClassVar[bool]
+    fields: ClassVar[bool]
+    batch_tolerance: ClassVar[int]
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: Mapping[str, Any], *, find: Callable[[str], Path]) -> Self:
+        """The generator that has these settings.
+
+        Args:
+            settings: as `settings` gives them, perhaps in another process or on another machine.
+            find: the file of weights, by its sha256 in hexadecimal digits; raises InputError if it is not at hand.
+
+        Raises:
+            InputError: this version cannot have them.
+        """
 
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Every option that changes pixels, as plain JSON values; part of every plan's digest."""
+        """Every option that changes pixels, as plain JSON values; part of every plan's digest. Weights are named by
+        their sha256, never by a path."""
 
     @abstractmethod
     def prepare(self, face: AlignedFace) -> Rig:
         """The work that one identity needs once, whatever its AUs."""
 
-    @abstractmethod
-    def render(self, rig: Rig, aus: AUArray, rng: np.random.Generator, drift: Field | None = None) -> Image:
+    @final
+    def render(self, rig: Rig, aus: AUArray, drift: Field | None = None) -> Rendered:
         """Frames of one identity.
 
         Args:
             rig: from `prepare`.
             aus: intensities in [0, 1], float32 [n, 17], or [n, 17, 2] (the person's left and right side apart).
-            rng: source of every random choice of the generator.
-            drift: displacement of everything that is seen beside the skin's own motion (the head, say), float32
-                [n, g, g, 2] as `displacement` gives it; None: nothing drifts.
+            drift: where all that is seen goes beside the skin's own motion (the head, say), float32
+                [n, GRID, GRID, 2]; None: nothing drifts, as if it were 0.
 
-        Returns:
-            uint8 RGB [n, size, size, 3]. Where aus[i] is all zero and nothing drifts, frame i is the crop, bit for bit.
+        Raises:
+            ScaleError: AUs of another shape, or outside [0, 1].
+            UsageError: left and right differ, and the generator moves both alike.
         """
+        z = aus_of_frames(aus)
+        if z.ndim == 3 and not self.sides:
+            if not np.array_equal(z[..., 0], z[..., 1]):
+                self.require_sides("AUs that differ left and right")
+            z = z[..., 0]
+        return self._render(rig, z, drift)
 
     @abstractmethod
-    def displacement(self, rig: Rig, aus: AUArray) -> Field:
-        """Where the skin goes: the displacement of each point of the rest face.
+    def _render(self, rig: Rig, aus: AUArray, drift: Field | None) -> Rendered:
+        """What a generator writes for itself of `render`.
 
         Args:
-            rig, aus: as in `render`.
-
-        Returns:
-            float32 [n, g, g, 2]: (right, down) in pixels of the crop, on a grid of g × g cells over the crop:
-            cell (i, j) is centered at ((j + .5)·size/g − .5, (i + .5)·size/g − .5).
+            rig, drift: as in `render`; who does not resample the photo passes its frames through `grid.warp`.
+            aus: proven, float32 [n, 17], or, if the generator has `sides`, perhaps [n, 17, 2].
         """
 
-    @abstractmethod
-    def face_area(self, rig: Rig) -> npt.NDArray[np.bool_]:
-        """Which cells of that grid lie on the face, bool [g, g]."""
+    def require_sides(self, asked: str) -> None:
+        """Raises UsageError unless the sides of a face move apart; its text begins with what was asked."""
+        if not self.sides:
+            raise UsageError(
+                f"{asked}, with generator {self.name}",
+                expected="a generator that moves the sides of a face apart, such as muscle",
+                found=f"{self.name} moves both alike",
+                do="give both sides the same intensity and leave asymmetry out, or choose another generator",
+            )

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from miex.aus.vector import AUArray
 from miex.executors.local import one_thread
 from miex.faces.crop import AlignedFace
@@ -38,6 +36,6 @@ def actors(face: AlignedFace, generator: Generator[Any], seed: int = 0) -> Calla
 
     def render(name: str, aus: AUArray) -> Image:
         with one_thread():
-            return generator.render(rig(name), aus, np.random.Generator(np.random.PCG64(seed)))
+            return generator.render(rig(name), aus).frames
 
     return render

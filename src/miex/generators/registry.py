@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
 
-from miex.errors import InputError, UsageError
+from miex.errors import InputError, one_of
 from miex.generators.base import Generator
 
-NAMES = ("muscle",)
+
+def _muscle() -> type[Generator[Any]]:
+    from miex.generators.muscle import MuscleGenerator
+
+    return MuscleGenerator
+
+
+# What loads each generator's class: names are listed without loading any.
+GENERATORS: dict[str, Callable[[], type[Generator[Any]]]] = {"muscle": _muscle}
+
+
+def no_weights(sha256: str) -> NoReturn:
+    """Finds no weights: for generators that need none. Raises InputError."""
+    raise InputError(
+        f"weights with sha256 {sha256[:12]}…", expected="their file", found="no place to look for it",
+        do="say where the weights are",
+    )  # fmt: skip
 
 
 def make_generator(name: str) -> Generator[Any]:
     """The generator of that name, with its default settings. Raises UsageError for an unknown name."""
-    if name == "muscle":
-        from miex.generators.muscle import MuscleGenerator
-
-        return MuscleGenerator()
-    raise UsageError(f"generator {name!r}", expected="one of " + ", ".join(NAMES))
+    return _load(name)()
 
 
 def describe(generator: Generator[Any]) -> dict[str, Any]:
@@ -24,18 +38,32 @@ def describe(generator: Generator[Any]) -> dict[str, Any]:
     return {"name": generator.name, "version": generator.version, "settings": generator.settings}
 
 
-def generator_of(description: dict[str, Any]) -> Generator[Any]:
+def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = no_weights) -> Generator[Any]:
     """The generator that a plan describes.
 
+    Args:
+        description: from `describe`.
+        find: the file of weights by their sha256.
+
     Raises:
-        InputError: the installed one is another version, or has other settings: it would make other pixels.
+        UsageError: no generator of that name is installed.
+        InputError: the installed one is another version, or cannot have these settings: it would make other pixels; or
+            its weights are not at hand.
     """
-    generator = make_generator(description["name"])
-    if describe(generator) != description:
+    kind = _load(description["name"])
+    asked = f"generator {description['name']}, version {description['version']}, of this plan"
+    do = "install the miex that made the plan (plan.json names it), or make a new plan"
+    if kind.version != description["version"]:
         raise InputError(
-            f"generator {description['name']}, version {description['version']}, of this plan",
-            expected="the same version and settings in the installed miex",
-            found=f"version {generator.version}, settings {generator.settings}",
-            do="install the miex that made the plan (plan.json names it), or make a new plan",
+            asked, expected="the same version in the installed miex", found=f"version {kind.version}", do=do
+        )
+    generator = kind.from_settings(description["settings"], find=find)
+    if generator.settings != description["settings"]:
+        raise InputError(
+            asked, expected=f"its settings {description['settings']}", found=f"settings {generator.settings}", do=do
         )
     return generator
+
+
+def _load(name: str) -> type[Generator[Any]]:
+    return GENERATORS[one_of(name, GENERATORS, "generator")]()

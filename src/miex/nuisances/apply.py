@@ -70,11 +70,11 @@ def _pattern(rng: np.random.Generator, grid: int, length: float) -> Field:
     return np.asarray(fine / np.sqrt(np.mean(np.square(fine))), np.float32)
 
 
-def through_sensor(frames: Image, row: dict[str, Any], rng: np.random.Generator) -> Image:
+def through_sensor(frames: Image, row: dict[str, Any]) -> Image:
     """The frames uint8 [n, h, w, 3] after light, noise and compression; the same array where all are off."""
     if row["light"] is None and not row["noise"] and row["compression"] is None:
         return frames
-    size = frames.shape[1]
+    size, rng = frames.shape[1], sample_rng(row["seed"], "sensor")
     slope = np.linspace(-1, 1, size, dtype=np.float32)
     seen = []
     for i, frame in enumerate(frames):

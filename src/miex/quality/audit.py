@@ -1,7 +1,8 @@
 """Dear measures: what only the frames themselves can say, of a random subsample of a set.
 
 Are the AUs there that the plan ordered, is each face still nearest to its own, and did nothing move but the face? The
-frames are measured as they are stored, whatever their size.
+frames are measured as they are stored, whatever their size. The ruler is the same for every set: what an AU looks like,
+and where it moves skin, is the muscle generator's idea, whichever generator made the frames.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from miex.aus.vector import AUArray
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.dataset.frames import LOSSY
-from miex.errors import InputError, UsageError
+from miex.errors import UsageError
 from miex.executors.base import Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.extraction.flow import SIZE, EmbeddedExtractor
 from miex.faces.landmarks import Landmarker
 from miex.faces.planned import load_face
-from miex.generators.registry import generator_of
+from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError
 from miex.nuisances.apply import shown_aus
 from miex.nuisances.columns import NUISANCES
@@ -125,11 +126,6 @@ def measure_set(
     size = record["settings"]["size"]
     if not rows:
         return DearMeasures(0, 0, seed, size, None, {}, None, ("There is no sample whose frames could be measured.",))
-    try:
-        generator_of(record["settings"]["generator"])
-    except InputError:  # it would show what other AUs do, and move other pixels
-        why = "Nothing was measured on the frames: the installed generator is not the one that made them."
-        return DearMeasures(0, len(dataset), seed, size, None, {}, None, (why,))
     moved = _moves_everything(record["config"]["nuisances"], dataset.table.take(rows).to_pylist(), record["settings"])
     root = faces_root or Path(record["faces_root"])
     tasks = [
@@ -241,10 +237,10 @@ def _measure(task: _Task) -> dict[int, _Measured]:
     dataset = open_set(task.folder)
     settings = dataset.record["settings"]
     faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
-    generator = generator_of(settings["generator"])
+    muscles = MuscleGenerator()
     found = {}
     with one_thread(), ExitStack() as open_until_end:
-        extractor = EmbeddedExtractor(task.model, settings["generator"]) if task.model else None
+        extractor = EmbeddedExtractor(task.model) if task.model else None
         landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
         for i in task.rows:
             row = dataset.table.slice(i, 1).to_pylist()[0]
@@ -261,8 +257,8 @@ def _measure(task: _Task) -> dict[int, _Measured]:
                 read = read_change(extractor, landmarker, pair, rest)
                 frames = _described(landmarker, (rest, *pair)) if rest is not None else None
             if face and task.outside:
-                rig = generator.prepare(face)
-                masks = [still_pixels(generator, rig, aus, settings["size"]) for aus in shown]
+                rig = muscles.prepare(face)
+                masks = [still_pixels(rig, aus) for aus in shown]
                 changed = sum(changed_pixels(frame, face.crop, mask) for frame, mask in zip(pair, masks, strict=True))
                 still = float(np.mean(masks))
             known = (shown[1] - shown[0]).mean(-1)

@@ -86,8 +86,12 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "",
         "## Measures of the pairs",
         "",
-        f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is the"
-        " generator's own displacement field, not measured from pixels.",
+        f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is "
+        + (
+            "the optical flow of the frames: the generator knows no displacements."
+            if "flow" in table["motion_from"].to_pylist()
+            else "the generator's own displacement field, not measured from pixels."
+        ),
         "",
         "| | 5 % | median | 95 % |",
         "|---|---|---|---|",

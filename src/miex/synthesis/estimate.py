@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from miex.dataset.plan_file import Plan
 from miex.dataset.shard import Failure, members
@@ -33,10 +32,9 @@ def estimate_rest(tasks: list[ShardTask], plan: Plan) -> Estimate:
     """What these shards take, from the first samples of the first."""
     size = plan.shard_size
     left = sum(min(size, plan.n_rows - task.shard * size) for task in tasks)
-    first = iter(render_shard(tasks[0]))
-    next(first, None)  # pays for what is loaded once
+    list(render_shard(tasks[0], most=1))  # pays for what is loaded once
     start = time.perf_counter()
-    made = list(islice(first, _PROBE))
+    made = list(render_shard(tasks[0], most=_PROBE))
     seconds = (time.perf_counter() - start) / max(1, len(made))
     # a member takes its header and a multiple of 512 bytes
     sizes = [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from miex.generators.grid import Field
 from miex.images import Image, gray
 
 # SSIM as scikit-image computes it by default (Wang et al. 2004): uniform window, sample covariance, interior
@@ -22,8 +24,10 @@ class PairMeasures:
 
     Attributes:
         motion_mean_px, motion_p95_px: length of the displacement onset → apex over the face, pixels of the crop: mean
-            and 95th percentile. From the generator's field, not from the pictures.
+            and 95th percentile.
         motion_mean_iod, motion_p95_iod: the same in inter-ocular distances.
+        motion_from: "field": the displacement is the generator's own, of the AUs alone; "flow": of a generator that
+            knows none, the optical flow of the frames, in which everything counts that changed.
         psnr: peak signal-to-noise ratio of the gray frames, dB; inf where they are identical.
         ssim: structural similarity of the gray frames, at most 1.
         identical: whether the RGB frames are equal in every bit.
@@ -33,6 +37,7 @@ class PairMeasures:
     motion_p95_px: float
     motion_mean_iod: float
     motion_p95_iod: float
+    motion_from: Literal["field", "flow"]
     psnr: float
     ssim: float
     identical: bool
@@ -77,19 +82,39 @@ def motion(field: npt.NDArray[np.float32], area: npt.NDArray[np.bool_]) -> tuple
     return float(length.mean(dtype=np.float64)), float(np.partition(length, rank)[rank])
 
 
+def optical_flow(onset: Image, apex: Image) -> Field:
+    """Where each pixel of one gray image uint8 [h, w] is in the other: float32 [h, w, 2], (right, down), pixels; by DIS
+    (Kroeger et al. 2016) in full resolution."""
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0)  # the preset stops at half resolution, too coarse for a tenth of a pixel
+    none: Any = None
+    return np.asarray(dis.calc(onset, apex, none), np.float32)
+
+
 def measure_pair(
-    onset: Image, apex: Image, field: npt.NDArray[np.float32], area: npt.NDArray[np.bool_], inter_ocular: float
+    onset: Image, apex: Image, field: Field | None, area: npt.NDArray[np.bool_], inter_ocular: float
 ) -> PairMeasures:
     """All of them.
 
     Args:
         onset, apex: uint8 RGB [h, w, 3].
-        field: displacement onset → apex, pixels, float32 [g, g, 2].
+        field: displacement onset → apex, pixels, float32 [g, g, 2]; None: the optical flow stands for it.
         area: cells of the field on the face, bool [g, g].
         inter_ocular: distance between the eye centers, pixels.
     """
-    mean, p95 = motion(field, area)
     a, b = gray(onset), gray(apex)
+    motion_from: Literal["field", "flow"] = "field" if field is not None else "flow"
+    if field is None:
+        flow = cv2.resize(optical_flow(a, b), area.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        field = np.asarray(flow, np.float32)
+    mean, p95 = motion(field, area)
     return PairMeasures(
-        mean, p95, mean / inter_ocular, p95 / inter_ocular, psnr(a, b), ssim(a, b), bool(np.array_equal(onset, apex))
+        motion_mean_px=mean,
+        motion_p95_px=p95,
+        motion_mean_iod=mean / inter_ocular,
+        motion_p95_iod=p95 / inter_ocular,
+        motion_from=motion_from,
+        psnr=psnr(a, b),
+        ssim=ssim(a, b),
+        identical=bool(np.array_equal(onset, apex)),
     )

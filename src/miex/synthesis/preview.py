@@ -14,6 +14,7 @@ from miex.aus.vector import AUArray
 from miex.dataset.frames import XMP, encode_frame
 from miex.faces.crop import AlignedFace
 from miex.generators.base import Generator
+from miex.generators.grid import face_area
 from miex.images import Image
 from miex.storage.local import write_whole
 from miex.synthesis.measures import PairMeasures, measure_pair
@@ -31,20 +32,21 @@ class Preview:
     measures: PairMeasures
 
 
-def preview(face: AlignedFace, aus: AUArray, generator: Generator[Any], seed: int = 0) -> Preview:
+def preview(face: AlignedFace, aus: AUArray, generator: Generator[Any]) -> Preview:
     """Onset (all AUs zero) and apex of a face.
 
     Args:
         face: the aligned face.
         aus: intensities of the apex, float32 [17] or [17, 2] (left, right).
         generator: what moves it.
-        seed: of the generator's random choices.
+
+    Raises:
+        UsageError: left and right differ, and the generator moves both alike.
     """
-    rig = generator.prepare(face)
-    pair = np.stack([np.zeros_like(aus), aus])
-    onset, apex = generator.render(rig, pair, np.random.Generator(np.random.PCG64(seed)))
-    fields = generator.displacement(rig, pair)
-    measures = measure_pair(onset, apex, fields[1] - fields[0], generator.face_area(rig), face.inter_ocular)
+    rendered = generator.render(generator.prepare(face), np.stack([np.zeros_like(aus), aus]))
+    onset, apex = rendered.frames
+    moved = None if rendered.fields is None else rendered.fields[1] - rendered.fields[0]
+    measures = measure_pair(onset, apex, moved, face_area(face), face.inter_ocular)
     return Preview(onset, apex, measures)
 
 

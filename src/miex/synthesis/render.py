@@ -1,73 +1,145 @@
-"""From a row of a plan to a sample: a pure function."""
+"""From rows of a plan to samples. What a row gives depends on the row, its face and the settings, and on nothing else:
+not on the rows beside it, the worker or the shard."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from miex.aus.vector import AU_NUMBERS
 from miex.dataset.frames import LOSSY, SUFFIX, encode_frame
 from miex.dataset.shard import Failure, Sample
 from miex.faces.crop import AlignedFace
 from miex.faces.planned import load_face
-from miex.generators.base import Generator
+from miex.generators.base import Generator, Rendered
+from miex.generators.grid import GRID, Field, face_area
 from miex.images import Image, ImageError, decode_image
 from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
 from miex.nuisances.columns import NAMES
-from miex.stable import sample_rng
 from miex.synthesis.measures import measure_pair
+
+# Of the frames that go to a generator in one call, unless a single row has more: 64 frames of 128 px. With their fields
+# they take about 10 MB, however many rows an identity has.
+PIXELS_PER_CALL = 2**20
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class _Prepared:
     """An identity, ready: its row of faces.parquet, its rig, and what all its samples share."""
 
     face: dict[str, Any]
     aligned: AlignedFace
     rig: Any
-    area: np.ndarray
+    area: npt.NDArray[np.bool_]
     crop: Image
     rest: bytes  # the crop, encoded once: most samples start from it
 
 
-def prepare(
-    faces_root: Path, face: dict[str, Any], settings: dict[str, Any], generator: Generator[Any]
-) -> Prepared | str:
-    """The identity, or the reason why it cannot be made."""
+def render_identity(
+    faces_root: Path, face: dict[str, Any], rows: Sequence[Row], settings: dict[str, Any], generator: Generator[Any]
+) -> Iterator[Sample | Failure]:
+    """The samples of one identity, in the order of its rows; what cannot be made is a Failure with its reason.
+
+    The generator gets as many rows in one call as PIXELS_PER_CALL holds, or one, if it is not exact in batches
+    (`Generator.batch_tolerance`): so a shard may begin or end between any two rows of an identity, and no byte changes.
+
+    Args:
+        faces_root: folder that the photos' paths are relative to.
+        face: row of faces.parquet.
+        rows: of the plan, all of this face.
+        settings: of the plan.
+        generator: of the plan.
+    """
     try:
-        aligned = load_face(faces_root, face, settings["size"])
-        rig = generator.prepare(aligned)
-        crop = aligned.crop
-        rest = encode_frame(crop, settings["frame_format"])
-        return Prepared(face, aligned, rig, generator.face_area(rig), crop, rest)
-    except ImageError as error:
-        return f"{error.reason}: {error.found}"
-    except Exception as error:  # one odd face must not end a run of a million; the row carries the reason
-        return f"{type(error).__name__}: {error}"
+        prepared = _prepare(faces_root, face, settings, generator)
+    except Exception as error:  # one odd face must not end a run of a million; its rows carry the reason
+        yield from (Failure(row["sample_id"], _reason(error)) for row in rows)
+        return
+    for batch in _batches(rows, settings["size"], generator):
+        yield from _render(prepared, batch, settings, generator)
 
 
-def render(
-    actor: Prepared, row: dict[str, Any], settings: dict[str, Any], generator: Generator[Any]
-) -> Sample | Failure:
+def _prepare(faces_root: Path, face: dict[str, Any], settings: dict[str, Any], generator: Generator[Any]) -> _Prepared:
+    aligned = load_face(faces_root, face, settings["size"])
+    crop = aligned.crop
+    rest = encode_frame(crop, settings["frame_format"])
+    return _Prepared(face, aligned, generator.prepare(aligned), face_area(aligned), crop, rest)
+
+
+def _batches(rows: Sequence[Row], size: int, generator: Generator[Any]) -> Iterator[Sequence[Row]]:
+    most = PIXELS_PER_CALL // size**2 if generator.batch_tolerance == 0 else 0
+    batch: list[Row] = []
+    frames = 0
+    for row in rows:
+        if batch and frames + len(row["aus"]) > most:
+            yield batch
+            batch, frames = [], 0
+        batch.append(row)
+        frames += len(row["aus"])
+    if batch:
+        yield batch
+
+
+def _render(
+    prepared: _Prepared, rows: Sequence[Row], settings: dict[str, Any], generator: Generator[Any]
+) -> Iterator[Sample | Failure]:
     try:
-        aus, rng = shown_aus(row), sample_rng(row["seed"], "render")
-        moved = drift(row, settings["size"], actor.aligned.inter_ocular, actor.area)
-        frames = through_sensor(generator.render(actor.rig, aus, rng, moved), row, rng)
-        fields = generator.displacement(actor.rig, aus[[0, row["apex"]]])
-        encoded = tuple(
-            actor.rest if np.array_equal(frame, actor.crop) else encode_frame(frame, settings["frame_format"])
-            for frame in frames
-        )
-        onset, apex = frames[0], frames[row["apex"]]
-        if settings["frame_format"] in LOSSY:  # what is stored is measured
-            onset, apex = (decode_image(encoded[i], row["sample_id"]) for i in (0, row["apex"]))
-        measures = measure_pair(onset, apex, fields[1] - fields[0], actor.area, actor.aligned.inter_ocular)
+        rendered = _rendered(prepared, rows, settings["size"], generator)
     except Exception as error:  # as for the identity above
-        return Failure(row["sample_id"], f"{type(error).__name__}: {error}")
+        if len(rows) == 1:
+            yield Failure(rows[0]["sample_id"], _reason(error))
+            return
+        for row in rows:  # one of them is odd
+            yield from _render(prepared, [row], settings, generator)
+        return
+    for row, one in zip(rows, rendered, strict=True):
+        try:
+            found = _sample(prepared, row, one, settings, generator)
+        except Exception as error:
+            found = Failure(row["sample_id"], _reason(error))
+        yield found
+
+
+def _rendered(prepared: _Prepared, rows: Sequence[Row], size: int, generator: Generator[Any]) -> list[Rendered]:
+    """What the generator makes of each row, in one call."""
+    aus = [shown_aus(row) for row in rows]
+    drifts = [drift(row, size, prepared.aligned.inter_ocular, prepared.area) for row in rows]
+    made = generator.render(prepared.rig, np.concatenate(aus), _together(drifts, aus))
+    ends = np.cumsum([len(z) for z in aus])
+    return [
+        Rendered(made.frames[end - len(z) : end], None if made.fields is None else made.fields[end - len(z) : end])
+        for z, end in zip(aus, ends.tolist(), strict=True)
+    ]
+
+
+def _together(drifts: list[Field | None], aus: list[npt.NDArray[np.float32]]) -> Field | None:
+    if all(one is None for one in drifts):
+        return None
+    still = np.zeros((GRID, GRID, 2), np.float32)
+    return np.concatenate([[still] * len(z) if one is None else one for z, one in zip(aus, drifts, strict=True)])
+
+
+def _sample(
+    prepared: _Prepared, row: Row, rendered: Rendered, settings: dict[str, Any], generator: Generator[Any]
+) -> Sample | Failure:
+    frames = through_sensor(rendered.frames, row)
+    encoded = tuple(
+        prepared.rest if np.array_equal(frame, prepared.crop) else encode_frame(frame, settings["frame_format"])
+        for frame in frames
+    )
+    onset, apex = frames[0], frames[row["apex"]]
+    if settings["frame_format"] in LOSSY:  # what is stored is measured
+        onset, apex = (decode_image(encoded[i], row["sample_id"]) for i in (0, row["apex"]))
+    moved = None if rendered.fields is None else rendered.fields[row["apex"]] - rendered.fields[0]
+    measures = measure_pair(onset, apex, moved, prepared.area, prepared.aligned.inter_ocular)
     if measures.identical:
         return Failure(row["sample_id"], "identical: onset and apex are the same picture")
     kept = asdict(measures)
@@ -75,8 +147,14 @@ def render(
     if not np.isfinite(measures.psnr):  # colors differ and grays do not; JSON knows no infinity
         kept["psnr"] = None
     return Sample(
-        row["sample_id"], encoded, SUFFIX[settings["frame_format"]], _description(actor.face, row, generator), kept
+        row["sample_id"], encoded, SUFFIX[settings["frame_format"]], _description(prepared.face, row, generator), kept
     )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ImageError):
+        return f"{error.reason}: {error.found}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _description(face: dict[str, Any], row: dict[str, Any], generator: Generator[Any]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from miex.faces import VERSION as FACES_VERSION
 from miex.generators.base import Generator
 from miex.generators.registry import generator_of
 from miex.storage.base import Storage
-from miex.synthesis.render import Prepared, prepare, render
+from miex.synthesis.render import render_identity
 
 
 @dataclass(frozen=True)
@@ -66,21 +68,26 @@ def result_of(record: ShardRecord) -> ShardResult:
     return ShardResult(record.shard, len(record.samples), len(record.failed), record.bytes)
 
 
-def render_shard(task: ShardTask) -> Iterator[Sample | Failure]:
-    """The samples of a shard, in the order of the plan; one that cannot be made is a Failure with its reason."""
+def render_shard(task: ShardTask, *, most: int | None = None) -> Iterator[Sample | Failure]:
+    """The samples of a shard, in the order of the plan; one that cannot be made is a Failure with its reason.
+
+    Args:
+        task: which shard of which plan.
+        most: rows; the rest is left out. None: all.
+
+    Raises:
+        InputError: the plan cannot be read, or its generator is not the installed one.
+        UsageError: its faces move unevenly, and the generator moves both sides alike.
+    """
     settings, generator, plan = _opened(task.out, task.plan)
-    rows = plan.shard(task.shard)
-    faces = read_faces(task.out, rows["identity"].unique().to_pylist())
+    table = plan.shard(task.shard).slice(0, most)
+    faces = read_faces(task.out, table["identity"].unique().to_pylist())
+    rows = table.to_pylist()
+    if any(row["asymmetry"] is not None for row in rows):
+        generator.require_sides("nuisance asymmetry")
     by_identity = {face["identity"]: face for face in faces.to_pylist()}
-    actor: Prepared | str = ""
-    for row in rows.to_pylist():
-        face = by_identity[row["identity"]]
-        if not (isinstance(actor, Prepared) and actor.face is face):
-            actor = prepare(task.faces_root, face, settings, generator)
-        if isinstance(actor, str):
-            yield Failure(row["sample_id"], actor)
-        else:
-            yield render(actor, row, settings, generator)
+    for identity, own in groupby(rows, key=itemgetter("identity")):
+        yield from render_identity(task.faces_root, by_identity[identity], list(own), settings, generator)
 
 
 @lru_cache(maxsize=2)

@@ -14,10 +14,9 @@ import numpy.typing as npt
 from miex.aus.vector import AU_INDEX, SIDES, au_index
 from miex.easing import ease
 from miex.errors import InputError, UsageError
-from miex.generators.grid import Field, cell_centers
+from miex.generators.grid import Field, cell_centers, sample
 from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
-from miex.generators.muscle.resampling import sample
 
 TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: .02 inter-ocular distances

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import N_AUS, SIDES, AUArray, checked
-from miex.errors import ScaleError
+from miex.aus.vector import N_AUS, SIDES, AUArray
+from miex.errors import InputError
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.base import Generator
-from miex.generators.grid import Field
-from miex.generators.muscle.anatomy import Rim, load
+from miex.generators.base import Generator, Rendered, aus_of_frames
+from miex.generators.grid import GRID, Field, invert, lattice, sample
+from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, basis_fields
 from miex.generators.muscle.furrows import relight
 from miex.generators.muscle.layers import Layers, draw, opened, unsettled
-from miex.generators.muscle.resampling import invert, lattice, sample
 from miex.images import Image
 
-GRID = 80  # cells: 1.6 px of a 128 px crop, .04 inter-ocular distances
 LEVEL = 256  # parts of a gray level in `MuscleRig.samples`
 
 
@@ -33,13 +33,11 @@ class MuscleRig:
     Attributes:
         face: the aligned face.
         basis: float32 [34, g, g, 2]: displacement of the skin at intensity 1 for each AU and side, pixels of the crop.
-        area: bool [g, g]: cells on the face.
         layers: what a warp cannot show; None: the warp alone.
     """
 
     face: AlignedFace
     basis: npt.NDArray[np.float32]
-    area: npt.NDArray[np.bool_]
     layers: Layers | None = None
 
     @cached_property
@@ -53,6 +51,17 @@ class MuscleGenerator(Generator[MuscleRig]):
 
     name = "muscle"
     version = 4
+    exact_rest = sides = fields = True
+    batch_tolerance = 0
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], *, find: Callable[[str], Path]) -> Self:
+        generator = cls()
+        if settings != generator.settings:
+            raise InputError(
+                f"generator {cls.name} with {dict(settings)}", expected=f"{generator.settings}: it has no others"
+            )
+        return generator
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -61,20 +70,21 @@ class MuscleGenerator(Generator[MuscleRig]):
     def prepare(self, face: AlignedFace) -> MuscleRig:
         frame = FaceFrame(face, load(), GRID)
         basis = basis_fields(frame, GRID).reshape(-1, GRID, GRID, 2)
-        return MuscleRig(face, basis, np.asarray(frame.radius(Rim(neck=0)) < 1), Layers(frame, face, basis))
+        return MuscleRig(face, basis, Layers(frame, face, basis))
 
-    def render(self, rig: MuscleRig, aus: AUArray, rng: np.random.Generator, drift: Field | None = None) -> Image:
+    def _render(self, rig: MuscleRig, aus: AUArray, drift: Field | None) -> Rendered:
         size = rig.face.size
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
+        fields = np.empty((len(weights), GRID, GRID, 2), np.float32)
         for i, (frame, z) in enumerate(zip(frames, weights, strict=True)):
-            field, scale = restrained(rig, z)
-            if drift is not None:
-                field += drift[i]
-            elif not z.any():  # what sampling would give, for nothing
+            fields[i], scale = restrained(rig, z)
+            drifts = drift[i] if drift is not None and drift[i].any() else None
+            if drifts is None and not z.any():  # what sampling would give, for nothing
                 frame[:] = rig.face.crop
                 continue
-            layers = opened(rig.layers, z, scale, None if drift is None else drift[i], size) if rig.layers else []
+            field = fields[i] if drifts is None else fields[i] + drifts
+            layers = opened(rig.layers, z, scale, drifts, size) if rig.layers else []
             back = invert(field, size, needed=unsettled(layers, size, GRID) if layers else None)
             fine: Any = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
@@ -83,13 +93,11 @@ class MuscleGenerator(Generator[MuscleRig]):
             if rig.layers:
                 relight(levels, rig.layers.light, z, fine, rig.layers.light.positions(size))
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
-        return frames
+        return Rendered(frames, fields)
 
     def displacement(self, rig: MuscleRig, aus: AUArray) -> Field:
-        return np.stack([restrained(rig, z)[0] for z in _weights(aus)])
-
-    def face_area(self, rig: MuscleRig) -> npt.NDArray[np.bool_]:
-        return rig.area
+        """The fields of `render` without its frames: float32 [n, GRID, GRID, 2], from AUs as there."""
+        return np.stack([restrained(rig, z)[0] for z in _weights(aus_of_frames(aus))])
 
 
 def unrounded(samples: Image) -> npt.NDArray[np.uint16]:
@@ -129,9 +137,6 @@ def restrained(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> tuple[Field,
 
 def _weights(aus: AUArray) -> npt.NDArray[np.float32]:
     """Intensities as float32 [n, 34], in the order of `MuscleRig.basis`."""
-    z = checked(aus)
-    if z.shape[1:] == (N_AUS,):
-        z = np.repeat(z[:, :, None], len(SIDES), axis=2)
-    if z.ndim != 3:
-        raise ScaleError("AU vectors", expected=f"shape [n, {N_AUS}] or [n, {N_AUS}, 2]", found=f"shape {z.shape}")
-    return z.reshape(len(z), -1)
+    if aus.ndim == 2:
+        aus = np.repeat(aus[:, :, None], len(SIDES), axis=2)
+    return aus.reshape(-1, N_AUS * len(SIDES))

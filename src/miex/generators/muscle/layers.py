@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.grid import Field
+from miex.generators.grid import Field, invert_sheets, sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import (
@@ -32,7 +32,6 @@ from miex.generators.muscle.folds import MOST, Part, bound, moving, restraint
 from miex.generators.muscle.furrows import Light
 from miex.generators.muscle.lids import Eye, behind, make_eye, shut, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
-from miex.generators.muscle.resampling import invert_sheets, sample
 
 TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.easing import ease
 from miex.faces.crop import AlignedFace
+from miex.generators.grid import sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
 from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, with_entry
-from miex.generators.muscle.resampling import sample
 
 OVERLAP = 0.045  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left

@@ -10,10 +10,10 @@ import numpy as np
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.easing import ease
 from miex.faces.crop import OVERSAMPLING, AlignedFace
+from miex.generators.grid import sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import Cut, Opening, cut_spec, edge_lines, load_table, make_cut
-from miex.generators.muscle.resampling import sample
 
 CLOSED, OPEN = (
     0.03,

@@ -33,8 +33,9 @@ def field_picture(face: AlignedFace, aus: AUArray, title: str) -> Image:
     """
     generator = MuscleGenerator()
     rig = generator.prepare(face)
-    (moved,) = generator.render(rig, aus[None], np.random.default_rng(0))
-    (field,) = generator.displacement(rig, aus[None])
+    rendered = generator.render(rig, aus[None])
+    assert rendered.fields is not None
+    (moved,), (field,) = rendered.frames, rendered.fields
     size, grid = face.size, len(field)
     drawn = cv2.addWeighted(face.crop, 0.6, np.full_like(face.crop, 255), 0.4, 0)
     step = max(1, round(grid / ARROWS))
@@ -69,7 +70,7 @@ def sheet_rows(faces: list[AlignedFace], size: int) -> Iterator[tuple[int, Image
         aus = np.stack([parse([setting]) for setting in settings])
         rows = []
         for rig in rigs:
-            frames = generator.render(rig, aus, np.random.default_rng(0))
+            frames = generator.render(rig, aus).frames
             tiles = [rig.face.crop, *frames]
             rows.append(np.hstack([_fit(tile, size) for tile in tiles]))
         yield au, np.vstack([_labels(au, size), *rows])
