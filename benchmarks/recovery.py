@@ -26,7 +26,7 @@ from miex.generators.registry import describe, make_generator
 from miex.labels import Label
 from miex.plan.config import PlanConfig
 from miex.plan.rows import build_plan
-from miex.quality.recovered import recovered_aus
+from miex.quality.recovery import recovered_aus
 from miex.report.au_pictures import recovery_picture, write_picture
 from miex.sources.expert import Emotion, ExpertSource, ExpertTable
 from miex.synthesis.adopt import adopt_plan

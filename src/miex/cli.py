@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from miex.faces.credits import FaceCSV
     from miex.faces.index import Quality
-    from miex.quality.audit import DearMeasures
+    from miex.quality.audit import Audit
     from miex.synthesis.estimate import Estimate
     from miex.synthesis.run import Summary
 
@@ -291,20 +291,18 @@ def report(
     from miex.report.build import write_report
 
     measured = _audit(folder, audit, seed, faces, workers, landmarker) if audit else None
-    gallery = write_report(folder, n=n, seed=seed, dear=measured)
+    gallery = write_report(folder, n=n, seed=seed, audit=measured)
     facts: dict[str, Any] = {"gallery": str(gallery)}
     if measured:
-        from miex.quality.audit import describe_dear
+        from miex.quality.audit import describe_audit
 
-        facts["measured"] = describe_dear(measured)
+        facts["measured"] = describe_audit(measured)
     console.show(as_json, facts, str(gallery))
 
 
-def _audit(
-    folder: Path, n: int, seed: int, faces: Path | None, workers: int | None, landmarker: Path | None
-) -> DearMeasures:
+def _audit(folder: Path, n: int, seed: int, faces: Path | None, workers: int | None, landmarker: Path | None) -> Audit:
     from miex.faces.landmarks import find_model
-    from miex.quality.audit import measure_set
+    from miex.quality.audit import audit_set
 
     try:
         model = find_model(landmarker, say=console.say)
@@ -314,7 +312,7 @@ def _audit(
         console.say(f"AUs and identity are left out of the report: {error}")
         model = None
     with console.bar("measuring frames", "samples") as move:
-        measured = measure_set(
+        measured = audit_set(
             folder, n=n, seed=seed, model=model, faces_root=_root(faces) if faces else None,
             executor=console.executor(workers), progress=move,
         )  # fmt: skip

@@ -258,7 +258,7 @@ def show(
 def _recovered(
     folder: Path, out: Path, pairs: int, seed: int, workers: int | None, landmarker: Path | None
 ) -> tuple[Path, dict[str, object]]:
-    from miex.quality.recovered import describe_recovery, recovered_aus
+    from miex.quality.recovery import describe_recovery, recovered_aus
     from miex.report.au_pictures import recovery_picture, write_picture
 
     with console.bar("reading AUs again", "pairs") as move:

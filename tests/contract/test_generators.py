@@ -26,7 +26,7 @@ from miex.generators.base import Generator, Rendered
 from miex.generators.grid import GRID, Field, cell_centers
 from miex.generators.registry import GENERATORS, describe, generator_of, make_generator, no_weights
 from miex.images import gray
-from miex.quality.audit import measure_set
+from miex.quality.audit import audit_set
 from miex.report.build import write_report
 from miex.synthesis import render as rendering
 from miex.synthesis.adopt import adopt_plan
@@ -303,13 +303,13 @@ def test_a_set_is_made_checked_and_measured(finished_set: tuple[Generator[Any], 
     assert set(samples["status"].to_pylist()) == {"ok"}
     assert set(samples["motion_from"].to_pylist()) == {"field" if generator.fields else "flow"}
     assert min(samples["motion_p95_px"].to_pylist()) > 0
-    found = measure_set(out, n=4, model=model, executor=IN_PROCESS)
+    found = audit_set(out, n=4, model=model, executor=IN_PROCESS)
     assert found.n == 4
     assert found.outside is not None
     assert found.outside.still > 0.2
     assert (found.outside.unchanged == 4) == generator.exact_rest
     assert found.identity or any("Identity" in note for note in found.notes)
-    write_report(out, n=4, dear=found)
+    write_report(out, n=4, audit=found)
     readme = (out / "README.md").read_text("utf-8")
     assert ("Motion is the generator's own" in readme) == generator.fields
     assert ("Motion is the optical flow" in readme) == (not generator.fields)

@@ -22,7 +22,7 @@ from miex.faces.landmarks import Landmarker
 from miex.faces.planned import load_face
 from miex.generators.muscle import MuscleGenerator
 from miex.generators.registry import GENERATORS
-from miex.quality.audit import DearMeasures, Outside, describe_dear, measure_set
+from miex.quality.audit import Audit, Outside, audit_set, describe_audit
 from miex.quality.identity import (
     DISTANCES,
     FrameDescriptor,
@@ -175,11 +175,11 @@ def test_pixels_off_the_face_hold_still_and_a_changed_one_is_counted(
 
 
 @pytest.fixture(scope="module")
-def measured(finished: Path, model: Path) -> DearMeasures:
-    return measure_set(finished, n=6, model=model, executor=IN_PROCESS)
+def measured(finished: Path, model: Path) -> Audit:
+    return audit_set(finished, n=6, model=model, executor=IN_PROCESS)
 
 
-def test_a_set_is_measured_whatever_the_order_of_the_work(finished: Path, model: Path, measured: DearMeasures) -> None:
+def test_a_set_is_measured_whatever_the_order_of_the_work(finished: Path, model: Path, measured: Audit) -> None:
     assert (measured.n, measured.of, measured.size) == (6, 36, 96)
     assert measured.recovery is None  # 6 pairs are too few, and that is said
     assert sum("96 px" in note for note in measured.notes) == 1
@@ -194,17 +194,17 @@ def test_a_set_is_measured_whatever_the_order_of_the_work(finished: Path, model:
     assert outside.still > 0.2
 
     seen: list[tuple[int, int, str]] = []
-    again = measure_set(finished, n=6, model=model, executor=Shuffled(), progress=lambda *at: seen.append(at))
-    assert describe_dear(again) == describe_dear(measured)
+    again = audit_set(finished, n=6, model=model, executor=Shuffled(), progress=lambda *at: seen.append(at))
+    assert describe_audit(again) == describe_audit(measured)
     assert seen[-1] == (6, 6, "")
 
 
-def test_the_report_tells_it_with_the_same_bytes(finished: Path, measured: DearMeasures, tmp_path: Path) -> None:
+def test_the_report_tells_it_with_the_same_bytes(finished: Path, measured: Audit, tmp_path: Path) -> None:
     out = tmp_path / "set"
     shutil.copytree(finished, out)
     texts = []
     for _ in range(2):
-        write_report(out, n=2, dear=measured)
+        write_report(out, n=2, audit=measured)
         texts.append([(out / name).read_bytes() for name in ("README.md", "gallery.html")])
     assert texts[0] == texts[1]
     readme = texts[0][0].decode()
@@ -224,7 +224,7 @@ def test_without_a_model_and_without_network_the_report_says_what_is_left_out(
     out = tmp_path / "set"
     shutil.copytree(finished, out)
     monkeypatch.setattr("miex.faces.landmarks.find_model", nowhere)
-    made = facts("report", out, "--samples", 2, "--dear", 3, "--workers", 1)["measured"]
+    made = facts("report", out, "--samples", 2, "--audit", 3, "--workers", 1)["measured"]
     assert made["aus"] is None
     assert made["identity"] == {}
     assert made["outside"]["measured"] == 3
@@ -237,14 +237,14 @@ def test_without_a_model_and_without_network_the_report_says_what_is_left_out(
 def test_dear_0_measures_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "set"
     shutil.copytree(finished, out)
-    monkeypatch.setattr("miex.quality.audit.measure_set", None)  # to call it would fail
+    monkeypatch.setattr("miex.quality.audit.audit_set", None)  # to call it would fail
     assert facts("report", out, "--samples", 2, "--dear", 0) == {"gallery": str(out / "gallery.html")}
 
 
 def test_photos_that_are_gone_are_said_and_aus_are_read_against_the_onset(
     finished: Path, model: Path, tmp_path: Path
 ) -> None:
-    found = measure_set(finished, n=2, model=model, faces_root=tmp_path, executor=IN_PROCESS)
+    found = audit_set(finished, n=2, model=model, faces_root=tmp_path, executor=IN_PROCESS)
     assert found.outside is None
     assert found.identity == {}
     assert any(note.startswith("2 of 2 photos are not where") for note in found.notes)
@@ -256,17 +256,17 @@ def test_nuisances_that_change_every_pixel_are_not_held_against_the_face(model: 
 
     adopt_plan(plan_of(default_pool(), model, ids=2, size=64, nuisances="all", classes=("positive",)), tmp_path / "set")
     run_plan(tmp_path / "set")
-    found = measure_set(tmp_path / "set", model=None, executor=IN_PROCESS)
+    found = audit_set(tmp_path / "set", model=None, executor=IN_PROCESS)
     assert found.outside is None
     assert any("nuisances (all)" in note and "head" in note for note in found.notes)
 
 
 def test_the_ruler_does_not_ask_which_generator_made_the_frames(
-    finished: Path, model: Path, measured: DearMeasures, monkeypatch: pytest.MonkeyPatch
+    finished: Path, model: Path, measured: Audit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(GENERATORS, "muscle")  # the set's own is not installed
-    found = measure_set(finished, n=6, model=model, executor=IN_PROCESS)
-    assert describe_dear(found) == describe_dear(measured)
+    found = audit_set(finished, n=6, model=model, executor=IN_PROCESS)
+    assert describe_audit(found) == describe_audit(measured)
 
 
 def test_numbers_are_told_as_they_are() -> None:
@@ -276,7 +276,7 @@ def test_numbers_are_told_as_they_are() -> None:
     read = (0.5 * z).astype(np.float32)
     read[:, AU_INDEX[2]] += 0.25 * z[:, AU_INDEX[1]]
     outside = Outside(200, 197, np.array([1, 4, 9]), 0.5)
-    told = describe_dear(DearMeasures(200, 900, 3, 256, recovery(z, read), {}, outside, ("a note",)))
+    told = describe_audit(Audit(200, 900, 3, 256, recovery(z, read), {}, outside, ("a note",)))
     assert told["aus"]["aus"]["1"]["slope"] == 0.5
     assert told["aus"]["crosstalk"][AU_INDEX[1]][AU_INDEX[2]] == 0.25
     assert told["aus"]["crosstalk"][AU_INDEX[45]] == [None] * N_AUS

@@ -99,7 +99,7 @@ SHOWN = [(i, row) for i, row in enumerate(MADE) if row["status"] == "ok"][:15]
 
 
 def measured() -> dict[str, Any]:
-    """As `describe_dear` tells it: AU 12 in too few pairs, the others read at half their intensity."""
+    """As `describe_audit` tells it: AU 12 in too few pairs, the others read at half their intensity."""
     slopes = np.eye(17) * 0.5
     aus = {
         str(au): {

@@ -70,9 +70,11 @@ class Dataset(Sequence[SampleData]):
         return int(self.table.num_rows)
 
     def __getitem__(self, i: Any) -> Any:
-        """The sample at i; a Dataset for a slice."""
+        """The sample at i; a Dataset for a slice or a list of places."""
         if isinstance(i, slice):
-            return Dataset(self.storage, self.table.take(list(range(*i.indices(len(self))))))
+            i = list(range(*i.indices(len(self))))
+        if isinstance(i, list):
+            return Dataset(self.storage, self.table.take(i))
         row = self._row(i)
         stored = self._stored(row)
         known = ("sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "aus", "au_numbers")

@@ -1,4 +1,4 @@
-"""Dear measures: what only the frames themselves can say, of a random subsample of a set.
+"""The audit of a set: what only its frames can say, measured on a random subsample.
 
 Are the AUs there that the plan ordered, is each face still nearest to its own, and did nothing move but the face? The
 frames are measured as they are stored, whatever their size. The ruler is the same for every set: what an AU looks like,
@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AUArray
+from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.dataset.frames import LOSSY
+from miex.dataset.plan_file import read_faces
 from miex.errors import UsageError
 from miex.executors.base import Executor, Progress, silent
 from miex.executors.local import one_thread
@@ -30,9 +32,9 @@ from miex.images import Image, ImageError
 from miex.nuisances.apply import shown_aus
 from miex.nuisances.columns import NUISANCES
 from miex.quality.identity import DISTANCES, FrameDescriptor, IdentityKept, describe_frame, identity_kept
-from miex.quality.recovered import describe_recovery, read_change
-from miex.quality.recovery import Recovery, recovery
+from miex.quality.recovery import Recovery, describe_recovery, read_change, recovery
 from miex.quality.stillness import changed_pixels, still_pixels
+from miex.storage import Place
 
 _SAMPLES_PER_TASK = 4
 _WHOLE_FRAME = tuple(nuisance.name for nuisance in NUISANCES if nuisance.scope == "frame")
@@ -56,7 +58,7 @@ class Outside:
 
 
 @dataclass(frozen=True)
-class DearMeasures:
+class Audit:
     """What was measured.
 
     Attributes:
@@ -94,21 +96,21 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Task:
-    folder: Path
     rows: list[int]
+    samples: Dataset
     model: Path | None
     faces_root: Path
     outside: bool
 
 
-def measure_set(
-    folder: Path, *, n: int = 60, seed: int = 0, model: Path | None, faces_root: Path | None = None, executor: Executor,
+def audit_set(
+    place: Place, *, n: int = 60, seed: int = 0, model: Path | None, faces_root: Path | None = None, executor: Executor,
     progress: Progress = silent,
-) -> DearMeasures:  # fmt: skip
+) -> Audit:  # fmt: skip
     """Measure a random subsample of a set, chosen as the samples of the gallery.
 
     Args:
-        folder: a finished set.
+        place: of a finished set.
         n: samples, at least one.
         seed: of the choice.
         model: file of the landmark model; None: AUs and identity are left out.
@@ -120,18 +122,16 @@ def measure_set(
     Raises:
         InputError: the set is not finished, or damaged.
     """
-    dataset = open_set(folder)
+    dataset = open_set(place)
     record = dataset.record
     rows = choose(dataset.table, n, seed)
     size = record["settings"]["size"]
     if not rows:
-        return DearMeasures(0, 0, seed, size, None, {}, None, ("There is no sample whose frames could be measured.",))
+        return Audit(0, 0, seed, size, None, {}, None, ("There is no sample whose frames could be measured.",))
     moved = _moves_everything(record["config"]["nuisances"], dataset.table.take(rows).to_pylist(), record["settings"])
     root = faces_root or Path(record["faces_root"])
-    tasks = [
-        _Task(folder, rows[i : i + _SAMPLES_PER_TASK], model, root, not moved)
-        for i in range(0, len(rows), _SAMPLES_PER_TASK)
-    ]
+    parts = [rows[i : i + _SAMPLES_PER_TASK] for i in range(0, len(rows), _SAMPLES_PER_TASK)]
+    tasks = [_Task(part, dataset[part], model, root, not moved) for part in parts]
     found: dict[int, _Measured] = {}
     for part in executor.map(_measure, tasks):
         found |= part
@@ -139,7 +139,7 @@ def measure_set(
     measured = [found[row] for row in rows]  # whatever the order in which they came
     faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
     notes = [*_notes(measured, model, size), *([moved] if moved else [])]
-    return DearMeasures(
+    return Audit(
         n=len(rows), of=len(dataset), seed=seed, size=size,
         recovery=_recovered(measured, notes) if model else None,
         identity=_identity(measured, faces, notes) if model else {},
@@ -234,20 +234,20 @@ def _outside(measured: list[_Measured]) -> Outside | None:
 
 
 def _measure(task: _Task) -> dict[int, _Measured]:
-    dataset = open_set(task.folder)
-    settings = dataset.record["settings"]
-    faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
+    dataset = task.samples
+    size = dataset.record["settings"]["size"]
+    identities = dataset.table["identity"].unique().to_pylist()
+    faces = {face["identity"]: face for face in read_faces(dataset.storage, identities).to_pylist()}
     muscles = MuscleGenerator()
     found = {}
     with one_thread(), ExitStack() as open_until_end:
         extractor = EmbeddedExtractor(task.model) if task.model else None
         landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
-        for i in task.rows:
-            row = dataset.table.slice(i, 1).to_pylist()[0]
+        for i, (place, row) in enumerate(zip(task.rows, dataset.table.to_pylist(), strict=True)):
             shown = shown_aus(row)[[0, row["apex"]]]  # with the nuisances
             pair = dataset.pair(i)
             try:
-                face = load_face(task.faces_root, faces[row["identity"]], settings["size"])
+                face = load_face(task.faces_root, faces[row["identity"]], size)
             except ImageError:
                 face = None
             rest = face.crop if face else None
@@ -262,7 +262,7 @@ def _measure(task: _Task) -> dict[int, _Measured]:
                 changed = sum(changed_pixels(frame, face.crop, mask) for frame, mask in zip(pair, masks, strict=True))
                 still = float(np.mean(masks))
             known = (shown[1] - shown[0]).mean(-1)
-            found[i] = _Measured(row["identity"], known, read, frames, changed, still, face is not None)
+            found[place] = _Measured(row["identity"], known, read, frames, changed, still, face is not None)
     return found
 
 
@@ -276,16 +276,16 @@ def _described(landmarker: Landmarker, frames: tuple[Image, ...]) -> list[FrameD
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def describe_dear(dear: DearMeasures) -> dict[str, Any]:
+def describe_audit(audit: Audit) -> dict[str, Any]:
     """The numbers as JSON values, rounded; NaN is null."""
-    outside = dear.outside
+    outside = audit.outside
     return {
-        "measured": dear.n,
-        "of": dear.of,
-        "seed": dear.seed,
-        "size": dear.size,
-        "aus": describe_recovery(dear.recovery) | {"crosstalk": _matrix(dear.recovery.crosstalk)}
-        if dear.recovery
+        "measured": audit.n,
+        "of": audit.of,
+        "seed": audit.seed,
+        "size": audit.size,
+        "aus": describe_recovery(audit.recovery) | {"crosstalk": _matrix(audit.recovery.crosstalk)}
+        if audit.recovery
         else None,
         "identity": {
             name: {
@@ -298,7 +298,7 @@ def describe_dear(dear: DearMeasures) -> dict[str, Any]:
                 "own_apex": _rounded(kept.own_apex),
                 "faces": kept.n_faces,
             }
-            for name, kept in dear.identity.items()
+            for name, kept in audit.identity.items()
         },
         "outside": None
         if outside is None
@@ -310,7 +310,7 @@ def describe_dear(dear: DearMeasures) -> dict[str, Any]:
             if len(outside.changed)
             else None,
         },
-        "notes": list(dear.notes),
+        "notes": list(audit.notes),
     }
 
 

@@ -12,13 +12,13 @@ from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.dataset.samples import read_samples
 from miex.labels import Label
-from miex.quality.audit import describe_dear
+from miex.quality.audit import describe_audit
 from miex.report.card import dataset_card, frames_of
 from miex.report.gallery import GallerySample, render_gallery
 from miex.storage.local import write_whole
 
 if TYPE_CHECKING:
-    from miex.quality.audit import DearMeasures
+    from miex.quality.audit import Audit
 
 MOST_SHOWN = 12  # frames of a sequence on the sheet: the page holds every picture of its samples
 
@@ -28,21 +28,21 @@ def report_files(out: Path) -> tuple[Path, Path]:
     return out / "gallery.html", out / "README.md"
 
 
-def write_report(out: Path, *, n: int = 60, seed: int = 0, dear: DearMeasures | None = None) -> Path:
+def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None = None) -> Path:
     """Write both files; returns the gallery's path.
 
     Args:
         out: folder of a finished set.
         n: samples on the sheet: a stratified random choice.
         seed: of that choice.
-        dear: what `dear.measure_set` measured; None: the files say that it is still to be measured.
+        audit: what `quality.audit.audit_set` measured; None: the files say that it is still to be measured.
 
     Raises:
         InputError: the set is not finished, or damaged.
         OutputError: the folder cannot be written.
     """
     dataset, samples = open_set(out), read_samples(out)
-    measured = describe_dear(dear) if dear else None
+    measured = describe_audit(audit) if audit else None
     gallery, readme = report_files(out)
     write_whole(readme, dataset_card(dataset, samples, measured).encode())
     shown = [_shown(dataset, row) for row in choose(dataset.table, n, seed)]

@@ -75,7 +75,7 @@ def render_gallery(
         facts: what the header tells of it, in order.
         samples: the cards, in order.
         table: all of samples.parquet, for the distributions; only aggregates of it are embedded.
-        measured: what was measured on the frames (`measured.describe_dear`); None: nothing yet.
+        measured: what was measured on the frames (`quality.audit.describe_audit`); None: nothing yet.
 
     Raises:
         UsageError: a sample whose parts do not fit together.
