@@ -234,11 +234,11 @@ def test_without_a_model_and_without_network_the_report_says_what_is_left_out(
     assert named.returncode == InputError.exit_code
 
 
-def test_dear_0_measures_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audit_0_measures_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "set"
     shutil.copytree(finished, out)
     monkeypatch.setattr("miex.quality.audit.audit_set", None)  # to call it would fail
-    assert facts("report", out, "--samples", 2, "--dear", 0) == {"gallery": str(out / "gallery.html")}
+    assert facts("report", out, "--samples", 2, "--audit", 0) == {"gallery": str(out / "gallery.html")}
 
 
 def test_photos_that_are_gone_are_said_and_aus_are_read_against_the_onset(
