@@ -143,8 +143,8 @@ def write_shard(
         # from here until the new record is there, the shard does not exist
         out.delete(record_name(shard))
     record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
-    told = {"format": FORMAT, **asdict(record)}
-    text = json.dumps({**told, "digest": _digest(told)}, separators=(",", ":"), allow_nan=False)
+    fields = {"format": FORMAT, **asdict(record)}
+    text = json.dumps({**fields, "digest": _digest(fields)}, separators=(",", ":"), allow_nan=False)
     out.create(record_name(shard), text.encode())
     return record
 

@@ -27,7 +27,7 @@ class Report:
     """What verify found.
 
     Attributes:
-        samples: samples that were looked at.
+        samples: samples that were checked.
         failed: rows that the set itself says it could not make.
         identical: pairs whose onset and apex are the same picture.
         problems: what is wrong, each with the shard or file; empty for a clean set.
@@ -41,7 +41,7 @@ class Report:
 
 @dataclass(frozen=True)
 class ShardCheck:
-    """What was found in one shard: samples looked at, rows not made, identical pairs, problems."""
+    """What was found in one shard: samples checked, rows not made, identical pairs, problems."""
 
     shard: int
     samples: int = 0

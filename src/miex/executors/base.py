@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from miex.errors import MiexError
 
-# Told of long work: how much is done, how much there is, and a note.
+# Called during long work: how much is done, how much there is, and a note.
 Progress = Callable[[int, int, str], None]
 
 Task = TypeVar("Task")

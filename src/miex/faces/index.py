@@ -134,26 +134,26 @@ def index_photos(
     known = find_layout(root)
     by_layout = known.describe(paths) if known else {}
     tasks = [_Chunk(root, tuple(paths[i : i + _CHUNK]), cache_folder()) for i in range(0, len(paths), _CHUNK)]
-    looked: dict[str, _Looked] = {}
+    examined: dict[str, _Examined] = {}
     missing: list[_Chunk] = []
     for task in tasks:
-        for item in _look(task):
-            looked[item.path] = item
-        unknown = tuple(path for path in task.paths if looked[path].detection is None and not looked[path].reason)
+        for item in _examine(task):
+            examined[item.path] = item
+        unknown = tuple(path for path in task.paths if examined[path].detection is None and not examined[path].reason)
         if unknown:
             missing.append(_Chunk(root, unknown, task.cache))
-        progress(len(looked) - sum(len(chunk.paths) for chunk in missing), len(paths), "")
+        progress(len(examined) - sum(len(chunk.paths) for chunk in missing), len(paths), "")
     if missing:
         found_model = model()
         done = len(paths) - sum(len(chunk.paths) for chunk in missing)
         for chunk in executor.map(_detect, [_Chunk(c.root, c.paths, c.cache, found_model) for c in missing]):
-            looked.update({item.path: item for item in chunk})
+            examined.update({item.path: item for item in chunk})
             done += len(chunk)
             progress(done, len(paths), "")
     nothing = dict.fromkeys(("licence", "attribution", "kind", "person"), "")
     rows, first = [], dict[str, str]()
     for path in paths:
-        row = _row(looked[path], quality or Quality())
+        row = _row(examined[path], quality or Quality())
         if not row["reason"] and first.setdefault(row["sha256"], path) != path:
             row["reason"], row["detail"] = "duplicate", f"same bytes as {first[row['sha256']]}"
         row.update(described.get(real_path(root / path)) or by_layout.get(path, nothing))
@@ -170,7 +170,7 @@ class _Chunk:
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _Examined:
     path: str
     sha256: str = ""
     size: tuple[int, int] = (0, 0)
@@ -184,46 +184,46 @@ def _name(path: str) -> str:
     return path.encode(errors="replace").decode()
 
 
-def _look(chunk: _Chunk) -> list[_Looked]:
+def _examine(chunk: _Chunk) -> list[_Examined]:
     """What is known of the photos without a detector: the hash, and the cache's answer."""
     found = []
     for path in chunk.paths:
         if path != _name(path):
-            found.append(_Looked(path, reason="unreadable", detail="its name is not UTF-8"))
+            found.append(_Examined(path, reason="unreadable", detail="its name is not UTF-8"))
             continue
         try:
             with (chunk.root / path).open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            found.append(_Looked(path, reason="unreadable", detail=error.strerror or str(error)))
+            found.append(_Examined(path, reason="unreadable", detail=error.strerror or str(error)))
             continue
         cached = _load_cached(_cache_file(chunk.cache, digest))
         if cached is None:
-            found.append(_Looked(path, digest))
+            found.append(_Examined(path, digest))
         else:
-            found.append(_Looked(path, digest, *cached))
+            found.append(_Examined(path, digest, *cached))
     return found
 
 
-def _detect(chunk: _Chunk) -> list[_Looked]:
+def _detect(chunk: _Chunk) -> list[_Examined]:
     """Detect what the cache does not hold, and put it there."""
     assert chunk.model is not None
     found = []
     with Landmarker(chunk.model) as landmarker:
-        for item in _look(chunk):
+        for item in _examine(chunk):
             if item.reason:
                 found.append(item)
                 continue
             try:
                 photo = read_image(chunk.root / item.path)
             except ImageError as error:
-                found.append(_Looked(item.path, item.sha256, reason=error.reason, detail=error.found))
+                found.append(_Examined(item.path, item.sha256, reason=error.reason, detail=error.found))
                 continue
             size = (photo.shape[1], photo.shape[0])
             detection = landmarker.detect(photo)
             with suppress(OutputError):  # a cache that cannot be written costs time, not the run
                 _save_cached(_cache_file(chunk.cache, item.sha256), size, detection)
-            found.append(_Looked(item.path, item.sha256, size, detection))
+            found.append(_Examined(item.path, item.sha256, size, detection))
     return found
 
 
@@ -251,7 +251,7 @@ def _load_cached(path: Path) -> tuple[tuple[int, int], Detection] | None:
     return (width, height), Detection(landmarks, pose)
 
 
-def _row(item: _Looked, quality: Quality) -> dict[str, Any]:
+def _row(item: _Examined, quality: Quality) -> dict[str, Any]:
     width, height = item.size
     row: dict[str, Any] = dict.fromkeys(INDEX_SCHEMA.names)
     row.update(

@@ -29,7 +29,7 @@ def repair_set(
     A shard that was damaged gets its bytes back. Of one with failed rows the better one stays. samples.parquet is
     written anew.
 
-    Arguments, summary and errors are those of `run.run_plan`; `progress` is first called with shards looked at.
+    Arguments, summary and errors are those of `run.run_plan`; `progress` is first called with shards checked.
     """
     out = storage_at(out)
     with out.locked():
@@ -37,10 +37,10 @@ def repair_set(
         out.remove_leftovers()
         there, better = {}, set()
 
-        def looked(done: int, total: int, note: str) -> None:
+        def checked(done: int, total: int, note: str) -> None:
             progress(done, total, "shards checked")
 
-        for check in check_shards(out, plan, executor=executor, progress=looked):
+        for check in check_shards(out, plan, executor=executor, progress=checked):
             if check.problems:
                 out.delete(record_name(check.shard))  # from here on it is missing
             elif check.failed:

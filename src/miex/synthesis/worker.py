@@ -23,7 +23,7 @@ from miex.synthesis.render import render_identity
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What a worker is told.
+    """One shard, as the work of one worker.
 
     Attributes:
         out: where the plan lies, and the shards go.
