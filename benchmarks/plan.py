@@ -1,0 +1,83 @@
+"""Plans of any length in the same memory: drawn and written, opened, read and proven, a shard here and there.
+
+`python -m benchmarks.plan [--rows N] [--ids N]`; 10,000,000 rows take about a quarter of an hour and 2 GB of disk.
+The landmarks of the embedded face stand for every photo: a plan reads no pixel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.machine import machine
+from miex.dataset.plan_file import PLAN_FILE, PlanRows, read_plan, read_record
+from miex.faces.index import index_photos
+from miex.faces.landmarks import find_model
+from miex.faces.photos import default_pool
+from miex.plan.config import PlanConfig
+from miex.plan.rows import build_plan
+from miex.sources.expert import ExpertSource, load_table
+from miex.stable import stable_hash
+from miex.storage.local import Folder
+from miex.synthesis.adopt import adopt_plan
+
+GENERATOR = {"name": "muscle", "version": 4, "settings": {}}
+SHARDS = 20  # read one by one, as workers do
+
+
+def photos(n: int) -> pa.Table:
+    """An index of n photos with one and the same face."""
+    (row,) = index_photos(default_pool(), model=find_model).to_pylist()
+    names = [f"{stable_hash('photo', i):016x}" for i in range(n)]
+    return pa.Table.from_pylist([{**row, "identity": name, "sha256": name * 4, "path": name} for name in names])
+
+
+def megabytes() -> float:
+    """Peak of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--ids", type=int, default=1000)
+    given = parser.parse_args(arguments)
+    print(f"\n## Plans: {given.rows:,} rows, {given.ids:,} identities ({machine()})\n")
+    print("| step | s | µs a row | peak memory so far, MB |\n|---|---|---|---|")
+
+    def line(step: str, seconds: float, rows: int) -> None:
+        print(f"| {step} | {seconds:.1f} | {seconds / rows * 1e6:.1f} | {megabytes():.0f} |", flush=True)
+
+    index = photos(given.ids)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Folder(Path(folder))
+        start = time.perf_counter()
+        config = PlanConfig(samples=given.rows)
+        adopt_plan(build_plan(config, index, [ExpertSource(load_table("micro"))], GENERATOR, faces_root="faces"), out)
+        line("draw and write", time.perf_counter() - start, given.rows)
+        start = time.perf_counter()
+        plan = read_plan(out)
+        line("open", time.perf_counter() - start, given.rows)
+        start = time.perf_counter()
+        assert sum(rows.num_rows for rows in plan.shards()) == given.rows
+        line("read every shard, proven", time.perf_counter() - start, given.rows)
+        start = time.perf_counter()
+        rows, every = PlanRows(out, read_record(out)), max(1, plan.n_shards // SHARDS)
+        read = sum(rows.shard(shard).num_rows for shard in range(0, plan.n_shards, every))
+        line(f"read {-(-plan.n_shards // every)} shards one by one", time.perf_counter() - start, read)
+        size = out.size(PLAN_FILE) or 0
+        groups = pq.read_metadata(out.path / PLAN_FILE).num_row_groups
+    print(f"\n{PLAN_FILE}: {size / 1e6:,.0f} MB, {size / given.rows:.0f} bytes a row, {groups} row groups")
+
+
+if __name__ == "__main__":
+    main()
