@@ -134,4 +134,4 @@ def test_plain_import_is_light(command: str) -> None:
 def test_only_torch_files_import_torch() -> None:
     users = {p.name for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
     nets = {"ststnet.py", "off_apexnet.py", "htnet.py", "flow_resnet18.py", "hoof_svm.py"}
-    assert users == {"torch_dataset.py", "network.py", "recognizer.py", "train.py"} | nets
+    assert users == {"torch_dataset.py", "network.py", "recognizer.py", "train.py", "weights.py"} | nets

@@ -55,13 +55,15 @@ def train(
     samples: Annotated[
         list[str], typer.Argument(help="Flow files (.npz), folders of sets, corpora as NAME=PATH; several are joined.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of log, checkpoint and recognizer.pt; the same command resumes.")],
+    out: Annotated[Path, typer.Option(help="Folder of log, checkpoint and recognizer; the same command resumes.")],
     recipe: RecipeName = "fixed",
     recognizer: RecognizerName = None,
     side: Side = None,
     epochs: Epochs = None,
     mixed_precision: Annotated[bool | None, typer.Option("--mixed-precision/--full-precision")] = None,
-    start: Annotated[Path | None, typer.Option(help="A recognizer to fine-tune; other classes get a new head.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="A recognizer (or its folder) to fine-tune; other classes get a new head.")
+    ] = None,
     joint_with: Annotated[
         str | None, typer.Option("--joint", help="Real samples, drawn as often as the others.")
     ] = None,
@@ -78,8 +80,8 @@ def train(
     from functools import reduce
 
     from miex.recognition.flow import METHODS
-    from miex.recognition.recognizer import load_recognizer
-    from miex.recognition.train import MODEL, joint
+    from miex.recognition.recognizer import MODEL, load_recognizer
+    from miex.recognition.train import joint
     from miex.recognition.train import train as train_recognizer
 
     chosen = _recipe(recipe, recognizer, side, epochs, mixed_precision)
@@ -168,7 +170,7 @@ def evaluate(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="recognizer.pt of miex train.")],
+    model: Annotated[Path, typer.Argument(help="recognizer.safetensors of miex train, or its folder.")],
     clip: Annotated[list[Path], typer.Argument(help="Onset and apex image; a folder of frames; a video; or an .npz.")],
     onset: Annotated[int, typer.Option(min=0, help="Frame of the onset, 0-based.")] = 0,
     apex: Annotated[
@@ -303,11 +305,11 @@ def realflow(
 def _need_extra() -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "sklearn", "tensorboardX") if find_spec(name) is None]
+    missing = [name for name in ("torch", "safetensors", "sklearn", "tensorboardX") if find_spec(name) is None]
     if missing:
         raise UsageError(
             "training and recognizing",
-            expected="torch, scikit-learn and tensorboardX",
+            expected="torch, safetensors, scikit-learn and tensorboardX",
             found=f"no {', no '.join(missing)}",
             do="pip install 'miex[train]' (see the README)",
         )

@@ -141,13 +141,13 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     data, out, store = stand_in / FLOW, tmp_path / "model", tmp_path / "results"
     made = facts("train", finished, "--recipe", recipe, "--out", out)
     assert (made["samples"], made["parameters"]) == (36, 1683)
-    model = out / "recognizer.pt"
-    assert {path.name for path in out.iterdir()} == {"recognizer.pt", "log.csv", "events"}
+    model = out / "recognizer.safetensors"
+    assert {path.name for path in out.iterdir()} == {"recognizer.safetensors", "log.csv", "events"}
     tested = facts("evaluate", data, "--model", model)
     assert tested["n"] == 60
-    tuned = facts("train", data, "--recipe", recipe, "--start", model, "--out", tmp_path / "tuned")
+    tuned = facts("train", data, "--recipe", recipe, "--start", out, "--out", tmp_path / "tuned")
     assert tuned["samples"] == 60
-    refused = command("evaluate", data, "--model", tmp_path / "tuned" / "recognizer.pt")
+    refused = command("evaluate", data, "--model", tmp_path / "tuned" / "recognizer.safetensors")
     assert refused.returncode == 3
     assert "test set" in refused.stderr
     options = ["--recipe", recipe, "--store", store, "--repeats", 2, "--workers", 1]
@@ -165,7 +165,7 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     guarded = command("evaluate", data, *options, "--mode", "direct", "--extra", unknown)
     assert guarded.returncode == 3
     assert "leak guard" in guarded.stderr
-    said = facts("predict", model, data)["predictions"]
+    said = facts("predict", out, data)["predictions"]  # the folder stands for the recognizer in it
     assert len(said) == 60
     assert said[0].keys() == {"sample", "class", "probabilities"}
     assert command("predict", model, tmp_path).returncode == 2
@@ -233,7 +233,7 @@ def test_predict_a_clip_of_your_own(finished: Path, tmp_path: Path) -> None:
     sample = miex.dataset.open(finished)[0]
     for i, frame in enumerate([*sample.pair, sample.pair[0]], 8):
         cv2.imwrite(str(folder / f"{i}.png"), frame[..., ::-1])
-    model = tmp_path / "model" / "recognizer.pt"
+    model = tmp_path / "model" / "recognizer.safetensors"
     (as_folder,) = facts("predict", model, folder, "--apex", 1)["predictions"]
     assert sum(as_folder["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     said = command("predict", model, folder / "8.png", folder / "9.png")

@@ -16,20 +16,19 @@ torch = pytest.importorskip("torch")
 from miex.dataset.schema import ROWS_SCHEMA  # noqa: E402
 from miex.errors import InputError, OutputError, UsageError  # noqa: E402
 from miex.recognition.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
-from miex.recognition.recognizer import mirrored, prepare  # noqa: E402
+from miex.recognition.recognizer import MODEL, mirrored, prepare  # noqa: E402
 from miex.recognition.samples import Samples  # noqa: E402
 from miex.recognition.train import (  # noqa: E402
     CHECKPOINT,
     LOG,
-    MODEL,
     Machine,
     augment,
     batches,
     joint,
     steps_per_epoch,
     train,
-    weights_digest,
 )
+from miex.recognition.weights import read_weights, write_weights  # noqa: E402
 
 QUICK = Recipe(
     name="quick", samples_seen=6400, batch=64, learning_rate=4e-3, schedule="one-cycle", label_smoothing=0.05
@@ -83,9 +82,9 @@ def test_a_deep_net_learns_it_too() -> None:
 def test_same_arguments_same_weights() -> None:
     data, recipe = planted(), QUICK.but(samples_seen=640)
     one, two = (train(data, recipe, seed=3) for _ in range(2))
-    assert weights_digest(one.network) == weights_digest(two.network)
+    assert one.weights_digest == two.weights_digest
     assert np.array_equal(one.predict(data), two.predict(data))
-    assert weights_digest(train(data, recipe, seed=4).network) != weights_digest(one.network)
+    assert train(data, recipe, seed=4).weights_digest != one.weights_digest
     before = torch.get_rng_state()
     train(data, recipe)
     assert torch.equal(torch.get_rng_state(), before)  # the caller's randomness is not touched
@@ -116,10 +115,75 @@ def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path, changes: dict
         checkpoint_seconds=0,
     )
     assert steps[0] > 1  # it did not begin anew
-    assert weights_digest(resumed.network) == weights_digest(whole.network)
+    assert resumed.weights_digest == whole.weights_digest
     logs = [(tmp_path / side / LOG).read_bytes() for side in ("whole", "killed")]
     assert logs[0] == logs[1]
     assert not (tmp_path / "killed" / CHECKPOINT).exists()
+
+
+def test_killed_before_it_stops_early_it_stops_where_it_would_have(tmp_path: Path) -> None:
+    noise = shuffled(planted(60))
+    recipe = QUICK.but(epochs=60, validation=0.3, patience=3)
+    whole = train(noise, recipe)
+    epochs = whole.history["epochs"]
+    assert epochs < 60
+
+    class Killed(BaseException):
+        pass
+
+    def kill(step: int, steps: int, loss: str) -> None:
+        if step == steps * epochs // 60:  # the last one that it takes
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(noise, recipe, folder=tmp_path, progress=kill, checkpoint_seconds=0)
+    resumed = train(noise, recipe, folder=tmp_path)
+    assert resumed.history == whole.history
+    assert resumed.weights_digest == whole.weights_digest
+
+
+def test_a_damaged_checkpoint_never_becomes_a_recognizer(tmp_path: Path) -> None:
+    data, recipe = planted(60), QUICK.but(samples_seen=256, validation=0.2, patience=50)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(step: int, steps: int, loss: str) -> None:
+        if step == steps:
+            raise Killed
+
+    whole = train(data, recipe)
+    with pytest.raises(Killed):
+        train(data, recipe, folder=tmp_path, progress=kill, checkpoint_seconds=0)
+    path = tmp_path / CHECKPOINT
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = []
+    for position in np.linspace(0, len(content) - 1, 60).astype(int):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            assert train(data, recipe, folder=tmp_path).weights_digest == whole.weights_digest
+            (tmp_path / MODEL).unlink()
+        except InputError as error:
+            refused.append(error)
+            assert not (tmp_path / MODEL).exists()
+            assert path.read_bytes() == damaged
+    assert len(refused) > 55
+    assert all(str(path) in error.asked and "delete it" in error.do for error in refused)
+    path.write_bytes(content[:-1])
+    with pytest.raises(InputError, match=CHECKPOINT):
+        train(data, recipe, folder=tmp_path)
+    whole.save(path)
+    with pytest.raises(InputError, match=r"a checkpoint(.|\n)*a recognizer"):
+        train(data, recipe, folder=tmp_path)
+    path.write_bytes(content)
+    plain, tensors = read_weights(path, "checkpoint")
+    write_weights(path, "checkpoint", {"what": plain["what"]}, tensors)
+    with pytest.raises(InputError, match="delete it"):
+        train(data, recipe, folder=tmp_path)
+    path.unlink()  # what the message says to do: it begins anew
+    assert train(data, recipe, folder=tmp_path).weights_digest == whole.weights_digest
 
 
 def test_a_folder_keeps_one_training(tmp_path: Path) -> None:
@@ -133,7 +197,7 @@ def test_a_folder_keeps_one_training(tmp_path: Path) -> None:
     steps: list[int] = []
     again = train(data, recipe, folder=tmp_path, progress=lambda step, n, loss: steps.append(step))
     assert not steps
-    assert weights_digest(again.network) == weights_digest(made.network)
+    assert again.weights_digest == made.weights_digest
     with pytest.raises(OutputError, match="seed"):
         train(data, recipe, seed=1, folder=tmp_path)
     with pytest.raises(OutputError, match="recipe"):

@@ -95,7 +95,7 @@ class Fit:
         if self.models is None:
             return train(samples, recipe, seed=seed, machine=self.machine)
         key = canonical_json([recipe.digest, samples.digest, seed])
-        path = self.models / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.pt"
+        path = self.models / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
         self.models.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # of several processes that want it one makes it
             if not path.is_file():

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import json
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
-from miex import __version__
-from miex.errors import InputError, one_of
+from miex.errors import InputError, UsageError
 from miex.images import Image
-from miex.recognition.flow import METHODS, Method
+from miex.recognition.flow import Method
 from miex.recognition.network import Network, network_class
 from miex.recognition.recipe import Recipe
 from miex.recognition.samples import LABELS, Samples
-from miex.storage.local import write_whole
+from miex.recognition.weights import forms, read_weights, weights_digest, write_weights
+from miex.stable import first_difference
 
-FORMAT = 1
+MODEL = "recognizer.safetensors"  # its name in the folder of its training
 _BATCH = 1024
 
 
@@ -73,63 +71,71 @@ class Recognizer:
             )  # fmt: skip
         return self.probabilities(samples.maps)
 
+    @property
+    def weights_digest(self) -> str:
+        """sha256 of all weights: two trainings gave the same recognizer exactly when it is the same."""
+        return weights_digest(self.network.state_dict())
+
     def save(self, path: Path) -> None:
-        """Write it as one file: a JSON header and the weights. Whole or not at all.
+        """Write it as one file: the weights and a header of all else. Whole or not at all; same recognizer, same bytes.
 
         Raises:
+            InputError: a weight is NaN or infinite.
             OutputError: it cannot be written.
         """
-        header = {
-            "format": FORMAT, "miex": __version__, "recipe": self.recipe.model_dump(mode="json"),
-            "input": {"kind": "flow", "channels": ["u", "v", "strain"], "side": self.recipe.side, "flow": self.flow},
-            "label_names": list(self.label_names), "history": self.history,
-        }  # fmt: skip
-        content = io.BytesIO()
-        state = {key: value.cpu() for key, value in self.network.state_dict().items()}
-        torch.save({"header": json.dumps(header), "weights": state}, content)
-        write_whole(path, content.getvalue())
+        takes = _Input(side=self.recipe.side, flow=self.flow)
+        header = _Header(recipe=self.recipe, input=takes, label_names=self.label_names, history=self.history)
+        write_weights(path, "recognizer", header.model_dump(mode="json"), self.network.state_dict())
+
+
+class _Input(BaseModel):
+    kind: Literal["flow"] = "flow"
+    channels: tuple[str, ...] = ("u", "v", "strain")
+    side: int
+    flow: Method
+
+
+class _Header(BaseModel):
+    """What a file says beside its weights."""
+
+    recipe: Recipe
+    input: _Input
+    label_names: tuple[str, ...] = Field(min_length=1)
+    history: dict[str, Any]
 
 
 def load_recognizer(path: Path) -> Recognizer:
-    """The recognizer of a file. The file is data: nothing in it is run.
+    """The recognizer of a file, or of the folder of its training. The file is data: nothing in it is run.
 
     Raises:
-        InputError: no file, another kind of file, another format, or weights that do not fit their network.
+        InputError: no file, another kind of file, another format, a file that is not as it was written, or weights
+            that do not fit their network.
     """
+    if path.is_dir():
+        path = path / MODEL
     asked = f"recognizer {path}"
-    stored = read_torch(path, asked)
+    stored, weights = read_weights(path, "recognizer")
     try:
-        header = json.loads(stored["header"])
-        if header["format"] != FORMAT or header["input"]["kind"] != "flow":
-            raise InputError(
-                asked, expected=f"format {FORMAT}, input flow",
-                found=f"format {header['format']}, input {header['input']['kind']}", do="use the miex that made it",
-            )  # fmt: skip
-        recipe, names = Recipe(**header["recipe"]), tuple(map(str, header["label_names"]))
-        network = network_class(recipe.recognizer)(recipe.side, len(names))
-        network.load_state_dict(stored["weights"])
-        flow, history = one_of(header["input"]["flow"], METHODS, "flow"), dict(header["history"])
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        found = str(error).strip().splitlines()
-        raise InputError(asked, expected="a recognizer of miex", found=" ".join(found[:2])) from error
-    return Recognizer(network.eval(), recipe, names, flow, history)
-
-
-def read_torch(path: Path, asked: str) -> dict[str, Any]:
-    """A file of torch.save that holds tensors and plain values, and nothing that would have to be run.
-
-    Raises:
-        InputError: anything else.
-    """
-    try:
-        with warnings.catch_warnings(action="ignore"):  # about odd files, which are refused anyway
-            stored = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # a damaged file fails in the reader in any way it likes
-        found = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise InputError(asked, expected="a file of weights that miex wrote", found=found[0][:200]) from error
-    if not isinstance(stored, dict):
-        raise InputError(asked, expected="a file of weights that miex wrote", found=type(stored).__name__)
-    return stored
+        header = _Header.model_validate(stored)
+        recipe, names = header.recipe, header.label_names
+        with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: nobody else's draws may move
+            network = network_class(recipe.recognizer)(recipe.side, len(names))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            asked, expected=f"{'.'.join(map(str, first['loc']))}: {first['msg']}", found=repr(first["input"])[:80],
+            do="use the miex that wrote it",
+        ) from error  # fmt: skip
+    except UsageError as error:
+        raise InputError(asked, expected=error.expected, found=error.asked, do="use the miex that wrote it") from error
+    wrong = first_difference(forms(network.state_dict()), forms(weights))
+    if wrong:
+        raise InputError(
+            asked, expected=f"the weights of {recipe.recognizer} for maps of {recipe.side} and {len(names)} classes",
+            found=wrong, do="use the miex that wrote it",
+        )  # fmt: skip
+    network.load_state_dict(weights)
+    return Recognizer(network.eval(), recipe, names, header.input.flow, header.history)
 
 
 def prepare(maps: Image, recipe: Recipe) -> Tensor:

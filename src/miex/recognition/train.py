@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import math
 import time
@@ -26,12 +25,13 @@ from miex.recognition.flow import Method
 from miex.recognition.hoof_svm import HoofSVM
 from miex.recognition.network import Network, network_class
 from miex.recognition.recipe import Recipe
-from miex.recognition.recognizer import Recognizer, mirrored, prepare, probabilities, read_torch
+from miex.recognition.recognizer import MODEL, Recognizer, load_recognizer, mirrored, prepare, probabilities
 from miex.recognition.samples import REAL, Samples
+from miex.recognition.weights import read_weights, write_weights
 from miex.stable import canonical_json, stable_hash
 from miex.storage.local import write_whole
 
-MODEL, CHECKPOINT, LOG = "recognizer.pt", "checkpoint.pt", "log.csv"
+CHECKPOINT, LOG = "checkpoint.safetensors", "log.csv"
 COLUMNS = ("epoch", "step", "loss", "learning_rate", "validation_loss")
 CHECKPOINT_SECONDS = 20.0
 SHORTEST_CYCLE = 4  # steps; shorter trainings keep the rate constant
@@ -93,23 +93,24 @@ def train(
         seed: of initial weights and all draws.
         start: a recognizer to go on from. Its recipe must name the same network, side and normalization.
         flow: method of the samples' optical flow, to be remembered with the recognizer.
-        folder: where to keep log.csv, TensorBoard's events, a checkpoint, and at the end recognizer.pt. A folder with
-            a checkpoint of the same training goes on from it, and ends with the same numbers; one that is finished is
-            read.
+        folder: where to keep log.csv, TensorBoard's events, a checkpoint, and at the end recognizer.safetensors.
+            A folder with a checkpoint of the same training goes on from it, and ends with the same numbers; one that is
+            finished is read.
         machine: devices and threads.
         progress: called after each step; its note is the loss.
         each_epoch: called after each epoch with its number and a function that predicts.
         checkpoint_seconds: at least so long between two checkpoints.
 
     Raises:
-        InputError: samples that do not fit the recipe or the recognizer to start from; a loss that is not finite.
+        InputError: samples that do not fit the recipe or the recognizer to start from; a loss or weight that is not
+            finite; a checkpoint or recognizer in the folder that is not as it was written.
         OutputError: the folder holds another training, or cannot be written.
     """
     machine = machine or Machine()
     _fits(samples, recipe, start)
     what = {
         "recipe": recipe.digest, "samples": samples.digest, "seed": seed,
-        "start": None if start is None else weights_digest(start.network),
+        "start": None if start is None else start.weights_digest,
     }  # fmt: skip
     with _threads(machine.threads), _deterministic(), torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -146,14 +147,6 @@ def joint(real: Samples, synthetic: Samples, seed: int) -> Samples:
     rng = np.random.Generator(np.random.PCG64(stable_hash("joint", seed)))
     drawn = rng.choice(len(real), len(synthetic), p=weight / weight.sum())
     return real.take(drawn).joined(synthetic)
-
-
-def weights_digest(network: Network) -> str:
-    """sha256 of every weight: two trainings gave the same recognizer exactly when it is the same."""
-    digest = hashlib.sha256()
-    for key, value in network.state_dict().items():
-        digest.update(key.encode() + np.ascontiguousarray(value.cpu().numpy()).tobytes())
-    return digest.hexdigest()
 
 
 def augment(x: Tensor, recipe: Recipe) -> Tensor:
@@ -248,13 +241,15 @@ class _Loop:
                 if step == self.steps:
                     break
             loss = float(np.mean(losses))
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"training {self.recipe.name}, step {step}", expected="a finite loss", found=str(loss),
-                    do="a smaller learning rate",
-                )  # fmt: skip
+            validation = self._validate(state)
+            for value in (loss, validation):
+                if value is not None and not math.isfinite(value):
+                    raise InputError(
+                        f"training {self.recipe.name}, step {step}", expected="a finite loss", found=str(value),
+                        do="a smaller learning rate",
+                    )  # fmt: skip
             epoch = len(state.history)
-            state.log(epoch, step, loss, self.optimizer.param_groups[0]["lr"], self._validate(state))
+            state.log(epoch, step, loss, self.optimizer.param_groups[0]["lr"], validation)
             if each_epoch:
                 each_epoch(epoch, lambda samples: probabilities(
                     self.network, prepare(samples.maps, self.recipe).to(self.device), self.recipe
@@ -262,7 +257,7 @@ class _Loop:
             if kept:
                 kept.wrote(state.history[-1])
                 if time.monotonic() - saved >= checkpoint_seconds and step < self.steps:
-                    kept.save(self._frozen(state), state)
+                    kept.save(*self._frozen(state), state)
                     saved = time.monotonic()
         if state.best is not None:
             self.network.load_state_dict(state.best)
@@ -302,24 +297,45 @@ class _Loop:
     def _ended(self, state: _State) -> bool:
         return bool(self.recipe.patience) and state.waited >= self.recipe.patience
 
-    def _frozen(self, state: _State) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict() if self.schedule else {}, "scaler": self.scaler.state_dict(),
-            "random": torch.get_rng_state(), "state": vars(state),
+    def _frozen(self, state: _State) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """All that the next step depends on: plain values, and tensors by part/name."""
+        optimizer = self.optimizer.state_dict()
+        parts = {
+            "network": self.network.state_dict(), "best": state.best or {}, "random": {"cpu": torch.get_rng_state()},
+            **{f"optimizer/{i}": values for i, values in optimizer["state"].items()},
         }  # fmt: skip
+        plain = {
+            "optimizer": optimizer["param_groups"], "schedule": self.schedule.state_dict() if self.schedule else {},
+            "scaler": self.scaler.state_dict(), "history": state.history, "waited": state.waited,
+            "best_loss": state.best_loss if state.best else None,
+        }  # fmt: skip
+        return plain, {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
 
     def _resumed(self, kept: _Folder) -> _State:
         frozen = kept.checkpoint()
         if frozen is None:
             return _State()
-        self.network.load_state_dict(frozen["network"])
-        self.optimizer.load_state_dict(frozen["optimizer"])
-        if self.schedule:
-            self.schedule.load_state_dict(frozen["schedule"])
-        self.scaler.load_state_dict(frozen["scaler"])
-        torch.set_rng_state(frozen["random"])
-        state = _State(**frozen["state"])
+        plain, tensors = frozen
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            part, _, rest = name.rpartition("/")
+            parts.setdefault(part, {})[rest] = value
+        try:
+            moments = {int(part.split("/")[1]): values for part, values in parts.items() if "/" in part}
+            self.network.load_state_dict(parts["network"])
+            self.optimizer.load_state_dict({"param_groups": plain["optimizer"], "state": moments})
+            if self.schedule:
+                self.schedule.load_state_dict(plain["schedule"])
+            self.scaler.load_state_dict(plain["scaler"])
+            torch.set_rng_state(parts["random"]["cpu"])
+            state = _State(plain["history"], waited=plain["waited"])
+            if "best" in parts:
+                state.best, state.best_loss = parts["best"], plain["best_loss"]
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"checkpoint in {kept.folder}", expected="the state of this training, as this miex and torch keep it",
+                found=" ".join(str(error).split())[:200], do="delete it: the training begins anew",
+            ) from error  # fmt: skip
         kept.wrote(*state.history, again=True)
         return state
 
@@ -336,20 +352,18 @@ class _Folder:
         path = self.folder / MODEL
         if not path.is_file():
             return None
-        from miex.recognition.recognizer import load_recognizer
-
         stored = load_recognizer(path)
         self._same({key: stored.history.get(key) for key in self.what})
         network.load_state_dict(stored.network.state_dict())
         return stored.history
 
-    def checkpoint(self) -> dict[str, Any] | None:
+    def checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         path = self.folder / CHECKPOINT
         if not path.is_file():
             return None
-        stored = read_torch(path, f"checkpoint {path}")
-        self._same(stored["what"])
-        return stored
+        plain, tensors = read_weights(path, "checkpoint")
+        self._same(plain.get("what", {}))
+        return plain, tensors
 
     def _same(self, there: dict[str, Any]) -> None:
         differing = [key for key in self.what if canonical_json(there.get(key)) != canonical_json(self.what[key])]
@@ -359,11 +373,9 @@ class _Folder:
                 found="a training with other " + ", ".join(differing), do="give another folder",
             )  # fmt: skip
 
-    def save(self, frozen: dict[str, Any], state: _State) -> None:
-        content = io.BytesIO()
-        torch.save({**frozen, "what": self.what}, content)
+    def save(self, plain: dict[str, Any], tensors: dict[str, Tensor], state: _State) -> None:
         self._write_log(state)
-        write_whole(self.folder / CHECKPOINT, content.getvalue())
+        write_weights(self.folder / CHECKPOINT, "checkpoint", {**plain, "what": self.what}, tensors)
 
     def wrote(self, *rows: dict[str, Any], again: bool = False) -> None:
         """Tell TensorBoard; `again` after a resume, when what came after the checkpoint is to be forgotten."""

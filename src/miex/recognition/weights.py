@@ -1,0 +1,122 @@
+"""Files of tensors that prove themselves: safetensors, with a header that says what they are and what they hash to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from miex import __version__
+from miex.errors import InputError
+from miex.stable import canonical_json
+from miex.storage.local import write_whole
+
+FORMAT = 1
+Kind = Literal["recognizer", "checkpoint"]
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_DAMAGED = "it is damaged: bring back a whole copy, or delete it and train again"
+
+
+def weights_digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of names, dtypes, shapes and values in the order of names: not of how a file lays them out."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(canonical_json([name, _dtype(value), list(value.shape)]).encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def forms(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Dtype and shape of each tensor, such as "float32 [3, 400]"."""
+    return {name: f"{_dtype(value)} {list(value.shape)}" for name, value in tensors.items()}
+
+
+def write_weights(path: Path, kind: Kind, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write one file, whole or not at all. The same header and tensors give the same bytes.
+
+    Args:
+        path: where to.
+        kind: what the file is; nobody takes one for the other.
+        header: plain values, to be kept as JSON.
+        tensors: by name.
+
+    Raises:
+        InputError: a weight is NaN or infinite.
+        OutputError: it cannot be written.
+    """
+    ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    _finite(ready, f"{kind} {path}")
+    facts = {"format": FORMAT, "kind": kind, "miex": __version__, **header, "weights_digest": weights_digest(ready)}
+    text = canonical_json({**facts, "header_digest": _header_digest(facts)})
+    # one entry alone: safetensors writes several in an order that changes from call to call
+    write_whole(path, save(ready, {"header": text}))
+
+
+def read_weights(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors of a file of `write_weights`, every bit of them proven. Nothing in the file is run.
+
+    Raises:
+        InputError: no such file, another kind of file, another format, a header or weights that are not what was
+            written, a weight that is NaN or infinite.
+    """
+    asked = f"{kind} {path}"
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError("no such file")
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("header", "null")
+            # copies: what is proven is what is used, whatever happens to the file
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        header = json.loads(text)
+        if not isinstance(header, dict) or "header_digest" not in header:
+            raise ValueError("no header of miex")
+        stated = str(header.pop("header_digest"))
+        found = _header_digest(header)
+    except Exception as error:  # a damaged file fails in the reader in any way it likes
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            asked, expected="a file of weights that miex wrote", found=lines[0][:200],
+            do="give another file; if it was whole once: bring back a whole copy, or delete it and train again",
+        ) from error  # fmt: skip
+    _same("a header", stated, found, asked)
+    there = [header.get(name) for name in ("kind", "format", "miex")]
+    if there[:2] != [kind, FORMAT]:
+        raise InputError(
+            asked, expected=f"a {kind}, format {FORMAT}", found=f"a {there[0]}, format {there[1]}, of miex {there[2]}",
+            do="give another file, or use the miex that wrote it",
+        )  # fmt: skip
+    _same("weights", str(header.get("weights_digest")), weights_digest(tensors), asked)
+    _finite(tensors, asked)
+    return header, tensors
+
+
+def _header_digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+
+
+def _same(what: str, stated: str, found: str, asked: str) -> None:
+    if stated != found:
+        raise InputError(asked, expected=f"{what} of sha256 {stated}", found=f"sha256 {found}", do=_DAMAGED)
+
+
+def _finite(tensors: Mapping[str, Tensor], asked: str) -> None:
+    for name, value in tensors.items():
+        # the extremes show it (NaN is both) and are found 40 times faster than which numbers are finite
+        if value.dtype in _FLOATS and value.numel() and not torch.isfinite(torch.stack(value.aminmax())).all():
+            wrong = int((~torch.isfinite(value)).sum())
+            raise InputError(
+                asked, expected="finite weights", found=f"{name}: {wrong} of {value.numel()} are NaN or infinite",
+                do="train again with a smaller learning rate",
+            )  # fmt: skip
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
