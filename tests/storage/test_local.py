@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,32 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     with pytest.raises(OutputError, match=r"No space left on device\n  what to do: free space"):
         write_whole(tmp_path / "file", b"content")
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("call", ["pathlib.Path.mkdir", "os.fsync", "pathlib.Path.replace"])
+@pytest.mark.parametrize("write", [Folder.write, Folder.create])
+def test_whatever_the_system_refuses_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Folder, str, bytes], object], call: str
+) -> None:
+    folder = Folder(tmp_path)
+    monkeypatch.setattr(os, "link", refuse)  # `create` then renames
+    monkeypatch.setattr(call, refuse)
+    with pytest.raises(
+        OutputError, match=rf"writing {tmp_path / 'file'}\n  found: {os.strerror(errno.EIO)}\n  what to"
+    ):
+        write(folder, "file", b"content")
+    assert names(tmp_path) == []
+
+
+def test_leftovers_that_cannot_be_deleted_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / f"file.tmp-{'0' * 32}").touch()
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(OutputError, match=f"leftovers in {tmp_path}\n  found: {os.strerror(errno.EIO)}\n  what to do"):
+        Folder(tmp_path).remove_leftovers()
 
 
 def test_bytes_are_synced_before_the_name_and_the_name_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

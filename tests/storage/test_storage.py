@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from miex.errors import OutputError
+from miex.errors import InputError, OutputError
 from miex.storage import storage_at
 from miex.storage.base import Storage
 from miex.storage.local import Folder
@@ -37,6 +37,23 @@ def test_what_is_not_there(storage: Storage) -> None:
     storage.delete("absent")
     with pytest.raises(FileNotFoundError):
         storage.read("absent")
+
+
+def test_below_a_file_there_is_nothing(storage: Storage) -> None:
+    storage.write("file", b"")
+    assert storage.size("file/absent") is None
+    with pytest.raises(FileNotFoundError):
+        storage.read("file/absent")
+    with pytest.raises(OutputError, match=r"file/absent(.|\n)*what to do"):
+        storage.write("file/absent", b"")
+
+
+def test_a_folder_is_no_file(storage: Storage) -> None:
+    storage.write("folder/file", b"")
+    with pytest.raises(InputError, match=r"reading folder of .*a set(.|\n)*what to do"):
+        storage.read("folder")
+    with pytest.raises(OutputError, match=r"deleting .*folder(.|\n)*what to do"):
+        storage.delete("folder")
 
 
 def test_names_are_those_of_one_folder(storage: Storage) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO
+
+from miex.errors import InputError, OutputError
 
 
 class Draft(io.RawIOBase):
@@ -84,12 +86,12 @@ class Storage(ABC):
 
     def read(self, name: str) -> bytes:
         """All of a file. Raises FileNotFoundError where there is none."""
-        with self.open(name) as file:
+        with as_input_errors(f"reading {name} of {self.address}"), self.open(name) as file:
             return file.read()
 
     def read_range(self, name: str, offset: int, size: int) -> bytes:
         """`size` bytes from `offset` on, fewer at the end of the file. Raises FileNotFoundError where there is none."""
-        with self.open(name) as file:
+        with as_input_errors(f"reading {name} of {self.address}"), self.open(name) as file:
             file.seek(offset)
             return file.read(size)
 
@@ -97,3 +99,29 @@ class Storage(ABC):
         """Write all of it under that name, or nothing."""
         with self.writing(name) as draft:
             draft.write(content)
+
+
+@contextmanager
+def as_input_errors(asked: str) -> Iterator[None]:
+    """What the system says against reading, as an InputError; that a file is not there stays a FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except NotADirectoryError as error:  # below a file there is nothing
+        raise FileNotFoundError(*error.args) from error
+    except OSError as error:
+        raise InputError(asked, found=error.strerror or str(error), do="make it readable, or restore it") from error
+
+
+@contextmanager
+def as_output_errors(asked: str) -> Iterator[None]:
+    """What the system says against writing (the disk is full, or read-only), as an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            asked,
+            found=error.strerror or str(error),
+            do="free space or give another folder; what was finished before is whole and is kept",
+        ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from miex.errors import OutputError
-from miex.storage.base import Draft, Storage
+from miex.storage.base import Draft, Storage, as_input_errors, as_output_errors
 
 LOCK_FILE = ".miex.lock"
 _TEMPORARY = ".tmp-"
@@ -33,7 +33,8 @@ class Folder(Storage):
         return self.path.resolve().name
 
     def open(self, name: str) -> BinaryIO:
-        return (self.path / name).open("rb")
+        with as_input_errors(f"reading {name} of {self.path}"):
+            return (self.path / name).open("rb")
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Draft]:
@@ -68,16 +69,20 @@ class Folder(Storage):
     def names(self, under: str = "") -> Iterator[str]:
         folder = self.path / under
         if folder.is_dir():
-            yield from sorted(path.name for path in folder.iterdir())
+            with as_input_errors(f"reading {folder}"):
+                names = sorted(path.name for path in folder.iterdir())
+            yield from names
 
     def size(self, name: str) -> int | None:
         try:
-            return (self.path / name).stat().st_size
+            with as_input_errors(f"reading {name} of {self.path}"):
+                return (self.path / name).stat().st_size
         except FileNotFoundError:
             return None
 
     def delete(self, name: str) -> None:
-        (self.path / name).unlink(missing_ok=True)
+        with as_output_errors(f"deleting {self.path / name}"):
+            (self.path / name).unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
         there = next(place for place in (self.path, *self.path.resolve().parents) if place.exists())
@@ -107,8 +112,9 @@ class Folder(Storage):
         folders = [self.path, *(path for path in self.path.glob("*") if path.is_dir())]
         # exactly ours: users, too, write ".tmp-"
         leftovers = [path for folder in folders for path in folder.glob(f"*{_TEMPORARY}{'[0-9a-f]' * 32}")]
-        for path in leftovers:
-            path.unlink(missing_ok=True)
+        with as_output_errors(f"deleting leftovers in {self.path}"):
+            for path in leftovers:
+                path.unlink(missing_ok=True)
         return len(leftovers)
 
 
@@ -138,14 +144,9 @@ def _temporary(target: Path) -> Iterator[Path]:
     """
     temporary = target.with_name(f"{target.name}{_TEMPORARY}{uuid.uuid4().hex}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-    except OSError as error:
-        raise OutputError(
-            f"writing {target}",
-            found=error.strerror or str(error),
-            do="free space or give another folder; what was finished before is whole and is kept",
-        ) from error
+        with as_output_errors(f"writing {target}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
     finally:
         with suppress(OSError):  # a disk that went read-only keeps its leftover; the next run removes it
             temporary.unlink(missing_ok=True)
