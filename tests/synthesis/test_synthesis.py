@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
 import tarfile
-import time
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -42,8 +36,6 @@ from miex.synthesis.measures import psnr, ssim
 from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
 from tests.support import photo_folder, plan_of, with_tables
-
-MIEX = [sys.executable, "-m", "miex"]
 
 
 def shard_bytes(out: Path) -> dict[str, str]:
@@ -109,35 +101,6 @@ def test_without_a_camera_onset_is_the_crop_and_apex_is_not(model: Path, tmp_pat
     onset, apex = frames[0], frames[1]
     assert (onset != apex).any()
     assert (onset[:6] == apex[:6]).all()  # above the face nothing moves
-
-
-@pytest.mark.skipif(os.name != "posix", reason="kills by signal")
-def test_killed_ten_times_and_resumed_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
-    out = copy_plan(finished, tmp_path / "killed")
-    draw = random.Random(7)
-    kills = 0
-    for _ in range(60):
-        if kills == 10:
-            break
-        # after some number of records or temporary files, then a moment that differs every time
-        process = subprocess.Popen(
-            [*MIEX, "run", str(out), "--workers", str(draw.choice([1, 2]))],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        time.sleep(draw.uniform(0.2, 1.6))
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
-        if (out / "samples.parquet").exists():  # finished between two kills: break something to go on with
-            victim = draw.choice(sorted((out / SHARDS).glob("*.json")))
-            victim.unlink()
-            (out / "samples.parquet").unlink()
-    assert kills == 10
-    time.sleep(0.2)  # orphaned workers notice their parent's death
-    run_plan(out)
-    assert shard_bytes(out) == shard_bytes(finished)
-    assert not list(out.rglob("*.tmp-*"))
-    assert verify(out).problems == ()
 
 
 def test_resume_makes_only_what_is_missing(finished: Path, tmp_path: Path) -> None:
@@ -393,78 +356,3 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     assert record["samples"][0]["sample_id"] in report.problems[0]
     assert "instead of sample" in report.problems[1]
     assert report.identical == 1
-
-
-def test_full_disk_leaves_whole_shards_and_a_clear_error(finished: Path, tmp_path: Path) -> None:
-    """A real small file system, where the system lets us mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs rights that this process has not")
-    try:
-        out = copy_plan(finished, disk / "out")
-        with pytest.raises(OutputError, match="free") as caught:
-            run_plan(out)
-        assert "room for" in str(caught.value)  # refused before any work
-        with pytest.raises(OutputError, match="No space left") as caught:
-            run_plan_without_estimate(out)
-        assert "what was finished before is whole" in str(caught.value)
-        assert not list(out.rglob("*.tmp-*"))
-        done = [read_shard_record(Folder(out), shard) for shard in range(9)]
-        assert 0 < sum(record is not None for record in done) < 9
-        whole = tmp_path / "whole"
-        shutil.copytree(out, whole)
-        run_plan(whole)
-        assert shard_bytes(whole) == shard_bytes(finished)
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-def run_plan_without_estimate(out: Path) -> None:
-    from unittest import mock
-
-    with mock.patch("miex.synthesis.run.check_room", lambda estimate, out: estimate):
-        run_plan(out)
-
-
-def test_read_only_folder_is_a_clear_error(finished: Path, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("mounting a read-only disk needs rights that this process has not")
-    try:
-        with pytest.raises(OutputError, match="Read-only file system"):
-            adopt_plan(read_plan(finished), disk / "out")
-        done = subprocess.run(
-            [*MIEX, "synthesize", "--out", str(disk / "out")], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == OutputError.exit_code
-        assert "Read-only file system" in done.stderr
-        assert "Traceback" not in done.stderr
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_is_clean(finished: Path, tmp_path: Path, workers: str, kind: signal.Signals) -> None:
-    out = copy_plan(finished, tmp_path / "out")
-    process = subprocess.Popen([*MIEX, "run", str(out), "--workers", workers], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    while not list(out.glob(f"{SHARDS}/*.json")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(kind)
-    _, said = process.communicate(timeout=30)
-    if process.returncode == 0:
-        pytest.skip("it finished first")
-    assert process.returncode == 130
-    assert "goes on from there" in said
-    assert "Traceback" not in said
-    assert not list(out.rglob("*.tmp-*"))
-    run_plan(out)
-    assert shard_bytes(out) == shard_bytes(finished)

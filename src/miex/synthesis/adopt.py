@@ -48,6 +48,7 @@ def adopt_plan(plan: Plan, out: Place) -> Adopted:
                 do="give a new --out",
             )
     with out.locked():
+        out.remove_leftovers()
         there = read_record(out) if has_plan(out) else None
 
         def check(digests: dict[str, str]) -> None:
