@@ -11,6 +11,8 @@ from miex.aus.vector import AU_INDEX, AU_NUMBERS
 from miex.corpora.clip import Clip, CodedAU
 from miex.labels import Label
 
+# The intensity columns of OpenFace 2.x, as its Output Format page lists them.
+INTENSITIES = [f"AU{au:02d}_r" for au in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)]
 EMOTIONS = {
     "happiness": (Label.positive, (6, 12)),
     "surprise": (Label.surprise, (1, 2, 26)),

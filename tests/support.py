@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import signal
+import struct
+import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +16,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from miex.cli import app
+from miex.cli import main
 from miex.dataset.plan_file import Plan
-from miex.errors import MiexError
 from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos
 from miex.faces.photos import default_pool, list_photos
@@ -57,6 +61,16 @@ def photo_folder(folder: Path, n: int) -> Path:
     return folder
 
 
+def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
+    """A PNG by the specification: what it claims in its header need not be what it holds."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 class Shuffled(InProcess):
     """One task after the other, in another order than they were given."""
 
@@ -67,7 +81,7 @@ class Shuffled(InProcess):
 
 @dataclass(frozen=True)
 class Done:
-    """What a command said."""
+    """What a command said, and how it ended."""
 
     returncode: int
     stdout: str
@@ -75,13 +89,29 @@ class Done:
 
 
 def command(*arguments: object) -> Done:
-    """Run a command in this process, as `main` would: for those that load torch, which takes seconds each time."""
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    if isinstance(result.exception, MiexError):
-        return Done(result.exception.exit_code, result.stdout, f"{result.stderr}miex: {result.exception}")
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return Done(result.exit_code, result.stdout, result.stderr)
+    """What `miex …` does, in this process: another one would first load for seconds what is loaded here.
+
+    So would its workers: it has one unless `--workers` says otherwise.
+    """
+    streams = {name: io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for name in ("stdout", "stderr")}
+    handlers = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    code: object = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["miex", *map(str, arguments)])
+        patch.setattr("miex.executors.local.available_workers", lambda: 1)
+        for name, stream in streams.items():
+            patch.setattr(sys, name, stream)
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        finally:
+            for kind, handler in handlers.items():
+                signal.signal(kind, handler)
+    assert code is None or isinstance(code, int)
+    for stream in streams.values():
+        stream.seek(0)
+    return Done(code or 0, streams["stdout"].read(), streams["stderr"].read())
 
 
 def facts(*arguments: object) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import resource
 import struct
 import sys
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from skimage import data
 from miex import images
 from miex.errors import InputError
 from miex.images import Image, ImageError, decode_image, read_image
+from tests.support import png
 
 ORIENTATION = 0x0112
 SMALL: Image = data.astronaut()[20:84, 200:240]  # 64 × 40, every turn shows
@@ -46,16 +46,6 @@ def refused(content: bytes) -> ImageError:
     assert caught.value.asked == "image some.jpg"
     assert "0x" not in caught.value.found  # no addresses of Python objects
     return caught.value
-
-
-def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
-    """A PNG by the specification: what it claims in its header need not be what it holds."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def exif(*entries: tuple[int, int, int, bytes]) -> bytes:

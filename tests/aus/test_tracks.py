@@ -17,9 +17,9 @@ from miex.aus.tracks import TABLE_SCHEMA, Credit, Track, credit_of, read_table, 
 from miex.aus.vector import AU_NUMBERS
 from miex.errors import InputError, MiexError, ScaleError, UsageError
 from miex.extraction.csv_tables import FORMATS, import_csv
+from tests.corpus_fixture import INTENSITIES
 
-# The columns of OpenFace 2.x, as its Output Format page lists them.
-INTENSITIES = [f"AU{au:02d}_r" for au in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)]
+# The columns of OpenFace 2.x, as its Output Format page lists them, beside the intensities.
 PRESENCES = [name.replace("_r", "_c") for name in INTENSITIES[:-1]] + ["AU28_c", "AU45_c"]
 GAZE = [f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz"] + ["gaze_angle_x", "gaze_angle_y"]
 POSE = [f"pose_{kind}{axis}" for kind in "TR" for axis in "xyz"]

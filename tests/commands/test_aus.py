@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from miex.corpora.catalog import read
@@ -18,10 +20,8 @@ from miex.evaluation.leakage import allowed
 from miex.labels import Label
 from miex.report.au_pictures import au_changes, side_by_side, write_picture
 from miex.sources.pool import read_pool
-from tests.aus.test_tracks import INTENSITIES
-from tests.commands.test_main import facts, miex
-from tests.corpus_fixture import corpus, track
-from tests.support import photo_folder
+from tests.corpus_fixture import INTENSITIES, corpus, track
+from tests.support import command, facts, photo_folder
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_real_and_expert_aus_in_one_set(lab: Path, pool: Path) -> None:
     config = json.loads((out / "plan.json").read_text())["config"]["sources"]["real_mie"]
     assert config["corpora"][0]["licence"] == "CC BY-NC-SA 4.0"
     assert config["origin"] == "relative"
-    other = miex("synthesize", *options, "--au-origin", "absolute")
+    other = command("synthesize", *options, "--au-origin", "absolute")
     assert other.returncode == 5
     assert "sources.real_mie.origin" in other.stderr
 
@@ -107,7 +107,7 @@ def test_early_macro_expressions_noise_and_triplets(lab: Path, pool: Path) -> No
     facts("aus", "pool", lab / "table.parquet", "--corpus", "casme2", "--clips", lab / "clips.csv", "--column",
           "subject=person", "--kind", "macro", "--out", macro)  # fmt: skip
     out = lab / "plan"
-    done = miex(
+    done = command(
         "plan", "--faces", lab / "faces", "--early-mae", f"casme2={macro}", "--early-window", "casme2=.1:.4",
         "--expert", "none", "--samples", 11, "--triplets", 6, "--au-noise", 0.05, "--out", out,
     )  # fmt: skip
@@ -123,7 +123,7 @@ def test_early_macro_expressions_noise_and_triplets(lab: Path, pool: Path) -> No
 
 
 def test_too_few_triplets_are_told(lab: Path, pool: Path) -> None:
-    done = miex("plan", "--faces", lab / "faces", "--per", 20, "--real-mie", f"casme2={pool}", "--expert", "none",
+    done = command("plan", "--faces", lab / "faces", "--per", 20, "--real-mie", f"casme2={pool}", "--expert", "none",
                 "--triplets", 90, "--out", lab / "few")  # fmt: skip
     assert done.returncode == 0
     assert "90 AU triplets asked for, 3 there" in done.stderr
@@ -146,31 +146,44 @@ def test_too_few_triplets_are_told(lab: Path, pool: Path) -> None:
     ],
 )
 def test_wrong_options_are_told(lab: Path, pool: Path, options: list[str], text: str) -> None:
-    done = miex("plan", "--out", lab / "wrong", *(option.replace("POOL", str(pool)) for option in options))
+    done = command("plan", "--out", lab / "wrong", *(option.replace("POOL", str(pool)) for option in options))
     assert done.returncode in (2, 3)
     assert text in done.stderr
-    assert "Traceback" not in done.stderr
     assert not (lab / "wrong" / "plan.json").exists()
 
 
-def test_pictures_of_sources_and_of_a_plan(lab: Path, pool: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From when it is called on, figures are made and their files are there, but nothing is painted: it takes long."""
+
+    def touch(made: Figure, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    return lambda: monkeypatch.setattr("miex.report.au_drawn.write_picture", touch)
+
+
+def test_pictures_of_sources_and_of_a_plan(
+    lab: Path, pool: Path, tmp_path: Path, unpainted: Callable[[], None]
+) -> None:
     made = facts(
         "aus", "show", "--real-mie", f"casme2={pool}", "--expert", "du2014", "--samples", 20, "--out", tmp_path
     )
     names = {"histogram-real_mie", "cooccurrence-real_mie", "histogram-expert", "cooccurrence-expert", "sources"}
-    assert {Path(path).stem for path in made["pictures"]} == names  # type: ignore[attr-defined]
+    assert {Path(path).stem for path in made["pictures"]} == names
     for path in tmp_path.glob("*.png"):
         with Image.open(path) as picture:
             assert min(picture.size) > 400
             assert len(set(picture.convert("L").resize((200, 200)).tobytes())) > 20  # something is drawn
+    unpainted()
     plan = facts("aus", "show", lab / "plan", "--out", tmp_path / "plan")
     assert {Path(path).stem for path in plan["pictures"]} == {
         "histogram-early_mae",
         "cooccurrence-early_mae",
         "sources",
-    }  # type: ignore[attr-defined]
-    assert "expected: the folder of a set" in miex("aus", "show", "--recovered").stderr
-    small = miex("aus", "show", lab / "set", "--recovered", "--out", tmp_path / "small")
+    }
+    assert "expected: the folder of a set" in command("aus", "show", "--recovered").stderr
+    small = command("aus", "show", lab / "set", "--recovered", "--out", tmp_path / "small")
     assert "frames of at least 256 px" in small.stderr
 
 
@@ -182,10 +195,11 @@ def test_the_same_picture_is_the_same_file(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_aus_of_a_set_are_read_again(tmp_path: Path, model: Path) -> None:
+def test_aus_of_a_set_are_read_again(tmp_path: Path, model: Path, unpainted: Callable[[], None]) -> None:
     """The measure of AUs realized, end to end."""
+    unpainted()
     table = tmp_path / "each.toml"
-    aus = ", ".join(f"{au} = 0.4" for au in (1, 4, 6, 12, 17))
+    aus = ", ".join(f"{au} = 0.5" for au in (1, 4, 6, 12, 17))
     table.write_text(f'name = "each"\n[emotions.any]\nlabel = "negative"\naus = {{ {aus} }}\n')
     options = [
         "--classes",
@@ -199,15 +213,18 @@ def test_aus_of_a_set_are_read_again(tmp_path: Path, model: Path) -> None:
         "--out",
         tmp_path / "set",
     ]
-    facts("synthesize", "--ids", 40, *options)
+    # of this seed each AU is on in 13 or 14: ten with it and ten without are asked for
+    facts("synthesize", "--ids", 24, "--seed", 14, *options)
     made = facts("aus", "show", tmp_path / "set", "--recovered", "--out", tmp_path / "pictures")
-    numbers = made["recovered"]["aus"]  # type: ignore[index]
+    numbers = made["recovered"]["aus"]
+    assert {found["pairs"] for found in numbers.values()} == {13, 14}
     assert set(numbers) == {"1", "4", "6", "12", "17"}
     for au, found in numbers.items():
         assert 0.8 < found["slope"] < 1.1, au
         assert found["correlation"] > 0.95, au
         assert abs(found["crosstalk"]) < 0.2, au
-    assert (tmp_path / "pictures" / "recovered.png").is_file()
+    with Image.open(tmp_path / "pictures" / "recovered.png") as picture:
+        assert min(picture.size) > 400
 
 
 # a corpus of one's own
@@ -238,7 +255,7 @@ def test_three_columns_make_a_pool(lab: Path, pool: Path, tmp_path: Path) -> Non
     )
     others = read_pool(tmp_path / "o.parquet")
     assert {(clip.emotion, clip.label, clip.kind) for clip in others.clips} == {("others", Label.negative, "macro")}
-    refused = miex(
+    refused = command(
         "aus", "pool", lab / "table.parquet", "--corpus", "mine", "--clips", clips, "--kind", "mini", "--out", "x"
     )
     assert refused.returncode == 2
@@ -253,12 +270,19 @@ def own(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     return folder
 
 
-def test_a_pool_has_the_frames_that_the_reader_has(own: Path, tmp_path: Path, model: Path) -> None:
-    """Whatever way a table is read, a frame has one number."""
-    table, out = tmp_path / "table.parquet", tmp_path / "pool.parquet"
+@pytest.fixture(scope="module")
+def own_table(own: Path, tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """AUs read off its frames."""
+    table = tmp_path_factory.mktemp("own-table") / "table.parquet"
     seen = facts("aus", "extract", "mine", own, "--out", table, "--landmarker", model)
     assert (seen["clips"], seen["failed"]) == (6, 0)
-    facts("aus", "pool", table, "--corpus", "mine", "--clips", own / "clips.csv", "--out", out)
+    return table
+
+
+def test_a_pool_has_the_frames_that_the_reader_has(own: Path, own_table: Path, tmp_path: Path) -> None:
+    """Whatever way a table is read, a frame has one number."""
+    out = tmp_path / "pool.parquet"
+    facts("aus", "pool", own_table, "--corpus", "mine", "--clips", own / "clips.csv", "--out", out)
     expected = {(c.corpus, c.subject, c.clip, c.onset, c.apex, c.offset) for c in read("mine", own).clips}
     assert {(c.corpus, c.subject, c.clip, c.onset, c.apex, c.offset) for c in read_pool(out).clips} == expected
     assert len(expected) == 6
@@ -276,17 +300,18 @@ def test_two_corpora_of_ones_own_are_two_sources(own: Path, lab: Path, tmp_path:
         "--per",
         9,
     ]
-    done = miex("plan", "--faces", lab / "faces", *options, "--out", out)
+    done = command("plan", "--faces", lab / "faces", *options, "--out", out)
     assert done.returncode == 0, done.stderr
     assert set(pq.read_table(out / "plan.parquet")["corpus"].to_pylist()) == {"here", "there"}
 
 
 def test_a_set_that_is_read_as_a_corpus_descends_from_whom_it_did(
-    own: Path, lab: Path, tmp_path: Path, model: Path
+    own: Path, own_table: Path, lab: Path, tmp_path: Path, model: Path
 ) -> None:
-    """Set → export → extract → pool → plan: the leak guard still knows whose AUs these are."""
-    made, frames, out = tmp_path / "set", tmp_path / "frames", tmp_path / "plan"
-    sources = ["--real-mie", f"casme2={own / 'clips.csv'}", "--expert", "micro"]
+    """Pool → set → export → extract → pool → plan: the leak guard still knows whose AUs these are."""
+    pool, made, frames, out = tmp_path / "pool.parquet", tmp_path / "set", tmp_path / "frames", tmp_path / "plan"
+    facts("aus", "pool", own_table, "--corpus", "casme2", "--clips", own / "clips.csv", "--out", pool)
+    sources = ["--real-mie", f"casme2={pool}", "--expert", "micro"]
     facts("synthesize", "--faces", lab / "faces", *sources, "--ids", 1, "--nuisances", "off", "--out", made)
     facts("export", made, "--to", "folder", "--out", frames)
     report = facts("corpora", "check", "made", frames)
@@ -296,7 +321,7 @@ def test_a_set_that_is_read_as_a_corpus_descends_from_whom_it_did(
         row = rows[clip.clip]
         assert clip.descent == Descent(row["source"], row["corpus"], row["subject"], row["clip"])
     options = ["--real-mie", f"made={frames}", "--expert", "none", "--per", 8, "--landmarker", model]
-    done = miex("plan", "--faces", lab / "faces", *options, "--out", out)
+    done = command("plan", "--faces", lab / "faces", *options, "--out", out)
     assert done.returncode == 0, done.stderr
     again = pq.read_table(out / "plan.parquet")
     for row in again.to_pylist():
@@ -313,8 +338,10 @@ def test_tables_of_a_pool_must_agree(lab: Path, pool: Path, tmp_path: Path) -> N
     other = tmp_path / "other.parquet"
     facts("aus", "import", lab / "aus" / "sub01", "--out", other, "--licence", "CC0")
     options = ["--corpus", "casme2", "--clips", lab / "clips.csv", "--column", "subject=person"]
-    twice = miex("aus", "pool", lab / "table.parquet", lab / "table.parquet", *options, "--out", tmp_path / "p.parquet")
+    twice = command(
+        "aus", "pool", lab / "table.parquet", lab / "table.parquet", *options, "--out", tmp_path / "p.parquet"
+    )
     assert "expected: each clip once" in twice.stderr
-    mixed = miex("aus", "pool", lab / "table.parquet", other, *options, "--out", tmp_path / "p.parquet")
+    mixed = command("aus", "pool", lab / "table.parquet", other, *options, "--out", tmp_path / "p.parquet")
     assert "expected: one licence" in mixed.stderr
     assert read_pool(pool).credit.licence == "CC BY-NC-SA 4.0"

@@ -11,8 +11,7 @@ import pytest
 
 from miex.corpora.catalog import corpora, read
 from miex.dataset.frames import DIGITAL_SOURCE_TYPE
-from tests.commands.test_main import facts, miex
-from tests.support import photo_folder
+from tests.support import command, facts, photo_folder
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +26,10 @@ def test_fake_then_check_then_index(fake: Path, tmp_path: Path) -> None:
     report = facts("corpora", "check", "smic-e", fake)
     assert report["clips"] == report["with_frames"] == 7
     assert report["labels"] == {"negative": 3, "positive": 2, "surprise": 2}
-    text = miex("corpora", "check", "smic-e", fake).stdout
+    text = command("corpora", "check", "smic-e", fake).stdout
     assert "7 of 2 subjects, 7 with frames" in text
     assert text.endswith("every row can be read\n")
-    done = miex("corpora", "index", "smic-e", fake, "--out", tmp_path / "clips.csv")
+    done = command("corpora", "index", "smic-e", fake, "--out", tmp_path / "clips.csv")
     assert done.returncode == 0, done.stderr
     assert [c.clip for c in read("mine", tmp_path).clips] == [c.clip for c in read("smic-e", fake).clips]
 
@@ -83,28 +82,28 @@ def test_frames_of_a_table(fake: Path, tmp_path: Path) -> None:
 
 
 def test_list() -> None:
-    rows = json.loads(miex("corpora", "list", "--json").stdout)
+    rows = json.loads(command("corpora", "list", "--json").stdout)
     assert [row["name"] for row in rows] == list(corpora())
     assert all(row["to get it"] for row in rows)
-    assert "samm-028_4_1-apex" in miex("corpora", "list", "--corrections").stdout
-    assert "mie-x-code" in miex("corpora", "list", "--mappings").stdout
+    assert "samm-028_4_1-apex" in command("corpora", "list", "--corrections").stdout
+    assert "mie-x-code" in command("corpora", "list", "--mappings").stdout
 
 
 def test_errors_say_what_to_do(fake: Path, tmp_path: Path) -> None:
-    done = miex("corpora", "check", "casme2", tmp_path)
+    done = command("corpora", "check", "casme2", tmp_path)
     assert done.returncode == 3
     assert "miex corpora fake casme2" in done.stderr
-    assert miex("corpora", "check", "casme4", tmp_path).returncode == 2
-    assert miex("corpora", "fake", "smic-e", fake).returncode == 5
+    assert command("corpora", "check", "casme4", tmp_path).returncode == 2
+    assert command("corpora", "fake", "smic-e", fake).returncode == 5
     broken = tmp_path / "clips.csv"
     broken.write_text("subject,clip,onset,apex,offset,emotion\na,b,3,4,2,joy\nc,d,1,2,3,anger\n")
-    done = miex("corpora", "check", "mine", tmp_path)
+    done = command("corpora", "check", "mine", tmp_path)
     assert done.returncode == 4
     assert "expected: an offset after the onset, 3" in done.stdout
     assert "row 2" in done.stdout
-    assert miex("corpora", "index", "mine", tmp_path, "--out", tmp_path / "x.csv").returncode == 3
+    assert command("corpora", "index", "mine", tmp_path, "--out", tmp_path / "x.csv").returncode == 3
     assert not (tmp_path / "x.csv").exists()
-    done = miex("corpora", "index", "mine", tmp_path, "--out", tmp_path / "x.csv", "--on-error", "skip")
+    done = command("corpora", "index", "mine", tmp_path, "--out", tmp_path / "x.csv", "--on-error", "skip")
     assert done.returncode == 0
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 2
 
@@ -116,12 +115,12 @@ def test_faces_list(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True)
         target.write_bytes((source / f"{i}.png").read_bytes())
     pool, out = tmp_path / "ffhq", tmp_path / "ffhq" / "list.txt"
-    done = miex("faces", "list", pool, "--where", "partition=validation", "--out", out)
+    done = command("faces", "list", pool, "--where", "partition=validation", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "1 of 2 photos of FFHQ" in done.stdout
     assert out.read_text() == "thumbnails128x128/60000/60000.png\n"
-    assert miex("faces", "list", source, "--where", "partition=train", "--out", source / "l.txt").returncode == 2
-    assert miex("faces", "list", pool, "--where", "partition", "--out", out).returncode == 2
+    assert command("faces", "list", source, "--where", "partition=train", "--out", source / "l.txt").returncode == 2
+    assert command("faces", "list", pool, "--where", "partition", "--out", out).returncode == 2
 
 
 def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> None:

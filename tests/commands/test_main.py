@@ -13,20 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from miex import console
 from miex.cli import app
+from miex.errors import OutputError
+from miex.executors.local import LocalProcesses, available_workers
 from miex.faces.photos import default_pool, list_photos
-from tests.support import photo_folder
+from tests.support import command, facts, photo_folder
 
 
-def miex(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "miex", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=120)
-
-
-def facts(*arguments: object) -> dict[str, object]:
-    done = miex(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+def process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """What `command` does, in a process of its own, as a user has it."""
+    return subprocess.run(
+        [sys.executable, "-m", "miex", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +54,10 @@ def test_synthesize_verify_and_everything_after(photos: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     options = ["--faces", photos, "--out", out, "--size", 64, "--seed", 3, "--workers", 2]
     columns = ["--faces-column", "attribution=who"]
-    assert "verif" not in miex("synthesize", "--help").stdout  # that is another command
-    made = facts("synthesize", *options, *columns)
+    assert "verif" not in command("synthesize", "--help").stdout  # that is another command
+    done = process("synthesize", *options, *columns, "--json")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
     assert (made["samples"], made["made"], made["failed"]) == (6, 6, 0)
     assert {p.name for p in out.iterdir() if not p.name.startswith(".")} == {
         "plan.parquet", "plan.json", "faces.parquet", "shards", "samples.parquet", "README.md", "gallery.html",
@@ -78,14 +79,14 @@ def test_synthesize_verify_and_everything_after(photos: Path, tmp_path: Path) ->
     assert facts("verify", out) == {"samples": 6, "failed": 0, "identical": 0, "problems": []}
     again = facts("synthesize", *options, *columns)
     assert (again["rendered"], again["made"]) == (0, 6)
-    other = miex("synthesize", *options, *columns, "--per", 2)
+    other = command("synthesize", *options, *columns, "--per", 2)
     assert other.returncode == 5
     assert "per 1 → 2" in other.stderr
     assert facts("run", out)["rendered"] == 0
-    assert facts("retry", out)["rendered"] == 0
+    assert facts("repair", out)["rendered"] == 0
     gallery = out / "gallery.html"
     gallery.unlink()
-    assert miex("report", out).stdout.strip() == str(gallery)
+    assert command("report", out).stdout.strip() == str(gallery)
     measured = gallery.read_bytes()
     assert len(measured) > 10_000
     assert facts("run", out)["rendered"] == 0
@@ -122,7 +123,7 @@ def test_plan_then_run_is_synthesize(tmp_path: Path) -> None:
 def test_verify_says_what_is_wrong(tmp_path: Path) -> None:
     facts("synthesize", "--out", tmp_path, "--ids", 1, "--size", 64)
     (tmp_path / "shards" / "00000.tar").write_bytes(b"")
-    done = miex("verify", tmp_path)
+    done = command("verify", tmp_path)
     assert done.returncode == 4
     assert "shard 00000: sha256" in done.stderr
     assert "1 problems" in done.stdout
@@ -146,9 +147,9 @@ def test_render_by_hand_moves_one_side(tmp_path: Path) -> None:
 def test_faces_index_and_frontal(photos: Path, tmp_path: Path) -> None:
     found = facts("faces", "index", photos, "--out", tmp_path / "index.parquet")
     assert (found["photos"], found["usable"]) == (8, 2)
-    listed = miex("faces", "frontal", photos, "--ids", 1, "--query", "1.png").stdout
+    listed = command("faces", "frontal", photos, "--ids", 1, "--query", "1.png").stdout
     assert listed.strip() == "1.png"
-    assert miex("faces", "frontal", photos, "--ids", 1, "--out", photos / "frontal.txt").returncode == 0
+    assert command("faces", "frontal", photos, "--ids", 1, "--out", photos / "frontal.txt").returncode == 0
     made = facts("synthesize", "--faces", photos / "frontal.txt", "--out", tmp_path / "out", "--size", 64)
     assert made["made"] == 3
     (photos / "frontal.txt").unlink()
@@ -174,31 +175,53 @@ def test_faces_index_and_frontal(photos: Path, tmp_path: Path) -> None:
         (["synthesise"], 2, "No such command"),
     ],
 )
-def test_errors_say_what_to_do(tmp_path: Path, arguments: list[str], code: int, expected: str) -> None:
-    done = miex(*arguments, cwd=tmp_path)
+def test_errors_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(*arguments)
     assert done.returncode == code, done.stderr
     assert expected in done.stderr
-    assert "Traceback" not in done.stderr
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name not in {".miex.lock"}]
+
+
+def test_as_many_workers_as_processors_unless_told() -> None:
+    assert console.processes(None) == available_workers() >= 1
+    assert console.executor(3) == LocalProcesses(3)
+
+
+def test_errors_end_a_process_with_their_code_and_without_a_trace(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for arguments, code, expected in (
+        (["synthesise"], 2, "No such command"),
+        (["synthesize", "--expert", "du2013"], 2, "one of micro"),
+        (["verify", tmp_path], 3, "plan.json"),
+        (["plan", "--ids", 1, "--out", tmp_path / "file" / "set"], OutputError.exit_code, "give a folder"),
+    ):
+        done = process(*arguments)
+        assert done.returncode == code, done.stderr
+        assert expected in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not done.stdout
 
 
 def test_folder_without_photos_and_without_faces(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "none" in miex("synthesize", "--faces", empty, "--out", tmp_path / "out").stderr
+    assert "none" in command("synthesize", "--faces", empty, "--out", tmp_path / "out").stderr
     Image.new("RGB", (64, 64)).save(empty / "black.png")
-    done = miex("synthesize", "--faces", empty, "--out", tmp_path / "out")
+    done = command("synthesize", "--faces", empty, "--out", tmp_path / "out")
     assert done.returncode == 3
     assert "1 no face" in done.stderr
 
 
 def test_doctor_finds_the_model_or_says_that_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = miex("doctor")
+    done = command("doctor")
     assert done.returncode == 0
     assert re.search(r"^ok +landmark model", done.stdout, re.MULTILINE)
     monkeypatch.setenv("MIEX_CACHE", str(tmp_path))
     monkeypatch.delenv("MIEX_LANDMARKER", raising=False)
-    done = miex("doctor")
+    done = command("doctor")
     assert done.returncode == 1
     assert re.search(r"^MISSING landmark model: not fetched yet", done.stdout, re.MULTILINE)
 
@@ -206,12 +229,12 @@ def test_doctor_finds_the_model_or_says_that_it_is_missing(tmp_path: Path, monke
 def test_every_command_has_help_and_the_readme_names_real_ones() -> None:
     groups = {group.name: group.typer_instance for group in app.registered_groups if group.typer_instance}
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert names >= {"synthesize", "plan", "run", "verify", "retry", "report", "render", "doctor"}
+    assert names >= {"synthesize", "plan", "run", "verify", "repair", "report", "render", "doctor"}
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     named = {name for names in re.findall(r"`miex ([a-z]+)", readme) for name in [names]}
     groups = {str(g.name): g.typer_instance.registered_commands for g in app.registered_groups if g.typer_instance}
     assert named <= names | groups.keys()
     commands = [(name,) for name in names] + [(group, str(c.name)) for group in groups for c in groups[group] if c.name]
     documented = set(re.findall(r"--[a-z][a-z-]+", readme))
-    known = {option for c in commands for option in re.findall(r"--[a-z][a-z-]+", miex(*c, "--help").stdout)}
+    known = {option for c in commands for option in re.findall(r"--[a-z][a-z-]+", command(*c, "--help").stdout)}
     assert documented - {"--help", "--au"} <= known

@@ -23,8 +23,7 @@ from miex.faces.credits import FaceCSV, csv_beside
 from miex.faces.index import Quality, index_photos, write_index, write_refused
 from miex.faces.photos import list_photos, write_list
 from miex.images import Image
-from tests.support import Shuffled
-from tests.test_images import png
+from tests.support import Shuffled, png
 
 posix = pytest.mark.skipif(os.name != "posix", reason="names and links of POSIX")
 

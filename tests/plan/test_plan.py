@@ -14,48 +14,13 @@ from hypothesis import strategies as st
 
 from miex.dataset.plan_file import PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
 from miex.errors import InputError, UsageError
-from miex.faces.index import INDEX_SCHEMA
 from miex.plan.config import PlanConfig
 from miex.plan.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import first_difference, sample_rng, stable_hash
 from miex.storage.local import Folder
+from tests.plan_fixture import GENERATOR, fake_index
 from tests.support import with_tables
-
-GENERATOR = {"name": "muscle", "version": 1, "settings": {}}
-
-
-def fake_index(n: int, reason: str = "") -> pa.Table:
-    """n photos with one and the same upright face."""
-    mesh = np.zeros((478, 3), np.float32)
-    mesh[[33, 133]] = [(180, 200, 0), (220, 200, 0)]
-    mesh[[362, 263]] = [(280, 200, 0), (320, 200, 0)]
-    mesh[[61, 291]] = [(210, 300, 0), (290, 300, 0)]
-    rows = []
-    for i in range(n):
-        digest = hashlib.sha256(f"photo {i}".encode()).hexdigest()
-        rows.append(
-            {
-                "path": f"{i}.jpg",
-                "sha256": digest,
-                "identity": digest[:16],
-                "width": 500,
-                "height": 500,
-                "n_faces": 1,
-                "inter_ocular": 100.0,
-                "yaw": 0.0,
-                "pitch": 0.0,
-                "roll": 0.0,
-                "landmarks": mesh.ravel(),
-                "licence": "CC0",
-                "attribution": "nobody",
-                "kind": "synthetic",
-                "person": "",
-                "reason": reason,
-                "detail": "",
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
 
 
 def make_plan(

@@ -32,8 +32,7 @@ from miex.recognition.flow import (
     write_flow_set,
 )
 from miex.synthesis.preview import preview
-from tests.commands.test_main import facts
-from tests.commands.test_main import miex as command
+from tests.support import command, facts
 
 
 def texture() -> Image:

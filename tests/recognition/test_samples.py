@@ -27,7 +27,7 @@ from miex.recognition.recipe import load_recipe  # noqa: E402
 from miex.recognition.samples import load_samples, of_clips, read_flow  # noqa: E402
 from miex.recognition.train import train  # noqa: E402
 from miex.synthesis.preview import preview  # noqa: E402
-from tests.recognition.test_train import QUICK, planted  # noqa: E402
+from tests.recognition.planted import QUICK, planted  # noqa: E402
 
 
 @pytest.fixture(scope="module")

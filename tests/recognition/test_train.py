@@ -13,9 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from miex.dataset.schema import ROWS_SCHEMA  # noqa: E402
 from miex.errors import InputError, OutputError, UsageError  # noqa: E402
-from miex.recognition.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
+from miex.recognition.recipe import load_recipe, recipe_names  # noqa: E402
 from miex.recognition.recognizer import MODEL, mirrored, prepare  # noqa: E402
 from miex.recognition.samples import Samples  # noqa: E402
 from miex.recognition.train import (  # noqa: E402
@@ -29,29 +28,7 @@ from miex.recognition.train import (  # noqa: E402
     train,
 )
 from miex.recognition.weights import read_weights, write_weights  # noqa: E402
-
-QUICK = Recipe(
-    name="quick", samples_seen=6400, batch=64, learning_rate=4e-3, schedule="one-cycle", label_smoothing=0.05
-)
-
-
-def planted(n: int = 240, seed: int = 0, source: str = "real", classes: int = 3, side: int = 28) -> Samples:
-    """Class k pushes v in the k-th quarter of the rows; the rest is noise. Ten people."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % classes
-    maps = rng.normal(128, 20, (n, side, side, 3))
-    for i, k in enumerate(labels):
-        maps[i, k * side // 4 : (k + 1) * side // 4, :, 1] += 40
-    columns = {
-        "sample_id": [f"{seed}-{i}" for i in range(n)],
-        "label": labels.tolist(),
-        "source": [source] * n,
-        "corpus": ["casme2" if source == "real" else None] * n,
-        "subject": [f"s{i % 10}" if source == "real" else None for i in range(n)],
-        "photo": [None if source == "real" else f"p{i % 10}" for i in range(n)],
-    }
-    names = ("negative", "positive", "surprise", "others")[:classes]
-    return Samples(maps.clip(0, 255).astype(np.uint8), pa.table(columns, schema=ROWS_SCHEMA), names)
+from tests.recognition.planted import QUICK, planted  # noqa: E402
 
 
 def shuffled(samples: Samples) -> Samples:

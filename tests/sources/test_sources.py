@@ -31,7 +31,7 @@ from miex.sources.real_mie import RealMiESource
 from miex.sources.source import AUSource, PerturbedSource
 from miex.sources.timing import draw_timing, expression
 from tests.corpus_fixture import EMOTIONS, clip, corpus, macros, track, tracks
-from tests.plan.test_plan import GENERATOR, fake_index
+from tests.plan_fixture import GENERATOR, fake_index
 
 CREDIT = Credit("CC BY-NC-SA 4.0", "Somebody (2018)")
 

@@ -42,7 +42,7 @@ from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 from miex.synthesis.worker import ShardTask, render_shard
-from tests.plan.test_plan import GENERATOR, fake_index
+from tests.plan_fixture import GENERATOR, fake_index
 from tests.support import command, facts, plan_of
 
 SMILE = AUTriplet(
