@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -72,9 +73,6 @@ def room(path: Path) -> str:
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
-ROOMS = sorted(MAY_LOAD)
-
-
 def loaded(*modules: str) -> set[str]:
     """Every module that is there after these were imported by a fresh interpreter."""
     code = f"import sys\nfor name in {modules!r}: __import__(name)\nprint(*sys.modules, sep='\\n')"
@@ -90,16 +88,38 @@ def test_every_room_is_known() -> None:
     assert {room(path) for path in FILES} <= MAY_LOAD.keys() | FREE
 
 
-@pytest.mark.parametrize("name", ROOMS)
-def test_a_room_loads_only_what_it_stands_on(name: str) -> None:
-    files = [module(path) for path in FILES if room(path) == name]
+@pytest.fixture(scope="module")
+def loaded_by_room() -> dict[str, set[str]]:
+    """The modules of miex that are there after those of a room were imported, and none before.
+
+    One interpreter does it room by room: what is not of miex stays, for to load it takes the time.
+    """
     needs_torch = {module(path) for path in FILES if any(used.split(".")[0] == "torch" for used in imports(path))}
-    there = importlib.util.find_spec("torch") is not None
-    found = {
-        n.removeprefix("miex.")
-        for n in loaded(*(f for f in files if there or f not in needs_torch))
-        if n.startswith("miex.")
+    without = needs_torch if importlib.util.find_spec("torch") is None else set()
+    rooms = {
+        name: sorted({module(path) for path in FILES if room(path) == name} - without) for name in sorted(MAY_LOAD)
     }
+    code = """
+import json, sys
+found = {}
+for room, modules in json.load(sys.stdin).items():
+    for name in [name for name in sys.modules if name.split(".")[0] == "miex"]:
+        del sys.modules[name]
+    for name in modules:
+        __import__(name)
+    found[room] = [name for name in sys.modules if name.startswith("miex.")]
+print(json.dumps(found))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(rooms), capture_output=True, text=True, check=True
+    )
+    return {name: set(modules) for name, modules in json.loads(done.stdout).items()}
+
+
+@pytest.mark.parametrize("name", sorted(MAY_LOAD))
+def test_a_room_loads_only_what_it_stands_on(loaded_by_room: dict[str, set[str]], name: str) -> None:
+    found = {module.removeprefix("miex.") for module in loaded_by_room[name]}
+    assert name in found
     may = MAY_LOAD[name] | GROUND | {name}
     # a package is loaded with any file in it
     packages = {entry.split(".")[0] for entry in may}

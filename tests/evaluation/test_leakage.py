@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from miex.corpora.people import corpus_key, subject_key
@@ -70,10 +70,10 @@ def table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([{name: row[name] for name in schema.names} for row in rows], schema=schema)
 
 
-def check_by_brute_force(overlap: bool) -> None:
+def check_by_brute_force(overlap: bool, phases: Sequence[Phase] = tuple(Phase)) -> None:
     """The guard against the definition, person by person."""
 
-    @settings(max_examples=200)
+    @settings(max_examples=200, phases=phases)
     @given(rows_and_test())
     def run(case: tuple[list[dict[str, Any]], list[tuple[str, str]], set[tuple[str, int]]]) -> None:
         rows, spelled_test, tested = case
@@ -124,7 +124,7 @@ def _unknown_passes(training: pa.Table, test: Any, **options: Any) -> Any:
 def test_a_guard_with_a_hole_is_found_out(hole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leakage, "allowed", hole)
     with pytest.raises(AssertionError):
-        check_by_brute_force(overlap=True)
+        check_by_brute_force(overlap=True, phases=[Phase.generate])  # the first example will do: nobody looks at it
 
 
 def test_compmie_carries_the_corpus_of_each_clip() -> None:

@@ -91,10 +91,10 @@ def test_several_processes_are_used(tmp_path: Path) -> None:
 def test_workers_follow_a_killed_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
-        "import os, sys, time\n"
+        "import os, time\n"
         "from miex.executors.local import LocalProcesses\n"
         "def work(i):\n"
-        "    print(os.getpid(), flush=True)\n"
+        "    os.write(1, b'%d\\n' % os.getpid())\n"
         "    time.sleep(600)\n"
         "if __name__ == '__main__':\n"
         "    list(LocalProcesses(2).run(work, [0, 1]))\n"

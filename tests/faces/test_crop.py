@@ -36,7 +36,6 @@ options = st.builds(CropOptions, st.integers(16, 512), st.floats(0.1, 0.6), st.f
 
 @given(faces, options)
 def test_eyes_and_mouth_lie_where_the_options_say(mesh: np.ndarray, asked: CropOptions) -> None:
-    aligned = align(np.zeros((9, 9, 3), np.uint8), mesh, CropPlace(4, 4, 8, 0), asked.size)
     place = place_crop(mesh, asked)
     matrix = place.photo_from_crop(asked.size)
     points = np.linalg.solve(matrix[:, :2], (mesh[[33, 133, 362, 263, *MOUTH]] - matrix[:, 2]).T).T
@@ -46,7 +45,12 @@ def test_eyes_and_mouth_lie_where_the_options_say(mesh: np.ndarray, asked: CropO
     assert (right + left)[0] / 2 == pytest.approx(0.5, abs=1e-6)
     assert left[0] > right[0]
     assert mouth[1] - asked.eye_line == pytest.approx(asked.eye_mouth, abs=1e-6)
-    assert aligned.samples.shape == (4 * asked.size - 3, 4 * asked.size - 3, 3)
+
+
+@pytest.mark.parametrize("size", [16, 17, 128, 512])
+def test_samples_lie_four_to_a_pixel_from_the_first_to_the_last(size: int) -> None:
+    aligned = align(np.zeros((9, 9, 3), np.uint8), face(5 + 5j, 4, 1, 0), CropPlace(4, 4, 8, 0), size)
+    assert aligned.samples.shape == (4 * size - 3, 4 * size - 3, 3)
 
 
 def test_defaults_are_the_stated_ones() -> None:
