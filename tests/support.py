@@ -21,6 +21,7 @@ from PIL import Image
 
 from miex.cli import main
 from miex.dataset.plan_file import Plan
+from miex.dataset.shard import Sample, read_shard_record, read_stored
 from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos
 from miex.faces.photos import default_pool, list_photos
@@ -28,6 +29,7 @@ from miex.generators.registry import describe, make_generator
 from miex.plan.config import PlanConfig
 from miex.plan.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
+from miex.storage.local import Folder
 
 
 def plan_of(photos: Path, model: Path, *, mu: float = 0.1, generator: str = "muscle", **config: object) -> Plan:
@@ -48,6 +50,18 @@ def with_tables(plan: Plan, *, rows: pa.Table | None = None, faces: pa.Table | N
         faces=plan.faces if faces is None else faces,
         known=None,
     )
+
+
+def stored_samples(out: Path, shard: int) -> list[Sample]:
+    """The samples of a shard as they lie there: to write them again, one of them changed."""
+    record = read_shard_record(Folder(out), shard)
+    assert record
+    found = []
+    for row in record.samples:
+        stored = read_stored(Folder(out), shard, row["offset"], row["bytes"], row["sample_id"])
+        measures = {name: row[name] for name in row.keys() - {"sample_id", "offset", "bytes", "crc32"}}
+        found.append(Sample(row["sample_id"], stored.frames, ".png", stored.description, measures))
+    return found
 
 
 def photo_folder(folder: Path, n: int) -> Path:

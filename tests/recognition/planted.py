@@ -10,7 +10,7 @@ from miex.recognition.recipe import Recipe
 from miex.recognition.samples import Samples
 
 QUICK = Recipe(
-    name="quick", samples_seen=6400, batch=64, learning_rate=4e-3, schedule="one-cycle", label_smoothing=0.05
+    name="quick", samples_seen=3200, batch=64, learning_rate=4e-3, schedule="one-cycle", label_smoothing=0.05
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from miex.corpora.clip import Descent
 from miex.corpora.mappings import emotion_named
 from miex.dataset.export.folder import export_folder
 from miex.dataset.plan_file import Plan, read_plan
-from miex.dataset.shard import read_shard_record, tar_name, write_shard
+from miex.dataset.shard import tar_name, write_shard
 from miex.dataset.verify import verify
 from miex.easing import ease
 from miex.errors import OutputError, UsageError
@@ -41,9 +42,8 @@ from miex.stable import sample_rng
 from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
-from miex.synthesis.worker import ShardTask, render_shard
 from tests.plan_fixture import GENERATOR, fake_index
-from tests.support import command, facts, plan_of
+from tests.support import command, facts, plan_of, stored_samples
 
 SMILE = AUTriplet(
     from_mapping({4: 0.05, 12: 0.02}), from_mapping({6: 0.1, 12: 0.3, 25: 0.15}), Label.positive, "happiness"
@@ -233,18 +233,13 @@ def test_sets_of_sequences_are_clean_and_return(whole: Path) -> None:
 
 
 def test_verify_counts_frames(whole: Path, tmp_path: Path) -> None:
-    plan = read_plan(whole)
-    adopt_plan(plan, tmp_path)
-    run_plan(tmp_path)
-    digest = plan.digests["plan"]
-    made = list(render_shard(ShardTask(Folder(tmp_path), 0, digest, Path(plan.faces_root))))
-    write_shard(
-        Folder(tmp_path), 0, digest, [replace(sample, frames=sample.frames[:-1]) for sample in made[:1]] + made[1:]
-    )
-    record = read_shard_record(Folder(tmp_path), 0)
-    assert record is not None
+    out = tmp_path / "set"
+    shutil.copytree(whole, out)
+    plan = read_plan(out)
+    first, *others = stored_samples(out, 0)
+    write_shard(Folder(out), 0, plan.digests["plan"], [replace(first, frames=first.frames[:-1]), *others])
     n = len(plan.rows["aus"][0])
-    assert any(f"{n - 1} frames, {n} planned" in problem for problem in verify(tmp_path).problems)
+    assert any(f"{n - 1} frames, {n} planned" in problem for problem in verify(out).problems)
 
 
 def test_the_sheet_thins_out_long_sequences_around_the_apex(ten: Path, whole: Path) -> None:

@@ -21,7 +21,7 @@ from miex.dataset.plan_file import read_plan, write_plan
 from miex.dataset.proven import write_blocks
 from miex.dataset.samples import read_samples
 from miex.dataset.schema import SAMPLES_SCHEMA
-from miex.dataset.shard import SHARDS, Sample, read_shard_record, read_stored, write_shard
+from miex.dataset.shard import SHARDS, write_shard
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError, PartialFailureError
 from miex.executors.base import InProcess
@@ -35,7 +35,7 @@ from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import psnr, ssim
 from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
-from tests.support import photo_folder, plan_of, with_tables
+from tests.support import photo_folder, plan_of, stored_samples, with_tables
 
 
 def shard_bytes(out: Path) -> dict[str, str]:
@@ -269,23 +269,18 @@ def test_verify_compares_descriptions_with_the_plan(
 ) -> None:
     out = tmp_path / "set"
     shutil.copytree(finished, out)
-    old = read_shard_record(Folder(out), 0)
-    assert old
-    samples = []
-    for i, sample in enumerate(old.samples):
-        stored = read_stored(Folder(out), 0, sample["offset"], sample["bytes"], sample["sample_id"])
-        description = {**stored.description, **(change if i == 0 else {})}
-        measures = {key: value for key, value in sample.items() if key not in ("sample_id", "offset", "bytes", "crc32")}
-        samples.append(Sample(sample["sample_id"], stored.frames, ".png", description, measures))
-    write_shard(Folder(out), 0, old.plan, samples)
+    first, *others = stored_samples(out, 0)
+    changed = replace(first, description=first.description | change)
+    write_shard(Folder(out), 0, read_plan(out).digests["plan"], [changed, *others])
     problems = [p for p in verify(out).problems if "samples.parquet" not in p]
-    assert problems == [f"shard 00000, {old.samples[0]['sample_id']}: its {named} is not the plan's"]
+    assert problems == [f"shard 00000, {first.sample_id}: its {named} is not the plan's"]
 
 
-def test_grays_that_are_equal_are_no_error(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grays_that_are_equal_are_no_error(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RGB may differ where gray does not: PSNR is infinite, which JSON does not know."""
     monkeypatch.setattr("miex.synthesis.measures.psnr", lambda a, b: float("inf"))
-    out = copy_plan(finished, tmp_path / "out")
+    out = tmp_path / "out"
+    adopt_plan(plan_of(default_pool(), model, ids=1, size=64), out)
     assert run_plan(out).failed == 0
     assert set(read_samples(out)["psnr"].to_pylist()) == {None}
     write_report(out)
@@ -334,15 +329,9 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     """Records can be right and samples wrong: verify looks into them."""
     out = tmp_path / "set"
     shutil.copytree(finished, out)
-    old = read_shard_record(Folder(out), 0)
-    assert old
-    stored = [read_stored(Folder(out), 0, s["offset"], s["bytes"], s["sample_id"]) for s in old.samples]
-    samples = [
-        Sample(s["sample_id"], still.frames, ".png", still.description, {"psnr": s["psnr"]})
-        for s, still in zip(old.samples, stored, strict=True)
-    ]
-    samples[0] = replace(samples[0], frames=(samples[0].frames[0],) * 2)
-    write_shard(Folder(out), 0, old.plan, samples)
+    first, *others = stored_samples(out, 0)
+    still = replace(first, frames=(first.frames[0],) * 2)
+    write_shard(Folder(out), 0, read_plan(out).digests["plan"], [still, *others])
     record = json.loads((out / SHARDS / "00000.json").read_text())
     for key in ("offset", "bytes", "crc32"):
         record["samples"][1][key] = record["samples"][2][key]
