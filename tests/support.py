@@ -58,7 +58,7 @@ def stored_samples(out: Path, shard: int) -> list[Sample]:
     assert record
     found = []
     for row in record.samples:
-        stored = read_stored(Folder(out), shard, row["offset"], row["bytes"], row["sample_id"])
+        stored = read_stored(Folder(out), shard, row["offset"], row["bytes"], row["crc32"], row["sample_id"])
         measures = {name: row[name] for name in row.keys() - {"sample_id", "offset", "bytes", "crc32"}}
         found.append(Sample(row["sample_id"], stored.frames, ".png", stored.description, measures))
     return found

@@ -497,8 +497,11 @@ def _run(
 ) -> None:
     from dataclasses import asdict
 
+    from miex.dataset.plan_file import read_plan
+    from miex.dataset.verify import foreign_files
     from miex.executors.local import available_workers
     from miex.report.build import report_files, write_report
+    from miex.storage import storage_at
     from miex.synthesis.repair import repair_set
     from miex.synthesis.run import run_plan
 
@@ -519,6 +522,10 @@ def _run(
     with console.bar("repairing" if repair else "synthesizing", "" if repair else "samples") as move:
         make = repair_set if repair else partial(run_plan, digest=digest)
         summary: Summary = make(out, **how, progress=move)
+    if repair:
+        storage = storage_at(out)
+        for name in foreign_files(storage, read_plan(storage).n_shards):
+            console.say(f"{name} is not of this plan, and stays as it is: remove it, or readers of the shards meet it")
     gallery, readme = report_files(out)
     if summary.rendered or not (gallery.exists() and readme.exists()):  # what was measured on the same frames stays
         write_report(out)

@@ -62,12 +62,12 @@ def import_(
     paths: Annotated[list[Path], typer.Argument(help="CSV files of OpenFace 2, py-feat or LibreFace, or folders.")],
     out: TableOut,
     format_name: Annotated[
-        str | None, typer.Option("--format", help="openface, libreface, py-feat. Default: told by the columns.")
+        str | None, typer.Option("--format", help="openface, libreface, py-feat. Default: by the columns.")
     ] = None,
     version: Annotated[str, typer.Option(help="Version of the program that wrote them, recorded.")] = "",
     scale: Annotated[float | None, typer.Option(help="Top of the AU scale, where it is not the program's own.")] = None,
     first_frame: Annotated[
-        int | None, typer.Option(min=0, max=1, help="Number of a clip's first frame. Default: told by each file.")
+        int | None, typer.Option(min=0, max=1, help="Number of a clip's first frame. Default: as each file has it.")
     ] = None,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Rows below it count as failed.")] = 0,
     licence: Licence = "",

@@ -22,7 +22,7 @@ _EXTRAS = {"torch": "train: recognizers, torch datasets"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `needed`: without it the main job does not run."""
+    """One thing examined. `needed`: without it the main job does not run."""
 
     name: str
     good: bool

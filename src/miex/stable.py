@@ -31,6 +31,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def json_digest(value: Any) -> str:
+    """sha256 of a value's canonical JSON. Raises ValueError for what JSON does not know (NaN)."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
 def table_digest(table: pa.Table, left_out: Collection[str] = ()) -> str:
     """sha256 that depends on names, types and values alone: not on chunks, Arrow's layout, or the library's version."""
     digest = hashlib.sha256()

@@ -99,7 +99,14 @@ def test_unfinished_set_is_refused(finished: Path, tmp_path: Path) -> None:
         miex.dataset.open(out)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:2000], lambda b: b"\0" * len(b), lambda b: b[512:] + b"\0" * 512])
+def one_word_changed(tar: bytes) -> bytes:
+    return tar.replace(b'"label":"positive"', b'"label":"negative"', 2)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:2000], lambda b: b"\0" * len(b), lambda b: b[512:] + b"\0" * 512, one_word_changed],
+)
 def test_damaged_shard_is_an_error_not_a_wrong_sample(finished: Path, tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "set"
     shutil.copytree(finished, out)

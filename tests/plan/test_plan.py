@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +178,16 @@ def test_broken_record_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content)
     with pytest.raises(InputError):
         read_plan(tmp_path)
+
+
+def test_a_flipped_bit_of_the_record_is_never_read_in_silence(tmp_path: Path) -> None:
+    write_plan(make_plan(2), tmp_path)
+    path = tmp_path / "plan.json"
+    content, record = path.read_bytes(), read_record(tmp_path)
+    for at in range(0, len(content), 3):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with suppress(InputError):
+            assert read_record(tmp_path) == record  # a blank that became another blank
 
 
 def test_first_difference_names_the_entry() -> None:

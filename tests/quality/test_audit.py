@@ -1,4 +1,4 @@
-"""Dear measures: identity kept, nothing moved off the face, and a report that says what it could not measure."""
+"""The audit of a set: descriptors, comparisons, still pixels; and what is measured of a finished set."""
 
 from __future__ import annotations
 

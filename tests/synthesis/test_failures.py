@@ -244,7 +244,7 @@ def first_sample(out: Storage) -> StoredSample:
     record = read_shard_record(out, 0)
     assert record
     sample = record.samples[0]
-    return read_stored(out, 0, sample["offset"], sample["bytes"], sample["sample_id"])
+    return read_stored(out, 0, sample["offset"], sample["bytes"], sample["crc32"], sample["sample_id"])
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from miex.executors.local import LocalProcesses
 from miex.faces.photos import default_pool
 from miex.images import decode_image, gray
 from miex.report.build import write_report
-from miex.stable import canonical_json
+from miex.stable import canonical_json, json_digest
 from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import psnr, ssim
@@ -172,6 +172,8 @@ def test_plan_of_another_version_is_refused(finished: Path, tmp_path: Path, plac
     *path, last = place
     reduce(dict.__getitem__, path, record["settings"])[last] = 999
     record["digests"] = dict(replace(read_plan(finished), settings=record["settings"], known=None).digests)
+    del record["digest"]
+    record["digest"] = json_digest(record)
     (out / "plan.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="version 999"):
         run_plan(out)
@@ -345,3 +347,28 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     assert record["samples"][0]["sample_id"] in report.problems[0]
     assert "instead of sample" in report.problems[1]
     assert report.identical == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"format": 2}', None])
+def test_a_plan_file_that_is_damaged_or_gone_is_written_again(
+    finished: Path, tmp_path: Path, model: Path, damage: bytes | None
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "set")
+    before = shard_bytes(out)
+    (out / "plan.json").unlink() if damage is None else (out / "plan.json").write_bytes(damage)
+    with pytest.raises(InputError, match="miex plan"):
+        run_plan(out)
+    with pytest.raises(OutputError, match="of which shards lie there"):
+        adopt_plan(plan_of(default_pool(), model, ids=12, shard_size=4, size=64), out)
+    adopt_plan(plan_of(default_pool(), model, ids=12, shard_size=4, size=96), out)
+    assert run_plan(out).rendered == 0
+    assert shard_bytes(out) == before
+    assert verify(out).problems == ()
+
+
+def test_somebody_elses_plan_file_is_left_alone(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "plan.json").write_text('{"rocket": "to the moon"}')
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"whole plan\.json"):
+        adopt_plan(plan_of(default_pool(), model, ids=1, size=64), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} - {".miex.lock"} == {"plan.json", "notes.txt"}

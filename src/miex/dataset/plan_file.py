@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 from miex.dataset.proven import ProvenFile, root_of, write_blocks
 from miex.dataset.schema import FACES_SCHEMA, PLAN_SCHEMA
 from miex.errors import InputError
-from miex.stable import canonical_json, table_digest
+from miex.stable import json_digest, table_digest
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
@@ -81,9 +80,9 @@ def digests_of(plan: Plan, rows: str) -> dict[str, str]:
     parts = {
         "rows": rows,
         "faces": root_of(blocks),
-        "settings": hashlib.sha256(canonical_json(plan.settings).encode()).hexdigest(),
+        "settings": json_digest(plan.settings),
     }
-    return {"plan": hashlib.sha256(canonical_json(parts).encode()).hexdigest(), **parts}
+    return {"plan": json_digest(parts), **parts}
 
 
 def _face_blocks(faces: pa.Table) -> Iterator[pa.Table]:
@@ -147,7 +146,8 @@ def write_plan(
         "faces_root": plan.faces_root,
         "versions": made_with or versions(),
     }
-    out.write(CONFIG_FILE, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    text = json.dumps({**record, "digest": json_digest(record)}, indent=2, ensure_ascii=False)
+    out.write(CONFIG_FILE, f"{text}\n".encode())
     return digests
 
 
@@ -157,41 +157,44 @@ def has_plan(out: Storage) -> bool:
 
 
 def read_record(out: Place) -> dict[str, Any]:
-    """plan.json of a set, its settings proven by their digest.
+    """plan.json of a set, proven by its own digest.
 
     Raises:
-        InputError: there is none, or it is not a plan of this format.
+        InputError: there is none, or it is not a plan of this format, or damaged.
     """
     out = storage_at(out)
     asked, do = f"plan {out.address}", "make one with miex plan, or give the folder of one"
     try:
-        record = json.loads(out.read(CONFIG_FILE).decode())
+        record: Any = json.loads(out.read(CONFIG_FILE).decode())
     except FileNotFoundError:
         raise InputError(asked, expected=f"a folder with {CONFIG_FILE}", found="none", do=do) from None
-    except (OSError, ValueError) as error:
-        raise InputError(asked, expected=f"a readable {CONFIG_FILE}", found=str(error), do=do) from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        found = record.get("format") if isinstance(record, dict) else record
-        raise InputError(asked, expected=f"format {FORMAT}", found=f"format {found!r}", do="use the miex that made it")
+    except ValueError as error:
+        raise _damaged(out, str(error)) from error
+    if isinstance(record, dict) and isinstance(record.get("format"), int) and record["format"] != FORMAT:
+        found = f"format {record['format']}"
+        raise InputError(asked, expected=f"format {FORMAT}", found=found, do="use the miex that made it")
     try:
-        parts = {name: record["digests"][name] for name in ("rows", "faces", "settings")}
-        settings = hashlib.sha256(canonical_json(record["settings"]).encode()).hexdigest()
-        proven = settings == parts["settings"] and record["digests"]["plan"] == _digest_of_parts(parts)
-    except (KeyError, TypeError) as error:
-        raise InputError(asked, expected=f"a whole {CONFIG_FILE}", found=f"no {error}", do=do) from error
-    if not proven:
-        raise _changed(out, CONFIG_FILE)
-    return record
+        digest = record.pop("digest")
+        whole = json_digest(record) == digest
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(out, f"{type(error).__name__}: {error}") from error
+    if not whole:
+        raise _damaged(out, "it is not what its own digest says")
+    found_record: dict[str, Any] = record
+    return found_record
 
 
-def _digest_of_parts(parts: Mapping[str, str]) -> str:
-    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+def _damaged(out: Storage, found: str) -> InputError:
+    return InputError(
+        f"plan {out.address}", expected=f"a whole {CONFIG_FILE}", found=found,
+        do="miex plan, with the options of the first run, writes it again; shards that are there stay",
+    )  # fmt: skip
 
 
 def _changed(out: Storage, name: str) -> InputError:
     return InputError(
         f"plan {out.address}", expected=f"the {name} that its digests in {CONFIG_FILE} name", found="another",
-        do="its files were changed after it was made: make the plan again, in a new folder",
+        do="it was changed after it was made: miex plan, with the options of the first run, writes it again",
     )  # fmt: skip
 
 

@@ -110,7 +110,7 @@ class Dataset(Sequence[SampleData]):
         return row
 
     def _stored(self, row: dict[str, Any]) -> StoredSample:
-        return read_stored(self.storage, row["shard"], row["offset"], row["bytes"], row["sample_id"])
+        return read_stored(self.storage, row["shard"], row["offset"], row["bytes"], row["crc32"], row["sample_id"])
 
     def select(
         self,

@@ -14,7 +14,7 @@ from typing import Any
 
 from miex.dataset.frames import MIME
 from miex.errors import InputError
-from miex.stable import canonical_json
+from miex.stable import json_digest
 from miex.storage.base import Draft, Storage
 
 SHARDS = "shards"
@@ -144,13 +144,9 @@ def write_shard(
         out.delete(record_name(shard))
     record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
     fields = {"format": FORMAT, **asdict(record)}
-    text = json.dumps({**fields, "digest": _digest(fields)}, separators=(",", ":"), allow_nan=False)
+    text = json.dumps({**fields, "digest": json_digest(fields)}, separators=(",", ":"), allow_nan=False)
     out.create(record_name(shard), text.encode())
     return record
-
-
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
 def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
@@ -178,7 +174,7 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
         digest = content.pop("digest")
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
-        if _digest(content) != digest:
+        if json_digest(content) != digest:
             raise ValueError("it is not what its own digest says")
         del content["format"]
         record = ShardRecord(**content)
@@ -205,12 +201,12 @@ class StoredSample:
     description: dict[str, Any]
 
 
-def read_stored(out: Storage, shard: int, offset: int, size: int, sample_id: str) -> StoredSample:
+def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sample_id: str) -> StoredSample:
     """One sample's members.
 
     Args:
         out: the set.
-        shard, offset, size: the columns shard, offset, bytes of samples.parquet.
+        shard, offset, size, crc32: the columns shard, offset, bytes, crc32 of samples.parquet.
         sample_id: whose members must lie there.
 
     Raises:
@@ -218,16 +214,21 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, sample_id: str
     """
     where = f"{tar_name(shard)} of {out.address} at byte {offset}"
     try:
+        content = out.read_range(tar_name(shard), offset, size)
+        if zlib.crc32(content) != crc32:
+            raise tarfile.ReadError("its checksum is not that of its record")
         # a slice between two members is a tar without its end mark, which tarfile reads to the end
-        with tarfile.open(fileobj=io.BytesIO(out.read_range(tar_name(shard), offset, size)), mode="r:") as tar:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
             members = {member.name: _content(tar, member) for member in tar}
-    except (OSError, tarfile.TarError) as error:
+        text = members.pop(f"{sample_id}.json", b"")
+        description = json.loads(text) if text else None
+    except (OSError, tarfile.TarError, ValueError) as error:
         raise _damaged(where, str(error)) from error
-    text = members.pop(f"{sample_id}.json", None)
-    if text is None or not members or not all(name.startswith(f"{sample_id}.") for name in members):
+    named = all(name.startswith(f"{sample_id}.") for name in members)
+    if not isinstance(description, dict) or not members or not named:
         raise _damaged(where, f"{sorted(members)[:3]} instead of sample {sample_id}")
     suffix = PurePosixPath(next(iter(members))).suffix
-    return StoredSample(tuple(members[name] for name in sorted(members)), MIME.get(suffix, ""), json.loads(text))
+    return StoredSample(tuple(members[name] for name in sorted(members)), MIME.get(suffix, ""), description)
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -83,7 +82,7 @@ def verify(out: Place, *, executor: Executor = IN_PROCESS, progress: Progress = 
         sum(check.identical for check in checks),
         (
             *(problem for check in checks for problem in check.problems),
-            *_foreign(out, plan.n_shards),
+            *(f"{name}: not of this plan" for name in foreign_files(out, plan.n_shards)),
             *_samples_problems(out, plan),
         ),
     )
@@ -152,11 +151,9 @@ _IDENTICAL = "onset and apex are the same picture"
 
 def _problem(task: _Task, sample: dict[str, Any], row: dict[str, Any] | None) -> str:
     """What is wrong with a sample; empty if nothing is."""
-    sample_id, offset, size = sample["sample_id"], sample["offset"], sample["bytes"]
+    sample_id, place = sample["sample_id"], (sample["offset"], sample["bytes"], sample["crc32"])
     try:
-        if zlib.crc32(task.out.read_range(tar_name(task.shard), offset, size)) != sample["crc32"]:
-            return "its checksum is not that of its record"
-        stored = read_stored(task.out, task.shard, offset, size, sample_id)
+        stored = read_stored(task.out, task.shard, *place, sample_id)
         frames = [decode_image(frame, sample_id) for frame in stored.frames]
     except (InputError, ValueError, tarfile.TarError) as error:
         return str(error)
@@ -192,11 +189,10 @@ def _samples_problems(out: Storage, plan: Plan) -> tuple[str, ...]:
     return (f"samples.parquet: {', '.join(wrong)} are not what plan and records say",) if wrong else ()
 
 
-def _foreign(out: Storage, n_shards: int) -> tuple[str, ...]:
-    """Whoever reads shards/*.tar reads everything that lies there."""
+def foreign_files(out: Storage, n_shards: int) -> list[str]:
+    """What lies among the shards and is not of the plan: whoever reads shards/*.tar reads it, too."""
     known = {name(shard) for name in (tar_name, record_name) for shard in range(n_shards)}
-    there = (f"{SHARDS}/{name}" for name in out.names(SHARDS))
-    return tuple(f"{name}: not of this plan" for name in there if name not in known)
+    return [name for name in (f"{SHARDS}/{name}" for name in out.names(SHARDS)) if name not in known]
 
 
 def _contradiction(description: dict[str, Any], row: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 
 from miex.errors import InputError
 from miex.evaluation.metrics import Counts, confusion
-from miex.stable import canonical_json, parquet_bytes
+from miex.stable import canonical_json, json_digest, parquet_bytes
 from miex.storage.local import write_whole
 
 PREDICTIONS: Final = pa.schema(
@@ -75,7 +74,7 @@ class Results:
 
     def path(self, what: Mapping[str, Any]) -> Path:
         """Where the run of that description lies, or would."""
-        return self.folder / f"{hashlib.sha256(canonical_json(what).encode()).hexdigest()[:24]}.parquet"
+        return self.folder / f"{json_digest(what)[:24]}.parquet"
 
     def __contains__(self, what: Mapping[str, Any]) -> bool:
         return self.path(what).is_file()

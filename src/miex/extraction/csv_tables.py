@@ -113,7 +113,7 @@ def import_csv(
 
     Args:
         paths: files and folders.
-        format_name: openface, libreface or py-feat; by default told by the columns.
+        format_name: openface, libreface or py-feat; by default recognized by the columns.
         version: of the program, recorded.
         first_frame: the number of a clip's first frame, 0 or 1; by default 0 where the file has a frame 0, else 1.
         scale: largest value of the file's AU scale, where it is not the program's own (5, or 1 for py-feat).

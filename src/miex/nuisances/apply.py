@@ -1,4 +1,4 @@
-"""What a camera adds to frames: the parts of `nuisances.columns` that are not AUs, applied to one row of a plan."""
+"""What nuisances do to one row of a plan: to its AUs, to where things are, and to the pixels."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def through_sensor(frames: Image, row: dict[str, Any]) -> Image:
 
 
 def shown_aus(row: dict[str, Any]) -> npt.NDArray[np.float32]:
-    """What the face does in a row of a plan: its AUs, and those of the camera's parts.
+    """What the face does in a row of a plan: its AUs, and those of its nuisances.
 
     Returns:
         float32 [n, 17, 2] in [0, 1]; the last axis is the person's left and right side. `row["aus"]` stays what the

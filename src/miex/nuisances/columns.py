@@ -103,9 +103,9 @@ def nuisances_of(text: str) -> Chosen:
     Raises:
         UsageError: another level, or a nuisance that the level does not have.
     """
-    level, _, listed = text.partition(":")
+    level, colon, listed = text.partition(":")
     known = tuple(n.name for n in NUISANCES if level in LEVELS[LEVELS.index(n.level) :])
-    asked = tuple(name.strip() for name in listed.split(",")) if listed else known
+    asked = tuple(name.strip() for name in listed.split(",")) if colon else known
     if level not in (OFF, *LEVELS) or not set(asked) <= set(known):
         added = (f"{one} ({', '.join(n.name for n in NUISANCES if n.level == one)})" for one in LEVELS)
         raise UsageError(

@@ -31,7 +31,7 @@ class PlanConfig(BaseModel):
         size: side of the frames, pixels; a multiple of 4 (GANimation's condition, PROTOCOL §6).
         eye_line, eye_mouth: see CropOptions.
         frames: of each sample: 2 for the pair of onset and apex; N ≥ 3 evenly spaced ones, the same number for all; or
-            "all" of one drawn timing (aus.timing) at `fps`, or of the clip where real AUs are measured frame by frame.
+            "all" of one drawn timing (sources.timing) at `fps`, or of the clip where real AUs were measured.
             10 until the apex are the paper's video variant (PROTOCOL §1).
         until: the last frame: the apex, or the offset, where the face is back at its onset.
         fps: frames per second, for "all". CASME II and SAMM were filmed at 200, the most of the corpora that

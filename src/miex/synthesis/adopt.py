@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from miex.dataset.plan_file import (
+    CONFIG_FILE,
     FACES_FILE,
     PLAN_FILE,
     Plan,
@@ -14,7 +16,8 @@ from miex.dataset.plan_file import (
     read_record,
     write_plan,
 )
-from miex.errors import OutputError
+from miex.dataset.shard import SHARDS, read_shard_record
+from miex.errors import InputError, OutputError
 from miex.stable import first_difference
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
@@ -34,35 +37,66 @@ class Adopted:
 def adopt_plan(plan: Plan, out: Place) -> Adopted:
     """Put a plan where its set will be; if the same plan is there already, keep it, so that a run resumes.
 
+    A plan.json that is damaged or gone is written again, if the shards that lie there are of the same plan.
+
     Raises:
         OutputError: the place belongs to another plan (the first difference is named), or to something else.
     """
     out = storage_at(out)
-    if not has_plan(out):
-        foreign = [name for name in out.names() if name not in _OWN and not is_leftover(name)]
-        if foreign:
-            raise OutputError(
-                f"output folder {out.address}",
-                expected="a new or empty folder",
-                found=", ".join(foreign[:3]),
-                do="give a new --out",
-            )
+    foreign = [] if has_plan(out) or _shards_of(out) else list(_foreign(out))
+    if foreign:
+        raise OutputError(
+            f"output folder {out.address}",
+            expected="a new or empty folder",
+            found=", ".join(foreign[:3]),
+            do="give a new --out",
+        )
     with out.locked():
         out.remove_leftovers()
-        there = read_record(out) if has_plan(out) else None
+        there = _whole_record(out)
 
         def check(digests: dict[str, str]) -> None:
-            if there is not None and there["digests"] != digests:
+            found = there["digests"] if there else {"plan": _shards_of(out)}
+            if found["plan"] not in (None, digests["plan"]):
+                differ = (
+                    f"; they differ in: {_difference(out, there, plan)}" if there else ", of which shards lie there"
+                )
                 raise OutputError(
                     f"output folder {out.address}",
                     expected=f"no plan, or plan {digests['plan'][:12]}…",
-                    found=f"plan {there['digests']['plan'][:12]}…; they differ in: {_difference(out, there, plan)}",
+                    found=f"plan {found['plan'][:12]}…{differ}",
                     do="give a new --out, or repeat the options of the first run to resume it",
                 )
 
         # the same samples are written again: the photos may have moved since
         digests = write_plan(plan, out, check=check, made_with=there and there["versions"])
         return Adopted(digests["plan"], there is not None)
+
+
+def _foreign(out: Storage) -> Iterator[str]:
+    return (name for name in out.names() if name not in _OWN and not is_leftover(name))
+
+
+def _whole_record(out: Storage) -> dict[str, Any] | None:
+    try:
+        return read_record(out) if has_plan(out) else None
+    except InputError:
+        if not _shards_of(out) and list(_foreign(out)) != [CONFIG_FILE]:  # somebody else's plan.json
+            raise
+        return None
+
+
+def _shards_of(out: Storage) -> str | None:
+    """The digest of the plan that shards which lie there were made from; None if there are none."""
+    for name in out.names(SHARDS):
+        if name.endswith(".json"):
+            try:
+                record = read_shard_record(out, int(name.removesuffix(".json")))
+            except (InputError, ValueError):
+                continue
+            if record is not None:
+                return record.plan
+    return None
 
 
 def _difference(out: Storage, record: dict[str, Any], plan: Plan) -> str:
