@@ -8,11 +8,14 @@ from typing import Any
 
 from miex.corpora.corpus import Corpus, Reading
 from miex.errors import UsageError
+from miex.plugins import Registry
+
+ADDED = Registry("corpus", "miex.corpora", {})  # by packages of yours
 
 
 @lru_cache(maxsize=1)
 def corpora() -> dict[str, Corpus]:
-    """Every corpus by its name, in the order in which they are listed."""
+    """Every corpus by its name, in the order in which they are listed; those of installed packages come last."""
     from miex.corpora.readers.casme import Casme
     from miex.corpora.readers.casme2 import Casme2
     from miex.corpora.readers.casme3 import Casme3A, Casme3AMacro, Casme3C, Casme3CMacro
@@ -30,7 +33,7 @@ def corpora() -> dict[str, Corpus]:
         CompMiE, Casme, Casme2, Samm, SammLong, Smic, SmicVis, SmicNir, SmicE, SmicEVis, SmicENir, Mmew, MmewMacro,
         CasmeSq, Casme3A, Casme3AMacro, Casme3C, Casme3CMacro, FourDME, CKPlus, OuluCasia, Plain,
     )  # fmt: skip
-    return {kind.name: kind() for kind in kinds}
+    return {kind.name: kind() for kind in (*kinds, *map(ADDED.load, ADDED.names()))}
 
 
 def corpus_named(name: str) -> Corpus:

@@ -6,18 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from miex.errors import InputError, one_of
+from miex.errors import InputError
 from miex.generators.base import Generator
+from miex.plugins import Registry
 
-
-def _muscle() -> type[Generator[Any]]:
-    from miex.generators.muscle import MuscleGenerator
-
-    return MuscleGenerator
-
-
-# What loads each generator's class: names are listed without loading any.
-GENERATORS: dict[str, Callable[[], type[Generator[Any]]]] = {"muscle": _muscle}
+GENERATORS = Registry("generator", "miex.generators", {"muscle": "miex.generators.muscle:MuscleGenerator"})
 
 
 def no_weights(sha256: str) -> NoReturn:
@@ -66,4 +59,5 @@ def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = n
 
 
 def _load(name: str) -> type[Generator[Any]]:
-    return GENERATORS[one_of(name, GENERATORS, "generator")]()
+    kind: type[Generator[Any]] = GENERATORS.load(name)
+    return kind
