@@ -28,12 +28,14 @@ from miex.dataset import Dataset
 from miex.executors.local import available_workers, local_executor
 from miex.faces.crop import CropOptions
 from miex.faces.photos import default_pool
-from miex.recognition.flow import aligned_map, stored_crop
+from miex.recognition.inputs.base import Frames
+from miex.recognition.inputs.flow import FlowMaps
+from miex.recognition.networks.base import augment
+from miex.recognition.networks.ststnet import STSTNet
+from miex.recognition.places import of_set, stored_layout
 from miex.recognition.recipe import Recipe, load_recipe
-from miex.recognition.recognizer import prepare
-from miex.recognition.samples import of_set
-from miex.recognition.ststnet import STSTNet
-from miex.recognition.train import augment, train
+from miex.recognition.recognizer import prepared
+from miex.recognition.train import train
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 
@@ -60,7 +62,7 @@ class StoredPairs(TorchData):  # type: ignore[type-arg]
     """The same out of the shards."""
 
     def __init__(self, dataset: Dataset, flow: bool) -> None:
-        self.dataset, self.options, self.flow = dataset, stored_crop(dataset), flow
+        self.dataset, self.options, self.flow = dataset, stored_layout(dataset), flow
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -73,7 +75,7 @@ class StoredPairs(TorchData):  # type: ignore[type-arg]
 def _tensor(frames: list[np.ndarray], name: str, options: CropOptions, flow: bool) -> torch.Tensor:
     cv2.setNumThreads(1)
     if flow:
-        return torch.from_numpy(aligned_map(frames[0], frames[1], options, name))
+        return torch.from_numpy(FlowMaps().of(Frames(name, options, 2, 1, frames.__getitem__)))
     return torch.from_numpy(np.stack(frames))
 
 
@@ -97,7 +99,7 @@ def lazily(data: TorchData, recipe: Recipe, epochs: int, workers: int) -> tuple[
     waits: list[float] = []
     for _ in range(epochs):
         for maps, labels in _waiting(loader, waits.append):
-            x = augment(prepare(maps.numpy(), recipe), recipe)
+            x = augment(prepared(maps.numpy(), recipe.takes), recipe, recipe.takes)
             loss = torch.nn.functional.cross_entropy(net(x), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -146,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _report(dataset: Dataset, work: Path, epochs: int, threads: int) -> None:
     write_folder(dataset, work / "folder")
-    options, n, workers = stored_crop(dataset), len(dataset), available_workers()
+    options, n, workers = stored_layout(dataset), len(dataset), available_workers()
     recipe = load_recipe("fixed").but(epochs=epochs, batch=BATCH, schedule="constant")
     print(f"\n## Training: {n:,} pairs of {options.size} px, {epochs} epochs, batches of {BATCH}, STSTNet on DIS flow")
     print("\n| reading alone, no flow (frames as tensors) | samples/s | × folder |\n|---|---|---|")
@@ -167,14 +169,14 @@ def _report(dataset: Dataset, work: Path, epochs: int, threads: int) -> None:
             (f"shards through DataLoader, {label}", *lazily(StoredPairs(dataset, True), recipe, epochs, several))
         )
     start = time.perf_counter()
-    samples = of_set(dataset, executor=local_executor(workers))
+    view = of_set(dataset).through(recipe.takes, work / "inputs", executor=local_executor(workers))
     loaded = time.perf_counter() - start
     start = time.perf_counter()
     first: list[float] = []
-    train(samples, recipe, progress=lambda step, steps, loss: first.append(time.perf_counter()))
+    train(view, recipe, progress=lambda step, steps, loss: first.append(time.perf_counter()))
     trained = time.perf_counter() - start
     ways.append((f"miex train from the set ({workers} processes make the maps once)", loaded + trained, loaded))
-    ways.append(("miex train from its flow file", trained, first[0] - start))
+    ways.append(("miex train again, maps in the cache", trained, first[0] - start))
     plain = {name: total for name, total, _ in ways if "plain" in name}
     best = min(plain.values())
     for name, total, waited in ways:

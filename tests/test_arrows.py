@@ -152,6 +152,13 @@ def test_plain_import_is_light(command: str) -> None:
 
 
 def test_only_torch_files_import_torch() -> None:
-    users = {p.name for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
-    nets = {"ststnet.py", "off_apexnet.py", "htnet.py", "flow_resnet18.py", "hoof_svm.py"}
-    assert users == {"torch_dataset.py", "network.py", "recognizer.py", "train.py", "weights.py"} | nets
+    users = {module(p) for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
+    needed = {"checkpoints", "machine", "method", "recognizer", "train", "weights"}
+    for_types_alone = {"inputs.base", "inputs.flow"}
+    methods = ("miex.recognition.networks.", "miex.recognition.handcrafted.")
+    assert {name for name in users if not name.startswith(methods)} == {
+        "miex.dataset.torch_dataset",
+        *(f"miex.recognition.{name}" for name in needed | for_types_alone),
+    }
+    reading = {"examples", "flow_file", "places", "recipe", "view"}
+    assert "torch" not in loaded(*(f"miex.recognition.{name}" for name in reading | for_types_alone))

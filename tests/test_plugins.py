@@ -25,6 +25,26 @@ class Neighbors(Plain):
 class Textbook(ExpertSource):
     name = "textbook"
 """
+RECOGNIZER = """
+from torch import nn
+
+from miex.recognition.inputs.flow import FlowMaps
+from miex.recognition.networks.base import Network
+
+class Corner(FlowMaps):
+    \"\"\"Maps of the same flow, in another hand.\"\"\"
+    name = "corner"
+
+class Linear(Network):
+    citation, published, inputs = "none", "none", ("corner",)
+
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.classifier = nn.Linear(shape[0] * shape[1] * shape[2], classes)
+
+    def forward(self, x):
+        return self.classifier(x.flatten(1))
+"""
 ENTRIES = """
 [miex.generators]
 wax = my_faces:Wax
@@ -34,6 +54,10 @@ broken = my_faces:Missing
 neighbors = my_faces:Neighbors
 [miex.sources]
 textbook = my_faces:Textbook
+[miex.recognizers]
+linear = my_nets:Linear
+[miex.inputs]
+corner = my_nets:Corner
 """
 
 
@@ -41,6 +65,7 @@ textbook = my_faces:Textbook
 def my_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package as pip installs it: its code, and beside it what it says of itself."""
     (tmp_path / "my_faces.py").write_text(CODE)
+    (tmp_path / "my_nets.py").write_text(RECOGNIZER)
     facts = tmp_path / "my_faces-1.0.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: my-faces\nVersion: 1.0\n")
@@ -60,6 +85,25 @@ def test_its_generator_corpus_and_source_are_found_by_name(my_package: Path, mon
     assert type(catalog.corpus_named("neighbors")).__module__ == "my_faces"
     assert SOURCES.load("textbook").name == "textbook"
     assert SOURCES.names()[-1] == "textbook"
+
+
+def test_its_recognizer_learns_from_its_input_and_is_stored(my_package: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from miex.recognition.recipe import load_recipe
+    from miex.recognition.recognizer import load_recognizer
+    from miex.recognition.train import train
+    from tests.recognition.planted import QUICK, planted
+
+    recipe = QUICK.but(recognizer="linear", input={"name": "corner"}, samples_seen=3200)
+    made = train(planted(), recipe)
+    assert type(made.method).__module__ == "my_nets"
+    fresh = planted(seed=1)
+    assert (made.predict(fresh).argmax(1) == fresh.labels).mean() > 0.95
+    made.save(tmp_path / "made")
+    again = load_recognizer(tmp_path / "made")
+    assert (again.weights_digest, again.recipe.takes.name) == (made.weights_digest, "corner")
+    with pytest.raises(UsageError, match="input corner"):
+        train(planted(), load_recipe("fixed").but(recognizer="linear"))
 
 
 def test_without_it_nobody_knows_the_name() -> None:

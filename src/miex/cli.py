@@ -338,7 +338,8 @@ def export(
     """Turn a set into what a recognizer takes."""
     from miex.dataset import open as open_set
     from miex.dataset.export.folder import export_folder
-    from miex.recognition.flow import METHODS, flow_set, write_flow_set
+    from miex.recognition.flow_file import flow_set, write_flow_set
+    from miex.recognition.inputs.flow import METHODS
 
     if to not in ("flow", "folder"):
         raise UsageError(f"--to {to}", expected="flow or folder")

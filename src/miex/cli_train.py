@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from miex.evaluation.folds import Protocol
     from miex.evaluation.protocol import Evaluation
     from miex.experiments.realflow import Row
+    from miex.recognition.machine import Machine
     from miex.recognition.recipe import Recipe
-    from miex.recognition.samples import Samples
-    from miex.recognition.train import Machine
+    from miex.recognition.view import View
 
 experiment_app = typer.Typer(no_args_is_help=True, help="Tables and figures of the paper, and real flow.")
 
@@ -30,7 +30,9 @@ RecognizerName = Annotated[
 ]
 Side = Annotated[int | None, typer.Option(help="Side of the maps. Default: the recipe's.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs, instead of the recipe's length.")]
-FlowMethod = Annotated[str, typer.Option("--flow", help="dis, tvl1 or farneback, where flow is computed.")]
+FlowMethod = Annotated[
+    str | None, typer.Option("--flow", help="dis, tvl1 or farneback, where flow is computed. Default: the recipe's.")
+]
 NoApexName = Annotated[
     str, typer.Option("--no-apex", help="Clips of corpora without an apex: refuse, drop, or middle (as MiE-X did).")
 ]
@@ -68,7 +70,7 @@ def train(
         str | None, typer.Option("--joint", help="Real samples, drawn as often as the others.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
-    flow: FlowMethod = "dis",
+    flow: FlowMethod = None,
     no_apex: NoApexName = "refuse",
     device: Device = None,
     threads: Threads = 1,
@@ -79,24 +81,22 @@ def train(
     _need_extra()
     from functools import reduce
 
-    from miex.recognition.flow import METHODS
     from miex.recognition.recognizer import MODEL, load_recognizer
     from miex.recognition.train import joint
     from miex.recognition.train import train as train_recognizer
 
-    chosen = _recipe(recipe, recognizer, side, epochs, mixed_precision)
-    data = reduce(lambda a, b: a.joined(b), [_samples(name, chosen, flow, workers, no_apex) for name in samples])
+    chosen = _recipe(recipe, recognizer, side, epochs, mixed_precision, flow)
+    data = reduce(lambda a, b: a.joined(b), [_samples(name, chosen, workers, no_apex) for name in samples])
     if joint_with:
-        data = joint(_samples(joint_with, chosen, flow, workers, no_apex), data, seed)
+        data = joint(_samples(joint_with, chosen, workers, no_apex), data, seed)
     with console.bar(f"training {chosen.recognizer}", "steps") as move:
         made = train_recognizer(
             data, chosen, seed=seed, start=load_recognizer(start) if start else None,
-            flow=one_of(flow, METHODS, "flow"),
             folder=out, machine=_machine(device, threads),
             progress=move,
         )  # fmt: skip
     facts = {
-        "out": str(out / MODEL), "samples": len(data), "parameters": made.network.parameter_count,
+        "out": str(out / MODEL), "samples": len(data), "parameters": made.method.parameter_count,
         "recipe": chosen.digest, "loss": made.history["loss"], "epochs": made.history["epochs"],
     }  # fmt: skip
     console.show(as_json, facts, f"{len(data):,} samples, loss {facts['loss']:.3f}: {out / MODEL}")
@@ -127,7 +127,7 @@ def evaluate(
     ] = False,
     independent: Independent = None,
     store: Store = Path("results"),
-    flow: FlowMethod = "dis",
+    flow: FlowMethod = None,
     no_apex: NoApexName = "refuse",
     device: Device = None,
     threads: Threads = 1,
@@ -141,18 +141,18 @@ def evaluate(
     from miex.experiments.fit import MODES, Fit
 
     if model is not None:
-        _evaluate_model(model, samples, flow, no_apex, accept_unknown, independent or (), as_json)
+        _evaluate_model(model, samples, no_apex, accept_unknown, independent or (), as_json)
         return
     if mode not in MODES:
         raise UsageError(f"--mode {mode}", expected="one of " + ", ".join(MODES))
     from functools import reduce
 
-    chosen = _recipe(recipe, recognizer, side, epochs)
-    real = _samples(samples, chosen, flow, workers, no_apex)
-    parts = [_samples(name, chosen, flow, workers, no_apex) for name in extra or []]
+    chosen = _recipe(recipe, recognizer, side, epochs, flow=flow)
+    real = _samples(samples, chosen, workers, no_apex)
+    parts = [_samples(name, chosen, workers, no_apex) for name in extra or []]
     other = reduce(lambda a, b: a.joined(b), parts) if parts else None
     fit = Fit(
-        mode, real, chosen, other, _recipe(pretrain) if pretrain else None, best_on_test, store / "models",
+        mode, real, chosen, other, _recipe(pretrain, flow=flow) if pretrain else None, best_on_test, store / "models",
         _machine(device, threads),
     )  # fmt: skip
     folds = _protocols(protocol, real, repeats)
@@ -185,13 +185,14 @@ def predict(
     _need_extra()
     from miex.faces.landmarks import Landmarker, find_model
     from miex.images import read_clip, read_image
+    from miex.recognition.flow_file import read_flow
+    from miex.recognition.places import aligned
     from miex.recognition.recognizer import load_recognizer
-    from miex.recognition.samples import pair_map, read_flow
 
     loaded = load_recognizer(model)
     if len(clip) == 1 and clip[0].suffix == ".npz":
         given = read_flow(clip[0])
-        maps, names = given.maps, given.rows["sample_id"].to_pylist()
+        seen, names = given.array(loaded.recipe.takes), given.rows["sample_id"].to_pylist()
     else:
         if len(clip) == 2:
             pair = (read_image(clip[0]), read_image(clip[1]))
@@ -208,9 +209,9 @@ def predict(
                 found=f"{len(clip)} files, apex {apex}", do="say which frame shows the expression at its strongest",
             )  # fmt: skip
         with Landmarker(find_model(landmarker, say=console.say)) as ready:
-            one = pair_map(*pair, ready, name=f"clip {clip[0]}", method=loaded.flow, side=loaded.recipe.side)
-        maps, names = one[None], [str(clip[0])]
-    found = loaded.probabilities(maps)
+            seen = loaded.recipe.takes.of(aligned(pair.__getitem__, 2, 1, ready, name=f"clip {clip[0]}"))[None]
+        names = [str(clip[0])]
+    found = loaded.probabilities(seen)
     rows = [
         {
             "sample": name,
@@ -247,7 +248,7 @@ def realflow(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 3,
     references: Annotated[bool, typer.Option(help="Also sign rule, bumps, shuffled labels, the other corpus.")] = True,
-    flow: FlowMethod = "dis",
+    flow: FlowMethod = None,
     threads: Threads = 1,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -258,18 +259,15 @@ def realflow(
 
     from miex.experiments import realflow as experiment
     from miex.experiments.fit import MODES
-    from miex.recognition.recipe import load_recipe
+    from miex.recognition.flow_file import load_examples
 
     wrong = [name for name in modes.split(",") if name not in MODES]
     if wrong:
         raise UsageError(f"--modes {wrong[0]}", expected="of " + ", ".join(MODES))
     kinds = [mode for mode in MODES if mode in modes.split(",")]
     maps = experiment.read_real(real)
-    base = load_recipe(recipe)
-    given = {
-        name: [_samples(str(path), base, flow, workers) for path in paths]
-        for name, paths in _settings(sets or []).items()
-    }
+    base = _recipe(recipe, flow=flow)
+    given = {name: [load_examples(path) for path in paths] for name, paths in _settings(sets or []).items()}
     with _many_bars() as bars:
         table = partial(
             experiment.realflow, given, maps, store, seeds=seeds, machine=_machine(None, threads),
@@ -281,7 +279,7 @@ def realflow(
         else:
             if len(given) > 1 or len(kinds) != 1:
                 raise UsageError("--alternatives", expected="one setting and one of --modes")
-            recipes = [load_recipe(name) for name in alternatives.split(",")]
+            recipes = [_recipe(name, flow=flow) for name in alternatives.split(",")]
             choice = experiment.choose(
                 recipes,
                 lambda one: table(modes=kinds, protocols=[protocol], recipe=one, references=False)[0],
@@ -348,7 +346,7 @@ def _print_choice(choice: Any) -> None:
 
 
 def _evaluate_model(
-    model: Path, name: str, flow: str, no_apex: str, accept_unknown: bool, independent: Sequence[str], as_json: bool
+    model: Path, name: str, no_apex: str, accept_unknown: bool, independent: Sequence[str], as_json: bool
 ) -> None:
     import numpy as np
     import pyarrow as pa
@@ -359,7 +357,7 @@ def _evaluate_model(
     from miex.recognition.recognizer import load_recognizer
 
     loaded = load_recognizer(model)
-    samples = _samples(name, loaded.recipe, flow, None, no_apex)
+    samples = _samples(name, loaded.recipe, None, no_apex)
     origins = loaded.history.get("origins", [[None] * 3])
     table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
     columns = (samples.rows[name].to_pylist() for name in ("corpus", "subject"))
@@ -383,7 +381,7 @@ def _evaluate_model(
     console.show(as_json, facts, f"{text}, UAR {scores.uar:.3f}, accuracy {scores.accuracy:.3f}")
 
 
-def _table(found: Evaluation, real: Samples, epochs: Sequence[str]) -> None:
+def _table(found: Evaluation, real: View, epochs: Sequence[str]) -> None:
     import numpy as np
 
     from miex.evaluation.significance import bootstrap
@@ -421,7 +419,7 @@ def _spread(mean: float, std: float, runs: int) -> str:
     return f"{mean:.3f} ± {std:.3f}" if runs > 1 else f"{mean:.3f}"
 
 
-def _plain(found: Evaluation, real: Samples, epochs: Sequence[str], folds: Sequence[Protocol]) -> dict[str, Any]:
+def _plain(found: Evaluation, real: View, epochs: Sequence[str], folds: Sequence[Protocol]) -> dict[str, Any]:
     from miex.evaluation.significance import bootstrap
 
     def plain(scores: Any) -> list[dict[str, Any]]:
@@ -447,7 +445,7 @@ def _plain(found: Evaluation, real: Samples, epochs: Sequence[str], folds: Seque
     }  # fmt: skip
 
 
-def _protocols(name: str, real: Samples, repeats: int) -> list[Protocol]:
+def _protocols(name: str, real: View, repeats: int) -> list[Protocol]:
     import re
 
     from miex.evaluation.folds import (
@@ -495,35 +493,36 @@ def _recipe(
     side: int | None = None,
     epochs: int | None = None,
     mixed_precision: bool | None = None,
+    flow: str | None = None,
 ) -> Recipe:
     from miex.recognition.recipe import load_recipe
 
-    changes = {"recognizer": recognizer, "side": side, "epochs": epochs, "mixed_precision": mixed_precision}
-    return load_recipe(name).but(**changes)
+    return load_recipe(name).but(
+        recognizer=recognizer, side=side, epochs=epochs, mixed_precision=mixed_precision, method=flow
+    )
 
 
-def _samples(name: str, recipe: Recipe, flow: str, workers: int | None, no_apex: str = "refuse") -> Samples:
-    """A set, a flow file, or the clips of a corpus given as NAME=PATH."""
+def _samples(name: str, recipe: Recipe, workers: int | None, no_apex: str = "refuse") -> View:
+    """A set, a flow file, or the clips of a corpus given as NAME=PATH, as the recipe's recognizer looks at them."""
     from miex.corpora.catalog import read
     from miex.faces.landmarks import find_model
-    from miex.recognition.flow import METHODS
-    from miex.recognition.samples import NO_APEX, load_samples, of_clips
+    from miex.recognition.examples import input_cache
+    from miex.recognition.flow_file import load_examples
+    from miex.recognition.places import NO_APEX, of_clips
 
-    method, treatment = one_of(flow, METHODS, "flow"), one_of(no_apex, NO_APEX, "treatment of clips without apex")
+    treatment = one_of(no_apex, NO_APEX, "treatment of clips without apex")
     corpus, sign, path = name.partition("=")
-    clips = read(corpus, path).clips if sign and not Path(name).exists() else None
-    model = None if clips is None else find_model(say=console.say)
-    with console.bar("computing flow", "samples") as move:
-        executor = console.executor(workers)
-        if clips is not None and model is not None:
-            return of_clips(
-                clips, model=model, method=method, side=recipe.side, no_apex=treatment, executor=executor, progress=move
-            )
-        return load_samples(Path(name), method=method, side=recipe.side, executor=executor, progress=move)
+    if sign and not Path(name).exists():
+        clips = read(corpus, path).clips
+        examples = of_clips(clips, model=find_model(say=console.say), no_apex=treatment)
+    else:
+        examples = load_examples(Path(name))
+    with console.bar("reading examples", "samples") as move:
+        return examples.through(recipe.takes, input_cache(), executor=console.executor(workers), progress=move)
 
 
 def _machine(devices: list[str] | None, threads: int) -> Machine:
-    from miex.recognition.train import Machine
+    from miex.recognition.machine import Machine
 
     return Machine(tuple(devices or ("cpu",)), threads)
 

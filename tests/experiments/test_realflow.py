@@ -14,10 +14,11 @@ torch = pytest.importorskip("torch")
 from miex.errors import InputError  # noqa: E402
 from miex.experiments.fit import Mode  # noqa: E402
 from miex.experiments.realflow import FLOW, SPLIT, choose, read_real, realflow, sign_rule  # noqa: E402
-from miex.experiments.toy import toy_samples  # noqa: E402
+from miex.experiments.toy import toy_examples  # noqa: E402
 from miex.labels import Label  # noqa: E402
+from miex.recognition.flow_file import read_flow  # noqa: E402
+from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
-from miex.recognition.samples import read_flow  # noqa: E402
 from tests.support import command, facts  # noqa: E402
 
 LENT = Path(__file__).parents[3] / "shared" / "real-flow"
@@ -29,12 +30,12 @@ QUICK = load_recipe("fixed").but(samples_seen=1280, batch=64)
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bumps in the place of the lent maps: 12 subjects of two corpora, two halves."""
     folder = tmp_path_factory.mktemp("stand-in")
-    toy = toy_samples(20, seed=7)
+    toy = toy_examples(20, seed=7)
     corpus = ["casme2" if i % 2 else "smic" for i in range(60)]
     subject = [f"s{i % 12 + 1:02d}" for i in range(60)]
     np.savez(
         folder / FLOW,
-        flow=toy.maps,
+        flow=toy.array(FlowMaps()),
         label=toy.labels,
         dataset=corpus,
         subject=subject,
@@ -46,22 +47,22 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_bumps_are_where_the_classes_move() -> None:
-    toy = toy_samples(50)
-    v = toy.maps[..., 1].astype(float)
+def test_bumps_are_where_the_classes_move(tmp_path: Path) -> None:
+    toy = toy_examples(50)
+    v = toy.array(FlowMaps())[..., 1].astype(float)
     v -= np.median(v, (1, 2), keepdims=True)
     brows, corners = v[:, 2:8, 5:23].mean((1, 2)), v[:, 16:21, [5, 6, 7, 8, 19, 20, 21, 22]].mean((1, 2))
     mean = {label: (brows[toy.labels == label].mean(), corners[toy.labels == label].mean()) for label in Label}
     assert mean[Label.negative][0] > 5
     assert mean[Label.surprise][0] < -5
     assert mean[Label.positive][1] < -5
-    assert toy_samples(50).digest == toy.digest
-    assert (sign_rule(toy) == toy.labels).mean() > 0.8
+    assert toy_examples(50).digest == toy.digest
+    assert (sign_rule(toy.through(FlowMaps(), tmp_path)) == toy.labels).mean() > 0.8
 
 
 def test_the_whole_table(stand_in: Path, tmp_path: Path) -> None:
     real = read_real(stand_in)
-    sets = {"toy": [toy_samples(100, seed) for seed in (1, 2)]}
+    sets = {"toy": [toy_examples(100, seed) for seed in (1, 2)]}
     rows = realflow(sets, real, tmp_path, recipe=QUICK, seeds=1)
     rows += realflow(sets, real, tmp_path, recipe=QUICK, seeds=1, protocols=("loso",), modes=DIRECT, references=False)
     found = {(row.name, row.protocol): row for row in rows}
@@ -94,7 +95,7 @@ def test_the_whole_table(stand_in: Path, tmp_path: Path) -> None:
 
 
 def test_a_rerun_from_nothing_gives_the_same_predictions(stand_in: Path, tmp_path: Path) -> None:
-    real, sets = read_real(stand_in), {"toy": [toy_samples(30)]}
+    real, sets = read_real(stand_in), {"toy": [toy_examples(30)]}
     for side in "ab":
         realflow(sets, real, tmp_path / side, recipe=QUICK.but(samples_seen=640), seeds=1, references=False)
     a, b = ({path.name: path.read_bytes() for path in (tmp_path / side).glob("*.parquet")} for side in "ab")
@@ -103,7 +104,7 @@ def test_a_rerun_from_nothing_gives_the_same_predictions(stand_in: Path, tmp_pat
 
 
 def test_alternatives_are_chosen_on_one_half(stand_in: Path, tmp_path: Path) -> None:
-    real, sets = read_real(stand_in), {"toy": [toy_samples(60)]}
+    real, sets = read_real(stand_in), {"toy": [toy_examples(60)]}
     short = QUICK.but(samples_seen=64)
     recipes = [
         replace_name(short, "short"),
@@ -177,14 +178,16 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     shown = command(*experiment, "--modes", "direct,real")
     assert "sign rule, no training" in shown.stdout
     assert "could not check" in shown.stderr
-    tried = command(*experiment, "--modes", "direct", "--alternatives", f"{recipe},fixed-hoof-svm")
+    other = tmp_path / "svm.toml"
+    other.write_text('like = "fixed"\nrecognizer = "hoof_svm"\n')
+    tried = command(*experiment, "--modes", "direct", "--alternatives", f"{recipe},{other}")
     assert tried.returncode == 0, tried.stderr
     assert "chosen among 2" in tried.stdout
 
 
 def test_evaluate_takes_every_kind_of_folds(stand_in: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "quick.toml"
-    recipe.write_text('like = "fixed-hoof-svm"\n')
+    recipe.write_text('like = "fixed"\nrecognizer = "hoof_svm"\n')
     data = stand_in / FLOW
     rows = read_flow(data).rows.to_pylist()
     lists = tmp_path / "lists"
@@ -250,13 +253,13 @@ def test_predict_a_clip_of_your_own(finished: Path, tmp_path: Path) -> None:
 def test_references_on_the_lent_maps(tmp_path: Path) -> None:
     """Sign rule .66 (exactly: no training); real only .76 ± .02 is too long for a test and in the README."""
     real = read_real(LENT)
-    assert np.bincount(real.samples.labels).tolist() == [158, 83, 68]
+    assert np.bincount(real.examples.labels).tolist() == [158, 83, 68]
     assert {name: int(mask.sum()) for name, mask in real.parts.items()}["casme2"] == 145
     from miex.evaluation.metrics import confusion, score
 
-    found = score(confusion(real.samples.labels, sign_rule(real.samples), 3))
+    found = score(confusion(real.examples.labels, sign_rule(real.examples.through(FlowMaps(), tmp_path)), 3))
     assert (round(found.uf1, 3), round(found.uar, 3)) == (0.657, 0.706)
-    assert read_flow(LENT / FLOW).digest == real.samples.digest
+    assert read_flow(LENT / FLOW).digest == real.examples.digest
     assert replace(real).parts["choose"].sum() + real.parts["report"].sum() == 309
 
 

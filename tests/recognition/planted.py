@@ -7,14 +7,14 @@ import pyarrow as pa
 
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.recognition.recipe import Recipe
-from miex.recognition.samples import Samples
+from miex.recognition.view import View, in_memory
 
 QUICK = Recipe(
     name="quick", samples_seen=3200, batch=64, learning_rate=4e-3, schedule="one-cycle", label_smoothing=0.05
 )
 
 
-def planted(n: int = 240, seed: int = 0, source: str = "real", classes: int = 3, side: int = 28) -> Samples:
+def planted(n: int = 240, seed: int = 0, source: str = "real", classes: int = 3, side: int = 28) -> View:
     """Class k pushes v in the k-th quarter of the rows; the rest is noise. Ten people."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % classes
@@ -30,4 +30,4 @@ def planted(n: int = 240, seed: int = 0, source: str = "real", classes: int = 3,
         "photo": [None if source == "real" else f"p{i % 10}" for i in range(n)],
     }
     names = ("negative", "positive", "surprise", "others")[:classes]
-    return Samples(maps.clip(0, 255).astype(np.uint8), pa.table(columns, schema=ROWS_SCHEMA), names)
+    return in_memory(maps.clip(0, 255).astype(np.uint8), pa.table(columns, schema=ROWS_SCHEMA), names)

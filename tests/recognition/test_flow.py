@@ -17,19 +17,18 @@ from miex.faces.crop import CropOptions
 from miex.faces.photos import default_pool, list_photos
 from miex.generators.registry import make_generator
 from miex.images import Image, gray
-from miex.recognition.flow import (
+from miex.recognition.flow_file import flow_set, write_flow_set
+from miex.recognition.inputs.flow import (
     COLUMNS,
     EYES,
     METHODS,
     MOUTH,
     ROWS,
-    Method,
+    FlowMethod,
     flow_map,
-    flow_set,
     optical_flow,
     strain,
     tight_crop,
-    write_flow_set,
 )
 from miex.synthesis.preview import preview
 from tests.support import command, facts
@@ -43,7 +42,7 @@ def texture() -> Image:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shift", [(1.0, 0.0), (0.0, -1.0), (-1.5, 0.5)])
-def test_known_shift_is_found(method: Method, shift: tuple[float, float]) -> None:
+def test_known_shift_is_found(method: FlowMethod, shift: tuple[float, float]) -> None:
     still = texture()
     affine = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
     moved = cv2.warpAffine(still, affine, (140, 170), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)

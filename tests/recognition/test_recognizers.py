@@ -9,22 +9,23 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional as F  # noqa: E402
 
 from miex.errors import UsageError  # noqa: E402
-from miex.recognition.flow_resnet18 import FlowResNet18  # noqa: E402
-from miex.recognition.hoof_svm import HoofSVM  # noqa: E402
-from miex.recognition.htnet import HTNet, four_areas  # noqa: E402
-from miex.recognition.network import NETWORKS, Network, network_class  # noqa: E402
-from miex.recognition.off_apexnet import OffApexNet  # noqa: E402
-from miex.recognition.ststnet import STREAMS, STSTNet  # noqa: E402
+from miex.recognition.handcrafted.hoof_svm import HoofSVM  # noqa: E402
+from miex.recognition.method import METHODS, Method, make_method, method_class  # noqa: E402
+from miex.recognition.networks.flow_resnet18 import FlowResNet18  # noqa: E402
+from miex.recognition.networks.htnet import HTNet, four_areas  # noqa: E402
+from miex.recognition.networks.off_apexnet import OffApexNet  # noqa: E402
+from miex.recognition.networks.ststnet import STREAMS, STSTNet  # noqa: E402
+from miex.recognition.recipe import load_recipe  # noqa: E402
 
 
 def maps(n: int = 2, side: int = 28) -> torch.Tensor:
     return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "htnet"])
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "htnet"])
 @pytest.mark.parametrize("side", [28, 56])
 def test_every_recognizer_takes_both_sides_and_gets_new_heads(name: str, side: int) -> None:
-    network: Network = network_class(name)(side, 3).eval()
+    network: Method = make_method(load_recipe("fixed").but(recognizer=name, side=side), 3).eval()
     assert network(maps(side=side)).shape == (2, 3)
     network.new_head(5)
     assert network(maps(side=side)).shape == (2, 5)
@@ -35,7 +36,13 @@ def test_every_recognizer_takes_both_sides_and_gets_new_heads(name: str, side: i
 
 def test_unknown_recognizer_is_refused() -> None:
     with pytest.raises(UsageError, match="ststnet, off_apexnet, htnet, flow_resnet18, hoof_svm"):
-        network_class("vgg")
+        method_class("vgg")
+
+
+def test_a_method_refuses_inputs_that_it_was_not_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(STSTNet, "inputs", ("pair", "apex"))
+    with pytest.raises(UsageError, match=r"recognizer ststnet(.|\n)*input pair or apex(.|\n)*flow"):
+        make_method(load_recipe("fixed"), 3)
 
 
 def test_ststnet() -> None:
@@ -101,7 +108,7 @@ def test_htnet() -> None:
 
 
 def test_htnet_blocks_do_not_see_each_other_at_the_first_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miex.recognition.htnet.DIM", 24)
+    monkeypatch.setattr("miex.recognition.networks.htnet.DIM", 24)
     torch.manual_seed(0)
     network = HTNet().eval()
     x = network.patch(maps())
@@ -117,8 +124,8 @@ def test_htnet_blocks_do_not_see_each_other_at_the_first_level(monkeypatch: pyte
     assert network.level(joined, 1).shape == (2, 48, 2, 2)
     assert network.joins[1](joined).shape == (2, 96, 1, 1)
     assert network(maps()).shape == (2, 3)
-    monkeypatch.setattr("miex.recognition.htnet.DEPTHS", (1, 1, 1))
-    assert HTNet(56)(maps(side=56)).shape == (2, 3)
+    monkeypatch.setattr("miex.recognition.networks.htnet.DEPTHS", (1, 1, 1))
+    assert HTNet((3, 56, 56))(maps(side=56)).shape == (2, 3)
 
 
 def test_hoof_of_known_flow() -> None:
@@ -127,7 +134,7 @@ def test_hoof_of_known_flow() -> None:
     x = torch.zeros(1, 3, 28, 28)
     x[0, 0, :7, :7] = 2.0  # right, in the first block
     x[0, 1, 21:, 21:] = -1.0  # up, in the last
-    found = network.histograms(x).reshape(16, 8)
+    found = network.descriptor(x).reshape(16, 8)
     assert found[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
     assert found[15].tolist() == [0, 0, 0, 0, 0, 0, 1, 0]
     assert not found[1:15].any()
@@ -141,8 +148,8 @@ def test_hoof_svm_decides_as_scikit_learn(classes: int) -> None:
     y = torch.from_numpy(rng.integers(0, classes, 90))
     x = torch.randn(90, 3, 28, 28, generator=torch.Generator().manual_seed(1))
     x[torch.arange(90), y, :7, :7] += 1.5
-    network = HoofSVM(28, classes)
-    network.solve(x, y, balanced=True)
-    features = network.histograms(x).double().numpy()
+    network = HoofSVM((3, 28, 28), classes)
+    network.solve(network.descriptor(x), y, balanced=True)
+    features = network.descriptor(x).double().numpy()
     oracle = LinearSVC(class_weight="balanced", dual=False, tol=1e-6, max_iter=10_000).fit(features, y.numpy())
     assert np.array_equal(network(x).argmax(1).numpy(), oracle.predict(features))

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from miex.errors import InputError, OutputError, UsageError  # noqa: E402
+from miex.recognition.checkpoints import CHECKPOINT, LOG  # noqa: E402
+from miex.recognition.inputs.flow import FlowMaps, flow_map  # noqa: E402
+from miex.recognition.machine import Machine  # noqa: E402
+from miex.recognition.networks.base import augment, batches, split, steps_per_epoch  # noqa: E402
 from miex.recognition.recipe import load_recipe, recipe_names  # noqa: E402
-from miex.recognition.recognizer import MODEL, mirrored, prepare  # noqa: E402
-from miex.recognition.samples import Samples  # noqa: E402
-from miex.recognition.train import (  # noqa: E402
-    CHECKPOINT,
-    LOG,
-    Machine,
-    augment,
-    batches,
-    joint,
-    steps_per_epoch,
-    train,
-)
+from miex.recognition.recognizer import MODEL, prepared  # noqa: E402
+from miex.recognition.train import joint, train  # noqa: E402
+from miex.recognition.view import View  # noqa: E402
 from miex.recognition.weights import read_weights, write_weights  # noqa: E402
 from tests.recognition.planted import QUICK, planted  # noqa: E402
 
 
-def shuffled(samples: Samples) -> Samples:
-    labels = np.random.default_rng(9).permutation(samples.labels)
-    return replace(samples, rows=samples.rows.set_column(1, "label", pa.array(labels, pa.int8())))
+def shuffled(samples: View) -> View:
+    return samples.labelled(np.random.default_rng(9).permutation(samples.labels))
 
 
-def accuracy(made: Any, samples: Samples) -> float:
+def accuracy(made: Any, samples: View) -> float:
     return float((made.predict(samples).argmax(1) == samples.labels).mean())
 
 
@@ -186,15 +178,13 @@ def test_early_stopping_looks_at_people_held_out_of_training() -> None:
     recipe = QUICK.but(epochs=60, validation=0.3, patience=3)
     made = train(noise, recipe)
     assert made.history["epochs"] < 60
-    from miex.recognition.train import _split
-
-    training, held = _split(noise, recipe, 0)
+    training, held = split(noise, recipe, 0)
     assert held is not None
     assert not set(training.people) & set(held.people)
     assert len(training) + len(held) == 60
     assert len(set(held.people)) == 3
     synthetic = planted(60, source="expert")
-    training, held = _split(synthetic, recipe, 0)
+    training, held = split(synthetic, recipe, 0)
     assert held is not None
     assert not set(training.rows["photo"].to_pylist()) & set(held.rows["photo"].to_pylist())
     with pytest.raises(InputError, match="held out"):
@@ -208,13 +198,13 @@ def test_fine_tuning_goes_on_and_gets_a_new_head_for_other_classes() -> None:
     assert accuracy(same, planted(seed=2)) > 0.95
     four = planted(80, classes=4)
     other = train(four, nothing, start=pre)
-    assert other.network.classifier.out_features == 4
-    assert torch.allclose(other.network.streams[0].weight, pre.network.streams[0].weight, atol=1e-6)
+    assert other.method.classifier.out_features == 4
+    assert torch.allclose(other.method.streams[0].weight, pre.method.streams[0].weight, atol=1e-6)
     assert other.label_names == four.label_names
     assert other.history["origins"][0] == ["expert", None, None]
     with pytest.raises(InputError, match="recognizer ststnet"):
         train(four, QUICK.but(recognizer="off_apexnet"), start=pre)
-    with pytest.raises(UsageError, match="HOOF"):
+    with pytest.raises(UsageError, match="hoof_svm"):
         train(four, QUICK.but(recognizer="hoof_svm"), start=pre)
 
 
@@ -240,14 +230,14 @@ def test_rare_classes_of_real_data_weigh_more() -> None:
 
 
 def test_augmentation_is_shared_by_all_channels_and_off_at_test() -> None:
-    recipe = QUICK.but(mirror=1.0, shift=2)
+    recipe, takes = QUICK.but(mirror=1.0, shift=2), FlowMaps()
     x = torch.randn(1, 1, 28, 28).expand(8, 3, 28, 28).contiguous()
     torch.manual_seed(0)
-    y = augment(x, recipe)
+    y = augment(x, recipe, takes)
     assert torch.equal(y[:, 1], y[:, 2])
     assert torch.equal(y[:, 0], -y[:, 1])  # the mirror image turns u
-    assert torch.equal(augment(x, QUICK.but(mirror=0.0, shift=0)), x)
-    assert torch.equal(mirrored(mirrored(x, recipe), recipe), x)
+    assert torch.equal(augment(x, QUICK.but(mirror=0.0, shift=0), takes), x)
+    assert torch.equal(takes.mirror(takes.mirror(x)), x)
     made = train(planted(), QUICK.but(samples_seen=640))
     found = [made.predict(planted(seed=1)) for _ in range(2)]
     assert np.array_equal(*found)
@@ -257,26 +247,24 @@ def test_augmentation_is_shared_by_all_channels_and_off_at_test() -> None:
 
 
 def test_mirror_image_of_a_stretched_map_is_that_of_its_flow() -> None:
-    from miex.recognition.flow import flow_map
-
     flow = np.random.default_rng(0).normal(size=(28, 28, 2)).astype(np.float32)
     turned = flow[:, ::-1] * np.float32([-1, 1])
     for kind in ("unit", "median_rms"):
-        recipe = QUICK.but(normalize=kind)
-        one, other = (prepare(flow_map(np.ascontiguousarray(f))[None], recipe) for f in (flow, turned))
-        assert torch.allclose(mirrored(one, recipe), other, atol=0.05)
+        takes = FlowMaps(normalize=kind)
+        one, other = (prepared(flow_map(np.ascontiguousarray(f))[None], takes) for f in (flow, turned))
+        assert torch.allclose(takes.mirror(one), other, atol=0.05)
 
 
 def test_mixed_precision_learns() -> None:
     made = train(planted(), QUICK.but(mixed_precision=True))
     assert accuracy(made, planted(seed=1)) > 0.95
-    assert made.network.classifier.weight.dtype == torch.float32
+    assert made.method.classifier.weight.dtype == torch.float32
 
 
 def test_maps_of_56() -> None:
     recipe = QUICK.but(side=56, samples_seen=3200)
-    assert accuracy(train(planted().at(56), recipe), planted(seed=1).at(56)) > 0.95
-    with pytest.raises(InputError, match="maps of 56"):
+    assert accuracy(train(planted(side=56), recipe), planted(seed=1, side=56)) > 0.95
+    with pytest.raises(InputError, match=r"examples of \[56, 56, 3\]"):
         train(planted(), recipe)
 
 
@@ -309,6 +297,11 @@ def test_recipes(tmp_path: Path) -> None:
     assert load_recipe("epochs-80").epochs == 80
     assert fixed.but(name="another").digest == fixed.digest  # names are prose
     assert fixed.but(epochs=3).samples_seen is None
+    assert fixed.takes == FlowMaps()
+    assert fixed.but(side=56).takes == load_recipe("fixed-56").takes == FlowMaps(side=56)
+    assert fixed.but(method="tvl1").digest != fixed.digest  # what it looks at is part of it
+    with pytest.raises(UsageError, match="input flow: frames"):
+        fixed.but(frames=3)
     mine = tmp_path / "mine.toml"
     mine.write_text('like = "fixed"\nepochs = 5\n')
     assert load_recipe(str(mine)).digest == fixed.but(epochs=5).digest

@@ -17,18 +17,19 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 
 from miex.errors import InputError  # noqa: E402
-from miex.recognition.network import network_class  # noqa: E402
+from miex.recognition.method import make_method  # noqa: E402
 from miex.recognition.recognizer import MODEL, Recognizer, load_recognizer  # noqa: E402
 from miex.recognition.train import train  # noqa: E402
 from miex.recognition.weights import read_weights, weights_digest, write_weights  # noqa: E402
 from tests.recognition.planted import QUICK, planted  # noqa: E402
 
 DATA = planted(6, seed=1)
+RECIPE = QUICK.model_dump(mode="json")
 
 
 @pytest.fixture(scope="module")
 def made() -> Recognizer:
-    return train(planted(), QUICK.but(samples_seen=640), flow="tvl1")
+    return train(planted(), QUICK.but(samples_seen=640, method="tvl1"))
 
 
 @pytest.fixture
@@ -60,24 +61,24 @@ def forge(path: Path, header: dict[str, Any], tensors: dict[str, Any]) -> None:
 
 
 def same(a: Recognizer, b: Recognizer) -> bool:
-    facts = ("recipe", "label_names", "flow", "history", "weights_digest")
-    said = [one.probabilities(DATA.maps) for one in (a, b)]
+    facts = ("recipe", "label_names", "history", "weights_digest")
+    said = [one.probabilities(DATA.batch()) for one in (a, b)]
     return all(getattr(a, name) == getattr(b, name) for name in facts) and np.array_equal(*said)
 
 
 @pytest.mark.parametrize("name", ["ststnet", "off_apexnet", "flow_resnet18", "hoof_svm"])
 def test_stored_and_loaded_it_says_the_same(name: str, tmp_path: Path) -> None:
     history = {"loss": 0.1 + 0.2, "origins": [["real", "casmé", None]]}
-    network = network_class(name)(28, 3).eval()
-    made = Recognizer(network, QUICK.but(recognizer=name), ("no", "é", "名"), "tvl1", history)
+    recipe = QUICK.but(recognizer=name, method="tvl1")
+    made = Recognizer(make_method(recipe, 3).eval(), recipe, ("no", "é", "名"), history)
     made.save(tmp_path / MODEL)
     before = torch.get_rng_state()
     again = load_recognizer(tmp_path / MODEL)
     assert torch.equal(torch.get_rng_state(), before)
     assert same(again, made)
     assert same(load_recognizer(tmp_path), made)  # by its folder
-    assert not again.network.training
-    assert all(weight.requires_grad for weight in again.network.parameters())
+    assert not again.method.training
+    assert all(weight.requires_grad for weight in again.method.parameters())
 
 
 def test_the_same_recognizer_gives_the_same_bytes(made: Recognizer, path: Path) -> None:
@@ -90,9 +91,11 @@ def test_the_header_says_what_it_is(made: Recognizer, path: Path) -> None:
     header, entries, _ = parts(path)
     assert header["weights_digest"] == made.weights_digest
     assert (header["kind"], header["recipe"]["name"]) == ("recognizer", made.recipe.name)
-    assert header["input"] == {"kind": "flow", "channels": ["u", "v", "strain"], "side": 28, "flow": "tvl1"}
-    assert entries.keys() == made.network.state_dict().keys()
-    forge(path.with_name("forged"), header, made.network.state_dict())  # the digests are what numpy finds
+    assert header["recipe"]["input"] == {
+        "name": "flow", "side": 28, "method": "tvl1", "seed": 0, "normalize": "median_rms",
+    }  # fmt: skip
+    assert entries.keys() == made.method.state_dict().keys()
+    forge(path.with_name("forged"), header, made.method.state_dict())  # the digests are what numpy finds
     assert same(load_recognizer(path.with_name("forged")), made)
 
 
@@ -175,7 +178,7 @@ WRONG_WEIGHTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 @pytest.mark.parametrize("case", WRONG_WEIGHTS)
 def test_weights_that_do_not_fit_are_refused(made: Recognizer, path: Path, case: str) -> None:
     change, found = WRONG_WEIGHTS[case]
-    weights = dict(made.network.state_dict())
+    weights = dict(made.method.state_dict())
     change(weights)
     forge(path, parts(path)[0], weights)
     with pytest.raises(InputError, match=rf"{MODEL}(.|\n)*{found}"):
@@ -194,15 +197,16 @@ def test_weights_that_do_not_fit_are_refused(made: Recognizer, path: Path, case:
         {"label_names": "nps"},
         {"label_names": []},
         {"label_names": ["negative", "positive", "surprise", "others"]},
-        {"input": "flow"},
-        {"input": {"kind": "frames"}},
-        {"input": {"kind": "flow", "flow": "os"}},
+        {"recipe": {**RECIPE, "input": "flow"}},
+        {"recipe": {**RECIPE, "input": {"name": "os"}}},
+        {"recipe": {**RECIPE, "input": {"name": "flow", "method": "os"}}},
+        {"recipe": {**RECIPE, "input": {"name": "flow", "side": 28, "frames": 2}}},
         {"history": 1},
         {"history": None},
     ],
 )
 def test_headers_that_mean_something_else_are_refused(made: Recognizer, path: Path, changes: dict[str, Any]) -> None:
-    forge(path, {**parts(path)[0], **changes}, made.network.state_dict())
+    forge(path, {**parts(path)[0], **changes}, made.method.state_dict())
     with pytest.raises(InputError, match=MODEL):
         load_recognizer(path)
 
@@ -211,17 +215,17 @@ def test_headers_that_mean_something_else_are_refused(made: Recognizer, path: Pa
 def test_another_network_is_refused(made: Recognizer, path: Path, recognizer: str) -> None:
     header = parts(path)[0]
     header["recipe"]["recognizer"] = recognizer
-    forge(path, header, made.network.state_dict())
+    forge(path, header, made.method.state_dict())
     with pytest.raises(InputError, match=recognizer):
         load_recognizer(path)
 
 
 @pytest.mark.parametrize("text", ["no json", "null", "[]", "{}", "[" * 100_000, '{"header_digest": "\\ud800"}'])
 def test_files_of_others_are_refused(made: Recognizer, path: Path, text: str) -> None:
-    save_file(made.network.state_dict(), path, {"header": text})
+    save_file(made.method.state_dict(), path, {"header": text})
     with pytest.raises(InputError, match=r"(?i)sha256|weights that miex wrote"):
         load_recognizer(path)
-    save_file(made.network.state_dict(), path)
+    save_file(made.method.state_dict(), path)
     with pytest.raises(InputError, match="no header of miex"):
         load_recognizer(path)
 
@@ -257,7 +261,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mon
 def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
     made = train(planted(), QUICK.but(samples_seen=64))
     with torch.no_grad():
-        made.network.classifier.weight[0, 0] = torch.nan
+        made.method.classifier.weight[0, 0] = torch.nan
     with pytest.raises(InputError, match=r"classifier.weight: 1 of 1200 are NaN"):
         made.save(tmp_path / MODEL)
     assert not list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ from miex.nuisances.draw import BLINK, draw
 from miex.plan.config import PlanConfig
 from miex.plan.rows import build_plan
 from miex.plan.triplets import distinct_triplets
-from miex.recognition.flow import flow_set
+from miex.recognition.flow_file import flow_set
 from miex.report.build import MOST_SHOWN, _shown
 from miex.sources.expert import ExpertSource, load_table
 from miex.sources.source import AUSource, AUTriplet

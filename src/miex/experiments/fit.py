@@ -16,10 +16,11 @@ from miex import __version__
 from miex.errors import UsageError
 from miex.evaluation.metrics import confusion, score
 from miex.evaluation.protocol import Answer, Job
+from miex.recognition.machine import Machine
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import Recognizer, load_recognizer
-from miex.recognition.samples import Samples
-from miex.recognition.train import Machine, joint, train
+from miex.recognition.train import joint, train
+from miex.recognition.view import View
 from miex.stable import canonical_json
 
 Mode = Literal["direct", "fine-tune", "joint", "real"]
@@ -28,14 +29,14 @@ MODES: tuple[Mode, ...] = ("direct", "fine-tune", "joint", "real")
 
 @dataclass(frozen=True)
 class Fit:
-    """Trains for a job and tests.
+    """Trains for a job and tests. It travels by names of files and digests: its examples stay where they are.
 
     Attributes:
         mode: direct: on the other samples alone; fine-tune: on them, then on the fold's real ones; joint: on both at
             once, real ones drawn as often; real: on the fold's real ones alone.
-        real: samples that are tested, and in their folds trained on.
+        real: examples that are tested, and in their folds trained on.
         recipe: of the last training, and of pre-training where `pretrain` is None.
-        other: synthetic samples, or another corpus.
+        other: synthetic examples, or another corpus.
         pretrain: recipe of pre-training.
         best_on_test: also keep the predictions of the epoch that the test part likes best (UF1; the first of equals).
         models: folder that keeps what is trained on `other` alone, which many folds share; None trains it each time.
@@ -43,9 +44,9 @@ class Fit:
     """
 
     mode: Mode
-    real: Samples
+    real: View
     recipe: Recipe
-    other: Samples | None = None
+    other: View | None = None
     pretrain: Recipe | None = None
     best_on_test: bool = False
     models: Path | None = None
@@ -54,8 +55,8 @@ class Fit:
     def __post_init__(self) -> None:
         if (self.mode == "real") != (self.other is None):
             raise UsageError(
-                f"mode {self.mode}", expected="samples to train on beside the real ones"
-                if self.other is None else "no other samples",
+                f"mode {self.mode}", expected="examples to train on beside the real ones"
+                if self.other is None else "no other examples",
             )  # fmt: skip
 
     @property
@@ -81,32 +82,32 @@ class Fit:
         if self.mode == "direct" and extra is not None:
             if watch is None:
                 return _answer(self._shared(extra, recipe, job.seed), test)
-            samples = extra
+            view = extra
         else:
-            samples = self.real.take(job.train)
+            view = self.real.take(job.train)
             if self.mode == "fine-tune" and extra is not None:
                 start = self._shared(extra, self.pretrain or recipe, job.seed)
             elif self.mode == "joint" and extra is not None:
-                samples = joint(samples, extra, job.seed)
-        made = train(samples, recipe, seed=job.seed, start=start, machine=self.machine, each_epoch=watch)
+                view = joint(view, extra, job.seed)
+        made = train(view, recipe, seed=job.seed, start=start, machine=self.machine, each_epoch=watch)
         return _answer(made, test, watch)
 
-    def _shared(self, samples: Samples, recipe: Recipe, seed: int) -> Recognizer:
+    def _shared(self, view: View, recipe: Recipe, seed: int) -> Recognizer:
         if self.models is None:
-            return train(samples, recipe, seed=seed, machine=self.machine)
-        key = canonical_json([recipe.digest, samples.digest, seed])
+            return train(view, recipe, seed=seed, machine=self.machine)
+        key = canonical_json([recipe.digest, view.digest, seed])
         path = self.models / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
         self.models.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # of several processes that want it one makes it
             if not path.is_file():
-                train(samples, recipe, seed=seed, machine=self.machine).save(path)
+                train(view, recipe, seed=seed, machine=self.machine).save(path)
         return load_recognizer(path)
 
 
 class _Watch:
     """Keeps the test predictions of the epoch with the highest UF1."""
 
-    def __init__(self, test: Samples) -> None:
+    def __init__(self, test: View) -> None:
         self.test, self.uf1, self.probabilities = test, -1.0, np.zeros((0, 0), np.float32)
 
     def __call__(self, epoch: int, predict: Any) -> None:
@@ -116,7 +117,7 @@ class _Watch:
             self.uf1, self.probabilities = uf1, found
 
 
-def _answer(made: Recognizer, test: Samples, watch: _Watch | None = None) -> Answer:
+def _answer(made: Recognizer, test: View, watch: _Watch | None = None) -> Answer:
     last = made.predict(test)
     best = None if watch is None else (watch.probabilities if len(watch.probabilities) else last)
     facts = {"loss": round(float(made.history["loss"]), 6), "miex": __version__, "torch": metadata.version("torch")}

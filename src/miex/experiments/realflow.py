@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from miex.errors import InputError, UsageError
 from miex.evaluation.folds import Protocol, k_fold, leave_one_corpus_out, leave_one_subject_out, persons
@@ -26,11 +26,14 @@ from miex.evaluation.results import Results
 from miex.evaluation.significance import Interval, bootstrap, by_subject, holm, paired
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.experiments.fit import Fit, Mode
-from miex.experiments.toy import toy_samples
+from miex.experiments.toy import toy_examples
+from miex.recognition.examples import Examples, input_cache
+from miex.recognition.flow_file import read_flow
+from miex.recognition.inputs.flow import FlowMaps
+from miex.recognition.machine import Machine
 from miex.recognition.recipe import Recipe, load_recipe
-from miex.recognition.recognizer import prepare
-from miex.recognition.samples import Samples, read_flow
-from miex.recognition.train import Machine
+from miex.recognition.recognizer import prepared
+from miex.recognition.view import View
 from miex.stable import stable_hash
 
 FLOW, SPLIT = "casme2-smic.npz", "split.csv"
@@ -44,17 +47,17 @@ class RealMaps:
     """The lent maps.
 
     Attributes:
-        samples: the maps, with corpus and subject.
-        half: choose or report, per sample: settings are chosen on one, reported on the other.
+        examples: the maps, with corpus and subject.
+        half: choose or report, per example: settings are chosen on one, reported on the other.
     """
 
-    samples: Samples
+    examples: Examples
     half: npt.NDArray[np.str_]
 
     @cached_property
     def parts(self) -> dict[str, npt.NDArray[np.bool_]]:
-        """Which samples are in each part of a table: all, both halves, each corpus."""
-        corpus = np.asarray(self.samples.rows["corpus"].to_pylist())
+        """Which examples are in each part of a table: all, both halves, each corpus."""
+        corpus = np.asarray(self.examples.rows["corpus"].to_pylist())
         return {
             "all": np.ones(len(corpus), bool),
             **{half: self.half == half for half in ("choose", "report")},
@@ -73,21 +76,21 @@ def read_real(folder: Path) -> RealMaps:
             f"real flow maps {folder}", expected=f"{FLOW} and {SPLIT}", found="not both",
             do="name their folder: --real; they are lent for evaluation and do not come with miex",
         )  # fmt: skip
-    samples = read_flow(folder / FLOW)
+    examples = read_flow(folder / FLOW)
     with (folder / SPLIT).open(encoding="utf-8", newline="") as file:
         half = {(row["dataset"], row["subject"]): row["half"] for row in csv.DictReader(file)}
-    who = list(zip(samples.rows["corpus"].to_pylist(), samples.rows["subject"].to_pylist(), strict=True))
+    who = list(zip(examples.rows["corpus"].to_pylist(), examples.rows["subject"].to_pylist(), strict=True))
     if missing := [person for person in who if person not in half]:
         raise InputError(f"halves {folder / SPLIT}", expected="every subject", found=f"no {missing[0]}")
-    return RealMaps(samples, np.array([half[person] for person in who], np.str_))
+    return RealMaps(examples, np.array([half[person] for person in who], np.str_))
 
 
-def sign_rule(samples: Samples) -> npt.NDArray[np.int64]:
+def sign_rule(view: View) -> npt.NDArray[np.int64]:
     """No training: brows up → surprise; mouth corners up → positive; else negative. Classes int64 [n].
 
     Up is v below the median of the map; what counts as up was fixed with the maps' own description.
     """
-    v = prepare(samples.maps, load_recipe("fixed"))[:, 1].numpy()
+    v = prepared(view.batch(), FlowMaps())[:, 1].numpy()
     brow = v[:, *BROWS].mean((1, 2))
     corner = np.mean([v[:, CORNERS[0], side].mean((1, 2)) for side in CORNERS[1]], axis=0)
     positive = (corner < -0.35) & (brow > -0.35)
@@ -152,7 +155,7 @@ class Row:
 
 
 def realflow(
-    sets: Mapping[str, Sequence[Samples]],
+    sets: Mapping[str, Sequence[Examples]],
     real: RealMaps,
     store: Path,
     *,
@@ -168,7 +171,7 @@ def realflow(
     """The table of the experiment. Only runs that the store lacks are made.
 
     Args:
-        sets: name of a setting → samples of it, one entry per generation seed.
+        sets: name of a setting → examples of it, one entry per generation seed.
         real: the lent maps.
         store: folder of runs and shared models.
         modes: ways of training on each setting; `real` is made once.
@@ -182,26 +185,33 @@ def realflow(
     """
     recipe = recipe or load_recipe("fixed")
     machine = machine or Machine()
-    tested = real.samples.at(recipe.side)
-    runner = _Runner(replace(real, samples=tested), store, recipe, seeds, machine, executor, progress)
-    rows = []
-    if references:
-        rows.append(_rule(real))
-        rows.append(runner.row("3,000 bumps, direct", "direct", "3-fold", [toy_samples()]))
-        first = next(iter(sets.values()))[0] if sets else toy_samples()
-        # one shuffle alone is a throw of dice: what a net makes of noise is one direction, which fits or does not
-        shuffled = [_shuffled(first, i) for i in range(SHUFFLES)]
-        rows.append(replace(runner, seeds=1).row("shuffled labels, direct", "direct", "3-fold", shuffled))
-        rows.append(runner.row("real maps of the other corpus", "real", "loco", [None]))
-    for protocol in protocols:
-        alone = runner.row("real only", "real", protocol, [None]) if "real" in modes else None
-        made = [
-            runner.row(f"{name}, {mode}", mode, protocol, samples)
-            for name, samples in sets.items()
-            for mode in modes
-            if mode != "real"
-        ]
-        rows += ([alone] if alone else []) + (_compared(made, alone) if alone else made)
+    see = partial(Examples.through, takes=recipe.takes, executor=executor)
+    with TemporaryDirectory(prefix="miex-") as scratch:  # the lent maps do not stay in the cache
+        tested = see(real.examples, cache=Path(scratch))
+        views = {
+            name: [see(one, cache=input_cache(), progress=progress(f"examples of {name}")) for one in group]
+            for name, group in sets.items()
+        }
+        runner = _Runner(real, tested, store, recipe, seeds, machine, executor, progress)
+        rows = []
+        if references:
+            rows.append(_rule(real, real.examples.through(FlowMaps(), Path(scratch))))
+            toy = see(toy_examples(), cache=input_cache())
+            rows.append(runner.row("3,000 bumps, direct", "direct", "3-fold", [toy]))
+            first = next(iter(views.values()))[0] if views else toy
+            # one shuffle alone is a throw of dice: what a net makes of noise is one direction, which fits or does not
+            shuffled = [_shuffled(first, i) for i in range(SHUFFLES)]
+            rows.append(replace(runner, seeds=1).row("shuffled labels, direct", "direct", "3-fold", shuffled))
+            rows.append(runner.row("real maps of the other corpus", "real", "loco", [None]))
+        for protocol in protocols:
+            alone = runner.row("real only", "real", protocol, [None]) if "real" in modes else None
+            made = [
+                runner.row(f"{name}, {mode}", mode, protocol, group)
+                for name, group in views.items()
+                for mode in modes
+                if mode != "real"
+            ]
+            rows += ([alone] if alone else []) + (_compared(made, alone) if alone else made)
     return rows
 
 
@@ -231,6 +241,7 @@ def choose(recipes: Sequence[Recipe], run: Callable[[Recipe], Row]) -> Choice:
 @dataclass(frozen=True, eq=False)
 class _Runner:
     real: RealMaps
+    tested: View
     store: Path
     recipe: Recipe
     seeds: int
@@ -238,23 +249,22 @@ class _Runner:
     executor: Executor
     progress: Callable[[str], Progress]
 
-    def row(self, name: str, mode: Mode, protocol: str, sets: Sequence[Samples | None]) -> Row:
+    def row(self, name: str, mode: Mode, protocol: str, views: Sequence[View | None]) -> Row:
         folds = self._folds(protocol)
         found = []
-        for i, other in enumerate(sets):
-            samples = None if other is None else other.at(self.recipe.side)
-            fit = Fit(mode, self.real.samples, self.recipe, samples, models=self.store / "models", machine=self.machine)
-            label = name + (f" ({i + 1}/{len(sets)})" if len(sets) > 1 else "")
+        for i, other in enumerate(views):
+            fit = Fit(mode, self.tested, self.recipe, other, models=self.store / "models", machine=self.machine)
+            label = name + (f" ({i + 1}/{len(views)})" if len(views) > 1 else "")
             found.append(
                 evaluate(
                     label,
-                    self.real.samples.rows,
+                    self.tested.rows,
                     folds,
                     fit,
                     what={"experiment": "realflow", **fit.what},
                     store=Results(self.store),
-                    classes=len(self.real.samples.label_names),
-                    extra=None if samples is None else samples.rows,
+                    classes=len(self.tested.label_names),
+                    extra=None if other is None else other.rows,
                     train_on_folds=fit.uses_folds,
                     accept_unknown=True,
                     executor=self.executor,
@@ -265,7 +275,7 @@ class _Runner:
         return _row(together, self.real, protocol)
 
     def _folds(self, protocol: str) -> list[Protocol]:
-        rows = self.real.samples.rows
+        rows = self.tested.rows
         of = persons(rows["corpus"].to_pylist(), rows["subject"].to_pylist())
         if protocol == "loso":
             return [leave_one_subject_out(of)] * self.seeds
@@ -277,7 +287,7 @@ class _Runner:
 
 
 def _row(found: Evaluation, real: RealMaps, protocol: str) -> Row:
-    ids = real.samples.rows["sample_id"].to_pylist()
+    ids = real.examples.rows["sample_id"].to_pylist()
     parts = {}
     for name, mask in real.parts.items():
         scores = found.scores(only=dict(zip(ids, mask.tolist(), strict=True)))
@@ -293,13 +303,13 @@ def _row(found: Evaluation, real: RealMaps, protocol: str) -> Row:
     )  # fmt: skip
 
 
-def _rule(real: RealMaps) -> Row:
-    y, p = real.samples.labels, sign_rule(real.samples)
+def _rule(real: RealMaps, view: View) -> Row:
+    y, p = view.labels, sign_rule(view)
     parts = {}
     for name, mask in real.parts.items():
         one = score(confusion(y[mask], p[mask], 3))
         parts[name] = Part(one.n, one.uf1, 0.0, one.uar, 0.0, one.accuracy)
-    subjects = [by_subject(y, p, real.samples.people, 3)]
+    subjects = [by_subject(y, p, view.people, 3)]
     return Row(
         "sign rule, no training", "–", 1, parts, bootstrap(subjects), confusion(y, p, 3), None, 0, 0, subjects, []
     )
@@ -322,11 +332,9 @@ def _compared(rows: list[Row], alone: Row) -> list[Row]:
     ]
 
 
-def _shuffled(samples: Samples, seed: int) -> Samples:
-    order = np.random.Generator(np.random.PCG64(stable_hash("shuffled", seed))).permutation(len(samples))
-    column = pa.array(samples.labels[order], samples.rows.schema.field("label").type)
-    i = samples.rows.schema.get_field_index("label")
-    return replace(samples, rows=samples.rows.set_column(i, samples.rows.schema.field("label"), column))
+def _shuffled(view: View, seed: int) -> View:
+    order = np.random.Generator(np.random.PCG64(stable_hash("shuffled", seed))).permutation(len(view))
+    return view.labelled(view.labels[order])
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.labels import Label
-from miex.recognition.flow import SIDE, flow_map
-from miex.recognition.samples import Samples, of_arrays
+from miex.recognition.examples import Examples, of_maps
+from miex.recognition.inputs.flow import SIDE, flow_map
 
 # (row, column, u, v) of the bumps of each class, in cells of a map of 28 and in any unit of motion: brows go down and
 # together (AU 4), mouth corners up and out (AU 12), brows up (AU 1 + 2). Down and right are positive.
@@ -21,7 +21,7 @@ BUMPS = {
 EYES = ((6.5, 6.5), (6.5, 20.5))
 
 
-def toy_samples(per_class: int = 1000, seed: int = 0) -> Samples:
+def toy_examples(per_class: int = 1000, seed: int = 0) -> Examples:
     """Maps with the bumps of their class, jittered; in half of them a blink; over all of them smooth noise.
 
     Made from what the classes are said to do, and from no map: nothing in it was fitted.
@@ -41,7 +41,7 @@ def toy_samples(per_class: int = 1000, seed: int = 0) -> Samples:
             maps.append(flow_map(flow.astype(np.float32)))
             labels.append(int(label))
     # no person stands behind them: the guard's word for that is the expert source
-    return of_arrays(np.stack(maps), labels, source="expert", prefix=f"toy-{seed}")
+    return of_maps(np.stack(maps), labels, source="expert", prefix=f"toy-{seed}")
 
 
 def _bump(rng: np.random.Generator, row: float, column: float) -> npt.NDArray[np.float64]:

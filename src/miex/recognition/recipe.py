@@ -8,9 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from miex.errors import InputError, UsageError
+from miex.recognition.inputs.base import Input, make_input
 from miex.stable import canonical_json
 
 _PROSE = frozenset({"name", "source"})  # not in the digest: they change no number
@@ -21,10 +22,8 @@ class Recipe(BaseModel):
 
     Attributes:
         name, source: for people.
-        recognizer: a name of `network.NETWORKS`.
-        side: of the maps it takes.
-        normalize: median_rms: each channel of each map minus its own median, over its own root mean square, clipped to
-            ±4; unit: divided by 255.
+        recognizer: a name of `method.METHODS`.
+        input: what it looks at: name of an input, and those of its settings that differ from the defaults.
         samples_seen, epochs: how long; exactly one of them. An epoch is as many samples as the set has.
         batch, replacement: samples per step, drawn with replacement, or each once an epoch in random order.
         optimizer, learning_rate, weight_decay: as in torch.
@@ -44,8 +43,7 @@ class Recipe(BaseModel):
     name: str = Field(min_length=1, max_length=80)
     source: str = ""
     recognizer: str = "ststnet"
-    side: int = Field(default=28, ge=8, le=224, multiple_of=4)
-    normalize: Literal["median_rms", "unit"] = "median_rms"
+    input: dict[str, Any] = Field(default={"name": "flow"}, validate_default=True)
     samples_seen: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
     batch: int = Field(default=256, ge=2)
@@ -65,6 +63,14 @@ class Recipe(BaseModel):
     validation: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=0, ge=0)
 
+    @field_validator("input")
+    @classmethod
+    def _complete(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return make_input(value).described()
+        except UsageError as error:
+            raise ValueError(f"{error.asked}: {error.expected}") from error
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.samples_seen is None) == (self.epochs is None):
@@ -74,25 +80,37 @@ class Recipe(BaseModel):
         return self
 
     @property
+    def takes(self) -> Input:
+        """The input it looks at."""
+        return make_input(self.input)
+
+    @property
     def digest(self) -> str:
         """sha256 of all that changes a number."""
         plain = self.model_dump(mode="json", exclude=set(_PROSE))
         return hashlib.sha256(canonical_json(plain).encode()).hexdigest()
 
     def but(self, **changes: Any) -> Recipe:
-        """The same with other values; a new length replaces the other kind of length.
+        """The same with other values; a new length replaces the other kind of length. What is no field of a recipe is a
+        setting of its input: `but(side=56)`.
 
         Raises:
             UsageError: a value that cannot be.
         """
-        changes = {key: value for key, value in changes.items() if value is not None}
+        there = {**self.input, **dict(self)}
+        changes = {key: value for key, value in changes.items() if value is not None and value != there.get(key)}
         if not changes:
             return self
         if "epochs" in changes:
             changes.setdefault("samples_seen", None)
         if "samples_seen" in changes and changes["samples_seen"] is not None:
             changes.setdefault("epochs", None)
-        name = self.name + "".join(f" {key}={value}" for key, value in changes.items() if value is not None)
+        settings = {key: changes.pop(key) for key in [*changes] if key not in Recipe.model_fields}
+        name = self.name + "".join(
+            f" {key}={value}" for key, value in {**changes, **settings}.items() if value is not None
+        )
+        if settings:
+            changes["input"] = {**self.input, **settings}
         return _checked({**self.model_dump(), "name": name[:80], **changes}, f"recipe {self.name}")
 
 
@@ -131,6 +149,9 @@ def load_recipe(name: str) -> Recipe:
     base = load_recipe(str(like)).model_dump()
     if "epochs" in values:
         base["samples_seen"] = None
+    given = values.get("input")
+    if isinstance(given, dict) and given.get("name", base["input"]["name"]) == base["input"]["name"]:
+        values["input"] = {**base["input"], **given}
     return _checked({**base, "source": "", **values}, f"recipe {name}")
 
 

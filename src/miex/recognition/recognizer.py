@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,68 +14,64 @@ from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
 from miex.errors import InputError, UsageError
-from miex.images import Image
-from miex.recognition.flow import Method
-from miex.recognition.network import Network, network_class
+from miex.recognition.inputs.base import Input
+from miex.recognition.method import Method, make_method
 from miex.recognition.recipe import Recipe
-from miex.recognition.samples import LABELS, Samples
+from miex.recognition.view import LABELS, View
 from miex.recognition.weights import forms, read_weights, weights_digest, write_weights
 from miex.stable import first_difference
 
 MODEL = "recognizer.safetensors"  # its name in the folder of its training
-_BATCH = 1024
+_PIECE = 1024  # examples that are predicted at once
 
 
 @dataclass(frozen=True, eq=False)
 class Recognizer:
-    """A network with all that its numbers mean.
+    """A trained method with all that its numbers mean.
 
     Attributes:
-        network: in evaluation mode.
-        recipe: how it was trained; holds its input convention (side, normalization).
+        method: in evaluation mode.
+        recipe: how it was trained; names its input.
         label_names: what its outputs are called.
-        flow: method of the optical flow of its training maps: what a clip's flow is computed by.
         history: facts of its training: seeds, digests of data, loss.
     """
 
-    network: Network
+    method: Method
     recipe: Recipe
     label_names: tuple[str, ...] = LABELS
-    flow: Method = "dis"
     history: dict[str, Any] = field(default_factory=dict)
 
-    def probabilities(self, maps: Image) -> npt.NDArray[np.float32]:
-        """Probability of each class, float32 [n, classes], of maps uint8 [n, side, side, 3]. Never augmented.
+    def probabilities(self, examples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Probability of each class, float32 [n, classes], of examples [n, …] of its input. Never augmented.
 
         Raises:
-            InputError: maps of another form.
+            InputError: examples of another form.
         """
-        side = self.recipe.side
-        if maps.dtype != np.uint8 or maps.shape[1:] != (side, side, 3):
-            raise InputError(
-                f"a recognizer for maps of {side} × {side}", expected=f"uint8 [n, {side}, {side}, 3]",
-                found=f"{maps.dtype} {list(maps.shape)}", do="make maps of that side, or train another recognizer",
-            )  # fmt: skip
-        found = probabilities(self.network, prepare(maps, self.recipe), self.recipe)
-        return np.asarray(found.cpu().numpy(), np.float32)
+        takes = self.recipe.takes
+        if examples.dtype != takes.dtype or examples.shape[1:] != takes.shape:
+            raise _other_form(takes, f"{examples.dtype} {list(examples.shape)}")
+        parts = (examples[i : i + _PIECE] for i in range(0, len(examples), _PIECE))
+        return probabilities(self.method, parts, self.recipe)
 
-    def predict(self, samples: Samples) -> npt.NDArray[np.float32]:
-        """Probabilities float32 [n, classes] of labelled samples.
+    def predict(self, view: View) -> npt.NDArray[np.float32]:
+        """Probabilities float32 [n, classes] of labelled examples, read piece by piece.
 
         Raises:
-            InputError: samples of other classes, or maps of another side.
+            InputError: examples of other classes, or of another form.
         """
-        if samples.label_names != self.label_names:
+        if view.label_names != self.label_names:
             raise InputError(
-                "a recognizer of " + ", ".join(self.label_names), expected="samples of these classes",
-                found=", ".join(samples.label_names), do="fine-tune it for them: miex train --start",
+                "a recognizer of " + ", ".join(self.label_names), expected="examples of these classes",
+                found=", ".join(view.label_names), do="fine-tune it for them: train with it as the start",
             )  # fmt: skip
-        return self.probabilities(samples.maps)
+        if view.shape != self.recipe.takes.shape:
+            raise _other_form(self.recipe.takes, str([len(view), *view.shape]))
+        return probabilities(self.method, pieces(view), self.recipe)
 
     @property
     def weights_digest(self) -> str:
         """sha256 of all weights: two trainings gave the same recognizer exactly when it is the same."""
-        return weights_digest(self.network.state_dict())
+        return weights_digest(self.method.state_dict())
 
     def save(self, path: Path) -> None:
         """Write it as one file: the weights and a header of all else. Whole or not at all; same recognizer, same bytes.
@@ -83,23 +80,14 @@ class Recognizer:
             InputError: a weight is NaN or infinite.
             OutputError: it cannot be written.
         """
-        takes = _Input(side=self.recipe.side, flow=self.flow)
-        header = _Header(recipe=self.recipe, input=takes, label_names=self.label_names, history=self.history)
-        write_weights(path, "recognizer", header.model_dump(mode="json"), self.network.state_dict())
-
-
-class _Input(BaseModel):
-    kind: Literal["flow"] = "flow"
-    channels: tuple[str, ...] = ("u", "v", "strain")
-    side: int
-    flow: Method
+        header = _Header(recipe=self.recipe, label_names=self.label_names, history=self.history)
+        write_weights(path, "recognizer", header.model_dump(mode="json"), self.method.state_dict())
 
 
 class _Header(BaseModel):
     """What a file says beside its weights."""
 
     recipe: Recipe
-    input: _Input
     label_names: tuple[str, ...] = Field(min_length=1)
     history: dict[str, Any]
 
@@ -109,7 +97,7 @@ def load_recognizer(path: Path) -> Recognizer:
 
     Raises:
         InputError: no file, another kind of file, another format, a file that is not as it was written, or weights
-            that do not fit their network.
+            that do not fit their method.
     """
     if path.is_dir():
         path = path / MODEL
@@ -119,7 +107,7 @@ def load_recognizer(path: Path) -> Recognizer:
         header = _Header.model_validate(stored)
         recipe, names = header.recipe, header.label_names
         with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: nobody else's draws may move
-            network = network_class(recipe.recognizer)(recipe.side, len(names))
+            method = make_method(recipe, len(names))
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(
@@ -128,42 +116,45 @@ def load_recognizer(path: Path) -> Recognizer:
         ) from error  # fmt: skip
     except UsageError as error:
         raise InputError(asked, expected=error.expected, found=error.asked, do="use the miex that wrote it") from error
-    wrong = first_difference(forms(network.state_dict()), forms(weights))
+    wrong = first_difference(forms(method.state_dict()), forms(weights))
     if wrong:
         raise InputError(
-            asked, expected=f"the weights of {recipe.recognizer} for maps of {recipe.side} and {len(names)} classes",
+            asked, expected=f"weights of {recipe.recognizer} for {len(names)} classes of {list(recipe.takes.shape)}",
             found=wrong, do="use the miex that wrote it",
         )  # fmt: skip
-    network.load_state_dict(weights)
-    return Recognizer(network.eval(), recipe, names, header.input.flow, header.history)
+    method.load_state_dict(weights)
+    return Recognizer(method.eval(), recipe, names, header.history)
 
 
-def prepare(maps: Image, recipe: Recipe) -> Tensor:
-    """Maps uint8 [n, s, s, 3] as a network takes them: float32 [n, 3, s, s], normalized by the recipe."""
-    x = torch.from_numpy(np.ascontiguousarray(maps)).permute(0, 3, 1, 2).float() / 255
-    if recipe.normalize == "unit":
-        return x.contiguous()
-    still = x.flatten(2).median(2)[0][..., None, None]  # amplitude and zero are lost; most of the skin is still
-    x = x - still
-    strength = x.flatten(2).square().mean(2).sqrt()[..., None, None]
-    return (x / (strength + 1e-6)).clamp(-4, 4).contiguous()
+def pieces(view: View) -> Iterator[npt.NDArray[Any]]:
+    """Its examples in their order, a piece at a time."""
+    return (view.batch(slice(i, i + _PIECE)) for i in range(0, len(view), _PIECE))
 
 
-def mirrored(x: Tensor, recipe: Recipe) -> Tensor:
-    """The mirror image of prepared maps [n, 3, s, s]: what moved right moves left, so u is turned over."""
-    x = x.flip(-1)
-    u = 1 - x[:, :1] if recipe.normalize == "unit" else -x[:, :1]
-    return torch.cat([u, x[:, 1:]], 1)
+def prepared(examples: npt.NDArray[Any], takes: Input, device: torch.device | str = "cpu") -> Tensor:
+    """Stored examples [n, …] as a method sees them, on a device: float32 [n, *seen_shape]."""
+    return takes.prepare(torch.from_numpy(np.require(examples, requirements=["C", "W"])).to(device))
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def probabilities(network: Network, x: Tensor, recipe: Recipe) -> Tensor:
-    """Probabilities float32 [n, classes] of prepared maps, in evaluation mode; the network's mode is kept."""
-    training = network.training
-    network.eval()
-    found = []
-    for part in x.split(_BATCH):
-        p = network(part).float().softmax(1)
-        found.append((p + network(mirrored(part, recipe)).float().softmax(1)) / 2 if recipe.mirror_test else p)
-    network.train(training)
-    return torch.cat(found) if found else torch.zeros(0, network.classes)
+def probabilities(method: Method, examples: Iterable[npt.NDArray[Any]], recipe: Recipe) -> npt.NDArray[np.float32]:
+    """Probabilities float32 [n, classes] of stored examples, in evaluation mode; the method's mode is kept."""
+    training, takes, device = method.training, recipe.takes, next(method.parameters()).device
+    method.eval()
+    found = [np.zeros((0, method.classes), np.float32)]
+    with torch.no_grad():
+        for part in examples:
+            x = prepared(part, takes, device)
+            p = method(x).float().softmax(1)
+            if recipe.mirror_test:
+                p = (p + method(takes.mirror(x)).float().softmax(1)) / 2
+            found.append(p.cpu().numpy())
+    method.train(training)
+    return np.concatenate(found)
+
+
+def _other_form(takes: Input, found: str) -> InputError:
+    size = " × ".join(map(str, takes.shape))
+    return InputError(
+        f"a recognizer of {takes.name} of {size}", expected=f"{takes.dtype} [n, {', '.join(map(str, takes.shape))}]",
+        found=found, do="make the examples through its input, or train another recognizer",
+    )  # fmt: skip

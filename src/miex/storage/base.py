@@ -27,6 +27,10 @@ class Draft(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go on from there, where the place can: io.UnsupportedOperation where it cannot."""
+        return self._file.seek(offset, whence)
+
     def abandon(self) -> None:
         """Forget it when its block ends: what was there stays."""
         self.wanted = False

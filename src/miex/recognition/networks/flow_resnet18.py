@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
-from miex.recognition.network import Network
+from miex.recognition.networks.base import Network
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -36,14 +38,15 @@ class FlowResNet18(Network):
     maps → mean → classes. At s = 28 the stages see 7, 4, 2 and 1 positions a side.
     """
 
+    inputs = ("flow",)
     citation = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016"
     published = (
         "11,689,512 with the 1,000 classes of ImageNet (torchvision's resnet18). Ours with 1,000 classes has as many; "
         "with 3 classes the last layer has 1,539 instead of 513,000: 11,178,051"
     )
 
-    def __init__(self, side: int = 28, classes: int = 3) -> None:
-        super().__init__(side, classes)
+    def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3) -> None:
+        super().__init__(shape, classes)
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, 2, 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from miex.recognition.network import Network
+from miex.recognition.networks.base import Network
 
 DIM, HEADS, DEPTHS = 256, 3, (2, 2, 10)  # of the first level; both double at each of the three levels
 # Middles of eyes and mouth corners in a map, (row, column) as fractions of its side: where the convention has them.
@@ -89,12 +90,13 @@ class HTNet(Network):
     by the authors' rule of a quarter of the map) this stays so.
     """
 
+    inputs = ("flow",)
     citation = "Wang et al., HTNet for micro-expression recognition, arXiv 2307.14637, 2023"
     published = "no count is known to us. Ours: 139,582,982, nine tenths of it in the ten layers of 1,024 maps"
 
-    def __init__(self, side: int = 28, classes: int = 3) -> None:
-        super().__init__(side, classes)
-        self.patch = nn.Conv2d(3, DIM, side // 4, stride=side // 4)
+    def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3) -> None:
+        super().__init__(shape, classes)
+        self.patch = nn.Conv2d(3, DIM, shape[-1] // 4, stride=shape[-1] // 4)
         dims = [DIM * 2**i for i in range(3)]
         self.levels = nn.ModuleList(
             Level(dim, HEADS * 2**i, depth, 1) for i, (dim, depth) in enumerate(zip(dims, DEPTHS, strict=True))

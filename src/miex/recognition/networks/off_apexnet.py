@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, cat, nn
 
-from miex.recognition.network import Network
+from miex.recognition.networks.base import Network
 
 
 def stream() -> nn.Sequential:
@@ -21,17 +23,18 @@ class OffApexNet(Network):
     u, v [1, 28, 28] → streams [16, 7, 7] each → joined 1,568 → 1,024 → 1,024 → classes, ReLU between.
     """
 
+    inputs = ("flow",)
     citation = "Gan et al., OFF-ApexNet on micro-expression recognition system, Signal Process. Image Commun. 74, 2019"
     published = (
         "no count of its own is known to us. Ours at 28: streams 2 · 2,572, 1,568 → 1,024 1,606,656, 1,024 → 1,024 "
         "1,049,600, 1,024 → 3 3,075: 2,664,475"
     )
 
-    def __init__(self, side: int = 28, classes: int = 3) -> None:
-        super().__init__(side, classes)
+    def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3) -> None:
+        super().__init__(shape, classes)
         self.u, self.v = stream(), stream()
         self.hidden = nn.Sequential(
-            nn.Linear(2 * 16 * (side // 4) ** 2, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU()
+            nn.Linear(2 * 16 * (shape[-1] // 4) ** 2, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU()
         )
         self.classifier = nn.Linear(1024, classes)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, cat, nn
 from torch.nn import functional as F
 
-from miex.recognition.network import Network
+from miex.recognition.networks.base import Network
 
 STREAMS = (3, 5, 8)  # maps of the three streams
 
@@ -19,18 +21,19 @@ class STSTNet(Network):
     Batch norm is not in the paper's figure but in the authors' code; ReLU and max-pool commute.
     """
 
+    inputs = ("flow",)
     citation = "Liong et al., Shallow Triple Stream Three-dimensional CNN (STSTNet), FG 2019"
     published = (
         "1,670 printed. Counted from the paper's layers: 16 kernels of 3·3·3 and their biases 448, 400 → 3 1,203: "
         "1,651. Ours: 1,683, with 32 of batch norm. What the other 19 printed ones are is not said"
     )
 
-    def __init__(self, side: int = 28, classes: int = 3) -> None:
-        super().__init__(side, classes)
+    def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3) -> None:
+        super().__init__(shape, classes)
         self.streams = nn.ModuleList(nn.Conv2d(3, maps, 3, padding=2) for maps in STREAMS)
         self.norm = nn.BatchNorm2d(sum(STREAMS))  # per map: the same as one for each stream
         self.dropout = nn.Dropout(0.5)
-        pooled = ((side + 4) // 3) // 2
+        pooled = ((shape[-1] + 4) // 3) // 2
         self.classifier = nn.Linear(sum(STREAMS) * pooled**2, classes)
 
     def join(self, x: Tensor) -> Tensor:

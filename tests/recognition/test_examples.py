@@ -1,4 +1,4 @@
-"""One form of samples for sets, clips and flow files; what recognizers take and refuse."""
+"""One form of examples for sets, clips and flow files; what recognizers take and refuse."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from miex.faces.photos import default_pool, list_photos  # noqa: E402
 from miex.generators.registry import make_generator  # noqa: E402
 from miex.images import read_clip  # noqa: E402
 from miex.labels import Label  # noqa: E402
-from miex.recognition.flow import flow_set, write_flow_set  # noqa: E402
-from miex.recognition.recipe import load_recipe  # noqa: E402
-from miex.recognition.samples import load_samples, of_clips, read_flow  # noqa: E402
+from miex.recognition.flow_file import flow_set, load_examples, read_flow, write_flow_set  # noqa: E402
+from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
+from miex.recognition.places import of_clips  # noqa: E402
+from miex.recognition.recognizer import prepared  # noqa: E402
 from miex.recognition.train import train  # noqa: E402
 from miex.synthesis.preview import preview  # noqa: E402
 from tests.recognition.planted import QUICK, planted  # noqa: E402
@@ -44,16 +45,18 @@ def clip(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Clip:
 
 def test_a_set_and_its_flow_file_are_the_same_samples(finished: Path, tmp_path: Path) -> None:
     write_flow_set(flow_set(miex.dataset.open(finished)), tmp_path / "maps.npz")
-    a, b = load_samples(finished), load_samples(tmp_path / "maps.npz")
+    examples = load_examples(finished)
+    a, b = (one.through(FlowMaps(), tmp_path / "cache") for one in (examples, load_examples(tmp_path / "maps.npz")))
     assert a.digest == b.digest
     assert a.rows.equals(b.rows)
+    assert np.array_equal(a.batch(), examples.array(FlowMaps()))
     assert set(a.rows["source"].to_pylist()) == {"expert"}
     assert allowed(b.rows, [("casme2", "sub01")]).all()  # who stands behind them travels with the file
     assert len(set(a.people)) == 1  # twelve virtual identities of one photo are relatives
-    assert load_samples(finished, side=56).maps.shape == (36, 56, 56, 3)
+    assert examples.array(FlowMaps(side=56)).shape == (36, 56, 56, 3)
     assert a.take([3, 1]).rows["sample_id"].to_pylist() == [a.rows["sample_id"][i].as_py() for i in (3, 1)]
     with pytest.raises(UsageError, match="folder of a set"):
-        load_samples(tmp_path)
+        load_examples(tmp_path)
 
 
 def test_flow_files_of_others(tmp_path: Path) -> None:
@@ -95,14 +98,15 @@ def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
     assert samples.rows.to_pylist() == [
         dict(zip(samples.rows.schema.names, ("casme2/sub01/EP01", 2, "real", "casme2", "sub01", None), strict=True))
     ]
-    v = samples.maps[0, ..., 1].astype(float)
+    maps = samples.array(FlowMaps())
+    v = maps[0, ..., 1].astype(float)
     v -= np.median(v)
     assert v[2:8, 5:23].min() < -60  # brows went up
     own = of_clips([clip], model=model, classes=("happiness", "surprise"), label=lambda c: c.emotion)
     assert (own.label_names, own.labels.tolist()) == (("happiness", "surprise"), [1])
     assert len(of_clips([clip], model=model, classes=("happiness",), label=lambda c: c.emotion)) == 0
     without = replace(clip, apex=None)  # of the four frames the middle one, N // 2, is the apex
-    assert np.array_equal(of_clips([without], model=model, no_apex="middle").maps, samples.maps)
+    assert np.array_equal(of_clips([without], model=model, no_apex="middle").array(FlowMaps()), maps)
     assert len(of_clips([without, clip], model=model, no_apex="drop")) == 1
     with pytest.raises(InputError, match="casme2/sub01/EP01"):
         of_clips([without], model=model)
@@ -151,19 +155,20 @@ def test_a_video_is_a_clip(tmp_path: Path) -> None:
 
 def test_it_refuses_what_it_was_not_made_for() -> None:
     made = train(planted(), QUICK.but(samples_seen=64))
-    for maps in (planted().at(56).maps, planted().maps.astype(float), planted().maps[..., :2]):
+    maps = planted(6).batch()
+    for other in (planted(6, side=56).batch(), maps.astype(float), maps[..., :2]):
         with pytest.raises(InputError, match="28 × 28"):
-            made.probabilities(maps)
+            made.probabilities(other)
+    with pytest.raises(InputError, match=r"28 × 28(.|\n)*56, 56"):
+        made.predict(planted(side=56))
     with pytest.raises(InputError, match="others"):
         made.predict(planted(classes=4))
 
 
-def test_the_fixed_recipe_normalizes_as_it_says() -> None:
+def test_flow_maps_are_normalized_as_they_say() -> None:
     """Median 0, root mean square 1 where nothing is clipped, within ±4: computed by numpy."""
-    from miex.recognition.recognizer import prepare
-
-    maps = planted(6).maps
-    x = prepare(maps, load_recipe("fixed")).numpy()
+    maps = planted(6).batch()
+    x = prepared(maps, FlowMaps()).numpy()
     for i, c in np.ndindex(6, 3):
         channel = maps[i, ..., c].astype(float)
         low_median = np.sort(channel.ravel())[(channel.size - 1) // 2]  # of an even number torch takes the lower

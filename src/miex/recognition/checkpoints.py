@@ -1,0 +1,86 @@
+"""The folder of a training: log.csv, TensorBoard's events, a checkpoint, and at the end the recognizer."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from miex.errors import OutputError
+from miex.recognition.method import COLUMNS
+from miex.recognition.recognizer import MODEL, Recognizer, load_recognizer
+from miex.recognition.weights import read_weights, write_weights
+from miex.stable import canonical_json
+from miex.storage.local import write_whole
+
+CHECKPOINT, LOG = "checkpoint.safetensors", "log.csv"
+
+
+class TrainingFolder:
+    """log.csv, events, checkpoint and result of one training."""
+
+    def __init__(self, folder: Path, what: dict[str, Any]) -> None:
+        self.folder, self.what = folder, what
+        folder.mkdir(parents=True, exist_ok=True)
+        self._events: Any = None
+
+    def finished(self) -> Recognizer | None:
+        """What the training gave, if it ended."""
+        path = self.folder / MODEL
+        if not path.is_file():
+            return None
+        stored = load_recognizer(path)
+        self._same({key: stored.history.get(key) for key in self.what})
+        return stored
+
+    def checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """Plain values and tensors of the last one."""
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return None
+        plain, tensors = read_weights(path, "checkpoint")
+        self._same(plain.get("what", {}))
+        return plain, tensors
+
+    def _same(self, there: dict[str, Any]) -> None:
+        differing = [key for key in self.what if canonical_json(there.get(key)) != canonical_json(self.what[key])]
+        if differing:
+            raise OutputError(
+                f"training in {self.folder}", expected="an empty folder, or one of this training",
+                found="a training with other " + ", ".join(differing), do="give another folder",
+            )  # fmt: skip
+
+    def save(self, plain: dict[str, Any], tensors: dict[str, Tensor], history: list[dict[str, Any]]) -> None:
+        """Keep a checkpoint, and the log up to it."""
+        self._write_log(history)
+        write_weights(self.folder / CHECKPOINT, "checkpoint", {**plain, "what": self.what}, tensors)
+
+    def wrote(self, *rows: dict[str, Any], again: bool = False) -> None:
+        """Tell TensorBoard; `again` after a resume, when what came after the checkpoint is to be forgotten."""
+        if self._events is None:
+            from tensorboardX import SummaryWriter
+
+            purge = rows[-1]["step"] + 1 if again and rows else None
+            self._events = SummaryWriter(str(self.folder / "events"), purge_step=purge)
+        for row in () if again else rows:
+            for name in ("loss", "learning_rate", "validation_loss"):
+                if row[name] is not None:
+                    self._events.add_scalar(name, row[name], row["step"])
+
+    def finish(self, recognizer: Recognizer, history: list[dict[str, Any]]) -> None:
+        """Keep the recognizer; the checkpoint is not needed any more."""
+        if self._events is not None:
+            self._events.close()
+        self._write_log(history)
+        recognizer.save(self.folder / MODEL)
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def _write_log(self, history: list[dict[str, Any]]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_whole(self.folder / LOG, text.getvalue().encode())

@@ -1,0 +1,1 @@
+"""Hand-crafted descriptors with a linear support vector machine, one file each."""

@@ -1,0 +1,69 @@
+"""What hand-crafted recognizers have in common: a descriptor without parameters, and a linear machine on it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from miex.recognition.method import COLUMNS, Method, Run, balanced
+from miex.recognition.recipe import Recipe
+from miex.recognition.recognizer import pieces, prepared
+from miex.recognition.view import View
+
+C = 1.0  # scikit-learn's default
+
+
+class LinearSVM(Method):
+    """A linear support vector machine on a descriptor; fitted once and exactly: no epochs, no seed, nobody held out.
+
+    Probabilities are the softmax of the machine's decision values: ranked, not calibrated.
+
+    Attributes:
+        width: numbers in a descriptor.
+    """
+
+    fine_tunes = False
+    width: ClassVar[int]
+
+    def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3) -> None:
+        super().__init__(shape, classes)
+        self.classifier = nn.Linear(self.width, classes)
+
+    @abstractmethod
+    def descriptor(self, x: Tensor) -> Tensor:
+        """Of prepared examples: float32 [n, width]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.descriptor(x))
+        return logits
+
+    def fit(self, view: View, recipe: Recipe, run: Run) -> list[dict[str, Any]]:
+        """The log is one line: the mean hinge loss on what was learned from."""
+        found = torch.cat([self.descriptor(prepared(piece, recipe.takes)) for piece in pieces(view)])
+        loss = self.solve(found, torch.from_numpy(view.labels), balanced=balanced(view, recipe))
+        run.progress(1, 1, f"loss {loss:.3f}")
+        return [dict(zip(COLUMNS, (0, 1, loss, 0.0, None), strict=True))]
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def solve(self, descriptors: Tensor, labels: Tensor, *, balanced: bool) -> float:
+        """Fit the machine to descriptors [n, width] and classes [n]; returns the mean hinge loss on them."""
+        from sklearn.svm import LinearSVC  # of the extra `train`
+
+        kind = "balanced" if balanced else None
+        machine = LinearSVC(C=C, class_weight=kind, dual=False, tol=1e-6, max_iter=10_000)
+        machine.fit(descriptors.double().numpy(), labels.numpy())
+        weight, bias = torch.from_numpy(machine.coef_), torch.from_numpy(machine.intercept_)
+        if len(weight) == 1:  # two classes: one plane, whose other side is the first class
+            weight, bias = torch.cat([-weight, weight]), torch.cat([-bias, bias])
+        # a class that the labels never show must not be chosen
+        self.classifier.weight.zero_()
+        self.classifier.bias.fill_(-1e4)
+        seen = torch.from_numpy(machine.classes_)
+        self.classifier.weight[seen] = weight.float()
+        self.classifier.bias[seen] = bias.float()
+        sign = nn.functional.one_hot(labels, self.classes) * 2.0 - 1
+        return float((1 - sign * self.classifier(descriptors)).clamp_min(0)[:, seen].mean())

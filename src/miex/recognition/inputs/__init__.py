@@ -1,0 +1,1 @@
+"""What recognizers look at, one file each: copy `flow` to make another."""

@@ -1,0 +1,159 @@
+"""Flow maps: u, v and strain of the optical flow from onset to apex, 28 × 28.
+
+The convention of the maps is that of the derived flow images of the MEGC 2019 composite made public with STSTNet
+(Liong, Gan, See, Khor, Huang, FG 2019): a tight face crop of 170 × 140, flow from onset to apex, each channel resized
+to 28 × 28 and stretched to 0 … 255 by its own minimum and maximum. So amplitude is lost, and so is zero.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from miex.images import Image, gray
+from miex.recognition.inputs.base import Frames, Input
+from miex.stable import stable_hash
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Flow = npt.NDArray[np.float32]
+FlowMethod = Literal["dis", "tvl1", "farneback"]
+METHODS: tuple[FlowMethod, ...] = get_args(FlowMethod)
+
+ROWS, COLUMNS, SIDE = 170, 140, 28
+# Where the face lies in the crop is not known exactly: drawn from this range, fractions of the height. With the eyes
+# about half the width apart they fix the scale, so one scale serves both directions.
+EYES, MOUTH = (0.18, 0.28), (0.66, 0.72)
+SHIFT = 0.02  # of the middle of the eyes to either side, fraction of the width
+
+
+def optical_flow(onset: Image, apex: Image, method: FlowMethod = "dis") -> Flow:
+    """Dense flow from onset to apex.
+
+    Args:
+        onset, apex: uint8 gray [h, w].
+        method: dis (Kroeger et al. 2016, OpenCV's medium preset), tvl1 (Zach et al. 2007, OpenCV's defaults; sixty
+            times slower), or farneback (2003).
+
+    Returns:
+        float32 [h, w, 2]: (right, down) in pixels.
+    """
+    start: Any = None  # no flow to start from, which OpenCV's type stubs do not know
+    if method == "dis":
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(onset, apex, start)
+    elif method == "tvl1":
+        flow = cv2.optflow.createOptFlow_DualTVL1().calc(onset, apex, start)
+    else:
+        flow = cv2.calcOpticalFlowFarneback(onset, apex, start, 0.5, 3, 15, 3, 5, 1.2, 0)
+    return np.asarray(flow, np.float32)
+
+
+def strain(flow: Flow) -> npt.NDArray[np.float32]:
+    """Optical strain √(u_x² + v_y² + (u_y + v_x)² / 2) of a flow [h, w, 2], float32 [h, w] (Shreve et al. 2011)."""
+    u_y, u_x = np.gradient(flow[..., 0])
+    v_y, v_x = np.gradient(flow[..., 1])
+    return np.asarray(np.sqrt(u_x**2 + v_y**2 + (u_y + v_x) ** 2 / 2), np.float32)
+
+
+def flow_map(flow: Flow, side: int = SIDE) -> Image:
+    """The map of a flow [h, w, 2]: uint8 [side, side, 3] of u, v and strain.
+
+    Strain is taken before the resize; each channel is resized, then stretched to 0 … 255 on its own. A channel that
+    is the same everywhere becomes 0.
+    """
+    channels = []
+    for channel in (flow[..., 0], flow[..., 1], strain(flow)):
+        small = cv2.resize(np.ascontiguousarray(channel), (side, side), interpolation=cv2.INTER_AREA)
+        low, high = float(small.min()), float(small.max())
+        channels.append(np.rint((small - low) * (255 / (high - low) if high > low else 0)))
+    return np.stack(channels, -1).astype(np.uint8)
+
+
+def tight_crop(frame: Image, eye_line: float, eye_mouth: float, middle: float, rng: np.random.Generator) -> Image:
+    """The crop of 170 × 140 that the convention's flow is computed in, from a frame of a set.
+
+    Args:
+        frame: uint8 [size, size] or [size, size, 3].
+        eye_line, eye_mouth: where eyes and mouth lie in the frame, fractions of its side (see CropOptions).
+        middle: x of the point between the eyes, pixels of the frame.
+        rng: draws where they lie in the crop; the same state for all frames of a sample.
+    """
+    eyes, mouth = rng.uniform(*EYES), rng.uniform(*MOUTH)
+    shift = rng.uniform(-SHIFT, SHIFT) * COLUMNS
+    size = frame.shape[0]
+    scale = eye_mouth * size / ((mouth - eyes) * ROWS)  # frame pixels per crop pixel
+    x0 = middle - scale * ((COLUMNS - 1) / 2 + shift)
+    y0 = eye_line * size - 0.5 - scale * (eyes * ROWS - 0.5)
+    affine = np.array([[scale, 0, x0], [0, scale, y0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    crop = cv2.warpAffine(frame, affine, (COLUMNS, ROWS), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop, np.uint8)
+
+
+class FlowMaps(Input):
+    """Maps of u, v and strain, uint8 [side, side, 3]: tight crop of onset and apex, flow, `flow_map`.
+
+    Attributes:
+        side: of the maps; the convention's is 28.
+        method: of the flow, see `optical_flow`.
+        seed: of the crops; an example's crop depends on it and the example's name alone.
+        normalize: median_rms: each channel of each map minus its own median, over its own root mean square, clipped to
+            ±4; unit: divided by 255.
+    """
+
+    name: ClassVar[str] = "flow"
+    not_stored: ClassVar[frozenset[str]] = frozenset({"normalize"})
+    side: int = Field(default=SIDE, ge=8, le=1024)
+    method: FlowMethod = "dis"
+    seed: int = 0
+    normalize: Literal["median_rms", "unit"] = "median_rms"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.side, self.side, 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8)
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        return 3, self.side, self.side
+
+    def of(self, frames: Frames) -> Image:
+        layout, crops = frames.layout, []
+        for i in (0, frames.apex):
+            # the same draws for both
+            rng = np.random.Generator(np.random.PCG64(stable_hash("flow", self.seed, frames.name)))
+            middle = (layout.size - 1) / 2
+            crops.append(tight_crop(gray(frames.read(i)), layout.eye_line, layout.eye_mouth, middle, rng))
+        return flow_map(optical_flow(crops[0], crops[1], self.method), self.side)
+
+    def of_array(self, array: npt.NDArray[Any], kind: str) -> Image:
+        """A map of another side: enlarged bilinearly or reduced by area. Enlarging adds no detail."""
+        if kind != "flow maps":
+            return super().of_array(array, kind)
+        if array.shape == self.shape:
+            return array
+        how = cv2.INTER_LINEAR if self.side > array.shape[0] else cv2.INTER_AREA
+        return np.asarray(cv2.resize(array, (self.side, self.side), interpolation=how), np.uint8)
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        x = batch.permute(0, 3, 1, 2).float() / 255
+        if self.normalize == "unit":
+            return x.contiguous()
+        still = x.flatten(2).median(2)[0][..., None, None]  # amplitude and zero are lost; most of the skin is still
+        x = x - still
+        strength = x.flatten(2).square().mean(2).sqrt()[..., None, None]
+        return (x / (strength + 1e-6)).clamp(-4, 4).contiguous()
+
+    def mirror(self, batch: Tensor) -> Tensor:
+        """What moved right moves left, so u is turned over."""
+        x = batch.flip(-1)  # a copy
+        x[:, :1] = 1 - x[:, :1] if self.normalize == "unit" else -x[:, :1]
+        return x

@@ -1,0 +1,239 @@
+"""What every network has in common: it learns by gradient descent, from batches that are read as they are needed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from miex.errors import InputError
+from miex.recognition.checkpoints import TrainingFolder
+from miex.recognition.inputs.base import Input
+from miex.recognition.machine import Machine
+from miex.recognition.method import COLUMNS, Method, Run, balanced
+from miex.recognition.recipe import Recipe
+from miex.recognition.recognizer import pieces, prepared, probabilities
+from miex.recognition.view import View
+from miex.stable import stable_hash
+
+SHORTEST_CYCLE = 4  # steps; shorter trainings keep the rate constant
+
+
+class Network(Method):
+    """A network that is trained from its first to its last layer."""
+
+    fine_tunes = True
+
+    def fit(self, view: View, recipe: Recipe, run: Run) -> list[dict[str, Any]]:
+        """Early stopping looks at people held out of the view."""
+        training, held = split(view, recipe, run.seed)
+        return _Loop(self, training, held, recipe, run.machine).run(run).history
+
+
+def augment(x: Tensor, recipe: Recipe, takes: Input) -> Tensor:
+    """Some examples of a prepared batch [n, …, h, w] mirrored, the batch shifted; all channels and frames of an
+    example move alike."""
+    if recipe.mirror:
+        turned = torch.rand(len(x), device="cpu") < recipe.mirror
+        x = torch.where(turned.to(x.device).reshape(-1, *[1] * (x.ndim - 1)), takes.mirror(x), x)
+    if recipe.shift:
+        down, right = torch.randint(-recipe.shift, recipe.shift + 1, (2,), device="cpu").tolist()
+        x = torch.roll(x, (down, right), (-2, -1))
+    return x
+
+
+def batches(n: int, recipe: Recipe) -> Iterator[Tensor]:
+    """Positions of the examples of each step of one epoch, int64 [batch]; drawn from torch's own generator."""
+    if recipe.replacement:
+        for _ in range(steps_per_epoch(n, recipe)):
+            yield torch.randint(n, (recipe.batch,))
+        return
+    parts = torch.randperm(n).split(recipe.batch)
+    # batch norm cannot learn from one example alone
+    yield from parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts
+
+
+def steps_per_epoch(n: int, recipe: Recipe) -> int:
+    """Steps in which as many examples are seen as there are; a last batch of one example is left out."""
+    full, rest = divmod(n, recipe.batch)
+    return max(1, full + (rest > 1 or (rest == 1 and recipe.replacement)))
+
+
+def split(view: View, recipe: Recipe, seed: int) -> tuple[View, View | None]:
+    """Training examples, and those of the people held out: a stable choice that no other person changes much."""
+    if not recipe.validation:
+        return view, None
+    people = np.asarray(view.people)
+    names = sorted(set(people.tolist()), key=lambda name: stable_hash("validation", seed, name))
+    held = np.isin(people, names[: max(1, round(recipe.validation * len(names)))])
+    if held.all():
+        raise InputError("early stopping", expected="people to train on and people held out", found=f"{len(names)}")
+    return view.take(np.flatnonzero(~held)), view.take(np.flatnonzero(held))
+
+
+@dataclass
+class _State:
+    """What a training has come to beside weights: its log, and the best weights on the people held out."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    best_loss: float = math.inf
+    waited: int = 0
+
+    def log(self, epoch: int, step: int, loss: float, rate: float, validation: float | None) -> None:
+        self.history.append(dict(zip(COLUMNS, (epoch, step, loss, rate, validation), strict=True)))
+
+
+class _Loop:
+    def __init__(self, network: Network, training: View, held: View | None, recipe: Recipe, machine: Machine):
+        self.recipe, self.network, self.device = recipe, network, torch.device(machine.devices[0])
+        self.takes, self.training, self.held = recipe.takes, training, held
+        network.to(self.device)
+        several = len(machine.devices) > 1
+        self.forward = torch.nn.DataParallel(network, list(machine.devices)) if several else network
+        self.y = torch.from_numpy(training.labels).to(self.device)
+        self.weight = None
+        if balanced(training, recipe):
+            counts = torch.bincount(self.y, minlength=network.classes).clamp_min(1)
+            self.weight = len(self.y) / network.classes / counts.float()
+        self.each = steps_per_epoch(len(self.y), recipe)
+        self.steps = recipe.samples_seen // recipe.batch if recipe.samples_seen else (recipe.epochs or 1) * self.each
+        self.steps = max(1, self.steps)
+        kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+        self.optimizer = kinds[recipe.optimizer](
+            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.schedule = None
+        if recipe.schedule == "one-cycle" and self.steps > SHORTEST_CYCLE:
+            # torch divides by the steps of the warm-up less one
+            warmup = min(max(recipe.warmup, 2 / self.steps), 1 - 2 / self.steps)
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+                self.optimizer, recipe.learning_rate, total_steps=self.steps, pct_start=warmup
+            )
+        kind = torch.float16 if self.device.type == "cuda" else torch.bfloat16
+        self.cast: Any = nullcontext
+        if recipe.mixed_precision:
+            self.cast = lambda: torch.autocast(self.device.type, dtype=kind)
+        # float16 alone needs its small gradients scaled up
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.mixed_precision and kind == torch.float16)
+
+    def run(self, run: Run) -> _State:
+        kept = run.kept
+        state = self._resumed(kept) if kept else _State()
+        step, saved = (state.history[-1]["step"] if state.history else 0), time.monotonic()
+        self.network.train()
+        while step < self.steps and not self._ended(state):
+            losses = []
+            for indices in batches(len(self.y), self.recipe):
+                losses.append(self._step(indices))
+                step += 1
+                run.progress(step, self.steps, f"loss {losses[-1]:.3f}")
+                if step == self.steps:
+                    break
+            loss = float(np.mean(losses))
+            validation = self._validate(state)
+            for value in (loss, validation):
+                if value is not None and not math.isfinite(value):
+                    raise InputError(
+                        f"training {self.recipe.name}, step {step}", expected="a finite loss", found=str(value),
+                        do="a smaller learning rate",
+                    )  # fmt: skip
+            epoch = len(state.history)
+            state.log(epoch, step, loss, self.optimizer.param_groups[0]["lr"], validation)
+            if run.each_epoch:
+                run.each_epoch(epoch, lambda view: probabilities(self.network, pieces(view), self.recipe))
+            if kept:
+                kept.wrote(state.history[-1])
+                if time.monotonic() - saved >= run.checkpoint_seconds and step < self.steps:
+                    kept.save(*self._frozen(state), state.history)
+                    saved = time.monotonic()
+        if state.best is not None:
+            self.network.load_state_dict(state.best)
+        return state
+
+    def _step(self, indices: Tensor) -> float:
+        recipe = self.recipe
+        x = augment(prepared(self.training.batch(indices.numpy()), self.takes, self.device), recipe, self.takes)
+        y = self.y[indices.to(self.device)]
+        with self.cast():
+            logits = self.forward(x)
+            loss = F.cross_entropy(logits.float(), y, weight=self.weight, label_smoothing=recipe.label_smoothing)
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        if recipe.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.schedule:
+            self.schedule.step()
+        return float(loss.detach())
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _validate(self, state: _State) -> float | None:
+        if self.held is None:
+            return None
+        self.network.eval()
+        logits = [self.network(prepared(piece, self.takes, self.device)).float() for piece in pieces(self.held)]
+        truth = torch.from_numpy(self.held.labels).to(self.device)
+        loss = float(F.cross_entropy(torch.cat(logits), truth, weight=self.weight))
+        self.network.train()
+        if loss < state.best_loss:
+            state.best, state.best_loss, state.waited = deepcopy(self.network.state_dict()), loss, 0
+        else:
+            state.waited += 1
+        return loss
+
+    def _ended(self, state: _State) -> bool:
+        return bool(self.recipe.patience) and state.waited >= self.recipe.patience
+
+    def _frozen(self, state: _State) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """All that the next step depends on: plain values, and tensors by part/name."""
+        optimizer = self.optimizer.state_dict()
+        parts = {
+            "network": self.network.state_dict(), "best": state.best or {}, "random": {"cpu": torch.get_rng_state()},
+            **{f"optimizer/{i}": values for i, values in optimizer["state"].items()},
+        }  # fmt: skip
+        plain = {
+            "optimizer": optimizer["param_groups"], "schedule": self.schedule.state_dict() if self.schedule else {},
+            "scaler": self.scaler.state_dict(), "history": state.history, "waited": state.waited,
+            "best_loss": state.best_loss if state.best else None,
+        }  # fmt: skip
+        return plain, {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
+
+    def _resumed(self, kept: TrainingFolder) -> _State:
+        frozen = kept.checkpoint()
+        if frozen is None:
+            return _State()
+        plain, tensors = frozen
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            part, _, rest = name.rpartition("/")
+            parts.setdefault(part, {})[rest] = value
+        try:
+            moments = {int(part.split("/")[1]): values for part, values in parts.items() if "/" in part}
+            self.network.load_state_dict(parts["network"])
+            self.optimizer.load_state_dict({"param_groups": plain["optimizer"], "state": moments})
+            if self.schedule:
+                self.schedule.load_state_dict(plain["schedule"])
+            self.scaler.load_state_dict(plain["scaler"])
+            torch.set_rng_state(parts["random"]["cpu"])
+            state = _State(plain["history"], waited=plain["waited"])
+            if "best" in parts:
+                state.best, state.best_loss = parts["best"], plain["best_loss"]
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"checkpoint in {kept.folder}", expected="the state of this training, as this miex and torch keep it",
+                found=" ".join(str(error).split())[:200], do="delete it: the training begins anew",
+            ) from error  # fmt: skip
+        kept.wrote(*state.history, again=True)
+        return state

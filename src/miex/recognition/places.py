@@ -1,0 +1,198 @@
+"""Frames of stored sets and of real clips, aligned on the face of the onset."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy.typing as npt
+
+from miex.corpora.clip import Clip
+from miex.dataset import Dataset
+from miex.dataset.schema import ROWS_SCHEMA
+from miex.errors import InputError
+from miex.faces.crop import CropOptions, align, place_crop
+from miex.faces.landmarks import Landmarker
+from miex.images import Image, decode_image, read_image
+from miex.recognition.examples import Examples, FrameSource, rows_of
+from miex.recognition.inputs.base import Frames, Input
+from miex.recognition.view import LABELS, REAL
+from miex.stable import canonical_json, table_digest
+
+CLIP_SIZE = 256  # side of the aligned crop of a clip's frames, pixels
+NoApex = Literal["refuse", "drop", "middle"]
+NO_APEX: tuple[NoApex, ...] = get_args(NoApex)
+
+
+@dataclass(frozen=True, eq=False)
+class SetFrames(FrameSource):
+    """The stored frames of a set."""
+
+    dataset: Dataset
+
+    @property
+    def digest(self) -> str:
+        # crc32 of each sample is among the columns: other bytes, another digest
+        settings = canonical_json(self.dataset.record["settings"])
+        return hashlib.sha256(f"{settings} {table_digest(self.dataset.table)}".encode()).hexdigest()
+
+    def part(self, first: int, count: int) -> SetFrames:
+        return SetFrames(self.dataset[first : first + count])
+
+    def examples(self, takes: Input) -> Iterator[npt.NDArray[Any]]:
+        layout = stored_layout(self.dataset)
+        for i, row in enumerate(self.dataset.table.select(["sample_id", "apex"]).to_pylist()):
+            found, name = self.dataset.stored(i).frames, row["sample_id"]
+            yield takes.of(Frames(name, layout, len(found), row["apex"], partial(_decoded, found, name)))
+
+
+@dataclass(frozen=True, eq=False)
+class ClipFrames(FrameSource):
+    """The frames of real clips, from onset to offset; the face is found in the onset."""
+
+    clips: tuple[Clip, ...]
+    model: Path
+
+    @property
+    def digest(self) -> str:
+        """Of the files' names, sizes and times, and of the landmark model."""
+        digest = hashlib.sha256(f"{CLIP_SIZE} {hashlib.sha256(self.model.read_bytes()).hexdigest()}".encode())
+        for clip in self.clips:
+            first, apex, last = _range(clip)
+            files = [_stamp(path) for path in clip.frames[first : last + 1]]
+            digest.update(canonical_json([_name(clip), apex - first, files]).encode())
+        return digest.hexdigest()
+
+    def part(self, first: int, count: int) -> ClipFrames:
+        return replace(self, clips=self.clips[first : first + count])
+
+    def examples(self, takes: Input) -> Iterator[npt.NDArray[Any]]:
+        with Landmarker(self.model) as landmarker:
+            for clip in self.clips:
+                first, apex, last = _range(clip)
+                paths = clip.frames[first : last + 1]
+                read, name = partial(_of_file, paths), f"clip {_name(clip)}"
+                yield takes.of(aligned(read, len(paths), apex - first, landmarker, name=name))
+
+
+def stored_layout(dataset: Dataset) -> CropOptions:
+    """Where the face lies in the frames of a set."""
+    settings = dataset.record["settings"]
+    return CropOptions(settings["size"], settings["eye_line"], settings["eye_mouth"])
+
+
+def aligned(read: Callable[[int], Image], count: int, apex: int, landmarker: Landmarker, *, name: str) -> Frames:
+    """Frames of a clip, aligned as those of stored sets are.
+
+    Args:
+        read: frame at an index, uint8 RGB [h, w, 3], all of one size. The face is looked for in the first, the onset,
+            and all are cut at the same place, so that the alignment adds no motion of its own.
+        count, apex: how many there are; index of the apex.
+        name: of the clip; what an input draws depends on it, and errors name it.
+
+    Raises:
+        InputError: no face in the onset; on reading, a frame of another size.
+    """
+    onset = read(0)
+    found = landmarker.detect(onset)
+    if not len(found.landmarks):
+        raise InputError(name, expected="a face in its onset frame", found="none")
+    mesh, layout = found.landmarks[found.largest], CropOptions(CLIP_SIZE)
+    place = place_crop(mesh, layout)
+
+    def cut(i: int) -> Image:
+        frame = read(i) if i else onset
+        if frame.shape != onset.shape:
+            raise InputError(
+                name, expected="frames of one size", found=f"{onset.shape[:2]} and {frame.shape[:2]}"
+            )  # fmt: skip
+        return align(frame, mesh, place, CLIP_SIZE).crop
+
+    return Frames(name, layout, count, apex, cut)
+
+
+def of_set(dataset: Dataset) -> Examples:
+    """Examples of a stored set, or of a part of one."""
+    return Examples(dataset.table.select(ROWS_SCHEMA.names).cast(ROWS_SCHEMA), SetFrames(dataset))
+
+
+def of_clips(
+    clips: Sequence[Clip],
+    *,
+    model: Path,
+    classes: Sequence[str] = LABELS,
+    label: Callable[[Clip], str | None] = lambda clip: None if clip.label is None else clip.label.name,
+    no_apex: NoApex = "refuse",
+) -> Examples:
+    """Examples of real clips, with their frames from onset to offset.
+
+    Args:
+        clips: of one or several corpora, with their frames.
+        model: the landmark model's file.
+        classes: names of the classes.
+        label: the name of a clip's class, or None where it has none; those clips are left out. By default the three
+            classes; `lambda clip: clip.emotion` takes a corpus' own.
+        no_apex: what to do with clips without an apex, such as all of SMIC: refuse them, drop them, or take the middle
+            one, frame N // 2 of the N from onset to offset, as the MiE-X authors do (DATASETS §7).
+
+    Raises:
+        InputError: a clip without onset, apex or frames.
+    """
+    kept = [_with_apex(clip, no_apex) for clip in clips if label(clip) in classes]
+    if no_apex == "drop":
+        kept = [clip for clip in kept if clip.apex is not None]
+    for clip in kept:
+        _range(clip)
+    texts: dict[str, list[str | None]] = {
+        "sample_id": [_name(c) + (f"/{c.onset}" if c.onset else "") for c in kept],
+        # of a synthetic clip, as of a sample of a set: whose AUs it shows, on which photo
+        "source": [c.descent.source if c.descent else REAL for c in kept],
+        "corpus": [c.descent.corpus if c.descent else c.corpus for c in kept],
+        "subject": [c.descent.subject if c.descent else c.subject for c in kept],
+        "photo": [c.subject if c.descent else None for c in kept],
+    }
+    rows = rows_of([classes.index(label(c) or "") for c in kept], texts)
+    return Examples(rows, ClipFrames(tuple(kept), model), tuple(classes))
+
+
+def _name(clip: Clip) -> str:
+    return f"{clip.corpus}/{clip.subject}/{clip.clip}"
+
+
+def _with_apex(clip: Clip, no_apex: NoApex) -> Clip:
+    if clip.apex is not None or no_apex != "middle" or not clip.frames:
+        return clip
+    onset = clip.onset or 0
+    offset = len(clip.frames) - 1 if clip.offset is None else clip.offset
+    return replace(clip, onset=onset, apex=onset + (offset - onset + 1) // 2)
+
+
+def _range(clip: Clip) -> tuple[int, int, int]:
+    """Onset, apex and offset, or the last frame where there is no offset."""
+    if clip.onset is None or clip.apex is None or not clip.frames:
+        raise InputError(
+            f"clip {_name(clip)}", expected="frames, an onset and an apex",
+            found=f"{len(clip.frames)} frames, onset {clip.onset}, apex {clip.apex}",
+            do="choose an apex, or leave the clip out",
+        )  # fmt: skip
+    return clip.onset, clip.apex, len(clip.frames) - 1 if clip.offset is None else clip.offset
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"frame {path}", expected="an image", found=error.strerror or str(error)) from error
+    return path.name, found.st_size, found.st_mtime_ns
+
+
+def _decoded(frames: Sequence[bytes], name: str, i: int) -> Image:
+    return decode_image(frames[i], name)
+
+
+def _of_file(paths: Sequence[Path], i: int) -> Image:
+    return read_image(paths[i])

@@ -1,0 +1,316 @@
+"""Examples as a recognizer looks at them: an array that lies in a file, whole, proven, and read as it is needed.
+
+A view travels by the names of its files, its digests and positions, never by its pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from miex.dataset.schema import ROWS_SCHEMA
+from miex.errors import InputError
+from miex.labels import Label
+from miex.stable import canonical_json, parquet_bytes, table_digest
+from miex.storage.local import Folder
+
+LABELS: Final = tuple(label.name for label in Label)
+REAL: Final = "real"  # source of a clip's own frames
+ARRAY, ROWS, RECORD = "array.npy", "rows.parquet", "record.json"
+FORMAT = 1
+_PIECE = 1 << 22  # bytes that are hashed at once
+
+Array = npt.NDArray[Any]
+Positions = npt.NDArray[np.int64]
+Put = Callable[[int, Array], None]
+
+
+class Part(Protocol):
+    """An array of examples [n, …], their rows, and the digest of the array."""
+
+    @property
+    def array(self) -> Array: ...
+
+    @property
+    def rows(self) -> pa.Table: ...
+
+    @property
+    def digest(self) -> str: ...
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """An array that is at hand; it travels with its numbers."""
+
+    array: Array
+    rows: pa.Table
+
+    @cached_property
+    def digest(self) -> str:
+        digest = _begun(self.array)
+        digest.update(np.ascontiguousarray(self.array).reshape(-1).view(np.uint8).data)
+        return str(digest.hexdigest())
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An array in a folder, mapped into memory when it is looked at. It travels as three short texts."""
+
+    folder: Path
+    digest: str
+    rows_digest: str
+
+    @property
+    def array(self) -> Array:
+        return _mapped(self.folder / ARRAY, self.digest, *_stamp(self.folder / ARRAY))
+
+    @property
+    def rows(self) -> pa.Table:
+        return _table(self.folder / ROWS, self.rows_digest, *_stamp(self.folder / ROWS))
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Examples as a recognizer looks at them.
+
+    Attributes:
+        parts: where they are, one after the other.
+        label_names: names of the classes 0, 1, ….
+        picks: which of them in which order, int64 [n]; None: all.
+        given_labels: their classes where they are not those of the rows, int16 [n].
+    """
+
+    parts: tuple[Part, ...]
+    label_names: tuple[str, ...] = LABELS
+    picks: Positions | None = None
+    given_labels: npt.NDArray[np.int16] | None = None
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if self.picks is None else len(self.picks)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what can be read again is not sent along
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one example."""
+        return tuple(self.parts[0].array.shape[1:])
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """Table of ROWS_SCHEMA: sample_id, label, source, corpus, subject, photo of each."""
+        table = pa.concat_tables([part.rows for part in self.parts])
+        if self.picks is not None:
+            table = table.take(self.picks)
+        if self.given_labels is None:
+            return table
+        i = ROWS_SCHEMA.get_field_index("label")
+        return table.set_column(i, ROWS_SCHEMA.field(i), pa.array(self.given_labels, ROWS_SCHEMA.field(i).type))
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The classes, int64 [n]."""
+        return np.asarray(self.rows["label"].to_numpy(), np.int64)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of examples, order, classes and their names: what a training depends on. It reads no example."""
+        parts = [part.digest for part in self.parts]
+        digest = hashlib.sha256(canonical_json([parts, self.label_names]).encode())
+        for numbers in (np.arange(len(self)) if self.picks is None else self.picks, self.labels):
+            digest.update(np.ascontiguousarray(numbers, "<i8").tobytes())
+        return digest.hexdigest()
+
+    @property
+    def people(self) -> list[str]:
+        """Who is behind each example: subject of a corpus, else the photo, else the example alone."""
+        return people(self.rows)
+
+    def batch(self, positions: npt.ArrayLike | slice = slice(None)) -> Array:
+        """The examples at these positions, in this order: [n, *shape], a copy. All, if nothing is said."""
+        i = np.arange(len(self))[positions] if isinstance(positions, slice) else np.asarray(positions, np.int64)
+        if self.picks is not None:
+            i = self.picks[i]
+        if len(self.parts) == 1:
+            return np.asarray(self.parts[0].array[i])
+        first = self.parts[0].array
+        found, of = np.empty((len(i), *first.shape[1:]), first.dtype), np.searchsorted(self._ends, i, "right")
+        for k in np.unique(of):
+            start = self._ends[k - 1] if k else 0
+            found[of == k] = self.parts[k].array[i[of == k] - start]
+        return found
+
+    def take(self, positions: npt.ArrayLike) -> View:
+        """The examples at these positions, in this order."""
+        i = np.asarray(positions, np.int64)
+        if self.picks is None and np.array_equal(i, np.arange(len(self))):
+            return self
+        given = None if self.given_labels is None else self.given_labels[i]
+        return replace(self, picks=i if self.picks is None else self.picks[i], given_labels=given)
+
+    def labelled(self, labels: npt.ArrayLike) -> View:
+        """The same examples with other classes, int [n]."""
+        return replace(self, given_labels=np.asarray(labels, np.int16))
+
+    def joined(self, other: View) -> View:
+        """These, then the others.
+
+        Raises:
+            InputError: other classes, or examples of another shape.
+        """
+        mine, theirs = ((view.label_names, view.shape, view.parts[0].array.dtype) for view in (self, other))
+        if mine != theirs:
+            raise InputError(
+                "joining examples", expected=f"classes {', '.join(mine[0])}; {mine[2]} {list(mine[1])}",
+                found=f"classes {', '.join(theirs[0])}; {theirs[2]} {list(theirs[1])}",
+            )  # fmt: skip
+        n, m = int(self._ends[-1]), int(other._ends[-1])
+        picks = given = None
+        if self.picks is not None or other.picks is not None:
+            own = np.arange(n) if self.picks is None else self.picks
+            picks = np.concatenate([own, n + (np.arange(m) if other.picks is None else other.picks)])
+        if self.given_labels is not None or other.given_labels is not None:
+            given = np.concatenate([self.labels, other.labels]).astype(np.int16)
+        return View((*self.parts, *other.parts), self.label_names, picks, given)
+
+    @cached_property
+    def _ends(self) -> Positions:
+        return np.cumsum([part.rows.num_rows for part in self.parts])
+
+
+def in_memory(array: Array, rows: pa.Table, label_names: Sequence[str] = LABELS) -> View:
+    """A view of an array at hand, [n, …], with its table of ROWS_SCHEMA."""
+    return View((InMemory(array, rows),), tuple(label_names))
+
+
+def people(rows: pa.Table) -> list[str]:
+    """Who is behind each row: subject of a corpus, else the photo, else the sample alone."""
+    columns = (rows[name].to_pylist() for name in ("corpus", "subject", "photo", "sample_id"))
+    return [
+        f"{corpus}/{subject}" if subject else photo or name
+        for corpus, subject, photo, name in zip(*columns, strict=True)
+    ]
+
+
+def stored(
+    folder: Path, rows: pa.Table, shape: tuple[int, ...], dtype: np.dtype[Any], what: Any, make: Callable[[Put], None]
+) -> Stored:
+    """The array of a folder; it is made where it is not there yet, once even if several processes want it at once.
+
+    Args:
+        folder: its own; named by all that the array depends on.
+        rows: of the examples, table of ROWS_SCHEMA.
+        shape, dtype: of one example.
+        what: what it was made from, JSON values, for people who look into the folder.
+        make: called with a function that takes the position of a first example, and examples [k, *shape].
+
+    Raises:
+        InputError: a record that is none of ours.
+        OutputError: it cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / RECORD).is_file():
+            place = Folder(folder)
+            place.remove_leftovers()
+            header = {
+                "descr": np.lib.format.dtype_to_descr(dtype),
+                "fortran_order": False,
+                "shape": (len(rows), *shape),
+            }
+            with place.writing(ARRAY) as draft:
+                np.lib.format.write_array_header_1_0(draft, header)
+                start, each = draft.tell(), dtype.itemsize * int(np.prod(shape))
+
+                def put(first: int, examples: Array) -> None:
+                    draft.seek(start + first * each)
+                    draft.write(np.ascontiguousarray(examples, dtype).data)
+
+                make(put)
+                draft.seek(start + len(rows) * each)
+            place.write(ROWS, parquet_bytes(rows, max(1, len(rows))))
+            record = {
+                "format": FORMAT, "digest": _file_digest(folder / ARRAY), "rows_digest": table_digest(rows), "of": what
+            }  # fmt: skip
+            place.create(RECORD, json.dumps(record, indent=1).encode())
+    return _recorded(folder)
+
+
+def _recorded(folder: Path) -> Stored:
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        if record["format"] != FORMAT:
+            raise ValueError(f"format {record['format']}")
+        return Stored(folder, str(record["digest"]), str(record["rows_digest"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder / RECORD, "a record of miex", str(error)) from error
+
+
+@lru_cache(maxsize=64)  # proven once in each process, as long as the file is the same one
+def _mapped(path: Path, digest: str, *stamp: int) -> Array:
+    found = _file_digest(path)
+    if found != digest:
+        raise _damaged(path, f"examples of sha256 {digest}", f"sha256 {found}")
+    return _map(path)
+
+
+@lru_cache(maxsize=16)
+def _table(path: Path, digest: str, *stamp: int) -> pa.Table:
+    try:
+        table = pq.read_table(path).cast(ROWS_SCHEMA)
+        found = table_digest(table)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _damaged(path, "rows of examples", str(error).splitlines()[0]) from error
+    if found != digest:
+        raise _damaged(path, f"rows of sha256 {digest}", f"sha256 {found}")
+    return table
+
+
+def _map(path: Path) -> Array:
+    try:
+        with path.open("rb") as file:  # a file without examples cannot be mapped
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False) if shape[0] else np.empty(shape, dtype)
+        return mapped
+    except Exception as error:  # a damaged header fails in numpy in any way it likes
+        raise _damaged(path, "an array of examples", " ".join(str(error).split())[:200]) from error
+
+
+def _file_digest(path: Path) -> str:
+    """The digest of the array in a file, read piece by piece: what is mapped stays in memory."""
+    digest = _begun(_map(path))
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return str(digest.hexdigest())
+
+
+def _begun(array: Array) -> Any:
+    return hashlib.sha256(canonical_json([array.dtype.newbyteorder("<").str, list(array.shape)]).encode())
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _damaged(path, "a file of examples", error.strerror or str(error)) from error
+    return found.st_size, found.st_mtime_ns
+
+
+def _damaged(path: Path, expected: str, found: str) -> InputError:
+    return InputError(str(path), expected=expected, found=found, do=f"delete {path.parent}: it is made again")

@@ -1,0 +1,81 @@
+"""What travels to where a fold is trained: names and positions, no pixels."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from miex.evaluation.folds import k_fold  # noqa: E402
+from miex.evaluation.protocol import evaluate  # noqa: E402
+from miex.evaluation.results import Results  # noqa: E402
+from miex.executors.base import IN_PROCESS, InProcess, Outcome, Result, Task  # noqa: E402
+from miex.executors.local import LocalProcesses  # noqa: E402
+from miex.experiments.fit import MODES, Fit, Mode  # noqa: E402
+from miex.recognition.examples import Arrays, Examples, of_maps  # noqa: E402
+from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
+from miex.recognition.recipe import load_recipe  # noqa: E402
+from miex.recognition.view import View  # noqa: E402
+from tests.recognition.planted import planted  # noqa: E402
+
+
+class NotRunError(Exception):
+    pass
+
+
+class Weighed(InProcess):
+    """Notes how many bytes each task is sent as, and runs none."""
+
+    def __init__(self) -> None:
+        self.bytes: list[int] = []
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
+        self.bytes += [len(pickle.dumps((function, task))) for task in tasks]
+        raise NotRunError
+
+
+def stored(plain: View, folder: Path) -> View:
+    """The same examples, in a file."""
+    source = Arrays(plain.batch(), "flow maps")
+    return Examples(plain.rows, source, plain.label_names).through(FlowMaps(), folder)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fold_task_of_45_000_examples_is_small(mode: Mode, tmp_path: Path) -> None:
+    n = 45_000
+    maps = np.zeros((n, 28, 28, 3), np.uint8)
+    maps[:, 0, 0, 0] = np.arange(n) % 251
+    synthetic = of_maps(maps, (np.arange(n) % 3).tolist(), source="expert", prefix="x").through(FlowMaps(), tmp_path)
+    shuffled = synthetic.labelled(np.random.default_rng(0).permutation(synthetic.labels))
+    real = stored(planted(300), tmp_path)
+    folds = [k_fold(np.asarray(real.people), 3)]
+    for other in (None,) if mode == "real" else (synthetic, shuffled):
+        fit, executor = Fit(mode, real, load_recipe("fixed"), other), Weighed()
+        with pytest.raises(NotRunError):
+            evaluate(
+                "x", real.rows, folds, fit, what={}, store=Results(tmp_path / "store"), classes=3, executor=executor,
+                extra=None if other is None else other.rows, train_on_folds=fit.uses_folds,
+            )  # fmt: skip
+        assert len(executor.bytes) == 3
+        assert max(executor.bytes) < 500_000
+
+
+def test_examples_in_files_in_other_processes_give_what_arrays_at_hand_give(tmp_path: Path) -> None:
+    real, other = planted(90), planted(120, seed=5, source="expert")
+    recipe = load_recipe("fixed").but(samples_seen=256, batch=64)
+    folds, found = [k_fold(np.asarray(real.people), 3)], []
+    kept = [stored(view, tmp_path / "cache") for view in (real, other)]
+    for name, views, executor in (("hand", (real, other), IN_PROCESS), ("files", kept, LocalProcesses(2))):
+        fit = Fit("joint", views[0], recipe, views[1], best_on_test=True)
+        evaluate(
+            "x", real.rows, folds, fit, what=fit.what, store=Results(tmp_path / name), classes=3,
+            extra=other.rows, executor=executor,
+        )  # fmt: skip
+        found.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
