@@ -45,12 +45,16 @@ def stored(plain: View, folder: Path) -> View:
     return Examples(plain.rows, source, plain.label_names).through(FlowMaps(), folder)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_fold_task_of_45_000_examples_is_small(mode: Mode, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> View:
+    """45,000 examples in a file."""
     n = 45_000
-    maps = np.zeros((n, 28, 28, 3), np.uint8)
-    maps[:, 0, 0, 0] = np.arange(n) % 251
-    synthetic = of_maps(maps, (np.arange(n) % 3).tolist(), source="expert", prefix="x").through(FlowMaps(), tmp_path)
+    made = of_maps(np.zeros((n, 28, 28, 3), np.uint8), (np.arange(n) % 3).tolist(), source="expert", prefix="x")
+    return made.through(FlowMaps(), tmp_path_factory.mktemp("synthetic"))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fold_task_of_45_000_examples_is_small(mode: Mode, synthetic: View, tmp_path: Path) -> None:
     shuffled = synthetic.labelled(np.random.default_rng(0).permutation(synthetic.labels))
     real = stored(planted(300), tmp_path)
     folds = [k_fold(np.asarray(real.people), 3)]
