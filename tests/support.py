@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from miex.cli import main
+from miex.commands.main import main
 from miex.dataset.plan_file import Plan
 from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos

@@ -160,7 +160,7 @@ class Dataset(Sequence[SampleData]):
     def torch(self) -> Any:
         """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus float32 [n, 17], label int64,
         apex int64 and sample_id. It can be pickled, so DataLoader may use workers; batches of sequences of different
-        lengths (`--frames all`) need a `collate_fn` of yours.
+        lengths (frames "all") need a `collate_fn` of yours.
 
         Raises:
             UsageError: torch is not installed.

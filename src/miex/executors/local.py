@@ -65,7 +65,7 @@ class LocalProcesses(Executor):
             f"{task}",
             expected="an answer",
             found=f"its worker process died, {tried + 1} times",
-            do="use fewer --workers if memory was short, then run the same command again: it resumes",
+            do="use fewer `workers` if memory was short, then run the same command again: it resumes",
         )
 
 
