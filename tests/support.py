@@ -25,8 +25,8 @@ from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos
 from miex.faces.photos import default_pool, list_photos
 from miex.generators.registry import describe, make_generator
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 
 

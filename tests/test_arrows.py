@@ -27,8 +27,8 @@ MAY_LOAD: dict[str, set[str]] = {
     "dataset": {"aus", "nuisances.columns"},
     "extraction": {"aus", "corpora", "faces", "generators"},
     "sources": {"aus", "corpora"},
-    "plan": {"aus", "corpora", "dataset", "faces", "generators.grid", "nuisances", "sources"},
-    "synthesis": {"aus", "corpora", "dataset", "faces", "generators", "nuisances", "plan", "sources"},
+    "planning": {"aus", "corpora", "dataset", "faces", "generators.grid", "nuisances", "sources"},
+    "synthesis": {"aus", "corpora", "dataset", "faces", "generators", "nuisances", "planning", "sources"},
     "recognition": {"aus", "corpora", "dataset", "faces", "nuisances.columns"},
     "evaluation": {"corpora.people"},
     "quality": {"aus", "corpora", "dataset", "extraction", "faces", "generators", "nuisances"},
@@ -111,7 +111,8 @@ def test_a_room_loads_only_what_it_stands_on(name: str) -> None:
 
 def test_reading_a_set_loads_neither_what_made_it_nor_what_learns_from_it() -> None:
     modules = loaded("miex.dataset")
-    assert not {"scipy", "torch", "mediapipe", "pydantic", "miex.generators", "miex.synthesis", "miex.plan"} & modules
+    others = {"miex.generators", "miex.synthesis", "miex.planning", "miex.api"}
+    assert not {"scipy", "torch", "mediapipe", "pydantic", "webbrowser", *others} & modules
     assert len([name for name in modules if name.split(".")[0] == "miex"]) <= MOST_FOR_READING
 
 

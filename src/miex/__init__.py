@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from miex.api.export import export
     from miex.api.predict import load_recognizer, predict
     from miex.api.render import align, render
-    from miex.api.synthesize import repair, run, synthesize, verify
+    from miex.api.synthesize import plan, repair, run, synthesize, verify
     from miex.api.synthesize import report as write_report
     from miex.api.train import train
     from miex.dataset.reader import Dataset, SampleData
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "corpora", "evaluate",
-    "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "predict", "read_pool",
-    "render", "repair", "run", "sources", "synthesize", "train", "verify", "write_report",
+    "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "plan", "predict",
+    "read_pool", "render", "repair", "run", "sources", "synthesize", "train", "verify", "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name it has there; without one the module itself is meant.
 _PLACES = {
@@ -49,6 +49,7 @@ _PLACES = {
     "generators": "miex.generators",
     "load_recognizer": "miex.api.predict:load_recognizer",
     "open": "miex.dataset.reader:open_dataset",
+    "plan": "miex.api.synthesize:plan",
     "predict": "miex.api.predict:predict",
     "read_pool": "miex.sources.pool:read_pool",
     "render": "miex.api.render:render",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from miex.dataset.verify import Report
-    from miex.plan.config import PlanConfig
+    from miex.planning.config import PlanConfig
     from miex.quality.audit import Audit
     from miex.sources.source import AUSource
     from miex.synthesis.estimate import Estimate
@@ -147,8 +147,8 @@ def plan(
     from miex.faces.photos import default_pool, photos_root
     from miex.generators.registry import describe, make_generator
     from miex.nuisances.columns import nuisances_of
-    from miex.plan.rows import build_plan
-    from miex.plan.triplets import distinct_triplets
+    from miex.planning.rows import build_plan
+    from miex.planning.triplets import distinct_triplets
     from miex.sources import expert
     from miex.synthesis.adopt import adopt_plan
 
@@ -336,7 +336,7 @@ def _make(
 def _config(asked: PlanOptions) -> PlanConfig:
     from pydantic import ValidationError
 
-    from miex.plan.config import PlanConfig
+    from miex.planning.config import PlanConfig
 
     per, samples = asked.get("per"), asked.get("samples")
     if per is not None and samples is not None:
