@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from miex.api.faces import csv_of, find_faces
@@ -20,7 +20,7 @@ from miex.api.work import (
     stage,
     unsaid,
 )
-from miex.dataset.plan_file import Plan, read_plan
+from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError
 from miex.executors import local
@@ -173,7 +173,8 @@ def plan(
         chosen_by={"quality": asdict(quality)}, progress=stage(progress, "planning samples"),
     )  # fmt: skip
     adopted = adopt_plan(made, folder)
-    planned = read_plan(folder)
+    # its rows are read back when they are asked for
+    planned = replace(made, shards=lambda: read_plan(folder).shards(), known=read_record(folder)["digests"])
     refused = index.num_rows - index["reason"].to_pylist().count("")
     several = sum(n > 1 for n in index["n_faces"].to_pylist())
     n_virtual = sum(made.faces["virtual"].to_pylist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +16,13 @@ from miex.dataset.plan_file import read_plan, read_record
 from miex.dataset.samples import read_samples
 from miex.dataset.shard import StoredSample, read_stored
 from miex.errors import UsageError, one_of
-from miex.executors.base import Progress, silent
 from miex.images import Image, decode_image
 from miex.labels import Label, label_named
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
+
+if TYPE_CHECKING:
+    from miex.executors.base import Progress
 
 _Choice = str | int | Iterable[str | int] | None
 
@@ -197,7 +199,7 @@ class Dataset(Sequence[SampleData]):
             keep &= np.isin(column, values)
         return Dataset(self.storage, self.table.filter(pa.array(keep)))
 
-    def export(self, out: str | Path, *, to: str = "folder", progress: Progress = silent) -> None:
+    def export(self, out: str | Path, *, to: str = "folder", progress: Progress | None = None) -> None:
         """Write these samples for others.
 
         Args:
@@ -211,9 +213,10 @@ class Dataset(Sequence[SampleData]):
             InputError: the set is damaged.
         """
         from miex.dataset.export.folder import export_folder
+        from miex.executors.base import silent
 
         one_of(to, ("folder",), "`to`")
-        export_folder(self, Path(out).expanduser(), progress=progress)
+        export_folder(self, Path(out).expanduser(), progress=progress or silent)
 
     @property
     def faces(self) -> pa.Table:
