@@ -21,8 +21,8 @@ from miex.dataset.plan_file import PLAN_FILE, PlanRows, read_plan, read_record
 from miex.faces.index import index_photos
 from miex.faces.landmarks import find_model
 from miex.faces.photos import default_pool
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import stable_hash
 from miex.storage.local import Folder

@@ -24,8 +24,8 @@ from miex.faces.landmarks import find_model
 from miex.faces.photos import default_pool
 from miex.generators.registry import describe, make_generator
 from miex.labels import Label
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
 from miex.quality.recovery import recovered_aus
 from miex.report.au_pictures import recovery_picture, write_picture
 from miex.sources.expert import Emotion, ExpertSource, ExpertTable

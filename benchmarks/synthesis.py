@@ -31,8 +31,8 @@ from miex.generators.grid import face_area
 from miex.generators.registry import describe, make_generator
 from miex.images import decode_image
 from miex.nuisances.apply import drift, shown_aus
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import measure_pair

@@ -19,15 +19,15 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from miex.cli import main
+from miex.commands.main import main
 from miex.dataset.plan_file import Plan
 from miex.dataset.shard import Sample, read_shard_record, read_stored
 from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos
 from miex.faces.photos import default_pool, list_photos
 from miex.generators.registry import describe, make_generator
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 from miex.storage.local import Folder
 

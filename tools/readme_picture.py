@@ -15,8 +15,8 @@ from miex.faces.index import index_photos
 from miex.faces.landmarks import find_model
 from miex.faces.photos import default_pool
 from miex.generators.registry import describe, make_generator
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan

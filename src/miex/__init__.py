@@ -1,5 +1,79 @@
-"""miex: face images and action units in, labelled micro-expression data out."""
+"""miex: face images and action units in, labelled micro-expression data out.
 
-from importlib.metadata import version
+What is named here is loaded when it is asked for: `import miex` itself loads nothing heavy.
+"""
 
-__version__ = version("miex")
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from miex import corpora, generators, sources
+    from miex.api.evaluate import evaluate, evaluate_recognizer
+    from miex.api.examples import examples
+    from miex.api.export import export
+    from miex.api.predict import load_recognizer, predict
+    from miex.api.render import align, render
+    from miex.api.synthesize import plan, repair, run, synthesize, verify
+    from miex.api.synthesize import report as write_report
+    from miex.api.train import train
+    from miex.dataset.reader import Dataset, SampleData
+    from miex.dataset.reader import open_dataset as open
+    from miex.errors import MiexError
+    from miex.generators.base import Generator
+    from miex.sources.pool import Pool, read_pool
+    from miex.sources.source import AUSource
+
+    __version__: str
+
+__all__ = [
+    "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "corpora", "evaluate",
+    "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "plan", "predict",
+    "read_pool", "render", "repair", "run", "sources", "synthesize", "train", "verify", "write_report",
+]  # fmt: skip
+# Where each name lies: a module, and the name it has there; without one the module itself is meant.
+_PLACES = {
+    "AUSource": "miex.sources.source:AUSource",
+    "Dataset": "miex.dataset.reader:Dataset",
+    "Generator": "miex.generators.base:Generator",
+    "MiexError": "miex.errors:MiexError",
+    "Pool": "miex.sources.pool:Pool",
+    "SampleData": "miex.dataset.reader:SampleData",
+    "align": "miex.api.render:align",
+    "corpora": "miex.corpora",
+    "evaluate": "miex.api.evaluate:evaluate",
+    "evaluate_recognizer": "miex.api.evaluate:evaluate_recognizer",
+    "examples": "miex.api.examples:examples",
+    "export": "miex.api.export:export",
+    "generators": "miex.generators",
+    "load_recognizer": "miex.api.predict:load_recognizer",
+    "open": "miex.dataset.reader:open_dataset",
+    "plan": "miex.api.synthesize:plan",
+    "predict": "miex.api.predict:predict",
+    "read_pool": "miex.sources.pool:read_pool",
+    "render": "miex.api.render:render",
+    "repair": "miex.api.synthesize:repair",
+    "run": "miex.api.synthesize:run",
+    "sources": "miex.sources",
+    "synthesize": "miex.api.synthesize:synthesize",
+    "train": "miex.api.train:train",
+    "verify": "miex.api.synthesize:verify",
+    "write_report": "miex.api.synthesize:report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("miex")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'miex' has no attribute {name!r}")
+    module, _, member = _PLACES[name].partition(":")
+    found = import_module(module)
+    return getattr(found, member) if member else found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES, "__version__"})

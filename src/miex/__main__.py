@@ -1,5 +1,5 @@
 """`python -m miex` is `miex`."""
 
-from miex.cli import main
+from miex.commands.main import main
 
 main()

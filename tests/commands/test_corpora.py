@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+import miex
 from miex.corpora.catalog import corpora, read
 from miex.dataset.frames import DIGITAL_SOURCE_TYPE
 from tests.support import command, facts, photo_folder
@@ -131,7 +132,7 @@ def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path) ->
     facts("corpora", "fake", "casme2", tmp_path / "fake-casme2", "--subjects", 2, "--size", 32, "--landmarker", model)
     monkeypatch.chdir(tmp_path)
     example = section[section.index("```python") + len("```python") : section.rindex("```")]
-    exec(example, {})
+    exec(example, {"miex": miex})
     columns = corpora()["plain"].columns
     assert columns is not None
     for name in columns.names:

@@ -13,10 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miex import console
-from miex.cli import app
+from miex.commands.main import app
 from miex.errors import OutputError
-from miex.executors.local import LocalProcesses, available_workers
 from miex.faces.photos import default_pool, list_photos
 from tests.support import command, facts, photo_folder
 
@@ -183,11 +181,6 @@ def test_errors_say_what_to_do(
     assert done.returncode == code, done.stderr
     assert expected in done.stderr
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name not in {".miex.lock"}]
-
-
-def test_as_many_workers_as_processors_unless_told() -> None:
-    assert console.processes(None) == available_workers() >= 1
-    assert console.executor(3) == LocalProcesses(3)
 
 
 def test_errors_end_a_process_with_their_code_and_without_a_trace(tmp_path: Path) -> None:

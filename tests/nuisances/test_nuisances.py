@@ -21,7 +21,7 @@ from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
 from miex.nuisances.columns import NAMES, NUISANCES, nuisances_of
 from miex.nuisances.draw import OTHER, draw
-from miex.plan.config import PlanConfig
+from miex.planning.config import PlanConfig
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import sample_rng
 from tests.support import plan_of

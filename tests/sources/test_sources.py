@@ -19,9 +19,9 @@ from miex.aus.vector import AU_INDEX, to_mapping
 from miex.corpora.clip import CodedAU, Descent
 from miex.errors import InputError, UsageError
 from miex.labels import Label
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
-from miex.plan.triplets import distinct_triplets
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
+from miex.planning.triplets import distinct_triplets
 from miex.sources.coded_mie import CodedMiESource
 from miex.sources.early_mae import EarlyMaESource, parse_windows, window_frames
 from miex.sources.expert import ExpertSource, load_table

@@ -31,9 +31,9 @@ from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
 from miex.nuisances.columns import NAMES, nuisances_of
 from miex.nuisances.draw import BLINK, draw
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
-from miex.plan.triplets import distinct_triplets
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
+from miex.planning.triplets import distinct_triplets
 from miex.recognition.flow_file import flow_set
 from miex.report.build import MOST_SHOWN, _shown
 from miex.sources.expert import ExpertSource, load_table

@@ -136,7 +136,7 @@ def parse(settings: Iterable[str]) -> AUArray:
             raise UsageError(
                 f"AU setting {text!r}",
                 expected="NUMBER=INTENSITY, such as 12=0.2, L12=0.2 or R4=0.5",
-                do="one --au for each",
+                do="give each by itself",
             ) from None
         sides = {"": slice(None), "L": slice(0, 1), "R": slice(1, 2)}[side]
         vector[au_index(au, where=text), sides] = value

@@ -347,7 +347,7 @@ class Corpus:
                 f"frames of {self.title} {subject} {name}",
                 expected=f"a folder such as {self.paths[0].folder.format_map(_Example())}",
                 found=f"none ({row.where()})",
-                do="unpack the archive again, or leave the row out: --on-error skip",
+                do="unpack the archive again, or leave the row out: `on_error` skip",
             )
         notes: list[str] = []
         emotion = self.emotion(row, notes)

@@ -54,7 +54,7 @@ def frame_places(row: Row, numbers: Frames3, first_number: int, folder: Folder |
                 f"frames of {row.where()}",
                 expected=f"frames {first} to {'the end' if last is None else last} in {folder.path}",
                 found=f"{folder.numbers[0]} to {folder.numbers[-1]}" if folder.numbers else "no numbered frame",
-                do="frames keep the numbers of the original files: unpack them again, or choose another --tree",
+                do="frames keep the numbers of the original files: unpack them again, or choose another `tree`",
             )
         if place is not None and folder.numbers[place] != number:
             notes.append(f"{what} {number} has no file: {folder.frames[place].name} is used")
@@ -63,7 +63,7 @@ def frame_places(row: Row, numbers: Frames3, first_number: int, folder: Folder |
     if onset is not None and offset is not None and onset >= offset:
         raise InputError(
             f"frames of {row.where()}", expected="at least two", found=f"only {folder.frames[onset]}",
-            do="unpack the archive again, or leave the row out: --on-error skip",
+            do="unpack the archive again, or leave the row out: `on_error` skip",
         )  # fmt: skip
     if onset is not None and apex is not None and apex <= onset:
         notes.append("no frame between the onset and the apex is left: the apex is taken as missing")

@@ -54,7 +54,7 @@ class Row:
             f"reading {self.where(column)}",
             expected=expected,
             found=repr(value) if value else "an empty cell",
-            do=do or "mend the cell in a copy of the table, or leave the row out: --on-error skip",
+            do=do or "mend the cell in a copy of the table, or leave the row out: `on_error` skip",
         )
 
     def text(self, column: str) -> str:

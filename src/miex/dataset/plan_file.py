@@ -53,6 +53,16 @@ class Plan:
     faces_root: str
     known: Mapping[str, str] | None = None
 
+    def __repr__(self) -> str:
+        generator = self.settings["generator"]
+        parts = [
+            f"{self.n_rows:,} samples planned",
+            f"{self.faces.num_rows:,} identities",
+            f"{generator['name']} {generator['version']}",
+            *([f"plan {self.known['plan'][:4]}…"] if self.known else []),
+        ]
+        return " · ".join(parts)
+
     @property
     def shard_size(self) -> int:
         """Rows of a shard."""

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from miex.aus.vector import AUArray
+from miex.aus.vector import AU_NUMBERS, AUArray
 from miex.dataset.plan_file import read_plan, read_record
 from miex.dataset.samples import read_samples
 from miex.dataset.shard import StoredSample, read_stored
-from miex.errors import UsageError
+from miex.errors import UsageError, one_of
 from miex.images import Image, decode_image
 from miex.labels import Label, label_named
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
+if TYPE_CHECKING:
+    from miex.executors.base import Progress
+
 _Choice = str | int | Iterable[str | int] | None
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one equality
+@dataclass(frozen=True, eq=False, repr=False)  # arrays have no one equality, and are no text
 class SampleData:
     """One sample.
 
@@ -54,6 +59,30 @@ class SampleData:
         """(onset, apex), each uint8 RGB [size, size, 3]."""
         return self.frames[0], self.frames[self.apex]
 
+    def __repr__(self) -> str:
+        n, side = self.frames.shape[:2]
+        return (
+            f"{self.sample_id}: {self.label.name} ({self.emotion}), {_aus_text(self.aus[self.apex])} · "
+            f"{n} frames of {side} px, apex {self.apex}"
+        )
+
+    def _repr_html_(self) -> str:
+        from miex.dataset import show
+
+        ends = [show.aus_that_are_on(self.aus[i]) for i in (0, self.apex)]
+        rows = {f"AU{au}": [end.get(au, 0) for end in ends] for au in sorted(ends[0].keys() | ends[1].keys())}
+        return show.figure(show.flicker(*self.pair), repr(self)) + show.table(rows, ("onset", "apex"))
+
+    def show(self) -> Path:
+        """Show onset and apex flickering: in a notebook below the cell, else in what opens web pages.
+
+        Returns:
+            The picture, a temporary WebP file that is left there.
+        """
+        from miex.dataset import show
+
+        return show.show(*self.pair, repr(self))
+
 
 class Dataset(Sequence[SampleData]):
     """The samples of a set, read on demand.
@@ -69,12 +98,35 @@ class Dataset(Sequence[SampleData]):
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
+    def __repr__(self) -> str:
+        record = self.record
+        n, generator = pc.count_distinct(self.table["identity"]).as_py(), record["settings"]["generator"]
+        parts = [
+            f"{len(self):,} samples",
+            f"{n:,} identities",
+            f"{generator['name']} {generator['version']}",
+            f"plan {record['digests']['plan'][:4]}…",
+        ]
+        return " · ".join(parts)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from miex.dataset import show
+        from miex.dataset.choose import choose
+
+        text = f"<p>{escape(self.storage.name)}: {escape(repr(self))}</p>"
+        shown = choose(self.table, show.SHOWN, 0) if len(self) else []
+        captions = (f"{Label(self.table['label'][i].as_py()).name}, {self.table['identity'][i]}" for i in shown)
+        pictures = (show.figure(show.flicker(*self.pair(i)), c) for i, c in zip(shown, captions, strict=True))
+        return text + "".join(pictures)
+
     def __getitem__(self, i: Any) -> Any:
         """The sample at i; a Dataset for a slice or a list of places."""
         if isinstance(i, slice):
             i = list(range(*i.indices(len(self))))
         if isinstance(i, list):
-            return Dataset(self.storage, self.table.take(i))
+            return Dataset(self.storage, self.table.take(pa.array(i, pa.int64())))
         row = self._row(i)
         stored = self._stored(row)
         known = ("sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "aus", "au_numbers")
@@ -147,6 +199,25 @@ class Dataset(Sequence[SampleData]):
             keep &= np.isin(column, values)
         return Dataset(self.storage, self.table.filter(pa.array(keep)))
 
+    def export(self, out: str | Path, *, to: str = "folder", progress: Progress | None = None) -> None:
+        """Write these samples for others.
+
+        Args:
+            out: a new or empty folder.
+            to: folder: every frame as an image file, and a table that reads as a corpus of one's own.
+            progress: called with samples done and samples in all.
+
+        Raises:
+            UsageError: another form (`miex.export` also writes flow maps).
+            OutputError: the folder holds something, or cannot be written.
+            InputError: the set is damaged.
+        """
+        from miex.dataset.export.folder import export_folder
+        from miex.executors.base import silent
+
+        one_of(to, ("folder",), "`to`")
+        export_folder(self, Path(out).expanduser(), progress=progress or silent)
+
     @property
     def faces(self) -> pa.Table:
         """The identities of the set, with licences and attributions: table of FACES_SCHEMA."""
@@ -160,7 +231,7 @@ class Dataset(Sequence[SampleData]):
     def torch(self) -> Any:
         """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus float32 [n, 17], label int64,
         apex int64 and sample_id. It can be pickled, so DataLoader may use workers; batches of sequences of different
-        lengths (`--frames all`) need a `collate_fn` of yours.
+        lengths (frames "all") need a `collate_fn` of yours.
 
         Raises:
             UsageError: torch is not installed.
@@ -172,6 +243,12 @@ class Dataset(Sequence[SampleData]):
                 "a torch dataset", expected="torch", found=str(error), do="pip install 'miex[train]' (see the README)"
             ) from error
         return TorchDataset(self)
+
+
+def _aus_text(aus: AUArray) -> str:
+    """The AUs that are on, of a vector float32 [17]."""
+    on = np.flatnonzero(aus)
+    return ", ".join(f"AU{AU_NUMBERS[i]} {aus[i]:.2f}" for i in on) or "no AU"
 
 
 def open_dataset(place: Place) -> Dataset:

@@ -57,7 +57,7 @@ class StoredRun:
         column = self.predictions[epoch]
         if column.null_count:
             raise InputError(
-                f"{epoch} of a run", expected="a run that kept it", found="none", do="evaluate with --best-on-test"
+                f"{epoch} of a run", expected="a run that kept it", found="none", do="evaluate with `best_on_test`"
             )
         return np.array([np.argmax(p) for p in column.to_pylist()], np.int64)
 

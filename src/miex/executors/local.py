@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.synchronize import Event
 from typing import Any
 
 from miex.executors.base import IN_PROCESS, Executor, Outcome, Result, Task, WorkerDiedError
@@ -26,9 +27,11 @@ class LocalProcesses(Executor):
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
         waiting = deque((task, 0) for task in tasks)
+        spawn = get_context("spawn")
+        begun = spawn.Event()  # a worker was ready for its first task
         while waiting:
             pool = ProcessPoolExecutor(
-                min(self.workers, len(waiting)), mp_context=get_context("spawn"), initializer=_start_worker
+                min(self.workers, len(waiting)), mp_context=spawn, initializer=_start_worker, initargs=(begun,)
             )
             running: dict[Future[Result], tuple[Task, int]] = {}
             try:
@@ -49,6 +52,8 @@ class LocalProcesses(Executor):
                         error = future.exception()
                         if not isinstance(error, BrokenProcessPool):
                             yield Outcome(task, None if error else future.result(), error)
+                        elif not begun.is_set():
+                            raise self._never_began()
                         elif tried < self.retries:
                             broken = True
                             waiting.append((task, tried + 1))
@@ -60,12 +65,22 @@ class LocalProcesses(Executor):
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    @staticmethod
+    def _never_began() -> WorkerDiedError:
+        return WorkerDiedError(
+            "worker processes",
+            expected="to start",
+            found="every one ended before its first task",
+            do='in a script, put what it does into a function, and call it below `if __name__ == "__main__":`, since '
+            "workers read the script again; what they said of their end stands above",
+        )
+
     def _died(self, task: object, tried: int) -> WorkerDiedError:
         return WorkerDiedError(
             f"{task}",
             expected="an answer",
             found=f"its worker process died, {tried + 1} times",
-            do="use fewer --workers if memory was short, then run the same command again: it resumes",
+            do="use fewer `workers` if memory was short, then run the same command again: it resumes",
         )
 
 
@@ -79,7 +94,8 @@ def available_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start_worker() -> None:
+def _start_worker(begun: Event) -> None:
+    begun.set()
     # Ctrl-C reaches the whole group: the parent alone decides what happens
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent: Any = parent_process()

@@ -74,7 +74,7 @@ def read_real(folder: Path) -> RealMaps:
     if not (folder / FLOW).is_file() or not (folder / SPLIT).is_file():
         raise InputError(
             f"real flow maps {folder}", expected=f"{FLOW} and {SPLIT}", found="not both",
-            do="name their folder: --real; they are lent for evaluation and do not come with miex",
+            do="name their folder, `real`; they are lent for evaluation and do not come with miex",
         )  # fmt: skip
     examples = read_flow(folder / FLOW)
     with (folder / SPLIT).open(encoding="utf-8", newline="") as file:

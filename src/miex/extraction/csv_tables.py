@@ -296,7 +296,7 @@ class _Columns:
                 raise ScaleError(
                     f"{self.asked}, line {line}: {name} = {value:g}",
                     expected=f"an intensity in [0, {self.top:g}]",
-                    do="if the file is on another scale, say so: --scale",
+                    do="if the file is on another scale, say so: `scale`",
                 )
             vector[i] = value / self.top
         return vector

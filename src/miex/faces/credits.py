@@ -68,7 +68,7 @@ class FaceCSV:
                 f"column for {column} in {self.path}",
                 expected=" or ".join(wanted),
                 found=", ".join(names) or "an empty file",
-                do=f"name the column: --faces-column {column}=NAME",
+                do=f"name the column: `faces_column` {column}=NAME",
             )
         return found
 

@@ -105,7 +105,7 @@ def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda
         f"landmark model {MODEL_NAME}",
         expected=f"sha256 {MODEL_SHA256}",
         found="; ".join(failures),
-        do=f"fetch {MODEL_ADDRESS} elsewhere and give its path with --landmarker or {MODEL_VARIABLE}",
+        do=f"fetch {MODEL_ADDRESS} elsewhere and give its path with `landmarker` or {MODEL_VARIABLE}",
     )
 
 

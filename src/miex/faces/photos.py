@@ -67,14 +67,14 @@ def list_photos(folder: Path) -> list[str]:
     else:
         found = "another file" if folder.exists() else "no such folder"
         raise InputError(
-            f"faces {folder}", expected="a folder of photos, or a .txt list of them", found=found, do="check --faces"
+            f"faces {folder}", expected="a folder of photos, or a .txt list of them", found=found, do="check `faces`"
         )
     if not photos:
         raise InputError(
             f"faces {folder}",
             expected="photos (" + ", ".join(sorted(SUFFIXES)) + ")",
             found="none",
-            do="give a folder that holds photos of faces, or leave --faces out for the embedded default",
+            do="give a folder that holds photos of faces, or leave `faces` out for the embedded default",
         )
     return photos
 

@@ -175,7 +175,7 @@ def _notes(measured: list[_Measured], model: Path | None, size: int) -> list[str
     if lost:
         notes.append(
             f"{lost} of {len(measured)} photos are not where the plan found them: there AUs were read against the"
-            " onset, and neither identity nor the pixels off the face were measured (miex report --faces)."
+            " onset, and neither identity nor the pixels off the face were measured (`faces` of report)."
         )
     return notes
 

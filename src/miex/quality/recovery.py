@@ -114,7 +114,7 @@ def recovered_aus(
     if size < SIZE:
         raise UsageError(
             f"recovered AUs of {dataset.storage.address}", expected=f"frames of at least {SIZE} px", found=f"{size} px",
-            do=f"make a set with --size {SIZE}: below, the motion drowns in noise",
+            do=f"make a set with `size` {SIZE}: below, the motion drowns in noise",
         )  # fmt: skip
     rows = choose(dataset.table, n, seed)
     parts = [rows[i : i + _PAIRS_PER_TASK] for i in range(0, len(rows), _PAIRS_PER_TASK)]

@@ -36,7 +36,7 @@ class Machine:
         if len(self.devices) > 1 and kinds != {"cuda"}:
             raise UsageError(
                 f"devices {', '.join(self.devices)}", expected="one device, or several of CUDA",
-                do="on a CPU, more --threads",
+                do="on a CPU, more `threads`",
             )  # fmt: skip
 
 

@@ -1,1 +1,94 @@
-"""Sources of AUs to play: real and early, coded and expert; and how an expression goes on and off in time."""
+"""Where AUs to play come from: real and early, coded and expert; and how an expression goes on and off in time.
+
+`miex.sources.expert()`, `real_mie(…)`, `early_mae(…)`, `coded_mie(…)` and `perturbed(…)` make a source each. They have
+the names of the files that hold their classes, which are loaded first: here the names mean the functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from miex.corpora.clip import Clip
+from miex.errors import one_of
+from miex.sources.coded_mie import CodedMiESource
+from miex.sources.early_mae import ONSETS, EarlyMaESource, parse_windows
+from miex.sources.expert import ExpertSource, load_table
+from miex.sources.origin import ORIGINS
+from miex.sources.pool import Pool, read_pool
+from miex.sources.real_mie import RealMiESource
+from miex.sources.source import AUSource, PerturbedSource
+
+__all__ = ["AUSource", "Pool", "coded_mie", "early_mae", "expert", "perturbed", "read_pool", "real_mie"]
+
+
+def expert(table: str | Path = "micro", *, mu: float = 0.1, nu: float = 0.3) -> ExpertSource:
+    """AUs drawn from an expert table: the onset is zero, intensities are uniform.
+
+    Args:
+        table: micro, du2014, du2014-compound, mie-x-code, or a TOML file.
+        mu, nu: smallest and largest intensity.
+
+    Raises:
+        UsageError: no such table, or not 0 < mu ≤ nu ≤ 1.
+        InputError: a file of another form.
+    """
+    return ExpertSource(load_table(str(table)), mu, nu)
+
+
+def real_mie(*pools: Pool | str | Path, origin: str = "relative") -> RealMiESource:
+    """AUs of the annotated onset and apex of real micro-expressions.
+
+    Args:
+        pools: of one or several corpora, or the files of such pools.
+        origin: relative: minus the person's rest; absolute: as extracted.
+
+    Raises:
+        UsageError: another origin, or a corpus in two pools.
+        InputError: a file that is no pool.
+    """
+    return RealMiESource(_pools(pools), one_of(origin, ORIGINS, "AU origin"))
+
+
+def early_mae(
+    *pools: Pool | str | Path, origin: str = "relative", window: Iterable[str] = (), onset: str = "first"
+) -> EarlyMaESource:
+    """AUs of an early frame of real macro-expressions.
+
+    Args:
+        pools, origin: as for `real_mie`.
+        window: where the apex is drawn from: paper, mie-x-code, and CORPUS=α:β for single corpora.
+        onset: first (frame of the clip), or rest (of the person), for clips that begin in mid-expression.
+
+    Raises:
+        UsageError: another origin, window or onset, or a corpus in two pools.
+        InputError: a file that is no pool.
+    """
+    windows, start = parse_windows(window), one_of(onset, ONSETS, "early onset")
+    return EarlyMaESource(_pools(pools), one_of(origin, ORIGINS, "AU origin"), windows, start)
+
+
+def coded_mie(clips: Iterable[Clip], *, mu: float = 0.1, nu: float = 0.3) -> CodedMiESource:
+    """AUs that human coders noted in micro-expressions: the onset is zero, intensities are drawn.
+
+    Args:
+        clips: of one or several corpora, as `miex.corpora.read` gives them; frames are not needed.
+        mu, nu: smallest and largest intensity of AUs that were coded without one.
+
+    Raises:
+        UsageError: not 0 < mu ≤ nu ≤ 1.
+    """
+    return CodedMiESource(tuple(clips), mu=mu, nu=nu)
+
+
+def perturbed(source: AUSource, amount: float) -> PerturbedSource:
+    """A source whose apexes are changed at random: each AU that is on, by up to `amount`.
+
+    Raises:
+        UsageError: not 0 < amount ≤ 1.
+    """
+    return PerturbedSource(source, amount)
+
+
+def _pools(pools: Iterable[Pool | str | Path]) -> tuple[Pool, ...]:
+    return tuple(pool if isinstance(pool, Pool) else read_pool(Path(pool).expanduser()) for pool in pools)

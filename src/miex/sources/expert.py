@@ -185,7 +185,7 @@ class ExpertSource(AUSource):
                 f"label {label.name} from expert table {self.table.name}",
                 expected="at least one emotion of that label",
                 found=f"labels {sorted({emotion.label.name for emotion in self.table.emotions})}",
-                do="leave that class out with --classes, or add an emotion to the table",
+                do="leave that class out of `classes`, or add an emotion to the table",
             )
         weights = np.array([emotion.weight for emotion in emotions])
         emotion = emotions[rng.choice(len(emotions), p=weights / weights.sum())]

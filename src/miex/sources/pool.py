@@ -108,6 +108,11 @@ class Pool:
     credit: Credit = field(default_factory=Credit)
     left_out: Mapping[str, int] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        seen = sorted({f"{clip.corpus} by {clip.extractor} {clip.version}".rstrip() for clip in self.clips})
+        people = len({clip.person for clip in self.clips})
+        return f"AU pool: {len(self.clips):,} clips · {people:,} subjects · " + ", ".join(seen)
+
     @property
     def facts(self) -> list[dict[str, Any]]:
         """For each corpus and extractor what is in the pool, and a digest of it, as JSON values."""

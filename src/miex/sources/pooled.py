@@ -122,7 +122,7 @@ class PoolSource(AUSource):
                 expected="at least one clip of that label",
                 found=", ".join(f"{facts['clips']} clips of {facts['corpus']}" for p in self.pools for facts in p.facts)
                 + "".join(f"; {n} left out: {reason}" for reason, n in self.left_out.items()),
-                do="leave that class out with --classes, or add a corpus",
+                do="leave that class out of `classes`, or add a corpus",
             )
         drawn = clips[int(rng.integers(len(clips)))]
         apex = int(drawn.apexes[rng.integers(len(drawn.apexes))])

@@ -49,7 +49,7 @@ def adopt_plan(plan: Plan, out: Place) -> Adopted:
             f"output folder {out.address}",
             expected="a new or empty folder",
             found=", ".join(foreign[:3]),
-            do="give a new --out",
+            do="give a new `out`",
         )
     with out.locked():
         out.remove_leftovers()
@@ -65,7 +65,7 @@ def adopt_plan(plan: Plan, out: Place) -> Adopted:
                     f"output folder {out.address}",
                     expected=f"no plan, or plan {digests['plan'][:12]}…",
                     found=f"plan {found['plan'][:12]}…{differ}",
-                    do="give a new --out, or repeat the options of the first run to resume it",
+                    do="give a new `out`, or repeat the options of the first run to resume it",
                 )
 
         # the same samples are written again: the photos may have moved since

@@ -54,6 +54,6 @@ def check_room(estimate: Estimate, out: Storage) -> Estimate:
             f"room for {estimate.samples:,} samples in {out.address}",
             expected=f"about {estimate.bytes / 1e6:,.0f} MB",
             found=f"{free / 1e6:,.0f} MB free",
-            do="free space, give another --out, or ask for fewer samples",
+            do="free space, give another `out`, or ask for fewer samples",
         )
     return replace(estimate, free=free)

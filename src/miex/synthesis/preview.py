@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image as PillowImage
 
 from miex.aus.vector import AUArray
-from miex.dataset.frames import XMP, encode_frame
+from miex.dataset.frames import encode_frame
+from miex.dataset.show import figure, flicker, show
 from miex.faces.crop import AlignedFace
 from miex.generators.base import Generator
 from miex.generators.grid import face_area
@@ -20,16 +19,26 @@ from miex.storage.local import write_whole
 from miex.synthesis.measures import PairMeasures, measure_pair
 
 ONSET_FILE, APEX_FILE, FLICKER_FILE = "onset.png", "apex.png", "flicker.webp"
-_MILLISECONDS = 400  # each of the two frames
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Preview:
     """A pair made by hand: frames uint8 RGB [size, size, 3], and its measures."""
 
     onset: Image
     apex: Image
     measures: PairMeasures
+
+    def __repr__(self) -> str:
+        side = len(self.onset)
+        return f"onset and apex of {side} px, motion {self.measures.motion_p95_px:.2f} px (95th percentile)"
+
+    def _repr_html_(self) -> str:
+        return figure(flicker(self.onset, self.apex), repr(self))
+
+    def show(self) -> Path:
+        """Show them flickering, as `dataset.reader.SampleData.show` does."""
+        return show(self.onset, self.apex, repr(self))
 
 
 def preview(face: AlignedFace, aus: AUArray, generator: Generator[Any]) -> Preview:
@@ -54,9 +63,4 @@ def write_preview(made: Preview, out: Path) -> None:
     """Write onset.png, apex.png and flicker.webp (lossless, endless), each marked synthetic."""
     write_whole(out / ONSET_FILE, encode_frame(made.onset, "png"))
     write_whole(out / APEX_FILE, encode_frame(made.apex, "png"))
-    content = io.BytesIO()
-    first, second = PillowImage.fromarray(made.onset), PillowImage.fromarray(made.apex)
-    first.save(
-        content, "WEBP", save_all=True, append_images=[second], duration=_MILLISECONDS, loop=0, lossless=True, xmp=XMP
-    )
-    write_whole(out / FLICKER_FILE, content.getvalue())
+    write_whole(out / FLICKER_FILE, flicker(made.onset, made.apex))

@@ -76,7 +76,7 @@ def run_plan(
                 f"output folder {out.address}",
                 expected=f"plan {digest[:12]}…" if digest else "",
                 found=f"plan {plan.digests['plan'][:12]}…",
-                do="another miex put its plan there meanwhile: give another --out",
+                do="another miex put its plan there meanwhile: give another `out`",
             )
         out.remove_leftovers()
         found = {shard: _committed(out, shard, plan.digests["plan"]) for shard in range(plan.n_shards)}
@@ -119,7 +119,7 @@ def make_shards(
         if not root.is_dir():
             raise InputError(
                 f"photos of {out.address}", expected="their folder", found=f"no folder {root}",
-                do="say where: --faces DIR",
+                do="say where: `faces` DIR",
             )  # fmt: skip
         announce(check_room(estimate_rest(tasks, plan), out))
         out.delete(SAMPLES_FILE)  # what it says of these shards may soon be wrong
@@ -163,7 +163,7 @@ def _committed(out: Storage, shard: int, digest: str) -> ShardResult | None:
     if record.plan != digest:
         raise OutputError(
             f"shard {shard} of {out.address}", expected=f"plan {digest[:12]}…", found=f"plan {record.plan[:12]}…",
-            do="it was made from another plan: give a new --out",
+            do="it was made from another plan: give a new `out`",
         )  # fmt: skip
     return result_of(record) if out.size(tar_name(shard)) == record.bytes else None
 
@@ -179,5 +179,5 @@ def _check_failed(out: Storage, failed: int, total: int, max_failed: float, resu
         f"{total:,} samples in {out.address}",
         expected=f"at most {max_failed:.1%} failed",
         found=f"{failed:,} failed, the first {first['sample_id']}: {first['reason']}",
-        do="mend the cause, then miex repair; or raise --max-failed",
+        do="mend the cause, then miex repair; or raise `max_failed`",
     )

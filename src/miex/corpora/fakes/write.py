@@ -106,7 +106,7 @@ def write_fake(
         OutputError: the folder is not empty.
     """
     if subjects < 2:
-        raise UsageError(f"--subjects {subjects}", expected="at least 2, so that they can be told apart")
+        raise UsageError(f"`subjects` {subjects}", expected="at least 2, so that they can be told apart")
     _claim(path)
     parts = fake_parts(corpus, subjects, seed)
     total = sum(len(_folders(part.corpus, part.events)) for part in parts)

@@ -47,7 +47,7 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
     if out.is_dir() and any(out.iterdir()):
         raise OutputError(
             f"output folder {out}", expected="a new or empty folder", found=next(out.iterdir()).name,
-            do="give a new --out",
+            do="give a new `out`",
         )  # fmt: skip
     suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
     table = io.StringIO()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from miex.dataset.plan_file import PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
 from miex.errors import InputError, UsageError
-from miex.plan.config import PlanConfig
-from miex.plan.rows import build_plan
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import first_difference, sample_rng, stable_hash
 from miex.storage.local import Folder

@@ -19,9 +19,9 @@ from miex.faces import VERSION as FACES_VERSION
 from miex.labels import Label
 from miex.nuisances.columns import nuisances_of
 from miex.nuisances.draw import draw
-from miex.plan.config import MOST_FRAMES, PlanConfig
-from miex.plan.identities import choose_faces
-from miex.plan.triplets import Bank, banks_of
+from miex.planning.config import MOST_FRAMES, PlanConfig
+from miex.planning.identities import choose_faces
+from miex.planning.triplets import Bank, banks_of
 from miex.sources.source import AUSource, AUTriplet
 from miex.sources.timing import FALL, RISE, draw_timing, expression
 from miex.stable import sample_rng, stable_hash
@@ -141,6 +141,6 @@ def _frames(config: PlanConfig, triplet: AUTriplet, seed: int) -> tuple[AUArray,
     if len(aus) > MOST_FRAMES:
         raise UsageError(
             f"all frames of clip {triplet.clip} of {triplet.corpus}", expected=f"at most {MOST_FRAMES}",
-            found=str(len(aus)), do="ask for a number with --frames",
+            found=str(len(aus)), do="ask for a number: `frames` 10",
         )  # fmt: skip
     return aus, apex

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from miex.errors import UsageError
 from miex.labels import Label
-from miex.plan.config import PlanConfig
+from miex.planning.config import PlanConfig
 from miex.sources.source import AUSource, AUTriplet
 from miex.stable import sample_rng, stable_hash
 

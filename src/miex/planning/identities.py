@@ -9,7 +9,7 @@ import pyarrow as pa
 from miex.dataset.schema import FACES_SCHEMA
 from miex.errors import InputError
 from miex.faces.crop import place_crop
-from miex.plan.config import PlanConfig
+from miex.planning.config import PlanConfig
 from miex.stable import stable_hash
 
 

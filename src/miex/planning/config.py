@@ -68,7 +68,7 @@ class PlanConfig(BaseModel):
             raise UsageError(
                 "2 frames until the offset",
                 expected="at least 3: onset, apex and offset",
-                do="ask for more: --frames 10, or all",
+                do="ask for more: `frames` 10, or all",
             )
         return self
 

@@ -1,0 +1,373 @@
+"""Real corpora: their clips, the AUs seen in them, reports, indexes, and fakes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
+
+from miex.api.work import (
+    PathLike,
+    Say,
+    Stages,
+    Workers,
+    embedded_extractor,
+    executor,
+    landmark_model,
+    path,
+    stage,
+    unsaid,
+)
+from miex.aus.tracks import Credit, Track, credit_of, read_table, table_of, tracks_of, write_parquet
+from miex.corpora.catalog import corpora, corpus_at, corpus_named
+from miex.corpora.clip import KINDS, Clip
+from miex.corpora.corpus import Reading
+from miex.errors import UsageError, one_of
+from miex.labels import label_named
+from miex.sources.pool import Pool, make_pool
+
+if TYPE_CHECKING:
+    from miex.corpora.check import Report
+    from miex.corpora.fakes.write import Made
+    from miex.extraction.csv_tables import Imported
+
+
+class Clips(Sequence[Clip]):
+    """The clips of a corpus, in the order of its table.
+
+    Attributes:
+        reading: what was read, and what is to be said about it.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+
+    @property
+    def corpus(self) -> str:
+        """Its name."""
+        return self.reading.corpus
+
+    def __len__(self) -> int:
+        return len(self.reading.clips)
+
+    @overload
+    def __getitem__(self, i: int) -> Clip: ...
+    @overload
+    def __getitem__(self, i: slice) -> Clips: ...
+    def __getitem__(self, i: int | slice) -> Clip | Clips:
+        """The clip at i; for a slice, these clips."""
+        return self.of(self.reading.clips[i]) if isinstance(i, slice) else self.reading.clips[i]
+
+    def __iter__(self) -> Iterator[Clip]:
+        return iter(self.reading.clips)
+
+    def of(self, clips: Iterable[Clip]) -> Clips:
+        """Some of them."""
+        return Clips(replace(self.reading, clips=tuple(clips)))
+
+    def __repr__(self) -> str:
+        labels = Counter(clip.label.name for clip in self if clip.label is not None)
+        parts = [
+            f"{len(self):,} clips",
+            f"{len({(clip.corpus, clip.subject) for clip in self}):,} subjects",
+            ", ".join(f"{n:,} {name}" for name, n in sorted(labels.items())) or "no labels",
+            f"{sum(bool(clip.frames) for clip in self):,} with frames",
+        ]
+        return f"{self.corpus}: " + " · ".join(parts)
+
+    def extract(
+        self,
+        *,
+        openface: PathLike | None = None,
+        version: str = "",
+        parts: PathLike | None = None,
+        workers: Workers = 1,
+        landmarker: PathLike | None = None,
+        progress: Stages | None = None,
+        say: Say = unsaid,
+    ) -> SeenAUs:
+        """See the AUs in the frames of every clip. The same call again goes on where it stopped.
+
+        Args:
+            openface: FeatureExtraction of an OpenFace of yours. Default: the extractor that comes with miex.
+            version: of that OpenFace, recorded.
+            parts: folder that keeps what is finished. Default: the user's cache.
+            workers, landmarker, progress, say: as in `miex.synthesize`.
+
+        Raises:
+            InputError: a clip without frames, or nothing was seen in any frame.
+        """
+        from miex.extraction.extractor import AUExtractor, extract_clips
+        from miex.extraction.openface import OpenFaceBinary
+        from miex.storage.cache import cache_folder
+
+        work = executor(workers)
+        extractor: AUExtractor = (
+            embedded_extractor(landmarker, say) if openface is None else OpenFaceBinary(path(openface), version)
+        )
+        kept = cache_folder() / "aus" if parts is None else path(parts)
+        doing = stage(progress, f"AUs of {self.corpus}")
+        tracks = extract_clips(self.reading.clips, extractor, kept, executor=work, progress=doing)
+        return SeenAUs(self, tuple(tracks), extractor.name, extractor.version)
+
+
+@dataclass(frozen=True, repr=False)
+class SeenAUs:
+    """The AUs seen in the clips of a corpus.
+
+    Attributes:
+        clips: which.
+        tracks: the AUs of each, in their order.
+        extractor, version: who saw them.
+    """
+
+    clips: Clips
+    tracks: tuple[Track, ...]
+    extractor: str
+    version: str
+
+    @property
+    def frames(self) -> int:
+        """Of all clips."""
+        return sum(len(track.frames) for track in self.tracks)
+
+    @property
+    def failed(self) -> int:
+        """Frames in which nothing was seen."""
+        return sum(int((~track.success).sum()) for track in self.tracks)
+
+    def __repr__(self) -> str:
+        return (
+            f"AUs of {self.clips.corpus}: {len(self.tracks):,} clips · {self.frames:,} frames ({self.failed:,} failed) "
+            f"· {self.extractor} {self.version}"
+        )
+
+    def pool(self, credit: Credit | None = None) -> Pool:
+        """What real AUs are drawn from: the clips with a label, with their AUs.
+
+        Raises:
+            InputError: no clip is left.
+        """
+        return make_pool(self.clips.reading.clips, {track.clip: track for track in self.tracks}, credit)
+
+    def save(self, out: PathLike, credit: Credit | None = None) -> None:
+        """Write them as an AU table, .parquet. Raises OutputError."""
+        write_parquet(table_of(self.tracks, credit or Credit()), path(out))
+
+
+def read(
+    name: str,
+    where: PathLike,
+    *,
+    table: PathLike | None = None,
+    tree: str | None = None,
+    mapping: str = "megc2019",
+    without: Collection[str] = (),
+    on_error: str = "raise",
+) -> Clips:
+    """The clips of a corpus. No image is opened.
+
+    Args:
+        name: as `miex corpora list` prints it, or any other for a corpus of your own.
+        where: its folder, or its table alone.
+        table: the table, if another one is wanted.
+        tree: which frames: part of their path, such as cropped.
+        mapping: how emotions become labels.
+        without: corrections that are not wanted, by their ids, or ["all"].
+        on_error: what a row that cannot be read does: raise, skip, or collect (into `reading.problems`).
+
+    Raises:
+        UsageError: no corpus, mapping, correction or tree of that name.
+        InputError: what lies there is not that corpus, or a row cannot be read.
+    """
+    place = path(where)
+    given = None if table is None else path(table)
+    how: dict[str, Any] = {"table": given, "tree": tree, "mapping": mapping, "without": without, "on_error": on_error}
+    return Clips(corpus_at(name, place).read(place, **how))
+
+
+def inspect(
+    name: str,
+    where: PathLike,
+    *,
+    table: PathLike | None = None,
+    tree: str | None = None,
+    mapping: str = "megc2019",
+    without: Collection[str] = (),
+) -> Report:
+    """What is there of a corpus, what is missing, which rows are broken, which corrections apply.
+
+    Arguments and errors are those of `read`; a row that cannot be read is no error.
+    """
+    from miex.corpora.check import check as check_corpus
+
+    place, given = path(where), None if table is None else path(table)
+    return check_corpus(corpus_at(name, place), place, table=given, tree=tree, mapping=mapping, without=without)
+
+
+def write_index(clips: Iterable[Clip], out: PathLike) -> int:
+    """Write one row for each clip, .csv (which reads back as the same clips) or .parquet; returns how many.
+
+    Raises:
+        UsageError: a file of another name.
+        OutputError: it cannot be written.
+    """
+    from miex.corpora import index
+
+    return index.write_index(list(clips), path(out))
+
+
+def listed(what: str = "corpora") -> list[dict[str, Any]]:
+    """What can be read: a row for each of `what`, corpora, mappings or corrections."""
+    from miex.corpora.corrections import all_corrections
+    from miex.corpora.mappings import mappings
+
+    one_of(what, ("corpora", "mappings", "corrections"), "a list of")
+    if what == "mappings":
+        return [
+            {"name": m.name, "gives": m.title, "for": ", ".join(m.corpora), "source": m.source}
+            for m in mappings().values()
+        ]
+    if what == "corrections":
+        shown = ("id", "field", "published", "used", "reason", "source")
+        return [{name: getattr(correction, name) for name in shown} for correction in all_corrections()]
+    return [
+        {"name": c.name, "corpus": c.title, "fps": f"{c.fps:g}" if c.fps else "", "to get it": c.licence}
+        for c in corpora().values()
+    ]
+
+
+def fake(
+    name: str,
+    out: PathLike,
+    *,
+    table: PathLike | None = None,
+    subjects: int = 4,
+    size: int = 96,
+    seed: int = 0,
+    generator: str = "muscle",
+    landmarker: PathLike | None = None,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Made:
+    """Write a small corpus in the true layout, quirks included, with synthetic faces that move.
+
+    Args:
+        name: of the corpus.
+        out: a new folder.
+        table: a real table: tiny frames are written for what it names, nothing more.
+        subjects: how many people.
+        size: side of the frames, pixels.
+        seed: of the fake.
+        generator: what moves the faces.
+        landmarker, progress, say: as in `miex.synthesize`.
+
+    Raises:
+        UsageError: no such corpus or generator, too few or too many people.
+        OutputError: the folder holds something, or cannot be written.
+    """
+    from miex.corpora.fakes.write import fake_frames_of, write_fake
+    from miex.dataset.frames import encode_image
+    from miex.faces.align import align_photo
+    from miex.faces.crop import CropOptions
+    from miex.faces.photos import default_pool, list_photos
+    from miex.generators.people import actors
+    from miex.generators.registry import make_generator
+
+    corpus = corpus_named(name)
+    if table is not None:
+        return fake_frames_of(corpus, path(out), path(table), encode_image)
+    photo = default_pool() / list_photos(default_pool())[0]
+    face = align_photo(photo, landmark_model(landmarker, say), CropOptions(size))
+    people = actors(face, make_generator(generator), seed)
+    doing = stage(progress, f"faking {corpus.name}")
+    return write_fake(corpus, path(out), people, encode_image, subjects=subjects, seed=seed, progress=doing)
+
+
+def import_aus(
+    paths: Iterable[PathLike],
+    out: PathLike,
+    *,
+    format_name: str | None = None,
+    version: str = "",
+    scale: float | None = None,
+    first_frame: int | None = None,
+    min_confidence: float = 0,
+    licence: str = "",
+    attribution: str = "",
+) -> Imported:
+    """Make an AU table, .parquet, of other programs' CSV files.
+
+    Args:
+        paths: CSV files of OpenFace 2, py-feat or LibreFace, or folders of them.
+        out: the table.
+        format_name: openface, libreface, py-feat. Default: known by the columns.
+        version: of the program that wrote them, recorded.
+        scale: top of the AU scale, where it is not the program's own.
+        first_frame: number of a clip's first frame, 0 or 1. Default: known by each file.
+        min_confidence: rows below it count as failed.
+        licence, attribution: of these AUs; they go into every set made with them.
+
+    Raises:
+        UsageError: no such format.
+        InputError: a file of another form.
+        OutputError: the table cannot be written.
+    """
+    from miex.extraction.csv_tables import import_csv
+
+    found = import_csv(
+        [path(one) for one in paths], format_name=format_name, version=version, scale=scale, first_frame=first_frame,
+        min_confidence=min_confidence,
+    )  # fmt: skip
+    write_parquet(table_of(found.tracks, Credit(licence, attribution)), path(out))
+    return found
+
+
+def pool(
+    tables: Iterable[PathLike],
+    corpus: str,
+    clips: PathLike,
+    *,
+    columns: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    kind: str | None = None,
+) -> Pool:
+    """Join AU tables with the clips' labels and subjects: what real AUs are drawn from.
+
+    Args:
+        tables: AU tables of one corpus.
+        corpus: its name; any other for one of your own.
+        clips: its folder or table; of a corpus of your own a CSV with columns subject, clip, emotion, ….
+        columns: names of that CSV's columns, by subject, emotion, ….
+        labels: label of each emotion to keep. Default: the column label, or all.
+        kind: what its clips show, micro or macro, if no column says it. Default: micro.
+
+    Raises:
+        UsageError: a clip in two tables, or tables of several licences.
+        InputError: tables or clips that cannot be read, or no clip is left.
+    """
+    from miex.corpora.readers.plain import Plain
+
+    if columns or labels or kind:
+        known = {emotion: label_named(label) for emotion, label in (labels or {}).items()} or None
+        shows = one_of(kind or "micro", KINDS, "`kind`")
+        found = Plain(corpus, columns=dict(columns or {}), labels=known, kind=shows).read(path(clips)).clips
+    else:
+        found = read(corpus, clips).reading.clips
+    read_tables = [(path(table), read_table(path(table))) for table in tables]
+    tracks: dict[str, Track] = {}
+    for file, table in read_tables:
+        for name, track in tracks_of(table).items():
+            if name in tracks:
+                raise UsageError(
+                    f"AU tables for {corpus}", expected="each clip once", found=f"clip {name} again in {file}"
+                )
+            tracks[name] = track
+    credits = sorted({credit_of(table) for _, table in read_tables}, key=str)
+    if len(credits) > 1:
+        raise UsageError(
+            f"AU tables for {corpus}", expected="one licence and attribution", found=f"{credits[0]} and {credits[1]}",
+            do="import them with the same `licence` and `attribution`, or make a pool of each",
+        )  # fmt: skip
+    return make_pool(found, tracks, credits[0])

@@ -1,0 +1,333 @@
+"""Train and test over folds; or test a trained recognizer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from miex.api.examples import machine_of, need_training, recipe_of, view_of
+from miex.api.predict import LoadedRecognizer, load_recognizer
+from miex.api.tables import Table, spread
+from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage, unsaid
+from miex.errors import InputError, UsageError, one_of
+
+if TYPE_CHECKING:
+    from miex.api.examples import Data
+    from miex.evaluation.folds import Protocol
+    from miex.evaluation.metrics import Scores
+    from miex.evaluation.protocol import Evaluation
+    from miex.evaluation.significance import Interval
+    from miex.recognition.recipe import Recipe
+    from miex.recognition.view import View
+
+COUNTS = ("uf1", "uar", "accuracy")
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluated:
+    """What an evaluation over folds found. Scores are of the last epoch, pooled over folds, mean over repeats.
+
+    Attributes:
+        runs: the predictions of every fold of every repeat.
+        label_names: names of the classes.
+        folds: the folds of each repeat.
+        epochs: of which epochs predictions are kept: last, and best_on_test if that was asked for.
+    """
+
+    runs: Evaluation
+    label_names: tuple[str, ...]
+    folds: Sequence[Protocol]
+    epochs: tuple[str, ...] = ("last",)
+
+    @property
+    def uf1(self) -> float:
+        """Unweighted F1: mean over the classes."""
+        return float(np.mean([s.uf1 for s in self.runs.scores()]))
+
+    @property
+    def uar(self) -> float:
+        """Unweighted average recall."""
+        return float(np.mean([s.uar for s in self.runs.scores()]))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples that are right."""
+        return float(np.mean([s.accuracy for s in self.runs.scores()]))
+
+    @property
+    def interval(self) -> Interval:
+        """UF1 with its 95 % interval, by a bootstrap over subjects."""
+        from miex.evaluation.significance import bootstrap
+
+        return bootstrap(self.runs.subject_counts())
+
+    @property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Counts of all repeats, int64 [classes, classes]; rows are the truth."""
+        return np.asarray(np.sum([s.confusion for s in self.runs.scores()], axis=0), np.int64)
+
+    @property
+    def refused(self) -> int:
+        """Training rows that the leak guard refused, at most in one run."""
+        return self.runs.fact("refused")
+
+    @property
+    def unchecked(self) -> int:
+        """Training rows of unknown provenance that were trained on all the same."""
+        return self.runs.fact("unchecked")
+
+    def __repr__(self) -> str:
+        between = self.interval
+        return (
+            f"{self.runs.name}, {self.runs.protocol}, {len(self.runs.repeats)} repeats: UF1 {self.uf1:.3f} "
+            f"({between.low:.2f} … {between.high:.2f} over subjects), UAR {self.uar:.3f}, accuracy {self.accuracy:.3f}"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(repr(self))}</p>{self.table()._repr_html_()}{self.confusion_table()._repr_html_()}"
+
+    def table(self) -> Table:
+        """Scores pooled over folds, of each corpus, and as means over folds: mean ± std over repeats."""
+        lines: list[list[str]] = []
+
+        def line(name: str, n: int, scores: Sequence[Sequence[float]]) -> None:
+            columns = np.asarray(scores).T
+            lines.append([name, str(n), *(spread(column.mean(), column.std(), len(scores)) for column in columns)])
+
+        def numbers(scores: Sequence[Scores]) -> list[tuple[float, ...]]:
+            return [tuple(getattr(s, count) for count in COUNTS) for s in scores]
+
+        for epoch in self.epochs:
+            note = "" if epoch == "last" else f" {epoch}"
+            whole = self.runs.scores(epoch)
+            line(f"pooled{note}", whole[0].n, numbers(whole))
+            for corpus in self.runs.corpora():
+                part = self.runs.scores(epoch, only=self.runs.of_corpus(corpus))
+                line(f"  {corpus}{note}", part[0].n, numbers(part))
+            line(f"fold mean{note}", whole[0].n, self.runs.fold_means(epoch))
+        title = f"{self.runs.name}, {self.runs.protocol}, {len(self.runs.repeats)} repeats (± std over them, ddof 0)"
+        return Table(title, ["", "n", "UF1", "UAR", "accuracy"], lines)
+
+    def confusion_table(self) -> Table:
+        """How often each class was taken for each."""
+        names = self.label_names
+        rows = [[name, *(str(n) for n in row)] for name, row in zip(names, self.confusion, strict=True)]
+        return Table("confusion, all repeats (rows: truth)", ["", *names], rows)
+
+    def plain(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        from miex.evaluation.significance import bootstrap
+
+        found = self.runs
+
+        def scores(given: Sequence[Scores]) -> list[dict[str, Any]]:
+            return [{"n": s.n, **{count: getattr(s, count) for count in COUNTS}} for s in given]
+
+        return {
+            "name": found.name, "protocol": found.protocol, "computed": found.computed,
+            "folds": [one.digest for one in self.folds], "label_names": list(self.label_names),
+            "refused": self.refused, "unchecked": self.unchecked,
+            **{
+                epoch: {
+                    "pooled": scores(found.scores(epoch)),
+                    "corpora": {c: scores(found.scores(epoch, only=found.of_corpus(c))) for c in found.corpora()},
+                    "fold_mean": [
+                        dict(zip((f"{count}_fold_mean" for count in COUNTS), means, strict=True))
+                        for means in found.fold_means(epoch)
+                    ],
+                    "confusion": [s.confusion.tolist() for s in found.scores(epoch)],
+                    "interval": vars(bootstrap(found.subject_counts(epoch))),
+                }
+                for epoch in self.epochs
+            },
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Tested:
+    """What a trained recognizer scores on samples.
+
+    Attributes:
+        scores: n, uf1, uar, accuracy, confusion.
+        interval: UF1 with its 95 % interval, by a bootstrap over subjects.
+    """
+
+    scores: Scores
+    interval: Interval
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.scores.n} samples: UF1 {self.scores.uf1:.3f} ({self.interval.low:.2f} … {self.interval.high:.2f} "
+            f"over subjects), UAR {self.scores.uar:.3f}, accuracy {self.scores.accuracy:.3f}"
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return {
+            "n": self.scores.n, **{count: getattr(self.scores, count) for count in COUNTS},
+            "uf1_95": [self.interval.low, self.interval.high], "confusion": self.scores.confusion.tolist(),
+        }  # fmt: skip
+
+
+def evaluate(
+    real: Data | Sequence[Data],
+    *,
+    extra: Data | Sequence[Data] | None = None,
+    mode: str = "real",
+    recognizer: str | None = None,
+    folds: str = "3-fold",
+    recipe: str | Recipe = "fixed",
+    side: int | None = None,
+    epochs: int | None = None,
+    pretrain: str | Recipe | None = None,
+    repeats: int = 3,
+    best_on_test: bool = False,
+    accept_unknown: bool = False,
+    independent: Collection[str] = (),
+    store: PathLike = "results",
+    flow: str | None = None,
+    no_apex: str = "refuse",
+    device: str | Sequence[str] | None = None,
+    threads: int = 1,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Evaluated:
+    """Train and test over folds and repeats, with the leak guard.
+
+    Args:
+        real: what is tested: clips of a corpus, NAME=PATH of one, or a flow file with corpus and subject.
+        extra: what else is trained on (see `miex.examples`).
+        mode: real: on the folds' real samples alone; direct: on `extra` alone; fine-tune: on `extra`, then on real
+            ones; joint: on both at once.
+        recognizer: in place of the recipe's.
+        folds: "3-fold", "5-fold" …, "loso" (on CompMiE: MEGC's CDE), "loco" (corpora), a folder of published lists, or
+            a CSV.
+        recipe, side, epochs: as in `miex.train`.
+        pretrain: recipe of pre-training. Default: the same.
+        repeats: seeds; k-fold takes other folds for each.
+        best_on_test: also keep the epoch that the test part likes best, under that name.
+        accept_unknown: train on rows whose provenance the leak guard cannot know; they are counted.
+        independent: corpora of your own whose people are in no other: you vouch for it.
+        store: folder of results; what is there is not computed again.
+        flow: as in `miex.train`.
+        no_apex: as in `miex.examples`.
+        device, threads: as in `miex.train`.
+        workers, progress, say: as in `miex.synthesize`.
+
+    Raises:
+        UsageError: torch is not installed, or a value that cannot be.
+        InputError: data that cannot be read; nothing is left to train on; a test subject in a fold's training part.
+    """
+    need_training()
+    from miex.evaluation.protocol import evaluate as run_folds
+    from miex.evaluation.results import Results
+    from miex.experiments.fit import MODES, Fit
+
+    way = one_of(mode, MODES, "mode")
+    chosen = recipe_of(recipe, recognizer=recognizer, side=side, epochs=epochs, flow=flow)
+
+    def view(given: Data | Sequence[Data]) -> View:
+        return view_of(given, chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
+
+    tested = view(real)
+    other = None if extra is None else view(extra)
+    fit = Fit(
+        way, tested, chosen, other, None if pretrain is None else recipe_of(pretrain, flow=flow), best_on_test,
+        path(store) / "models", machine_of(device, threads),
+    )  # fmt: skip
+    parts = folds_of(folds, tested, repeats)
+    found = run_folds(
+        f"{chosen.name}, {mode}", tested.rows, parts, fit, what=fit.what, store=Results(path(store)),
+        classes=len(tested.label_names), extra=None if other is None else other.rows,
+        train_on_folds=fit.uses_folds, accept_unknown=accept_unknown, independent=independent,
+        executor=executor(workers), progress=stage(progress, f"{chosen.name}, {mode}, {folds}"),
+    )  # fmt: skip
+    say(f"{found.computed} runs computed, the others were in {store}; folds of seed 0: {parts[0].digest[:12]}")
+    return Evaluated(found, tested.label_names, parts, ("last", "best_on_test") if best_on_test else ("last",))
+
+
+def evaluate_recognizer(
+    recognizer: LoadedRecognizer | PathLike,
+    real: Data | Sequence[Data],
+    *,
+    accept_unknown: bool = False,
+    independent: Collection[str] = (),
+    no_apex: str = "refuse",
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Tested:
+    """Test a trained recognizer as it is, on people whom its training has not seen.
+
+    Args:
+        recognizer: a recognizer, or its file.
+        real: what is tested, as in `evaluate`.
+        accept_unknown, independent: as in `evaluate`.
+        no_apex: as in `miex.examples`.
+        workers, progress, say: as in `miex.synthesize`.
+
+    Raises:
+        UsageError: torch is not installed, or a value that cannot be.
+        InputError: data that cannot be read; it was trained on people tested, or on rows of unknown provenance.
+    """
+    need_training()
+    import pyarrow as pa
+
+    from miex.evaluation.leakage import Verdict, verdicts
+    from miex.evaluation.metrics import confusion, score
+    from miex.evaluation.significance import bootstrap, by_subject
+
+    loaded = (recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)).recognizer
+    samples = view_of(real, loaded.recipe, no_apex=no_apex, workers=workers, progress=progress, say=say)
+    origins = loaded.history.get("origins", [[None] * 3])
+    table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
+    columns = (samples.rows[name].to_pylist() for name in ("corpus", "subject"))
+    people = {pair for pair in zip(*columns, strict=True) if pair[1]}
+    found = [verdict for verdict in verdicts(table, people, independent=independent) if verdict is not Verdict.allowed]
+    if [v for v in found if not (accept_unknown and v is Verdict.unknown)]:
+        name = "a recognizer" if isinstance(recognizer, LoadedRecognizer) else recognizer
+        raise InputError(
+            f"testing {name}", expected="a recognizer that was trained on none of the people tested",
+            found=f"of {len(origins)} origins of its training {len(found)} are not allowed: {found[0]}",
+            do="evaluate over folds, or test other people",
+        )  # fmt: skip
+    predicted = loaded.predict(samples).argmax(1)
+    k = len(loaded.label_names)
+    scores = score(confusion(samples.labels, predicted, k))
+    return Tested(scores, bootstrap([by_subject(samples.labels, predicted, np.asarray(samples.people), k)]))
+
+
+def folds_of(name: str, real: View, repeats: int) -> list[Protocol]:
+    """The folds of each repeat, by name.
+
+    Raises:
+        UsageError: no such folds, or too few people for them.
+        InputError: lists or a table that do not fit the samples.
+    """
+    from miex.evaluation import folds
+
+    corpus, subject = (real.rows[key].to_pylist() for key in ("corpus", "subject"))
+    of = folds.persons(corpus, subject)
+    number = re.fullmatch(r"(\d+)-fold", name)
+    if number:
+        return [folds.k_fold(of, int(number[1]), seed) for seed in range(repeats)]
+    if name.lower() in {"loso", "cde"}:
+        return [folds.leave_one_subject_out(of)] * repeats
+    if name.lower() == "loco":
+        return [folds.leave_one_corpus_out(of)] * repeats
+    where, ids = path(name), real.rows["sample_id"].to_pylist()
+    if where.is_dir():
+        clips = [i.split("/")[2] if i.count("/") >= 2 else i for i in ids]
+        listed = [folds.clip_key(*who) for who in zip(corpus, subject, clips, strict=True)]
+        return [folds.published(listed, where)] * repeats
+    if where.suffix == ".csv":
+        return [folds.read_table(ids, of, where)] * repeats
+    raise UsageError(f"folds {name!r}", expected="3-fold, 5-fold …, loso, cde, loco, a folder of lists, or a .csv")

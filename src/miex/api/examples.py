@@ -1,0 +1,117 @@
+"""What recognizers are trained on and tested with, whatever form it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, cast
+
+from miex.api.corpora import Clips, read
+from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
+from miex.dataset.reader import Dataset
+from miex.errors import UsageError, one_of
+
+if TYPE_CHECKING:
+    from miex.recognition.examples import Examples
+    from miex.recognition.machine import Machine
+    from miex.recognition.recipe import Recipe
+    from miex.recognition.view import View
+
+    # A set or its folder, clips of a corpus or NAME=PATH of one, a flow file, or examples made before.
+    Data = PathLike | Dataset | Clips | Examples
+
+
+def examples(data: Data, *, no_apex: str = "refuse", landmarker: PathLike | None = None, say: Say = unsaid) -> Examples:
+    """Labelled examples, with who stands behind each, and where their frames are. No frame is decoded yet.
+
+    Args:
+        data: a set or its folder, clips of a corpus or NAME=PATH of one, or a flow file (.npz).
+        no_apex: what becomes of clips without an apex: refuse, drop, or middle.
+        landmarker, say: as in `miex.synthesize`.
+
+    Raises:
+        UsageError: data of another form, another treatment.
+        InputError: what lies there cannot be read; a clip without frames.
+    """
+    from miex.recognition import places
+    from miex.recognition.examples import Examples
+    from miex.recognition.flow_file import load_examples
+
+    treatment = one_of(no_apex, places.NO_APEX, "treatment of clips without apex")
+    if isinstance(data, Examples):
+        return data
+    if isinstance(data, Dataset):
+        return places.of_set(data)
+    if not isinstance(data, Clips):
+        name, sign, where = str(data).partition("=")
+        if not sign or path(data).exists():
+            return load_examples(path(data))
+        data = read(name, where)
+    return places.of_clips(data.reading.clips, model=landmark_model(landmarker, say), no_apex=treatment)
+
+
+def view_of(
+    data: Data | Sequence[Data],
+    recipe: Recipe,
+    *,
+    no_apex: str = "refuse",
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> View:
+    """Examples as the recipe's recognizer looks at them, made once and kept in the user's cache; a list is joined.
+
+    Arguments and errors are those of `examples`; beside them InputError for a frame that cannot be read, or shows no
+    face.
+    """
+    from miex.recognition.examples import input_cache
+
+    several = data if isinstance(data, list | tuple) else [data]
+    work, doing = executor(workers), stage(progress, "reading examples")
+    views = [
+        examples(one, no_apex=no_apex, say=say).through(recipe.takes, input_cache(), executor=work, progress=doing)
+        for one in cast("Sequence[Data]", several)
+    ]
+    return reduce(lambda a, b: a.joined(b), views)
+
+
+def recipe_of(
+    name: str | Recipe,
+    *,
+    recognizer: str | None = None,
+    side: int | None = None,
+    epochs: int | None = None,
+    mixed_precision: bool | None = None,
+    flow: str | None = None,
+) -> Recipe:
+    """A recipe, by its name or TOML file, with what is to be another way.
+
+    Raises:
+        UsageError: no such recipe, or a value that cannot be.
+        InputError: a file that is none.
+    """
+    from miex.recognition.recipe import Recipe, load_recipe
+
+    base = name if isinstance(name, Recipe) else load_recipe(name)
+    return base.but(recognizer=recognizer, side=side, epochs=epochs, mixed_precision=mixed_precision, method=flow)
+
+
+def machine_of(device: str | Sequence[str] | None, threads: int) -> Machine:
+    """Where networks run: a device or several, and torch's threads."""
+    from miex.recognition.machine import Machine
+
+    devices = (device,) if isinstance(device, str) else tuple(device or ("cpu",))
+    return Machine(devices, threads)
+
+
+def need_training() -> None:
+    """Raises UsageError where the packages that train are not installed."""
+    missing = [name for name in ("torch", "safetensors", "sklearn", "tensorboardX") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            "training and recognizing",
+            expected="torch, safetensors, scikit-learn and tensorboardX",
+            found=f"no {', no '.join(missing)}",
+            do="pip install 'miex[train]' (see the README)",
+        )

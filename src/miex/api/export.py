@@ -1,0 +1,64 @@
+"""Turn a set into what others take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from miex.api.work import PathLike, Stages, Workers, executor, path, stage
+from miex.dataset.reader import Dataset, open_dataset
+from miex.errors import one_of
+
+FORMS = ("flow", "folder")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """How many samples were written, and of a folder how many frames."""
+
+    samples: int
+    frames: int | None = None
+
+
+def export(
+    dataset: Dataset | PathLike,
+    out: PathLike,
+    *,
+    to: str = "flow",
+    flow: str = "dis",
+    seed: int = 0,
+    side: int = 28,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+) -> Exported:
+    """Turn a set into what a recognizer takes.
+
+    Args:
+        dataset: a set, a selection of one, or its folder.
+        out: the file, ending in .npz; for a folder its path.
+        to: flow: maps of u, v and strain from onset to apex; folder: every frame as an image file, and a table that
+            reads as a corpus of one's own.
+        flow: method of the optical flow: dis, tvl1 or farneback.
+        seed: of the maps' crops.
+        side: of the maps, pixels.
+        workers, progress: as in `miex.synthesize`.
+
+    Raises:
+        UsageError: another form, method or file name.
+        InputError: no finished set, or a damaged one.
+        OutputError: it cannot be written, or the folder holds something.
+    """
+    one_of(to, FORMS, "`to`")
+    work = executor(workers)
+    found = dataset if isinstance(dataset, Dataset) else open_dataset(path(dataset))
+    if to == "folder":
+        from miex.dataset.export.folder import export_folder
+
+        return Exported(len(found), export_folder(found, path(out), progress=stage(progress, "writing samples")))
+    from miex.recognition.flow_file import flow_set, write_flow_set
+    from miex.recognition.inputs.flow import METHODS
+
+    method = one_of(flow, METHODS, "flow")
+    doing = stage(progress, "computing flow")
+    maps = flow_set(found, method=method, seed=seed, side=side, executor=work, progress=doing)
+    write_flow_set(maps, path(out))
+    return Exported(len(maps["label"]))

@@ -1,0 +1,187 @@
+"""Folders of photos: which can be used, lists of them, the most frontal ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
+from miex.errors import UsageError
+from miex.executors.base import Executor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from miex.faces.credits import FaceCSV
+    from miex.faces.index import Quality
+
+
+@dataclass(frozen=True, repr=False)
+class FaceIndex:
+    """The photos of a folder, and what was found in each.
+
+    Attributes:
+        table: a row for each photo: path, faces, landmarks, pose, licence, and the reason why it cannot be used.
+    """
+
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def refused(self) -> list[dict[str, Any]]:
+        """The photos that cannot be used: path, reason, detail."""
+        rows: list[dict[str, Any]] = self.table.select(["path", "reason", "detail"]).to_pylist()
+        return [row for row in rows if row["reason"]]
+
+    @property
+    def several(self) -> list[dict[str, Any]]:
+        """The photos with several faces, of which the largest is taken: path, n_faces."""
+        rows: list[dict[str, Any]] = self.table.select(["path", "n_faces", "reason"]).to_pylist()
+        return [
+            {"path": row["path"], "n_faces": row["n_faces"]} for row in rows if row["n_faces"] > 1 and not row["reason"]
+        ]
+
+    def __repr__(self) -> str:
+        return f"{len(self):,} photos, {len(self) - len(self.refused):,} of them can be used"
+
+    def save(self, out: PathLike) -> None:
+        """Write it as .parquet, or without the landmarks as .csv. Raises UsageError for another name."""
+        from miex.faces.index import write_index
+
+        write_index(self.table, path(out))
+
+
+def index(
+    folder: PathLike,
+    *,
+    faces_csv: PathLike | None = None,
+    faces_columns: Mapping[str, str] | None = None,
+    min_inter_ocular: float = 30,
+    workers: Workers = 1,
+    landmarker: PathLike | None = None,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> FaceIndex:
+    """Find the faces in a folder of photos; what was found in a photo is kept in the user's cache.
+
+    Args:
+        folder: of photos, or a .txt list of them.
+
+    The other arguments are those of `miex.synthesize`.
+
+    Raises:
+        InputError: no such folder, or no photo in it.
+    """
+    from miex.faces.index import Quality
+
+    work, quality = executor(workers), Quality(min_inter_ocular)
+    table = csv_of(path(folder), faces_csv, faces_columns or {})
+    return FaceIndex(find_faces(path(folder), table, quality, work, landmarker, progress, say))
+
+
+def write_list(folder: PathLike, out: PathLike, where: Mapping[str, str] | None = None) -> tuple[int, int, str]:
+    """List the photos of a face pool that pass filters.
+
+    Args:
+        folder: of the pool: CelebA, FFHQ, LFW, EmotioNet, or any other.
+        out: the list, .txt, in the folder; it can be given as `faces`.
+        where: filters by name: partition, or an attribute of CelebA.
+
+    Returns:
+        How many pass, how many there are, and the name of the pool.
+
+    Raises:
+        UsageError: a filter that this pool does not have, or a list outside the folder.
+    """
+    from miex.faces import photos as files
+    from miex.faces.layouts import find_layout
+
+    photos = files.list_photos(path(folder))
+    known = find_layout(path(folder))
+    if where and known is None:
+        raise UsageError(f"`where` {', '.join(where)}", expected="a pool whose layout is known", found=str(folder))
+    chosen = known.select(photos, dict(where or {})) if known else photos
+    files.write_list(chosen, path(folder), path(out))
+    return len(chosen), len(photos), known.layout.title if known else str(folder)
+
+
+def frontal(
+    folder: PathLike,
+    n: int,
+    *,
+    out: PathLike | None = None,
+    query: Sequence[str] | None = None,
+    min_inter_ocular: float = 30,
+    workers: Workers = 1,
+    landmarker: PathLike | None = None,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> list[str]:
+    """Choose frontal faces as the paper does: those whose landmarks lie nearest to a few query faces.
+
+    Args:
+        folder: of photos.
+        n: how many faces.
+        out: where to write the list; it must lie in the folder.
+        query: query photos, relative to the folder. Default: the ten most frontal.
+
+    Returns:
+        The photos' paths, relative to the folder.
+
+    Raises:
+        UsageError: fewer faces than asked for, or a query that is not among the photos.
+    """
+    from miex.faces import photos as files
+    from miex.faces.index import Quality
+    from miex.faces.pose import choose_frontal, rows_of
+
+    work = executor(workers)
+    table = find_faces(path(folder), None, Quality(min_inter_ocular), work, landmarker, progress, say)
+    chosen = choose_frontal(table, n, rows_of(table, list(query)) if query else None)
+    paths = [str(table["path"][row].as_py()) for row in chosen]
+    if out is not None:
+        files.write_list(paths, path(folder), path(out))
+    return paths
+
+
+def find_faces(
+    folder: Path,
+    table: FaceCSV | None,
+    quality: Quality,
+    work: Executor,
+    landmarker: PathLike | None,
+    progress: Stages | None,
+    say: Say,
+) -> pa.Table:
+    """The index of a folder of photos: table of `faces.index.INDEX_SCHEMA`."""
+    from miex.faces.index import index_photos
+
+    return index_photos(
+        folder, model=lambda: landmark_model(landmarker, say), table=table, quality=quality, executor=work,
+        progress=stage(progress, "finding faces"),
+    )  # fmt: skip
+
+
+def csv_of(folder: Path, given: PathLike | None, columns: Mapping[str, str]) -> FaceCSV | None:
+    """The CSV of licences of a folder: the given one, or the one beside the photos, or None.
+
+    Raises:
+        UsageError: a column that such a CSV does not have; columns without a CSV.
+    """
+    from miex.faces.credits import CSV_COLUMNS, FaceCSV, csv_beside
+    from miex.faces.photos import photos_root
+
+    wrong = [name for name in columns if name not in CSV_COLUMNS]
+    if wrong:
+        raise UsageError(f"`faces_column` {wrong[0]}", expected="=NAME after one of " + ", ".join(CSV_COLUMNS))
+    beside = csv_beside(photos_root(folder).resolve(), any_columns=bool(columns)) if given is None else None
+    file = path(given) if given is not None else (beside.path if beside else None)
+    if columns and file is None:
+        raise UsageError(
+            "`faces_column`", expected="a CSV", found=f"no faces.csv beside {folder}", do="name it: `faces_csv`"
+        )
+    return FaceCSV(file, dict(columns)) if file else None

@@ -1,0 +1,163 @@
+"""The class of a clip, by a recognizer that was trained before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from miex.api.examples import need_training
+from miex.api.work import PathLike, Say, landmark_model, path, unsaid
+from miex.errors import InputError, UsageError
+from miex.images import Image
+
+if TYPE_CHECKING:
+    from miex.recognition.recognizer import Recognizer
+
+# A folder of frames or a video; or an onset and an apex, as files or uint8 RGB [h, w, 3].
+ClipLike = PathLike | tuple[PathLike, PathLike] | tuple[Image, Image]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a face did in a clip; not what anybody felt.
+
+    Attributes:
+        sample: what was looked at.
+        label: the most probable class.
+        probabilities: of every class.
+    """
+
+    sample: str
+    label: str
+    probabilities: dict[str, float]
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{name} {p:.2f}" for name, p in self.probabilities.items())
+        return f"{self.sample}: {self.label} ({listed})"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, repr=False)
+class LoadedRecognizer:
+    """A trained recognizer that can be shown clips.
+
+    Attributes:
+        recognizer: network, recipe and history.
+    """
+
+    recognizer: Recognizer
+
+    def __repr__(self) -> str:
+        recipe, history = self.recognizer.recipe, self.recognizer.history
+        parts = [
+            f"{recipe.recognizer}, {recipe.takes.name} {' × '.join(map(str, recipe.takes.shape))}",
+            ", ".join(self.recognizer.label_names),
+            *([f"trained on {history['n']:,} samples"] if "n" in history else []),
+            *([f"loss {history['loss']:.3f}"] if "loss" in history else []),
+        ]
+        return " · ".join(parts)
+
+    def predict(
+        self,
+        clip: ClipLike,
+        *,
+        onset: int = 0,
+        apex: int | None = None,
+        landmarker: PathLike | None = None,
+        say: Say = unsaid,
+    ) -> Prediction:
+        """The class of a clip.
+
+        Args:
+            clip: a folder of frames or a video, with `apex`; or a pair, onset and apex, as files or frames.
+            onset, apex: indices of the frames, 0-based.
+            landmarker, say: as in `miex.synthesize`.
+
+        Raises:
+            UsageError: a folder or video without `apex`.
+            InputError: frames that cannot be read, are not there, or show no face.
+        """
+        from miex.faces.landmarks import Landmarker
+        from miex.images import read_clip, read_image
+        from miex.recognition.places import aligned
+
+        if isinstance(clip, tuple):
+            name = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
+            first, second = (read_image(path(one)) if isinstance(one, PathLike) else one for one in clip)
+        elif apex is None:
+            raise UsageError(
+                f"predicting {clip}", expected="`apex`, or an onset and an apex image", found="one folder or video",
+                do="say which frame shows the expression at its strongest",
+            )  # fmt: skip
+        else:
+            name, frames = str(clip), read_clip(path(clip))
+            if not 0 <= onset < apex < len(frames):
+                raise InputError(
+                    f"clip {clip}", expected=f"0 ≤ onset < apex < {len(frames)}", found=f"onset {onset}, apex {apex}"
+                )
+            first, second = frames[onset], frames[apex]
+        with Landmarker(landmark_model(landmarker, say)) as found:
+            frames_of = aligned((first, second).__getitem__, 2, 1, found, name=f"clip {name}")
+            seen = self.recognizer.recipe.takes.of(frames_of)
+        return self._named(seen[None], [name])[0]
+
+    def predict_flow(self, file: PathLike) -> list[Prediction]:
+        """The classes of the maps of a flow file (.npz). Raises InputError."""
+        from miex.recognition.flow_file import read_flow
+
+        given = read_flow(path(file))
+        return self._named(given.array(self.recognizer.recipe.takes), given.rows["sample_id"].to_pylist())
+
+    def _named(self, examples: npt.NDArray[Any], samples: Sequence[str]) -> list[Prediction]:
+        names = self.recognizer.label_names
+        return [
+            Prediction(sample, names[int(np.argmax(p))], dict(zip(names, map(float, p), strict=True)))
+            for sample, p in zip(samples, self.recognizer.probabilities(examples), strict=True)
+        ]
+
+
+def load_recognizer(file: PathLike) -> LoadedRecognizer:
+    """The recognizer of a file, or of the folder of its training. The file is data: nothing in it is run.
+
+    Raises:
+        UsageError: torch is not installed.
+        InputError: no file, another kind of file, or one that is not as it was written.
+    """
+    need_training()
+    from miex.recognition.recognizer import load_recognizer as load
+
+    return LoadedRecognizer(load(path(file)))
+
+
+def predict(
+    recognizer: LoadedRecognizer | PathLike,
+    *clip: PathLike,
+    onset: int = 0,
+    apex: int | None = None,
+    landmarker: PathLike | None = None,
+    say: Say = unsaid,
+) -> list[Prediction]:
+    """The class of a clip, with probabilities; of a flow file (.npz), those of all its maps.
+
+    Args:
+        recognizer: a recognizer, or its file.
+        clip: an onset and an apex image; a folder of frames; a video; or a flow file.
+
+    The other arguments and the errors are those of `LoadedRecognizer.predict`.
+    """
+    loaded = recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)
+    if len(clip) == 1 and path(clip[0]).suffix == ".npz":
+        return loaded.predict_flow(clip[0])
+    if len(clip) == 2:
+        return [loaded.predict((clip[0], clip[1]), landmarker=landmarker, say=say)]
+    if len(clip) != 1:
+        raise UsageError(
+            "predicting", expected="an onset and an apex image, or one folder, video or flow file",
+            found=f"{len(clip)} files",
+        )  # fmt: skip
+    return [loaded.predict(clip[0], onset=onset, apex=apex, landmarker=landmarker, say=say)]

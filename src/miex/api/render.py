@@ -1,0 +1,167 @@
+"""One face by hand: align it, move it, look at it; and pictures of what moves faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from miex.api.work import PathLike, Say, Stages, landmark_model, path, stage, unsaid
+from miex.errors import UsageError
+
+if TYPE_CHECKING:
+    from miex.aus.vector import AUArray
+    from miex.faces.crop import AlignedFace
+    from miex.generators.base import Generator
+    from miex.synthesis.preview import Preview
+
+# AUs by hand: {12: 0.2, "L4": 0.5} (L and R are the person's own sides), or ["12=0.2", "L4=0.5"]
+AUs = Mapping[int | str, float] | Iterable[str]
+
+
+def align(
+    photo: PathLike,
+    *,
+    size: int = 256,
+    landmarker: PathLike | None = None,
+    say: Say = unsaid,
+) -> AlignedFace:
+    """The largest face of a photo, as generators take it.
+
+    Args:
+        photo: its file.
+        size: side of the crop, pixels; a multiple of 4 from 32 to 1024.
+        landmarker, say: as in `miex.synthesize`.
+
+    Raises:
+        UsageError: another size.
+        InputError: no face in it, or it cannot be read.
+    """
+    from miex.faces.align import align_photo
+    from miex.faces.crop import CropOptions
+
+    if not (32 <= size <= 1024 and size % 4 == 0):
+        raise UsageError(f"`size` {size}", expected="a multiple of 4 from 32 to 1024")
+    return align_photo(path(photo), landmark_model(landmarker, say), CropOptions(size))
+
+
+def render(
+    photo: PathLike | AlignedFace,
+    aus: AUs,
+    *,
+    out: PathLike | None = None,
+    size: int = 256,
+    generator: str | Generator[Any] = "muscle",
+    landmarker: PathLike | None = None,
+    say: Say = unsaid,
+) -> Preview:
+    """Move one face by hand.
+
+    Args:
+        photo: a photo with a face, or a face that `align` gave.
+        aus: intensities in [0, 1] by AU: {12: 0.2}; of one side: {"L12": 0.2, "R4": 0.5}.
+        out: folder for onset.png, apex.png and flicker.webp; None: nothing is written.
+        size: side of the frames, pixels.
+        generator: what moves it, or its name.
+        landmarker, say: as in `miex.synthesize`.
+
+    Returns:
+        Onset and apex, uint8 RGB [size, size, 3], and the measures of the pair. `show()` opens it.
+
+    Raises:
+        UsageError: an AU or generator that there is not, another size.
+        ScaleError: an intensity outside [0, 1].
+        InputError: no face in the photo, or it cannot be read.
+        OutputError: the folder cannot be written.
+    """
+    from miex.generators.base import Generator
+    from miex.generators.registry import make_generator
+    from miex.synthesis.preview import preview, write_preview
+
+    vector = au_vector(aus)
+    moves = generator if isinstance(generator, Generator) else make_generator(generator)
+    face = align(photo, size=size, landmarker=landmarker, say=say) if isinstance(photo, str | Path) else photo
+    made = preview(face, vector, moves)
+    if out is not None:
+        write_preview(made, path(out))
+    return made
+
+
+def au_vector(aus: AUs) -> AUArray:
+    """AUs by hand as a vector, float32 [17, 2] (the person's left and right side).
+
+    Raises:
+        UsageError: an AU that there is not.
+        ScaleError: an intensity outside [0, 1].
+    """
+    from miex.aus.vector import parse
+
+    return parse(_texts(aus))
+
+
+def generator_picture(
+    out: PathLike,
+    *,
+    aus: AUs | None = None,
+    photo: PathLike | None = None,
+    faces: PathLike | None = None,
+    n: int = 6,
+    size: int | None = None,
+    landmarker: PathLike | None = None,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Path:
+    """Draw the field of AUs on a face; or, without AUs, a sheet of all of them at three intensities.
+
+    Args:
+        out: the picture, ending in .png.
+        aus: which, as in `render`; None: a sheet of all.
+        photo: a photo with a face. Default: the embedded face.
+        faces: folder of photos for the sheet, or a .txt list of them; not with `photo`.
+        n: how many of those photos, evenly spread.
+        size: side of a face, pixels. Default: 512, on a sheet 192.
+        landmarker, progress, say: as in `miex.synthesize`.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        UsageError: another kind of picture, or both `photo` and `faces`.
+        InputError: no face in a photo, or it cannot be read.
+    """
+    if path(out).suffix.lower() != ".png":
+        raise UsageError(f"`out` {out}", expected="a name that ends in .png")
+    if photo is not None and faces is not None:
+        raise UsageError(f"{photo} and `faces` {faces}", expected="one of them")
+    import cv2
+    import numpy as np
+
+    from miex.aus.vector import N_AUS, parse
+    from miex.faces.photos import default_pool, list_photos, photos_root
+    from miex.generators.muscle.pictures import field_picture, sheet_rows
+    from miex.storage.local import write_whole
+
+    typed = None if aus is None else list(_texts(aus))
+    side = size or (192 if typed is None else 512)
+    if photo is not None:
+        photos = [path(photo)]
+    else:
+        folder = default_pool() if faces is None else path(faces)
+        names = list_photos(folder)
+        wanted = n if typed is None else 1
+        photos = [photos_root(folder) / name for name in names[:: max(1, len(names) // wanted)][:wanted]]
+    aligned = [align(one, size=side, landmarker=landmarker, say=say) for one in photos]
+    if typed is None:
+        rows, drawn = [], stage(progress, "drawing")
+        for done, (number, row) in enumerate(sheet_rows(aligned, side), 1):
+            rows.append(row)
+            drawn(done, N_AUS, f"AU {number}")
+        picture = np.vstack(rows)
+    else:
+        picture = field_picture(aligned[0], parse(typed), "AU " + " ".join(typed))
+    write_whole(path(out), cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+    return path(out)
+
+
+def _texts(aus: AUs) -> Iterable[str]:
+    return (f"{au}={value}" for au, value in aus.items()) if isinstance(aus, Mapping) else aus

@@ -1,0 +1,106 @@
+"""The sources that are named by corpus and path: pools, corpora whose AUs are seen now, annotation tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from miex.api.corpora import Clips, read
+from miex.api.work import PathLike, Say, Stages, Workers, path, unsaid
+from miex.corpora.people import corpus_key
+from miex.errors import InputError, UsageError, one_of
+from miex.sources import AUSource, Pool, coded_mie, early_mae, expert, perturbed, read_pool, real_mie
+from miex.sources.early_mae import ONSETS, parse_windows
+from miex.sources.origin import ORIGINS
+
+Named = Iterable[tuple[str, PathLike]]  # corpora: name, and where it lies
+
+
+def named_sources(
+    *,
+    real: Named = (),
+    early: Named = (),
+    coded: Named = (),
+    table: str | None = None,
+    mu: float = 0.1,
+    nu: float = 0.3,
+    origin: str | None = None,
+    generator: str = "muscle",
+    window: Sequence[str] = (),
+    onset: str = "first",
+    noise: float = 0,
+    workers: Workers = 1,
+    landmarker: PathLike | None = None,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> list[AUSource]:
+    """The sources of a set, in the order real_mie, early_mae, coded_mie, expert.
+
+    Args:
+        real, early: corpora, each by a pool (.parquet) or its folder, whose AUs the embedded extractor sees then; what
+            it saw once is kept in the user's cache.
+        coded: corpora by their annotation tables.
+        table: of the expert source; None: no such source.
+        origin: of real AUs; None: what the generator needs.
+        noise: largest random change of each AU that is on at the apex.
+        mu, nu, window, onset: as in `miex.sources`.
+
+    Raises:
+        UsageError: none at all, or a value that cannot be.
+        InputError: a pool or corpus that cannot be read.
+    """
+    # muscle adds to the template's own rest; what is learned from real AUs (GANimation) takes them as they are
+    start = one_of(origin or ("relative" if generator == "muscle" else "absolute"), ORIGINS, "AU origin")
+    parse_windows(window)
+    one_of(onset, ONSETS, "early onset")
+
+    def pools(given: Named, asked: str, kind: str) -> list[Pool]:
+        return [
+            _pool_file(name, path(where), asked) if path(where).suffix == ".parquet" else
+            _pool_of(read(name, where), path(where), kind, workers, landmarker, progress, say)
+            for name, where in given
+        ]  # fmt: skip
+
+    made: list[AUSource] = []
+    if real := list(real):
+        made.append(real_mie(*pools(real, "real_mie", "micro"), origin=start))
+    if early := list(early):
+        made.append(early_mae(*pools(early, "early_mae", "macro"), origin=start, window=window, onset=onset))
+    if coded := list(coded):
+        made.append(coded_mie([clip for name, where in coded for clip in read(name, where)], mu=mu, nu=nu))
+    if table is not None:
+        made.append(expert(table, mu=mu, nu=nu))
+    if not made:
+        raise UsageError(
+            "a set without a source of AUs", expected="at least one", do="name one, such as `expert` micro"
+        )
+    return [perturbed(source, noise) for source in made] if noise else made
+
+
+def _pool_file(name: str, file: Path, asked: str) -> Pool:
+    found = read_pool(file)
+    corpora = {corpus_key(clip.corpus) for clip in found.clips}
+    if corpus_key(name) not in corpora:
+        raise UsageError(
+            f"`{asked}` {name}={file}", expected=f"a pool of {name}", found=f"clips of {', '.join(map(str, corpora))}",
+            do="the name says whose AUs these are, and the leak guard goes by it",
+        )  # fmt: skip
+    return found
+
+
+def _pool_of(
+    clips: Clips,
+    where: Path,
+    kind: str,
+    workers: Workers,
+    landmarker: PathLike | None,
+    progress: Stages | None,
+    say: Say,
+) -> Pool:
+    kept = clips.of([clip for clip in clips if clip.label is not None and clip.kind == kind])
+    if not kept:
+        raise InputError(
+            f"corpus {clips.corpus} in {where}", expected=f"labelled {kind}-expressions", found="none",
+            do="of a corpus of your own, its table says what they are: columns kind and label",
+        )  # fmt: skip
+    return kept.extract(workers=workers, landmarker=landmarker, progress=progress, say=say).pool()

@@ -1,0 +1,367 @@
+"""Plan, make, finish, repair, check and show a set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from miex.api.faces import csv_of, find_faces
+from miex.api.work import (
+    PathLike,
+    Say,
+    Stages,
+    Workers,
+    duration,
+    executor,
+    landmark_model_if_any,
+    path,
+    processes,
+    stage,
+    unsaid,
+)
+from miex.dataset.plan_file import Plan, read_plan, read_record
+from miex.dataset.reader import Dataset, open_dataset
+from miex.errors import UsageError
+from miex.executors import local
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from miex.dataset.verify import Report
+    from miex.planning.config import PlanConfig
+    from miex.quality.audit import Audit
+    from miex.sources.source import AUSource
+    from miex.synthesis.estimate import Estimate
+    from miex.synthesis.run import Summary
+
+DEFAULT_OUT = "mie-x"
+DEFAULT_IDS = 12  # identities made from the embedded face when nothing is asked for
+
+
+class PlanOptions(TypedDict, total=False):
+    """What can be asked of a plan; see `synthesize`."""
+
+    faces: PathLike | None
+    sources: Sequence[AUSource] | None
+    faces_csv: PathLike | None
+    faces_columns: Mapping[str, str] | None
+    min_inter_ocular: float
+    ids: int | None
+    per: int | None
+    samples: int | None
+    triplets: int | None
+    classes: Sequence[str]
+    size: int
+    eye_line: float
+    eye_mouth: float
+    seed: int
+    frames: int | str
+    until: str
+    fps: float
+    nuisances: str
+    shard_size: int | None
+    frame_format: str
+    generator: str
+    landmarker: PathLike | None
+
+
+class Made(Dataset):
+    """A set that has just been made, or finished.
+
+    Attributes:
+        summary: what was made of it, and how long that took.
+        gallery: the page to look at.
+    """
+
+    summary: Summary
+    gallery: Path
+
+
+def synthesize(
+    out: PathLike = DEFAULT_OUT,
+    *,
+    max_failed: float = 0.01,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+    **asked: Unpack[PlanOptions],
+) -> Made:
+    """From photos to a set: plan, frames, gallery, dataset card. The same call again resumes.
+
+    Args:
+        out: folder of the set.
+        faces: folder of photos, or a .txt list of them. Default: the embedded face, with 12 identities made from it.
+        sources: where the AUs come from (`miex.sources`). Default: the expert table `micro`.
+        faces_csv: CSV of licences. Default: a faces.csv beside the photos.
+        faces_columns: names of that CSV's columns, by file, licence, attribution, kind, person.
+        min_inter_ocular: smallest distance between the eyes in a photo, pixels.
+        ids: identities. Default: every photo. Above the number of photos the rest are virtual.
+        per: samples for each identity, class and source. Default: 1.
+        samples: samples in all, in place of `per`.
+        triplets: distinct AU triplets in all. Default: one for each sample.
+        classes: of negative, positive, surprise. Default: all.
+        size: side of the frames, pixels. Default: 128.
+        eye_line, eye_mouth: height of the eyes, and distance from eyes to mouth, as fractions of that side.
+        seed: of the whole set.
+        frames: of each sample: 2 (onset and apex), N evenly spaced ones, or "all" that a camera of `fps` sees.
+        until: the last frame: "apex", or "offset", where the face is back at its onset.
+        fps: frames per second, for "all".
+        nuisances: what is seen beside the expression: off, clean, face, all, or some of a level: "all:blink,head".
+        shard_size: samples in a shard. Default: about 1,000 frames' worth.
+        frame_format: png or webp (lossless), or jpeg, which changes the motion's signal.
+        generator: name of what moves the faces.
+        landmarker: the landmark model's file. Default: found or fetched.
+        max_failed: largest fraction of samples that may fail.
+        workers: processes, None for one per processor; or an executor.
+        progress: called during the work with what is being done, how much is done, how much there is, and a note.
+        say: called with what is worth knowing beside the result.
+
+    Returns:
+        The set.
+
+    Raises:
+        UsageError: a value that cannot be.
+        InputError: photos, AUs or the landmark model that cannot be used.
+        OutputError: the folder belongs to another plan, is in use, or cannot be written.
+        PartialFailureError: more samples failed than `max_failed` allows.
+    """
+    planned = plan(out, workers=workers, progress=progress, say=say, **asked)
+    digest = planned.digests["plan"]
+    return _make(out, None, workers, max_failed, progress, say, digest=digest)
+
+
+def plan(
+    out: PathLike = DEFAULT_OUT,
+    *,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+    **asked: Unpack[PlanOptions],
+) -> Plan:
+    """Write the plan of a set: every sample, before the first pixel. `run` makes it.
+
+    Arguments and errors are those of `synthesize`.
+    """
+    from miex.faces.index import Quality, write_refused
+    from miex.faces.photos import default_pool, photos_root
+    from miex.generators.registry import describe, make_generator
+    from miex.nuisances.columns import nuisances_of
+    from miex.planning.rows import build_plan
+    from miex.planning.triplets import distinct_triplets
+    from miex.sources import expert
+    from miex.synthesis.adopt import adopt_plan
+
+    work, folder = executor(workers), path(out)
+    faces, landmarker = asked.get("faces"), asked.get("landmarker")
+    config = _config(asked)
+    moves = make_generator(asked.get("generator", "muscle"))
+    if "asymmetry" in nuisances_of(config.nuisances).names:
+        moves.require_sides(f"nuisances {config.nuisances}")
+    sources = asked.get("sources")
+    if sources is None:
+        sources = [expert()]
+    if not sources:
+        raise UsageError("a set without a source of AUs", expected="at least one", do="name one, such as expert")
+    _say_left_out(sources, say)
+    pool = default_pool() if faces is None else path(faces)
+    quality = Quality(asked.get("min_inter_ocular", Quality.min_inter_ocular))
+    table = csv_of(pool, asked.get("faces_csv"), asked.get("faces_columns") or {})
+    index = find_faces(pool, table, quality, work, landmarker, progress, say)
+    made = build_plan(
+        config, index, sources, describe(moves), faces_root=str(photos_root(pool).resolve()),
+        chosen_by={"quality": asdict(quality)}, progress=stage(progress, "planning samples"),
+    )  # fmt: skip
+    adopted = adopt_plan(made, folder)
+    # its rows are read back when they are asked for
+    planned = replace(made, shards=lambda: read_plan(folder).shards(), known=read_record(folder)["digests"])
+    refused = index.num_rows - index["reason"].to_pylist().count("")
+    several = sum(n > 1 for n in index["n_faces"].to_pylist())
+    n_virtual = sum(made.faces["virtual"].to_pylist())
+    say(
+        f"{index.num_rows:,} photos, {index.num_rows - refused:,} usable"
+        + (f"; {several:,} show several faces: the largest is taken" if several else "")
+        + f"; {made.faces.num_rows:,} identities"
+        + (f", {n_virtual:,} of them virtual" if n_virtual else "")
+        + f"; {made.n_rows:,} samples"
+    )
+    if config.frame_format == "jpeg":
+        say("jpeg: compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity")
+    wanted = config.triplets
+    if wanted is not None and (found := distinct_triplets(planned.shards())) < min(wanted, made.n_rows):
+        say(f"{wanted:,} AU triplets asked for, {found:,} there: real clips give no more; `au_noise` makes more")
+    if adopted.was_there:
+        say(f"{folder} holds this plan: going on with it")
+    listed = write_refused(index, folder)
+    if listed:
+        say(f"{refused:,} photos refused: {listed}")
+    return planned
+
+
+def run(
+    out: PathLike,
+    *,
+    faces: PathLike | None = None,
+    max_failed: float = 0.01,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Made:
+    """Make what is missing of a plan.
+
+    Args:
+        out: folder of the plan.
+        faces: where the photos are now, if they moved.
+
+    The other arguments and the errors are those of `synthesize`.
+    """
+    return _make(out, faces, workers, max_failed, progress, say)
+
+
+def repair(
+    out: PathLike,
+    *,
+    faces: PathLike | None = None,
+    max_failed: float = 0.01,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Made:
+    """Look at every shard of a set, and make again what is damaged, missing or failed.
+
+    Arguments and errors are those of `run`.
+    """
+    return _make(out, faces, workers, max_failed, progress, say, repairing=True)
+
+
+def verify(out: PathLike, *, workers: Workers = 1, progress: Stages | None = None) -> Report:
+    """Check every byte of a set against its records, and every sample against its plan.
+
+    Raises:
+        InputError: no set lies there.
+    """
+    from miex.dataset.verify import verify as verify_set
+
+    return verify_set(path(out), executor=executor(workers), progress=stage(progress, "checking shards"))
+
+
+def report(
+    out: PathLike,
+    *,
+    samples: int = 60,
+    seed: int = 0,
+    audit: int = 60,
+    faces: PathLike | None = None,
+    workers: Workers = 1,
+    landmarker: PathLike | None = None,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> tuple[Path, Audit | None]:
+    """Write README.md and gallery.html of a set, and measure on a random subsample what its frames show.
+
+    Args:
+        out: folder of the set.
+        samples: on the gallery's sheet.
+        seed: of the choice of samples.
+        audit: samples whose frames are measured: AUs realized, identity kept. 0: none.
+        faces: where the photos are now, if they moved.
+
+    The other arguments are those of `synthesize`.
+
+    Returns:
+        The gallery, and what was measured.
+
+    Raises:
+        InputError: the set is not finished, or damaged.
+        OutputError: the folder cannot be written.
+    """
+    from miex.faces.photos import photos_root
+    from miex.quality.audit import audit_set
+    from miex.report.build import write_report
+
+    work, measured = executor(workers), None
+    if audit:
+        model = landmark_model_if_any(landmarker, say, "AUs and identity are left out of the report")
+        measured = audit_set(
+            path(out), n=audit, seed=seed, model=model,
+            faces_root=None if faces is None else photos_root(path(faces)).resolve(),
+            executor=work, progress=stage(progress, "measuring samples"),
+        )  # fmt: skip
+        for note in measured.notes:
+            say(note)
+    return write_report(path(out), n=samples, seed=seed, audit=measured), measured
+
+
+def _make(
+    out: PathLike,
+    faces: PathLike | None,
+    workers: Workers,
+    max_failed: float,
+    progress: Stages | None,
+    say: Say,
+    *,
+    repairing: bool = False,
+    digest: str | None = None,
+) -> Made:
+    from miex.dataset.plan_file import read_plan
+    from miex.dataset.verify import foreign_files
+    from miex.faces.photos import photos_root
+    from miex.report.build import report_files, write_report
+    from miex.storage import storage_at
+    from miex.synthesis.repair import repair_set
+    from miex.synthesis.run import run_plan
+
+    def announce(estimate: Estimate) -> None:
+        at_once = min(processes(workers), estimate.shards, local.available_workers())
+        say(
+            f"{estimate.samples:,} samples to make: about {duration(estimate.seconds / at_once)} with "
+            f"{at_once} at work, {estimate.bytes / 1e6:,.0f} MB"
+            + (f" ({estimate.free / 1e9:,.0f} GB free)" if estimate.free is not None else "")
+        )
+
+    folder = path(out)
+    how: dict[str, Any] = {
+        "faces_root": None if faces is None else photos_root(path(faces)).resolve(), "executor": executor(workers),
+        "max_failed": max_failed, "announce": announce,
+    }  # fmt: skip
+    if repairing:
+        summary = repair_set(folder, **how, progress=stage(progress, "repairing"))
+        for name in foreign_files(storage_at(folder), read_plan(folder).n_shards):
+            say(f"{name} is not of this plan, and stays as it is: remove it, or readers of the shards meet it")
+    else:
+        summary = run_plan(folder, **how, digest=digest, progress=stage(progress, "making samples"))
+    gallery, readme = report_files(folder)
+    if summary.rendered or not (gallery.exists() and readme.exists()):  # what was measured on the same frames stays
+        write_report(folder)
+    there = open_dataset(folder)
+    made = Made(there.storage, there.table)
+    made.summary, made.gallery = summary, gallery
+    return made
+
+
+def _config(asked: PlanOptions) -> PlanConfig:
+    from pydantic import ValidationError
+
+    from miex.planning.config import PlanConfig
+
+    per, samples = asked.get("per"), asked.get("samples")
+    if per is not None and samples is not None:
+        raise UsageError(f"`per` {per} and `samples` {samples}", expected="one of them: both say how many samples")
+    known = PlanConfig.model_fields
+    values: dict[str, Any] = {name: value for name, value in asked.items() if name in known and value is not None}
+    if "classes" in values:
+        values["classes"] = tuple(asked["classes"])
+    if asked.get("faces") is None:
+        values.setdefault("ids", DEFAULT_IDS)
+    try:
+        return PlanConfig(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "".join(map(str, first["loc"][:1]))
+        raise UsageError(f"`{name}` {first.get('input')}", expected=first["msg"]) from error
+
+
+def _say_left_out(sources: Sequence[AUSource], say: Say) -> None:
+    for source in sources:
+        for reason, n in source.settings.get("left_out", {}).items():
+            say(f"{source.name}: {n:,} clips left out: {reason}")

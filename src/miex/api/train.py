@@ -1,0 +1,79 @@
+"""Train a recognizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from miex.api.examples import machine_of, need_training, recipe_of, view_of
+from miex.api.predict import LoadedRecognizer, load_recognizer
+from miex.api.work import PathLike, Say, Stages, Workers, path, stage, unsaid
+
+if TYPE_CHECKING:
+    from miex.api.examples import Data
+    from miex.recognition.recipe import Recipe
+    from miex.recognition.view import View
+
+
+def train(
+    data: Data | Sequence[Data],
+    out: PathLike | None = None,
+    *,
+    recipe: str | Recipe = "fixed",
+    recognizer: str | None = None,
+    side: int | None = None,
+    epochs: int | None = None,
+    mixed_precision: bool | None = None,
+    start: LoadedRecognizer | PathLike | None = None,
+    joint: Data | None = None,
+    seed: int = 0,
+    flow: str | None = None,
+    no_apex: str = "refuse",
+    device: str | Sequence[str] | None = None,
+    threads: int = 1,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> LoadedRecognizer:
+    """Train a recognizer. On CPUs the same arguments give the same weights.
+
+    Args:
+        data: what it is trained on: sets, corpora, flow files (see `miex.examples`); a list is joined.
+        out: folder of log, checkpoint and recognizer.safetensors; the same call resumes. None: nothing is kept.
+        recipe: how, by name or TOML file.
+        recognizer, side, epochs, mixed_precision: in place of the recipe's.
+        start: a recognizer to fine-tune; other classes get a new last layer.
+        joint: real data, drawn as often as the others.
+        seed: of weights and draws.
+        flow: method of the optical flow, in place of the recipe's.
+        no_apex: as in `miex.examples`.
+        device: cpu, cuda, cuda:0 …; several CUDA devices share batches.
+        threads: of torch; another number gives other last digits.
+        workers, progress, say: as in `miex.synthesize`.
+
+    Raises:
+        UsageError: torch is not installed, or a value that cannot be.
+        InputError: data that cannot be read, or does not fit the recipe.
+        OutputError: the folder holds another training, or cannot be written.
+    """
+    need_training()
+    from miex.recognition.train import joint as joined
+    from miex.recognition.train import train as fit
+
+    chosen = recipe_of(
+        recipe, recognizer=recognizer, side=side, epochs=epochs, mixed_precision=mixed_precision, flow=flow
+    )
+
+    def view(given: Data | Sequence[Data]) -> View:
+        return view_of(given, chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
+
+    seen = view(data)
+    if joint is not None:
+        seen = joined(view(joint), seen, seed)
+    before = None if start is None else start if isinstance(start, LoadedRecognizer) else load_recognizer(start)
+    made = fit(
+        seen, chosen, seed=seed, start=None if before is None else before.recognizer,
+        folder=None if out is None else path(out),
+        machine=machine_of(device, threads), progress=stage(progress, f"training {chosen.recognizer}"),
+    )  # fmt: skip
+    return LoadedRecognizer(made)

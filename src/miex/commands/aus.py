@@ -1,0 +1,183 @@
+"""The commands `miex aus …`: AUs of real clips, and pictures of AUs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miex.commands import console
+from miex.commands import options as o
+from miex.commands.group import Group
+from miex.errors import UsageError
+
+app = Group("AUs of real clips: extract or import them, make pools, look at them.")
+
+Licence = Annotated[str, typer.Option(help="Licence of these AUs; it goes into every set made with them.")]
+Attribution = Annotated[str, typer.Option(help="Whom to name; it goes there too.")]
+TableOut = Annotated[Path, typer.Option(help="The AU table to write, .parquet.")]
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[list[Path], typer.Argument(help="CSV files of OpenFace 2, py-feat or LibreFace, or folders.")],
+    out: TableOut,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="openface, libreface, py-feat. Default: known by the columns.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="Version of the program that wrote them, recorded.")] = "",
+    scale: Annotated[float | None, typer.Option(help="Top of the AU scale, where it is not the program's own.")] = None,
+    first_frame: Annotated[
+        int | None, typer.Option(min=0, max=1, help="Number of a clip's first frame. Default: known by each file.")
+    ] = None,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Rows below it count as failed.")] = 0,
+    licence: Licence = "",
+    attribution: Attribution = "",
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Make an AU table of other programs' CSV files."""
+    from miex.api.corpora import import_aus
+
+    found = import_aus(
+        paths, out, format_name=format_name, version=version, scale=scale, first_frame=first_frame,
+        min_confidence=min_confidence, licence=licence, attribution=attribution,
+    )  # fmt: skip
+    if found.several_faces:
+        console.say(
+            f"{len(found.several_faces):,} clips show several faces, such as {found.several_faces[0]}: the one seen in "
+            "most frames is taken"
+        )
+    facts = {
+        "out": str(out), "format": found.format, "files": found.files, "clips": len(found.tracks),
+        "frames": found.frames, "failed": found.failed, "several_faces": found.several_faces,
+    }  # fmt: skip
+    text = f"{len(found.tracks):,} clips, {found.frames:,} frames ({found.failed:,} failed) of {found.format}: {out}"
+    console.show(as_json, facts, text)
+
+
+@app.command("extract")
+def extract(
+    name: Annotated[str, typer.Argument(help="Name of the corpus; any other for one of your own.")],
+    path: Annotated[Path, typer.Argument(help="Its folder or table.")],
+    out: TableOut,
+    openface: Annotated[
+        Path | None, typer.Option(help="FeatureExtraction of your OpenFace. Default: the embedded extractor.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="Version of that OpenFace, recorded.")] = "",
+    licence: Licence = "",
+    attribution: Attribution = "",
+    workers: o.Workers = None,
+    landmarker: o.Landmarker = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """See the AUs in the frames of a corpus. Run it again to resume."""
+    from miex.api.corpora import read
+    from miex.aus.tracks import Credit
+
+    with console.bars() as progress:
+        seen = read(name, path).extract(
+            openface=openface, version=version, parts=out.with_name(f"{out.name}.parts"), workers=workers,
+            landmarker=landmarker, progress=progress, say=console.say,
+        )  # fmt: skip
+    seen.save(out, Credit(licence, attribution))
+    facts = {
+        "out": str(out), "extractor": seen.extractor, "version": seen.version, "clips": len(seen.tracks),
+        "frames": seen.frames, "failed": seen.failed,
+    }  # fmt: skip
+    text = (
+        f"{len(seen.tracks):,} clips, {seen.frames:,} frames ({seen.failed:,} failed) by {seen.extractor} "
+        f"{seen.version}: {out}"
+    )
+    console.show(as_json, facts, text)
+
+
+@app.command("pool")
+def pool(
+    tables: Annotated[list[Path], typer.Argument(help="AU tables of one corpus.")],
+    corpus: Annotated[str, typer.Option(help="Name of the corpus; any other for one of your own.")],
+    clips: Annotated[
+        Path,
+        typer.Option(help="Its folder or table; of a corpus of your own a CSV with columns subject, clip, emotion, …"),
+    ],
+    out: Annotated[Path, typer.Option(help="The pool to write, .parquet.")],
+    column: Annotated[list[str] | None, typer.Option(help="Column of that CSV: subject=NAME, emotion=NAME, …")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="EMOTION=LABEL of that CSV, for each emotion to keep. Default: its column label, or all."),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What its clips show, micro or macro, if no column says it. Default: micro.")
+    ] = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Join AU tables with the clips' labels and subjects: what real AUs are drawn from."""
+    from miex.api.corpora import pool as join
+    from miex.sources.pool import write_pool
+
+    columns = dict(o.pairs(column, "column", "COLUMN=NAME"))
+    labels = dict(o.pairs(label, "label", "EMOTION=LABEL"))
+    made = join(tables, corpus, clips, columns=columns, labels=labels, kind=kind)
+    write_pool(made, out)
+    emotions = sorted({clip.emotion for clip in made.clips})
+    facts = {
+        "out": str(out),
+        "emotions": {emotion: sum(clip.emotion == emotion for clip in made.clips) for emotion in emotions},
+        "left_out": made.left_out,
+        "corpora": made.facts,
+    }
+    for reason, n in made.left_out.items():
+        console.say(f"{n:,} clips left out: {reason}")
+    text = f"{len(made.clips):,} clips of {len({clip.person for clip in made.clips}):,} subjects: {out}"
+    console.show(as_json, facts, text)
+
+
+@app.command("show")
+def show(
+    folder: Annotated[Path | None, typer.Argument(help="A set or plan, to see its AUs.")] = None,
+    real_mie: o.RealMiE = None,
+    early_mae: o.EarlyMaE = None,
+    coded_mie: o.CodedMiE = None,
+    expert: o.Expert = "none",
+    mu: o.Mu = 0.1,
+    nu: o.Nu = 0.3,
+    au_origin: o.AUOrigin = None,
+    early_window: o.EarlyWindow = None,
+    early_onset: o.EarlyOnset = "first",
+    au_noise: o.AUNoise = 0,
+    n: Annotated[int, typer.Option("--samples", min=1, help="Triplets drawn per source and class.")] = 1000,
+    recovered: Annotated[
+        bool, typer.Option("--recovered", help="Read the AUs of the set's frames again, and compare.")
+    ] = False,
+    pairs: Annotated[int, typer.Option(min=1, help="How many pairs are read again.")] = 300,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("aus"),
+    workers: o.Workers = None,
+    landmarker: o.Landmarker = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Pictures of AUs: histograms, co-occurrence, sources side by side; with --recovered what comes back of them."""
+    asked = o.source_options(locals())
+    from miex.api.aus import pictures_of_set, pictures_of_sources
+    from miex.api.sources import named_sources
+
+    if recovered and folder is None:
+        raise UsageError("`recovered`", expected="the folder of a set", found="none")
+    with console.bars() as progress:
+        if folder is not None:
+            made = pictures_of_set(
+                folder, out, recovered=recovered, pairs=pairs, seed=seed, workers=workers, landmarker=landmarker,
+                progress=progress, say=console.say,
+            )  # fmt: skip
+        else:
+            sources = named_sources(**asked, workers=workers, landmarker=landmarker, progress=progress, say=console.say)
+            made = pictures_of_sources(sources, out, samples=n, seed=seed)
+    written = list(map(str, made.pictures))
+    facts = {"pictures": written} if made.recovered is None else {"pictures": written, "recovered": made.recovered}
+    console.show(as_json, facts, "\n".join(written))

@@ -1,0 +1,148 @@
+"""What every command says and how: results, notes, progress, errors, and the log."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from miex.errors import OutputError
+
+if TYPE_CHECKING:
+    from miex.api.tables import Table
+    from miex.api.work import Stages
+
+
+class _Manner:
+    """How this run of the program speaks."""
+
+    quiet = False
+    log: TextIO | None = None
+
+
+def be_quiet(quiet: bool) -> None:
+    """Say nothing but results and errors, and show no progress; or else."""
+    _Manner.quiet = quiet
+
+
+def keep_log(log: Path | None) -> None:
+    """Keep a log of what is said and done, or none.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if _Manner.log is not None:
+        _Manner.log.close()
+    _Manner.log = None
+    if log is None:
+        return
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        _Manner.log = log.open("a", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"`log` {log}", expected="a file that can be written", found=str(error)) from error
+    _write("miex " + " ".join(sys.argv[1:]))
+
+
+def spelled(text: str) -> str:
+    """A text of the library as the command line spells it: `max_failed` is --max-failed here."""
+    return re.sub(r"`([a-z][a-z_]*)`", lambda match: "--" + match[1].replace("_", "-"), text)
+
+
+def say(text: str) -> None:
+    """Tell the user something beside the result."""
+    if not _Manner.quiet:
+        print(spelled(text), file=sys.stderr)
+    _write(spelled(text))
+
+
+def complain(text: str) -> None:
+    """Say what went wrong; that is said also by who is quiet."""
+    print(f"miex: {spelled(text)}", file=sys.stderr)
+    _write(spelled(text))
+
+
+def show(as_json: bool, facts: Any, text: str) -> None:
+    """Print a command's result: as JSON for programs, or as text."""
+    shown = json.dumps(facts, ensure_ascii=False, allow_nan=False) if as_json else text
+    print(shown)
+    _write(shown)
+
+
+def show_table(table: Table, notes: str = "") -> None:
+    """Print a table, as wide as it needs where nobody looks at it."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(title=Text(table.title), title_justify="left")
+    for name in table.columns:
+        drawn.add_column(Text(name))
+    for row in table.rows:
+        drawn.add_row(*map(Text, row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240).print(drawn)
+    if notes:
+        print(notes)
+    _write(f"{table}\n{notes}".rstrip())
+
+
+def show_list(rows: list[dict[str, Any]]) -> None:
+    """Print rows as columns without lines; the first is never broken."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=None, pad_edge=False, header_style="bold")
+    for i, column in enumerate(rows[0]):
+        drawn.add_column(column, overflow="fold", no_wrap=i == 0)
+    for row in rows:
+        drawn.add_row(*(Text(str(value)) for value in row.values()))
+    # a pipe gets whole lines
+    Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 200).print(drawn)
+
+
+@contextmanager
+def bars() -> Iterator[Stages | None]:
+    """The progress of a job: a bar for each of its stages on the terminal's error stream, with rate and remaining time.
+
+    Nothing is drawn where nobody looks, or who looks wants quiet; the log has the end of each stage.
+    """
+    if _Manner.quiet or not sys.stderr.isatty():
+        yield _log_stage if _Manner.log is not None else None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as drawn:
+        tasks: dict[str, TaskID] = {}
+
+        def move(what: str, done: int, total: int, note: str) -> None:
+            task = tasks.setdefault(what, TaskID(-1))
+            if task == -1:
+                task = tasks[what] = drawn.add_task(what, total=None, rate="", note="")
+            speed = drawn.tasks[drawn.task_ids.index(task)].speed
+            drawn.update(task, completed=done, total=total, note=note, rate=f"{speed:,.0f}/s" if speed else "")
+            _log_stage(what, done, total, note)
+
+        yield move
+
+
+def _log_stage(what: str, done: int, total: int, note: str) -> None:
+    if done == total:
+        _write(f"{what}: {done:,}" + (f", {note}" if note else ""))
+
+
+def _write(text: str) -> None:
+    if _Manner.log is not None:
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        _Manner.log.write(f"{now} {text}\n")
+        _Manner.log.flush()

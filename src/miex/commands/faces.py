@@ -1,0 +1,92 @@
+"""The commands `miex faces …`: folders of photos."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from miex.commands import console
+from miex.commands import options as o
+from miex.commands.group import Group
+
+app = Group("Look through a folder of photos.")
+
+Photos = Annotated[Path, typer.Argument(help="Folder of photos.")]
+
+
+@app.command("index")
+def index(
+    folder: Photos,
+    out: Annotated[Path | None, typer.Option(help="Write the index there (.parquet or .csv).")] = None,
+    faces_csv: o.FacesCSV = None,
+    faces_column: o.FacesColumn = None,
+    min_inter_ocular: o.MinInterOcular = 30,
+    workers: o.Workers = None,
+    landmarker: o.Landmarker = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Find the faces in a folder; say which photos cannot be used, and why."""
+    from miex.api import faces as api
+
+    with console.bars() as progress:
+        found = api.index(
+            folder, faces_csv=faces_csv, faces_columns=o.columns(faces_column), min_inter_ocular=min_inter_ocular,
+            workers=workers, landmarker=landmarker, progress=progress, say=console.say,
+        )  # fmt: skip
+    if out:
+        found.save(out)
+    refused = found.refused
+    lines = [f"{row['path']}: {row['reason']}" + (f" ({row['detail']})" if row["detail"] else "") for row in refused]
+    lines += [f"{row['path']}: {row['n_faces']} faces, the largest is taken" for row in found.several]
+    facts = {"photos": len(found), "usable": len(found) - len(refused), "refused": refused}
+    text = f"{facts['usable']:,} of {facts['photos']:,} photos can be used"
+    console.show(as_json, facts, "\n".join([*sorted(lines), text]))
+
+
+@app.command("list")
+def list_photos(
+    folder: Annotated[Path, typer.Argument(help="Folder of a face pool: CelebA, FFHQ, LFW, EmotioNet, or any other.")],
+    out: Annotated[Path, typer.Option(help="The list, .txt; it must lie in FOLDER. Use it as --faces.")],
+    where: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE: partition=train, or an attribute: Smiling=no (CelebA).")
+    ] = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """List the photos of a face pool that pass filters."""
+    from miex.api import faces as api
+
+    chosen, of, title = api.write_list(folder, out, dict(o.pairs(where, "where", "NAME=VALUE")))
+    facts = {"out": str(out), "chosen": chosen, "photos": of}
+    console.show(as_json, facts, f"{chosen:,} of {of:,} photos of {title}: {out}")
+
+
+@app.command("frontal")
+def frontal(
+    folder: Photos,
+    n: Annotated[int, typer.Option("--ids", help="How many faces.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the list there; it must lie in FOLDER. Use it as --faces.")
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(help="A query photo, relative to FOLDER. Default: the ten most frontal.")
+    ] = None,
+    min_inter_ocular: o.MinInterOcular = 30,
+    workers: o.Workers = None,
+    landmarker: o.Landmarker = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Choose frontal faces as the paper does: those whose landmarks lie nearest to a few query faces."""
+    from miex.api import faces as api
+
+    with console.bars() as progress:
+        paths = api.frontal(
+            folder, n, out=out, query=query, min_inter_ocular=min_inter_ocular, workers=workers,
+            landmarker=landmarker, progress=progress, say=console.say,
+        )  # fmt: skip
+    console.show(as_json, {"faces": paths}, f"{len(paths):,} faces: {out}" if out else "\n".join(paths))

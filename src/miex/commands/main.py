@@ -1,0 +1,65 @@
+"""The program `miex`: all its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from miex.commands import aus, console, corpora, faces, generators
+from miex.commands.group import Group
+from miex.commands.making import add_making
+from miex.commands.training import add_training
+from miex.errors import MiexError, OutputError
+
+app = Group("Face images and action units in, labelled micro-expression data out.")
+add_making(app)
+add_training(app)
+for name, commands in (("faces", faces), ("aus", aus), ("corpora", corpora), ("generators", generators)):
+    app.add_typer(commands.app, name=name)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from miex import __version__
+
+        print(f"miex {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Face images and action units in, labelled micro-expression data out."""
+
+
+class _Stopped(BaseException):
+    """Ctrl-C, or the SIGTERM by which batch systems stop jobs. Not KeyboardInterrupt, which typer ends in silence."""
+
+
+def _stop(*_: object) -> None:
+    raise _Stopped
+
+
+def main() -> None:
+    """Entry point: errors that a user can act on become a message and an exit code, everything else a trace."""
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end a run
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app(prog_name="miex")
+    except MiexError as error:
+        console.complain(str(error))
+        sys.exit(error.exit_code)
+    except _Stopped:
+        console.complain("stopped. Finished shards are kept; the same command goes on from there.")
+        sys.exit(130)
+    except OSError as error:
+        console.complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        sys.exit(OutputError.exit_code)

@@ -1,0 +1,311 @@
+"""The commands that plan, make, check, show and export a set, and move one face."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from miex.commands import console
+from miex.commands import options as o
+from miex.commands.group import Group
+from miex.errors import PartialFailureError
+
+if TYPE_CHECKING:
+    from miex.api.synthesize import Made
+
+
+def add_making(app: Group) -> None:
+    """Add the commands to the program."""
+    for command in (synthesize, plan, run, repair, verify, report, export, render, doctor):
+        app.command()(command)
+
+
+def synthesize(
+    out: o.Out = Path("mie-x"),
+    faces: o.Faces = None,
+    faces_csv: o.FacesCSV = None,
+    faces_column: o.FacesColumn = None,
+    min_inter_ocular: o.MinInterOcular = 30,
+    ids: o.Ids = None,
+    per: o.Per = None,
+    samples: o.Samples = None,
+    triplets: o.Triplets = None,
+    classes: o.Classes = o.ALL_CLASSES,
+    size: o.Size = 128,
+    eye_line: o.EyeLine = 0.38,
+    eye_mouth: o.EyeMouth = 0.34,
+    seed: o.Seed = 0,
+    real_mie: o.RealMiE = None,
+    early_mae: o.EarlyMaE = None,
+    coded_mie: o.CodedMiE = None,
+    expert: o.Expert = "micro",
+    mu: o.Mu = 0.1,
+    nu: o.Nu = 0.3,
+    au_origin: o.AUOrigin = None,
+    early_window: o.EarlyWindow = None,
+    early_onset: o.EarlyOnset = "first",
+    au_noise: o.AUNoise = 0,
+    frames: o.Frames = "2",
+    until: o.Until = "apex",
+    fps: o.Fps = 200,
+    nuisances: o.Nuisances = "face",
+    shard_size: o.ShardSize = None,
+    frame_format: o.FrameFormat = "png",
+    generator: o.GeneratorName = "muscle",
+    workers: o.Workers = None,
+    landmarker: o.Landmarker = None,
+    max_failed: o.MaxFailed = 0.01,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """From photos to a set: plan, render, gallery, dataset card. Run it again to resume."""
+    asked = locals()
+    from miex.api import synthesize as api
+
+    with console.bars() as progress:
+        made = api.synthesize(**_planned(asked, progress))
+    _show_made(made, out, as_json)
+
+
+def plan(
+    out: o.Out = Path("mie-x"),
+    faces: o.Faces = None,
+    faces_csv: o.FacesCSV = None,
+    faces_column: o.FacesColumn = None,
+    min_inter_ocular: o.MinInterOcular = 30,
+    ids: o.Ids = None,
+    per: o.Per = None,
+    samples: o.Samples = None,
+    triplets: o.Triplets = None,
+    classes: o.Classes = o.ALL_CLASSES,
+    size: o.Size = 128,
+    eye_line: o.EyeLine = 0.38,
+    eye_mouth: o.EyeMouth = 0.34,
+    seed: o.Seed = 0,
+    real_mie: o.RealMiE = None,
+    early_mae: o.EarlyMaE = None,
+    coded_mie: o.CodedMiE = None,
+    expert: o.Expert = "micro",
+    mu: o.Mu = 0.1,
+    nu: o.Nu = 0.3,
+    au_origin: o.AUOrigin = None,
+    early_window: o.EarlyWindow = None,
+    early_onset: o.EarlyOnset = "first",
+    au_noise: o.AUNoise = 0,
+    frames: o.Frames = "2",
+    until: o.Until = "apex",
+    fps: o.Fps = 200,
+    nuisances: o.Nuisances = "face",
+    shard_size: o.ShardSize = None,
+    frame_format: o.FrameFormat = "png",
+    generator: o.GeneratorName = "muscle",
+    workers: o.Workers = None,
+    landmarker: o.Landmarker = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Write the plan of a set, without rendering anything."""
+    asked = locals()
+    from miex.api import synthesize as api
+
+    with console.bars() as progress:
+        made = api.plan(**_planned(asked, progress))
+    facts = {"out": str(out), "plan": made.digests["plan"], "samples": made.n_rows}
+    console.show(as_json, facts, f"miex run {out} makes it")
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of a plan.")],
+    faces: o.FacesMoved = None,
+    workers: o.Workers = None,
+    max_failed: o.MaxFailed = 0.01,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Make what is missing of a plan."""
+    from miex.api import synthesize as api
+
+    with console.bars() as progress:
+        made = api.run(folder, faces=faces, workers=workers, max_failed=max_failed, progress=progress, say=console.say)
+    _show_made(made, folder, as_json)
+
+
+def repair(
+    folder: o.SetFolder,
+    faces: o.FacesMoved = None,
+    workers: o.Workers = None,
+    max_failed: o.MaxFailed = 0.01,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Look at every shard of a set, and make again what is damaged, missing or failed."""
+    from miex.api import synthesize as api
+
+    with console.bars() as progress:
+        made = api.repair(
+            folder, faces=faces, workers=workers, max_failed=max_failed, progress=progress, say=console.say
+        )
+    _show_made(made, folder, as_json)
+
+
+def verify(
+    folder: o.SetFolder,
+    workers: o.Workers = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Check every byte of a set against its records, and every sample against its plan."""
+    from miex.api import synthesize as api
+
+    with console.bars() as progress:
+        found = api.verify(folder, workers=workers, progress=progress)
+    for problem in found.problems:
+        console.say(problem)
+    facts = {
+        "samples": found.samples,
+        "failed": found.failed,
+        "identical": found.identical,
+        "problems": list(found.problems),
+    }
+    verdict = "clean" if not found.problems else f"{len(found.problems)} problems"
+    text = f"{found.samples:,} samples, {found.failed} not made, {found.identical} identical pairs: {verdict}"
+    console.show(as_json, facts, text)
+    if found.problems:
+        raise typer.Exit(PartialFailureError.exit_code)
+
+
+def report(
+    folder: o.SetFolder,
+    n: Annotated[int, typer.Option("--samples", min=1, help="Samples on the sheet.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of their choice.")] = 0,
+    audit: Annotated[
+        int, typer.Option(min=0, help="Samples whose frames are measured: AUs realized, identity kept. 0: none.")
+    ] = 60,
+    faces: o.FacesMoved = None,
+    workers: o.Workers = None,
+    landmarker: o.Landmarker = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Write README.md and gallery.html of a set, and measure on a random subsample what its frames show."""
+    from miex.api import synthesize as api
+    from miex.quality.audit import describe_audit
+
+    with console.bars() as progress:
+        gallery, measured = api.report(
+            folder, samples=n, seed=seed, audit=audit, faces=faces, workers=workers, landmarker=landmarker,
+            progress=progress, say=console.say,
+        )  # fmt: skip
+    facts: dict[str, Any] = {"gallery": str(gallery)}
+    if measured is not None:
+        facts["measured"] = describe_audit(measured)
+    console.show(as_json, facts, str(gallery))
+
+
+def export(
+    folder: o.SetFolder,
+    out: Annotated[Path, typer.Option(help="The file, ending in .npz; for a folder its path.")],
+    to: Annotated[
+        str,
+        typer.Option(help="flow: 28 × 28 maps of u, v and strain from onset to apex. folder: every frame, a table."),
+    ] = "flow",
+    flow: Annotated[str, typer.Option(help="dis, tvl1 or farneback.")] = "dis",
+    seed: Annotated[int, typer.Option(help="Seed of the crops.")] = 0,
+    side: Annotated[int, typer.Option(min=8, help="Side of the maps; the convention's is 28.")] = 28,
+    workers: o.Workers = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Turn a set into what a recognizer takes."""
+    from miex.api.export import export as write
+
+    with console.bars() as progress:
+        made = write(folder, out, to=to, flow=flow, seed=seed, side=side, workers=workers, progress=progress)
+    if made.frames is None:
+        console.show(as_json, {"out": str(out), "samples": made.samples}, f"{made.samples:,} maps: {out}")
+    else:
+        facts = {"out": str(out), "samples": made.samples, "frames": made.frames}
+        console.show(as_json, facts, f"{made.samples:,} samples, {made.frames:,} frames: {out}")
+
+
+def render(
+    photo: Annotated[Path, typer.Argument(help="A photo with a face.")],
+    au: Annotated[list[str], typer.Option(help="AU=INTENSITY: 12=0.2; one side: L12=0.2, R4=0.5.")],
+    out: Annotated[Path, typer.Option(help="Folder for onset.png, apex.png, flicker.webp.")] = Path("render"),
+    size: Annotated[int, typer.Option(help="Side of the frames, pixels.")] = 256,
+    generator: Annotated[str, typer.Option(help="What moves the face: muscle.")] = "muscle",
+    landmarker: o.Landmarker = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Move one face by hand."""
+    from dataclasses import asdict
+
+    from miex.api.render import render as move
+    from miex.synthesis.preview import FLICKER_FILE
+
+    made = move(photo, au, out=out, size=size, generator=generator, landmarker=landmarker, say=console.say)
+    facts = asdict(made.measures)
+    if made.measures.identical:  # JSON knows no infinity
+        facts["psnr"] = None
+    text = f"motion {made.measures.motion_p95_px:.2f} px (95th percentile): {out / FLICKER_FILE}"
+    console.show(as_json, {"out": str(out), **facts}, text)
+
+
+def doctor(
+    landmarker: o.Landmarker = None,
+    fetch: Annotated[bool, typer.Option(help="Fetch what is missing.")] = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Say what is there and what is missing."""
+    from dataclasses import asdict
+
+    from miex.commands.doctor import examine
+
+    findings = list(examine(landmarker, fetch=fetch, say=console.say))
+    states = ["ok" if found.good else "MISSING" if found.needed else "-" for found in findings]
+    lines = (f"{state:7} {found.name}: {found.text}" for state, found in zip(states, findings, strict=True))
+    console.show(as_json, [asdict(found) for found in findings], "\n".join(lines))
+    if "MISSING" in states:
+        raise typer.Exit(1)
+
+
+def _planned(options: dict[str, Any], progress: Any) -> dict[str, Any]:
+    """The options of a plan as `miex.api.synthesize` has them."""
+    from miex.api.sources import named_sources
+
+    for name in ("as_json", "quiet", "log"):
+        del options[name]
+    columns = o.columns(options.pop("faces_column"))
+    how = {"progress": progress, "say": console.say}
+    at = {name: options[name] for name in ("workers", "landmarker", "generator")}
+    sources = named_sources(**o.source_options(options), **at, **how)
+    classes = [name.strip() for name in options.pop("classes").split(",")]
+    return {**options, **how, "classes": classes, "sources": sources, "faces_columns": columns}
+
+
+def _show_made(made: "Made", out: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from miex.api.work import duration
+
+    summary = made.summary
+    each = summary.frames / summary.samples
+    rate = summary.rendered * each / summary.seconds if summary.seconds else 0.0
+    now = f"{summary.rendered:,} made in {duration(summary.seconds)} ({rate:,.0f} frames/s)"
+    text = (
+        f"{summary.made:,} {'pairs' if each == 2 else 'sequences'} ({summary.failed} failed), "
+        f"{summary.bytes / 1e6:,.0f} MB; "
+        f"{now if summary.rendered else 'all were there'}\nlook at them: {made.gallery}"
+    )
+    console.show(as_json, {"out": str(out), "gallery": str(made.gallery), **asdict(summary)}, text)

@@ -1,0 +1,129 @@
+"""`import miex`: what it names, what it says of what it gives, and how its errors speak."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import miex
+from miex.aus.vector import AU_INDEX
+from miex.dataset.reader import Dataset
+from miex.errors import UsageError
+from tests.support import photo_folder
+
+
+def test_every_name_can_be_had_and_is_listed() -> None:
+    for name in miex.__all__:
+        assert getattr(miex, name) is not None
+    assert set(miex.__all__) <= set(dir(miex))
+    with pytest.raises(AttributeError, match="nothing_of_this_name"):
+        miex.nothing_of_this_name  # noqa: B018
+    for room in (miex.corpora, miex.generators):
+        for name in room.__all__:
+            assert getattr(room, name) is not None
+
+
+def test_names_mean_functions_whatever_was_loaded_before(model: Path, tmp_path: Path) -> None:
+    import miex.planning.rows
+    import miex.sources.expert
+    import miex.sources.real_mie
+
+    assert miex.sources.expert("du2014", mu=0.2).mu == 0.2
+    plan = miex.plan(tmp_path / "plan", ids=2, classes=["positive"], landmarker=model)
+    assert re.fullmatch(r"2 samples planned · 2 identities · muscle \d+ · plan [0-9a-f]{4}…", repr(plan))
+
+
+@pytest.fixture(scope="module")
+def made(finished: Path) -> Dataset:
+    return miex.open(finished)
+
+
+def pictures(html: str) -> list[Image.Image]:
+    data = re.findall(r'src="data:image/webp;base64,([^"]+)"', html)
+    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in data]
+
+
+def test_a_set_says_what_it_is_and_shows_six_pairs_that_flicker(made: Dataset) -> None:
+    text = repr(made)
+    assert re.fullmatch(r"36 samples · 12 identities · muscle \d+ · plan [0-9a-f]{4}…", text)
+    assert repr(made.select(label="surprise")).startswith("12 samples · 12 identities")
+    html = made._repr_html_()
+    assert "<script" not in html
+    assert [picture.n_frames for picture in pictures(html)] == [2] * 6
+    assert [picture.n_frames for picture in pictures(made[:2]._repr_html_())] == [2] * 2
+    assert pictures(made[:0]._repr_html_()) == []
+
+
+def test_a_sample_says_what_it_is_and_shows_its_pair_and_its_aus(made: Dataset) -> None:
+    sample = made[0]
+    text = repr(sample)
+    assert text.startswith(f"{sample.sample_id}: {sample.label.name} ({sample.emotion}), AU")
+    assert len(text) < 300
+    on = {int(n) for n in re.findall(r"AU(\d+) ", text)}
+    assert on == {au for au, i in AU_INDEX.items() if sample.aus[sample.apex][i]}
+    html = sample._repr_html_()
+    (picture,) = pictures(html)
+    for i, frame in enumerate(sample.pair):
+        picture.seek(i)
+        assert np.array_equal(np.asarray(picture.convert("RGB")), frame)
+    assert {int(n) for n in re.findall(r"<th>AU(\d+)</th>", html)} >= on
+
+
+def test_show_opens_what_flickers(made: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    path = made[3].show()
+    assert opened == [path.as_uri()]
+    with Image.open(path) as picture:
+        assert picture.n_frames == 2
+        picture.seek(1)
+        assert np.array_equal(np.asarray(picture.convert("RGB")), made[3].pair[1])
+
+
+def test_a_face_by_hand(face_photo: Path, model: Path) -> None:
+    face = miex.align(face_photo, size=128, landmarker=model)
+    pair = miex.render(face, {12: 0.3, "L4": 0.2})
+    assert pair.onset.shape == (128, 128, 3)
+    assert np.array_equal(pair.onset, face.crop)
+    assert 0.1 < pair.measures.motion_p95_px < 20
+    assert [picture.n_frames for picture in pictures(pair._repr_html_())] == [2]
+    again = miex.render(face_photo, ["12=0.3", "L4=0.2"], size=128, landmarker=model)
+    assert np.array_equal(again.apex, pair.apex)
+
+
+def test_errors_speak_to_the_caller(model: Path, tmp_path: Path) -> None:
+    """Names of arguments, no options of a command line."""
+    wrong: list[dict[str, object]] = [
+        {"size": 130}, {"per": 2, "samples": 9}, {"frames": 2, "until": "offset"}, {"generator": "magic"},
+        {"sources": []}, {"faces_columns": {"who": "x"}}, {"nuisances": "none"},
+    ]  # fmt: skip
+    for given in wrong:
+        with pytest.raises(UsageError) as caught:
+            miex.plan(tmp_path / "out", landmarker=model, **given)  # type: ignore[arg-type]
+        assert not re.search(r"(^|\s)--[a-z]", str(caught.value)), given
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match="`size` 130"):
+        miex.render("x.jpg", {12: 0.2}, size=130, landmarker=model)
+
+
+def test_progress_and_notes_go_to_who_asks(model: Path, tmp_path: Path) -> None:
+    stages: list[tuple[str, int, int]] = []
+    notes: list[str] = []
+    made = miex.synthesize(
+        tmp_path / "out", faces=photo_folder(tmp_path / "faces", 2), size=64, landmarker=model,
+        progress=lambda what, done, total, note: stages.append((what, done, total)), say=notes.append,
+    )  # fmt: skip
+    ends = {what: (done, total) for what, done, total in stages}
+    assert ends == {"finding faces": (2, 2), "planning samples": (6, 6), "making samples": (6, 6)}
+    assert notes[0] == "2 photos, 2 usable; 2 identities; 6 samples"
+    assert made.summary.made == 6
+    assert made.gallery.is_file()
+    again = miex.run(tmp_path / "out")
+    assert (again.summary.rendered, again.summary.made) == (0, 6)
+    assert miex.verify(tmp_path / "out").problems == ()

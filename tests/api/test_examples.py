@@ -1,0 +1,111 @@
+"""What the documents show of Python runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import miex
+from miex.corpora.people import subject_key
+from miex.recognition import recipe as recipes
+from tests.support import photo_folder
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+CAN_TRAIN = all(find_spec(name) for name in ("torch", "safetensors", "sklearn", "tensorboardX"))
+# From the first set to a prediction, as short as it gets.
+MAKE = """
+import miex
+made = miex.synthesize("mie-x", faces="photos", ids=100, sources=[miex.sources.expert()], workers=2)
+made.select(label="surprise")[0].show();  made.export("out", to="folder")
+clips = miex.corpora.read("casme2", "~/CASME2");  pool = clips.extract(workers=2).pool()
+"""
+TEST = """
+found = miex.evaluate(clips, extra=made, mode="joint", recognizer="ststnet", folds="3-fold", no_apex="drop")
+found.uf1, found.interval, found.table()
+"""
+PREDICT = """
+prediction = miex.load_recognizer("r.safetensors").predict("frames/", onset=12, apex=31)
+"""
+
+
+@pytest.fixture(scope="module")
+def casme2(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    folder = tmp_path_factory.mktemp("corpus") / "CASME2"
+    made = miex.corpora.fake("casme2", folder, subjects=3, size=128, landmarker=model)
+    assert made.events
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, casme2: Path, face_photo: Path) -> Path:
+    """A folder with what the examples name, as home and working folder; no browser; short trainings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copytree(casme2, tmp_path / "CASME2")
+    shutil.copytree(casme2, tmp_path / "fake-casme2")
+    for name in ("photos", "my-photos"):
+        photo_folder(tmp_path / name, 2)
+    shutil.copy(face_photo, tmp_path / "photo.png")
+    with Image.open(face_photo) as photo:
+        photo.convert("RGB").save("me.jpg")
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    whole = recipes.load_recipe
+    monkeypatch.setattr(recipes, "load_recipe", lambda name: whole(name).but(samples_seen=256))
+    return tmp_path
+
+
+def pair_folder(folder: Path, n: int) -> None:
+    folder.mkdir()
+    made = miex.render("me.jpg", {12: 0.8, 6: 0.5})
+    for i in range(n):
+        Image.fromarray(made.onset if i < n - 1 else made.apex).save(folder / f"{i:03d}.png")
+
+
+def test_from_photos_to_a_prediction(place: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(MAKE, names)
+    assert re.fullmatch(r"300 samples · 100 identities · muscle \d+ · plan [0-9a-f]{4}…", repr(names["made"]))
+    assert len(names["made"]) == names["made"].summary.made == 300
+    assert len(list((place / "out" / "frames").iterdir())) == 300
+    assert repr(names["clips"]).startswith(f"casme2: {len(names['clips'])} clips · 3 subjects · ")
+    assert re.fullmatch(r"AU pool: \d+ clips · 3 subjects · casme2 by miex-flow .+", repr(names["pool"]))
+    if not CAN_TRAIN:
+        pytest.skip("no torch")
+    exec(TEST, names)
+    found = names["found"]
+    assert found.interval.low <= found.interval.value <= found.interval.high
+    assert found.uf1 == pytest.approx(sum(s.uf1 for s in found.runs.scores()) / 3)
+    assert [row[0] for row in found.table().rows] == ["pooled", "  casme2", "fold mean"]
+    assert found.confusion.sum() == 3 * int(found.table().rows[0][1])
+    assert "<table>" in found._repr_html_()
+    miex.train(names["made"].select(identity=names["made"][0].identity)).recognizer.save(place / "r.safetensors")
+    pair_folder(place / "frames", 32)
+    exec(PREDICT, names)
+    prediction = names["prediction"]
+    assert prediction.label in prediction.probabilities
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
+
+
+def test_every_python_block_of_the_readme_runs(place: Path) -> None:
+    """One after the other, in one namespace, as a reader would."""
+    miex.synthesize("mie-x", faces="my-photos", ids=3, size=128)
+    with Image.open("me.jpg") as photo:
+        photo.save("onset.png")
+        photo.save("apex.png")
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) >= 5
+    names: dict[str, Any] = {}
+    for block in blocks:
+        if "miex.train(" in block and not CAN_TRAIN:
+            continue
+        exec(block, names)
+    rows = names["made"].table.to_pylist()
+    tested = [(row["corpus"], subject_key(row["subject"] or "")) == ("casme2", subject_key("sub01")) for row in rows]
+    assert names["mask"].tolist() == [not one for one in tested]

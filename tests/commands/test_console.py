@@ -1,0 +1,74 @@
+"""How the program speaks: quiet or not, with or without a log, options spelled as they are typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from miex import __version__
+from miex.commands import console
+from miex.commands.main import app
+from tests.support import command, facts
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("give a new `out`", "give a new --out"),
+        ("raise `max_failed`", "raise --max-failed"),
+        ("make it with `miex plan`", "make it with `miex plan`"),
+        ('below `if __name__ == "__main__":`', 'below `if __name__ == "__main__":`'),
+    ],
+)
+def test_names_of_arguments_are_spelled_as_options(text: str, spelled: str) -> None:
+    assert console.spelled(text) == spelled
+
+
+def test_quiet_is_the_result_alone(tmp_path: Path) -> None:
+    options = ["--ids", 1, "--size", 64]
+    aloud = command("plan", "--out", tmp_path / "aloud", *options)
+    assert "1 identities; 3 samples" in aloud.stderr
+    quiet = command("plan", "--out", tmp_path / "quiet", *options, "--quiet")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert quiet.stdout == f"miex run {tmp_path / 'quiet'} makes it\n"
+    wrong = command("plan", "--out", tmp_path / "quiet", "--size", 130, "-q")
+    assert wrong.returncode == 2
+    assert "miex: --size 130" in wrong.stderr
+
+
+def test_a_log_has_what_was_asked_said_and_done(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "miex.log"
+    command("plan", "--out", tmp_path / "set", "--ids", 1, "--size", 64, "--quiet", "--log", log)
+    command("plan", "--out", tmp_path / "set", "--ids", 2, "--size", 64, "--log", log)
+    text = log.read_text()
+    assert f"miex plan --out {tmp_path / 'set'} --ids 1" in text
+    assert "1 identities; 3 samples" in text
+    assert "planning samples: 3" in text
+    assert "ids 1 → 2" in text  # the error of the second
+    assert command("plan", "--out", tmp_path / "other", "--log", tmp_path).returncode == 5
+
+
+def test_help_version_and_panels() -> None:
+    run = CliRunner().invoke
+    assert run(app, ["--version"]).stdout == f"miex {__version__}\n"
+    assert run(app, ["-h"]).stdout == run(app, ["--help"]).stdout
+    text = run(app, ["synthesize", "-h"]).stdout
+    places = [text.index(f"\n{panel}:\n") for panel in ("Faces", "AUs", "Motion", "Output", "Run")]
+    assert places == sorted(places)
+    for name in ("--json", "--quiet", "--log"):
+        assert name in text
+
+
+def test_every_command_can_print_json(tmp_path: Path) -> None:
+    assert all(finding["name"] for finding in facts("doctor"))
+    commands = [[c.callback.__name__] for c in app.registered_commands if c.callback]
+    for group in app.registered_groups:
+        assert group.typer_instance
+        commands += [[str(group.name), str(c.name)] for c in group.typer_instance.registered_commands]
+    assert len(commands) > 20
+    for one in commands:
+        text = CliRunner().invoke(app, [*one, "--help"]).stdout
+        assert "--json" in text, one
+        assert "--log" in text, one
