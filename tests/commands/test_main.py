@@ -230,4 +230,4 @@ def test_every_command_has_help_and_the_readme_names_real_ones() -> None:
     commands = [(name,) for name in names] + [(group, str(c.name)) for group in groups for c in groups[group] if c.name]
     documented = set(re.findall(r"--[a-z][a-z-]+", readme))
     known = {option for c in commands for option in re.findall(r"--[a-z][a-z-]+", command(*c, "--help").stdout)}
-    assert documented - {"--help", "--au"} <= known
+    assert documented - {"--help", "--au", "--install-completion"} <= known

@@ -135,7 +135,7 @@ def test_fakes_refuse_what_is_there(tmp_path: Path) -> None:
         write_fake(corpus_named("smic"), tmp_path, render, encode)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
     for subjects in (1, 9):
-        with pytest.raises(UsageError, match="--subjects"):
+        with pytest.raises(UsageError, match="`subjects`"):
             write_fake(corpus_named("smic"), tmp_path / "x", render, encode, subjects=subjects)
 
 

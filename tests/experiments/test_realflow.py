@@ -216,7 +216,7 @@ def test_evaluate_takes_every_kind_of_folds(stand_in: Path, tmp_path: Path) -> N
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("miex.api.examples.find_spec", lambda name: None)
     done = command("train", tmp_path, "--out", tmp_path)
     assert done.returncode == 2
     assert "miex[train]" in done.stderr

@@ -10,7 +10,7 @@ from miex.commands import console
 from miex.commands import options as o
 from miex.commands.group import Group
 
-experiment_app = Group("Tables and figures of the paper, and real flow.")
+experiment_app = Group("What synthetic sets teach, measured on real motion.")
 
 RecipeName = Annotated[str, typer.Option("--recipe", help="A recipe's name, or a TOML file.")]
 RecognizerName = Annotated[
@@ -173,7 +173,7 @@ def predict(
 
 @experiment_app.callback()
 def experiment() -> None:
-    """Tables and figures of the paper, and real flow."""  # with a callback typer keeps a group of one command a group
+    """What synthetic sets teach, measured on real motion."""  # with a callback typer keeps a group of one command a group
 
 
 @experiment_app.command("realflow")
