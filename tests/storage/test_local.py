@@ -92,6 +92,16 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         write_whole(tmp_path / "file", b"content")
 
 
+def test_a_folder_under_a_files_name_is_named_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "file" / "mine").mkdir(parents=True)
+    with pytest.raises(OutputError, match="take the folder away"):
+        Folder(tmp_path).write("file", b"content")
+    with pytest.raises(InputError, match="take the folder away"):
+        Folder(tmp_path).read("file")
+    assert names(tmp_path) == ["file"]
+    assert names(tmp_path / "file") == ["mine"]
+
+
 def refuse(*_: object, **__: object) -> None:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 

@@ -173,7 +173,8 @@ def predict(
 
 @experiment_app.callback()
 def experiment() -> None:
-    """What synthetic sets teach, measured on real motion."""  # with a callback typer keeps a group of one command a group
+    """What synthetic sets teach, measured on real motion."""
+    # With a callback typer keeps a group of one command a group.
 
 
 @experiment_app.command("realflow")

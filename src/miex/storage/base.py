@@ -105,6 +105,9 @@ class Storage(ABC):
             draft.write(content)
 
 
+_FOLDER = "take the folder away that stands under this name"
+
+
 @contextmanager
 def as_input_errors(asked: str) -> Iterator[None]:
     """What the system says against reading, as an InputError; that a file is not there stays a FileNotFoundError."""
@@ -115,7 +118,8 @@ def as_input_errors(asked: str) -> Iterator[None]:
     except NotADirectoryError as error:  # below a file there is nothing
         raise FileNotFoundError(*error.args) from error
     except OSError as error:
-        raise InputError(asked, found=error.strerror or str(error), do="make it readable, or restore it") from error
+        do = _FOLDER if isinstance(error, IsADirectoryError) else "make it readable, or restore it"
+        raise InputError(asked, found=error.strerror or str(error), do=do) from error
 
 
 @contextmanager
@@ -124,8 +128,6 @@ def as_output_errors(asked: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            asked,
-            found=error.strerror or str(error),
-            do="free space or give another folder; what was finished before is whole and is kept",
-        ) from error
+        do = _FOLDER if isinstance(error, IsADirectoryError) else "free space or give another folder"
+        kept = "what was finished before is whole and is kept"
+        raise OutputError(asked, found=error.strerror or str(error), do=f"{do}; {kept}") from error
