@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
+
+if TYPE_CHECKING:  # who has an error of pydantic has loaded it
+    from pydantic import ValidationError
 
 Choice = TypeVar("Choice", bound=str)
+NOTHING = "nothing"
 
 
 class MiexError(Exception):
@@ -77,3 +81,19 @@ def one_of(value: str, choices: Iterable[Choice], asked: str) -> Choice:
         if choice == value:
             return choice
     raise UsageError(f"{asked} {value!r}", expected="one of " + ", ".join(known))
+
+
+class Wrong(NamedTuple):
+    """What is wrong with a value: its dotted name, what would have been right, and what it is, or NOTHING."""
+
+    where: str
+    expected: str
+    found: str
+
+
+def first_wrong(error: ValidationError) -> Wrong:
+    """The first thing that pydantic found wrong, in the words of a MiexError."""
+    first = error.errors()[0]
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    found = NOTHING if first["type"] == "missing" else repr(first["input"])[:80]
+    return Wrong(".".join(map(str, first["loc"])), expected, found)

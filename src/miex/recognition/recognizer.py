@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
-from miex.errors import InputError, UsageError
+from miex.errors import InputError, UsageError, first_wrong
 from miex.recognition.inputs.base import Input
 from miex.recognition.method import Method, make_method
 from miex.recognition.recipe import Recipe
@@ -109,11 +109,9 @@ def load_recognizer(path: Path) -> Recognizer:
         with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: nobody else's draws may move
             method = make_method(recipe, len(names))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            asked, expected=f"{'.'.join(map(str, first['loc']))}: {first['msg']}", found=repr(first["input"])[:80],
-            do="use the miex that wrote it",
-        ) from error  # fmt: skip
+        where, expected, found = first_wrong(error)
+        do = "use the miex that wrote it"
+        raise InputError(asked, expected=f"{where}: {expected}", found=found, do=do) from error
     except UsageError as error:
         raise InputError(asked, expected=error.expected, found=error.asked, do="use the miex that wrote it") from error
     wrong = first_difference(forms(method.state_dict()), forms(weights))

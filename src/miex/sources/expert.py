@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, AUArray
-from miex.errors import InputError, UsageError
+from miex.errors import NOTHING, InputError, UsageError, first_wrong
 from miex.labels import Label
 from miex.sources.source import AUSource, AUTriplet
 
@@ -113,10 +113,9 @@ def _parse(text: str, where: str) -> ExpertTable:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"expert table {where}", expected="TOML", found=str(error), do=do) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        entry = ".".join(map(str, first["loc"]))
-        found = f"no {entry}" if first["type"] == "missing" else f"{entry} = {first['input']!r}"
-        raise InputError(f"expert table {where}", expected=first["msg"], found=found, do=do) from error
+        entry, expected, value = first_wrong(error)
+        found = f"no {entry}" if value == NOTHING else f"{entry} = {value}"
+        raise InputError(f"expert table {where}", expected=expected, found=found, do=do) from error
     for au in model.outside:
         _index(au, model.outside, f"expert table {where}")
     emotions = []

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from miex.errors import UsageError
+from miex.errors import UsageError, first_wrong
 from miex.faces.crop import CropOptions
 from miex.images import Image
 from miex.plugins import Registry
@@ -106,8 +106,5 @@ def make_input(described: dict[str, Any]) -> Input:
     try:
         return kind(**settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or kind.name
-        raise UsageError(
-            f"input {kind.name}: {where}", expected=first["msg"], found=repr(first.get("input"))[:80]
-        ) from error
+        where, expected, found = first_wrong(error)
+        raise UsageError(f"input {kind.name}: {where or kind.name}", expected=expected, found=found) from error
