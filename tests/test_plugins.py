@@ -19,6 +19,9 @@ from miex.sources.expert import ExpertSource
 class Wax(MuscleGenerator):
     name = "wax"
 
+class Nameless(MuscleGenerator):
+    pass
+
 class Neighbors(Plain):
     name = "neighbors"
 
@@ -50,7 +53,10 @@ ENTRIES = """
 wax = my_faces:Wax
 muscle = my_faces:Wax
 broken = my_faces:Missing
+nameless = my_faces:Nameless
 [miex.corpora]
+casme2 = my_faces:Neighbors
+missing = my_faces:Missing
 neighbors = my_faces:Neighbors
 [miex.sources]
 textbook = my_faces:Textbook
@@ -78,7 +84,7 @@ def test_its_generator_corpus_and_source_are_found_by_name(my_package: Path, mon
     made = make_generator("wax")
     assert (type(made).__module__, made.name) == ("my_faces", "wax")
     assert generator_of(describe(made)).settings == made.settings
-    assert GENERATORS.names() == ["muscle", "broken", "wax"]
+    assert GENERATORS.names() == ["muscle", "broken", "nameless", "wax"]
     assert make_generator("muscle").name == "muscle"  # miex's own names cannot be taken
     monkeypatch.setattr(catalog, "corpora", catalog.corpora.__wrapped__)  # not what was found before it was there
     assert list(catalog.corpora())[-1] == "neighbors"
@@ -114,3 +120,15 @@ def test_without_it_nobody_knows_the_name() -> None:
 def test_a_broken_package_is_named(my_package: Path) -> None:
     with pytest.raises(InputError, match=r"'broken' of my-faces(.|\n)*my_faces:Missing(.|\n)*AttributeError"):
         make_generator("broken")
+    with pytest.raises(
+        InputError, match=r"whose name is 'nameless'(.|\n)*named 'muscle'"
+    ):  # a plan would find that one
+        make_generator("nameless")
+
+
+def test_a_broken_corpus_holds_no_other_up(my_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "corpora", catalog.corpora.__wrapped__)
+    assert type(catalog.corpus_named("casme2")).__module__ == "miex.corpora.readers.casme2"
+    assert catalog.corpus_named("neighbors").name == "neighbors"
+    with pytest.raises(InputError, match="'missing' of my-faces"):
+        catalog.corpus_named("missing")

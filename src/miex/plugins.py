@@ -45,7 +45,7 @@ class Registry(dict[str, Callable[[], Any]]):
         entry = self._added()[one_of(name, self.names(), self.kind)]
         try:
             return entry.load()
-        except Exception as error:  # other people's code fails in any way it likes
+        except (Exception, SystemExit) as error:  # other people's code fails in any way it likes
             package = entry.dist.name if entry.dist else "an installed package"
             raise InputError(
                 f"{self.kind} {name!r} of {package}", expected=f"{entry.value} to be imported",

@@ -14,7 +14,7 @@ from PIL import Image
 import miex
 from miex.aus.vector import AU_INDEX
 from miex.dataset.reader import Dataset
-from miex.errors import UsageError
+from miex.errors import InputError, OutputError, UsageError
 from tests.support import photo_folder
 
 
@@ -101,7 +101,8 @@ def test_errors_speak_to_the_caller(model: Path, tmp_path: Path) -> None:
     """Names of arguments, no options of a command line."""
     wrong: list[dict[str, object]] = [
         {"size": 130}, {"per": 2, "samples": 9}, {"frames": 2, "until": "offset"}, {"generator": "magic"},
-        {"sources": []}, {"faces_columns": {"who": "x"}}, {"nuisances": "none"},
+        {"sources": []}, {"faces_columns": {"who": "x"}}, {"nuisances": "none"}, {"nuisance": "off"}, {"classes": []},
+        {"sources": "expert"}, {"sources": miex.sources.expert()}, {"faces": 3}, {"generator": "muscles"},
     ]  # fmt: skip
     for given in wrong:
         with pytest.raises(UsageError) as caught:
@@ -110,6 +111,54 @@ def test_errors_speak_to_the_caller(model: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="`size` 130"):
         miex.render("x.jpg", {12: 0.2}, size=130, landmarker=model)
+    with pytest.raises(UsageError, match="`max_failed` -1"):
+        miex.synthesize(tmp_path / "out", max_failed=-1, landmarker=model)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("given", [None, 3, b"set", ["set"]])
+def test_what_is_no_path_is_refused(given: object) -> None:
+    for call in (miex.open, miex.run, miex.verify, miex.load_recognizer):
+        with pytest.raises(UsageError, match="text"):
+            call(given)  # type: ignore[operator]
+
+
+def test_a_wrong_path_leaves_nothing_behind(tmp_path: Path) -> None:
+    for call in (miex.run, miex.repair):
+        with pytest.raises(InputError, match="plan"):
+            call(tmp_path / "wrong" / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_preview_keeps_pictures_that_are_not_its_own(face_photo: Path, model: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "onset.png"
+    photo.write_bytes(face_photo.read_bytes())
+    with pytest.raises(OutputError, match="the photo itself"):
+        miex.render(photo, {12: 0.3}, out=tmp_path, landmarker=model)
+    with pytest.raises(OutputError, match="did not make"):
+        miex.render(face_photo, {12: 0.3}, out=tmp_path, landmarker=model)
+    assert [path.name for path in tmp_path.iterdir()] == ["onset.png"]
+    assert photo.read_bytes() == face_photo.read_bytes()
+    for _ in range(2):  # its own may be replaced
+        miex.render(photo, {12: 0.3}, out=tmp_path / "pair", landmarker=model)
+    assert len(list((tmp_path / "pair").iterdir())) == 3
+
+
+def test_samples_are_taken_by_places_arrays_and_masks(made: Dataset) -> None:
+    ids = made.table["sample_id"].to_pylist()
+    mask = np.arange(36) % 5 == 0
+    for given, expected in (
+        (slice(3, 1, -1), [3, 2]), ([0, -1], [0, 35]), (np.array([4, 4]), [4, 4]), (mask, np.flatnonzero(mask)),
+        ([], []),
+    ):  # fmt: skip
+        assert made[given].table["sample_id"].to_pylist() == [ids[i] for i in expected]
+    assert made[np.int64(2)].sample_id == ids[2]
+    assert len(made.select(label=np.int64(2))) == len(made.select(label=["surprise"])) == 12
+    for outside in (36, [36], -37):
+        with pytest.raises(IndexError):
+            made[outside]
+    with pytest.raises(UsageError, match="a set that is not empty"):
+        made[:0].select(label="surprise")
 
 
 def test_progress_and_notes_go_to_who_asks(model: Path, tmp_path: Path) -> None:

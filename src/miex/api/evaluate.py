@@ -309,11 +309,13 @@ def folds_of(name: str, real: View, repeats: int) -> list[Protocol]:
     """The folds of each repeat, by name.
 
     Raises:
-        UsageError: no such folds, or too few people for them.
+        UsageError: no such folds, too few people for them, or no repeat.
         InputError: lists or a table that do not fit the samples.
     """
     from miex.evaluation import folds
 
+    if repeats < 1:
+        raise UsageError(f"`repeats` {repeats}", expected="at least 1")
     corpus, subject = (real.rows[key].to_pylist() for key in ("corpus", "subject"))
     of = folds.persons(corpus, subject)
     number = re.fullmatch(r"(\d+)-fold", name)

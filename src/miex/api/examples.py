@@ -68,6 +68,8 @@ def view_of(
     from miex.recognition.examples import input_cache
 
     several = data if isinstance(data, list | tuple) else [data]
+    if not several:
+        raise UsageError("no examples", expected="at least one set, corpus or flow file")
     work, doing = executor(workers), stage(progress, "reading examples")
     views = [
         examples(one, no_apex=no_apex, say=say).through(recipe.takes, input_cache(), executor=work, progress=doing)

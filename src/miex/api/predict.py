@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from miex.recognition.recognizer import Recognizer
 
 # A folder of frames or a video; or an onset and an apex, as files or uint8 RGB [h, w, 3].
-ClipLike = PathLike | tuple[PathLike, PathLike] | tuple[Image, Image]
+ClipLike = PathLike | Sequence[PathLike] | Sequence[Image]
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,12 @@ class LoadedRecognizer:
         from miex.images import read_clip, read_image
         from miex.recognition.places import aligned
 
-        if isinstance(clip, tuple):
+        if not isinstance(clip, PathLike):
+            if len(clip) != 2:
+                raise UsageError(
+                    f"predicting {reprlib.repr(clip)}", expected="onset and apex, or one folder or video",
+                    found=f"{len(clip)} frames", do="give the two: (frames[onset], frames[apex])",
+                )  # fmt: skip
             name = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
             first, second = (read_image(path(one)) if isinstance(one, PathLike) else one for one in clip)
         elif apex is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miex.api.work import PathLike, Say, Stages, landmark_model, path, stage, unsaid
-from miex.errors import UsageError
+from miex.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from miex.aus.vector import AUArray
@@ -72,12 +72,14 @@ def render(
         UsageError: an AU or generator that there is not, another size.
         ScaleError: an intensity outside [0, 1].
         InputError: no face in the photo, or it cannot be read.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or holds the photo, or another image, under a name of these.
     """
     from miex.generators.base import Generator
     from miex.generators.registry import make_generator
-    from miex.synthesis.preview import preview, write_preview
+    from miex.synthesis.preview import FILES, preview, write_preview
 
+    if out is not None and isinstance(photo, str | Path) and path(photo) in [path(out) / name for name in FILES]:
+        raise OutputError(f"writing {path(photo)}", found="the photo itself", do="give another folder")
     vector = au_vector(aus)
     moves = generator if isinstance(generator, Generator) else make_generator(generator)
     face = align(photo, size=size, landmarker=landmarker, say=say) if isinstance(photo, str | Path) else photo

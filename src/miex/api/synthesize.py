@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -22,7 +23,7 @@ from miex.api.work import (
 )
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset, open_dataset
-from miex.errors import UsageError, first_wrong
+from miex.errors import UsageError, first_wrong, one_of
 from miex.executors import local
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def synthesize(
         OutputError: the folder belongs to another plan, is in use, or cannot be written.
         PartialFailureError: more samples failed than `max_failed` allows.
     """
+    if not 0 <= max_failed <= 1:
+        raise UsageError(f"`max_failed` {max_failed}", expected="a fraction from 0 to 1")
     planned = plan(out, workers=workers, progress=progress, say=say, **asked)
     digest = planned.digests["plan"]
     return _make(out, None, workers, max_failed, progress, say, digest=digest)
@@ -150,19 +153,22 @@ def plan(
     from miex.planning.rows import build_plan
     from miex.planning.triplets import distinct_triplets
     from miex.sources import expert
+    from miex.sources.source import AUSource
     from miex.synthesis.adopt import adopt_plan
 
-    work, folder = executor(workers), path(out)
+    config, work, folder = _config(asked), executor(workers), path(out)
     faces, landmarker = asked.get("faces"), asked.get("landmarker")
-    config = _config(asked)
     moves = make_generator(asked.get("generator", "muscle"))
     if "asymmetry" in nuisances_of(config.nuisances).names:
         moves.require_sides(f"nuisances {config.nuisances}")
     sources = asked.get("sources")
     if sources is None:
         sources = [expert()]
-    if not sources:
-        raise UsageError("a set without a source of AUs", expected="at least one", do="name one, such as expert")
+    if isinstance(sources, AUSource) or not sources or not all(isinstance(source, AUSource) for source in sources):
+        raise UsageError(
+            "`sources`", expected="a list of at least one source of AUs", found=reprlib.repr(sources),
+            do="such as [miex.sources.expert()]",
+        )  # fmt: skip
     _say_left_out(sources, say)
     pool = default_pool() if faces is None else path(faces)
     quality = Quality(asked.get("min_inter_ocular", Quality.min_inter_ocular))
@@ -348,9 +354,12 @@ def _config(asked: PlanOptions) -> PlanConfig:
     if per is not None and samples is not None:
         raise UsageError(f"`per` {per} and `samples` {samples}", expected="one of them: both say how many samples")
     known = PlanConfig.model_fields
+    for name in asked:
+        one_of(name, PlanOptions.__annotations__, "argument")
     values: dict[str, Any] = {name: value for name, value in asked.items() if name in known and value is not None}
     if "classes" in values:
-        values["classes"] = tuple(asked["classes"])
+        classes = asked["classes"]
+        values["classes"] = (classes,) if isinstance(classes, str) else tuple(classes)
     if asked.get("faces") is None:
         values.setdefault("ids", DEFAULT_IDS)
     try:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def train(
     data: Data | Sequence[Data],
-    out: PathLike | None = None,
-    *,
-    recipe: str | Recipe = "fixed",
     recognizer: str | None = None,
+    *,
+    out: PathLike | None = None,
+    recipe: str | Recipe = "fixed",
     side: int | None = None,
     epochs: int | None = None,
     mixed_precision: bool | None = None,
@@ -39,9 +39,10 @@ def train(
 
     Args:
         data: what it is trained on: sets, corpora, flow files (see `miex.examples`); a list is joined.
+        recognizer: its name, in place of the recipe's.
         out: folder of log, checkpoint and recognizer.safetensors; the same call resumes. None: nothing is kept.
         recipe: how, by name or TOML file.
-        recognizer, side, epochs, mixed_precision: in place of the recipe's.
+        side, epochs, mixed_precision: in place of the recipe's.
         start: a recognizer to fine-tune; other classes get a new last layer.
         joint: real data, drawn as often as the others.
         seed: of weights and draws.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import reprlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,8 +69,11 @@ def processes(workers: Workers) -> int:
 
 
 def path(given: PathLike) -> Path:
-    """The path, with ~ resolved."""
-    return Path(given).expanduser()
+    """The path, with ~ resolved. Raises UsageError for what is no path."""
+    try:
+        return Path(given).expanduser()
+    except (TypeError, RuntimeError) as error:  # of another type; of a user who is not there
+        raise UsageError(f"path {reprlib.repr(given)}", expected="text or a pathlib.Path", found=str(error)) from error
 
 
 def landmark_model(given: PathLike | None, say: Say) -> Path:

@@ -71,7 +71,7 @@ def train(
 
     with console.bars() as progress:
         made = fit(
-            samples, out, recipe=recipe, recognizer=recognizer, side=side, epochs=epochs,
+            samples, recognizer, out=out, recipe=recipe, side=side, epochs=epochs,
             mixed_precision=mixed_precision, start=start, joint=joint_with, seed=seed, flow=flow, no_apex=no_apex,
             device=device, threads=threads, workers=workers, progress=progress, say=console.say,
         ).recognizer  # fmt: skip

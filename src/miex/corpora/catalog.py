@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from miex.corpora.corpus import Corpus, Reading
-from miex.errors import UsageError
+from miex.errors import InputError, UsageError
 from miex.plugins import Registry
 
 ADDED = Registry("corpus", "miex.corpora", {})  # by packages of yours
@@ -33,17 +34,29 @@ def corpora() -> dict[str, Corpus]:
         CompMiE, Casme, Casme2, Samm, SammLong, Smic, SmicVis, SmicNir, SmicE, SmicEVis, SmicENir, Mmew, MmewMacro,
         CasmeSq, Casme3A, Casme3AMacro, Casme3C, Casme3CMacro, FourDME, CKPlus, OuluCasia, Plain,
     )  # fmt: skip
-    return {kind.name: kind() for kind in (*kinds, *map(ADDED.load, ADDED.names()))}
+    known = {kind.name: kind() for kind in kinds}
+    for name in ADDED.names():
+        with suppress(InputError):  # who asks for it by name hears why; the others are not held up
+            known.setdefault(name, ADDED.load(name)())
+    return known
 
 
 def corpus_named(name: str) -> Corpus:
-    """The corpus of that name. Raises UsageError for an unknown one."""
-    try:
-        return corpora()[name.strip().lower()]
-    except KeyError:
+    """The corpus of that name. Raises UsageError for an unknown one, InputError for that of a broken package."""
+    known = _known(name)
+    if known is None:
         raise UsageError(
             f"corpus {name!r}", expected="one of " + ", ".join(corpora()), do="a corpus of your own: plain"
-        ) from None
+        )
+    return known
+
+
+def _known(name: str) -> Corpus | None:
+    """The corpus of that name, if there is one. Raises InputError where its package is broken."""
+    name = name.strip().lower()
+    if name not in corpora() and name in ADDED.names():
+        ADDED.load(name)
+    return corpora().get(name)
 
 
 def corpus_at(name: str, path: Path | str) -> Corpus:
@@ -58,7 +71,7 @@ def corpus_at(name: str, path: Path | str) -> Corpus:
     from miex.corpora.readers.plain import Plain
 
     path, own = Path(path), Plain(name)
-    known = corpora().get(name.strip().lower())
+    known = _known(name)
     if path.is_file() and own.is_table(path):
         return own
     if known is not None:

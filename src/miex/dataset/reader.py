@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from miex.storage.base import Storage
 if TYPE_CHECKING:
     from miex.executors.base import Progress
 
-_Choice = str | int | Iterable[str | int] | None
+_Choice = str | int | PurePath | Iterable[str | int | PurePath] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # arrays have no one equality, and are no text
@@ -122,12 +123,10 @@ class Dataset(Sequence[SampleData]):
         return text + "".join(pictures)
 
     def __getitem__(self, i: Any) -> Any:
-        """The sample at i; a Dataset for a slice or a list of places."""
-        if isinstance(i, slice):
-            i = list(range(*i.indices(len(self))))
-        if isinstance(i, list):
-            return Dataset(self.storage, self.table.take(pa.array(i, pa.int64())))
-        row = self._row(i)
+        """The sample at i; a Dataset for a slice, a list or array of places, or a mask. Raises IndexError."""
+        if isinstance(i, slice | list | np.ndarray):
+            return Dataset(self.storage, self.table.take(pa.array(np.arange(len(self))[i], pa.int64())))
+        row = self._row(operator.index(i))
         stored = self._stored(row)
         known = ("sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "aus", "au_numbers")
         return SampleData(
@@ -185,16 +184,19 @@ class Dataset(Sequence[SampleData]):
         for name, choice in choices.items():
             if choice is None:
                 continue
-            values = [choice] if isinstance(choice, str | int) else list(choice)
+            values: list[Any] = (
+                [choice] if isinstance(choice, str) or not isinstance(choice, Iterable) else list(choice)
+            )
+            values = [str(v) if isinstance(v, PurePath) else v for v in values]
             if name == "label":
-                values = [int(label_named(v)) if isinstance(v, str) else int(v) for v in values]
+                values = [int(label_named(v)) if isinstance(v, str) else v for v in values]
             column = np.asarray(self.table[name].to_pylist())
             there = sorted(set(column.tolist()))
             absent = [value for value in values if value not in there]
             if absent:
                 raise UsageError(
                     f"{name} {absent[0]!r} of {self.storage.address}",
-                    expected="one of " + ", ".join(map(str, there[:20])),
+                    expected="one of " + ", ".join(map(str, there[:20])) if there else "a set that is not empty",
                 )
             keep &= np.isin(column, values)
         return Dataset(self.storage, self.table.filter(pa.array(keep)))

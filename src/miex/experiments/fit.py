@@ -54,10 +54,12 @@ class Fit:
 
     def __post_init__(self) -> None:
         if (self.mode == "real") != (self.other is None):
+            if self.other is None:
+                raise UsageError(f"mode {self.mode}", expected="examples to train on beside the real ones")
+            beside = ", ".join(mode for mode in MODES if mode != "real")
             raise UsageError(
-                f"mode {self.mode}", expected="examples to train on beside the real ones"
-                if self.other is None else "no other examples",
-            )  # fmt: skip
+                "mode real", expected="no other examples", do=f"with examples beside the real ones, a mode of {beside}"
+            )
 
     @property
     def what(self) -> dict[str, Any]:

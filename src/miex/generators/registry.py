@@ -60,4 +60,9 @@ def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = n
 
 def _load(name: str) -> type[Generator[Any]]:
     kind: type[Generator[Any]] = GENERATORS.load(name)
+    if getattr(kind, "name", None) != name:  # plans hold its own name, and would find another by it
+        raise InputError(
+            f"generator {name!r}", expected=f"a class of generators whose name is {name!r}",
+            found=f"{kind!r}, named {getattr(kind, 'name', None)!r}", do="repair the package that adds it",
+        )  # fmt: skip
     return kind

@@ -47,7 +47,7 @@ class PlanConfig(BaseModel):
     per: int = Field(default=1, ge=1)
     samples: int | None = Field(default=None, ge=1)
     triplets: int | None = Field(default=None, ge=1)
-    classes: tuple[str, ...] = tuple(label.name for label in Label)
+    classes: Annotated[tuple[str, ...], Field(min_length=1)] = tuple(label.name for label in Label)
     seed: int = Field(default=0, ge=0, lt=2**63)
     size: int = Field(default=128, ge=32, le=1024, multiple_of=4)
     eye_line: float = Field(default=CropOptions.eye_line, ge=0.1, le=0.6)

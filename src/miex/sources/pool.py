@@ -250,13 +250,14 @@ def write_pool(pool: Pool, path: Path) -> None:
     write_parquet(pa.Table.from_pylist(rows, schema=with_credit(POOL_SCHEMA, pool.credit)), path)
 
 
-def read_pool(path: Path) -> Pool:
+def read_pool(path: str | Path) -> Pool:
     """A pool that `write_pool` wrote.
 
     Raises:
         InputError: no such file, or something else in it.
         ScaleError: an intensity outside [0, 1].
     """
+    path = Path(path)
     table = read_parquet(path, POOL_SCHEMA, "AU pool")
     seen = floats(table["seen"].cast(pa.list_(pa.float32(), N_AUS)), N_AUS) > 0
     rest = checked(floats(table["rest"], N_AUS), where=f"AU pool {path}, rest")

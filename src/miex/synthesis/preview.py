@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from miex.aus.vector import AUArray
-from miex.dataset.frames import encode_frame
+from miex.dataset.frames import STATEMENT, encode_frame
 from miex.dataset.show import figure, flicker, show
+from miex.errors import OutputError
 from miex.faces.crop import AlignedFace
 from miex.generators.base import Generator
 from miex.generators.grid import face_area
@@ -18,7 +19,7 @@ from miex.images import Image
 from miex.storage.local import write_whole
 from miex.synthesis.measures import PairMeasures, measure_pair
 
-ONSET_FILE, APEX_FILE, FLICKER_FILE = "onset.png", "apex.png", "flicker.webp"
+FILES = ONSET_FILE, APEX_FILE, FLICKER_FILE = "onset.png", "apex.png", "flicker.webp"
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,7 +61,15 @@ def preview(face: AlignedFace, aus: AUArray, generator: Generator[Any]) -> Previ
 
 
 def write_preview(made: Preview, out: Path) -> None:
-    """Write onset.png, apex.png and flicker.webp (lossless, endless), each marked synthetic."""
+    """Write onset.png, apex.png and flicker.webp (lossless, endless), each marked synthetic.
+
+    Raises:
+        OutputError: an image of such a name is there that is no preview of before; or they cannot be written.
+    """
+    for name in FILES:
+        there = out / name
+        if there.is_file() and STATEMENT.encode() not in there.read_bytes():
+            raise OutputError(f"writing {there}", found="an image that miex did not make", do="give another folder")
     write_whole(out / ONSET_FILE, encode_frame(made.onset, "png"))
     write_whole(out / APEX_FILE, encode_frame(made.apex, "png"))
     write_whole(out / FLICKER_FILE, flicker(made.onset, made.apex))

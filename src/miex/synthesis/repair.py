@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from miex.dataset.plan_file import read_plan
+from miex.dataset.plan_file import read_plan, read_record
 from miex.dataset.shard import read_shard_record, record_name
 from miex.dataset.verify import check_shards
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
@@ -32,6 +32,7 @@ def repair_set(
     Arguments, summary and errors are those of `run.run_plan`; `progress` is first called with shards checked.
     """
     out = storage_at(out)
+    read_record(out)  # where there is none, nothing is written
     with out.locked():
         plan = read_plan(out)
         out.remove_leftovers()

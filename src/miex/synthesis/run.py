@@ -69,6 +69,7 @@ def run_plan(
         PartialFailureError: more rows failed than `max_failed` allows.
     """
     out = storage_at(out)
+    read_record(out)  # where there is none, nothing is written
     with out.locked():
         plan = read_plan(out)
         if digest not in (None, plan.digests["plan"]):
