@@ -64,6 +64,15 @@ def stored_samples(out: Path, shard: int) -> list[Sample]:
     return found
 
 
+def flip_bit(path: Path, at: int, bit: int = 0) -> None:
+    """Damage a file in one place; twice is not at all."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 1 << bit]))
+
+
 def photo_folder(folder: Path, n: int) -> Path:
     """n photos 0.png, 1.png …: the default face in different light, so that each has other bytes."""
     folder.mkdir(parents=True)

@@ -35,7 +35,7 @@ from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import psnr, ssim
 from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
-from tests.support import photo_folder, plan_of, stored_samples, with_tables
+from tests.support import flip_bit, photo_folder, plan_of, stored_samples, with_tables
 
 
 def shard_bytes(out: Path) -> dict[str, str]:
@@ -319,12 +319,6 @@ def test_verify_finds_damage(finished: Path, tmp_path: Path, damage, found: str)
     problems = verify(out).problems
     assert len(problems) == 1
     assert found in problems[0]
-
-
-def flip_bit(path: Path, at: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[at] ^= 1
-    path.write_bytes(content)
 
 
 def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp_path: Path) -> None:
