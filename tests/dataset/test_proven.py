@@ -95,15 +95,32 @@ def test_columns_that_are_left_out_may_change() -> None:
     assert files[1].read().equals(moved)
 
 
+@pytest.mark.parametrize("block_rows", [4, 3000, ROWS_PER_GROUP])
+def test_rows_are_selected_by_a_column(block_rows: int) -> None:
+    table = pa.table({"name": [f"{i // 3:05d}" for i in range(20_000)], "number": range(20_000)})
+    file = opened(written(table, block_rows), table.schema)
+    for names in (["00000"], ["04321", "00007", "06666"], ["00001"] * 2):
+        expected = [row for row in table.to_pylist() if row["name"] in names]
+        assert file.select("name", names).to_pylist() == expected
+    assert file.select("name", []).equals(table.slice(0, 0))
+    with pytest.raises(InputError, match="no name nobody"):
+        file.select("name", ["00000", "nobody"])
+
+
 def by_blocks(file: ProvenFile) -> pa.Table:
     return pa.concat_tables([file.block(i) for i in range(len(file))])
 
 
-@pytest.mark.parametrize("read", [ProvenFile.read, by_blocks])
+def by_name(file: ProvenFile) -> pa.Table:
+    names = [name for name in rows(10)["name"].to_pylist() if name]
+    return file.select("name", names)
+
+
+@pytest.mark.parametrize("read", [ProvenFile.read, by_blocks, by_name])
 def test_no_flipped_bit_gives_another_table(read: Callable[[ProvenFile], pa.Table]) -> None:
     """Every third byte, and so pages, statistics, digests and schema."""
-    table = rows(10)
-    content = written(table, 4)
+    table = read(opened(written(rows(10), 4)))
+    content = written(rows(10), 4)
     root, refused = opened(content).root, 0
     for at in range(0, len(content), 3):
         damaged = bytearray(content)

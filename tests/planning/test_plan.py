@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miex.dataset.plan_file import PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
+from miex.dataset.plan_file import FACES_FILE, PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
 from miex.errors import InputError, UsageError
 from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
@@ -162,6 +162,8 @@ def test_round_trip_and_shards(tmp_path: Path) -> None:
     for rows in parts:
         identities = rows["identity"].unique().to_pylist()
         assert read_faces(out, identities)["identity"].to_pylist() == sorted(identities)
+    with pytest.raises(InputError, match="no identity nobody"):
+        read_faces(out, ["nobody"])
 
 
 def test_changed_plan_is_refused(tmp_path: Path) -> None:
@@ -171,6 +173,12 @@ def test_changed_plan_is_refused(tmp_path: Path) -> None:
     (tmp_path / PLAN_FILE).write_bytes((other / PLAN_FILE).read_bytes())
     with pytest.raises(InputError, match=r"the plan\.parquet that its digests"):
         read_plan(tmp_path)
+    identities = read_plan(other).faces["identity"].to_pylist()
+    write_plan(make_plan(6), other)
+    (tmp_path / FACES_FILE).write_bytes((other / FACES_FILE).read_bytes())
+    for read in (lambda: read_plan(tmp_path), lambda: read_faces(Folder(tmp_path), identities)):
+        with pytest.raises(InputError, match=r"the faces\.parquet that its digests"):
+            read()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}'])

@@ -252,7 +252,7 @@ def first_sample(out: Storage) -> StoredSample:
     [
         lambda out: read_plan(out).rows,
         lambda out: PlanRows(out, read_record(out)).shard(1),
-        lambda out: read_faces(out, ["none"]),
+        lambda out: read_faces(out, read_plan(out).faces["identity"].to_pylist()),
         first_sample,
         read_samples,
     ],

@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from miex.dataset.proven import ProvenFile, root_of, write_blocks
 from miex.dataset.schema import FACES_SCHEMA, PLAN_SCHEMA
@@ -259,15 +258,13 @@ class PlanRows:
 
 
 def read_faces(out: Storage, identities: list[str]) -> pa.Table:
-    """The rows of faces.parquet that these identities have, without reading the rest."""
-    try:
-        with out.open(FACES_FILE) as file:
-            found = pq.read_table(
-                file, schema=FACES_SCHEMA, filters=[("identity", "in", identities)], page_checksum_verification=True
-            )
-    except (OSError, pa.ArrowException, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"faces of {out.address}", expected=f"a whole {FACES_FILE}", found=first) from error
+    """The rows of faces.parquet that these identities have, without reading much of the rest.
+
+    Raises:
+        InputError: faces.parquet is damaged, another one, or has none of an identity.
+    """
+    digest = read_record(out)["digests"]["faces"]
+    found = _open(out, FACES_FILE, FACES_SCHEMA, digest, _NOT_CONTENT).select("identity", identities)
     _check_names(out, found["identity"], paths=found["path"])
     return found
 
