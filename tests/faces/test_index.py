@@ -377,18 +377,19 @@ def test_unwritable_cache_costs_only_time(
 
 
 def test_index_does_not_depend_on_the_order_of_work(
-    own_cache: Path, photos: Path, astronaut: Image, model: Path, monkeypatch: pytest.MonkeyPatch
+    own_cache: Path, photos: Path, astronaut: Image, model: Path
 ) -> None:
-    monkeypatch.setattr("miex.faces.index._CHUNK", 2)
     for i in range(7):
         save(np.roll(astronaut, 3 * (i // 2), axis=1), photos / f"{i}.png")  # some twice
 
     seen: list[tuple[int, int]] = []
-    straight = index_photos(photos, model=lambda: model, progress=lambda done, total, note: seen.append((done, total)))
+    straight = index_photos(
+        photos, model=lambda: model, per_task=2, progress=lambda done, total, note: seen.append((done, total))
+    )
     assert seen[-1] == (7, 7)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     shutil.rmtree(own_cache)
-    assert index_photos(photos, model=lambda: model, executor=Shuffled()).equals(straight)
+    assert index_photos(photos, model=lambda: model, per_task=2, executor=Shuffled()).equals(straight)
     assert straight["reason"].to_pylist() == ["", "duplicate", "", "duplicate", "", "duplicate", ""]
 
 

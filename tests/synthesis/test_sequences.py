@@ -35,7 +35,7 @@ from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
 from miex.planning.triplets import distinct_triplets
 from miex.recognition.flow_file import flow_set
-from miex.report.build import MOST_SHOWN, _shown
+from miex.report.build import MOST_SHOWN, gallery_sample
 from miex.sources.expert import ExpertSource, load_table
 from miex.sources.source import AUSource, AUTriplet
 from miex.stable import sample_rng
@@ -245,7 +245,7 @@ def test_verify_counts_frames(whole: Path, tmp_path: Path) -> None:
 def test_the_sheet_thins_out_long_sequences_around_the_apex(ten: Path, whole: Path) -> None:
     dataset = miex.dataset.open(whole)
     for i, sample in enumerate(dataset):
-        shown = _shown(dataset, i)
+        shown = gallery_sample(dataset, i)
         stored = dataset.stored(i).frames
         assert len(shown.frames) == len(shown.aus) <= MOST_SHOWN + 1 < len(stored)
         assert (shown.frames[0], shown.frames[shown.apex], shown.frames[-1]) == (
@@ -254,7 +254,7 @@ def test_the_sheet_thins_out_long_sequences_around_the_apex(ten: Path, whole: Pa
             stored[-1],
         )
         np.testing.assert_array_equal(shown.aus[shown.apex], sample.aus[sample.apex])
-    assert _shown(miex.dataset.open(ten), 0).frames == miex.dataset.open(ten).stored(0).frames
+    assert gallery_sample(miex.dataset.open(ten), 0).frames == miex.dataset.open(ten).stored(0).frames
 
 
 def test_a_folder_of_frames_reads_back_as_a_corpus(whole: Path, tmp_path: Path) -> None:

