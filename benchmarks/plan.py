@@ -1,6 +1,7 @@
 """Plans of any length in the same memory: drawn and written, opened, read and proven, a shard here and there.
 
-`python -m benchmarks.plan [--rows N] [--ids N]`; 10,000,000 rows take about a quarter of an hour and 2 GB of disk.
+`python -m benchmarks.plan [--rows N] [--ids N]`; 10,000,000 rows took 38 CPU minutes, 360 MB of memory
+and 756 MB of disk.
 The landmarks of the embedded face stand for every photo: a plan reads no pixel.
 """
 
