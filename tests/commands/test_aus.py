@@ -213,11 +213,11 @@ def test_aus_of_a_set_are_read_again(tmp_path: Path, model: Path, unpainted: Cal
         "--out",
         tmp_path / "set",
     ]
-    # of this seed each AU is on in 13 or 14: ten with it and ten without are asked for
-    facts("synthesize", "--ids", 24, "--seed", 14, *options)
+    # of this seed each AU is on in 10 or 11: ten with it and ten without are asked for
+    facts("synthesize", "--ids", 21, "--seed", 260, *options)
     made = facts("aus", "show", tmp_path / "set", "--recovered", "--out", tmp_path / "pictures")
     numbers = made["recovered"]["aus"]
-    assert {found["pairs"] for found in numbers.values()} == {13, 14}
+    assert {found["pairs"] for found in numbers.values()} == {10, 11}
     assert set(numbers) == {"1", "4", "6", "12", "17"}
     for au, found in numbers.items():
         assert 0.8 < found["slope"] < 1.1, au

@@ -23,7 +23,7 @@ from tests.support import command, facts  # noqa: E402
 
 LENT = Path(__file__).parents[3] / "shared" / "real-flow"
 DIRECT: tuple[Mode, ...] = ("direct",)
-QUICK = load_recipe("fixed").but(samples_seen=1280, batch=64)
+QUICK = load_recipe("fixed").but(samples_seen=640, batch=32)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_the_whole_table(stand_in: Path, tmp_path: Path) -> None:
 def test_a_rerun_from_nothing_gives_the_same_predictions(stand_in: Path, tmp_path: Path) -> None:
     real, sets = read_real(stand_in), {"toy": [toy_examples(30)]}
     for side in "ab":
-        realflow(sets, real, tmp_path / side, recipe=QUICK.but(samples_seen=640), seeds=1, references=False)
+        realflow(sets, real, tmp_path / side, recipe=QUICK.but(samples_seen=128), seeds=1, references=False)
     a, b = ({path.name: path.read_bytes() for path in (tmp_path / side).glob("*.parquet")} for side in "ab")
     assert len(a) == 12
     assert a == b
@@ -138,7 +138,7 @@ def test_maps_that_are_not_there_are_asked_for(stand_in: Path, tmp_path: Path) -
 def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     """train → evaluate → predict → experiment, as typed; refusals and what they say."""
     recipe = tmp_path / "quick.toml"
-    recipe.write_text('like = "fixed"\nsamples_seen = 640\nbatch = 64\n')
+    recipe.write_text('like = "fixed"\nsamples_seen = 128\nbatch = 64\n')
     data, out, store = stand_in / FLOW, tmp_path / "model", tmp_path / "results"
     made = facts("train", finished, "--recipe", recipe, "--out", out)
     assert (made["samples"], made["parameters"]) == (36, 1683)
