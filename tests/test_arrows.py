@@ -175,3 +175,11 @@ def test_only_torch_files_import_torch() -> None:
     }
     reading = {"examples", "flow_file", "places", "recipe", "view"}
     assert "torch" not in loaded(*(f"miex.recognition.{name}" for name in reading | for_types_alone))
+
+
+def test_no_module_of_tests_imports_another() -> None:
+    """What several share stands in a file of its own: a test can be moved, and run, alone."""
+    tests = Path(__file__).parent
+    shared = {name for path in tests.rglob("test_*.py") for name in imports(path) if name.startswith("tests.")}
+    assert shared
+    assert not [name for name in shared if ".test_" in name]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from miex.generators.grid import GRID, Field, cell_centers, warp
-from tests.generators.test_muscle import recovered_shift
+from tests.generators.shifts import recovered_shift
 
 SIZE = 128
 INNER = np.s_[10:-10, 10:-10]

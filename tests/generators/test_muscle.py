@@ -18,6 +18,7 @@ from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle.anatomy import TABLE, Rim, load
 from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.generator import LEVEL, unrounded
+from tests.generators.shifts import recovered_shift
 
 SIZE = 128
 IRISES = (468, 473)
@@ -53,25 +54,6 @@ def at_landmarks(rig: MuscleRig, field: np.ndarray, indices: object = slice(None
     where = (rig.face.landmarks[indices] + 0.5) * len(field) / rig.face.size - 0.5
     planes = [sample(np.ascontiguousarray(field[..., i]), where[None])[0] for i in (0, 1)]
     return np.stack(planes, -1) / rig.face.inter_ocular
-
-
-def recovered_shift(rest: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """The (right, down) by which a Fourier shift of one picture gives the middle of the other, by least squares."""
-    inside = np.hanning(len(rest))[:, None] * np.hanning(len(rest))
-    margin = len(rest) // 2  # mirrored, so that the Fourier series finds no edge
-    mirrored = np.pad(rest, margin, mode="symmetric")
-    waves = 2j * np.pi * np.fft.fftfreq(len(mirrored))
-    fx, fy = waves[None, :], waves[:, None]
-
-    def back(spectrum: np.ndarray) -> np.ndarray:
-        return np.fft.ifft2(spectrum).real[margin:-margin, margin:-margin] * inside
-
-    shift = np.zeros(2)
-    for _ in range(6):
-        spectrum = np.fft.fft2(mirrored) * np.exp(-(fx * shift[0] + fy * shift[1]))
-        slopes = np.stack([back(-fx * spectrum).ravel(), back(-fy * spectrum).ravel()], -1)
-        shift += np.linalg.lstsq(slopes, (moved * inside - back(spectrum)).ravel(), rcond=None)[0]
-    return shift
 
 
 # --- sub-pixel truth ---------------------------------------------------------------------------------------------
