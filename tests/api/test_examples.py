@@ -38,7 +38,7 @@ prediction = miex.load_recognizer("r.safetensors").predict("frames/", onset=12, 
 
 @pytest.fixture(scope="module")
 def casme2(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
-    """A fake of three people; its table names three clips of each, for to see the AUs of a clip takes a second."""
+    """A fake of three people; its table names two clips of each, for to see the AUs of a clip takes a second."""
     folder = tmp_path_factory.mktemp("corpus") / "CASME2"
     made = miex.corpora.fake("casme2", folder, subjects=3, size=128, landmarker=model)
     assert made.events == 18
@@ -46,7 +46,7 @@ def casme2(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     first, *rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
     with xlsxwriter.Workbook(path) as book:
         sheet = book.add_worksheet()
-        for i, row in enumerate([first, *(row for k, row in enumerate(rows) if k % 6 < 3)]):
+        for i, row in enumerate([first, *(row for k, row in enumerate(rows) if k in (0, 1, 7, 8, 12, 14))]):
             sheet.write_row(i, 0, row)
     return folder
 
@@ -83,7 +83,7 @@ def test_from_photos_to_a_prediction(place: Path) -> None:
     assert re.fullmatch(r"36 samples · 12 identities · muscle \d+ · plan [0-9a-f]{4}…", repr(names["made"]))
     assert len(names["made"]) == names["made"].summary.made == 36
     assert len(list((place / "out" / "frames").iterdir())) == 36
-    assert repr(names["clips"]).startswith("casme2: 9 clips · 3 subjects · ")
+    assert repr(names["clips"]).startswith("casme2: 6 clips · 3 subjects · ")
     assert re.fullmatch(r"AU pool: \d+ clips · 3 subjects · casme2 by miex-flow .+", repr(names["pool"]))
     if not CAN_TRAIN:
         pytest.skip("no torch")
