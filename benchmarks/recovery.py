@@ -22,12 +22,13 @@ from miex.extraction.flow import SIZE, EmbeddedExtractor
 from miex.faces.index import index_photos
 from miex.faces.landmarks import find_model
 from miex.faces.photos import default_pool
+from miex.figures import write_picture
 from miex.generators.registry import describe, make_generator
 from miex.labels import Label
 from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
 from miex.quality.recovery import recovered_aus
-from miex.report.au_pictures import recovery_picture, write_picture
+from miex.report.au_pictures import recovery_picture
 from miex.sources.expert import Emotion, ExpertSource, ExpertTable
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan

@@ -16,7 +16,7 @@ import miex
 
 SOURCE = Path(miex.__file__).parent
 # What must load nothing of any room, and what everyone may load.
-GROUND = {"errors", "labels", "stable", "images", "executors", "storage", "easing", "plugins"}
+GROUND = {"errors", "labels", "stable", "images", "executors", "storage", "easing", "plugins", "figures"}
 # What each room may load beside itself and the ground, by itself or through others; a whole room, or some of its files.
 MAY_LOAD: dict[str, set[str]] = {
     **{name: set() for name in sorted(GROUND)},
@@ -45,7 +45,18 @@ MAY_LOAD: dict[str, set[str]] = {
         "sources",
         "easing",
     },
-    "experiments": {"aus", "corpora", "dataset", "evaluation", "faces", "nuisances.columns", "recognition"},
+    "experiments": {
+        "aus",
+        "corpora",
+        "dataset",
+        "evaluation",
+        "extraction",
+        "faces",
+        "generators",
+        "nuisances",
+        "quality",
+        "recognition",
+    },
 }
 # The two rooms on top, which may load every other.
 FREE = {"api", "commands", "__init__", "__main__"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from miex import corpora, generators, sources
+    from miex.api.compare import compare
     from miex.api.evaluate import evaluate, evaluate_recognizer
     from miex.api.examples import examples
     from miex.api.export import export
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "corpora", "evaluate",
+    "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "plan", "predict",
     "read_pool", "render", "repair", "run", "sources", "synthesize", "train", "verify", "write_report",
 ]  # fmt: skip
@@ -41,6 +42,7 @@ _PLACES = {
     "Pool": "miex.sources.pool:Pool",
     "SampleData": "miex.dataset.reader:SampleData",
     "align": "miex.api.render:align",
+    "compare": "miex.api.compare:compare",
     "corpora": "miex.corpora",
     "evaluate": "miex.api.evaluate:evaluate",
     "evaluate_recognizer": "miex.api.evaluate:evaluate_recognizer",

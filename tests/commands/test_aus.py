@@ -17,8 +17,9 @@ from PIL import Image
 from miex.corpora.catalog import read
 from miex.corpora.clip import Descent
 from miex.evaluation.leakage import allowed
+from miex.figures import write_picture
 from miex.labels import Label
-from miex.report.au_pictures import au_changes, side_by_side, write_picture
+from miex.report.au_pictures import au_changes, side_by_side
 from miex.sources.pool import read_pool
 from tests.corpus_fixture import INTENSITIES, corpus, track
 from tests.support import command, facts, photo_folder

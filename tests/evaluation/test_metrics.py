@@ -13,7 +13,7 @@ from sklearn import metrics as oracle
 
 from miex.errors import InputError
 from miex.evaluation.metrics import confusion, fold_mean, pooled, score, uf1_uar
-from miex.evaluation.significance import bootstrap, by_subject, holm, paired, stars
+from miex.evaluation.significance import bootstrap, bootstrap_mean, by_subject, holm, paired
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
@@ -107,5 +107,22 @@ def test_holm_against_its_definition(p: list[float]) -> None:
         assert corrected[i] == pytest.approx(expected)
 
 
-def test_stars_of_the_paper() -> None:
-    assert [stars(p) for p in (0.2, 0.03, 0.005, 0.0005)] == ["n.s.", "*", "**", "***"]
+def test_bootstrap_of_a_mean_against_what_is_known() -> None:
+    """Values of their own people: ± 1.96 standard errors; the same values twice for each person: no narrower."""
+    values = np.random.default_rng(0).normal(0.1, 1, 400)
+    alone = bootstrap_mean(values, [f"p{i}" for i in range(400)])
+    error = values.std() / 20
+    assert alone.value == pytest.approx(values.mean())
+    assert [alone.low, alone.high] == pytest.approx(
+        [values.mean() - 1.96 * error, values.mean() + 1.96 * error], abs=0.01
+    )
+    twice = bootstrap_mean(np.tile(values, 2), [f"p{i}" for i in range(400)] * 2)
+    assert (twice.low, twice.high) == pytest.approx((alone.low, alone.high))
+    more = bootstrap_mean(
+        values + 1, [f"p{i}" for i in range(400)], against=(values[:300], [f"q{i}" for i in range(300)])
+    )
+    assert more.value == pytest.approx((values + 1).mean() - values[:300].mean())
+    assert more.high - more.low > alone.high - alone.low
+    assert more.p == 1 / 2000
+    with pytest.raises(InputError, match="two people"):
+        bootstrap_mean(values, ["p"] * 400)

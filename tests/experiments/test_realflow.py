@@ -12,9 +12,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from miex.errors import InputError  # noqa: E402
-from miex.experiments.fit import Mode  # noqa: E402
-from miex.experiments.realflow import FLOW, SPLIT, choose, read_real, realflow, sign_rule  # noqa: E402
-from miex.experiments.toy import toy_examples  # noqa: E402
+from miex.experiments.modes import Mode  # noqa: E402
+from miex.experiments.realflow import SPLIT, VIEWS, choose, read_real, realflow  # noqa: E402
+from miex.experiments.references import sign_rule, toy_examples  # noqa: E402
 from miex.labels import Label  # noqa: E402
 from miex.recognition.flow_file import read_flow  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
@@ -22,25 +22,22 @@ from miex.recognition.recipe import load_recipe  # noqa: E402
 from tests.support import command, facts  # noqa: E402
 
 LENT = Path(__file__).parents[3] / "shared" / "real-flow"
+FLOW, SECOND = VIEWS.values()
 DIRECT: tuple[Mode, ...] = ("direct",)
 QUICK = load_recipe("fixed").but(samples_seen=640, batch=32)
 
 
 @pytest.fixture(scope="module")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bumps in the place of the lent maps: 12 subjects of two corpora, two halves."""
+    """Bumps in the place of the lent maps: 12 subjects of two corpora, two halves, two views of the same clips."""
     folder = tmp_path_factory.mktemp("stand-in")
     toy = toy_examples(20, seed=7)
+    maps = toy.array(FlowMaps())
     corpus = ["casme2" if i % 2 else "smic" for i in range(60)]
     subject = [f"s{i % 12 + 1:02d}" for i in range(60)]
-    np.savez(
-        folder / FLOW,
-        flow=toy.array(FlowMaps()),
-        label=toy.labels,
-        dataset=corpus,
-        subject=subject,
-        clip=[f"c{i}" for i in range(60)],
-    )
+    for name, flow in ((FLOW, maps), (SECOND, np.roll(maps, 5, axis=1))):
+        clips = [f"c{i}" for i in range(60)]
+        np.savez(folder / name, flow=flow, label=toy.labels, dataset=corpus, subject=subject, clip=clips)
     people = sorted(set(zip(corpus, subject, strict=True)))
     lines = [f"{c},{s},{'choose' if i % 2 else 'report'}" for i, (c, s) in enumerate(people)]
     (folder / SPLIT).write_text("\n".join(["dataset,subject,half", *lines]) + "\n")
@@ -65,33 +62,55 @@ def test_the_whole_table(stand_in: Path, tmp_path: Path) -> None:
     sets = {"toy": [toy_examples(100, seed) for seed in (1, 2)]}
     rows = realflow(sets, real, tmp_path, recipe=QUICK, seeds=1)
     rows += realflow(sets, real, tmp_path, recipe=QUICK, seeds=1, protocols=("loso",), modes=DIRECT, references=False)
-    found = {(row.name, row.protocol): row for row in rows}
-    assert set(found) == {
+    found = {(row.name, row.protocol, row.view): row for row in rows}
+    lines = {
         ("sign rule, no training", "–"), ("3,000 bumps, direct", "3-fold"), ("shuffled labels, direct", "3-fold"),
-        ("real maps of the other corpus", "loco"), ("real only", "3-fold"), ("toy, direct", "loso"),
-        *((f"toy, {mode}", "3-fold") for mode in ("direct", "fine-tune", "joint")),
+        ("real maps of the other corpus", "loco"), ("real maps of the other view", "3-fold"), ("real only", "3-fold"),
+        ("toy, direct", "loso"), *((f"toy, {mode}", "3-fold") for mode in ("direct", "fine-tune", "joint")),
     }  # fmt: skip
-    direct, shuffled = found["toy, direct", "3-fold"], found["shuffled labels, direct", "3-fold"]
+    assert set(found) == {(*line, view) for line in lines for view in VIEWS}
+    assert len(rows) == len(found)
+    direct, noise = found["toy, direct", "3-fold", "first"], found["shuffled labels, direct", "3-fold", "first"]
     assert direct.runs == 2  # training seeds × sets
     assert direct.parts["all"].uf1 > 0.8
-    assert shuffled.parts["all"].uf1 < 0.6
+    assert noise.parts["all"].uf1 < 0.6
     assert {name: part.n for name, part in direct.parts.items()} == {
         "all": 60, "choose": 30, "report": 30, "casme2": 30, "smic": 30
     }  # fmt: skip
     # without training on folds it is the same recognizer whatever the folds
-    assert direct.parts["all"] == found["toy, direct", "loso"].parts["all"]
+    assert direct.parts["all"] == found["toy, direct", "loso", "first"].parts["all"]
     assert direct.interval.low <= direct.parts["all"].uf1 <= direct.interval.high
     assert direct.confusion.sum() == 2 * 60
     assert (direct.refused, direct.unchecked) == (0, 0)
+    other = found["real maps of the other view", "3-fold", "second"]
+    assert other.refused == 20  # the maps of whom the fold tests: a third
+    assert other.against is None
     assert direct.against is not None
     assert direct.paired_p is not None
     assert np.shape(direct.fold_uf1) == (2, 3)
-    assert found["toy, joint", "3-fold"].parts["all"].uf1 > 0.7
+    assert found["toy, joint", "3-fold", "first"].parts["all"].uf1 > 0.7
+    # another view of the same clips is another test
+    assert found["toy, direct", "3-fold", "second"].parts["all"] != direct.parts["all"]
     json.dumps([row.plain() for row in rows], allow_nan=False)
     before = {path: path.read_bytes() for path in tmp_path.glob("*.parquet")}
     again = realflow(sets, real, tmp_path, recipe=QUICK, seeds=1)
-    assert [row.plain() for row in again] == [row.plain() for row in rows[:-1]]
+    assert [row.plain() for row in again] == [row.plain() for row in rows[:-2]]
     assert {path: path.read_bytes() for path in tmp_path.glob("*.parquet")} == before
+    # lent maps leave nothing behind but predictions: kept are the bumps, the toys and their shuffles
+    assert len(list((tmp_path / "models").glob("*.safetensors"))) == 1 + 2 + 9
+
+
+def test_with_one_view_the_table_has_one(stand_in: Path, tmp_path: Path) -> None:
+    (tmp_path / "lent").mkdir()
+    for name in (FLOW, SPLIT):
+        (tmp_path / "lent" / name).write_bytes((stand_in / name).read_bytes())
+    rows = realflow({}, read_real(tmp_path / "lent"), tmp_path, recipe=QUICK.but(samples_seen=64), seeds=1, modes=())
+    assert {row.view for row in rows} == {"first"}
+    assert "real maps of the other view" not in {row.name for row in rows}
+    with np.load(stand_in / SECOND) as arrays:
+        np.savez(tmp_path / "lent" / SECOND, **{name: array[::-1] for name, array in arrays.items()})
+    with pytest.raises(InputError, match="in its order"):
+        read_real(tmp_path / "lent")
 
 
 def test_a_rerun_from_nothing_gives_the_same_predictions(stand_in: Path, tmp_path: Path) -> None:
@@ -99,7 +118,7 @@ def test_a_rerun_from_nothing_gives_the_same_predictions(stand_in: Path, tmp_pat
     for side in "ab":
         realflow(sets, real, tmp_path / side, recipe=QUICK.but(samples_seen=128), seeds=1, references=False)
     a, b = ({path.name: path.read_bytes() for path in (tmp_path / side).glob("*.parquet")} for side in "ab")
-    assert len(a) == 12
+    assert len(a) == 24
     assert a == b
 
 
@@ -113,12 +132,13 @@ def test_alternatives_are_chosen_on_one_half(stand_in: Path, tmp_path: Path) -> 
     ]
     found = choose(
         recipes,
-        lambda one: realflow(sets, real, tmp_path, modes=("direct",), recipe=one, seeds=1, references=False)[0],
+        lambda one: realflow(sets, real, tmp_path, modes=("direct",), recipe=one, seeds=1, references=False),
     )
     assert list(found.choose) == ["short", "longer", "56"]
     assert found.choose[found.best] == max(found.choose.values())
     assert found.best != "short"
-    assert found.report.parts["choose"].uf1 == found.choose[found.best]
+    assert np.mean([row.parts["choose"].uf1 for row in found.report]) == found.choose[found.best]
+    assert [row.view for row in found.report] == list(VIEWS)
 
 
 def replace_name(recipe, name):  # type: ignore[no-untyped-def]
@@ -178,6 +198,15 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     shown = command(*experiment, "--modes", "direct,real")
     assert "sign rule, no training" in shown.stdout
     assert "could not check" in shown.stderr
+    assert "are in the store" in shown.stderr
+    left = facts(*experiment, "--modes", "fine-tune", "--only-estimate", "--out", tmp_path / "table")
+    assert left["rows"] == []
+    assert left["estimate"]["total"] - left["estimate"]["stored"] == 2 * 3
+    assert left["estimate"]["seconds"] > 0
+    facts(*experiment, "--modes", "direct,real", "--out", tmp_path / "table")
+    assert {path.name for path in (tmp_path / "table").iterdir()} == {
+        f"realflow.{kind}" for kind in ("md", "tex", "csv", "json", "png")
+    }
     other = tmp_path / "svm.toml"
     other.write_text('like = "fixed"\nrecognizer = "hoof_svm"\n')
     tried = command(*experiment, "--modes", "direct", "--alternatives", f"{recipe},{other}")
@@ -251,14 +280,17 @@ def test_predict_a_clip_of_your_own(finished: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not LENT.is_dir(), reason="the lent maps are not there")
 def test_references_on_the_lent_maps(tmp_path: Path) -> None:
-    """Sign rule .66 (exactly: no training); real only .76 ± .02 is too long for a test and in the README."""
-    real = read_real(LENT)
+    """The sign rule, exactly: no training. What is trained on them takes too long for a test."""
+    views = read_real(LENT)
+    assert [view.view for view in views] == ["first", "second"]
+    real = views[0]
     assert np.bincount(real.examples.labels).tolist() == [158, 83, 68]
     assert {name: int(mask.sum()) for name, mask in real.parts.items()}["casme2"] == 145
     from miex.evaluation.metrics import confusion, score
 
-    found = score(confusion(real.examples.labels, sign_rule(real.examples.through(FlowMaps(), tmp_path)), 3))
-    assert (round(found.uf1, 3), round(found.uar, 3)) == (0.657, 0.706)
+    for view, expected in zip(views, (0.657, 0.558), strict=True):
+        predicted = sign_rule(view.examples.through(FlowMaps(), tmp_path / view.view))
+        assert round(score(confusion(view.examples.labels, predicted, 3)).uf1, 3) == expected
     assert read_flow(LENT / FLOW).digest == real.examples.digest
     assert replace(real).parts["choose"].sum() + real.parts["report"].sum() == 309
 

@@ -73,8 +73,9 @@ def pictures_of_set(
     written = write_pictures(planned_triplets(path(folder)), path(out))
     if not recovered:
         return AUPictures(written)
+    from miex.figures import write_picture
     from miex.quality.recovery import describe_recovery, recovered_aus
-    from miex.report.au_pictures import recovery_picture, write_picture
+    from miex.report.au_pictures import recovery_picture
 
     found, known, read = recovered_aus(
         path(folder), embedded_extractor(landmarker, say), n=pairs, seed=seed, executor=work,

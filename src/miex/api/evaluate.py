@@ -11,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.api.examples import machine_of, need_training, recipe_of, view_of
+from miex.api.experiments import said
 from miex.api.predict import LoadedRecognizer, load_recognizer
-from miex.api.tables import Table, spread
-from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage, unsaid
+from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
 from miex.errors import InputError, UsageError, one_of
+from miex.experiments.present import Entry, Result, Table, spread
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
+    from miex.evaluation.evaluate import Evaluation
     from miex.evaluation.folds import Protocol
     from miex.evaluation.metrics import Scores
-    from miex.evaluation.protocol import Evaluation
     from miex.evaluation.significance import Interval
     from miex.recognition.recipe import Recipe
     from miex.recognition.view import View
@@ -29,7 +30,7 @@ COUNTS = ("uf1", "uar", "accuracy")
 
 
 @dataclass(frozen=True, repr=False)
-class Evaluated:
+class Evaluated(Result):
     """What an evaluation over folds found. Scores are of the last epoch, pooled over folds, mean over repeats.
 
     Attributes:
@@ -43,6 +44,7 @@ class Evaluated:
     label_names: tuple[str, ...]
     folds: Sequence[Protocol]
     epochs: tuple[str, ...] = ("last",)
+    name = "evaluation"
 
     @property
     def uf1(self) -> float:
@@ -91,15 +93,15 @@ class Evaluated:
     def _repr_html_(self) -> str:
         from html import escape
 
-        return f"<p>{escape(repr(self))}</p>{self.table()._repr_html_()}{self.confusion_table()._repr_html_()}"
+        return f"<p>{escape(repr(self))}</p>{super()._repr_html_()}"
 
     def table(self) -> Table:
         """Scores pooled over folds, of each corpus, and as means over folds: mean ± std over repeats."""
-        lines: list[list[str]] = []
+        lines: list[list[Entry]] = []
 
         def line(name: str, n: int, scores: Sequence[Sequence[float]]) -> None:
             columns = np.asarray(scores).T
-            lines.append([name, str(n), *(spread(column.mean(), column.std(), len(scores)) for column in columns)])
+            lines.append([name, n, *(spread(column.mean(), column.std(), len(scores)) for column in columns)])
 
         def numbers(scores: Sequence[Scores]) -> list[tuple[float, ...]]:
             return [tuple(getattr(s, count) for count in COUNTS) for s in scores]
@@ -118,8 +120,12 @@ class Evaluated:
     def confusion_table(self) -> Table:
         """How often each class was taken for each."""
         names = self.label_names
-        rows = [[name, *(str(n) for n in row)] for name, row in zip(names, self.confusion, strict=True)]
+        rows: list[list[Entry]] = [[name, *map(int, row)] for name, row in zip(names, self.confusion, strict=True)]
         return Table("confusion, all repeats (rows: truth)", ["", *names], rows)
+
+    def tables(self) -> dict[str, Table]:
+        """Scores, and how often each class was taken for each."""
+        return {"": self.table(), "confusion": self.confusion_table()}
 
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values."""
@@ -227,9 +233,9 @@ def evaluate(
         InputError: data that cannot be read; nothing is left to train on; a test subject in a fold's training part.
     """
     need_training()
-    from miex.evaluation.protocol import evaluate as run_folds
     from miex.evaluation.results import Results
-    from miex.experiments.fit import MODES, Fit
+    from miex.experiments.modes import MODES, Fit
+    from miex.experiments.study import Line, Study
 
     way = one_of(mode, MODES, "mode")
     chosen = recipe_of(recipe, recognizer=recognizer, side=side, epochs=epochs, flow=flow)
@@ -244,13 +250,11 @@ def evaluate(
         path(store) / "models", machine_of(device, threads),
     )  # fmt: skip
     parts = folds_of(folds, tested, repeats)
-    found = run_folds(
-        f"{chosen.name}, {mode}", tested.rows, parts, fit, what=fit.what, store=Results(path(store)),
-        classes=len(tested.label_names), extra=None if other is None else other.rows,
-        train_on_folds=fit.uses_folds, accept_unknown=accept_unknown, independent=independent,
-        executor=executor(workers), progress=stage(progress, f"{chosen.name}, {mode}, {folds}"),
-    )  # fmt: skip
-    say(f"{found.computed} runs computed, the others were in {store}; folds of seed 0: {parts[0].digest[:12]}")
+    cell = fit.cell(f"{chosen.name}, {mode}", parts, accept_unknown=accept_unknown, independent=independent)
+    study = Study([Line(cell.name, "", [cell])], Results(path(store)), fit.machine)
+    say(said(study.estimate(), processes(workers)))
+    (found,) = study.run(executor=executor(workers), progress=stage(progress, f"{chosen.name}, {mode}, {folds}"))
+    say(f"folds of seed 0: {parts[0].digest[:12]}")
     return Evaluated(found, tested.label_names, parts, ("last", "best_on_test") if best_on_test else ("last",))
 
 

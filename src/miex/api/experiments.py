@@ -8,27 +8,37 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from miex.api.examples import examples, machine_of, need_training, recipe_of
-from miex.api.tables import Table, spread
-from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage, unsaid
+from miex.api.work import PathLike, Say, Stages, Workers, duration, executor, path, processes, stage, unsaid
 from miex.errors import UsageError, one_of
+from miex.experiments.present import Chart, Entry, Result, Table, Value, spread
+
+COMPARED = (
+    "Against real: difference of UF1 to training on the real maps of the same view alone; n.s. p > 0.05, * p > 0.01, "
+    "** p > 0.001, *** below, by a bootstrap over subjects / a corrected paired test over seeds × folds, each after "
+    "Holm. Differences under 0.03 are noise on a set of this size."
+)
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
     from miex.experiments.realflow import Choice, Row
+    from miex.experiments.study import Estimate, Study
     from miex.recognition.recipe import Recipe
 
 
 @dataclass(frozen=True, repr=False)
-class RealFlow:
+class RealFlow(Result):
     """What is learned of real flow maps.
 
     Attributes:
-        rows: the lines of the table; of a choice the one that is reported.
-        choice: what was chosen among, where recipes were.
+        rows: the lines of the table, for each view of the maps; of alternatives the chosen one.
+        choice: what was chosen among, where alternatives were given.
+        estimate: what there was to do; where only that was asked for, there are no rows.
     """
 
     rows: Sequence[Row]
     choice: Choice | None = None
+    estimate: Estimate | None = None
+    name = "realflow"
 
     @property
     def unchecked(self) -> int:
@@ -36,55 +46,77 @@ class RealFlow:
         return max((row.unchecked for row in self.rows), default=0)
 
     def table(self) -> Table:
-        """UF1 on every part, UAR, and the comparison with training on real maps alone; or the choice."""
+        """UF1 on every part, UAR, the comparison with real maps alone; or the choice; or what is left to do."""
         if self.choice is not None:
-            chosen = self.choice
-            lines = [[name, f"{uf1:.3f}", "←" if name == chosen.best else ""] for name, uf1 in chosen.choose.items()]
-            return Table(f"{len(lines)} settings, UF1 on the half `choose`", ["recipe", "UF1", "chosen"], lines)
-        from miex.evaluation.significance import stars
-
+            return self._choice(self.choice)
+        if not self.rows:
+            return to_do(self.estimate)
         names = list(self.rows[0].parts)
-        columns = ["trained on", "test", "runs", *(f"{name} ({self.rows[0].parts[name].n})" for name in names)]
+        columns = ["trained on", "view", "folds", "runs"]
+        columns += [f"{name} ({self.rows[0].parts[name].n})" for name in names]
         columns += ["95 % over subjects", "UAR", "against real", "refused"]
-        lines = []
+        lines: list[list[Entry]] = []
         for row in self.rows:
-            tests = [p for p in (row.against.p if row.against else None, row.paired_p) if p is not None]
-            against = f"{row.against.value:+.3f} {' / '.join(map(stars, tests))}" if row.against else ""
-            uf1 = [spread(row.parts[n].uf1, row.parts[n].uf1_std, row.runs) for n in names]
-            uar = spread(row.parts["all"].uar, row.parts["all"].uar_std, row.runs)
-            interval = f"{row.interval.low:.2f} … {row.interval.high:.2f}"
-            lines.append([row.name, row.protocol, str(row.runs), *uf1, interval, uar, against, str(row.refused)])
-        title = "UF1 on real flow maps (n), mean ± std over runs; recipe and folds are in the store"
-        return Table(title, columns, lines)
+            between, against = row.interval, row.against
+            tests = () if against is None else tuple(p for p in (against.p, row.paired_p) if p is not None)
+            lines.append([
+                row.name, row.view, row.protocol, row.runs,
+                *(spread(row.parts[n].uf1, row.parts[n].uf1_std, row.runs) for n in names),
+                Value(None, low=between.low, high=between.high, digits=2),
+                spread(row.parts["all"].uar, row.parts["all"].uar_std, row.runs),
+                "" if against is None else Value(against.value, p=tests, signed=True), row.refused,
+            ])  # fmt: skip
+        return Table("UF1 on real flow maps (n), mean ± std over runs", columns, lines, COMPARED)
 
-    @property
-    def note(self) -> str:
-        """How to read the table."""
-        if self.choice is None:
-            return (
-                "against real: difference of UF1 to training on the real maps alone; n.s. > 0.05, * > 0.01, "
-                "** > 0.001, *** by a bootstrap over subjects / a corrected paired test over seeds × folds, each after "
-                "Holm. Differences under 0.03 are noise on a set of this size."
+    def tables(self) -> dict[str, Table]:
+        """The table."""
+        return {"": self.table()}
+
+    def chart(self) -> Chart | None:
+        """UF1 of every line, view beside view."""
+        panels: dict[str, dict[str, Value]] = {}
+        for row in self.rows:
+            part, name = (
+                row.parts["all"],
+                row.name if row.protocol in ("3-fold", "–") else f"{row.name}, {row.protocol}",
             )
-        part, row = self.choice.report.parts["report"], self.choice.report
-        return (
-            f"{self.choice.best} on the half `report` ({part.n} samples, {row.runs} runs, chosen among "
-            f"{len(self.choice.choose)}): UF1 {part.uf1:.3f} ± {part.uf1_std:.3f}, UAR {part.uar:.3f} "
-            f"± {part.uar_std:.3f}"
+            panels.setdefault(f"{row.view} view", {})[name] = Value(
+                part.uf1, None if row.runs == 1 else part.uf1_std, row.interval.low, row.interval.high,
+                () if row.against is None or row.against.p is None else (row.against.p,),
+            )  # fmt: skip
+        title = "Read of real micro-expressions: 309 clips of CASME II and SMIC"
+        return Chart(title, "UF1: ± std over runs, 95 % over subjects", panels, "real only") if panels else None
+
+    @staticmethod
+    def _choice(chosen: Choice) -> Table:
+        lines = [[name, Value(uf1), "←" if name == chosen.best else ""] for name, uf1 in chosen.choose.items()]
+        said = []
+        for row in chosen.report:
+            part = row.parts["report"]
+            uf1, uar = spread(part.uf1, part.uf1_std, row.runs), spread(part.uar, part.uar_std, row.runs)
+            said.append(f"{row.view} view ({part.n} samples, {row.runs} runs): UF1 {uf1}, UAR {uar}")
+        note = f"{chosen.best} on the half `report`, chosen among {len(lines)}: " + "; ".join(said) + "."
+        return Table(
+            f"{len(lines)} settings, UF1 on the half `choose`, mean over views",
+            ["recipe", "UF1", "chosen"],
+            lines,
+            note,
         )
-
-    def __repr__(self) -> str:
-        return f"{self.table()}\n{self.note}"
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"{self.table()._repr_html_()}<p>{escape(self.note)}</p>"
 
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values."""
         choice = None if self.choice is None else {"choose": dict(self.choice.choose), "best": self.choice.best}
-        return {"rows": [row.plain() for row in self.rows], "choice": choice}
+        estimate = None if self.estimate is None else vars(self.estimate)
+        return {"rows": [row.plain() for row in self.rows], "choice": choice, "estimate": estimate}
+
+
+def to_do(left: Estimate | None) -> Table:
+    """What a study has yet to do, as a table."""
+    columns = ["runs", "stored", "shared trainings to do", "other trainings to do", "time on one processor"]
+    rows: list[list[Entry]] = []
+    if left is not None:
+        rows.append([left.total, left.stored, left.shared, left.own, duration(left.seconds)])
+    return Table("What is left to do", columns, rows)
 
 
 def realflow(
@@ -98,13 +130,14 @@ def realflow(
     alternatives: Sequence[str] | None = None,
     seeds: int = 3,
     references: bool = True,
+    only_estimate: bool = False,
     flow: str | None = None,
     threads: int = 1,
     workers: Workers = 1,
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> RealFlow:
-    """Train on synthetic sets, test on 309 real flow maps of CASME II and SMIC, beside references.
+    """Train on synthetic sets, test on two views of 309 real flow maps of CASME II and SMIC, beside references.
 
     Args:
         sets: settings by name, each of sets or flow files of several seeds.
@@ -115,7 +148,8 @@ def realflow(
         recipe: how to train.
         alternatives: recipes to try instead: chosen on one half of the subjects, reported on the other.
         seeds: of training.
-        references: also sign rule, bumps, shuffled labels, the other corpus.
+        references: also sign rule, bumps, shuffled labels, the other corpus, the other view.
+        only_estimate: train nothing; say what the store lacks and about how long that takes.
         flow, threads: as in `miex.train`.
         workers, progress, say: as in `miex.synthesize`.
 
@@ -125,22 +159,42 @@ def realflow(
     """
     need_training()
     from miex.experiments import realflow as experiment
-    from miex.experiments.fit import MODES
+    from miex.experiments.modes import MODES
 
     wanted = {one_of(name, MODES, "modes") for name in modes}
     kinds = [mode for mode in MODES if mode in wanted]
     maps, base = experiment.read_real(path(real)), recipe_of(recipe, flow=flow)
     given = {name: [examples(one, say=say) for one in several] for name, several in sets.items()}
+    looked: list[Estimate] = []
+
+    def before(study: Study) -> bool:
+        looked.append(study.estimate())
+        say(said(looked[-1], processes(workers)))
+        return not only_estimate
+
     table = partial(
         experiment.realflow, given, maps, path(store), seeds=seeds, machine=machine_of(None, threads),
-        executor=executor(workers), progress=partial(stage, progress),
+        executor=executor(workers), progress=partial(stage, progress), before=before,
     )  # fmt: skip
     if alternatives is None:
-        return RealFlow(table(modes=kinds, protocols=list(folds), recipe=base, references=references))
-    if len(given) > 1 or len(kinds) != 1 or len(folds) != 1:
-        raise UsageError("`alternatives`", expected="one setting, one of `modes`, and one kind of folds")
+        rows = table(modes=kinds, protocols=list(folds), recipe=base, references=references)
+        return RealFlow(rows, estimate=looked[-1])
+    if len(given) > 1 or len(kinds) != 1 or len(folds) != 1 or only_estimate:
+        raise UsageError(
+            "`alternatives`", expected="one setting, one of `modes`, one kind of folds, no `only_estimate`"
+        )
     recipes = [recipe_of(name, flow=flow) for name in alternatives]
     choice = experiment.choose(
-        recipes, lambda one: table(modes=kinds, protocols=list(folds), recipe=one, references=False)[0]
+        recipes, lambda one: table(modes=kinds, protocols=list(folds), recipe=one, references=False)
     )
-    return RealFlow([choice.report], choice)
+    return RealFlow(choice.report, choice)
+
+
+def said(left: Estimate, workers: int) -> str:
+    """What a study has yet to do, as a sentence."""
+    if left.total == left.stored:
+        return f"all of {left.total:,} runs are in the store"
+    return (
+        f"{left.total:,} runs, {left.stored:,} of them in the store; to do: {left.shared + left.own:,} trainings, "
+        f"about {duration(left.seconds / workers)} with {workers} at work"
+    )

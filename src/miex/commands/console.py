@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from miex.errors import OutputError
 
 if TYPE_CHECKING:
-    from miex.api.tables import Table
     from miex.api.work import Stages
+    from miex.experiments.present import Result, Table
 
 
 class _Manner:
@@ -74,7 +74,20 @@ def show(as_json: bool, facts: Any, text: str) -> None:
     _write(shown)
 
 
-def show_table(table: Table, notes: str = "") -> None:
+def show_result(found: Result, as_json: bool, out: Path | None, note: str = "") -> None:
+    """Print what was found, as tables or as JSON, and save it where that is asked for."""
+    if out is not None:
+        say("written: " + ", ".join(map(str, found.save(out))))
+    if as_json:
+        show(True, found.plain(), "")
+        return
+    for table in found.tables().values():
+        show_table(table)
+    if note:
+        show(False, None, note)
+
+
+def show_table(table: Table) -> None:
     """Print a table, as wide as it needs where nobody looks at it."""
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -83,12 +96,12 @@ def show_table(table: Table, notes: str = "") -> None:
     drawn = RichTable(title=Text(table.title), title_justify="left")
     for name in table.columns:
         drawn.add_column(Text(name))
-    for row in table.rows:
+    for row in table.texts:
         drawn.add_row(*map(Text, row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240).print(drawn)
-    if notes:
-        print(notes)
-    _write(f"{table}\n{notes}".rstrip())
+    if table.note:
+        print(table.note)
+    _write(str(table))
 
 
 def show_list(rows: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The commands that train and test: train, evaluate, predict, experiment."""
+"""The commands that train, test and compare: train, evaluate, predict, compare, experiment."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,11 +31,17 @@ Independent = Annotated[
     list[str] | None, typer.Option(help="A corpus of your own, whose people are in no other: you vouch for it.")
 ]
 Store = Annotated[Path, typer.Option(help="Folder of results; what is there is not computed again.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write the tables to this folder, as Markdown, LaTeX, CSV and JSON, and the picture as PNG."
+    ),
+]
 
 
 def add_training(app: Group) -> None:
     """Add the commands to the program."""
-    for command in (train, evaluate, predict):
+    for command in (train, evaluate, predict, compare):
         app.command()(command)
     app.add_typer(experiment_app, name="experiment")
 
@@ -109,6 +115,7 @@ def evaluate(
     ] = False,
     independent: Independent = None,
     store: Store = Path("results"),
+    out: Out = None,
     flow: FlowMethod = None,
     no_apex: NoApexName = "refuse",
     device: Device = None,
@@ -136,16 +143,12 @@ def evaluate(
             accept_unknown=accept_unknown, independent=independent or (), store=store, flow=flow, no_apex=no_apex,
             device=device, threads=threads, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
-    if as_json:
-        console.show(True, found.plain(), "")
-        return
-    console.show_table(found.table())
     between = found.interval
-    console.show_table(
-        found.confusion_table(),
+    console.show_result(
+        found, as_json, out,
         f"UF1 {between.value:.3f}, 95 % over subjects {between.low:.2f} … {between.high:.2f}. "
         f"Leak guard: {found.refused} training rows refused, {found.unchecked} unchecked.",
-    )
+    )  # fmt: skip
 
 
 def predict(
@@ -171,6 +174,43 @@ def predict(
     console.show(as_json, {"predictions": rows}, "\n".join(map(str, found)))
 
 
+def compare(
+    a: Annotated[Path, typer.Argument(help="Folder of a set.")],
+    b: Annotated[Path, typer.Argument(help="Folder of another set, of the same plan or of another.")],
+    real: Annotated[
+        list[str] | None, typer.Option(help="Real samples to test on too: a corpus as NAME=PATH, or a flow file.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Samples whose frames are looked at.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of their choice.")] = 0,
+    learn: Annotated[bool, typer.Option("--learn/--no-learn", help="Train the recipe on each set.")] = True,
+    recipe: RecipeName = "fixed",
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 3,
+    store: Store = Path("results"),
+    out: Out = None,
+    faces: Annotated[
+        Path | None, typer.Option(help="Folder of the photos. Default: where each plan found them.")
+    ] = None,
+    flow: FlowMethod = None,
+    no_apex: NoApexName = "refuse",
+    landmarker: o.Landmarker = None,
+    threads: Threads = 1,
+    workers: o.Workers = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Compare two sets, sample by sample where they share samples: motion, AUs, likeness, and what is learned."""
+    from miex.api.compare import compare as look
+
+    with console.bars() as progress:
+        found = look(
+            a, b, real=real or None, n=n, seed=seed, learn=learn, recipe=recipe, seeds=seeds, store=store, faces=faces,
+            flow=flow, no_apex=no_apex, landmarker=landmarker, threads=threads, workers=workers, progress=progress,
+            say=console.say,
+        )  # fmt: skip
+    console.show_result(found, as_json, out)
+
+
 @experiment_app.callback()
 def experiment() -> None:
     """What synthetic sets teach, measured on real motion."""
@@ -189,6 +229,7 @@ def realflow(
         "real-flow"
     ),
     store: Store = Path("results"),
+    out: Out = None,
     modes: Annotated[str, typer.Option(help="Of direct, fine-tune, joint, real.")] = "direct,fine-tune,joint,real",
     protocol: Annotated[str, typer.Option(help="Of 3-fold, loso (subjects), loco (corpora).")] = "3-fold",
     recipe: RecipeName = "fixed",
@@ -197,7 +238,12 @@ def realflow(
         typer.Option(help="Recipes to try instead: chosen on one half of the subjects, reported on the other."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 3,
-    references: Annotated[bool, typer.Option(help="Also sign rule, bumps, shuffled labels, the other corpus.")] = True,
+    references: Annotated[
+        bool, typer.Option(help="Also sign rule, bumps, shuffled labels, real maps of the other corpus and view.")
+    ] = True,
+    only_estimate: Annotated[
+        bool, typer.Option("--only-estimate", help="Train nothing; say what is left to do and about how long it takes.")
+    ] = False,
     flow: FlowMethod = None,
     threads: Threads = 1,
     workers: o.Workers = None,
@@ -205,19 +251,17 @@ def realflow(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Train on synthetic sets, test on 309 real flow maps of CASME II and SMIC, beside the references."""
+    """Train on synthetic sets, test on two views of 309 real flow maps of CASME II and SMIC, beside references."""
     from miex.api.experiments import realflow as run
 
     with console.bars() as progress:
         found = run(
             _settings(sets or ()), real, store=store, modes=modes.split(","), folds=protocol.split(","),
             recipe=recipe, alternatives=alternatives.split(",") if alternatives else None, seeds=seeds,
-            references=references, flow=flow, threads=threads, workers=workers, progress=progress, say=console.say,
+            references=references, only_estimate=only_estimate, flow=flow, threads=threads, workers=workers,
+            progress=progress, say=console.say,
         )  # fmt: skip
-    if as_json:
-        console.show(True, found.plain(), "")
-        return
-    console.show_table(found.table(), found.note)
+    console.show_result(found, as_json, out)
     if found.choice is None and found.unchecked:
         console.say(
             f"{found.unchecked:,} training rows do not say where their AUs come from: "

@@ -123,6 +123,43 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def stars(p: float) -> str:
-    """The paper's notation (PROTOCOL §1): n.s. above .05, * above .01, ** above .001, *** below."""
-    return "n.s." if p > 0.05 else "*" if p > 0.01 else "**" if p > 0.001 else "***"
+def bootstrap_mean(
+    values: npt.ArrayLike,
+    groups: Sequence[str],
+    against: tuple[npt.ArrayLike, Sequence[str]] | None = None,
+    *,
+    level: float = 0.95,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> Interval:
+    """How far a mean, or the difference of two, would move with other people or faces of the same kind.
+
+    Groups, not values, are drawn with replacement: values of one person or face are no independent evidence.
+
+    Args:
+        values: [n], finite; of a paired comparison the differences.
+        groups: the person or face of each value.
+        against: values and groups of something else, drawn on their own; then the difference of the means is meant.
+
+    Returns:
+        The mean (or the difference), the percentile interval, and p = 2·min(share ≤ 0, share ≥ 0), at least 1/rounds.
+
+    Raises:
+        InputError: a single group, which says nothing of others.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+
+    def means(numbers: npt.ArrayLike, names: Sequence[str]) -> npt.NDArray[np.float64]:
+        found, of = np.unique(np.asarray(names), return_inverse=True)
+        k = len(found)
+        if k < 2:
+            raise InputError("interval of a mean", expected="values of at least two people or faces", found=f"{k}")
+        sums = np.bincount(of, np.asarray(numbers, np.float64), minlength=k)
+        sizes = np.bincount(of, minlength=k)
+        weights = np.concatenate([np.ones((1, k), np.int64), rng.multinomial(k, np.full(k, 1 / k), rounds)])
+        return np.asarray((weights @ sums) / (weights @ sizes))
+
+    drawn = means(values, groups) - (0.0 if against is None else means(*against))
+    low, high = np.quantile(drawn[1:], [(1 - level) / 2, (1 + level) / 2])
+    p = float(min(1.0, max(1 / rounds, 2 * min((drawn[1:] <= 0).mean(), (drawn[1:] >= 0).mean()))))
+    return Interval(float(drawn[0]), float(low), float(high), p)

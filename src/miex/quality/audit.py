@@ -7,7 +7,6 @@ and where it moves skin, is the muscle generator's idea, whichever generator mad
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,28 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import AUArray
-from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.dataset.frames import LOSSY
-from miex.dataset.plan_file import read_faces
 from miex.errors import UsageError
 from miex.executors.base import Executor, Progress, silent
-from miex.executors.local import one_thread
-from miex.extraction.flow import SIZE, EmbeddedExtractor
-from miex.faces.landmarks import Landmarker
-from miex.faces.planned import load_face
-from miex.generators.muscle import MuscleGenerator
-from miex.images import Image, ImageError
-from miex.nuisances.apply import shown_aus
+from miex.extraction.flow import SIZE
 from miex.nuisances.columns import NUISANCES
-from miex.quality.identity import DISTANCES, FrameDescriptor, IdentityKept, describe_frame, identity_kept
-from miex.quality.recovery import Recovery, describe_recovery, read_change, recovery
-from miex.quality.stillness import changed_pixels, still_pixels
+from miex.quality.identity import DISTANCES, FrameDescriptor, IdentityKept, identity_kept
+from miex.quality.measured import Measured, measure
+from miex.quality.recovery import Recovery, describe_recovery, recovery
 from miex.storage import Place
 
-_SAMPLES_PER_TASK = 4
 _WHOLE_FRAME = tuple(nuisance.name for nuisance in NUISANCES if nuisance.scope == "frame")
 
 
@@ -81,28 +70,6 @@ class Audit:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """Of one sample; None where it could not be measured. Frames are rest, onset, apex."""
-
-    identity: str
-    known: AUArray
-    read: AUArray | None
-    frames: list[FrameDescriptor] | None
-    changed: int | None
-    still: float
-    rest: bool
-
-
-@dataclass(frozen=True)
-class _Task:
-    rows: list[int]
-    samples: Dataset
-    model: Path | None
-    faces_root: Path
-    outside: bool
-
-
 def audit_set(
     place: Place, *, n: int = 60, seed: int = 0, model: Path | None, faces_root: Path | None = None, executor: Executor,
     progress: Progress = silent,
@@ -130,13 +97,9 @@ def audit_set(
         return Audit(0, 0, seed, size, None, {}, None, ("There is no sample whose frames could be measured.",))
     moved = _moves_everything(record["config"]["nuisances"], dataset.table.take(rows).to_pylist(), record["settings"])
     root = faces_root or Path(record["faces_root"])
-    parts = [rows[i : i + _SAMPLES_PER_TASK] for i in range(0, len(rows), _SAMPLES_PER_TASK)]
-    tasks = [_Task(part, dataset[part], model, root, not moved) for part in parts]
-    found: dict[int, _Measured] = {}
-    for part in executor.map(_measure, tasks):
-        found |= part
-        progress(len(found), len(rows), "")
-    measured = [found[row] for row in rows]  # whatever the order in which they came
+    measured = measure(
+        dataset[rows], model=model, faces_root=root, outside=not moved, executor=executor, progress=progress
+    )
     faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
     notes = [*_notes(measured, model, size), *([moved] if moved else [])]
     return Audit(
@@ -162,7 +125,7 @@ def _moves_everything(nuisances: str, rows: list[dict[str, Any]], settings: dict
     return ""
 
 
-def _notes(measured: list[_Measured], model: Path | None, size: int) -> list[str]:
+def _notes(measured: list[Measured], model: Path | None, size: int) -> list[str]:
     notes = []
     if model is None:
         notes.append("AUs and identity were not measured: no landmark model was at hand (miex doctor --fetch).")
@@ -180,7 +143,7 @@ def _notes(measured: list[_Measured], model: Path | None, size: int) -> list[str
     return notes
 
 
-def _recovered(measured: list[_Measured], notes: list[str]) -> Recovery | None:
+def _recovered(measured: list[Measured], notes: list[str]) -> Recovery | None:
     known = np.stack([one.known for one in measured])
     read = np.stack([np.full_like(one.known, np.nan) if one.read is None else one.read for one in measured])
     faceless = int(np.isnan(read).any(axis=1).sum())
@@ -194,7 +157,7 @@ def _recovered(measured: list[_Measured], notes: list[str]) -> Recovery | None:
 
 
 def _identity(
-    measured: list[_Measured], faces: dict[str, dict[str, Any]], notes: list[str]
+    measured: list[Measured], faces: dict[str, dict[str, Any]], notes: list[str]
 ) -> dict[str, IdentityKept]:  # fmt: skip
     rest: dict[str, FrameDescriptor] = {}
     onset, apex, own = [], [], []
@@ -224,53 +187,13 @@ def _person(face: dict[str, Any]) -> tuple[str, str]:
     return ("person", face["person"]) if named else ("identity", face["identity"])
 
 
-def _outside(measured: list[_Measured]) -> Outside | None:
+def _outside(measured: list[Measured]) -> Outside | None:
     compared = [one for one in measured if one.changed is not None]
     if not compared:
         return None
     changed = np.sort(np.array([one.changed for one in compared], np.int64))
     still = float(np.mean([one.still for one in compared]))
     return Outside(len(compared), int((changed == 0).sum()), changed[changed > 0], still)
-
-
-def _measure(task: _Task) -> dict[int, _Measured]:
-    dataset = task.samples
-    size = dataset.record["settings"]["size"]
-    identities = dataset.table["identity"].unique().to_pylist()
-    faces = {face["identity"]: face for face in read_faces(dataset.storage, identities).to_pylist()}
-    muscles = MuscleGenerator()
-    found = {}
-    with one_thread(), ExitStack() as open_until_end:
-        extractor = EmbeddedExtractor(task.model) if task.model else None
-        landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
-        for i, (place, row) in enumerate(zip(task.rows, dataset.table.to_pylist(), strict=True)):
-            shown = shown_aus(row)[[0, row["apex"]]]  # with the nuisances
-            pair = dataset.pair(i)
-            try:
-                face = load_face(task.faces_root, faces[row["identity"]], size)
-            except ImageError:
-                face = None
-            rest = face.crop if face else None
-            read = frames = changed = None
-            still = 0.0
-            if extractor and landmarker:
-                read = read_change(extractor, landmarker, pair, rest)
-                frames = _described(landmarker, (rest, *pair)) if rest is not None else None
-            if face and task.outside:
-                rig = muscles.prepare(face)
-                masks = [still_pixels(rig, aus) for aus in shown]
-                changed = sum(changed_pixels(frame, face.crop, mask) for frame, mask in zip(pair, masks, strict=True))
-                still = float(np.mean(masks))
-            known = (shown[1] - shown[0]).mean(-1)
-            found[place] = _Measured(row["identity"], known, read, frames, changed, still, face is not None)
-    return found
-
-
-def _described(landmarker: Landmarker, frames: tuple[Image, ...]) -> list[FrameDescriptor] | None:
-    found = [landmarker.detect(frame) for frame in frames]
-    if not all(len(one.landmarks) for one in found):
-        return None
-    return [describe_frame(frame, one.landmarks[one.largest]) for frame, one in zip(frames, found, strict=True)]
 
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

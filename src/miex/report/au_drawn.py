@@ -9,8 +9,9 @@ import numpy as np
 
 from miex.dataset.plan_file import read_plan
 from miex.errors import UsageError
+from miex.figures import write_picture
 from miex.labels import Label
-from miex.report.au_pictures import AUsByLabel, au_changes, cooccurrence, histograms, side_by_side, write_picture
+from miex.report.au_pictures import AUsByLabel, au_changes, cooccurrence, histograms, side_by_side
 from miex.sources.source import AUSource
 from miex.stable import sample_rng, stable_hash
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS, N_AUS, AUArray
+from miex.figures import figure
 from miex.labels import Label
-from miex.storage.local import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,23 +24,6 @@ _ON = 0.05  # an AU below this is noise of its extractor rather than on
 _TICKS = [str(au) for au in AU_NUMBERS]
 
 AUsByLabel = Mapping[Label, AUArray]  # apex − onset, float32 [n, 17], of each label
-
-
-def figure(width: float, height: float) -> Figure:
-    """A figure that no window system sees."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(made)
-    return made
-
-
-def write_picture(made: Figure, path: Path) -> None:
-    """Write it as PNG, whole or not at all; the same figure gives the same bytes."""
-    content = io.BytesIO()
-    made.savefig(content, format="png", dpi=110, metadata={"Software": None})
-    write_whole(path, content.getvalue())
 
 
 def histograms(name: str, aus: AUsByLabel) -> Figure:

@@ -1,4 +1,5 @@
-"""Run folds × repeats: guard, train, test, store. What trains is handed in; nothing here knows a network."""
+"""Run cells of a table: folds × repeats, guarded, trained, tested, stored. What trains is handed in; nothing here knows
+a network."""
 
 from __future__ import annotations
 
@@ -50,6 +51,55 @@ class Answer:
     last: npt.NDArray[np.float32]
     best_on_test: npt.NDArray[np.float32] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One entry of a table, as data: a way of training, tested over folds and repeats. It computes nothing by itself.
+
+    Attributes:
+        name: for the table.
+        test: rows of the real samples, table of ROWS_SCHEMA.
+        folds: the folds of each repeat; the repeat's number is the seed.
+        fit: trains and tests; must be picklable where processes do the work.
+        what: everything beside folds, fold and seed that decides the numbers: digests of the data, the config.
+        classes: number of classes.
+        extra: rows of other training samples.
+        train_on_folds: whether the fold's real training part is used; else only `extra` is.
+        accept_unknown: train on extra rows of unknown provenance, which the guard refuses otherwise; they are counted
+            as unchecked.
+        independent: corpora that the guard does not know and the caller vouches for, see `leakage.verdicts`.
+    """
+
+    name: str
+    test: pa.Table
+    folds: Sequence[Protocol]
+    fit: Callable[[Job], Answer]
+    what: Mapping[str, Any]
+    classes: int
+    extra: pa.Table | None = None
+    train_on_folds: bool = True
+    accept_unknown: bool = False
+    independent: Collection[str] = ()
+
+    def descriptions(self) -> list[list[dict[str, Any]]]:
+        """All that decides the numbers of each run, [repeat][fold]."""
+        guard = {"unknown": self.accept_unknown, "independent": sorted(self.independent)}
+        own = {"data": dict(self.what), "train_on_folds": self.train_on_folds, "guard": guard}
+        return [
+            [{**own, "folds": protocol.digest, "fold": number, "seed": seed} for number in range(len(protocol.folds))]
+            for seed, protocol in enumerate(self.folds)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run that the store lacks: of a cell, all that decides its numbers, its training, what the guard counted."""
+
+    cell: Cell
+    what: Mapping[str, Any]
+    job: Job
+    facts: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,72 +160,66 @@ class Evaluation:
         return found
 
 
-def evaluate(
-    name: str,
-    test: pa.Table,
-    folds: Sequence[Protocol],
-    fit: Callable[[Job], Answer],
-    *,
-    what: Mapping[str, Any],
-    store: Results,
-    classes: int,
-    extra: pa.Table | None = None,
-    train_on_folds: bool = True,
-    accept_unknown: bool = False,
-    independent: Collection[str] = (),
-    executor: Executor = IN_PROCESS,
-    progress: Progress = silent,
-) -> Evaluation:
-    """Train and test every fold of every repeat that is not in the store.
+def missing(cells: Sequence[Cell], store: Results) -> list[Run]:
+    """The runs of the cells that the store lacks, each once.
 
-    The leak guard looks at every training row in every run. Rows that it does not allow are dropped and counted; a
-    fold whose own training part holds a test subject is an error.
-
-    Args:
-        name: of the result.
-        test: rows of the real samples (columns of ROWS_SCHEMA).
-        folds: the folds of each repeat; the repeat's number is the seed.
-        fit: trains and tests; must be picklable if `run` uses processes.
-        what: everything beside folds, fold and seed that decides the numbers: digests of the data, the config.
-        store: where runs lie.
-        extra: rows of other training samples.
-        train_on_folds: whether the fold's real training part is used; else only `extra` is.
-        accept_unknown: train on extra rows of unknown provenance, which the guard refuses otherwise; they are counted
-            as unchecked.
-        independent: corpora that the guard does not know and the caller vouches for, see `leakage.allowed`.
-        executor: where the work is done.
-        progress: called with runs done, runs in all, and a note.
+    The leak guard looks at every training row of each. Rows that it does not allow are dropped and counted; a fold
+    whose own training part holds a test subject is an error.
 
     Raises:
         InputError: nothing is left to train on, or a fold's own training part holds a test subject.
     """
-    descriptions: list[list[dict[str, Any]]] = []
-    tasks: list[tuple[Callable[[Job], Answer], int, Job]] = []
-    pending: list[tuple[dict[str, Any], dict[str, int], Indices]] = []
-    for seed, protocol in enumerate(folds):
-        descriptions.append([])
-        for number, fold in enumerate(protocol.folds):
-            one = {
-                **what, "folds": protocol.digest, "fold": number, "seed": seed, "real": train_on_folds,
-                "unknown": accept_unknown, **({"independent": sorted(independent)} if independent else {}),
-            }  # fmt: skip
-            descriptions[-1].append(one)
-            if one in store:
-                continue
-            part = fold.train if train_on_folds else fold.train[:0]
-            job, facts = _job(test, Fold(fold.name, part, fold.test), extra, seed, accept_unknown, independent)
-            tasks.append((fit, len(pending), job))
-            pending.append((one, facts, job.test))
-    total, done = sum(map(len, descriptions)), sum(map(len, descriptions)) - len(tasks)
+    found: dict[str, Run] = {}
+    for cell in cells:
+        for protocol, descriptions in zip(cell.folds, cell.descriptions(), strict=True):
+            for fold, what in zip(protocol.folds, descriptions, strict=True):
+                name = store.path(what).name
+                if name not in found and what not in store:
+                    found[name] = Run(cell, what, *_job(cell, fold, what["seed"]))
+    return list(found.values())
+
+
+def compute(
+    runs: Sequence[Run], store: Results, *, done: int = 0, executor: Executor = IN_PROCESS, progress: Progress = silent
+) -> None:
+    """Train and test runs, and store each as soon as it is there.
+
+    Args:
+        runs: from `missing`.
+        store: where they go.
+        done: runs that were there before, for the progress.
+        executor: where the work is done.
+        progress: called with runs done, runs in all, and a note.
+    """
+    total = done + len(runs)
     progress(done, total, "")
-    for number, answer in executor.map(_answer, tasks):
-        one, facts, tested = pending[number]
-        store.add(StoredRun(one, {**facts, **answer.facts}, _predictions(test, tested, answer)))
+    for number, answer in executor.map(_answer, [(run.cell.fit, i, run.job) for i, run in enumerate(runs)]):
+        run = runs[number]
+        store.add(StoredRun(run.what, {**run.facts, **answer.facts}, _predictions(run, answer)))
         done += 1
         loss = answer.facts.get("loss")
-        progress(done, total, f"fold {one['fold']}, seed {one['seed']}" + (f", loss {loss:.3f}" if loss else ""))
-    repeats = [[store.read(one) for one in group] for group in descriptions]
-    return Evaluation(name, folds[0].name, classes, repeats, len(tasks))
+        note = f"{run.cell.name}, fold {run.what['fold']}, seed {run.what['seed']}"
+        progress(done, total, note + (f", loss {loss:.3f}" if loss else ""))
+
+
+def read(cell: Cell, store: Results, computed: Sequence[Run] = ()) -> Evaluation:
+    """What the store holds of a cell; `computed`: runs that it lacked before.
+
+    Raises:
+        InputError: a run is not there, or damaged.
+    """
+    repeats = [[store.read(what) for what in descriptions] for descriptions in cell.descriptions()]
+    return Evaluation(cell.name, cell.folds[0].name, cell.classes, repeats, sum(run.cell is cell for run in computed))
+
+
+def evaluate(cell: Cell, store: Results, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> Evaluation:
+    """Train and test every fold of every repeat of a cell that is not in the store.
+
+    Arguments and errors are those of `missing` and `compute`.
+    """
+    runs = missing([cell], store)
+    compute(runs, store, done=sum(map(len, cell.descriptions())) - len(runs), executor=executor, progress=progress)
+    return read(cell, store, runs)
 
 
 def _answer(task: tuple[Callable[[Job], Answer], int, Job]) -> tuple[int, Answer]:
@@ -183,24 +227,22 @@ def _answer(task: tuple[Callable[[Job], Answer], int, Job]) -> tuple[int, Answer
     return number, fit(job)
 
 
-def _job(
-    test: pa.Table, fold: Fold, extra: pa.Table | None, seed: int, accept_unknown: bool, independent: Collection[str]
-) -> tuple[Job, dict[str, int]]:
-    tested = test.take(fold.test)
+def _job(cell: Cell, fold: Fold, seed: int) -> tuple[Job, dict[str, int]]:
+    tested, candidates = cell.test.take(fold.test), fold.train if cell.train_on_folds else fold.train[:0]
     people = set(zip(tested["corpus"].to_pylist(), tested["subject"].to_pylist(), strict=True))
-    own = verdicts(test.take(fold.train), people, independent=independent)
-    leaks = [i for i, verdict in zip(fold.train, own, strict=True) if verdict is Verdict.test_subject]
+    own = verdicts(cell.test.take(candidates), people, independent=cell.independent)
+    leaks = [i for i, verdict in zip(candidates, own, strict=True) if verdict is Verdict.test_subject]
     if leaks:
         raise InputError(
             f"fold {fold.name}", expected="no test subject among its training rows",
-            found=f"{test['sample_id'][int(leaks[0])]} and {len(leaks) - 1} more",
+            found=f"{cell.test['sample_id'][int(leaks[0])]} and {len(leaks) - 1} more",
         )  # fmt: skip
-    train = fold.train[np.array([verdict is Verdict.allowed for verdict in own], bool)]
-    found = verdicts(extra, people, independent=independent) if extra is not None else []
+    train = candidates[np.array([verdict is Verdict.allowed for verdict in own], bool)]
+    found = verdicts(cell.extra, people, independent=cell.independent) if cell.extra is not None else []
     seen = Counter(found)
-    fine = {Verdict.allowed, Verdict.unknown} if accept_unknown else {Verdict.allowed}
+    fine = {Verdict.allowed, Verdict.unknown} if cell.accept_unknown else {Verdict.allowed}
     allowed = np.flatnonzero([verdict in fine for verdict in found])
-    unchecked = seen[Verdict.unknown] if accept_unknown else 0
+    unchecked = seen[Verdict.unknown] if cell.accept_unknown else 0
     if not len(allowed) and not len(train):
         raise InputError(
             f"fold {fold.name}",
@@ -209,18 +251,18 @@ def _job(
             + ", ".join(f"{n} ({verdict})" for verdict, n in seen.items()),
             do="give a set whose provenance is known (samples.parquet, or maps exported from it)",
         )
-    refused = len(found) - len(allowed) + len(fold.train) - len(train)
+    refused = len(found) - len(allowed) + len(candidates) - len(train)
     facts = {"trained": len(train) + len(allowed), "refused": refused, "unchecked": unchecked}
     return Job(seed, train, fold.test, allowed), facts
 
 
-def _predictions(test: pa.Table, tested: Indices, answer: Answer) -> pa.Table:
-    rows = test.take(tested)
+def _predictions(run: Run, answer: Answer) -> pa.Table:
+    rows = run.cell.test.take(run.job.test)
     columns = [rows[name] for name in ("sample_id", "corpus", "subject", "label")]
     best = answer.best_on_test
     columns += [
         pa.array(answer.last.astype(np.float32).tolist(), PREDICTIONS.field("last").type),
-        pa.array([None] * len(tested) if best is None else best.tolist(), PREDICTIONS.field("best_on_test").type),
+        pa.array([None] * len(rows) if best is None else best.tolist(), PREDICTIONS.field("best_on_test").type),
     ]
     return pa.table(columns, names=PREDICTIONS.names)
 

@@ -1,4 +1,4 @@
-"""Hand-made flow maps: Gaussian bumps where each class moves the face. What a generator must beat."""
+"""What stands beside a result of flow maps: a rule without training, hand-made bumps, shuffled labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import numpy.typing as npt
 
 from miex.labels import Label
 from miex.recognition.examples import Examples, of_maps
-from miex.recognition.inputs.flow import SIDE, flow_map
+from miex.recognition.inputs.flow import SIDE, FlowMaps, flow_map
+from miex.recognition.recognizer import prepared
+from miex.recognition.view import View
+from miex.stable import stable_hash
 
 # (row, column, u, v) of the bumps of each class, in cells of a map of 28 and in any unit of motion: brows go down and
 # together (AU 4), mouth corners up and out (AU 12), brows up (AU 1 + 2). Down and right are positive.
@@ -19,6 +22,28 @@ BUMPS = {
     Label.surprise: ((BROWS, 7.5, 0.0, -1.0), (BROWS, 19.5, 0.0, -1.0)),
 }
 EYES = ((6.5, 6.5), (6.5, 20.5))
+
+
+# Where the sign rule looks, in a map of 28: the brows; the mouth corners, left and right.
+_BROWS, _CORNERS = (slice(2, 8), slice(5, 23)), (slice(18, 23), (slice(4, 11), slice(17, 24)))
+
+
+def sign_rule(view: View) -> npt.NDArray[np.int64]:
+    """No training: brows up → surprise; mouth corners up → positive; else negative. Classes int64 [n].
+
+    Up is v below the median of the map; what counts as up was fixed with the maps' own description.
+    """
+    v = prepared(view.batch(), FlowMaps())[:, 1].numpy()
+    brow = v[:, *_BROWS].mean((1, 2))
+    corner = np.mean([v[:, _CORNERS[0], side].mean((1, 2)) for side in _CORNERS[1]], axis=0)
+    positive = (corner < -0.35) & (brow > -0.35)
+    return np.where((brow < 0) & (brow < corner), 2, np.where(positive, 1, 0)).astype(np.int64)
+
+
+def shuffled(view: View, seed: int) -> View:
+    """The same examples, their classes dealt out anew."""
+    order = np.random.Generator(np.random.PCG64(stable_hash("shuffled", seed))).permutation(len(view))
+    return view.labelled(view.labels[order])
 
 
 def toy_examples(per_class: int = 1000, seed: int = 0) -> Examples:

@@ -11,12 +11,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from miex.evaluation.evaluate import evaluate  # noqa: E402
 from miex.evaluation.folds import k_fold  # noqa: E402
-from miex.evaluation.protocol import evaluate  # noqa: E402
 from miex.evaluation.results import Results  # noqa: E402
 from miex.executors.base import IN_PROCESS, InProcess, Outcome, Result, Task  # noqa: E402
 from miex.executors.local import LocalProcesses  # noqa: E402
-from miex.experiments.fit import MODES, Fit, Mode  # noqa: E402
+from miex.experiments.modes import MODES, Fit, Mode  # noqa: E402
 from miex.recognition.examples import Arrays, Examples, of_maps  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
@@ -61,10 +61,7 @@ def test_a_fold_task_of_45_000_examples_is_small(mode: Mode, synthetic: View, tm
     for other in (None,) if mode == "real" else (synthetic, shuffled):
         fit, executor = Fit(mode, real, load_recipe("fixed"), other), Weighed()
         with pytest.raises(NotRunError):
-            evaluate(
-                "x", real.rows, folds, fit, what={}, store=Results(tmp_path / "store"), classes=3, executor=executor,
-                extra=None if other is None else other.rows, train_on_folds=fit.uses_folds,
-            )  # fmt: skip
+            evaluate(fit.cell("x", folds), Results(tmp_path / "store"), executor=executor)
         assert len(executor.bytes) == 3
         assert max(executor.bytes) < 500_000
 
@@ -76,10 +73,7 @@ def test_examples_in_files_in_other_processes_give_what_arrays_at_hand_give(tmp_
     kept = [stored(view, tmp_path / "cache") for view in (real, other)]
     for name, views, executor in (("hand", (real, other), IN_PROCESS), ("files", kept, LocalProcesses(2))):
         fit = Fit("joint", views[0], recipe, views[1], best_on_test=True)
-        evaluate(
-            "x", real.rows, folds, fit, what=fit.what, store=Results(tmp_path / name), classes=3,
-            extra=other.rows, executor=executor,
-        )  # fmt: skip
+        evaluate(fit.cell("x", folds), Results(tmp_path / name), executor=executor)
         found.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
     assert len(found[0]) == 3
     assert found[0] == found[1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +14,10 @@ from sklearn import metrics as oracle
 
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError, UsageError
+from miex.evaluation.evaluate import Answer, Cell, Evaluation, Job, compute, evaluate, missing, read
 from miex.evaluation.folds import Fold, Protocol, k_fold, leave_one_subject_out, persons
-from miex.evaluation.protocol import Answer, Job, evaluate
 from miex.evaluation.results import Results
+from miex.executors.base import IN_PROCESS, Executor
 from miex.executors.local import LocalProcesses
 
 
@@ -49,10 +52,17 @@ class Guess:
         return Answer(probabilities, probabilities[:, ::-1].copy(), {"loss": 0.5})
 
 
+def run(
+    name: str, test: pa.Table, folds: list[Protocol], fit: Callable[[Job], Answer], *, store: Results,
+    executor: Executor = IN_PROCESS, **cell: Any,
+) -> Evaluation:  # fmt: skip
+    return evaluate(Cell(name, test, folds, fit, **cell), store, executor=executor)
+
+
 def test_any_metric_can_be_computed_again_from_the_store(tmp_path: Path) -> None:
     folds = [k_fold(OF, 3, seed) for seed in range(2)]
     store = Results(tmp_path)
-    found = evaluate("guess", REAL, folds, Guess(), what={"a": 1}, store=store, classes=3)
+    found = run("guess", REAL, folds, Guess(), what={"a": 1}, store=store, classes=3)
     assert found.computed == 6
     assert len(store.all()) == 6
     for seed, scores in enumerate(found.scores()):
@@ -70,25 +80,31 @@ def test_any_metric_can_be_computed_again_from_the_store(tmp_path: Path) -> None
 
 def test_only_missing_runs_are_computed_and_bytes_stay(tmp_path: Path) -> None:
     folds, store = [leave_one_subject_out(OF)], Results(tmp_path)
-    evaluate("guess", REAL, folds, Guess(), what={"a": 1}, store=store, classes=3)
+    run("guess", REAL, folds, Guess(), what={"a": 1}, store=store, classes=3)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.parquet")}
     assert len(before) == len(folds[0].folds)
     again = Guess()
-    assert evaluate("guess", REAL, folds, again, what={"a": 1}, store=store, classes=3).computed == 0
+    assert run("guess", REAL, folds, again, what={"a": 1}, store=store, classes=3).computed == 0
     assert not again.jobs
     victim = sorted(before)[0]
     (tmp_path / victim).unlink()
-    assert evaluate("guess", REAL, folds, again, what={"a": 1}, store=store, classes=3).computed == 1
+    assert run("guess", REAL, folds, again, what={"a": 1}, store=store, classes=3).computed == 1
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.parquet")} == before
-    assert evaluate("guess", REAL, folds, again, what={"a": 2}, store=store, classes=3).computed == len(before)
+    assert run("guess", REAL, folds, again, what={"a": 2}, store=store, classes=3).computed == len(before)
+
+
+@pytest.mark.parametrize("name", ["real", "seed", "fold", "folds", "unknown", "train_on_folds", "guard", "data"])
+def test_nothing_that_decides_the_numbers_is_overwritten(name: str, tmp_path: Path) -> None:
+    """Whatever the caller calls what decides the numbers, other values are other runs."""
+    one, other = (Cell("x", REAL, [k_fold(OF, 3)], Guess(), {name: value}, 3) for value in "ab")
+    runs = missing([one, other], Results(tmp_path))
+    assert len(runs) == 6
 
 
 def test_processes_give_the_same_bytes(tmp_path: Path) -> None:
     folds = [k_fold(OF, 3)]
-    evaluate("guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "a"), classes=3)
-    evaluate(
-        "guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "b"), classes=3, executor=LocalProcesses(2)
-    )
+    run("guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "a"), classes=3)
+    run("guess", REAL, folds, Guess(), what={}, store=Results(tmp_path / "b"), classes=3, executor=LocalProcesses(2))
     a, b = ({path.name: path.read_bytes() for path in (tmp_path / side).iterdir()} for side in "ab")
     assert a == b
 
@@ -104,9 +120,7 @@ def test_the_guard_looks_at_every_run(tmp_path: Path) -> None:
         ]
     )
     guess = Guess()
-    found = evaluate(
-        "x", REAL, [leave_one_subject_out(OF)], guess, what={}, store=Results(tmp_path), classes=3, extra=extra
-    )
+    found = run("x", REAL, [leave_one_subject_out(OF)], guess, what={}, store=Results(tmp_path), classes=3, extra=extra)
     for job in guess.jobs:
         tested = set(OF[job.test])
         assert ("casme2/1" in tested) == (not {0, 1, 2} & set(job.extra.tolist()))
@@ -115,7 +129,7 @@ def test_the_guard_looks_at_every_run(tmp_path: Path) -> None:
     assert found.fact("refused") == 6
     assert found.fact("unchecked") == 0
     lenient = Guess()
-    found = evaluate(
+    found = run(
         "x", REAL, [leave_one_subject_out(OF)], lenient, what={}, store=Results(tmp_path), classes=3, extra=extra,
         accept_unknown=True,
     )  # fmt: skip
@@ -126,22 +140,21 @@ def test_the_guard_looks_at_every_run(tmp_path: Path) -> None:
 def test_nothing_to_train_on_and_folds_that_leak(tmp_path: Path) -> None:
     unknown = rows(3, None, [None] * 3, [None] * 3)
     with pytest.raises(InputError, match="none that the leak guard allows"):
-        evaluate(
-            "x", REAL, [k_fold(OF, 3)], Guess(), what={}, store=Results(tmp_path), classes=3, extra=unknown,
+        run("x", REAL, [k_fold(OF, 3)], Guess(), what={}, store=Results(tmp_path), classes=3, extra=unknown,
             train_on_folds=False,
         )  # fmt: skip
     bad = Protocol("bad", (Fold("0", np.array([0, 5]), np.array([1, 2])),), "x")
     with pytest.raises(InputError, match="no test subject among its training rows"):
-        evaluate("x", REAL, [bad], Guess(), what={}, store=Results(tmp_path), classes=3)
+        run("x", REAL, [bad], Guess(), what={}, store=Results(tmp_path), classes=3)
 
 
 def test_a_damaged_run_is_named(tmp_path: Path) -> None:
     folds, store = [k_fold(OF, 3)], Results(tmp_path)
-    evaluate("x", REAL, folds, Guess(), what={}, store=store, classes=3)
+    run("x", REAL, folds, Guess(), what={}, store=store, classes=3)
     path = sorted(tmp_path.glob("*.parquet"))[0]
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=path.name):
-        evaluate("x", REAL, folds, Guess(), what={}, store=store, classes=3)
+        run("x", REAL, folds, Guess(), what={}, store=store, classes=3)
 
 
 def test_other_corpora_of_one_laboratory_are_left_out_of_training(tmp_path: Path) -> None:
@@ -149,7 +162,7 @@ def test_other_corpora_of_one_laboratory_are_left_out_of_training(tmp_path: Path
     table = REAL.set_column(3, "corpus", pa.array(["casme2"] * 12 + ["casme3"] * 12))
     of = persons(table["corpus"].to_pylist(), table["subject"].to_pylist())
     guess = Guess()
-    found = evaluate("x", table, [leave_one_subject_out(of)], guess, what={}, store=Results(tmp_path), classes=3)
+    found = run("x", table, [leave_one_subject_out(of)], guess, what={}, store=Results(tmp_path), classes=3)
     for job in guess.jobs:
         assert len({of[i].split("/")[0] for i in [*job.train, *job.test]}) == 1
     assert found.fact("refused") == 12
@@ -159,6 +172,28 @@ def test_corpora_of_ones_own_are_vouched_for(tmp_path: Path) -> None:
     table = REAL.set_column(3, "corpus", pa.array(["mine"] * 24))
     folds = [k_fold(persons(table["corpus"].to_pylist(), table["subject"].to_pylist()), 3)]
     with pytest.raises(UsageError, match="independent"):
-        evaluate("x", table, folds, Guess(), what={}, store=Results(tmp_path), classes=3)
-    found = evaluate("x", table, folds, Guess(), what={}, store=Results(tmp_path), classes=3, independent=["mine"])
+        run("x", table, folds, Guess(), what={}, store=Results(tmp_path), classes=3)
+    found = run("x", table, folds, Guess(), what={}, store=Results(tmp_path), classes=3, independent=["mine"])
     assert (found.computed, found.fact("refused")) == (3, 0)
+
+
+def test_cells_that_have_runs_in_common_share_them(tmp_path: Path) -> None:
+    """What two cells have in common is computed once; a cell that was stopped goes on where it was."""
+    store, guess = Results(tmp_path), Guess()
+    folds = [k_fold(OF, 3, seed) for seed in range(2)]
+    one, two = (Cell(name, REAL, folds[:n], guess, {"a": 1}, 3) for name, n in (("one", 1), ("two", 2)))
+    runs = missing([one, two], store)
+    assert [(run.cell.name, run.what["seed"], run.what["fold"]) for run in runs] == [
+        *(("one", 0, i) for i in range(3)), *(("two", 1, i) for i in range(3))
+    ]  # fmt: skip
+    seen: list[tuple[int, int]] = []
+    compute(runs[:2], store, done=1, progress=lambda done, total, note: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(InputError, match="run"):
+        read(one, store)
+    rest = missing([one, two], store)
+    assert [run.what for run in rest] == [run.what for run in runs[2:]]
+    compute(rest, store)
+    assert len(guess.jobs) == 6
+    assert (read(one, store, runs).computed, read(two, store, runs).computed) == (3, 3)
+    assert [s.n for s in read(two, store).scores()] == [24, 24]

@@ -1,0 +1,163 @@
+"""Ways to train for a fold: direct, pre-train → fine-tune, joint, real only. What `evaluation.evaluate` is handed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+
+from miex import __version__
+from miex.errors import UsageError
+from miex.evaluation.evaluate import Answer, Cell, Job
+from miex.evaluation.folds import Protocol
+from miex.evaluation.metrics import confusion, score
+from miex.recognition.machine import Machine
+from miex.recognition.method import EachEpoch
+from miex.recognition.recipe import Recipe
+from miex.recognition.recognizer import Recognizer, load_recognizer
+from miex.recognition.train import joint, train
+from miex.recognition.view import View
+from miex.stable import canonical_json
+
+Mode = Literal["direct", "fine-tune", "joint", "real"]
+MODES: tuple[Mode, ...] = ("direct", "fine-tune", "joint", "real")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Trains for a job and tests. It travels by names of files and digests: its examples stay where they are.
+
+    Attributes:
+        mode: direct: on the other samples alone; fine-tune: on them, then on the fold's real ones; joint: on both at
+            once, real ones drawn as often; real: on the fold's real ones alone.
+        real: examples that are tested, and in their folds trained on.
+        recipe: of the last training, and of pre-training where `pretrain` is None.
+        other: synthetic examples, or another corpus.
+        pretrain: recipe of pre-training.
+        best_on_test: also keep the predictions of the epoch that the test part likes best (UF1; the first of equals).
+        models: folder that keeps what is trained on `other` alone, which many folds share; None trains it each time.
+        machine: where it runs.
+    """
+
+    mode: Mode
+    real: View
+    recipe: Recipe
+    other: View | None = None
+    pretrain: Recipe | None = None
+    best_on_test: bool = False
+    models: Path | None = None
+    machine: Machine = field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        if (self.mode == "real") != (self.other is None):
+            if self.other is None:
+                raise UsageError(f"mode {self.mode}", expected="examples to train on beside the real ones")
+            beside = ", ".join(mode for mode in MODES if mode != "real")
+            raise UsageError(
+                "mode real", expected="no other examples", do=f"with examples beside the real ones, a mode of {beside}"
+            )
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """All that decides its numbers beside the fold and the seed."""
+        pretrain = (self.pretrain or self.recipe).digest if self.mode == "fine-tune" else None
+        return {
+            "mode": self.mode, "recipe": self.recipe.digest, "pretrain": pretrain, "real": self.real.digest,
+            "other": None if self.other is None else self.other.digest, "best_on_test": self.best_on_test,
+        }  # fmt: skip
+
+    def cell(
+        self, name: str, folds: Sequence[Protocol], *, accept_unknown: bool = False,
+        independent: Collection[str] = (), **what: str,
+    ) -> Cell:  # fmt: skip
+        """The entry of a table that it gives over these folds; `what` is added to what decides the numbers."""
+        return Cell(
+            name, self.real.rows, folds, self, {**what, **self.what}, len(self.real.label_names),
+            extra=None if self.other is None else self.other.rows, train_on_folds=self.mode != "direct",
+            accept_unknown=accept_unknown, independent=independent,
+        )  # fmt: skip
+
+    def shared(self, job: Job) -> Training | None:
+        """The training on other examples alone that this job starts from or tests: many folds have it in common."""
+        if self.other is None or not (self.mode == "fine-tune" or (self.mode == "direct" and not self.best_on_test)):
+            return None
+        recipe = self.recipe if self.mode == "direct" else self.pretrain or self.recipe
+        return Training(self.other.take(job.extra), recipe, job.seed, self.models)
+
+    def own(self, job: Job) -> Training | None:
+        """The training that no other fold has in common with this job, without what it starts from."""
+        extra = None if self.other is None else self.other.take(job.extra)
+        if self.mode == "direct":
+            return Training(extra, self.recipe, job.seed) if extra is not None and self.best_on_test else None
+        real = self.real.take(job.train)
+        view = joint(real, extra, job.seed) if self.mode == "joint" and extra is not None else real
+        return Training(view, self.recipe, job.seed)
+
+    def __call__(self, job: Job) -> Answer:
+        """Train for the job, test, and answer."""
+        test, shared, own = self.real.take(job.test), self.shared(job), self.own(job)
+        watch = _Watch(test) if self.best_on_test else None
+        made = None if shared is None else shared.made(self.machine)
+        if own is not None:
+            made = own.made(self.machine, made, watch)
+        assert made is not None  # every mode has one training or two
+        last = made.predict(test)
+        best = None if watch is None else (watch.probabilities if len(watch.probabilities) else last)
+        facts = {"loss": round(float(made.history["loss"]), 6), "miex": __version__, "torch": metadata.version("torch")}
+        return Answer(last, best, facts)
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training to do.
+
+    Attributes:
+        view, recipe, seed: as in `train`.
+        models: folder that keeps what comes out; None: nothing is kept.
+    """
+
+    view: View
+    recipe: Recipe
+    seed: int
+    models: Path | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file of what comes out, named by all that decides it."""
+        if self.models is None:
+            return None
+        key = canonical_json([self.recipe.digest, self.view.digest, self.seed])
+        return self.models / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
+
+    def made(
+        self, machine: Machine, start: Recognizer | None = None, each_epoch: EachEpoch | None = None
+    ) -> Recognizer:
+        """What comes out: trained, or read where it is kept. Arguments and errors are those of `train`."""
+        path = self.path
+        if path is None:
+            return train(self.view, self.recipe, seed=self.seed, start=start, machine=machine, each_epoch=each_epoch)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # of several processes that want it one makes it
+            if not path.is_file():
+                train(self.view, self.recipe, seed=self.seed, machine=machine).save(path)
+        return load_recognizer(path)
+
+
+class _Watch:
+    """Keeps the test predictions of the epoch with the highest UF1."""
+
+    def __init__(self, test: View) -> None:
+        self.test, self.uf1, self.probabilities = test, -1.0, np.zeros((0, 0), np.float32)
+
+    def __call__(self, epoch: int, predict: Any) -> None:
+        found: npt.NDArray[np.float32] = predict(self.test)
+        uf1 = score(confusion(self.test.labels, found.argmax(1), found.shape[1])).uf1
+        if uf1 > self.uf1:
+            self.uf1, self.probabilities = uf1, found

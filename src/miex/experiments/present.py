@@ -1,0 +1,266 @@
+"""The presenter: the one place that prints ±, stars and intervals, and writes tables as text, Markdown, LaTeX, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from miex.figures import figure, write_picture
+from miex.storage.local import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    c: f"\\{c}" for c in "&%$#_{}"
+}
+_LATEX |= {"±": r"$\pm$", "…": r"\dots{}", "–": "--", "→": r"$\rightarrow$", "←": r"$\leftarrow$", "−": "$-$"}
+
+
+def stars(p: float) -> str:
+    """The paper's notation: n.s. above 0.05, * above 0.01, ** above 0.001, *** below."""
+    return "n.s." if p > 0.05 else "*" if p > 0.01 else "**" if p > 0.001 else "***"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number as a table shows it.
+
+    Attributes:
+        value: the number; None where only an interval is shown.
+        std: standard deviation over runs; None for a single run.
+        low, high: ends of an interval.
+        p: p values, each shown by its stars.
+        signed: shown with its sign, as differences are.
+        digits: after the point.
+    """
+
+    value: float | None
+    std: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: tuple[float, ...] = ()
+    signed: bool = False
+    digits: int = 3
+
+    def __str__(self) -> str:
+        between = "" if self.low is None or self.high is None else f"{self._of(self.low)} … {self._of(self.high)}"
+        if self.value is None:
+            return between
+        text = self._of(self.value) + ("" if self.std is None else f" ± {self.std:.{self.digits}f}")
+        return text + (f" ({between})" if between else "") + (" " + " / ".join(map(stars, self.p)) if self.p else "")
+
+    def _of(self, number: float) -> str:
+        return f"{number:{'+' if self.signed else ''}.{self.digits}f}"
+
+    def numbers(self) -> dict[str, float]:
+        """What it holds, by the name that a column of it has after the table's own: "", std, low, high, p, p 2 ….
+
+        Numbers are rounded to six digits after the point.
+        """
+        found = {"": self.value, "std": self.std, "low": self.low, "high": self.high}
+        found |= {f"p {i + 1}" if i else "p": p for i, p in enumerate(self.p)}
+        return {name: round(float(number), 6) for name, number in found.items() if number is not None}
+
+
+Entry = str | int | Value
+
+
+def spread(mean: float, std: float, runs: int) -> Value:
+    """Mean ± standard deviation over runs; of one run its value alone."""
+    return Value(mean, std if runs > 1 else None)
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """A table, for terminals, notebooks, papers and programs.
+
+    Attributes:
+        title: what it shows.
+        columns: their names.
+        rows: the entries.
+        note: how to read it; may be empty.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Entry]]
+    note: str = ""
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """The rows as text."""
+        return [[str(entry) for entry in row] for row in self.rows]
+
+    def __str__(self) -> str:
+        lines = [list(self.columns), *self.texts]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        text = ("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+        return "\n".join([self.title, *text, *([self.note] if self.note else [])])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        def row(cells: Sequence[str], tag: str) -> str:
+            return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        body = "".join(row(cells, "td") for cells in self.texts)
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return f"<table><caption>{escape(self.title)}</caption>{row(self.columns, 'th')}{body}</table>{note}"
+
+    def markdown(self) -> str:
+        """As a table of GitHub's Markdown, its title above and its note below."""
+        rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in line] for line in self.texts]
+        head = [cell.replace("|", "\\|") for cell in self.columns]
+        lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
+        return "\n".join([f"**{self.title}**", "", *lines, *(["", self.note] if self.note else []), ""])
+
+    def latex(self) -> str:
+        """As a table of LaTeX that needs the package booktabs; stars are raised."""
+        kinds = "".join(
+            "r" if any(isinstance(row[i], int | Value) for row in self.rows) else "l" for i in range(len(self.columns))
+        )
+        lines = [[_latex(entry) for entry in row] for row in self.rows]
+        body = [" & ".join(line) + r" \\" for line in [[_latex(name) for name in self.columns], *lines]]
+        caption = _latex(self.title + (f". {self.note}" if self.note else ""))
+        return "\n".join(
+            [
+                r"\begin{table}", f"\\caption{{{caption}}}", f"\\begin{{tabular}}{{{kinds}}}", r"\toprule", body[0],
+                r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
+            ]
+        )  # fmt: skip
+
+    def csv(self) -> str:
+        """As CSV for programs: a value's parts have columns of their own, such as "UF1" and "UF1 std"."""
+        parts: list[list[str]] = []
+        for i in range(len(self.columns)):
+            held = [name for row in self.rows if isinstance(entry := row[i], Value) for name in entry.numbers()]
+            parts.append(list(dict.fromkeys(held)) or [""])
+        content = io.StringIO()
+        writer = csv.writer(content, lineterminator="\n")
+        writer.writerow(
+            [f"{name} {part}".strip() for name, own in zip(self.columns, parts, strict=True) for part in own]
+        )
+        for row in self.rows:
+            cells: list[Any] = []
+            for entry, own in zip(row, parts, strict=True):
+                if isinstance(entry, Value):
+                    numbers = entry.numbers()
+                    cells += [numbers.get(part, "") for part in own]
+                else:
+                    cells += [entry, *[""] * (len(own) - 1)]
+            writer.writerow(cells)
+        return content.getvalue()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Values beside each other: a point each, a thick bar of ± std over runs, a thin line from low to high.
+
+    Attributes:
+        title: what it shows.
+        axis: what the values are.
+        panels: their names, left to right; of each the named values, top to bottom.
+        marked: name of a value that the others are compared with: a dotted line runs through it.
+    """
+
+    title: str
+    axis: str
+    panels: Mapping[str, Mapping[str, Value]]
+    marked: str = ""
+
+    def draw(self) -> Figure:
+        """The picture: panels share the names of the first, and the axis."""
+        names = list(dict.fromkeys(name for panel in self.panels.values() for name in panel))
+        made = figure(3.2 + 3.4 * len(self.panels), 1.3 + 0.3 * len(names))
+        axes = made.subplots(1, len(self.panels), sharex=True, sharey=True, squeeze=False)[0]
+        for ax, (panel, values) in zip(axes, self.panels.items(), strict=True):
+            for name, one in values.items():
+                y, x = names.index(name), one.value
+                if x is None:
+                    continue
+                if one.low is not None and one.high is not None:
+                    ax.plot([one.low, one.high], [y, y], color="#888888", linewidth=1)
+                if one.std is not None:
+                    ax.plot([x - one.std, x + one.std], [y, y], color="#0072B2", linewidth=4, alpha=0.6)
+                ax.plot([x], [y], "o", color="#0072B2", markersize=4)
+                label = f"{x:.{one.digits}f}" + "".join(f" {stars(p)}" for p in one.p[:1])
+                ax.annotate(label, (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=7)
+            if (mark := values.get(self.marked)) is not None and mark.value is not None:
+                ax.axvline(mark.value, color="#444444", linestyle=":", linewidth=1)
+            ax.set_title(panel, fontsize=9)
+            ax.set_xlabel(self.axis, fontsize=8)
+            ax.tick_params(labelsize=8)
+            ax.grid(axis="x", alpha=0.3)
+        axes[0].set_yticks(range(len(names)), names)
+        axes[0].set_ylim(len(names) - 0.5, -0.7)
+        made.suptitle(self.title, fontsize=10)
+        return made
+
+
+class Result(ABC):
+    """What an evaluation or experiment found: shown in terminals and notebooks, and saved for papers and programs."""
+
+    name: str = "result"  # of its files
+
+    @abstractmethod
+    def tables(self) -> dict[str, Table]:
+        """Its tables; the first has the name "", each other one a name that is added to that of the files."""
+
+    @abstractmethod
+    def plain(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+
+    def chart(self) -> Chart | None:
+        """Its picture, if it has one."""
+        return None
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write each table as Markdown, LaTeX and CSV, everything as JSON, and the picture as PNG.
+
+        Args:
+            folder: is made where it is not there; files of the same names are replaced, each whole or not at all.
+
+        Returns:
+            The files.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        place, written = Path(folder).expanduser(), []
+
+        def put(suffix: str, text: str) -> None:
+            written.append(place / f"{self.name}{suffix}")
+            write_whole(written[-1], text.encode())
+
+        for name, table in self.tables().items():
+            own = f"-{name}" if name else ""
+            put(f"{own}.md", table.markdown())
+            put(f"{own}.tex", table.latex())
+            put(f"{own}.csv", table.csv())
+        put(".json", json.dumps(self.plain(), indent=1, allow_nan=False) + "\n")
+        if (chart := self.chart()) is not None:
+            written.append(place / f"{self.name}.png")
+            write_picture(chart.draw(), written[-1])
+        return written
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(str, self.tables().values()))
+
+    def _repr_html_(self) -> str:
+        return "".join(table._repr_html_() for table in self.tables().values())
+
+
+def _latex(entry: Entry) -> str:
+    if not isinstance(entry, Value):
+        return "".join(_LATEX.get(c, c) for c in str(entry))
+    text = str(replace(entry, p=())).replace("±", r"\pm").replace("…", r"\ldots")
+    raised = "/".join(mark if mark.startswith("*") else f"\\mathrm{{{mark}}}" for mark in map(stars, entry.p))
+    return f"${text}" + (f"^{{{raised}}}" if raised else "") + "$" if text or raised else ""

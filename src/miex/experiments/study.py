@@ -1,0 +1,166 @@
+"""Studies: the engine behind every table. Its cells are data; what the store lacks is listed, estimated, and run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from miex.evaluation.evaluate import Cell, Evaluation, Run, compute, missing, read
+from miex.evaluation.results import Results
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
+from miex.experiments.modes import Fit, Training
+from miex.recognition.machine import Machine
+from miex.recognition.method import method_class
+from miex.recognition.recipe import Recipe
+from miex.recognition.train import train
+
+PROBE = (2, 6)  # batches of the two short trainings that tell how long a step takes
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line of a table: cells that differ in nothing but the seed of their data, and whose runs count together.
+
+    Attributes:
+        name: what is trained on, and how.
+        tested: what it is tested on, where a table has several.
+        cells: made by `Fit.cell`; all have the same folds.
+    """
+
+    name: str
+    tested: str
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a study has yet to do.
+
+    Attributes:
+        total: runs in all.
+        stored: of them in the store.
+        shared: trainings to do that several runs have in common.
+        own: trainings to do that belong to one run.
+        seconds: how long all that takes one processor, from two short trainings of each recipe; 0 if nothing is left.
+    """
+
+    total: int
+    stored: int
+    shared: int
+    own: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Lines of a table and where their runs are kept.
+
+    Attributes:
+        lines: the table.
+        store: a run that is there is not computed again, whichever study stored it.
+        machine: where networks run.
+    """
+
+    lines: Sequence[Line]
+    store: Results
+    machine: Machine = field(default_factory=Machine)
+
+    @cached_property
+    def missing(self) -> list[Run]:
+        """The runs that the store lacked when this was first asked.
+
+        Raises:
+            InputError: a fold has nothing to train on, or leaks.
+        """
+        return missing([cell for line in self.lines for cell in line.cells], self.store)
+
+    @property
+    def total(self) -> int:
+        """Its runs in all; one that several cells have in common counts once."""
+        cells = (cell for line in self.lines for cell in line.cells)
+        return len({self.store.path(what) for cell in cells for runs in cell.descriptions() for what in runs})
+
+    def estimate(self) -> Estimate:
+        """What is left to do, and about how long it takes. Two short trainings of each recipe are timed for it."""
+        shared, own = self._shared(), [one for run in self.missing if (one := _fit(run).own(run.job)) is not None]
+        cost: dict[str, tuple[float, float]] = {}
+        seconds = 0.0
+        for one in [*shared, *own]:
+            if one.recipe.digest not in cost:
+                cost[one.recipe.digest] = _cost(one, self.machine)
+            fixed, each = cost[one.recipe.digest]
+            seconds += fixed + each * _length(one.recipe, len(one.view))
+        return Estimate(self.total, self.total - len(self.missing), len(shared), len(own), seconds)
+
+    def run(self, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> list[Evaluation]:
+        """Compute what is missing; then, of each line, the runs of all its cells.
+
+        Trainings that runs have in common come first, each once; then all runs, of whichever line, are shared out. What
+        is done is stored at once, so that a study that was stopped goes on where it was.
+
+        Args:
+            executor: where the work is done.
+            progress: called with runs done, runs in all, and a note.
+
+        Raises:
+            InputError: a fold has nothing to train on, or leaks; a damaged run.
+            OutputError: the store cannot be written.
+        """
+        runs, total, shared = self.missing, self.total, self._shared()
+        progress(total - len(runs), total, f"{len(shared)} trainings that runs share" if shared else "")
+        for _ in executor.map(_keep, [(one, self.machine) for one in shared]):
+            pass
+        compute(runs, self.store, done=total - len(runs), executor=executor, progress=progress)
+        found = []
+        for line in self.lines:
+            parts = [read(cell, self.store, runs) for cell in line.cells]
+            repeats = [run for part in parts for run in part.repeats]
+            found.append(
+                replace(parts[0], name=line.name, repeats=repeats, computed=sum(part.computed for part in parts))
+            )
+        return found
+
+    def _shared(self) -> list[Training]:
+        """Trainings that the missing runs have in common and that are not kept yet."""
+        found = {}
+        for run in self.missing:
+            one = _fit(run).shared(run.job)
+            if one is not None and one.path is not None and not one.path.is_file():
+                found[one.path] = one
+        return list(found.values())
+
+
+def _fit(run: Run) -> Fit:
+    assert isinstance(run.cell.fit, Fit)
+    return run.cell.fit
+
+
+def _keep(task: tuple[Training, Machine]) -> None:
+    training, machine = task
+    training.made(machine)
+
+
+def _length(recipe: Recipe, n: int) -> int:
+    """Examples that a training looks at."""
+    if not method_class(recipe.recognizer).fine_tunes:
+        return n  # fitted at once
+    return recipe.samples_seen or (recipe.epochs or 1) * n
+
+
+def _cost(training: Training, machine: Machine) -> tuple[float, float]:
+    """Seconds of a training: of its beginning, and of each example that it looks at."""
+    recipe, view = training.recipe, training.view
+
+    def seconds(batches: int) -> tuple[int, float]:
+        short = recipe.but(samples_seen=batches * recipe.batch, validation=0.0, patience=0)
+        few = view.take(list(range(min(len(view), batches * recipe.batch))))
+        begun = time.perf_counter()
+        train(few, short, machine=machine)
+        return _length(short, len(few)), time.perf_counter() - begun
+
+    seconds(1)  # the first one loads what all of them need
+    (small, less), (large, more) = map(seconds, PROBE)
+    each = max(0.0, more - less) / max(1, large - small)
+    return max(0.0, less - each * small), each

@@ -1,0 +1,108 @@
+"""The presenter: what a number looks like in text, Markdown, LaTeX and CSV, and that files are what they say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from miex.experiments.present import Chart, Result, Table, Value, spread, stars
+
+ROWS: list[list[str | int | Value]] = [
+    ["a|b & 5 %", 9, Value(0.7284, 0.0138), Value(-0.0471, p=(0.03, 0.2), signed=True)],
+    ["real_only", 3, Value(0.773), ""],
+    ["between", 3, Value(0.7, low=0.56, high=0.78, digits=2), Value(None, low=0.5, high=0.75, digits=2)],
+]
+TABLE = Table("UF1 of 5 %", ["trained on", "runs", "UF1", "against"], ROWS, "n.s. p > 0.05")
+
+
+def test_stars_of_the_paper() -> None:
+    assert [stars(p) for p in (0.2, 0.03, 0.005, 0.0005)] == ["n.s.", "*", "**", "***"]
+
+
+def test_values_as_text() -> None:
+    assert TABLE.texts[0] == ["a|b & 5 %", "9", "0.728 ± 0.014", "-0.047 * / n.s."]
+    assert TABLE.texts[1] == ["real_only", "3", "0.773", ""]
+    assert TABLE.texts[2] == ["between", "3", "0.70 (0.56 … 0.78)", "0.50 … 0.75"]
+    assert str(spread(0.5, 0.1, 1)) == "0.500"
+    assert str(spread(0.5, 0.1, 2)) == "0.500 ± 0.100"
+
+
+def test_text_and_html_hold_every_entry() -> None:
+    for text in (str(TABLE), TABLE._repr_html_().replace("&amp;", "&").replace("&gt;", ">")):
+        for cell in [cell for row in TABLE.texts for cell in row] + [*TABLE.columns, TABLE.title, TABLE.note]:
+            assert cell in text
+    assert len({len(line.split("0.728")[0]) for line in str(TABLE).splitlines() if "0.728" in line}) == 1
+
+
+def test_markdown_has_one_line_for_each_row() -> None:
+    lines = TABLE.markdown().splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 2 + len(ROWS)
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {5}
+    assert "a\\|b & 5 %" in table[2]
+
+
+def test_latex_escapes_and_raises_stars() -> None:
+    text = TABLE.latex()
+    assert r"a|b \& 5 \% & 9 & $0.728 \pm 0.014$ & $-0.047^{*/\mathrm{n.s.}}$ \\" in text
+    assert r"real\_only & 3 & $0.773$ &  \\" in text
+    assert r"$0.50 \ldots 0.75$" in text
+    assert r"\begin{tabular}{lrrr}" in text
+    assert text.isascii()
+    assert text.count("{") == text.count("}")
+
+
+def test_csv_gives_every_number_back() -> None:
+    rows = list(csv.DictReader(io.StringIO(TABLE.csv())))
+    assert float(rows[0]["UF1"]) == 0.7284
+    assert float(rows[0]["UF1 std"]) == 0.0138
+    assert (rows[0]["against p"], rows[0]["against p 2"]) == ("0.03", "0.2")
+    assert rows[1]["UF1 std"] == ""
+    assert (rows[2]["UF1 low"], rows[2]["UF1 high"], rows[2]["against low"]) == ("0.56", "0.78", "0.5")
+    assert [row["trained on"] for row in rows] == [row[0] for row in ROWS]
+
+
+class Found(Result):
+    name = "found"
+
+    def tables(self) -> dict[str, Table]:
+        return {"": TABLE, "more": TABLE}
+
+    def plain(self) -> dict[str, Any]:
+        return {"uf1": 0.7}
+
+    def chart(self) -> Chart:
+        values = {"real only": Value(0.77, 0.01, 0.7, 0.85), "set, direct": Value(0.7, 0.02, 0.6, 0.8, (0.01,))}
+        return Chart("UF1", "UF1", {"first view": values, "second view": values}, "real only")
+
+
+def test_saved_files_are_whole_and_the_same_each_time(tmp_path: Path) -> None:
+    written = Found().save(tmp_path / "new")
+    names = [f"found{part}.{kind}" for part in ("", "-more") for kind in ("md", "tex", "csv")]
+    assert [path.name for path in written] == [*names, "found.json", "found.png"]
+    assert json.loads((tmp_path / "new" / "found.json").read_text()) == {"uf1": 0.7}
+    assert (tmp_path / "new" / "found.csv").read_text() == TABLE.csv()
+    picture = cv2.imread(str(written[-1]))
+    assert picture is not None
+    assert picture.std() > 5
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in Found().save(tmp_path / "new")] == before
+
+
+def test_an_empty_table_can_be_shown() -> None:
+    empty = Table("nothing", ["a"], [])
+    assert str(empty) == "nothing\na"
+    assert empty.csv() == "a\n"
+    assert "toprule" in empty.latex()
+
+
+@pytest.mark.parametrize("text", ["50 %_{}#$~^\\", "± … – → ←"])
+def test_latex_of_odd_text_is_plain(text: str) -> None:
+    assert Table(text, [text], [[text]]).latex().isascii()
