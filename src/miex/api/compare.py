@@ -1,0 +1,210 @@
+"""Two sets side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from miex.api.examples import machine_of, need_training, recipe_of, view_of
+from miex.api.experiments import said
+from miex.api.work import (
+    PathLike,
+    Say,
+    Stages,
+    Workers,
+    executor,
+    landmark_model_if_any,
+    path,
+    processes,
+    stage,
+    unsaid,
+)  # fmt: skip
+from miex.aus.vector import AU_NAMES, AU_NUMBERS
+from miex.dataset.reader import Dataset, open_dataset
+from miex.errors import UsageError
+from miex.experiments.present import Chart, Entry, Result, Table, Value, spread
+
+if TYPE_CHECKING:
+    from miex.api.examples import Data
+    from miex.evaluation.significance import Interval
+    from miex.experiments.compare import Comparison
+    from miex.experiments.learned import Difference, Learned
+    from miex.recognition.recipe import Recipe
+
+DIFFERENCE = (
+    "Difference: b − a, 95 % interval by a bootstrap over photos; n.s. p > 0.05, * p > 0.01, ** p > 0.001, *** below."
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Compared(Result):
+    """How two sets differ.
+
+    Attributes:
+        sets: their names, a and b.
+        measured: motion, AUs, likeness.
+        learned: what a recipe learned from each; empty where that was not asked for.
+        more: how much more it learned from b, for everything tested.
+    """
+
+    sets: tuple[str, str]
+    measured: Comparison
+    learned: Sequence[Learned] = ()
+    more: Sequence[Difference] = ()
+    name = "compare"
+
+    def tables(self) -> dict[str, Table]:
+        """What was measured; AU by AU; what was learned."""
+        found = {"": self.table()}
+        if self.measured.read_aus():
+            found["aus"] = self._aus()
+        if self.learned:
+            found["learned"] = self._learned()
+        return found
+
+    def table(self) -> Table:
+        """Each measure of both sets, and the difference."""
+        one = self.measured
+        lines: list[list[Entry]] = []
+        for m in one.measures:
+            n = f"{m.n[0]:,}" if m.n[0] == m.n[1] else f"{m.n[0]:,} / {m.n[1]:,}"
+            lines.append([m.name + (f", {m.unit}" if m.unit else ""), n, Value(m.a), Value(m.b), _signed(m.difference)])
+        shared = f"{one.shared:,} samples in both, {one.same_aus:,} of them with the same AUs"
+        title = (
+            f"a = {self.sets[0]}, b = {self.sets[1]}: {shared}; {one.only[0]:,} only in a, {one.only[1]:,} only in b"
+        )
+        notes = [DIFFERENCE, *one.notes]
+        if one.direction is not None:
+            cosine = Value(one.direction.value, low=one.direction.low, high=one.direction.high)
+            notes.insert(1, f"Cosine between the optical flow of a and of b: {cosine}.")
+        return Table(title, ["measure (mean)", "n", "a", "b", "difference"], lines, " ".join(notes))
+
+    def _aus(self) -> Table:
+        lines: list[list[Entry]] = []
+        for i, both in self.measured.read_aus().items():
+            line: list[Entry] = [f"AU{AU_NUMBERS[i]} {AU_NAMES[AU_NUMBERS[i]]}"]
+            for side in both:
+                line += ["", "", ""] if side is None else [side[0], Value(side[1]), Value(side[2])]
+            lines.append(line)
+        columns = ["AU", *(f"{what} {side}" for side in "ab" for what in ("pairs", "slope", "r"))]
+        note = "Read by miex's own extractor; slope 1 is perfect. Fewer pixels, a weaker measure."
+        return Table("AUs read off the frames per AU that they were made with, apex − onset", columns, lines, note)
+
+    def _learned(self) -> Table:
+        tests = list(dict.fromkeys(one.tested for one in self.learned))
+        found = {(one.trained, one.tested): one for one in self.learned}
+        lines: list[list[Entry]] = []
+        for trained in dict.fromkeys(one.trained for one in self.learned):
+            cells = [found[trained, tested] for tested in tests]
+            lines.append([trained, *(spread(one.uf1, one.uf1_std, one.runs) for one in cells)])
+        differences = {one.tested: one.uf1 for one in self.more}
+        lines.append(["b − a", *(_signed(differences[tested]) for tested in tests)])
+        columns = ["trained on", *(f"tested on {tested}" for tested in tests)]
+        note = (
+            "No photo is in both the training and the test part of a fold; nobody of the real samples tested lent AUs. "
+            "Interval and stars of b − a: bootstrap over photos (a, b) or subjects (real). A guess at random has UF1 "
+            "0.33 on even classes."
+        )
+        return Table("What the recipe learns: UF1, mean ± std over seeds", columns, lines, note)
+
+    def chart(self) -> Chart | None:
+        """UF1 of what was learned, if that was asked for."""
+        panels: dict[str, dict[str, Value]] = {}
+        for one in self.learned:
+            value = Value(one.uf1, one.uf1_std, one.interval.low, one.interval.high)
+            panels.setdefault(f"tested on {one.tested}", {})[f"trained on {one.trained}"] = value
+        title = f"a = {self.sets[0]}, b = {self.sets[1]}"
+        return Chart(title, "UF1: ± std over seeds, 95 % over people", panels) if panels else None
+
+    def plain(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return {
+            "a": self.sets[0], "b": self.sets[1], **self.measured.plain(),
+            "learned": [one.plain() for one in self.learned],
+            "more_from_b": {one.tested: vars(one.uf1) for one in self.more},
+        }  # fmt: skip
+
+
+def compare(
+    a: Dataset | PathLike,
+    b: Dataset | PathLike,
+    *,
+    real: Data | Sequence[Data] | None = None,
+    n: int = 200,
+    seed: int = 0,
+    learn: bool = True,
+    recipe: str | Recipe = "fixed",
+    seeds: int = 3,
+    store: PathLike = "results",
+    faces: PathLike | None = None,
+    flow: str | None = None,
+    no_apex: str = "refuse",
+    landmarker: PathLike | None = None,
+    threads: int = 1,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Compared:
+    """Compare two sets: motion, AUs, likeness to the face, and what a recipe learns from each.
+
+    Samples of the same id (the same face, source, class and round of two plans) are compared with each other; sets
+    that share none are compared as wholes.
+
+    Args:
+        a, b: sets, or their folders.
+        real: real samples that what was learned is also tested on, as in `miex.evaluate`.
+        n: samples whose frames are looked at; what the sets know of their samples is compared for all.
+        seed: of their choice.
+        learn: whether to train.
+        recipe: how.
+        seeds: of training.
+        store: folder of results; what is there is not computed again.
+        faces: folder of the photos. Default: where each plan found them.
+        flow: as in `miex.train`.
+        no_apex: as in `miex.examples`.
+        landmarker: as in `miex.synthesize`; without it AUs and likeness are left out.
+        threads: as in `miex.train`.
+        workers, progress, say: as in `miex.synthesize`.
+
+    Raises:
+        UsageError: torch is not installed (`learn=False` does without), or a value that cannot be.
+        InputError: a set that is not finished, or damaged; real samples that cannot be read.
+    """
+    from miex.experiments.compare import compare_sets
+
+    if learn:
+        need_training()
+    elif real is not None:
+        raise UsageError("`real` without `learn`", expected="`learn`, or no real samples")
+    sets = tuple(one if isinstance(one, Dataset) else open_dataset(path(one)) for one in (a, b))
+    names = [one.storage.name for one in sets]
+    work, doing = executor(workers), partial(stage, progress)
+    model = landmark_model_if_any(landmarker, say, "AUs and likeness are not measured")
+    root = None if faces is None else path(faces)
+    measured = compare_sets(
+        sets[0], sets[1], n=n, seed=seed, model=model, faces_root=root, executor=work, progress=doing
+    )
+    if not learn:
+        return Compared((names[0], names[1]), measured)
+    from miex.experiments.learned import learned, learning, photos
+
+    chosen = recipe_of(recipe, flow=flow)
+    see = partial(view_of, recipe=chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
+    views = [see(one) for one in sets]
+    if min(map(photos, views)) < 2:
+        note = "Nothing was trained: it takes faces of two photos or more to test on other faces."
+        return Compared((names[0], names[1]), replace(measured, notes=[*measured.notes, note]))
+    study = learning(
+        views[0], views[1], chosen, path(store), real=None if real is None else see(real), seeds=seeds,
+        machine=machine_of(None, threads),
+    )  # fmt: skip
+    say(said(study.estimate(), processes(workers)))
+    scores, more = learned(study, study.run(executor=work, progress=doing("learning")))
+    return Compared((names[0], names[1]), measured, scores, more)
+
+
+def _signed(found: Interval) -> Value:
+    p = () if found.p is None else (found.p,)
+    return Value(found.value, low=found.low, high=found.high, p=p, signed=True)

@@ -1,0 +1,129 @@
+"""What is measured of a stored sample: the AUs that its frames show, its likeness to its face, what else moved.
+
+The ruler is the same for every set: what an AU looks like, and where it moves skin, is the muscle generator's idea,
+whichever generator made the frames.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from miex.aus.vector import AUArray
+from miex.dataset import Dataset
+from miex.dataset.plan_file import read_faces
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
+from miex.executors.local import one_thread
+from miex.extraction.flow import EmbeddedExtractor
+from miex.faces.landmarks import Landmarker
+from miex.faces.planned import load_face
+from miex.generators.muscle import MuscleGenerator
+from miex.images import Image, ImageError
+from miex.nuisances.apply import shown_aus
+from miex.quality.identity import FrameDescriptor, describe_frame
+from miex.quality.recovery import read_change
+from miex.quality.stillness import changed_pixels, still_pixels
+
+_SAMPLES_PER_TASK = 4
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One sample; None where it could not be measured.
+
+    Attributes:
+        identity: whose face it is.
+        known: intensities, apex − onset, that the frames were made with, nuisances included, float32 [17].
+        read: intensities, apex − onset, read off the frames, float32 [17]; NaN where no face was found.
+        frames: descriptors of rest crop, onset and apex.
+        changed: pixels, of onset and apex, that differ from the rest crop where no skin moves.
+        still: share of the frame that those places are, mean of onset and apex.
+        rest: whether the photo is there.
+    """
+
+    identity: str
+    known: AUArray
+    read: AUArray | None
+    frames: list[FrameDescriptor] | None
+    changed: int | None
+    still: float
+    rest: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    first: int
+    samples: Dataset
+    model: Path | None
+    faces_root: Path
+    outside: bool
+
+
+def measure(
+    samples: Dataset, *, model: Path | None, faces_root: Path, outside: bool = False, executor: Executor = IN_PROCESS,
+    progress: Progress = silent,
+) -> list[Measured]:  # fmt: skip
+    """Measure each sample, in order.
+
+    Args:
+        samples: of a finished set.
+        model: file of the landmark model; None: AUs and identity are left out.
+        faces_root: folder that the photos' paths are relative to. Without a photo AUs are read against the onset, and
+            the rest is left out.
+        outside: whether to compare the pixels to which no skin moves.
+        executor: where the work is done.
+        progress: called with samples done and samples in all.
+
+    Raises:
+        InputError: a damaged set.
+    """
+    starts = range(0, len(samples), _SAMPLES_PER_TASK)
+    tasks = [_Task(i, samples[i : i + _SAMPLES_PER_TASK], model, faces_root, outside) for i in starts]
+    found: dict[int, Measured] = {}
+    for part in executor.map(_measure, tasks):
+        found |= part
+        progress(len(found), len(samples), "")
+    return [found[i] for i in range(len(samples))]  # whatever the order in which they came
+
+
+def _measure(task: _Task) -> dict[int, Measured]:
+    dataset = task.samples
+    size = dataset.record["settings"]["size"]
+    identities = dataset.table["identity"].unique().to_pylist()
+    faces = {face["identity"]: face for face in read_faces(dataset.storage, identities).to_pylist()}
+    muscles = MuscleGenerator()
+    found = {}
+    with one_thread(), ExitStack() as open_until_end:
+        extractor = EmbeddedExtractor(task.model) if task.model else None
+        landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
+        for i, row in enumerate(dataset.table.to_pylist()):
+            shown = shown_aus(row)[[0, row["apex"]]]  # with the nuisances
+            pair = dataset.pair(i)
+            try:
+                face = load_face(task.faces_root, faces[row["identity"]], size)
+            except ImageError:
+                face = None
+            rest = face.crop if face else None
+            read = frames = changed = None
+            still = 0.0
+            if extractor and landmarker:
+                read = read_change(extractor, landmarker, pair, rest)
+                frames = _described(landmarker, (rest, *pair)) if rest is not None else None
+            if face and task.outside:
+                rig = muscles.prepare(face)
+                masks = [still_pixels(rig, aus) for aus in shown]
+                changed = sum(changed_pixels(frame, face.crop, mask) for frame, mask in zip(pair, masks, strict=True))
+                still = float(np.mean(masks))
+            known = (shown[1] - shown[0]).mean(-1)
+            found[task.first + i] = Measured(row["identity"], known, read, frames, changed, still, face is not None)
+    return found
+
+
+def _described(landmarker: Landmarker, frames: tuple[Image, ...]) -> list[FrameDescriptor] | None:
+    found = [landmarker.detect(frame) for frame in frames]
+    if not all(len(one.landmarks) for one in found):
+        return None
+    return [describe_frame(frame, one.landmarks[one.largest]) for frame, one in zip(frames, found, strict=True)]

@@ -1,0 +1,163 @@
+"""Two sets side by side: a set against itself, against a stronger one, against other people; and what is learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from miex.dataset import Dataset, open_dataset  # noqa: E402
+from miex.errors import UsageError  # noqa: E402
+from miex.experiments.compare import Comparison, Measure, compare_sets  # noqa: E402
+from miex.experiments.learned import learned, learning  # noqa: E402
+from miex.faces.photos import default_pool  # noqa: E402
+from miex.images import Image  # noqa: E402
+from miex.recognition.recipe import load_recipe  # noqa: E402
+from miex.recognition.view import View, in_memory  # noqa: E402
+from miex.synthesis.adopt import adopt_plan  # noqa: E402
+from miex.synthesis.run import run_plan  # noqa: E402
+from tests.recognition.planted import planted  # noqa: E402
+from tests.support import command, facts, plan_of  # noqa: E402
+
+QUICK = load_recipe("fixed").but(samples_seen=1280, batch=64)
+
+
+@pytest.fixture(scope="module")
+def weak(finished: Path) -> Dataset:
+    return open_dataset(finished)
+
+
+@pytest.fixture(scope="module")
+def strong_folder(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """The same samples as in `finished`, their AUs at the upper end of its range."""
+    out = tmp_path_factory.mktemp("strong")
+    adopt_plan(plan_of(default_pool(), model, ids=12, shard_size=4, size=96, mu=0.299), out)
+    run_plan(out)
+    return out
+
+
+def named(found: Comparison) -> dict[str, Measure]:
+    return {one.name: one for one in found.measures}
+
+
+def test_a_set_is_like_itself(weak: Dataset, model: Path) -> None:
+    found = compare_sets(weak, weak, n=4, model=model)
+    assert (found.shared, found.only, found.same_aus) == (36, (0, 0), 36)
+    assert found.direction is not None
+    assert found.direction.value == pytest.approx(1)
+    assert {one.name for one in found.measures} >= {
+        "motion of the AUs, mean over the face", "PSNR of the gray pair",
+        "motion seen by optical flow, mean", "AU intensity read off the frames, sum",
+        "appearance of the apex, distance to the face at rest",
+    }  # fmt: skip
+    for one in found.measures:
+        assert one.a == one.b
+        assert (one.difference.value, one.difference.low, one.difference.high, one.difference.p) == (0, 0, 0, 1)
+    json.dumps(found.plain(), allow_nan=False)
+
+
+def test_a_stronger_set_is_seen_to_be_stronger(weak: Dataset, strong_folder: Path, model: Path) -> None:
+    strong = open_dataset(strong_folder)
+    found, back = compare_sets(weak, strong, n=6, model=model), compare_sets(strong, weak, n=6, model=None)
+    assert found.shared == 36
+    assert found.same_aus < 36
+    moved, clearer = named(found)["motion of the AUs, mean over the face"], named(found)["PSNR of the gray pair"]
+    expected = [np.mean(one.table["motion_mean_iod"].to_numpy()) * 100 for one in (weak, strong)]
+    assert (moved.a, moved.b) == pytest.approx(expected)
+    assert moved.difference.value == pytest.approx(expected[1] - expected[0])
+    assert moved.difference.low > 0
+    assert clearer.difference.high < 0  # what moves more is less alike
+    assert named(found)["AU intensity that the frames were made with, sum"].difference.value > 0
+    assert named(back)["motion of the AUs, mean over the face"].difference.value == -moved.difference.value
+    assert found.direction is not None
+    assert 0 < found.direction.value < 1
+    assert not any("AU intensity" in one.name for one in back.measures)
+    assert any("landmark model" in note for note in back.notes)
+
+
+def test_sets_without_a_shared_sample_are_compared_as_wholes(weak: Dataset) -> None:
+    people = sorted(set(weak.table["identity"].to_pylist()))
+    some, others = weak.select(identity=people[:5]), weak.select(identity=people[5:])
+    found = compare_sets(some, others, n=5, model=None)
+    assert (found.shared, found.only) == (0, (15, 21))
+    assert found.direction is None
+    one = named(found)["SSIM of the gray pair"]
+    assert one.n == (15, 21)
+    assert one.difference.value == pytest.approx(
+        np.mean(others.table["ssim"].to_numpy()) - np.mean(some.table["ssim"].to_numpy())
+    )
+    assert one.difference.low < one.difference.value < one.difference.high
+    assert any("no sample" in note for note in found.notes)
+    assert any("one photo" in note for note in found.notes)  # and its virtual identities
+    with pytest.raises(UsageError):
+        compare_sets(some, others[:0], model=None)
+
+
+def photographed(view: View, people: int) -> View:
+    """The same examples as those of a set would be: AUs of nobody, so many photos."""
+    rows = view.rows.to_pydict()
+    n = len(view)
+    rows |= {"source": ["expert"] * n, "corpus": [None] * n, "subject": [None] * n}
+    rows["photo"] = [f"{i % people}.png" for i in range(n)]
+    return in_memory(view.batch(), type(view.rows).from_pydict(rows, schema=view.rows.schema))
+
+
+def test_more_is_learned_from_labels_that_are_true(tmp_path: Path) -> None:
+    """b has the maps of a with classes dealt out anew: a recipe learns nothing from it that helps on a or on people."""
+    a, real = photographed(planted(180), 12), planted(90, seed=9)
+    b = a.labelled(np.random.default_rng(0).permutation(a.labels))
+    study = learning(a, b, QUICK, tmp_path, real=real, seeds=1)
+    scores, more = learned(study, study.run())
+    found = {(one.trained, one.tested): one for one in scores}
+    assert set(found) == {(trained, tested) for trained in "ab" for tested in ("a", "b", "real")}
+    assert found["a", "a"].uf1 > found["b", "a"].uf1 + 0.3
+    assert found["a", "real"].uf1 > found["b", "real"].uf1 + 0.3
+    # of the other set whoever's photo is tested is left out, a third; of the own set the folds see to it
+    assert (found["a", "b"].refused, found["a", "a"].refused, found["a", "real"].refused) == (60, 0, 0)
+    for one in more:
+        trained = found["b", one.tested].uf1 - found["a", one.tested].uf1
+        assert one.uf1.value == pytest.approx(trained)
+    assert next(one for one in more if one.tested == "a").uf1.p is not None
+
+
+@pytest.fixture(scope="module")
+def two_photos(tmp_path_factory: pytest.TempPathFactory, model: Path, astronaut: Image) -> tuple[Path, Path]:
+    """Two sets of the same samples on two photos, one weaker."""
+    photos = tmp_path_factory.mktemp("photos")
+    for name, photo in (("a", astronaut), ("b", astronaut[:, ::-1])):
+        cv2.imwrite(str(photos / f"{name}.png"), photo[..., ::-1])
+    folders = []
+    for mu in (0.1, 0.299):
+        folders.append(tmp_path_factory.mktemp("set"))
+        adopt_plan(plan_of(photos, model, ids=2, per=6, size=64, mu=mu), folders[-1])
+        run_plan(folders[-1])
+    return folders[0], folders[1]
+
+
+def test_the_command(finished: Path, two_photos: tuple[Path, Path], tmp_path: Path, model: Path) -> None:
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text('like = "fixed"\nsamples_seen = 128\nbatch = 64\n')
+    options = ["--n", 3, "--recipe", recipe, "--seeds", 1, "--store", tmp_path / "store", "--landmarker", model]
+    found = facts("compare", *two_photos, *options, "--out", tmp_path / "table")
+    assert (found["shared"], found["only"]) == (36, [0, 0])
+    assert {(one["trained"], one["tested"]) for one in found["learned"]} == {(x, y) for x in "ab" for y in "ab"}
+    assert set(found["more_from_b"]) == {"a", "b"}
+    assert {"compare.md", "compare-learned.tex", "compare.json", "compare.png"} <= {
+        path.name for path in (tmp_path / "table").iterdir()
+    }
+    shown = command("compare", *two_photos, *options)
+    assert "36 samples in both" in shown.stdout
+    assert "tested on a" in shown.stdout
+    measured = command("compare", *two_photos, "--n", 2, "--no-learn")
+    assert measured.returncode == 0, measured.stderr
+    assert "tested on a" not in measured.stdout
+    alone = command("compare", finished, finished, *options)
+    assert alone.returncode == 0, alone.stderr
+    assert "Nothing was trained" in alone.stdout
+    assert command("compare", *two_photos, "--no-learn", "--real", finished).returncode == 2
+    assert command("compare", finished, tmp_path).returncode == 3
