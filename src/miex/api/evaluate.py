@@ -354,7 +354,7 @@ def each_once(tested: View) -> View:
     if twice:
         raise UsageError(
             "testing samples", expected="each once", found=f"{twice[0]} twice, {len(twice)} samples in all",
-            do="give every corpus and flow file once",
+            do="give every corpus and flow file once; different rows need a sample_id of their own",
         )  # fmt: skip
     return tested
 

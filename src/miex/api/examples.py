@@ -97,11 +97,14 @@ def recipe_of(
     """A recipe, by its name or TOML file, with what is to be another way.
 
     Raises:
-        UsageError: no such recipe, or a value that cannot be.
+        UsageError: no such recipe or recognizer, or a value that cannot be.
         InputError: a file that is none.
     """
+    from miex.recognition.method import method_class
     from miex.recognition.recipe import Recipe, load_recipe
 
+    if recognizer is not None:
+        method_class(recognizer)
     base = name if isinstance(name, Recipe) else load_recipe(name)
     return base.but(recognizer=recognizer, side=side, epochs=epochs, mixed_precision=mixed_precision, method=flow)
 

@@ -184,8 +184,11 @@ def predict(
             "predicting", expected="an onset and an apex image, or one folder, video or flow file",
             found=f"{len(clip)} files",
         )  # fmt: skip
+    maps = len(clip) == 1 and path(clip[0]).suffix == ".npz"
+    if maps and (onset or apex is not None):
+        raise UsageError(f"predicting {clip[0]}", expected="no `onset` and `apex`: its maps go from one to the other")
     loaded = recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)
-    if len(clip) == 1 and path(clip[0]).suffix == ".npz":
+    if maps:
         return loaded.predict_flow(clip[0])
     given = clip[0] if len(clip) == 1 else clip
     return [loaded.predict(given, onset=onset, apex=apex, landmarker=landmarker, say=say)]

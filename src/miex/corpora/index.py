@@ -79,7 +79,7 @@ def write_index(clips: Iterable[Clip], out: Path) -> int:
         import pyarrow.parquet as pq
 
         content = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows), content, compression="zstd")
+        pq.write_table(pa.table({name: [row[name] for row in rows] for name in COLUMNS}), content, compression="zstd")
         write_whole(out, content.getvalue())
     return len(rows)
 

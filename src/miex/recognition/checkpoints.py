@@ -24,9 +24,8 @@ def prove_own(folder: Path) -> None:
     """Raises OutputError if something else than a training lies in a folder: a set, say."""
     with as_output_errors(f"training in {folder}"):
         there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    own = {CHECKPOINT, LOG, EVENTS, MODEL}
-    foreign = [name for name in there if name not in own and not name.startswith(".") and not is_leftover(name)]
-    if foreign:
+    foreign = [name for name in there if not name.startswith(".") and not is_leftover(name)]
+    if foreign and not {CHECKPOINT, LOG, EVENTS, MODEL} & set(foreign):
         raise OutputError(
             f"training in {folder}", expected="a new or empty folder, or one of this training",
             found=", ".join(foreign[:3]), do="give another folder",

@@ -70,7 +70,7 @@ class Examples:
     def __repr__(self) -> str:
         counts = np.bincount(self.labels, minlength=len(self.label_names))
         listed = ", ".join(f"{n:,} {name}" for n, name in zip(counts, self.label_names, strict=True))
-        return f"{len(self):,} examples of {len(set(self.people)):,} people or photos: {listed}"
+        return f"{len(self):,} examples: {listed}"
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
