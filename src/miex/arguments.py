@@ -7,7 +7,6 @@ import os
 import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from numbers import Integral, Real
@@ -27,12 +26,10 @@ class Kind:
     Attributes:
         expected: in words, for messages.
         take: the value to use for the one that was given; raises TypeError or ValueError for what cannot be.
-        do: what to do about a wrong one, if there is more to say.
     """
 
     expected: str
     take: Callable[[Any], Any]
-    do: str = ""
 
     def __or__(self, other: Kind) -> Kind:
         def take(value: Any) -> Any:
@@ -44,7 +41,7 @@ class Kind:
                 except TypeError:
                     raise error from None
 
-        return Kind(f"{self.expected}, or {other.expected}", take, self.do or other.do)
+        return Kind(f"{self.expected}, or {other.expected}", take)
 
     def checked(self, name: str, value: Any) -> Any:
         """The value to use. Raises UsageError, which names the argument."""
@@ -52,7 +49,7 @@ class Kind:
             return self.take(value)
         except (TypeError, ValueError) as error:
             found = f"of type {type(value).__name__}" if isinstance(error, TypeError) else ""
-            raise UsageError(f"`{name}` {_shown(value)}", expected=self.expected, found=found, do=self.do) from None
+            raise UsageError(f"`{name}` {_shown(value)}", expected=self.expected, found=found) from None
 
 
 def checking(**own: Kind) -> Callable[[Function], Function]:
@@ -145,7 +142,7 @@ def many(kind: Kind, expected: str, *, least: int = 0) -> Kind:
             raise ValueError
         return found
 
-    return Kind(expected, take, "put what you give into a list: [ … ]")
+    return Kind(expected, take)
 
 
 def called_with(*names: str) -> Kind:
@@ -154,8 +151,12 @@ def called_with(*names: str) -> Kind:
     def take(value: Any) -> Any:
         if not callable(value):
             raise TypeError
-        with suppress(ValueError):  # some of those that are written in C do not say what they take
+        try:
             inspect.signature(value).bind(*names)
+        except TypeError as error:
+            raise ValueError from error
+        except ValueError:  # some of those that are written in C do not say what they take
+            return value
         return value
 
     return Kind(f"a function of ({', '.join(names)})", take)
@@ -192,7 +193,7 @@ def _shown(value: Any) -> str:
 
 NONE = Kind("None", _is(type(None)))
 TEXT = Kind("text", _is(str))
-PATH = Kind("text or a pathlib.Path", _take_path)
+PATH = Kind("a path, as text or pathlib.Path", _take_path)
 YES_NO = Kind("True or False", _is(bool))
 COUNT, PLACE = whole(1), whole(0)
 MAPPING = Kind("a dict", _is(Mapping))
@@ -210,6 +211,7 @@ KINDS = {
     "max_failed": number(0, 1),
     "min_inter_ocular": number(0),
     "device": TEXT | NAMES,
+    "folds": Kind("text, such as 3-fold or loso", TEXT.take),
 }
 _SAME = [
     (COUNT, "epochs n pairs repeats samples side threads"),
@@ -217,7 +219,7 @@ _SAME = [
     (number(), "amount mu noise nu"),
     (YES_NO, "accept_unknown best_on_test mixed_precision recovered"),
     (PATH, "faces faces_csv file folder landmarker openface out parts path photo store table"),
-    (TEXT, "corpus flow folds format_name generator kind mapping mode name no_apex on_error origin recognizer to tree"),
+    (TEXT, "corpus flow format_name generator kind mapping mode name no_apex on_error origin recognizer to tree"),
     (TEXT, "attribution licence version what"),
     (NAMES, "independent query window without"),
     (TEXT_BY_TEXT, "columns faces_columns labels"),

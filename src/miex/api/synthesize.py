@@ -71,11 +71,11 @@ class PlanOptions(TypedDict, total=False):
 
 SetLike = PathLike | Dataset | Plan  # a set or plan, or its folder
 _PLANNED = {
-    "sources": NONE | SOURCES,
+    "sources": SOURCES | NONE,
     "classes": TEXT | NAMES,
-    "faces_columns": NONE | TEXT_BY_TEXT,
-    **dict.fromkeys(("faces", "faces_csv", "landmarker"), NONE | PATH),
-    **dict.fromkeys(("ids", "per", "samples", "triplets", "shard_size"), NONE | COUNT),
+    "faces_columns": TEXT_BY_TEXT | NONE,
+    **dict.fromkeys(("faces", "faces_csv", "landmarker"), PATH | NONE),
+    **dict.fromkeys(("ids", "per", "samples", "triplets", "shard_size"), COUNT | NONE),
 }
 _SET = PATH | instance_of("a set, or its plan", "miex.dataset.reader:Dataset", "miex.dataset.plan_file:Plan")
 

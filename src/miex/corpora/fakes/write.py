@@ -79,6 +79,9 @@ class Made:
     images: int
     truth: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return f"fake {self.corpus} in {self.path}: {self.events:,} events, {self.images:,} images"
+
 
 def write_fake(
     corpus: Corpus,
