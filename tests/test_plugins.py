@@ -16,6 +16,8 @@ from miex.corpora.readers.plain import Plain
 from miex.generators.muscle import MuscleGenerator
 from miex.sources.expert import ExpertSource
 
+NUMBER = 3
+
 class Wax(MuscleGenerator):
     name = "wax"
 
@@ -24,6 +26,15 @@ class Nameless(MuscleGenerator):
 
 class Neighbors(Plain):
     name = "neighbors"
+
+class Raising(MuscleGenerator):
+    name = "raising"
+
+    def __init__(self):
+        raise ZeroDivisionError("no wax left")
+
+class Generator:
+    name = "stranger"
 
 class Textbook(ExpertSource):
     name = "textbook"
@@ -54,15 +65,21 @@ wax = my_faces:Wax
 muscle = my_faces:Wax
 broken = my_faces:Missing
 nameless = my_faces:Nameless
+raising = my_faces:Raising
+stranger = my_faces:Generator
+number = my_faces:NUMBER
 [miex.corpora]
 casme2 = my_faces:Neighbors
 missing = my_faces:Missing
 neighbors = my_faces:Neighbors
 [miex.sources]
 textbook = my_faces:Textbook
+number = my_faces:NUMBER
 [miex.recognizers]
 linear = my_nets:Linear
+number = my_faces:NUMBER
 [miex.inputs]
+number = my_faces:NUMBER
 corner = my_nets:Corner
 """
 
@@ -84,13 +101,13 @@ def test_its_generator_corpus_and_source_are_found_by_name(my_package: Path, mon
     made = make_generator("wax")
     assert (type(made).__module__, made.name) == ("my_faces", "wax")
     assert generator_of(describe(made)).settings == made.settings
-    assert GENERATORS.names() == ["muscle", "broken", "nameless", "wax"]
+    assert GENERATORS.names() == ["muscle", "broken", "nameless", "number", "raising", "stranger", "wax"]
     assert make_generator("muscle").name == "muscle"  # miex's own names cannot be taken
     monkeypatch.setattr(catalog, "corpora", catalog.corpora.__wrapped__)  # not what was found before it was there
     assert list(catalog.corpora())[-1] == "neighbors"
     assert type(catalog.corpus_named("neighbors")).__module__ == "my_faces"
     assert SOURCES.load("textbook").name == "textbook"
-    assert SOURCES.names()[-1] == "textbook"
+    assert SOURCES.names()[-2:] == ["number", "textbook"]
 
 
 def test_its_recognizer_learns_from_its_input_and_is_stored(my_package: Path, tmp_path: Path) -> None:
@@ -124,6 +141,24 @@ def test_a_broken_package_is_named(my_package: Path) -> None:
         InputError, match=r"whose name is 'nameless'(.|\n)*named 'muscle'"
     ):  # a plan would find that one
         make_generator("nameless")
+
+
+def test_what_is_of_another_kind_or_fails_is_named_with_its_package(my_package: Path) -> None:
+    with pytest.raises(InputError, match=r"'raising' of my-faces(.|\n)*ZeroDivisionError: no wax left"):
+        make_generator("raising")
+    for name in ("stranger", "number"):
+        with pytest.raises(InputError, match=rf"'{name}' of my-faces(.|\n)*subclass of miex.generators.base.Generator"):
+            make_generator(name)
+    with pytest.raises(InputError, match=r"'number' of my-faces(.|\n)*found: 3"):
+        SOURCES.load("number")
+    pytest.importorskip("torch")
+    from miex.recognition.inputs.base import make_input
+    from miex.recognition.method import method_class
+
+    with pytest.raises(InputError, match=r"'number' of my-faces(.|\n)*Method\n  found: 3"):
+        method_class("number")
+    with pytest.raises(InputError, match=r"'number' of my-faces(.|\n)*Input\n  found: 3"):
+        make_input({"name": "number"})
 
 
 def test_a_broken_corpus_holds_no_other_up(my_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from importlib import import_module, metadata
 from typing import Any
 
-from miex.errors import InputError, one_of
+from miex.errors import InputError, MiexError, one_of
 
 
 class Registry(dict[str, Callable[[], Any]]):
@@ -23,11 +23,12 @@ class Registry(dict[str, Callable[[], Any]]):
         kind: what its things are, for messages: "recognizer".
         group: of the entry points: miex.recognizers.
         own: name → "module:object".
+        base: "module:class" that those of packages must be subclasses of; none: whatever can be called.
     """
 
-    def __init__(self, kind: str, group: str, own: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, group: str, own: Mapping[str, str], base: str = "") -> None:
         super().__init__({name: partial(_imported, where) for name, where in own.items()})
-        self.kind, self.group = kind, group
+        self.kind, self.group, self.base = kind, group, base
 
     def names(self) -> list[str]:
         """Every name: miex's own in their order, then those of packages, sorted."""
@@ -38,19 +39,44 @@ class Registry(dict[str, Callable[[], Any]]):
 
         Raises:
             UsageError: there is none.
-            InputError: a package's thing cannot be imported.
+            InputError: a package's thing cannot be imported, or is of another kind.
         """
         if name in self:
             return self[name]()
         entry = self._added()[one_of(name, self.names(), self.kind)]
         try:
-            return entry.load()
+            thing = entry.load()
         except (Exception, SystemExit) as error:  # other people's code fails in any way it likes
-            package = entry.dist.name if entry.dist else "an installed package"
-            raise InputError(
-                f"{self.kind} {name!r} of {package}", expected=f"{entry.value} to be imported",
-                found=f"{type(error).__name__}: {error}", do="repair that package, or uninstall it",
-            ) from error  # fmt: skip
+            raise self._broken(entry, "to be imported", f"{type(error).__name__}: {error}") from error
+        if self.base and not (isinstance(thing, type) and issubclass(thing, _imported(self.base))):
+            raise self._broken(entry, f"a subclass of {self.base.replace(':', '.')}", repr(thing)[:80])
+        if not callable(thing):
+            raise self._broken(entry, "a class, or a function", repr(thing)[:80])
+        return thing
+
+    def make(self, name: str, *arguments: Any) -> Any:
+        """What the thing of that name gives when it is called.
+
+        Raises:
+            UsageError: there is none.
+            InputError: a package's thing cannot be imported, is of another kind, or fails.
+        """
+        thing = self.load(name)
+        if name in self:
+            return thing(*arguments)
+        try:
+            return thing(*arguments)
+        except MiexError:
+            raise
+        except Exception as error:
+            raise self._broken(self._added()[name], "to be made", f"{type(error).__name__}: {error}") from error
+
+    def _broken(self, entry: metadata.EntryPoint, expected: str, found: str) -> InputError:
+        package = entry.dist.name if entry.dist else "an installed package"
+        return InputError(
+            f"{self.kind} {entry.name!r} of {package}", expected=f"{entry.value}: {expected}", found=found,
+            do=f"repair that package (its entry point in {self.group}), or uninstall it",
+        )  # fmt: skip
 
     def _added(self) -> dict[str, metadata.EntryPoint]:
         return {entry.name: entry for entry in metadata.entry_points(group=self.group)}

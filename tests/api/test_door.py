@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ import miex
 from miex.aus.vector import AU_INDEX
 from miex.dataset.reader import Dataset
 from miex.errors import InputError, OutputError, UsageError
+from miex.sources.pool import make_pool
+from tests.corpus_fixture import corpus, tracks
 from tests.support import photo_folder
 
 
@@ -142,6 +146,70 @@ def test_a_preview_keeps_pictures_that_are_not_its_own(face_photo: Path, model: 
     for _ in range(2):  # its own may be replaced
         miex.render(photo, {12: 0.3}, out=tmp_path / "pair", landmarker=model)
     assert len(list((tmp_path / "pair").iterdir())) == 3
+
+
+def test_a_set_or_plan_stands_for_its_folder_wherever_we_go(
+    finished: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    shutil.copytree(finished, home / "sets" / "one")
+    elsewhere.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    near, at_home = miex.open("sets/one"), miex.open("~/sets/one")
+    plan = miex.plan("sets/two", ids=1, size=32, classes=["positive"], landmarker=model)
+    monkeypatch.chdir(elsewhere)
+    assert near[0].sample_id == at_home[0].sample_id
+    assert plan.rows.num_rows == 1
+    assert miex.verify(near).problems == ()
+    assert miex.run(at_home).summary.made == 36
+    (made,) = miex.run(plan)
+    assert made.label.name == "positive"
+    assert miex.verify(plan).samples == 1
+    assert miex.repair(miex.open(home / "sets" / "two")).summary.rendered == 0
+    assert list(elsewhere.iterdir()) == []
+    with pytest.raises(UsageError, match="nobody-of-this-name"):
+        miex.open("~nobody-of-this-name/set")
+
+
+def test_what_is_given_says_what_it_is_in_a_line(made: Dataset, face_photo: Path, model: Path, tmp_path: Path) -> None:
+    clips = corpus()
+    given = [
+        (miex.align(face_photo, size=128, landmarker=model), r"aligned face of 128 px, \d+ px between the eyes"),
+        (miex.sources.expert(), "expert: table micro, intensities 0.1 to 0.3"),
+        (miex.sources.expert().table, r"expert table micro: \d+ emotions"),
+        (miex.sources.coded_mie(clips), "coded_mie: 12 clips of casme2, intensities 0.1 to 0.3"),
+        (miex.sources.real_mie(make_pool(clips, tracks(clips))), "real_mie: 9 clips of casme2, relative AUs"),
+        (miex.sources.perturbed(miex.sources.expert(), 0.1), "expert: table .*, perturbed by up to 0.1"),
+        (clips[0], "casme2/sub01/EP00: happiness · positive · onset 2, apex 6, offset 9 · 0 frames"),
+        (miex.generators.make_generator("muscle"), r"generator muscle \d+"),
+        (miex.examples(made), "36 examples: 12 negative, 12 positive, 12 surprise"),
+    ]  # fmt: skip
+    table = tmp_path / "clips.csv"
+    miex.corpora.write_index(clips, table)
+    given.append((miex.corpora.inspect("mine", table), r".* in .*: 12 clips · 0 with frames · 0 broken rows"))
+    if find_spec("torch"):
+        given.append((made.torch(), "torch dataset of 36 samples · 12 identities · .*"))
+    for one, expected in given:
+        assert re.fullmatch(expected, repr(one)), repr(one)
+    assert miex.corpora.read("mine", table)[0].emotion == clips[0].emotion
+
+
+def test_an_index_replaces_nothing_but_an_index(tmp_path: Path) -> None:
+    for name in ("clips.csv", "clips.parquet"):
+        for clips in (corpus(), [], corpus(2)):  # its own may be replaced
+            assert miex.corpora.write_index(clips, tmp_path / name) == len(clips)
+        (tmp_path / f"mine-{name}").write_text("subject,clip,onset,apex,offset,emotion\n1,a,1,2,3,joy\n")
+        with pytest.raises(OutputError, match="index of miex"):
+            miex.corpora.write_index(corpus(), tmp_path / f"mine-{name}")
+        assert "joy" in (tmp_path / f"mine-{name}").read_text()
+
+
+def test_a_fake_that_cannot_be_leaves_nothing_behind(model: Path, tmp_path: Path) -> None:
+    for wrong in ({"size": 1}, {"subjects": 99}, {"subjects": 1}, {"generator": "magic"}):
+        with pytest.raises(UsageError):
+            miex.corpora.fake("casme2", tmp_path / "fake", landmarker=model, **wrong)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_samples_are_taken_by_places_arrays_and_masks(made: Dataset) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from miex.api.work import PathLike, Say, Stages, Workers, embedded_extractor, executor, path, stage, unsaid
+from miex.api.work import SOURCES, PathLike, Say, Stages, Workers, embedded_extractor, executor, path, stage, unsaid
+from miex.arguments import checking
 
 if TYPE_CHECKING:
     from miex.sources.source import AUSource
@@ -26,6 +27,7 @@ class AUPictures:
     recovered: dict[str, Any] | None = None
 
 
+@checking(sources=SOURCES)
 def pictures_of_sources(
     sources: Sequence[AUSource], out: PathLike, *, samples: int = 1000, seed: int = 0
 ) -> AUPictures:
@@ -42,6 +44,7 @@ def pictures_of_sources(
     return AUPictures(write_pictures({s.name: drawn_triplets(s, samples, seed) for s in sources}, path(out)))
 
 
+@checking()
 def pictures_of_set(
     folder: PathLike,
     out: PathLike,

@@ -19,6 +19,7 @@ from miex.api.work import (
     stage,
     unsaid,
 )
+from miex.arguments import PATH, PATHS, checking, instance_of, many, number, whole
 from miex.aus.tracks import Credit, Track, credit_of, read_table, table_of, tracks_of, write_parquet
 from miex.corpora.catalog import corpora, corpus_at, corpus_named
 from miex.corpora.clip import KINDS, Clip
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from miex.corpora.check import Report
     from miex.corpora.fakes.write import Made
     from miex.extraction.csv_tables import Imported
+
+_CLIPS = many(instance_of("a clip", "miex.corpora.clip:Clip"), "clips, as `miex.corpora.read` gives them")
+_CREDIT = instance_of("a `miex.aus.tracks.Credit`", "miex.aus.tracks:Credit")
 
 
 class Clips(Sequence[Clip]):
@@ -62,6 +66,7 @@ class Clips(Sequence[Clip]):
     def __iter__(self) -> Iterator[Clip]:
         return iter(self.reading.clips)
 
+    @checking(clips=_CLIPS)
     def of(self, clips: Iterable[Clip]) -> Clips:
         """Some of them."""
         return Clips(replace(self.reading, clips=tuple(clips)))
@@ -76,6 +81,7 @@ class Clips(Sequence[Clip]):
         ]
         return f"{self.corpus}: " + " · ".join(parts)
 
+    @checking()
     def extract(
         self,
         *,
@@ -143,6 +149,7 @@ class SeenAUs:
             f"· {self.extractor} {self.version}"
         )
 
+    @checking(credit=_CREDIT)
     def pool(self, credit: Credit | None = None) -> Pool:
         """What real AUs are drawn from: the clips with a label, with their AUs.
 
@@ -151,11 +158,13 @@ class SeenAUs:
         """
         return make_pool(self.clips.reading.clips, {track.clip: track for track in self.tracks}, credit)
 
+    @checking(credit=_CREDIT)
     def save(self, out: PathLike, credit: Credit | None = None) -> None:
         """Write them as an AU table, .parquet. Raises OutputError."""
         write_parquet(table_of(self.tracks, credit or Credit()), path(out))
 
 
+@checking(where=PATH)
 def read(
     name: str,
     where: PathLike,
@@ -187,6 +196,7 @@ def read(
     return Clips(corpus_at(name, place).read(place, **how))
 
 
+@checking(where=PATH)
 def inspect(
     name: str,
     where: PathLike,
@@ -206,18 +216,20 @@ def inspect(
     return check_corpus(corpus_at(name, place), place, table=given, tree=tree, mapping=mapping, without=without)
 
 
+@checking(clips=_CLIPS)
 def write_index(clips: Iterable[Clip], out: PathLike) -> int:
     """Write one row for each clip, .csv (which reads back as the same clips) or .parquet; returns how many.
 
     Raises:
         UsageError: a file of another name.
-        OutputError: it cannot be written.
+        OutputError: another file has that name, or it cannot be written.
     """
     from miex.corpora import index
 
     return index.write_index(list(clips), path(out))
 
 
+@checking()
 def listed(what: str = "corpora") -> list[dict[str, Any]]:
     """What can be read: a row for each of `what`, corpora, mappings or corrections."""
     from miex.corpora.corrections import all_corrections
@@ -238,6 +250,7 @@ def listed(what: str = "corpora") -> list[dict[str, Any]]:
     ]
 
 
+@checking(subjects=whole(2))
 def fake(
     name: str,
     out: PathLike,
@@ -279,12 +292,13 @@ def fake(
     if table is not None:
         return fake_frames_of(corpus, path(out), path(table), encode_image)
     photo = default_pool() / list_photos(default_pool())[0]
-    face = align_photo(photo, landmark_model(landmarker, say), CropOptions(size))
-    people = actors(face, make_generator(generator), seed)
+    moves = make_generator(generator)
+    people = actors(align_photo(photo, landmark_model(landmarker, say), CropOptions(size)), moves, seed)
     doing = stage(progress, f"faking {corpus.name}")
     return write_fake(corpus, path(out), people, encode_image, subjects=subjects, seed=seed, progress=doing)
 
 
+@checking(paths=PATHS, scale=number(), first_frame=whole(0, 1), min_confidence=number(0, 1))
 def import_aus(
     paths: Iterable[PathLike],
     out: PathLike,
@@ -324,6 +338,7 @@ def import_aus(
     return found
 
 
+@checking(tables=PATHS, clips=PATH)
 def pool(
     tables: Iterable[PathLike],
     corpus: str,

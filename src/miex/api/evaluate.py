@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.api.examples import machine_of, need_training, recipe_of, view_of
+from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
 from miex.api.experiments import said
-from miex.api.predict import LoadedRecognizer, load_recognizer
+from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
+from miex.arguments import checking
 from miex.errors import InputError, UsageError, one_of
 from miex.experiments.present import Entry, Result, Table, spread
 
@@ -182,6 +184,7 @@ class Tested:
         }  # fmt: skip
 
 
+@checking(real=DATA, extra=DATA, recipe=RECIPE, pretrain=RECIPE)
 def evaluate(
     real: Data | Sequence[Data],
     *,
@@ -238,16 +241,20 @@ def evaluate(
     from miex.experiments.study import Line, Study
 
     way = one_of(mode, MODES, "mode")
+    if (way == "real") != (extra is None):
+        raise UsageError(f"`mode` {mode}", expected="`extra` with every mode but real, none with real")
+    prove_folds(folds)
     chosen = recipe_of(recipe, recognizer=recognizer, side=side, epochs=epochs, flow=flow)
+    before = None if pretrain is None else recipe_of(pretrain, flow=flow)
+    machine = machine_of(device, threads)
 
     def view(given: Data | Sequence[Data]) -> View:
         return view_of(given, chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
 
-    tested = view(real)
+    tested = each_once(view(real))
     other = None if extra is None else view(extra)
     fit = Fit(
-        way, tested, chosen, other, None if pretrain is None else recipe_of(pretrain, flow=flow), best_on_test,
-        path(store) / "models", machine_of(device, threads),
+        way, tested, chosen, other, before, best_on_test, path(store) / "models", machine
     )  # fmt: skip
     parts = folds_of(folds, tested, repeats)
     cell = fit.cell(f"{chosen.name}, {mode}", parts, accept_unknown=accept_unknown, independent=independent)
@@ -258,6 +265,7 @@ def evaluate(
     return Evaluated(found, tested.label_names, parts, ("last", "best_on_test") if best_on_test else ("last",))
 
 
+@checking(recognizer=RECOGNIZER, real=DATA)
 def evaluate_recognizer(
     recognizer: LoadedRecognizer | PathLike,
     real: Data | Sequence[Data],
@@ -290,7 +298,7 @@ def evaluate_recognizer(
     from miex.evaluation.significance import bootstrap, by_subject
 
     loaded = (recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)).recognizer
-    samples = view_of(real, loaded.recipe, no_apex=no_apex, workers=workers, progress=progress, say=say)
+    samples = each_once(view_of(real, loaded.recipe, no_apex=no_apex, workers=workers, progress=progress, say=say))
     origins = loaded.history.get("origins", [[None] * 3])
     table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
     columns = (samples.rows[name].to_pylist() for name in ("corpus", "subject"))
@@ -313,13 +321,11 @@ def folds_of(name: str, real: View, repeats: int) -> list[Protocol]:
     """The folds of each repeat, by name.
 
     Raises:
-        UsageError: no such folds, too few people for them, or no repeat.
+        UsageError: no such folds, or too few people for them.
         InputError: lists or a table that do not fit the samples.
     """
     from miex.evaluation import folds
 
-    if repeats < 1:
-        raise UsageError(f"`repeats` {repeats}", expected="at least 1")
     corpus, subject = (real.rows[key].to_pylist() for key in ("corpus", "subject"))
     of = folds.persons(corpus, subject)
     number = re.fullmatch(r"(\d+)-fold", name)
@@ -336,4 +342,26 @@ def folds_of(name: str, real: View, repeats: int) -> list[Protocol]:
         return [folds.published(listed, where)] * repeats
     if where.suffix == ".csv":
         return [folds.read_table(ids, of, where)] * repeats
-    raise UsageError(f"folds {name!r}", expected="3-fold, 5-fold …, loso, cde, loco, a folder of lists, or a .csv")
+    raise _no_folds(name)
+
+
+def prove_folds(name: str) -> None:
+    """Raises UsageError for folds that there cannot be, whatever the samples are."""
+    known = re.fullmatch(r"\d+-fold", name) or name.lower() in {"loso", "cde", "loco"}
+    if not (known or path(name).is_dir() or path(name).suffix == ".csv"):
+        raise _no_folds(name)
+
+
+def each_once(tested: View) -> View:
+    """The same examples. Raises UsageError if one is tested twice: scores would count it as two."""
+    twice = [name for name, n in Counter(tested.rows["sample_id"].to_pylist()).items() if n > 1]
+    if twice:
+        raise UsageError(
+            "testing samples", expected="each once", found=f"{twice[0]} twice, {len(twice)} samples in all",
+            do="give every corpus and flow file once; different rows need a sample_id of their own",
+        )  # fmt: skip
+    return tested
+
+
+def _no_folds(name: str) -> UsageError:
+    return UsageError(f"`folds` {name!r}", expected="3-fold, 5-fold …, loso, cde, loco, a folder of lists, or a .csv")

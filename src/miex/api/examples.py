@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 from miex.api.corpora import Clips, read
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
+from miex.arguments import PATH, TEXT, checking, instance_of, many
 from miex.dataset.reader import Dataset
-from miex.errors import UsageError, one_of
+from miex.errors import InputError, UsageError, one_of
 
 if TYPE_CHECKING:
     from miex.recognition.examples import Examples
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     # A set or its folder, clips of a corpus or NAME=PATH of one, a flow file, or examples made before.
     Data = PathLike | Dataset | Clips | Examples
 
+_DATA = PATH | instance_of(
+    "a set, clips of a corpus, or examples", "miex.dataset.reader:Dataset", "miex.api.corpora:Clips",
+    "miex.recognition.examples:Examples",
+)  # fmt: skip
+DATA = _DATA | many(_DATA, "a list of at least one of these", least=1)
+RECIPE = TEXT | instance_of("a recipe", "miex.recognition.recipe:Recipe")
 
+
+@checking(data=_DATA)
 def examples(data: Data, *, no_apex: str = "refuse", landmarker: PathLike | None = None, say: Say = unsaid) -> Examples:
     """Labelled examples, with who stands behind each, and where their frames are. No frame is decoded yet.
 
@@ -62,19 +71,17 @@ def view_of(
 ) -> View:
     """Examples as the recipe's recognizer looks at them, made once and kept in the user's cache; a list is joined.
 
-    Arguments and errors are those of `examples`; beside them InputError for a frame that cannot be read, or shows no
-    face.
+    Arguments and errors are those of `examples`; beside them InputError for no example at all, and for a frame that
+    cannot be read, or shows no face.
     """
     from miex.recognition.examples import input_cache
 
     several = data if isinstance(data, list | tuple) else [data]
-    if not several:
-        raise UsageError("no examples", expected="at least one set, corpus or flow file")
     work, doing = executor(workers), stage(progress, "reading examples")
-    views = [
-        examples(one, no_apex=no_apex, say=say).through(recipe.takes, input_cache(), executor=work, progress=doing)
-        for one in cast("Sequence[Data]", several)
-    ]
+    made = [examples(one, no_apex=no_apex, say=say) for one in cast("Sequence[Data]", several)]
+    if not any(map(len, made)):
+        raise InputError("examples", expected="at least one with a label", found="none in what was given")
+    views = [one.through(recipe.takes, input_cache(), executor=work, progress=doing) for one in made]
     return reduce(lambda a, b: a.joined(b), views)
 
 
@@ -90,11 +97,14 @@ def recipe_of(
     """A recipe, by its name or TOML file, with what is to be another way.
 
     Raises:
-        UsageError: no such recipe, or a value that cannot be.
+        UsageError: no such recipe or recognizer, or a value that cannot be.
         InputError: a file that is none.
     """
+    from miex.recognition.method import method_class
     from miex.recognition.recipe import Recipe, load_recipe
 
+    if recognizer is not None:
+        method_class(recognizer)
     base = name if isinstance(name, Recipe) else load_recipe(name)
     return base.but(recognizer=recognizer, side=side, epochs=epochs, mixed_precision=mixed_precision, method=flow)
 

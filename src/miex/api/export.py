@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from miex.api.work import PathLike, Stages, Workers, executor, path, stage
+from miex.arguments import PATH, checking, instance_of, whole
 from miex.dataset.reader import Dataset, open_dataset
-from miex.errors import one_of
+from miex.errors import UsageError, one_of
 
 FORMS = ("flow", "folder")
 
@@ -19,6 +20,7 @@ class Exported:
     frames: int | None = None
 
 
+@checking(dataset=PATH | instance_of("a set", "miex.dataset.reader:Dataset"), side=whole(8))
 def export(
     dataset: Dataset | PathLike,
     out: PathLike,
@@ -48,6 +50,8 @@ def export(
         OutputError: it cannot be written, or the folder holds something.
     """
     one_of(to, FORMS, "`to`")
+    if to == "flow" and path(out).suffix != ".npz":
+        raise UsageError(f"`out` {out}", expected="a name that ends in .npz")
     work = executor(workers)
     found = dataset if isinstance(dataset, Dataset) else open_dataset(path(dataset))
     if to == "folder":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
+from miex.arguments import TEXT_BY_TEXT, checking
 from miex.errors import UsageError
 from miex.executors.base import Executor
 
@@ -48,6 +49,7 @@ class FaceIndex:
     def __repr__(self) -> str:
         return f"{len(self):,} photos, {len(self) - len(self.refused):,} of them can be used"
 
+    @checking()
     def save(self, out: PathLike) -> None:
         """Write it as .parquet, or without the landmarks as .csv. Raises UsageError for another name."""
         from miex.faces.index import write_index
@@ -55,6 +57,7 @@ class FaceIndex:
         write_index(self.table, path(out))
 
 
+@checking()
 def index(
     folder: PathLike,
     *,
@@ -83,6 +86,7 @@ def index(
     return FaceIndex(find_faces(path(folder), table, quality, work, landmarker, progress, say))
 
 
+@checking(where=TEXT_BY_TEXT)
 def write_list(folder: PathLike, out: PathLike, where: Mapping[str, str] | None = None) -> tuple[int, int, str]:
     """List the photos of a face pool that pass filters.
 
@@ -109,6 +113,7 @@ def write_list(folder: PathLike, out: PathLike, where: Mapping[str, str] | None 
     return len(chosen), len(photos), known.layout.title if known else str(folder)
 
 
+@checking()
 def frontal(
     folder: PathLike,
     n: int,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from miex.api.examples import need_training
 from miex.api.work import PathLike, Say, landmark_model, path, unsaid
+from miex.arguments import PATH, Kind, checking, instance_of, many
 from miex.errors import InputError, UsageError
 from miex.images import Image
 
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
 
 # A folder of frames or a video; or an onset and an apex, as files or uint8 RGB [h, w, 3].
 ClipLike = PathLike | Sequence[PathLike] | Sequence[Image]
+
+
+def _take_frame(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        raise TypeError
+    if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3:
+        raise ValueError
+    return value
+
+
+_FRAME = Kind("a frame, uint8 RGB [h, w, 3]", _take_frame)
+_CLIP = PATH | many(PATH | _FRAME, "a pair of onset and apex, each a file or a frame, uint8 RGB [h, w, 3]")
+RECOGNIZER = PATH | instance_of("a recognizer that `miex.train` gave", "miex.api.predict:LoadedRecognizer")
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,7 @@ class LoadedRecognizer:
         ]
         return " · ".join(parts)
 
+    @checking(clip=_CLIP)
     def predict(
         self,
         clip: ClipLike,
@@ -80,7 +95,7 @@ class LoadedRecognizer:
             landmarker, say: as in `miex.synthesize`.
 
         Raises:
-            UsageError: a folder or video without `apex`.
+            UsageError: a folder or video without `apex`, or a pair with it.
             InputError: frames that cannot be read, are not there, or show no face.
         """
         from miex.faces.landmarks import Landmarker
@@ -92,6 +107,11 @@ class LoadedRecognizer:
                 raise UsageError(
                     f"predicting {reprlib.repr(clip)}", expected="onset and apex, or one folder or video",
                     found=f"{len(clip)} frames", do="give the two: (frames[onset], frames[apex])",
+                )  # fmt: skip
+            if onset or apex is not None:
+                raise UsageError(
+                    f"predicting a pair with onset {onset} and apex {apex}", expected="a pair alone: it is both",
+                    do="leave `onset` and `apex` out, or give the folder or video that they count in",
                 )  # fmt: skip
             name = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
             first, second = (read_image(path(one)) if isinstance(one, PathLike) else one for one in clip)
@@ -112,6 +132,7 @@ class LoadedRecognizer:
             seen = self.recognizer.recipe.takes.of(frames_of)
         return self._named(seen[None], [name])[0]
 
+    @checking()
     def predict_flow(self, file: PathLike) -> list[Prediction]:
         """The classes of the maps of a flow file (.npz). Raises InputError."""
         from miex.recognition.flow_file import read_flow
@@ -127,6 +148,7 @@ class LoadedRecognizer:
         ]
 
 
+@checking()
 def load_recognizer(file: PathLike) -> LoadedRecognizer:
     """The recognizer of a file, or of the folder of its training. The file is data: nothing in it is run.
 
@@ -140,6 +162,7 @@ def load_recognizer(file: PathLike) -> LoadedRecognizer:
     return LoadedRecognizer(load(path(file)))
 
 
+@checking(recognizer=RECOGNIZER, clip=PATH)
 def predict(
     recognizer: LoadedRecognizer | PathLike,
     *clip: PathLike,
@@ -156,14 +179,16 @@ def predict(
 
     The other arguments and the errors are those of `LoadedRecognizer.predict`.
     """
-    loaded = recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)
-    if len(clip) == 1 and path(clip[0]).suffix == ".npz":
-        return loaded.predict_flow(clip[0])
-    if len(clip) == 2:
-        return [loaded.predict((clip[0], clip[1]), landmarker=landmarker, say=say)]
-    if len(clip) != 1:
+    if len(clip) not in (1, 2):
         raise UsageError(
             "predicting", expected="an onset and an apex image, or one folder, video or flow file",
             found=f"{len(clip)} files",
         )  # fmt: skip
-    return [loaded.predict(clip[0], onset=onset, apex=apex, landmarker=landmarker, say=say)]
+    maps = len(clip) == 1 and path(clip[0]).suffix == ".npz"
+    if maps and (onset or apex is not None):
+        raise UsageError(f"predicting {clip[0]}", expected="no `onset` and `apex`: its maps go from one to the other")
+    loaded = recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)
+    if maps:
+        return loaded.predict_flow(clip[0])
+    given = clip[0] if len(clip) == 1 else clip
+    return [loaded.predict(given, onset=onset, apex=apex, landmarker=landmarker, say=say)]

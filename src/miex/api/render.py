@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miex.api.work import PathLike, Say, Stages, landmark_model, path, stage, unsaid
+from miex.arguments import MAPPING, PATH, TEXT, Kind, checking, instance_of, many
 from miex.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
 
 # AUs by hand: {12: 0.2, "L4": 0.5} (L and R are the person's own sides), or ["12=0.2", "L4=0.5"]
 AUs = Mapping[int | str, float] | Iterable[str]
+_AUS = MAPPING | many(TEXT, "a list of text")
+_AUS_BY_HAND = Kind('intensities by AU, {12: 0.2, "L4": 0.5}, or a list of text, ["12=0.2", "L4=0.5"]', _AUS.take)
+_FACE = instance_of("a face that `miex.align` gave", "miex.faces.crop:AlignedFace")
+_GENERATOR = instance_of("a generator", "miex.generators.base:Generator")
 
 
+@checking()
 def align(
     photo: PathLike,
     *,
@@ -40,11 +46,10 @@ def align(
     from miex.faces.align import align_photo
     from miex.faces.crop import CropOptions
 
-    if not (32 <= size <= 1024 and size % 4 == 0):
-        raise UsageError(f"`size` {size}", expected="a multiple of 4 from 32 to 1024")
     return align_photo(path(photo), landmark_model(landmarker, say), CropOptions(size))
 
 
+@checking(photo=PATH | _FACE, aus=_AUS_BY_HAND, generator=TEXT | _GENERATOR)
 def render(
     photo: PathLike | AlignedFace,
     aus: AUs,
@@ -89,6 +94,7 @@ def render(
     return made
 
 
+@checking(aus=_AUS_BY_HAND)
 def au_vector(aus: AUs) -> AUArray:
     """AUs by hand as a vector, float32 [17, 2] (the person's left and right side).
 
@@ -101,6 +107,7 @@ def au_vector(aus: AUs) -> AUArray:
     return parse(_texts(aus))
 
 
+@checking(aus=_AUS_BY_HAND)
 def generator_picture(
     out: PathLike,
     *,

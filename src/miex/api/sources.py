@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from miex.api.corpora import Clips, read
 from miex.api.work import PathLike, Say, Stages, Workers, path, unsaid
+from miex.arguments import PATH, TEXT, Kind, checking, many
 from miex.corpora.people import corpus_key
 from miex.errors import InputError, UsageError, one_of
 from miex.sources import AUSource, Pool, coded_mie, early_mae, expert, perturbed, read_pool, real_mie
@@ -16,6 +18,15 @@ from miex.sources.origin import ORIGINS
 Named = Iterable[tuple[str, PathLike]]  # corpora: name, and where it lies
 
 
+def _take_named(value: Any) -> Any:
+    name, where = value
+    return TEXT.take(name), PATH.take(where)
+
+
+_NAMED = many(Kind("a name and a path", _take_named), "a list of corpora, each a name and a path")
+
+
+@checking(real=_NAMED, early=_NAMED, coded=_NAMED, onset=TEXT)
 def named_sources(
     *,
     real: Named = (),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from miex.api.faces import csv_of, find_faces
 from miex.api.work import (
+    SOURCES,
     PathLike,
     Say,
     Stages,
@@ -21,14 +22,15 @@ from miex.api.work import (
     stage,
     unsaid,
 )
+from miex.arguments import COUNT, NAMES, NONE, PATH, TEXT, TEXT_BY_TEXT, checking, instance_of
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError, first_wrong, one_of
 from miex.executors import local
+from miex.storage import storage_at
+from miex.storage.local import Folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from miex.dataset.verify import Report
     from miex.planning.config import PlanConfig
     from miex.quality.audit import Audit
@@ -67,6 +69,17 @@ class PlanOptions(TypedDict, total=False):
     landmarker: PathLike | None
 
 
+SetLike = PathLike | Dataset | Plan  # a set or plan, or its folder
+_PLANNED = {
+    "sources": SOURCES | NONE,
+    "classes": TEXT | NAMES,
+    "faces_columns": TEXT_BY_TEXT | NONE,
+    **dict.fromkeys(("faces", "faces_csv", "landmarker"), PATH | NONE),
+    **dict.fromkeys(("ids", "per", "samples", "triplets", "shard_size"), COUNT | NONE),
+}
+_SET = PATH | instance_of("a set, or its plan", "miex.dataset.reader:Dataset", "miex.dataset.plan_file:Plan")
+
+
 class Made(Dataset):
     """A set that has just been made, or finished.
 
@@ -79,6 +92,7 @@ class Made(Dataset):
     gallery: Path
 
 
+@checking(**_PLANNED)
 def synthesize(
     out: PathLike = DEFAULT_OUT,
     *,
@@ -127,13 +141,12 @@ def synthesize(
         OutputError: the folder belongs to another plan, is in use, or cannot be written.
         PartialFailureError: more samples failed than `max_failed` allows.
     """
-    if not 0 <= max_failed <= 1:
-        raise UsageError(f"`max_failed` {max_failed}", expected="a fraction from 0 to 1")
     planned = plan(out, workers=workers, progress=progress, say=say, **asked)
     digest = planned.digests["plan"]
     return _make(out, None, workers, max_failed, progress, say, digest=digest)
 
 
+@checking(**_PLANNED)
 def plan(
     out: PathLike = DEFAULT_OUT,
     *,
@@ -153,7 +166,6 @@ def plan(
     from miex.planning.rows import build_plan
     from miex.planning.triplets import distinct_triplets
     from miex.sources import expert
-    from miex.sources.source import AUSource
     from miex.synthesis.adopt import adopt_plan
 
     config, work, folder = _config(asked), executor(workers), path(out)
@@ -164,11 +176,6 @@ def plan(
     sources = asked.get("sources")
     if sources is None:
         sources = [expert()]
-    if isinstance(sources, AUSource) or not sources or not all(isinstance(source, AUSource) for source in sources):
-        raise UsageError(
-            "`sources`", expected="a list of at least one source of AUs", found=reprlib.repr(sources),
-            do="such as [miex.sources.expert()]",
-        )  # fmt: skip
     _say_left_out(sources, say)
     pool = default_pool() if faces is None else path(faces)
     quality = Quality(asked.get("min_inter_ocular", Quality.min_inter_ocular))
@@ -180,7 +187,9 @@ def plan(
     )  # fmt: skip
     adopted = adopt_plan(made, folder)
     # its rows are read back when they are asked for
-    planned = replace(made, shards=lambda: read_plan(folder).shards(), known=read_record(folder)["digests"])
+    place = storage_at(folder)
+    digests = read_record(place)["digests"]
+    planned = replace(made, shards=lambda: read_plan(place).shards(), known=digests, place=place)
     refused = index.num_rows - index["reason"].to_pylist().count("")
     several = sum(n > 1 for n in index["n_faces"].to_pylist())
     n_virtual = sum(made.faces["virtual"].to_pylist())
@@ -204,8 +213,9 @@ def plan(
     return planned
 
 
+@checking(out=_SET)
 def run(
-    out: PathLike,
+    out: SetLike,
     *,
     faces: PathLike | None = None,
     max_failed: float = 0.01,
@@ -216,7 +226,7 @@ def run(
     """Make what is missing of a plan.
 
     Args:
-        out: folder of the plan.
+        out: a plan, or its folder.
         faces: where the photos are now, if they moved.
 
     The other arguments and the errors are those of `synthesize`.
@@ -224,8 +234,9 @@ def run(
     return _make(out, faces, workers, max_failed, progress, say)
 
 
+@checking(out=_SET)
 def repair(
-    out: PathLike,
+    out: SetLike,
     *,
     faces: PathLike | None = None,
     max_failed: float = 0.01,
@@ -240,7 +251,8 @@ def repair(
     return _make(out, faces, workers, max_failed, progress, say, repairing=True)
 
 
-def verify(out: PathLike, *, workers: Workers = 1, progress: Stages | None = None) -> Report:
+@checking(out=_SET)
+def verify(out: SetLike, *, workers: Workers = 1, progress: Stages | None = None) -> Report:
     """Check every byte of a set against its records, and every sample against its plan.
 
     Raises:
@@ -248,11 +260,12 @@ def verify(out: PathLike, *, workers: Workers = 1, progress: Stages | None = Non
     """
     from miex.dataset.verify import verify as verify_set
 
-    return verify_set(path(out), executor=executor(workers), progress=stage(progress, "checking shards"))
+    return verify_set(_folder(out), executor=executor(workers), progress=stage(progress, "checking shards"))
 
 
+@checking(out=_SET)
 def report(
-    out: PathLike,
+    out: SetLike,
     *,
     samples: int = 60,
     seed: int = 0,
@@ -266,7 +279,7 @@ def report(
     """Write README.md and gallery.html of a set, and measure on a random subsample what its frames show.
 
     Args:
-        out: folder of the set.
+        out: a set, or its folder.
         samples: on the gallery's sheet.
         seed: of the choice of samples.
         audit: samples whose frames are measured: AUs realized, identity kept. 0: none.
@@ -289,17 +302,27 @@ def report(
     if audit:
         model = landmark_model_if_any(landmarker, say, "AUs and identity are left out of the report")
         measured = audit_set(
-            path(out), n=audit, seed=seed, model=model,
+            _folder(out), n=audit, seed=seed, model=model,
             faces_root=None if faces is None else photos_root(path(faces)).resolve(),
             executor=work, progress=stage(progress, "measuring samples"),
         )  # fmt: skip
         for note in measured.notes:
             say(note)
-    return write_report(path(out), n=samples, seed=seed, audit=measured), measured
+    return write_report(_folder(out), n=samples, seed=seed, audit=measured), measured
+
+
+def _folder(given: SetLike) -> Path:
+    """Where a set or plan lies. Raises UsageError for a plan that is not written, or lies in no folder."""
+    if isinstance(given, str | Path):
+        return path(given)
+    place = given.place if isinstance(given, Plan) else given.storage
+    if not isinstance(place, Folder):
+        raise UsageError(f"`out` {given!r}", expected="what lies in a folder of this machine")
+    return place.path
 
 
 def _make(
-    out: PathLike,
+    out: SetLike,
     faces: PathLike | None,
     workers: Workers,
     max_failed: float,
@@ -313,7 +336,6 @@ def _make(
     from miex.dataset.verify import foreign_files
     from miex.faces.photos import photos_root
     from miex.report.build import report_files, write_report
-    from miex.storage import storage_at
     from miex.synthesis.repair import repair_set
     from miex.synthesis.run import run_plan
 
@@ -325,7 +347,7 @@ def _make(
             + (f" ({estimate.free / 1e9:,.0f} GB free)" if estimate.free is not None else "")
         )
 
-    folder = path(out)
+    folder = _folder(out)
     how: dict[str, Any] = {
         "faces_root": None if faces is None else photos_root(path(faces)).resolve(), "executor": executor(workers),
         "max_failed": max_failed, "announce": announce,
@@ -356,7 +378,9 @@ def _config(asked: PlanOptions) -> PlanConfig:
     known = PlanConfig.model_fields
     for name in asked:
         one_of(name, PlanOptions.__annotations__, "argument")
-    values: dict[str, Any] = {name: value for name, value in asked.items() if name in known and value is not None}
+    values: dict[str, Any] = {
+        name: value for name, value in asked.items() if name in known and not (value is None and name in _PLANNED)
+    }
     if "classes" in values:
         classes = asked["classes"]
         values["classes"] = (classes,) if isinstance(classes, str) else tuple(classes)

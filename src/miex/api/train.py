@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from miex.api.examples import machine_of, need_training, recipe_of, view_of
-from miex.api.predict import LoadedRecognizer, load_recognizer
+from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
+from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.work import PathLike, Say, Stages, Workers, path, stage, unsaid
+from miex.arguments import checking
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from miex.recognition.view import View
 
 
+@checking(data=DATA, recipe=RECIPE, start=RECOGNIZER, joint=DATA)
 def train(
     data: Data | Sequence[Data],
     recognizer: str | None = None,
@@ -55,9 +57,10 @@ def train(
     Raises:
         UsageError: torch is not installed, or a value that cannot be.
         InputError: data that cannot be read, or does not fit the recipe.
-        OutputError: the folder holds another training, or cannot be written.
+        OutputError: the folder holds another training, or something else, or cannot be written.
     """
     need_training()
+    from miex.recognition.checkpoints import prove_own
     from miex.recognition.train import joint as joined
     from miex.recognition.train import train as fit
 
@@ -65,16 +68,19 @@ def train(
         recipe, recognizer=recognizer, side=side, epochs=epochs, mixed_precision=mixed_precision, flow=flow
     )
 
+    before = None if start is None else start if isinstance(start, LoadedRecognizer) else load_recognizer(start)
+    machine, folder = machine_of(device, threads), None if out is None else path(out)
+    if folder is not None:
+        prove_own(folder)
+
     def view(given: Data | Sequence[Data]) -> View:
         return view_of(given, chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
 
     seen = view(data)
     if joint is not None:
         seen = joined(view(joint), seen, seed)
-    before = None if start is None else start if isinstance(start, LoadedRecognizer) else load_recognizer(start)
     made = fit(
-        seen, chosen, seed=seed, start=None if before is None else before.recognizer,
-        folder=None if out is None else path(out),
-        machine=machine_of(device, threads), progress=stage(progress, f"training {chosen.recognizer}"),
+        seen, chosen, seed=seed, start=None if before is None else before.recognizer, folder=folder, machine=machine,
+        progress=stage(progress, f"training {chosen.recognizer}"),
     )  # fmt: skip
     return LoadedRecognizer(made)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from miex.arguments import KINDS, instance_of, many
 from miex.errors import InputError, UsageError
 from miex.executors import local
 from miex.executors.base import Executor, Progress, silent
@@ -23,6 +24,11 @@ Say = Callable[[str], None]
 Workers = int | Executor | None
 # A file or folder.
 PathLike = str | Path
+SOURCES = many(
+    instance_of("a source", "miex.sources.source:AUSource"),
+    "a list of at least one source of AUs, such as [miex.sources.expert()]",
+    least=1,
+)
 
 
 def unsaid(text: str) -> None:
@@ -45,7 +51,7 @@ def executor(workers: Workers) -> Executor:
     """Where work runs.
 
     Raises:
-        UsageError: fewer than one process; or a worker is starting just now, and runs a script that starts workers.
+        UsageError: what is none of these; or a worker is starting just now, and runs a script that starts workers.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
         raise UsageError(
@@ -54,10 +60,9 @@ def executor(workers: Workers) -> Executor:
             found="work at its top level, which every worker would begin anew",
             do='put what the script does into a function, and call it below `if __name__ == "__main__":`',
         )
+    KINDS["workers"].checked("workers", workers)
     if isinstance(workers, Executor):
         return workers
-    if workers is not None and workers < 1:
-        raise UsageError(f"`workers` {workers}", expected="1 or more, or None for one per processor")
     return local.local_executor(processes(workers))
 
 

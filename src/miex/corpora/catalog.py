@@ -11,7 +11,7 @@ from miex.corpora.corpus import Corpus, Reading
 from miex.errors import InputError, UsageError
 from miex.plugins import Registry
 
-ADDED = Registry("corpus", "miex.corpora", {})  # by packages of yours
+ADDED = Registry("corpus", "miex.corpora", {}, base="miex.corpora.corpus:Corpus")  # by packages of yours
 
 
 @lru_cache(maxsize=1)
@@ -37,7 +37,7 @@ def corpora() -> dict[str, Corpus]:
     known = {kind.name: kind() for kind in kinds}
     for name in ADDED.names():
         with suppress(InputError):  # who asks for it by name hears why; the others are not held up
-            known.setdefault(name, ADDED.load(name)())
+            known.setdefault(name, ADDED.make(name))
     return known
 
 
@@ -55,7 +55,7 @@ def _known(name: str) -> Corpus | None:
     """The corpus of that name, if there is one. Raises InputError where its package is broken."""
     name = name.strip().lower()
     if name not in corpora() and name in ADDED.names():
-        ADDED.load(name)
+        ADDED.make(name)
     return corpora().get(name)
 
 

@@ -27,6 +27,15 @@ class Report:
     reading: Reading
     packed: tuple[Path, ...]
 
+    def __repr__(self) -> str:
+        clips = self.reading.clips
+        parts = [
+            f"{self.corpus.title} in {self.path}: {len(clips):,} clips",
+            f"{sum(bool(clip.frames) for clip in clips):,} with frames",
+            f"{len(self.reading.problems):,} broken rows",
+        ]
+        return " · ".join(parts)
+
     @property
     def good(self) -> bool:
         """Whether every row could be read."""

@@ -92,3 +92,12 @@ class Clip:
     source: str = ""
     notes: tuple[str, ...] = ()
     descent: Descent | None = None
+
+    def __repr__(self) -> str:
+        parts = [
+            f"{self.corpus}/{self.subject}/{self.clip}: {self.emotion or 'no emotion'}",
+            "no label" if self.label is None else self.label.name,
+            f"onset {self.onset}, apex {self.apex}, offset {self.offset}",
+            f"{len(self.frames):,} frames",
+        ]
+        return " · ".join(parts)

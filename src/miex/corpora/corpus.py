@@ -59,6 +59,10 @@ class Reading:
     trees: Mapping[str, int] = field(default_factory=dict)
     unnamed: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        tables = ", ".join(table.name for table in self.tables) or "no table"
+        return f"reading of {self.corpus}: {len(self.clips):,} clips, {len(self.problems):,} broken rows · {tables}"
+
 
 class Corpus:
     """A corpus as its owners distribute it.

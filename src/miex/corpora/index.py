@@ -11,8 +11,14 @@ from typing import Any
 
 from miex.corpora.au_codes import format_aus
 from miex.corpora.clip import Clip, Descent
-from miex.errors import UsageError
+from miex.errors import OutputError, UsageError
 from miex.storage.local import write_whole
+
+COLUMNS = (
+    "corpus", "subject", "clip", "onset", "apex", "offset", "emotion", "frames", "aus", "kind", "objective", "label",
+    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "onset_place", "apex_place", "offset_place", "n_frames",
+    "notes", "source",
+)  # fmt: skip
 
 
 def index_rows(clips: Iterable[Clip], folder: Path) -> list[dict[str, Any]]:
@@ -48,22 +54,45 @@ def _frames(clip: Clip, folder: Path) -> str:
 
 
 def write_index(clips: Iterable[Clip], out: Path) -> int:
-    """Write the index as .csv or .parquet, by the path's suffix; returns the number of rows."""
+    """Write the index as .csv or .parquet, by the path's suffix; returns the number of rows.
+
+    Raises:
+        UsageError: another suffix.
+        OutputError: something else than an index has that name, or it cannot be written.
+    """
+    if out.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"index {out}", expected="a name that ends in .csv or .parquet")
+    if out.exists() and _columns(out) != list(COLUMNS):
+        raise OutputError(
+            f"index {out}", expected="a new name, or that of an index of miex", found="another file there",
+            do="give another name, or move that file away",
+        )  # fmt: skip
     rows = index_rows(clips, out.parent)
     if out.suffix == ".csv":
         text = io.StringIO(newline="")
-        names = list(rows[0]) if rows else ["corpus", "subject", "clip"]
-        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_whole(out, text.getvalue().encode())
-    elif out.suffix == ".parquet":
+    else:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         content = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows), content, compression="zstd")
+        pq.write_table(pa.table({name: [row[name] for row in rows] for name in COLUMNS}), content, compression="zstd")
         write_whole(out, content.getvalue())
-    else:
-        raise UsageError(f"index {out}", expected="a name that ends in .csv or .parquet")
     return len(rows)
+
+
+def _columns(file: Path) -> list[str]:
+    """Those of a table that is there; none of what is no table."""
+    try:
+        if file.suffix == ".csv":
+            with file.open(encoding="utf-8", newline="") as opened:
+                return next(csv.reader(opened), [])
+        import pyarrow.parquet as pq
+
+        names: list[str] = pq.read_schema(file).names
+        return names
+    except (OSError, ValueError, csv.Error):
+        return []

@@ -42,6 +42,7 @@ class Plan:
         config: how the plan was asked for, as JSON; not in the digest, for people and for messages.
         faces_root: folder that the photos' paths are relative to, where the plan was made.
         known: its digests, where they are known already.
+        place: where it lies, once it is written.
     """
 
     shards: Callable[[], Iterator[pa.Table]]
@@ -51,6 +52,7 @@ class Plan:
     config: Mapping[str, Any]
     faces_root: str
     known: Mapping[str, str] | None = None
+    place: Storage | None = None
 
     def __repr__(self) -> str:
         generator = self.settings["generator"]
@@ -219,8 +221,9 @@ def read_plan(out: Place) -> Plan:
     _check_names(out, faces["identity"], paths=faces["path"])
     rows = PlanRows(out, record)
     return Plan(
-        rows.shards, rows.n_rows, faces, record["settings"], record["config"], record["faces_root"], record["digests"]
-    )
+        rows.shards, rows.n_rows, faces, record["settings"], record["config"], record["faces_root"], record["digests"],
+        out,
+    )  # fmt: skip
 
 
 class PlanRows:

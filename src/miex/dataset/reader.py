@@ -214,11 +214,12 @@ class Dataset(Sequence[SampleData]):
             OutputError: the folder holds something, or cannot be written.
             InputError: the set is damaged.
         """
+        from miex.arguments import PATH
         from miex.dataset.export.folder import export_folder
         from miex.executors.base import silent
 
         one_of(to, ("folder",), "`to`")
-        export_folder(self, Path(out).expanduser(), progress=progress or silent)
+        export_folder(self, Path(PATH.checked("out", out)).expanduser(), progress=progress or silent)
 
     @property
     def faces(self) -> pa.Table:

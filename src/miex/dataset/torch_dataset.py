@@ -16,6 +16,9 @@ class TorchDataset(torch.utils.data.Dataset):  # type: ignore[misc]
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
 
+    def __repr__(self) -> str:
+        return f"torch dataset of {self.dataset!r}"
+
     def __len__(self) -> int:
         return len(self.dataset)
 

@@ -81,6 +81,9 @@ class Imported:
     failed: int = 0
     several_faces: list[str] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return f"{len(self.tracks):,} clips, {self.frames:,} frames ({self.failed:,} failed) of {self.format}"
+
 
 @dataclass(frozen=True)
 class _Row:

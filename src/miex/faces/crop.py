@@ -109,6 +109,9 @@ class AlignedFace:
     size: int
     landmarks: Points
 
+    def __repr__(self) -> str:
+        return f"aligned face of {self.size} px, {self.inter_ocular:.0f} px between the eyes"
+
     @property
     def crop(self) -> Image:
         """The crop itself, uint8 RGB [size, size, 3]."""

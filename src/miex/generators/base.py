@@ -79,6 +79,9 @@ class Generator(ABC, Generic[Rig]):
             InputError: this version cannot have them.
         """
 
+    def __repr__(self) -> str:
+        return f"generator {self.name} {self.version}"
+
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -6,11 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from miex.arguments import checking
 from miex.errors import InputError
 from miex.generators.base import Generator
 from miex.plugins import Registry
 
-GENERATORS = Registry("generator", "miex.generators", {"muscle": "miex.generators.muscle:MuscleGenerator"})
+GENERATORS = Registry(
+    "generator",
+    "miex.generators",
+    {"muscle": "miex.generators.muscle:MuscleGenerator"},
+    base="miex.generators.base:Generator",
+)
 
 
 def no_weights(sha256: str) -> NoReturn:
@@ -21,9 +27,17 @@ def no_weights(sha256: str) -> NoReturn:
     )  # fmt: skip
 
 
+@checking()
 def make_generator(name: str) -> Generator[Any]:
-    """The generator of that name, with its default settings. Raises UsageError for an unknown name."""
-    return _load(name)()
+    """The generator of that name, with its default settings.
+
+    Raises:
+        UsageError: an unknown name.
+        InputError: a package's generator that cannot be made.
+    """
+    _load(name)
+    made: Generator[Any] = GENERATORS.make(name)
+    return made
 
 
 def describe(generator: Generator[Any]) -> dict[str, Any]:

@@ -14,9 +14,22 @@ from miex.recognition.method import COLUMNS
 from miex.recognition.recognizer import MODEL, Recognizer, load_recognizer
 from miex.recognition.weights import read_weights, write_weights
 from miex.stable import canonical_json
-from miex.storage.local import write_whole
+from miex.storage.base import as_output_errors
+from miex.storage.local import is_leftover, write_whole
 
-CHECKPOINT, LOG = "checkpoint.safetensors", "log.csv"
+CHECKPOINT, LOG, EVENTS = "checkpoint.safetensors", "log.csv", "events"
+
+
+def prove_own(folder: Path) -> None:
+    """Raises OutputError if something else than a training lies in a folder: a set, say."""
+    with as_output_errors(f"training in {folder}"):
+        there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in there if not name.startswith(".") and not is_leftover(name)]
+    if foreign and not {CHECKPOINT, LOG, EVENTS, MODEL} & set(foreign):
+        raise OutputError(
+            f"training in {folder}", expected="a new or empty folder, or one of this training",
+            found=", ".join(foreign[:3]), do="give another folder",
+        )  # fmt: skip
 
 
 class TrainingFolder:
@@ -24,7 +37,9 @@ class TrainingFolder:
 
     def __init__(self, folder: Path, what: dict[str, Any]) -> None:
         self.folder, self.what = folder, what
-        folder.mkdir(parents=True, exist_ok=True)
+        prove_own(folder)
+        with as_output_errors(f"training in {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
         self._events: Any = None
 
     def finished(self) -> Recognizer | None:
@@ -64,7 +79,7 @@ class TrainingFolder:
             from tensorboardX import SummaryWriter
 
             purge = rows[-1]["step"] + 1 if again and rows else None
-            self._events = SummaryWriter(str(self.folder / "events"), purge_step=purge)
+            self._events = SummaryWriter(str(self.folder / EVENTS), purge_step=purge)
         for row in () if again else rows:
             for name in ("loss", "learning_rate", "validation_loss"):
                 if row[name] is not None:

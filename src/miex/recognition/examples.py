@@ -67,6 +67,11 @@ class Examples:
     def __len__(self) -> int:
         return int(self.rows.num_rows)
 
+    def __repr__(self) -> str:
+        counts = np.bincount(self.labels, minlength=len(self.label_names))
+        listed = ", ".join(f"{n:,} {name}" for n, name in zip(counts, self.label_names, strict=True))
+        return f"{len(self):,} examples: {listed}"
+
     @property
     def labels(self) -> npt.NDArray[np.int64]:
         """The classes, int64 [n]."""

@@ -32,6 +32,7 @@ METHODS = Registry(
         "flow_resnet18": "miex.recognition.networks.flow_resnet18:FlowResNet18",
         "hoof_svm": "miex.recognition.handcrafted.hoof_svm:HoofSVM",
     },
+    base="miex.recognition.method:Method",
 )
 COLUMNS = ("epoch", "step", "loss", "learning_rate", "validation_loss")
 
@@ -124,13 +125,15 @@ def make_method(recipe: Recipe, classes: int) -> Method:
 
     Raises:
         UsageError: no such recognizer, or it cannot look at the recipe's input.
+        InputError: a package's recognizer that cannot be made.
     """
     kind, takes = method_class(recipe.recognizer), recipe.takes
     if takes.name not in kind.inputs:
         raise UsageError(
             f"recognizer {recipe.recognizer}", expected=f"input {' or '.join(kind.inputs)}", found=takes.name
         )
-    return kind(takes.seen_shape, classes)
+    made: Method = METHODS.make(recipe.recognizer, takes.seen_shape, classes)
+    return made
 
 
 def balanced(view: View, recipe: Recipe) -> bool:

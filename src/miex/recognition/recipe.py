@@ -131,7 +131,7 @@ def load_recipe(name: str) -> Recipe:
         text = resources.files("miex.recognition").joinpath("recipes", f"{name}.toml").read_text("utf-8")
     elif name.endswith(".toml"):
         try:
-            text = Path(name).read_text("utf-8")
+            text = Path(name).expanduser().read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"recipe {name}", expected="a TOML file", found=str(error)) from error
     else:

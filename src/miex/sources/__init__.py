@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from miex.arguments import PATH, TEXT, checking, instance_of, many
 from miex.corpora.clip import Clip
 from miex.errors import one_of
 from miex.sources.coded_mie import CodedMiESource
@@ -21,7 +22,11 @@ from miex.sources.source import AUSource, PerturbedSource
 
 __all__ = ["AUSource", "Pool", "coded_mie", "early_mae", "expert", "perturbed", "read_pool", "real_mie"]
 
+_POOL = PATH | instance_of("a pool", "miex.sources.pool:Pool")
+_CLIPS = many(instance_of("a clip", "miex.corpora.clip:Clip"), "clips, as `miex.corpora.read` gives them")
 
+
+@checking()
 def expert(table: str | Path = "micro", *, mu: float = 0.1, nu: float = 0.3) -> ExpertSource:
     """AUs drawn from an expert table: the onset is zero, intensities are uniform.
 
@@ -33,9 +38,10 @@ def expert(table: str | Path = "micro", *, mu: float = 0.1, nu: float = 0.3) -> 
         UsageError: no such table, or not 0 < mu ≤ nu ≤ 1.
         InputError: a file of another form.
     """
-    return ExpertSource(load_table(str(table)), mu, nu)
+    return ExpertSource(load_table(str(Path(table).expanduser())), mu, nu)
 
 
+@checking(pools=_POOL)
 def real_mie(*pools: Pool | str | Path, origin: str = "relative") -> RealMiESource:
     """AUs of the annotated onset and apex of real micro-expressions.
 
@@ -50,6 +56,7 @@ def real_mie(*pools: Pool | str | Path, origin: str = "relative") -> RealMiESour
     return RealMiESource(_pools(pools), one_of(origin, ORIGINS, "AU origin"))
 
 
+@checking(pools=_POOL, onset=TEXT)
 def early_mae(
     *pools: Pool | str | Path, origin: str = "relative", window: Iterable[str] = (), onset: str = "first"
 ) -> EarlyMaESource:
@@ -68,6 +75,7 @@ def early_mae(
     return EarlyMaESource(_pools(pools), one_of(origin, ORIGINS, "AU origin"), windows, start)
 
 
+@checking(clips=_CLIPS)
 def coded_mie(clips: Iterable[Clip], *, mu: float = 0.1, nu: float = 0.3) -> CodedMiESource:
     """AUs that human coders noted in micro-expressions: the onset is zero, intensities are drawn.
 
@@ -81,6 +89,7 @@ def coded_mie(clips: Iterable[Clip], *, mu: float = 0.1, nu: float = 0.3) -> Cod
     return CodedMiESource(tuple(clips), mu=mu, nu=nu)
 
 
+@checking(source=instance_of("a source of AUs", "miex.sources.source:AUSource"))
 def perturbed(source: AUSource, amount: float) -> PerturbedSource:
     """A source whose apexes are changed at random: each AU that is on, by up to `amount`.
 

@@ -56,6 +56,10 @@ class CodedMiESource(AUSource):
         if not 0 < self.mu <= self.nu <= 1:
             raise UsageError(f"intensities μ = {self.mu:g}, ν = {self.nu:g}", expected="0 < μ ≤ ν ≤ 1")
 
+    def __repr__(self) -> str:
+        corpora = ", ".join(sorted({clip.corpus for clip in self.clips})) or "no corpus"
+        return f"{self.name}: {len(self.clips):,} clips of {corpora}, intensities {self.mu:g} to {self.nu:g}"
+
     @cached_property
     def _sorted(self) -> tuple[dict[Label, list[tuple[Clip, AUArray, AUArray]]], Counter[str]]:
         usable: dict[Label, list[tuple[Clip, AUArray, AUArray]]] = {label: [] for label in Label}

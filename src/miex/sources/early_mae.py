@@ -62,7 +62,7 @@ def window_frames(n: int, window: Window) -> tuple[int, int]:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EarlyMaESource(PoolSource):
     """z^MaE of PROTOCOL §1: z_o from the first frame, z_a from a frame drawn anew for every sample.
 

@@ -67,6 +67,9 @@ class ExpertTable:
         """The emotions of a class, in the table's order."""
         return tuple(emotion for emotion in self.emotions if emotion.label == label)
 
+    def __repr__(self) -> str:
+        return f"expert table {self.name}: {len(self.emotions)} emotions"
+
     def plain(self) -> dict[str, Any]:
         """The numbers of the table as JSON values, without its prose."""
         return {
@@ -172,6 +175,9 @@ class ExpertSource(AUSource):
                 expected="0 < μ ≤ ν ≤ 1",
                 do="the paper's are 0.1 and 0.3",
             )
+
+    def __repr__(self) -> str:
+        return f"{self.name}: table {self.table.name}, intensities {self.mu:g} to {self.nu:g}"
 
     @cached_property
     def settings(self) -> dict[str, Any]:

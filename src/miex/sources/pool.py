@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from miex.arguments import checking
 from miex.aus.tracks import Credit, Track, credit_of, floats, read_parquet, with_credit, write_parquet
 from miex.aus.vector import AU_NUMBERS, N_AUS, AUArray, checked
 from miex.corpora.clip import Clip
@@ -250,6 +251,7 @@ def write_pool(pool: Pool, path: Path) -> None:
     write_parquet(pa.Table.from_pylist(rows, schema=with_credit(POOL_SCHEMA, pool.credit)), path)
 
 
+@checking()
 def read_pool(path: str | Path) -> Pool:
     """A pool that `write_pool` wrote.
 
@@ -257,7 +259,7 @@ def read_pool(path: str | Path) -> Pool:
         InputError: no such file, or something else in it.
         ScaleError: an intensity outside [0, 1].
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     table = read_parquet(path, POOL_SCHEMA, "AU pool")
     seen = floats(table["seen"].cast(pa.list_(pa.float32(), N_AUS)), N_AUS) > 0
     rest = checked(floats(table["rest"], N_AUS), where=f"AU pool {path}, rest")

@@ -77,6 +77,11 @@ class PoolSource(AUSource):
                 do="give the corpus once, or make one pool of its tables",
             )  # fmt: skip
 
+    def __repr__(self) -> str:
+        clips = [clip for pool in self.pools for clip in pool.clips]
+        corpora = ", ".join(sorted({clip.corpus for clip in clips})) or "no corpus"
+        return f"{self.name}: {len(clips):,} clips of {corpora}, {self.origin} AUs"
+
     @abstractmethod
     def usable(self, clip: PoolClip, aus: AUArray) -> UsableClip | str:
         """The clip with its pairs, or in a few words why it has none; `aus` are counted from the origin."""

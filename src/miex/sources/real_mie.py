@@ -13,7 +13,7 @@ from miex.sources.pooled import PoolSource, UsableClip, apexes_among
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RealMiESource(PoolSource):
     """z^MiE of PROTOCOL §1; which clip of the class is the only randomness.
 

@@ -114,6 +114,9 @@ class PerturbedSource(AUSource):
         if not 0 < self.amount <= 1:
             raise UsageError(f"AU perturbation {self.amount:g}", expected="above 0, at most 1")
 
+    def __repr__(self) -> str:
+        return f"{self.source!r}, perturbed by up to {self.amount:g}"
+
     @property
     def name(self) -> str:
         return self.source.name

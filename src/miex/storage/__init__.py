@@ -14,9 +14,16 @@ Place = str | PathLike[str] | Storage
 
 
 def storage_at(place: Place) -> Storage:
-    """The storage that a path names; a storage is itself. Raises UsageError for what is neither."""
+    """The storage that a path names, wherever the working folder will be later; a storage is itself.
+
+    Raises:
+        UsageError: neither of them.
+    """
     if isinstance(place, Storage):
         return place
     if not isinstance(place, str | PathLike):
         raise UsageError(f"the place {reprlib.repr(place)}", expected="text, a pathlib.Path or a storage")
-    return Folder(Path(place))
+    try:
+        return Folder(Path(place).expanduser().absolute())
+    except RuntimeError as error:  # the home of a user who is not there
+        raise UsageError(f"the place {place}", expected="a path", found=str(error)) from error

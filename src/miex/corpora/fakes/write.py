@@ -79,6 +79,9 @@ class Made:
     images: int
     truth: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return f"fake {self.corpus} in {self.path}: {self.events:,} events, {self.images:,} images"
+
 
 def write_fake(
     corpus: Corpus,
@@ -107,8 +110,8 @@ def write_fake(
     """
     if subjects < 2:
         raise UsageError(f"`subjects` {subjects}", expected="at least 2, so that they can be told apart")
-    _claim(path)
     parts = fake_parts(corpus, subjects, seed)
+    _claim(path)
     total = sum(len(_folders(part.corpus, part.events)) for part in parts)
     images, done = 0, 0
     clips: list[dict[str, Any]] = []

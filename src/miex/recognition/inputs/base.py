@@ -19,7 +19,9 @@ from miex.plugins import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-INPUTS = Registry("input", "miex.inputs", {"flow": "miex.recognition.inputs.flow:FlowMaps"})
+INPUTS = Registry(
+    "input", "miex.inputs", {"flow": "miex.recognition.inputs.flow:FlowMaps"}, base="miex.recognition.inputs.base:Input"
+)
 
 
 @dataclass(frozen=True, eq=False)

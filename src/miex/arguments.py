@@ -1,0 +1,227 @@
+"""What callers may give: an argument means the same wherever it has that name, and is checked before work begins."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import reprlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, TypeVar
+
+from miex.errors import UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_EVERYTHING = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an argument may be.
+
+    Attributes:
+        expected: in words, for messages.
+        take: the value to use for the one that was given; raises TypeError or ValueError for what cannot be.
+    """
+
+    expected: str
+    take: Callable[[Any], Any]
+
+    def __or__(self, other: Kind) -> Kind:
+        def take(value: Any) -> Any:
+            try:
+                return self.take(value)
+            except (TypeError, ValueError) as error:
+                try:
+                    return other.take(value)
+                except TypeError:
+                    raise error from None
+
+        return Kind(f"{self.expected}, or {other.expected}", take)
+
+    def checked(self, name: str, value: Any) -> Any:
+        """The value to use. Raises UsageError, which names the argument."""
+        try:
+            return self.take(value)
+        except (TypeError, ValueError) as error:
+            found = f"of type {type(value).__name__}" if isinstance(error, TypeError) else ""
+            raise UsageError(f"`{name}` {_shown(value)}", expected=self.expected, found=found) from None
+
+
+def checking(**own: Kind) -> Callable[[Function], Function]:
+    """Check the arguments of a function before it runs: each by its name, as KINDS says, or as said here.
+
+    Of `*several` and of the names in `**options` each is checked. None passes where it is the default.
+    """
+    kinds = {**KINDS, **own}
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        parameters = signature.parameters
+
+        @wraps(function)
+        def call(*args: Any, **options: Any) -> Any:
+            try:
+                given = signature.bind(*args, **options)
+            except TypeError:  # too many, too few, or of a name that is not there: Python says that best
+                return function(*args, **options)
+
+            def value_of(name: str, value: Any, default: Any = inspect.Parameter.empty) -> Any:
+                known = name in kinds and not (value is None and default is None)
+                return kinds[name].checked(name, value) if known else value
+
+            for name, value in given.arguments.items():
+                several, named = (parameters[name].kind is kind for kind in _EVERYTHING)
+                if several:
+                    given.arguments[name] = tuple(value_of(name, one) for one in value)
+                elif named:
+                    given.arguments[name] = {option: value_of(option, one) for option, one in value.items()}
+                else:
+                    given.arguments[name] = value_of(name, value, parameters[name].default)
+            return function(*given.args, **given.kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def whole(least: int, most: int | None = None, *, step: int = 1) -> Kind:
+    """A whole number in that range."""
+
+    def take(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise TypeError
+        number = int(value)
+        if number < least or (most is not None and number > most) or number % step:
+            raise ValueError
+        return number
+
+    what = "a whole number" if step == 1 else f"a multiple of {step}"
+    return Kind(f"{what}, {least} or more" if most is None else f"{what} from {least} to {most}", take)
+
+
+def number(least: float = -float("inf"), most: float = float("inf")) -> Kind:
+    """A number in that range."""
+
+    def take(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError
+        if not least <= float(value) <= most:
+            raise ValueError
+        return int(value) if isinstance(value, Integral) else float(value)
+
+    above = f", {least:g} or more" if least > -float("inf") else ""
+    return Kind(f"a number from {least:g} to {most:g}" if most < float("inf") else f"a number{above}", take)
+
+
+def instance_of(expected: str, *places: str) -> Kind:
+    """An object of one of these classes, each "module:Class". Of a class that nobody has loaded there is none."""
+
+    def take(value: Any) -> Any:
+        for place in places:
+            module, _, name = place.partition(":")
+            if module in sys.modules and isinstance(value, getattr(sys.modules[module], name)):
+                return value
+        raise TypeError
+
+    return Kind(expected, take)
+
+
+def many(kind: Kind, expected: str, *, least: int = 0) -> Kind:
+    """Several of a kind, given as anything that can be gone through but text; a list of them is used."""
+
+    def take(value: Any) -> list[Any]:
+        if isinstance(value, str | bytes | os.PathLike | Mapping) or not isinstance(value, Iterable):
+            raise TypeError
+        found = [kind.take(one) for one in value]
+        if len(found) < least:
+            raise ValueError
+        return found
+
+    return Kind(expected, take)
+
+
+def called_with(*names: str) -> Kind:
+    """A function that can be called with so many values."""
+
+    def take(value: Any) -> Any:
+        if not callable(value):
+            raise TypeError
+        try:
+            inspect.signature(value).bind(*names)
+        except TypeError as error:
+            raise ValueError from error
+        except ValueError:  # some of those that are written in C do not say what they take
+            return value
+        return value
+
+    return Kind(f"a function of ({', '.join(names)})", take)
+
+
+def _is(*kinds: type) -> Callable[[Any], Any]:
+    def take(value: Any) -> Any:
+        if not isinstance(value, kinds):
+            raise TypeError
+        return value
+
+    return take
+
+
+def _take_path(value: Any) -> Any:
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError
+    if "\0" in str(os.fspath(value)):
+        raise ValueError
+    return value if isinstance(value, str | Path) else Path(value)
+
+
+def _take_texts(value: Any) -> Any:
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise TypeError
+    return value
+
+
+def _shown(value: Any) -> str:
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 60
+    return " ".join(short.repr(value).split())
+
+
+NONE = Kind("None", _is(type(None)))
+TEXT = Kind("text", _is(str))
+PATH = Kind("a path, as text or pathlib.Path", _take_path)
+YES_NO = Kind("True or False", _is(bool))
+COUNT, PLACE = whole(1), whole(0)
+MAPPING = Kind("a dict", _is(Mapping))
+NAMES = many(TEXT, "a list of names")
+PATHS = many(PATH, "a list of at least one path", least=1)
+TEXT_BY_TEXT = Kind("a dict of text by text", _take_texts)
+_EXECUTOR = "miex.executors.base:Executor"
+# What has the same meaning wherever it is asked for. What else a function asks for, it says where it is defined.
+KINDS = {
+    "workers": COUNT | Kind("None for one per processor", NONE.take) | instance_of("an executor", _EXECUTOR),
+    "progress": called_with("what", "done", "total", "note"),
+    "say": called_with("text"),
+    "seed": whole(0, 2**63 - 1),
+    "size": whole(32, 1024, step=4),
+    "max_failed": number(0, 1),
+    "min_inter_ocular": number(0),
+    "device": TEXT | NAMES,
+    "folds": Kind("text, such as 3-fold or loso", TEXT.take),
+}
+_SAME = [
+    (COUNT, "epochs n pairs repeats samples side threads"),
+    (PLACE, "apex audit onset"),
+    (number(), "amount mu noise nu"),
+    (YES_NO, "accept_unknown best_on_test mixed_precision recovered"),
+    (PATH, "faces faces_csv file folder landmarker openface out parts path photo store table"),
+    (TEXT, "corpus flow format_name generator kind mapping mode name no_apex on_error origin recognizer to tree"),
+    (TEXT, "attribution licence version what"),
+    (NAMES, "independent query window without"),
+    (TEXT_BY_TEXT, "columns faces_columns labels"),
+]
+KINDS.update({name: kind for kind, names in _SAME for name in names.split()})
