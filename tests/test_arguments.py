@@ -23,7 +23,8 @@ from miex.errors import UsageError
 from miex.executors.base import IN_PROCESS
 
 ROOMS = (
-    "aus", "corpora", "evaluate", "examples", "export", "faces", "predict", "render", "sources", "synthesize", "train",
+    "aus", "compare", "corpora", "evaluate", "examples", "experiments", "export", "faces", "predict", "render",
+    "sources", "synthesize", "train",
 )  # fmt: skip
 CLIPS = Clips(Reading("mine", ()))
 METHODS = [
@@ -32,7 +33,7 @@ METHODS = [
 ]  # fmt: skip
 # What is given for an argument that must be given; where nothing else is said, the name of a file that is not there.
 GIVEN: dict[str, Any] = {
-    "aus": {12: 0.2}, "tables": ["nowhere"], "paths": ["nowhere"], "n": 1, "amount": 0.1,
+    "aus": {12: 0.2}, "sets": {"mine": ["nowhere.npz"]}, "tables": ["nowhere"], "paths": ["nowhere"], "n": 1, "amount": 0.1,
     "source": miex.sources.expert(), "sources": [miex.sources.expert()],
 }  # fmt: skip
 NO_FUNCTION = [True, "print", lambda: None]

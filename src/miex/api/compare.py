@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from miex.api.examples import machine_of, need_training, recipe_of, view_of
+from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
 from miex.api.experiments import said
 from miex.api.work import (
     PathLike,
@@ -21,6 +21,7 @@ from miex.api.work import (
     stage,
     unsaid,
 )  # fmt: skip
+from miex.arguments import COUNT, PATH, YES_NO, checking, instance_of, whole
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 DIFFERENCE = (
     "Difference: b − a, 95 % interval by a bootstrap over photos; n.s. p > 0.05, * p > 0.01, ** p > 0.001, *** below."
 )
+SET = PATH | instance_of("a set", "miex.dataset.reader:Dataset")
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,6 +129,7 @@ class Compared(Result):
         }  # fmt: skip
 
 
+@checking(a=SET, b=SET, real=DATA, n=whole(2), learn=YES_NO, recipe=RECIPE, seeds=COUNT)
 def compare(
     a: Dataset | PathLike,
     b: Dataset | PathLike,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from miex.api.examples import examples, machine_of, need_training, recipe_of
+from miex.api.examples import RECIPE, examples, machine_of, need_training, recipe_of
 from miex.api.work import PathLike, Say, Stages, Workers, duration, executor, path, processes, stage, unsaid
+from miex.arguments import COUNT, MAPPING, NAMES, PATH, YES_NO, Kind, checking
 from miex.errors import UsageError, one_of
 from miex.experiments.present import Chart, Entry, Result, Table, Value, spread
 
@@ -119,6 +120,10 @@ def to_do(left: Estimate | None) -> Table:
     return Table("What is left to do", columns, rows)
 
 
+@checking(
+    sets=Kind("a dict of settings: name → sets or flow files", MAPPING.take), real=PATH, modes=NAMES, folds=NAMES,
+    recipe=RECIPE, alternatives=NAMES, seeds=COUNT, references=YES_NO, only_estimate=YES_NO,
+)  # fmt: skip
 def realflow(
     sets: Mapping[str, Sequence[Data]],
     real: PathLike = "real-flow",

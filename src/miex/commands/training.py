@@ -180,7 +180,7 @@ def compare(
     real: Annotated[
         list[str] | None, typer.Option(help="Real samples to test on too: a corpus as NAME=PATH, or a flow file.")
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Samples whose frames are looked at.")] = 200,
+    n: Annotated[int, typer.Option("--n", min=2, help="Samples whose frames are looked at.")] = 200,
     seed: Annotated[int, typer.Option(help="Of their choice.")] = 0,
     learn: Annotated[bool, typer.Option("--learn/--no-learn", help="Train the recipe on each set.")] = True,
     recipe: RecipeName = "fixed",
