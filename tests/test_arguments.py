@@ -33,7 +33,8 @@ METHODS = [
 ]  # fmt: skip
 # What is given for an argument that must be given; where nothing else is said, the name of a file that is not there.
 GIVEN: dict[str, Any] = {
-    "aus": {12: 0.2}, "sets": {"mine": ["nowhere.npz"]}, "tables": ["nowhere"], "paths": ["nowhere"], "n": 1, "amount": 0.1,
+    "aus": {12: 0.2}, "tables": ["nowhere"], "paths": ["nowhere"], "n": 1, "amount": 0.1,
+    "sets": {"mine": ["nowhere.npz"]},
     "source": miex.sources.expert(), "sources": [miex.sources.expert()],
 }  # fmt: skip
 NO_FUNCTION = [True, "print", lambda: None]

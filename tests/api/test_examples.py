@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from python_calamine import CalamineWorkbook
 
 import miex
 from miex.corpora.people import subject_key
+from miex.executors.base import IN_PROCESS
 from miex.recognition import recipe as recipes
 from tests.support import photo_folder
 
@@ -118,3 +120,31 @@ def test_every_python_block_of_the_readme_runs(place: Path) -> None:
     rows = names["made"].table.to_pylist()
     tested = [(row["corpus"], subject_key(row["subject"] or "")) == ("casme2", subject_key("sub01")) for row in rows]
     assert names["mask"].tolist() == [not one for one in tested]
+
+
+EXAMPLES = ("make_and_look", "one_face_by_hand", "corpus_to_set", "train_and_test", "predict")
+
+
+def test_every_example_script_runs(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One after the other, in one folder, each at most 15 lines; the fake corpus is a smaller one."""
+    folder = Path(__file__).parents[2] / "examples"
+    assert {path.stem for path in folder.glob("*.py")} == set(EXAMPLES)
+    monkeypatch.setattr("miex.executors.local.local_executor", lambda workers: IN_PROCESS)
+    monkeypatch.setattr(miex.corpora, "fake", lambda name, out: (name, out), raising=False)
+    said = {}
+    for name in EXAMPLES:
+        script = folder / f"{name}.py"
+        assert len(script.read_text().splitlines()) <= 15
+        if name == "train_and_test" and not CAN_TRAIN:
+            break
+        runpy.run_path(str(script), run_name="__main__")
+        said[name] = capsys.readouterr().out
+    assert "120 samples · 40 identities" in said["make_and_look"]
+    assert "motion" in said["one_face_by_hand"]
+    assert "casme2: 6 clips" in said["corpus_to_set"]
+    if CAN_TRAIN:
+        assert "over subjects" in said["train_and_test"]
+        assert {path.suffix for path in (place / "tables").iterdir()} == {".md", ".tex", ".csv", ".json"}
+        assert re.search(r"jpg: (negative|positive|surprise) \(", said["predict"])

@@ -71,7 +71,7 @@ class Compared(Result):
         one = self.measured
         lines: list[list[Entry]] = []
         for m in one.measures:
-            n = f"{m.n[0]:,}" if m.n[0] == m.n[1] else f"{m.n[0]:,} / {m.n[1]:,}"
+            n = m.n[0] if m.n[0] == m.n[1] else f"{m.n[0]:,} / {m.n[1]:,}"
             lines.append([m.name + (f", {m.unit}" if m.unit else ""), n, Value(m.a), Value(m.b), _signed(m.difference)])
         shared = f"{one.shared:,} samples in both, {one.same_aus:,} of them with the same AUs"
         title = (

@@ -97,7 +97,7 @@ class Table:
     @property
     def texts(self) -> list[list[str]]:
         """The rows as text."""
-        return [[str(entry) for entry in row] for row in self.rows]
+        return [[f"{entry:,}" if isinstance(entry, int) else str(entry) for entry in row] for row in self.rows]
 
     def __str__(self) -> str:
         lines = [list(self.columns), *self.texts]
