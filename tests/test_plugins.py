@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from miex.corpora import catalog
+from miex.dataset.verify import verify
 from miex.errors import InputError, UsageError
 from miex.generators.registry import GENERATORS, describe, generator_of, make_generator
 from miex.sources.registry import SOURCES
@@ -167,3 +173,39 @@ def test_a_broken_corpus_holds_no_other_up(my_package: Path, monkeypatch: pytest
     assert catalog.corpus_named("neighbors").name == "neighbors"
     with pytest.raises(InputError, match="'missing' of my-faces"):
         catalog.corpus_named("missing")
+
+
+def test_installed_into_a_fresh_environment_it_is_found_by_every_process(tmp_path: Path) -> None:
+    """A wheel, pip, an environment of its own that sees miex: a set by its generator, made by two workers."""
+    wheel = tmp_path / "my_faces-1.0-py3-none-any.whl"
+    good = "[miex.generators]\nwax = my_faces:Wax\n[miex.corpora]\nneighbors = my_faces:Neighbors\n"
+    good += "[miex.sources]\ntextbook = my_faces:Textbook\n[miex.recognizers]\nlinear = my_nets:Linear\n"
+    facts = {
+        "METADATA": "Metadata-Version: 2.1\nName: my-faces\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "entry_points.txt": good,
+    }
+    files = {"my_faces.py": CODE, "my_nets.py": RECOGNIZER}
+    files |= {f"my_faces-1.0.dist-info/{name}": text for name, text in facts.items()}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+        record = "my_faces-1.0.dist-info/RECORD"
+        archive.writestr(record, "".join(f"{name},,\n" for name in [*files, record]))
+    fresh = tmp_path / "fresh"
+    venv.create(fresh, with_pip=False, symlinks=True)
+    python = next(path for path in (fresh / "bin" / "python", fresh / "Scripts" / "python.exe") if path.exists())
+    (site,) = fresh.glob("**/site-packages")
+    (site / "miex-as-here.pth").write_text("".join(f"{path}\n" for path in sys.path if path))
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", str(python)]
+    subprocess.run([*pip, "install", "--no-index", "--no-deps", str(wheel)], check=True)
+    out = tmp_path / "set"
+    asked = ["synthesize", "--out", str(out), "--ids", "2", "--size", "64", "--generator", "wax", "--workers", "2"]
+    subprocess.run([python, "-m", "miex", *asked, "--shard-size", "3"], check=True, timeout=300)
+    settings = json.loads((out / "plan.json").read_text())["settings"]
+    assert settings["generator"]["name"] == "wax"
+    assert verify(out).problems == ()
+    listed = subprocess.run([python, "-m", "miex", "corpora", "list", "--json"], check=True, capture_output=True)
+    assert "neighbors" in {row["name"] for row in json.loads(listed.stdout)}
+    here = subprocess.run([sys.executable, "-m", "miex", "corpora", "list", "--json"], check=True, capture_output=True)
+    assert "neighbors" not in here.stdout.decode()
