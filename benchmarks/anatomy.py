@@ -5,7 +5,7 @@
 Two references, lent for calibration and never shipped; without them there is nothing to print:
 
 - `au-displacements.csv`: a scanned-face model's mean motion for each AU. Cosine over all skin landmarks, and gain: our
-  longest displacement over its longest. What those below .8 miss: reaches are shorter here, as real micro-expressions
+  longest displacement over its longest. What those below 0.8 miss: reaches are shorter here, as real micro-expressions
   move skin locally; AU 12 holds the middle of the lips still and lets the cheek swell outward, as real micro-smiles do;
   the model's nose wrinkler balloons the upper lip (9); its chin takes the outline of the jaw along, ours leaves it
   (17); its lips part by the whole lower face (25).
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         print("against a scanned-face model, 468 landmarks\nAU   cosine   gain")
         for au, (angle, gain) in against_the_model(table).items():
-            print(f"{au:2d}   {angle:6.3f}  {gain:5.2f}" + ("   below .8" if angle < 0.8 else ""))
+            print(f"{au:2d}   {angle:6.3f}  {gain:5.2f}" + ("   below 0.8" if angle < 0.8 else ""))
     if not (shared / "faces" / "pairs").is_dir():
         print(f"no {shared / 'faces' / 'pairs'}: nothing to compare with")
         return

@@ -23,7 +23,7 @@ Resampler = Callable[[np.ndarray, np.ndarray], np.ndarray]  # positions in pixel
 
 
 class Texture:
-    """Waves of random direction and phase; amplitudes fall as 1/frequency, up to .35 cycles a pixel."""
+    """Waves of random direction and phase; amplitudes fall as 1/frequency, up to 0.35 cycles a pixel."""
 
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -79,9 +79,9 @@ def resamplers(picture: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> dict[
 
     return {f"bilinear of {n}× samples": oversampled(n, 1) for n in (1, 2, 3, 4)} | {
         "bilinear of 4× samples, unrounded": oversampled(4, 256),
-        "OpenCV cubic (a = -.75)": opencv(cv2.INTER_CUBIC),
+        "OpenCV cubic (a = -0.75)": opencv(cv2.INTER_CUBIC),
         "OpenCV Lanczos 4": opencv(cv2.INTER_LANCZOS4),
-        "Keys cubic (a = -.5)": keys,
+        "Keys cubic (a = -0.5)": keys,
         "cubic spline, prefiltered": spline,
     }
 

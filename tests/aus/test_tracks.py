@@ -44,7 +44,7 @@ def openface(
     blank: str = "",
     **parts: bool,
 ) -> Path:
-    """A file as one of OpenFace's tools writes it; what a frame does not say is 0 (confidence .98, success 1)."""
+    """A file as one of OpenFace's tools writes it; what a frame does not say is 0 (confidence 0.98, success 1)."""
     first = {
         "FeatureExtraction": ["frame", "face_id", "timestamp", "confidence", "success"],
         "FaceLandmarkVidMulti": ["frame", "face_id", "timestamp", "confidence", "success"],

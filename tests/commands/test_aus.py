@@ -117,7 +117,7 @@ def test_early_macro_expressions_noise_and_triplets(lab: Path, pool: Path) -> No
     assert len(rows) == 11
     assert {row["source"] for row in rows} == {"early_mae"}
     assert len({str(row["aus"]) for row in rows}) == 6
-    assert {row["apex_frame"] for row in rows} <= {3, 4, 5}  # 2 + ⌊.1 · 8⌋ … 2 + ⌊.4 · 8⌋, at least a frame later
+    assert {row["apex_frame"] for row in rows} <= {3, 4, 5}  # 2 + ⌊0.1 · 8⌋ … 2 + ⌊0.4 · 8⌋, at least a frame later
     config = json.loads((out / "plan.json").read_text())["config"]
     assert (config["samples"], config["triplets"]) == (11, 6)
     assert config["sources"]["early_mae"]["perturbation"] == 0.05

@@ -39,7 +39,7 @@ OF = persons(REAL["corpus"].to_pylist(), REAL["subject"].to_pylist())
 
 @dataclass
 class Guess:
-    """Right with probability .7, drawn from seed and fold; remembers its jobs."""
+    """Right with probability 0.7, drawn from seed and fold; remembers its jobs."""
 
     jobs: list[Job] = field(default_factory=list)
 

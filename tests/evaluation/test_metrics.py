@@ -33,7 +33,7 @@ def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_all_negative_guess_has_the_published_scores() -> None:
-    """On the 442 of MEGC 2019 the guess `negative` is printed with accuracy .565 (250/442), UF1 .241, UAR .333."""
+    """On the 442 of MEGC 2019 the guess `negative` is printed with accuracy 0.565 (250/442), UF1 0.241, UAR 0.333."""
     truth = np.repeat([0, 1, 2], [250, 109, 83])
     found = score(confusion(truth, np.zeros(442, int), 3))
     assert (round(found.accuracy, 3), round(found.uf1, 3), round(found.uar, 3)) == (0.566, 0.241, 0.333)

@@ -79,7 +79,7 @@ def rendered(model: Path, *aus: AUArray) -> list[Image]:
 
 REST = from_mapping({})
 NEAR = np.full(len(REST), 0.08)
-NEAR[AU_INDEX[5]] = 0.09  # AU 4, which takes the fold above the eye down, reads as .085 of it
+NEAR[AU_INDEX[5]] = 0.09  # AU 4, which takes the fold above the eye down, reads as 0.085 of it
 
 
 def test_known_aus_are_read(model: Path, read_aus: Read) -> None:
@@ -385,7 +385,7 @@ def test_known_aus_survive_extraction_pool_and_source(tmp_path: Path, model: Pat
         np.testing.assert_allclose(drawn.apex, known, atol=0.08)
     macros = make_pool(clips[3:], {track.clip: track for track in tracks})
     early: AUSource = EarlyMaESource((macros,))
-    for seed in range(10):  # ⌊.3 · 6⌋ … ⌊.5 · 6⌋
+    for seed in range(10):  # ⌊0.3 · 6⌋ … ⌊0.5 · 6⌋
         drawn = early.sample(Label.positive, rng=np.random.default_rng(seed))
         assert drawn.frames is not None
         assert drawn.frames in {(0, 1), (0, 2), (0, 3)}

@@ -65,7 +65,7 @@ def test_landmarks_are_where_the_model_finds_them_again(people: list[AlignedFace
         found = landmarker.detect(person.samples).landmarks
         assert len(found) == 1
         misses.append(np.hypot(*(found[0][:, :2] / OVERSAMPLING - person.landmarks).T) / person.inter_ocular)
-    # the model itself is not surer than about .02 between two pictures of one face
+    # the model itself is not surer than about 0.02 between two pictures of one face
     assert np.median(misses) < 0.03
     assert np.mean(misses, axis=1).max() < 0.05
 

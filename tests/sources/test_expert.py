@@ -15,7 +15,7 @@ from miex.errors import InputError, UsageError
 from miex.labels import Label
 from miex.sources.expert import PRESETS, ExpertSource, ExpertTable, load_table
 
-# PROTOCOL §4 (Du et al. 2014) with .85 for "more than 70 %", 11 dropped, 24 as 23; and §3.1, the released code.
+# PROTOCOL §4 (Du et al. 2014) with 0.85 for "more than 70 %", 11 dropped, 24 as 23; and §3.1, the released code.
 DU2014 = {
     "happy": {12: 0.85, 25: 0.85, 6: 0.51},
     "sad": {4: 0.85, 15: 0.85, 1: 0.60, 6: 0.50, 17: 0.67},
@@ -29,7 +29,8 @@ COMPOUND = {
     "sadly angry": {4: 0.85, 15: 0.85, 6: 0.26, 7: 0.48, 17: 0.50},
     "sadly disgusted": {4: 0.85, 10: 0.85, 1: 0.49, 6: 0.61, 9: 0.20, 15: 0.54, 17: 0.47, 25: 0.43},
     "fearfully angry": {4: 0.85, 20: 0.85, 25: 0.85, 5: 0.40, 7: 0.39, 10: 0.30},
-    "fearfully disgusted": {1: .85, 4: .85, 10: .85, 20: .85, 25: .85, 2: .64, 5: .50, 6: .26, 9: .28, 15: .33},
+    "fearfully disgusted": {1: 0.85, 4: 0.85, 10: 0.85, 20: 0.85, 25: 0.85,
+                            2: 0.64, 5: 0.50, 6: 0.26, 9: 0.28, 15: 0.33},
     "angrily disgusted": {4: 0.85, 10: 0.85, 17: 0.85, 7: 0.60, 9: 0.57, 23: 0.36},
     "appalled": {4: 0.85, 10: 0.85, 6: 0.25, 9: 0.56, 17: 0.67, 23: 0.36},
     "hatred": {4: 0.85, 10: 0.85, 6: 0.26, 7: 0.57, 9: 0.27, 17: 0.63, 23: 0.37},

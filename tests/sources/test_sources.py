@@ -238,7 +238,7 @@ def test_a_corpus_counts_once() -> None:
 def test_the_window_is_from_floor_alpha_n_to_floor_beta_n(
     n: int, window: tuple[float, float], expected: tuple[int, int]
 ) -> None:
-    # 100 · .29 is 28.999… in floating point: the floor of what the machine multiplies
+    # 100 · 0.29 is 28.999… in floating point: the floor of what the machine multiplies
     assert window_frames(n, window) == expected
 
 
@@ -252,7 +252,7 @@ def macro(n: int = 20, *, failed: tuple[int, ...] = ()) -> Pool:
 def test_early_mae_draws_every_frame_of_the_window_and_no_other() -> None:
     source = EarlyMaESource((macro(),))
     drawn = Counter(source.sample(Label.positive, rng=rng(i)).frames for i in range(1000))
-    assert set(drawn) == {(0, frame) for frame in range(6, 11)}  # ⌊.3 · 20⌋ … ⌊.5 · 20⌋
+    assert set(drawn) == {(0, frame) for frame in range(6, 11)}  # ⌊0.3 · 20⌋ … ⌊0.5 · 20⌋
     assert min(drawn.values()) > 140
     one = source.sample(Label.positive, rng=rng())
     assert one.frames is not None

@@ -1,7 +1,7 @@
 """The embedded AU extractor: skin motion at the landmarks, projected on what facial muscles do to this very face.
 
 It needs the landmark model and nothing else. Landmarks found anew in each frame jitter more than a micro-expression
-moves (at 256 px the motion of AU intensity .2 is a tenth to a pixel; found again they are off by as much). So they are
+moves (at 256 px the motion of AU intensity 0.2 is a tenth to a pixel; found again they are off by as much). So they are
 found in the clip's neutral frame, and their motion is read from the optical flow between that frame and each other one.
 """
 
@@ -54,7 +54,7 @@ class FaceMotion:
         self._unit = face.inter_ocular
         self._neutral = gray(face.crop)
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._flow.setFinestScale(0)  # the preset stops at half resolution, which loses r = .01
+        self._flow.setFinestScale(0)  # the preset stops at half resolution, which loses r = 0.01
         self._rigid, _ = np.linalg.qr(_rigid_motions(np.asarray(landmarks, np.float64)))
         one_each = (np.eye(N_AUS) * PROBE).astype(np.float32)
         muscles = MuscleGenerator()

@@ -18,7 +18,7 @@ from miex.faces.mesh import mirror_landmarks
 from miex.images import Image
 
 # Relatives of one photo share texture, hair and background, and the moves of proportions.toml hold two thirds of the
-# variance among people. With 1.35 the landmarks of relatives differ .9 times as much as those of strangers (Procrustes
+# variance among people. With 1.35 the landmarks of relatives differ 0.9 times as much as those of strangers (Procrustes
 # distance, frontal faces at rest); with more, faces begin to look drawn.
 SPREAD = 1.35
 FURTHEST = 2.2  # standard deviations

@@ -118,7 +118,7 @@ def recovery_picture(found: Recovery, known: AUArray, recovered: AUArray, title:
     for i, j in np.ndindex(N_AUS, N_AUS):
         value = found.crosstalk[i, j]
         if abs(value) >= 0.05:
-            ax.text(j, i, f"{value:.2f}".replace("0.", "."), ha="center", va="center", fontsize=6,
+            ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=6,
                     color="white" if abs(value) > 0.6 else "black")  # fmt: skip
     ax.set_ylabel("AU that was on")
     ax.set_xlabel("AU that is read, per intensity of the one that was on")

@@ -19,8 +19,8 @@ from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
 
 TABLE = Path(__file__).with_name("furrows.toml")
-FINER = 2  # cells of the light per cell of the field: .02 inter-ocular distances
-POWER = 1.5  # of the intensity: skin gives way before it folds, so .2 shows .09 of a furrow
+FINER = 2  # cells of the light per cell of the field: 0.02 inter-ocular distances
+POWER = 1.5  # of the intensity: skin gives way before it folds, so 0.2 shows 0.09 of a furrow
 DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
 RIM = 0.06  # of the way from the middle of the face to its rim: there furrows fade out
 RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
