@@ -1,6 +1,6 @@
-"""miex: face images and action units in, labelled micro-expression data out.
+"""miex: turn face images and action units into labeled micro-expression data.
 
-What is named here is loaded when it is asked for: `import miex` itself loads nothing heavy.
+Each name is loaded when it is first used; `import miex` itself loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "plan", "predict",
     "read_pool", "render", "repair", "run", "sources", "synthesize", "train", "verify", "write_report",
 ]  # fmt: skip
-# Where each name lies: a module, and the name it has there; without one the module itself is meant.
+# Where each name lies: a module, and the name in it; without a name, the module itself.
 _PLACES = {
     "AUSource": "miex.sources.source:AUSource",
     "Dataset": "miex.dataset.reader:Dataset",

@@ -163,7 +163,7 @@ def test_faces_index_and_frontal(photos: Path, tmp_path: Path) -> None:
         (["synthesize", "--frame-format", "gif"], 2, "'png', 'webp' or 'jpeg'"),
         (["synthesize", "--mu", ".4"], 2, "0 < μ ≤ ν ≤ 1"),
         (["synthesize", "--generator", "magic"], 2, "one of muscle"),
-        (["synthesize", "--faces-column", "licence"], 2, "after one of file, licence"),
+        (["synthesize", "--faces-column", "licence"], 2, "COLUMN is file, licence"),
         (["run", "nowhere"], 3, "miex plan"),
         (["verify", "nowhere"], 3, "plan.json"),
         (["report", "nowhere"], 3, "samples.parquet"),

@@ -182,7 +182,7 @@ def csv_of(folder: Path, given: PathLike | None, columns: Mapping[str, str]) -> 
 
     wrong = [name for name in columns if name not in CSV_COLUMNS]
     if wrong:
-        raise UsageError(f"`faces_column` {wrong[0]}", expected="=NAME after one of " + ", ".join(CSV_COLUMNS))
+        raise UsageError(f"`faces_column` {wrong[0]}", expected="one of " + ", ".join(CSV_COLUMNS))
     beside = csv_beside(photos_root(folder).resolve(), any_columns=bool(columns)) if given is None else None
     file = path(given) if given is not None else (beside.path if beside else None)
     if columns and file is None:

@@ -1,4 +1,4 @@
-"""The commands `miex aus …`: AUs of real clips, and pictures of AUs."""
+"""The commands `miex aus …`: AUs of real clips, and plots of AUs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,33 +10,44 @@ from miex.commands import options as o
 from miex.commands.group import Group
 from miex.errors import UsageError
 
-app = Group("AUs of real clips: extract or import them, make pools, look at them.")
+app = Group("Extract or import the AUs of real clips, pool them, and plot them.")
 
-Licence = Annotated[str, typer.Option(help="Licence of these AUs; it goes into every set made with them.")]
-Attribution = Annotated[str, typer.Option(help="Whom to name; it goes there too.")]
-TableOut = Annotated[Path, typer.Option(help="The AU table to write, .parquet.")]
+Licence = Annotated[str, typer.Option(help="Licence of these AUs, recorded in every set made with them.")]
+Attribution = Annotated[str, typer.Option(help="Whom to credit for these AUs, recorded there too.")]
+TableOut = Annotated[Path, typer.Option(help="AU table to write, .parquet.")]
 
 
 @app.command("import")
 def import_(
-    paths: Annotated[list[Path], typer.Argument(help="CSV files of OpenFace 2, py-feat or LibreFace, or folders.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="CSV", help="CSV files of OpenFace 2, py-feat or LibreFace, or folders of them."),
+    ],
     out: TableOut,
     format_name: Annotated[
-        str | None, typer.Option("--format", help="openface, libreface, py-feat. Default: known by the columns.")
+        str | None,
+        typer.Option(
+            "--format", help="Program that wrote them: openface, libreface or py-feat. Default: told by the columns."
+        ),
     ] = None,
-    version: Annotated[str, typer.Option(help="Version of the program that wrote them, recorded.")] = "",
-    scale: Annotated[float | None, typer.Option(help="Top of the AU scale, where it is not the program's own.")] = None,
+    version: Annotated[str, typer.Option(help="Version of that program, recorded in the table.")] = "",
+    scale: Annotated[
+        float | None, typer.Option(help="Largest value of the AU scale. Default: that of the program.")
+    ] = None,
     first_frame: Annotated[
-        int | None, typer.Option(min=0, max=1, help="Number of a clip's first frame. Default: known by each file.")
+        int | None,
+        typer.Option(min=0, max=1, help="Number of a clip's first frame, 0 or 1. Default: told by each file."),
     ] = None,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Rows below it count as failed.")] = 0,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Confidence below which a frame counts as failed.")
+    ] = 0,
     licence: Licence = "",
     attribution: Attribution = "",
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Make an AU table of other programs' CSV files."""
+    """Make an AU table from CSV files of other programs."""
     from miex.api.corpora import import_aus
 
     found = import_aus(
@@ -45,8 +56,8 @@ def import_(
     )  # fmt: skip
     if found.several_faces:
         console.say(
-            f"{len(found.several_faces):,} clips show several faces, such as {found.several_faces[0]}: the one seen in "
-            "most frames is taken"
+            f"{len(found.several_faces):,} clips show several faces, such as {found.several_faces[0]}: the face seen in "
+            "most frames was taken"
         )
     facts = {
         "out": str(out), "format": found.format, "files": found.files, "clips": len(found.tracks),
@@ -58,13 +69,15 @@ def import_(
 
 @app.command("extract")
 def extract(
-    name: Annotated[str, typer.Argument(help="Name of the corpus; any other for one of your own.")],
-    path: Annotated[Path, typer.Argument(help="Its folder or table.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the corpus; any other name for one of your own.")
+    ],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the corpus, or its clips.csv.")],
     out: TableOut,
     openface: Annotated[
-        Path | None, typer.Option(help="FeatureExtraction of your OpenFace. Default: the embedded extractor.")
+        Path | None, typer.Option(help="Path of OpenFace's FeatureExtraction. Default: the embedded extractor is used.")
     ] = None,
-    version: Annotated[str, typer.Option(help="Version of that OpenFace, recorded.")] = "",
+    version: Annotated[str, typer.Option(help="Version of that OpenFace, recorded in the table.")] = "",
     licence: Licence = "",
     attribution: Attribution = "",
     workers: o.Workers = None,
@@ -73,7 +86,7 @@ def extract(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """See the AUs in the frames of a corpus. Run it again to resume."""
+    """Extract the AUs of every clip of a corpus. Run it again to resume."""
     from miex.api.corpora import read
     from miex.aus.tracks import Credit
 
@@ -96,26 +109,36 @@ def extract(
 
 @app.command("pool")
 def pool(
-    tables: Annotated[list[Path], typer.Argument(help="AU tables of one corpus.")],
-    corpus: Annotated[str, typer.Option(help="Name of the corpus; any other for one of your own.")],
+    tables: Annotated[list[Path], typer.Argument(metavar="TABLE", help="AU tables of one corpus.")],
+    corpus: Annotated[str, typer.Option(help="Name of the corpus, or any other for one of your own.")],
     clips: Annotated[
         Path,
-        typer.Option(help="Its folder or table; of a corpus of your own a CSV with columns subject, clip, emotion, …"),
+        typer.Option(
+            help="Folder or table of the corpus; for a corpus of your own, a CSV with columns subject, clip, emotion "
+            "and others (see the README)."
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="The pool to write, .parquet.")],
-    column: Annotated[list[str] | None, typer.Option(help="Column of that CSV: subject=NAME, emotion=NAME, …")] = None,
+    out: Annotated[Path, typer.Option(help="Pool to write, .parquet.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=NAME", help="Name of a column in your CSV, such as subject=person. Repeatable."),
+    ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="EMOTION=LABEL of that CSV, for each emotion to keep. Default: its column label, or all."),
+        typer.Option(
+            metavar="EMOTION=LABEL",
+            help="Label of an emotion in your CSV; emotions not named are left out. Repeatable. Default: the column "
+            "label, or else the mapping megc2019.",
+        ),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="What its clips show, micro or macro, if no column says it. Default: micro.")
+        str | None, typer.Option(help="Kind of your clips if no column says it: micro or macro. Default: micro.")
     ] = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Join AU tables with the clips' labels and subjects: what real AUs are drawn from."""
+    """Join AU tables with subjects and labels of their clips. Sources of real AUs draw from such a pool."""
     from miex.api.corpora import pool as join
     from miex.sources.pool import write_pool
 
@@ -138,7 +161,9 @@ def pool(
 
 @app.command("show")
 def show(
-    folder: Annotated[Path | None, typer.Argument(help="A set or plan, to see its AUs.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="SET", help="Set or plan whose AUs are plotted; without it, sources are.")
+    ] = None,
     real_mie: o.RealMiE = None,
     early_mae: o.EarlyMaE = None,
     coded_mie: o.CodedMiE = None,
@@ -149,20 +174,22 @@ def show(
     early_window: o.EarlyWindow = None,
     early_onset: o.EarlyOnset = "first",
     au_noise: o.AUNoise = 0,
-    n: Annotated[int, typer.Option("--samples", min=1, help="Triplets drawn per source and class.")] = 1000,
+    n: Annotated[
+        int, typer.Option("--samples", min=1, help="Number of AU triplets drawn per source and class.")
+    ] = 1000,
     recovered: Annotated[
-        bool, typer.Option("--recovered", help="Read the AUs of the set's frames again, and compare.")
+        bool, typer.Option("--recovered", help="Also compare the AUs read from the set's frames with its plan.")
     ] = False,
-    pairs: Annotated[int, typer.Option(min=1, help="How many pairs are read again.")] = 300,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("aus"),
+    pairs: Annotated[int, typer.Option(min=1, help="Number of pairs to read with --recovered.")] = 300,
+    seed: Annotated[int, typer.Option(help="Random seed of what is drawn.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the plots.")] = Path("aus"),
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Pictures of AUs: histograms, co-occurrence, sources side by side; with --recovered what comes back of them."""
+    """Plot AUs of a set or of sources: histograms, co-occurrence, sources side by side."""
     asked = o.source_options(locals())
     from miex.api.aus import pictures_of_set, pictures_of_sources
     from miex.api.sources import named_sources

@@ -1,4 +1,4 @@
-"""What every command says and how: results, notes, progress, errors, and the log."""
+"""How every command prints: results, notes, progress, errors, and the log."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class _Manner:
-    """How this run of the program speaks."""
+    """The settings of this run of the program."""
 
     quiet = False
     log: TextIO | None = None
 
 
 def be_quiet(quiet: bool) -> None:
-    """Say nothing but results and errors, and show no progress; or else."""
+    """Set whether notes and progress are left out; results and errors are always printed."""
     _Manner.quiet = quiet
 
 
 def keep_log(log: Path | None) -> None:
-    """Keep a log of what is said and done, or none.
+    """Append messages and results to a file from now on; None: to no file.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     if _Manner.log is not None:
         _Manner.log.close()
@@ -50,19 +50,19 @@ def keep_log(log: Path | None) -> None:
 
 
 def spelled(text: str) -> str:
-    """A text of the library as the command line spells it: `max_failed` is --max-failed here."""
+    """A text of the library as the command line spells it: `max_failed` becomes --max-failed."""
     return re.sub(r"`([a-z][a-z_]*)`", lambda match: "--" + match[1].replace("_", "-"), text)
 
 
 def say(text: str) -> None:
-    """Tell the user something beside the result."""
+    """Print a note, which is not part of the result."""
     if not _Manner.quiet:
         print(spelled(text), file=sys.stderr)
     _write(spelled(text))
 
 
 def complain(text: str) -> None:
-    """Say what went wrong; that is said also by who is quiet."""
+    """Print an error, even if notes are off."""
     print(f"miex: {spelled(text)}", file=sys.stderr)
     _write(spelled(text))
 
@@ -75,7 +75,7 @@ def show(as_json: bool, facts: Any, text: str) -> None:
 
 
 def show_result(found: Result, as_json: bool, out: Path | None, note: str = "") -> None:
-    """Print what was found, as tables or as JSON, and save it where that is asked for."""
+    """Print a result as tables or as JSON, and save it to `out` if that is given."""
     if out is not None:
         say("written: " + ", ".join(map(str, found.save(out))))
     if as_json:
@@ -88,7 +88,7 @@ def show_result(found: Result, as_json: bool, out: Path | None, note: str = "") 
 
 
 def show_table(table: Table) -> None:
-    """Print a table, as wide as it needs where nobody looks at it."""
+    """Print a table: as wide as the terminal, or as it needs where there is none."""
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -105,7 +105,7 @@ def show_table(table: Table) -> None:
 
 
 def show_list(rows: list[dict[str, Any]]) -> None:
-    """Print rows as columns without lines; the first is never broken."""
+    """Print rows in columns without rules; the first column is never wrapped."""
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -115,15 +115,15 @@ def show_list(rows: list[dict[str, Any]]) -> None:
         drawn.add_column(column, overflow="fold", no_wrap=i == 0)
     for row in rows:
         drawn.add_row(*(Text(str(value)) for value in row.values()))
-    # a pipe gets whole lines
+    # in a pipe lines are not wrapped
     Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 200).print(drawn)
 
 
 @contextmanager
 def bars() -> Iterator[Stages | None]:
-    """The progress of a job: a bar for each of its stages on the terminal's error stream, with rate and remaining time.
+    """The progress of a job: a bar on stderr for each of its stages, with rate and remaining time.
 
-    Nothing is drawn where nobody looks, or who looks wants quiet; the log has the end of each stage.
+    Nothing is drawn with --quiet or where stderr is no terminal; the log gets the end of each stage.
     """
     if _Manner.quiet or not sys.stderr.isatty():
         yield _log_stage if _Manner.log is not None else None

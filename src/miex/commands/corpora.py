@@ -1,4 +1,4 @@
-"""The commands `miex corpora …`: real corpora in, reports, indexes and fakes out."""
+"""The commands `miex corpora …`: list, check, index and fake real corpora."""
 
 from collections import Counter
 from pathlib import Path
@@ -14,27 +14,46 @@ from miex.errors import PartialFailureError
 if TYPE_CHECKING:
     from miex.corpora.check import Report
 
-app = Group("Read real corpora as their owners distribute them, or fake them.")
+app = Group("Read real corpora as their owners distribute them, or write fake ones.")
 
 Name = Annotated[
-    str, typer.Argument(help="Name of the corpus, as `miex corpora list` prints it; any other for one of your own.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of the corpus: one that miex corpora list prints, or any other for a corpus of your own.",
+    ),
 ]
-Where = Annotated[Path, typer.Argument(metavar="PATH", help="The corpus' folder, or its table alone.")]
-TablePath = Annotated[Path | None, typer.Option(help="The annotation table, if another one is wanted.")]
-TreeName = Annotated[str | None, typer.Option(help="Which frames: part of their path, such as cropped.")]
-Mapping = Annotated[str, typer.Option(help="How emotions become labels, as `miex corpora list --mappings` prints it.")]
-NoCorrection = Annotated[list[str] | None, typer.Option(help="A correction that is not wanted, by its id; or all.")]
+Where = Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the corpus, or only its annotation table.")]
+TablePath = Annotated[Path | None, typer.Option(help="Annotation table to read instead of the one in the folder.")]
+TreeName = Annotated[
+    str | None,
+    typer.Option(help="Which of several copies of the frames to read, by a part of their path, such as cropped."),
+]
+Mapping = Annotated[
+    str, typer.Option(help="Mapping of emotions to labels, one of those that miex corpora list --mappings prints.")
+]
+NoCorrection = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ID",
+        help="Correction not to apply: an id that miex corpora list --corrections prints, or all. Repeatable.",
+    ),
+]
 
 
 @app.command("list")
 def list_corpora(
-    mappings: Annotated[bool, typer.Option("--mappings", help="Mappings of emotions to classes instead.")] = False,
-    corrections: Annotated[bool, typer.Option("--corrections", help="Corrections of annotations instead.")] = False,
+    mappings: Annotated[
+        bool, typer.Option("--mappings", help="List the mappings of emotions to classes instead.")
+    ] = False,
+    corrections: Annotated[
+        bool, typer.Option("--corrections", help="List the corrections of annotations instead.")
+    ] = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Every corpus that can be read, and how to ask for it."""
+    """List every corpus that can be read, and how to request it."""
     from miex.api.corpora import listed
 
     rows = listed("mappings" if mappings else "corrections" if corrections else "corpora")
@@ -56,7 +75,7 @@ def check(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """What is there, what is missing, which rows are broken, which corrections apply."""
+    """Report what of a corpus is there, missing, broken or corrected."""
     from miex.api.corpora import inspect
 
     report = inspect(name, path, table=table, tree=tree, mapping=mapping, without=no_correction or ())
@@ -69,17 +88,19 @@ def check(
 def index(
     name: Name,
     path: Where,
-    out: Annotated[Path, typer.Option(help="The index: .csv (which reads back as the same clips) or .parquet.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv (which can be read back as a corpus) or .parquet.")],
     table: TablePath = None,
     tree: TreeName = None,
     mapping: Mapping = "megc2019",
     no_correction: NoCorrection = None,
-    on_error: Annotated[str, typer.Option(help="What a broken row does: raise or skip.")] = "raise",
+    on_error: Annotated[
+        str, typer.Option(help="Treatment of a row that cannot be read: raise an error, or skip it.")
+    ] = "raise",
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Write one row per clip: subject, frames, emotion, label, AUs."""
+    """Write a table of the clips: subject, frames, emotion, label and AUs of each."""
     from miex.api import corpora as api
 
     clips = api.read(
@@ -91,21 +112,21 @@ def index(
 
 @app.command("fake")
 def fake(
-    name: Name,
-    path: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the corpus, one that miex corpora list prints.")],
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the fake.")],
     table: Annotated[
-        Path | None, typer.Option(help="A real table: write tiny frames for what it names, nothing more.")
+        Path | None, typer.Option(help="Real annotation table: write only tiny frames, for the clips that it names.")
     ] = None,
-    subjects: Annotated[int, typer.Option(help="How many people.")] = 4,
-    size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the frames, pixels.")] = 96,
-    seed: Annotated[int, typer.Option(help="Seed of the fake.")] = 0,
-    generator: Annotated[str, typer.Option(help="What moves the faces: muscle.")] = "muscle",
+    subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 4,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the square frames, in pixels.")] = 96,
+    seed: Annotated[int, typer.Option(help="Random seed of the fake.")] = 0,
+    generator: Annotated[str, typer.Option(help="Generator that moves the faces: muscle.")] = "muscle",
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Write a small corpus in the true layout, quirks included, with synthetic faces that move."""
+    """Write a small fake corpus in the layout of the real one. Its faces are synthetic, and move."""
     from miex.api.corpora import fake as write
 
     with console.bars() as progress:
@@ -115,7 +136,7 @@ def fake(
         )  # fmt: skip
     facts = {"corpus": made.corpus, "path": str(made.path), "events": made.events, "images": made.images}
     console.show(
-        as_json, facts, f"{made.events:,} events, {made.images:,} images; look at it: miex corpora check {name} {path}"
+        as_json, facts, f"{made.events:,} events, {made.images:,} images; to check it: miex corpora check {name} {path}"
     )
 
 
@@ -123,11 +144,11 @@ def _text(report: "Report") -> str:
     facts = report.facts()
     emotions = ", ".join(f"{name} {n}" for name, n in facts["emotions"].items())
     labels = ", ".join(f"{name} {n}" for name, n in facts["labels"].items())
-    read = set() if facts["tree"] is None else set(facts["tree"].split(", "))  # the composite reads several
+    read = set() if facts["tree"] is None else set(facts["tree"].split(", "))  # the composite corpus reads several
     lines = [
         f"{report.corpus.title} in {report.path}",
         *(f"table: {table}" for table in facts["tables"]),
-        *(f"not read: {table} (--table reads it)" for table in facts["other_tables"]),
+        *(f"not read: {table} (use --table to read it)" for table in facts["other_tables"]),
         *(
             f"frames: {name or report.path}, {n:,} clip folders" + (", read" if name in read else "")
             for name, n in facts["trees"].items()
@@ -138,10 +159,10 @@ def _text(report: "Report") -> str:
         f"labels: {labels}",
     ]
     if facts["missing_frames"]:
-        lines.append(f"gaps: {facts['missing_frames']:,} frames are missing between others")
+        lines.append(f"gaps: {facts['missing_frames']:,} frames are missing within clips")
     if facts["unnamed_folders"]:
         first = ", ".join(facts["unnamed_folders"][:3])
-        lines.append(f"{len(facts['unnamed_folders'])} clip folders are in no row: {first} …")
+        lines.append(f"clip folders that no row names: {len(facts['unnamed_folders'])}, such as {first}")
     lines += [f"noted: {what}, {n}" for what, n in facts["notes"].items()]
     times = Counter(report.reading.corrections)
     lines += [
@@ -151,9 +172,9 @@ def _text(report: "Report") -> str:
     ]
     lines += [f"still packed: {path}" for path in facts["packed"]]
     if report.reading.tree is None:
-        lines.append(f"no frames here: unpack them, or to get them: {report.corpus.licence}")
+        lines.append(f"no frames found: unpack them, or request them: {report.corpus.licence}")
     problems = report.reading.problems
     lines += [f"BROKEN {problem}" for problem in problems[:20]]
-    lines += [f"… and {len(problems) - 20:,} more: --json lists all"] if len(problems) > 20 else []
+    lines += [f"… and {len(problems) - 20:,} more; --json lists all"] if len(problems) > 20 else []
     lines.append("every row can be read" if report.good else f"broken rows: {len(problems)}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What is there and what is missing on this machine."""
+"""Which of the things that miex needs are on this machine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from miex.executors.local import available_workers
 from miex.faces.landmarks import MODEL_VARIABLE, find_model, is_cached
 from miex.storage.cache import cache_folder
 
-_EXTRAS = {"torch": "train: recognizers, torch datasets"}
+_EXTRAS = {"torch": "needed for recognizers and torch datasets: pip install 'miex[train]'"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing examined. `needed`: without it the main job does not run."""
+    """One thing that was examined. `needed`: no set can be made without it."""
 
     name: str
     good: bool
@@ -33,11 +33,11 @@ class Finding:
 def examine(
     landmarker: Path | None = None, *, fetch: bool = False, say: Callable[[str], None] = lambda text: None
 ) -> Iterator[Finding]:
-    """Look at the interpreter, the packages, the landmark model, the extras, the disk.
+    """Examine the interpreter, packages, landmark model, extras and disk space.
 
     Args:
-        landmarker: the model's file, if it lies somewhere else.
-        fetch: fetch the model if it is missing.
+        landmarker: file of the landmark model, if it is neither in the cache nor named by MIEX_LANDMARKER.
+        fetch: whether to fetch the model if it is missing.
         say: called before something is fetched.
     """
     yield Finding("miex", True, True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -59,7 +59,7 @@ def _opencv() -> Finding:
     )
     text = ", ".join(f"{name} {metadata.version(name)}" for name in builds)
     if len(builds) != 1:
-        text += "; exactly one build may be installed: remove the others, then install miex again"
+        text += "; exactly one build may be installed: uninstall all of these, then install miex again"
     return Finding("OpenCV", len(builds) == 1, True, text)
 
 
@@ -68,7 +68,7 @@ def _model(landmarker: Path | None, fetch: bool, say: Callable[[str], None]) -> 
     try:
         if not (there or fetch):
             return Finding(
-                "landmark model", False, True, "not fetched yet; miex doctor --fetch, or the first run, does it"
+                "landmark model", False, True, "not fetched yet: miex doctor --fetch or the first run will fetch it"
             )
         path = find_model(landmarker, say=say)
     except InputError as error:

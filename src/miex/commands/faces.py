@@ -9,15 +9,15 @@ from miex.commands import console
 from miex.commands import options as o
 from miex.commands.group import Group
 
-app = Group("Look through a folder of photos.")
+app = Group("Index, list and choose photos of faces.")
 
-Photos = Annotated[Path, typer.Argument(help="Folder of photos.")]
+Photos = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of photos.")]
 
 
 @app.command("index")
 def index(
     folder: Photos,
-    out: Annotated[Path | None, typer.Option(help="Write the index there (.parquet or .csv).")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write the index to, .parquet or .csv.")] = None,
     faces_csv: o.FacesCSV = None,
     faces_column: o.FacesColumn = None,
     min_inter_ocular: o.MinInterOcular = 30,
@@ -27,7 +27,7 @@ def index(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Find the faces in a folder; say which photos cannot be used, and why."""
+    """Find the faces in a folder, and list the photos that cannot be used, with the reason."""
     from miex.api import faces as api
 
     with console.bars() as progress:
@@ -47,16 +47,22 @@ def index(
 
 @app.command("list")
 def list_photos(
-    folder: Annotated[Path, typer.Argument(help="Folder of a face pool: CelebA, FFHQ, LFW, EmotioNet, or any other.")],
-    out: Annotated[Path, typer.Option(help="The list, .txt; it must lie in FOLDER. Use it as --faces.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder of CelebA, FFHQ, LFW, EmotioNet, or any other photos.")
+    ],
+    out: Annotated[Path, typer.Option(help="List to write, a .txt file in FOLDER; --faces takes it.")],
     where: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE: partition=train, or an attribute: Smiling=no (CelebA).")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Condition on a photo: partition=train, or an attribute of CelebA, such as Smiling=no. Repeatable.",
+        ),
     ] = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """List the photos of a face pool that pass filters."""
+    """Write a list of the photos in a folder that meet conditions."""
     from miex.api import faces as api
 
     chosen, of, title = api.write_list(folder, out, dict(o.pairs(where, "where", "NAME=VALUE")))
@@ -67,12 +73,16 @@ def list_photos(
 @app.command("frontal")
 def frontal(
     folder: Photos,
-    n: Annotated[int, typer.Option("--ids", help="How many faces.")],
+    n: Annotated[int, typer.Option("--ids", help="Number of faces.")],
     out: Annotated[
-        Path | None, typer.Option(help="Write the list there; it must lie in FOLDER. Use it as --faces.")
+        Path | None, typer.Option(help="List to write, a .txt file in FOLDER; --faces takes it. Default: print it.")
     ] = None,
     query: Annotated[
-        list[str] | None, typer.Option(help="A query photo, relative to FOLDER. Default: the ten most frontal.")
+        list[str] | None,
+        typer.Option(
+            metavar="PHOTO",
+            help="Query photo, by its path in FOLDER. Repeatable. Default: the ten most frontal photos.",
+        ),
     ] = None,
     min_inter_ocular: o.MinInterOcular = 30,
     workers: o.Workers = None,
@@ -81,7 +91,7 @@ def frontal(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Choose frontal faces as the paper does: those whose landmarks lie nearest to a few query faces."""
+    """Choose frontal faces, as the paper does. Their landmarks are nearest to those of the query photos."""
     from miex.api import faces as api
 
     with console.bars() as progress:

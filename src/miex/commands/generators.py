@@ -1,4 +1,4 @@
-"""The commands `miex generators …`: what moves the faces, in pictures."""
+"""The commands `miex generators …`: pictures of what generators do."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,29 +10,43 @@ from miex.commands import options as o
 from miex.commands.group import Group
 from miex.errors import UsageError
 
-app = Group("Look at what moves the faces.")
+app = Group("Show what generators do to a face.")
 
 
 @app.callback()
 def generators() -> None:
-    """Look at what moves the faces."""  # with a callback typer keeps a group of one command a group
+    """Show what generators do to a face."""  # with a callback typer keeps a group of one command a group
 
 
 @app.command("show")
 def show(
-    out: Annotated[Path, typer.Option(help="The picture, ending in .png.")],
-    photo: Annotated[Path | None, typer.Argument(help="A photo with a face. Default: the embedded face.")] = None,
-    au: Annotated[list[str] | None, typer.Option(help="AU or AU=INTENSITY: 12, L12=0.2. Default: intensity 1.")] = None,
-    sheet: Annotated[bool, typer.Option("--sheet", help="All AUs, at three intensities, both sides and each.")] = False,
-    faces: Annotated[Path | None, typer.Option(help="Folder of photos for the sheet, or a .txt list of them.")] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="How many of those photos, evenly spread.")] = 6,
-    size: Annotated[int | None, typer.Option(min=64, help="Side of a face. Default: 512, on a sheet 192.")] = None,
+    out: Annotated[Path, typer.Option(help="Picture to write, ending in .png.")],
+    photo: Annotated[
+        Path | None, typer.Argument(metavar="PHOTO", help="Photo with a face. Default: the embedded face.")
+    ] = None,
+    au: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AU[=INTENSITY]",
+            help="AU to draw: 12, or L12=0.2 for the person's left side alone. Repeatable. Default intensity: 1.",
+        ),
+    ] = None,
+    sheet: Annotated[
+        bool, typer.Option("--sheet", help="Draw all AUs instead: three intensities, both sides and each alone.")
+    ] = False,
+    faces: Annotated[
+        Path | None, typer.Option(help="Folder of photos for the sheet, or a .txt file that lists them.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of those photos to use, evenly spread.")] = 6,
+    size: Annotated[
+        int | None, typer.Option(min=64, help="Side of each face, in pixels. Default: 512, or 192 on a sheet.")
+    ] = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Draw the field of AUs on a face, or a sheet of all AUs."""
+    """Draw how AUs move the skin of a face, or a sheet of all AUs."""
     from miex.api.render import generator_picture
 
     if sheet == bool(au):

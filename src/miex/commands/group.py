@@ -1,7 +1,7 @@
 """What the program and each group of its commands have in common.
 
-Files with commands go without `from __future__ import annotations`: typer would compile each text again, and that is a
-third of what `miex --help` takes.
+Files with commands do without `from __future__ import annotations`: typer would compile every annotation again, which
+is a third of the time of `miex --help`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from miex.commands.options import PANELS
 
 
 class Command(TyperCommand):
-    """A command whose help shows options panel by panel; as plain text, since drawing it takes longer than all else."""
+    """A command whose help shows options in panels; as plain text, since drawing boxes takes longer than all else."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write them."""
+        """Write the options, panel by panel."""
         panels: dict[str, list[tuple[str, str]]] = {name: [] for name in ("Arguments", "Options", *PANELS)}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
@@ -39,12 +39,12 @@ class Group(typer.Typer):
         super().__init__(
             no_args_is_help=True,
             rich_markup_mode=None,
-            pretty_exceptions_enable=False,  # an error that is not ours is a bug: its plain trace belongs in the report
+            pretty_exceptions_enable=False,  # any other error is a bug, and its plain traceback belongs in the report
             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
             help=help,
             **how,
         )
 
     def command(self, name: str | None = None, **how: Any) -> Callable[[Any], Any]:
-        """As in typer."""
+        """As `typer.Typer.command`, with the class Command."""
         return super().command(name, cls=Command, **how)

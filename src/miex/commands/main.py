@@ -1,4 +1,4 @@
-"""The program `miex`: all its commands, and what becomes of errors."""
+"""The program `miex`: all its commands, and how errors end it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from miex.commands.making import add_making
 from miex.commands.training import add_training
 from miex.errors import MiexError, OutputError
 
-app = Group("Face images and action units in, labelled micro-expression data out.")
+app = Group("Turn face images and action units into labeled micro-expression data.")
 add_making(app)
 add_training(app)
 for name, commands in (("faces", faces), ("aus", aus), ("corpora", corpora), ("generators", generators)):
@@ -32,14 +32,14 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def program(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
-    """Face images and action units in, labelled micro-expression data out."""
+    """Turn face images and action units into labeled micro-expression data."""
 
 
 class _Stopped(BaseException):
-    """Ctrl-C, or the SIGTERM by which batch systems stop jobs. Not KeyboardInterrupt, which typer ends in silence."""
+    """Ctrl-C, or the SIGTERM by which batch systems stop jobs. Not KeyboardInterrupt, on which typer exits silently."""
 
 
 def _stop(*_: object) -> None:
@@ -47,7 +47,7 @@ def _stop(*_: object) -> None:
 
 
 def main() -> None:
-    """Entry point: errors that a user can act on become a message and an exit code, everything else a trace."""
+    """Entry point: errors that a user can act on become a message and an exit code, all others a traceback."""
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end a run
@@ -58,7 +58,7 @@ def main() -> None:
         console.complain(str(error))
         sys.exit(error.exit_code)
     except _Stopped:
-        console.complain("stopped. Finished shards are kept; the same command goes on from there.")
+        console.complain("stopped. Finished shards are kept; the same command resumes from there.")
         sys.exit(130)
     except OSError as error:
         console.complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))

@@ -1,4 +1,4 @@
-"""The commands that plan, make, check, show and export a set, and move one face."""
+"""The commands that plan, make, check, show and export a set, or move a single face."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,7 +59,7 @@ def synthesize(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """From photos to a set: plan, render, gallery, dataset card. Run it again to resume."""
+    """Make a set from photos: plan, frames, gallery and dataset card. Run it again to resume."""
     asked = locals()
     from miex.api import synthesize as api
 
@@ -106,18 +106,18 @@ def plan(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Write the plan of a set, without rendering anything."""
+    """Write the plan of a set without rendering anything."""
     asked = locals()
     from miex.api import synthesize as api
 
     with console.bars() as progress:
         made = api.plan(**_planned(asked, progress))
     facts = {"out": str(out), "plan": made.digests["plan"], "samples": made.n_rows}
-    console.show(as_json, facts, f"miex run {out} makes it")
+    console.show(as_json, facts, f"plan written; to render it: miex run {out}")
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of a plan.")],
+    folder: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of the plan.")],
     faces: o.FacesMoved = None,
     workers: o.Workers = None,
     max_failed: o.MaxFailed = 0.01,
@@ -125,7 +125,7 @@ def run(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Make what is missing of a plan."""
+    """Render the samples of a plan that are still missing."""
     from miex.api import synthesize as api
 
     with console.bars() as progress:
@@ -142,7 +142,7 @@ def repair(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Look at every shard of a set, and make again what is damaged, missing or failed."""
+    """Check every shard of a set, and remake what is damaged, missing or failed."""
     from miex.api import synthesize as api
 
     with console.bars() as progress:
@@ -181,10 +181,13 @@ def verify(
 
 def report(
     folder: o.SetFolder,
-    n: Annotated[int, typer.Option("--samples", min=1, help="Samples on the sheet.")] = 60,
-    seed: Annotated[int, typer.Option(help="Seed of their choice.")] = 0,
+    n: Annotated[int, typer.Option("--samples", min=1, help="Number of samples in the gallery.")] = 60,
+    seed: Annotated[int, typer.Option(help="Random seed of the choice of samples.")] = 0,
     audit: Annotated[
-        int, typer.Option(min=0, help="Samples whose frames are measured: AUs realized, identity kept. 0: none.")
+        int,
+        typer.Option(
+            min=0, help="Number of samples whose frames are measured (AUs realized, identity kept); 0 measures none."
+        ),
     ] = 60,
     faces: o.FacesMoved = None,
     workers: o.Workers = None,
@@ -193,7 +196,7 @@ def report(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Write README.md and gallery.html of a set, and measure on a random subsample what its frames show."""
+    """Write README.md and gallery.html of a set, and measure some of its frames."""
     from miex.api import synthesize as api
     from miex.quality.audit import describe_audit
 
@@ -210,20 +213,23 @@ def report(
 
 def export(
     folder: o.SetFolder,
-    out: Annotated[Path, typer.Option(help="The file, ending in .npz; for a folder its path.")],
+    out: Annotated[Path, typer.Option(help="File to write, ending in .npz; with --to folder, a new or empty folder.")],
     to: Annotated[
         str,
-        typer.Option(help="flow: 28 × 28 maps of u, v and strain from onset to apex. folder: every frame, a table."),
+        typer.Option(
+            help="Form of the export: flow (maps of u, v and strain from onset to apex), or folder (every frame as an "
+            "image file, with a table of the clips)."
+        ),
     ] = "flow",
-    flow: Annotated[str, typer.Option(help="dis, tvl1 or farneback.")] = "dis",
-    seed: Annotated[int, typer.Option(help="Seed of the crops.")] = 0,
-    side: Annotated[int, typer.Option(min=8, help="Side of the maps; the convention's is 28.")] = 28,
+    flow: Annotated[str, typer.Option(help="Optical flow method: dis, tvl1 or farneback.")] = "dis",
+    seed: Annotated[int, typer.Option(help="Random seed of the crops.")] = 0,
+    side: Annotated[int, typer.Option(min=8, help="Side of the maps, in pixels; STSTNet takes 28.")] = 28,
     workers: o.Workers = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Turn a set into what a recognizer takes."""
+    """Export a set as optical flow maps or as image files."""
     from miex.api.export import export as write
 
     with console.bars() as progress:
@@ -236,17 +242,25 @@ def export(
 
 
 def render(
-    photo: Annotated[Path, typer.Argument(help="A photo with a face.")],
-    au: Annotated[list[str], typer.Option(help="AU=INTENSITY: 12=0.2; one side: L12=0.2, R4=0.5.")],
-    out: Annotated[Path, typer.Option(help="Folder for onset.png, apex.png, flicker.webp.")] = Path("render"),
-    size: Annotated[int, typer.Option(help="Side of the frames, pixels.")] = 256,
-    generator: Annotated[str, typer.Option(help="What moves the face: muscle.")] = "muscle",
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Photo with a face.")],
+    au: Annotated[
+        list[str],
+        typer.Option(
+            metavar="AU=INTENSITY",
+            help="AU and its intensity in [0, 1]: 12=0.2, or L12=0.2 for the person's left side alone. Repeatable.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for onset.png, apex.png and flicker.webp.")] = Path("render"),
+    size: Annotated[
+        int, typer.Option(help="Side of the square frames, in pixels: a multiple of 4 from 32 to 1024.")
+    ] = 256,
+    generator: Annotated[str, typer.Option(help="Generator that moves the face: muscle.")] = "muscle",
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Move one face by hand."""
+    """Move a single face by AUs that you set."""
     from dataclasses import asdict
 
     from miex.api.render import render as move
@@ -254,7 +268,7 @@ def render(
 
     made = move(photo, au, out=out, size=size, generator=generator, landmarker=landmarker, say=console.say)
     facts = asdict(made.measures)
-    if made.measures.identical:  # JSON knows no infinity
+    if made.measures.identical:  # JSON has no infinity
         facts["psnr"] = None
     text = f"motion {made.measures.motion_p95_px:.2f} px (95th percentile): {out / FLICKER_FILE}"
     console.show(as_json, {"out": str(out), **facts}, text)
@@ -262,12 +276,12 @@ def render(
 
 def doctor(
     landmarker: o.Landmarker = None,
-    fetch: Annotated[bool, typer.Option(help="Fetch what is missing.")] = False,
+    fetch: Annotated[bool, typer.Option(help="Fetch the landmark model if it is missing.")] = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Say what is there and what is missing."""
+    """Check this machine for everything that miex needs."""
     from dataclasses import asdict
 
     from miex.commands.doctor import examine
@@ -281,7 +295,7 @@ def doctor(
 
 
 def _planned(options: dict[str, Any], progress: Any) -> dict[str, Any]:
-    """The options of a plan as `miex.api.synthesize` has them."""
+    """The options of a plan as `miex.api.synthesize` takes them."""
     from miex.api.sources import named_sources
 
     for name in ("as_json", "quiet", "log"):
@@ -306,6 +320,6 @@ def _show_made(made: "Made", out: Path, as_json: bool) -> None:
     text = (
         f"{summary.made:,} {'pairs' if each == 2 else 'sequences'} ({summary.failed} failed), "
         f"{summary.bytes / 1e6:,.0f} MB; "
-        f"{now if summary.rendered else 'all were there'}\nlook at them: {made.gallery}"
+        f"{now if summary.rendered else 'nothing was left to do'}\ngallery: {made.gallery}"
     )
     console.show(as_json, {"out": str(out), "gallery": str(made.gallery), **asdict(summary)}, text)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what people type in them."""
+"""Options that several commands share, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -11,119 +11,178 @@ import typer
 from miex.commands import console
 from miex.errors import UsageError
 
-PANELS = FACES, AUS, MOTION, OUTPUT, RUN = "Faces", "AUs", "Motion", "Output", "Run"  # in the order of help
+PANELS = FACES, AUS, MOTION, OUTPUT, RUN = (
+    "Faces",
+    "AUs",
+    "Motion",
+    "Output",
+    "Run",
+)  # in the order in which help shows them
 
 # faces
 Faces = Annotated[
     Path | None,
-    typer.Option(help="Folder of photos, or a .txt list of them. Default: the embedded face.", rich_help_panel=FACES),
+    typer.Option(
+        help="Folder of photos, or a .txt file that lists them. Default: the embedded face.", rich_help_panel=FACES
+    ),
 ]
-FacesMoved = Annotated[Path | None, typer.Option("--faces", help="Where the photos are now, if they moved.")]
+FacesMoved = Annotated[Path | None, typer.Option("--faces", help="Folder of the photos, if they have been moved.")]
 FacesCSV = Annotated[
     Path | None,
-    typer.Option(help="CSV of licences. Default: a faces.csv beside the photos.", rich_help_panel=FACES),
+    typer.Option(
+        help="CSV with the licence and attribution of each photo. Default: faces.csv beside the photos.",
+        rich_help_panel=FACES,
+    ),
 ]
 FacesColumn = Annotated[
     list[str] | None,
-    typer.Option(help="Column of that CSV: file=…, licence=…, attribution=…, kind=…, person=….", rich_help_panel=FACES),
+    typer.Option(
+        metavar="COLUMN=NAME",
+        help="Name in that CSV of the column file, licence, attribution, kind or person. Repeatable.",
+        rich_help_panel=FACES,
+    ),
 ]
 MinInterOcular = Annotated[
-    float, typer.Option(help="Smallest distance between the eyes in a photo, pixels.", rich_help_panel=FACES)
+    float,
+    typer.Option(help="Smallest distance between the eyes in a usable photo, in pixels.", rich_help_panel=FACES),
 ]
 Ids = Annotated[
     int | None,
-    typer.Option(help="Identities. Default: every photo. More than photos: the rest virtual.", rich_help_panel=FACES),
+    typer.Option(
+        help="Number of identities; those beyond the number of photos are virtual. Default: one per photo, or 12 of "
+        "the embedded face.",
+        rich_help_panel=FACES,
+    ),
 ]
 EyeLine = Annotated[
-    float, typer.Option(help="Height of the eyes in the frame, fraction of its side.", rich_help_panel=FACES)
+    float,
+    typer.Option(
+        help="Distance of the eyes from the top of the frame, as a fraction of its side.", rich_help_panel=FACES
+    ),
 ]
 EyeMouth = Annotated[
     float,
-    typer.Option(help="Distance from eyes to mouth, fraction of the frame's side.", rich_help_panel=FACES),
+    typer.Option(help="Distance from eyes to mouth, as a fraction of the frame's side.", rich_help_panel=FACES),
 ]
 Landmarker = Annotated[
-    Path | None, typer.Option(help="The landmark model's file. Default: found or fetched.", rich_help_panel=RUN)
+    Path | None,
+    typer.Option(
+        help="File of the face landmark model. Default: the copy in the cache, fetched if it is missing.",
+        rich_help_panel=RUN,
+    ),
 ]
 
 # AUs
 RealMiE = Annotated[
     list[str] | None,
     typer.Option(
-        help="NAME=PATH of a micro-expression corpus: a pool of miex aus pool, or the corpus' folder.",
+        metavar="NAME=PATH",
+        help="AU source: onset and apex of real micro-expressions. NAME is a corpus, PATH its folder or its pool (see "
+        "miex aus pool). Repeatable.",
         rich_help_panel=AUS,
     ),
 ]
 EarlyMaE = Annotated[
     list[str] | None,
-    typer.Option(help="NAME=PATH of a macro-expression corpus: a pool, or the corpus' folder.", rich_help_panel=AUS),
+    typer.Option(
+        metavar="NAME=PATH",
+        help="AU source: early frames of macro-expressions. NAME is a corpus, PATH its folder or its pool. Repeatable.",
+        rich_help_panel=AUS,
+    ),
 ]
 CodedMiE = Annotated[
     list[str] | None,
-    typer.Option(help="NAME=FILE: a corpus' annotation table, whose AU codes are used.", rich_help_panel=AUS),
+    typer.Option(
+        metavar="NAME=FILE",
+        help="AU source: AU codes of human coders. NAME is a corpus, FILE its annotation table. Repeatable.",
+        rich_help_panel=AUS,
+    ),
 ]
 Expert = Annotated[
     str,
     typer.Option(
-        help="Expert table: micro, du2014, du2014-compound, mie-x-code, a TOML file, or none.", rich_help_panel=AUS
+        metavar="TABLE",
+        help="AU source: AU probabilities of each emotion, by an expert table: micro, du2014, du2014-compound, "
+        "mie-x-code, a TOML file, or none.",
+        rich_help_panel=AUS,
     ),
 ]
 Mu = Annotated[
     float,
-    typer.Option(help="Smallest intensity of expert AUs, and of coded ones without a letter.", rich_help_panel=AUS),
+    typer.Option(
+        help="Smallest intensity of AUs from an expert table, and of coded AUs without an intensity letter; above 0.",
+        rich_help_panel=AUS,
+    ),
 ]
-Nu = Annotated[float, typer.Option(help="Largest intensity of these.", rich_help_panel=AUS)]
+Nu = Annotated[float, typer.Option(help="Largest intensity of those AUs; at most 1.", rich_help_panel=AUS)]
 AUOrigin = Annotated[
     str | None,
     typer.Option(
-        help="relative: real AUs minus the person's rest; absolute: as extracted. Default: relative (muscle).",
+        help="Zero point of real AUs: relative (to the person's resting face) or absolute (as extracted). Default: "
+        "relative with the generator muscle, absolute with others.",
         rich_help_panel=AUS,
     ),
 ]
 EarlyWindow = Annotated[
     list[str] | None,
     typer.Option(
-        help="Where early apexes are drawn from: paper, mie-x-code, and CORPUS=α:β for single corpora.",
+        metavar="WINDOW",
+        help="Part of a macro-expression from which the apex is drawn: paper (0.3 to 0.5 of its length), mie-x-code, "
+        "or CORPUS=α:β for one corpus. Repeatable. Default: paper.",
         rich_help_panel=AUS,
     ),
 ]
 EarlyOnset = Annotated[
     str,
     typer.Option(
-        help="Onset of macro clips: first (frame), or rest (of the person), if they begin in mid-expression.",
+        help="Onset of a macro-expression: first (its first frame), or rest (the person's resting face, for clips "
+        "that begin mid-expression).",
         rich_help_panel=AUS,
     ),
 ]
 AUNoise = Annotated[
     float,
-    typer.Option(help="Largest random change of each AU that is on at the apex; 0: none.", rich_help_panel=AUS),
+    typer.Option(
+        help="Largest random change of each AU that is on at the apex, from 0 (none) to 1.", rich_help_panel=AUS
+    ),
 ]
 Triplets = Annotated[
     int | None,
-    typer.Option(help="Distinct AU triplets in all. Default: one for each sample.", rich_help_panel=AUS),
+    typer.Option(
+        help="Number of distinct AU triplets (onset, apex, label) in all. Default: one per sample.",
+        rich_help_panel=AUS,
+    ),
 ]
 
 # motion
 Frames = Annotated[
     str,
     typer.Option(
-        help="Frames of each sample: 2 (onset, apex), N evenly spaced, or all that --fps sees.",
+        metavar="N",
+        help="Frames of each sample: 2 (onset and apex), 3 or more evenly spaced ones, or all (as many as a camera "
+        "of --fps records).",
         rich_help_panel=MOTION,
     ),
 ]
 Until = Annotated[
     str,
-    typer.Option(help="Last frame: apex, or offset (back at the onset; --frames 3 or more).", rich_help_panel=MOTION),
+    typer.Option(
+        help="Last frame of each sample: apex, or offset (the face is back at its onset; needs 3 frames or more).",
+        rich_help_panel=MOTION,
+    ),
 ]
-Fps = Annotated[float, typer.Option(help="Frames per second, for --frames all.", rich_help_panel=MOTION)]
+Fps = Annotated[float, typer.Option(help="Frames per second with --frames all.", rich_help_panel=MOTION)]
 Nuisances = Annotated[
     str,
     typer.Option(
-        help="What is seen beside the expression: off, clean, face, all, or some of a level: all:blink,head.",
+        metavar="LEVEL",
+        help="What changes besides the expression: off, clean, face or all; or only some of a level, such as "
+        "all:blink,head.",
         rich_help_panel=MOTION,
     ),
 ]
 GeneratorName = Annotated[
-    str, typer.Option("--generator", help="What moves the faces: muscle.", rich_help_panel=MOTION)
+    str, typer.Option("--generator", help="Generator that moves the faces: muscle.", rich_help_panel=MOTION)
 ]
 
 # output
@@ -132,54 +191,62 @@ Per = Annotated[
     int | None,
     typer.Option(help="Samples per identity, class and source. Default: 1.", rich_help_panel=OUTPUT),
 ]
-Samples = Annotated[int | None, typer.Option(help="Samples in all, in place of --per.", rich_help_panel=OUTPUT)]
-Classes = Annotated[str, typer.Option(help="Classes, separated by commas.", rich_help_panel=OUTPUT)]
-Size = Annotated[int, typer.Option(help="Side of the frames, pixels.", rich_help_panel=OUTPUT)]
-Seed = Annotated[int, typer.Option(help="Seed of the set.", rich_help_panel=OUTPUT)]
+Samples = Annotated[
+    int | None, typer.Option(help="Number of samples in all, instead of --per.", rich_help_panel=OUTPUT)
+]
+Classes = Annotated[str, typer.Option(help="Classes of the set, separated by commas.", rich_help_panel=OUTPUT)]
+Size = Annotated[
+    int,
+    typer.Option(help="Side of the square frames, in pixels: a multiple of 4 from 32 to 1024.", rich_help_panel=OUTPUT),
+]
+Seed = Annotated[int, typer.Option(help="Random seed of the set.", rich_help_panel=OUTPUT)]
 FrameFormat = Annotated[
     str,
-    typer.Option(help="png or webp (lossless), or jpeg (changes the motion's signal).", rich_help_panel=OUTPUT),
+    typer.Option(
+        help="Image format of the frames: png or webp (lossless), or jpeg (compression alters small motion).",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 ShardSize = Annotated[
     int | None,
-    typer.Option(min=1, help="Samples per shard. Default: about 1,000 frames' worth.", rich_help_panel=OUTPUT),
+    typer.Option(min=1, help="Samples per shard. Default: as many as have about 1,000 frames.", rich_help_panel=OUTPUT),
 ]
 
 # run
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes. Default: one per processor.", rich_help_panel=RUN),
+    typer.Option(min=1, help="Number of worker processes. Default: one per processor.", rich_help_panel=RUN),
 ]
 MaxFailed = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Largest fraction of samples that may fail.", rich_help_panel=RUN),
+    typer.Option(min=0, max=1, help="Fraction of samples that may fail before the run stops.", rich_help_panel=RUN),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]
-# what is asked is done when it is read: commands take these two and do nothing with them
+# their callbacks do all the work: commands take these two and ignore them
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="Say nothing but the result and what goes wrong.", callback=console.be_quiet,
+        "--quiet", "-q", help="Print only the result and errors.", callback=console.be_quiet,
         expose_value=False, rich_help_panel=RUN,
     ),
 ]  # fmt: skip
 Log = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Add what is said and done to this file.", callback=console.keep_log, expose_value=False,
-        rich_help_panel=RUN,
+        metavar="FILE", help="File to which messages and results are appended.", callback=console.keep_log,
+        expose_value=False, rich_help_panel=RUN,
     ),
 ]  # fmt: skip
 
-SetFolder = Annotated[Path, typer.Argument(help="Folder of the set.")]
+SetFolder = Annotated[Path, typer.Argument(metavar="SET", help="Folder of the set.")]
 ALL_CLASSES = "negative,positive,surprise"
 
 
 def pairs(given: Iterable[str] | None, option: str, form: str) -> list[tuple[str, str]]:
-    """What stands before and after the first = of each text.
+    """The parts of each text before and after its first =.
 
     Raises:
-        UsageError: a text without one.
+        UsageError: a text has no =, or nothing on one side of it.
     """
     found = []
     for text in given or ():
@@ -192,11 +259,11 @@ def pairs(given: Iterable[str] | None, option: str, form: str) -> list[tuple[str
 
 def columns(given: Iterable[str] | None) -> dict[str, str]:
     """The columns of --faces-column. Raises UsageError for a text of another form."""
-    return dict(pairs(given, "faces_column", "=NAME after one of file, licence, attribution, kind, person"))
+    return dict(pairs(given, "faces_column", "COLUMN=NAME, where COLUMN is file, licence, attribution, kind or person"))
 
 
 def source_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that name sources of AUs, taken out of a command's, as `miex.api.sources.named_sources` has them."""
+    """The options that name sources of AUs, removed from a command's, under their names in `named_sources`."""
     expert = options.pop("expert")
     return {
         "real": pairs(options.pop("real_mie"), "real_mie", "NAME=PATH"),
