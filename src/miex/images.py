@@ -131,7 +131,7 @@ def read_clip(path: Path) -> list[Image]:
     else:
         frames = _read_video(path)
     if not frames:
-        raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame in it")
+        raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame")
     return frames
 
 

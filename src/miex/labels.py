@@ -23,5 +23,5 @@ def label_named(name: str) -> Label:
         raise UsageError(
             f"label {name!r}",
             expected="one of " + ", ".join(label.name for label in Label),
-            do="check the spelling; finer emotions are grouped into these three",
+            do="check the spelling; emotions are grouped into these three labels",
         ) from None

@@ -122,7 +122,7 @@ def test_clips_are_named_by_folders_or_by_a_column(tmp_path: Path) -> None:
     several = write(tmp_path / "several.csv", ["clip", "frame", *INTENSITIES], rows, sign=";")
     found = import_csv([several])
     assert [(track.clip, len(track.frames)) for track in found.tracks] == [("a", 2), ("b", 2)]
-    with pytest.raises(InputError, match="clip a again"):
+    with pytest.raises(InputError, match="clip a more than once"):
         import_csv([several, write(tmp_path / "a.csv", ["frame", *INTENSITIES], [[0, *[0] * 17]])])
 
 
@@ -174,9 +174,9 @@ def test_what_is_no_table_is_said_so(tmp_path: Path) -> None:
         write(tmp_path / "few.csv", ["frame", *INTENSITIES[:-1]], [[1, *[0] * 16]]): "no AU45_r",
         write(tmp_path / "other.csv", ["a", "b"], [[1, 2]]): "columns a, b",
         write(tmp_path / "twice.csv", ["frame", *INTENSITIES, "AU12_r"], [[1, *[0] * 18]]): "AU12_r twice",
-        write(tmp_path / "header.csv", ["frame", *INTENSITIES], []): "a header alone",
+        write(tmp_path / "header.csv", ["frame", *INTENSITIES], []): "only a header",
         write(tmp_path / "nameless.csv", ["id", *INTENSITIES], [["a", *[0] * 17], ["b", *[0] * 17]]): "neither",
-        tmp_path / "missing.csv": "nothing",
+        tmp_path / "missing.csv": "no such file",
     }
     raw = {
         "empty": (b"", "an empty file"),

@@ -92,7 +92,7 @@ def test_mapping_round_trip(intensities: dict[int, float]) -> None:
 
 
 def test_mapping_refuses_what_is_not_of_the_17() -> None:
-    with pytest.raises(UsageError, match=r"AU 24 in clip 3\n(.|\n)*AU 24 → 23"):
+    with pytest.raises(UsageError, match=r"AU 24 in clip 3\n(.|\n)*AU 23 for AU 24"):
         from_mapping({24: 0.5}, where="clip 3")
     with pytest.raises(ScaleError, match="AU12 = 2"):
         from_mapping({12: 2})

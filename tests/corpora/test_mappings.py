@@ -65,7 +65,7 @@ def test_three_classes(corpus: str, emotion: str, label: Label | None) -> None:
 def test_named_options() -> None:
     assert mapping_named("mie-x-code").code("ckplus", "sadness") == Label.positive
     assert mapping_named("casme-all-negative").code("casme", "tense") == Label.negative
-    with pytest.raises(UsageError, match="choose another mapping: megc2019"):
+    with pytest.raises(UsageError, match="choose a mapping for this corpus: megc2019"):
         mapping_named("mie-x-code").code("4dme", "surprise")
 
 
@@ -117,4 +117,4 @@ def test_corrections_are_said_in_the_clip(tmp_path: Path) -> None:
     assert [c.id for c in reading.corrections] == ["samm-028_4_1-apex"]
     (clip,) = read("samm", tmp_path, without=["samm-028_4_1-apex"]).clips
     assert clip.apex is None
-    assert "apex 1143 is not after the onset 1071" in clip.notes[0]
+    assert "apex 1143 does not lie after onset 1071" in clip.notes[0]

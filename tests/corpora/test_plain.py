@@ -101,7 +101,7 @@ def test_a_table_of_this_form_is_read_under_any_name(tmp_path: Path) -> None:
 def test_what_is_no_corpus(tmp_path: Path) -> None:
     table(tmp_path, ROW, "people.csv")
     for nothing in (tmp_path, tmp_path / "absent", tmp_path / "absent.csv"):
-        with pytest.raises(UsageError, match=r"(?s)corpus 'mine'.*or, of a corpus of your own.*no such table"):
+        with pytest.raises(UsageError, match=r"(?s)corpus 'mine'.*or for a corpus of your own.*no such table"):
             read("mine", nothing)
 
 
@@ -119,7 +119,7 @@ def test_labels_come_from_the_mapping_or_the_table_or_the_caller(tmp_path: Path)
 
 def test_an_emotion_of_ones_own_has_no_label(tmp_path: Path) -> None:
     calm, known = read("mine", table(tmp_path, "subject,clip,emotion\n1,a,Calm\n1,b,others\n")).clips
-    assert (calm.emotion, calm.label, calm.notes) == ("calm", None, ("an emotion that has no label: 'calm'",))
+    assert (calm.emotion, calm.label, calm.notes) == ("calm", None, ("emotion without a label: 'calm'",))
     assert (known.label, known.notes) == (None, ())
 
 

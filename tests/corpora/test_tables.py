@@ -270,7 +270,7 @@ def test_formulas_are_not_evaluated(tmp_path: Path) -> None:
     rows = changed(5, 5, "=SUM(D7,E7)")  # no value beside the formula: its writer leaves 0, which is no offset
     (clip,) = (c for c in read("casme2", workbook(tmp_path / "t.xlsx", rows)).clips if c.clip == ROWS[5][1])
     assert clip.published[2] is None
-    assert clip.notes == ("offset '0' is none",)
+    assert clip.notes == ("offset '0' is no frame number: taken as missing",)
 
 
 def test_errors_can_be_shown(tmp_path: Path) -> None:

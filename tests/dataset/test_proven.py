@@ -139,7 +139,7 @@ def test_no_flipped_bit_gives_another_table(read: Callable[[ProvenFile], pa.Tabl
 def test_no_part_of_a_file_is_read() -> None:
     content = written(rows(10), 4)
     for end in range(0, len(content), 5):
-        with pytest.raises(InputError, match=r"the file(.|\n)*make it again, or restore it"):
+        with pytest.raises(InputError, match=r"the file(.|\n)*restore the file from a copy, or make it again"):
             opened(content[:end])
 
 

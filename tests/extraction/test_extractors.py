@@ -160,7 +160,7 @@ def test_recovery_says_nothing_of_aus_that_were_not_on() -> None:
     found = recovery(z, z)
     assert found.slope[4] == pytest.approx(1)
     assert np.isnan(np.delete(found.slope, 4)).all()
-    with pytest.raises(UsageError, match="look at more samples"):
+    with pytest.raises(UsageError, match="measure more samples"):
         recovery(z[:1], z[:1])
 
 
@@ -232,7 +232,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, executor: InProcess | Lo
 
 def test_a_clip_without_frames_cannot_be_seen(tmp_path: Path) -> None:
     bare = Clip("casme2", "sub01", "a", "happiness", Label.positive, 0, 1, 2)
-    with pytest.raises(InputError, match=r"(?s)casme2 sub01/a@0.*only a row of the table"):
+    with pytest.raises(InputError, match=r"(?s)casme2 sub01/a@0.*only its row in the table"):
         extract_clips([bare], Counting(tmp_path), tmp_path / "parts", executor=InProcess())
 
 

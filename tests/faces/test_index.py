@@ -216,7 +216,7 @@ def test_a_list_names_photos_beside_it(photos: Path, face_photo: Path, content: 
 @pytest.mark.parametrize("line", ["/etc/x.png", "../x.png", "a/../../x.png"])
 def test_a_list_stays_below_its_folder(photos: Path, line: str) -> None:
     (photos / "list.txt").write_text(f"a.png\n{line}\n")
-    with pytest.raises(InputError, match=f"paths below the list's own folder\n  found: {line}"):
+    with pytest.raises(InputError, match=f"paths below the folder of the list\n  found: {line}"):
         list_photos(photos / "list.txt")
 
 

@@ -171,13 +171,13 @@ def test_changed_plan_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other"
     write_plan(make_plan(5, seed=3), other)
     (tmp_path / PLAN_FILE).write_bytes((other / PLAN_FILE).read_bytes())
-    with pytest.raises(InputError, match=r"the plan\.parquet that its digests"):
+    with pytest.raises(InputError, match=r"a plan\.parquet that matches its digest"):
         read_plan(tmp_path)
     identities = read_plan(other).faces["identity"].to_pylist()
     write_plan(make_plan(6), other)
     (tmp_path / FACES_FILE).write_bytes((other / FACES_FILE).read_bytes())
     for read in (lambda: read_plan(tmp_path), lambda: read_faces(Folder(tmp_path), identities)):
-        with pytest.raises(InputError, match=r"the faces\.parquet that its digests"):
+        with pytest.raises(InputError, match=r"a faces\.parquet that matches its digest"):
             read()
 
 

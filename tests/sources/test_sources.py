@@ -105,7 +105,7 @@ def test_a_pool_of_nothing_says_what_to_do() -> None:
         make_pool([], tracks(clips))
     with pytest.raises(InputError, match="12 no AUs") as error:
         make_pool(clips, {"elsewhere": track(clips[0])})
-    assert "alike" in error.value.do
+    assert "of the same names" in error.value.do
 
 
 def test_several_events_of_one_video_may_have_tracks_of_their_own() -> None:

@@ -112,7 +112,7 @@ def test_of_many_who_create_one_file_one_is_kept(storage: Storage) -> None:
 
 
 def test_one_writer_at_a_time(storage: Storage) -> None:
-    with storage.locked(), pytest.raises(OutputError, match="another miex"), storage.locked():
+    with storage.locked(), pytest.raises(OutputError, match="another process of miex"), storage.locked():
         pass
     with storage.locked():  # free again
         pass

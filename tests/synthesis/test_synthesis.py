@@ -128,7 +128,7 @@ def test_another_plan_is_refused_and_nothing_is_lost(finished: Path, tmp_path: P
 
 def test_one_writer_at_a_time(finished: Path, tmp_path: Path) -> None:
     out = copy_plan(finished, tmp_path / "busy")
-    with Folder(out).locked(), pytest.raises(OutputError, match="another miex"):
+    with Folder(out).locked(), pytest.raises(OutputError, match="another process of miex"):
         run_plan(out)
 
 
@@ -189,7 +189,7 @@ def test_pool_that_moved_or_was_renamed_is_followed(tmp_path: Path, model: Path)
 
 def test_a_plan_that_another_run_put_there_is_not_run(finished: Path, tmp_path: Path) -> None:
     out = copy_plan(finished, tmp_path / "out")
-    with pytest.raises(OutputError, match="another miex put its plan there"):
+    with pytest.raises(OutputError, match="another process of miex has just put its plan there"):
         run_plan(out, digest="0" * 64)
     assert not (out / SHARDS).exists()
 

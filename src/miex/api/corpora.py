@@ -376,13 +376,13 @@ def pool(
         for name, track in tracks_of(table).items():
             if name in tracks:
                 raise UsageError(
-                    f"AU tables for {corpus}", expected="each clip once", found=f"clip {name} again in {file}"
+                    f"AU tables for {corpus}", expected="each clip in one table", found=f"clip {name} again in {file}"
                 )
             tracks[name] = track
     credits = sorted({credit_of(table) for _, table in read_tables}, key=str)
     if len(credits) > 1:
         raise UsageError(
             f"AU tables for {corpus}", expected="one licence and attribution", found=f"{credits[0]} and {credits[1]}",
-            do="import them with the same `licence` and `attribution`, or make a pool of each",
+            do="import all tables with the same `licence` and `attribution`, or make one pool of each",
         )  # fmt: skip
     return make_pool(found, tracks, credits[0])

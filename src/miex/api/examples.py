@@ -47,7 +47,7 @@ def examples(data: Data, *, no_apex: str = "refuse", landmarker: PathLike | None
     from miex.recognition.examples import Examples
     from miex.recognition.flow_file import load_examples
 
-    treatment = one_of(no_apex, places.NO_APEX, "treatment of clips without apex")
+    treatment = one_of(no_apex, places.NO_APEX, "`no_apex`")
     if isinstance(data, Examples):
         return data
     if isinstance(data, Dataset):

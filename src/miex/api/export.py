@@ -61,7 +61,7 @@ def export(
     from miex.recognition.flow_file import flow_set, write_flow_set
     from miex.recognition.inputs.flow import METHODS
 
-    method = one_of(flow, METHODS, "flow")
+    method = one_of(flow, METHODS, "`flow`")
     doing = stage(progress, "computing flow")
     maps = flow_set(found, method=method, seed=seed, side=side, executor=work, progress=doing)
     write_flow_set(maps, path(out))

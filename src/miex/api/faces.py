@@ -107,7 +107,9 @@ def write_list(folder: PathLike, out: PathLike, where: Mapping[str, str] | None 
     photos = files.list_photos(path(folder))
     known = find_layout(path(folder))
     if where and known is None:
-        raise UsageError(f"`where` {', '.join(where)}", expected="a pool whose layout is known", found=str(folder))
+        raise UsageError(
+            f"`where` {', '.join(where)}", expected="a folder in the layout of CelebA or FFHQ", found=str(folder)
+        )
     chosen = known.select(photos, dict(where or {})) if known else photos
     files.write_list(chosen, path(folder), path(out))
     return len(chosen), len(photos), known.layout.title if known else str(folder)
@@ -187,6 +189,9 @@ def csv_of(folder: Path, given: PathLike | None, columns: Mapping[str, str]) -> 
     file = path(given) if given is not None else (beside.path if beside else None)
     if columns and file is None:
         raise UsageError(
-            "`faces_column`", expected="a CSV", found=f"no faces.csv beside {folder}", do="name it: `faces_csv`"
+            "`faces_column`",
+            expected="a CSV of the photos",
+            found=f"no faces.csv beside {folder}",
+            do="give its path with `faces_csv`",
         )
     return FaceCSV(file, dict(columns)) if file else None

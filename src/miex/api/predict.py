@@ -106,7 +106,7 @@ class LoadedRecognizer:
             if len(clip) != 2:
                 raise UsageError(
                     f"predicting {reprlib.repr(clip)}", expected="onset and apex, or one folder or video",
-                    found=f"{len(clip)} frames", do="give the two: (frames[onset], frames[apex])",
+                    found=f"{len(clip)} frames", do="give a pair: (frames[onset], frames[apex])",
                 )  # fmt: skip
             if onset or apex is not None:
                 raise UsageError(
@@ -118,7 +118,7 @@ class LoadedRecognizer:
         elif apex is None:
             raise UsageError(
                 f"predicting {clip}", expected="`apex`, or an onset and an apex image", found="one folder or video",
-                do="say which frame shows the expression at its strongest",
+                do="give the index of the frame in which the expression is strongest",
             )  # fmt: skip
         else:
             name, frames = str(clip), read_clip(path(clip))

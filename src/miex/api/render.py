@@ -84,7 +84,9 @@ def render(
     from miex.synthesis.preview import FILES, preview, write_preview
 
     if out is not None and isinstance(photo, str | Path) and path(photo) in [path(out) / name for name in FILES]:
-        raise OutputError(f"writing {path(photo)}", found="the photo itself", do="give another folder")
+        raise OutputError(
+            f"writing {path(photo)}", found="the photo itself, which would be overwritten", do="give another `out`"
+        )
     vector = au_vector(aus)
     moves = generator if isinstance(generator, Generator) else make_generator(generator)
     face = align(photo, size=size, landmarker=landmarker, say=say) if isinstance(photo, str | Path) else photo
@@ -141,7 +143,7 @@ def generator_picture(
     if path(out).suffix.lower() != ".png":
         raise UsageError(f"`out` {out}", expected="a name that ends in .png")
     if photo is not None and faces is not None:
-        raise UsageError(f"{photo} and `faces` {faces}", expected="one of them")
+        raise UsageError(f"photo {photo} and `faces` {faces}", expected="only one of them")
     import cv2
     import numpy as np
 

@@ -61,9 +61,9 @@ def named_sources(
         InputError: a pool or corpus that cannot be read.
     """
     # muscle adds to the template's own rest; what is learned from real AUs (GANimation) takes them as they are
-    start = one_of(origin or ("relative" if generator == "muscle" else "absolute"), ORIGINS, "AU origin")
+    start = one_of(origin or ("relative" if generator == "muscle" else "absolute"), ORIGINS, "`au_origin`")
     parse_windows(window)
-    one_of(onset, ONSETS, "early onset")
+    one_of(onset, ONSETS, "`early_onset`")
 
     def pools(given: Named, asked: str, kind: str) -> list[Pool]:
         return [
@@ -82,9 +82,7 @@ def named_sources(
     if table is not None:
         made.append(expert(table, mu=mu, nu=nu))
     if not made:
-        raise UsageError(
-            "a set without a source of AUs", expected="at least one", do="name one, such as `expert` micro"
-        )
+        raise UsageError("no source of AUs", expected="at least one", do="name a source, such as `expert` micro")
     return [perturbed(source, noise) for source in made] if noise else made
 
 
@@ -94,7 +92,7 @@ def _pool_file(name: str, file: Path, asked: str) -> Pool:
     if corpus_key(name) not in corpora:
         raise UsageError(
             f"`{asked}` {name}={file}", expected=f"a pool of {name}", found=f"clips of {', '.join(map(str, corpora))}",
-            do="the name says whose AUs these are, and the leak guard goes by it",
+            do="give the name of the corpus that the pool was made from: the leak guard relies on it",
         )  # fmt: skip
     return found
 
@@ -111,7 +109,7 @@ def _pool_of(
     kept = clips.of([clip for clip in clips if clip.label is not None and clip.kind == kind])
     if not kept:
         raise InputError(
-            f"corpus {clips.corpus} in {where}", expected=f"labelled {kind}-expressions", found="none",
-            do="of a corpus of your own, its table says what they are: columns kind and label",
+            f"corpus {clips.corpus} in {where}", expected=f"{kind}-expressions with a label", found="none",
+            do="for a corpus of your own, its table says so in the columns kind and label",
         )  # fmt: skip
     return kept.extract(workers=workers, landmarker=landmarker, progress=progress, say=say).pool()

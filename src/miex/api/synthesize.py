@@ -195,21 +195,21 @@ def plan(
     n_virtual = sum(made.faces["virtual"].to_pylist())
     say(
         f"{index.num_rows:,} photos, {index.num_rows - refused:,} usable"
-        + (f"; {several:,} show several faces: the largest is taken" if several else "")
+        + (f"; {several:,} with several faces, of which the largest is used" if several else "")
         + f"; {made.faces.num_rows:,} identities"
         + (f", {n_virtual:,} of them virtual" if n_virtual else "")
         + f"; {made.n_rows:,} samples"
     )
     if config.frame_format == "jpeg":
-        say("jpeg: compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity")
+        say("JPEG compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity")
     wanted = config.triplets
     if wanted is not None and (found := distinct_triplets(planned.shards())) < min(wanted, made.n_rows):
-        say(f"{wanted:,} AU triplets asked for, {found:,} there: real clips give no more; `au_noise` makes more")
+        say(f"only {found:,} of {wanted:,} AU triplets: the real clips hold no more; `au_noise` would vary them")
     if adopted.was_there:
-        say(f"{folder} holds this plan: going on with it")
+        say(f"{folder} holds this plan already: resuming")
     listed = write_refused(index, folder)
     if listed:
-        say(f"{refused:,} photos refused: {listed}")
+        say(f"{refused:,} photos cannot be used: {listed}")
     return planned
 
 
@@ -343,7 +343,7 @@ def _make(
         at_once = min(processes(workers), estimate.shards, local.available_workers())
         say(
             f"{estimate.samples:,} samples to make: about {duration(estimate.seconds / at_once)} with "
-            f"{at_once} at work, {estimate.bytes / 1e6:,.0f} MB"
+            f"{at_once} worker{'s' * (at_once > 1)}, {estimate.bytes / 1e6:,.0f} MB"
             + (f" ({estimate.free / 1e9:,.0f} GB free)" if estimate.free is not None else "")
         )
 
@@ -355,7 +355,9 @@ def _make(
     if repairing:
         summary = repair_set(folder, **how, progress=stage(progress, "repairing"))
         for name in foreign_files(storage_at(folder), read_plan(folder).n_shards):
-            say(f"{name} is not of this plan, and stays as it is: remove it, or readers of the shards meet it")
+            say(
+                f"{name} is not part of this plan and was left alone: remove it, or readers of shards/*.tar read it too"
+            )
     else:
         summary = run_plan(folder, **how, digest=digest, progress=stage(progress, "making samples"))
     gallery, readme = report_files(folder)
@@ -374,7 +376,9 @@ def _config(asked: PlanOptions) -> PlanConfig:
 
     per, samples = asked.get("per"), asked.get("samples")
     if per is not None and samples is not None:
-        raise UsageError(f"`per` {per} and `samples` {samples}", expected="one of them: both say how many samples")
+        raise UsageError(
+            f"`per` {per} and `samples` {samples}", expected="only one of them: each sets the number of samples"
+        )
     known = PlanConfig.model_fields
     for name in asked:
         one_of(name, PlanOptions.__annotations__, "argument")

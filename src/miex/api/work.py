@@ -55,10 +55,10 @@ def executor(workers: Workers) -> Executor:
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
         raise UsageError(
-            "work in a script that is being read by one of its own workers",
-            expected='a script that works only below `if __name__ == "__main__":`',
-            found="work at its top level, which every worker would begin anew",
-            do='put what the script does into a function, and call it below `if __name__ == "__main__":`',
+            "starting workers from a script that one of its own workers is importing",
+            expected='a script that starts work only below `if __name__ == "__main__":`',
+            found="work at its top level, which every worker would start again",
+            do='move that work into a function, and call it below `if __name__ == "__main__":`',
         )
     KINDS["workers"].checked("workers", workers)
     if isinstance(workers, Executor):
@@ -78,7 +78,9 @@ def path(given: PathLike) -> Path:
     try:
         return Path(given).expanduser()
     except (TypeError, RuntimeError) as error:  # of another type; of a user who is not there
-        raise UsageError(f"path {reprlib.repr(given)}", expected="text or a pathlib.Path", found=str(error)) from error
+        raise UsageError(
+            f"path {reprlib.repr(given)}", expected="a string or a pathlib.Path", found=str(error)
+        ) from error
 
 
 def landmark_model(given: PathLike | None, say: Say) -> Path:

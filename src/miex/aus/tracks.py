@@ -85,7 +85,7 @@ def table_of(tracks: Iterable[Track], credit: Credit) -> pa.Table:
     for track in sorted(tracks, key=lambda track: track.clip):
         if track.clip == previous:
             raise InputError(
-                f"clip {track.clip}", expected="one AU track", found="two", do="give the files of each clip once"
+                f"clip {track.clip}", expected="one AU track", found="two", do="give the files of each clip only once"
             )
         previous = track.clip
         _prove(track, f"clip {track.clip}")
@@ -104,13 +104,13 @@ def _prove(track: Track, where: str) -> None:
         raise ScaleError(
             f"{where}, frame {track.frames[row]}: AU{AU_NUMBERS[i]:02d} = {float(track.aus[row, i]):g}",
             expected="an intensity in [0, 1]",
-            do="say on which scale the values are",
+            do="import the values again, with their `scale`",
         )
     steps = np.diff(track.frames)
     if (steps <= 0).any() or (len(track.frames) and track.frames[0] < 0):
         row = int(np.argmax(steps <= 0)) + 1 if len(steps) and (steps <= 0).any() else 0
         raise InputError(
-            where, expected="ascending frame numbers from 0 on, each once", found=f"frame {track.frames[row]}"
+            where, expected="distinct, ascending frame numbers from 0 on", found=f"frame {track.frames[row]}"
         )
 
 
@@ -181,7 +181,9 @@ def read_parquet(path: Path, schema: pa.Schema, what: str) -> pa.Table:
     missing = [name for name in schema.names if name not in table.schema.names]
     if missing:
         found = "no column " + ", ".join(missing)
-        raise InputError(asked, expected=f"columns {', '.join(schema.names)}", found=found, do=f"is this a {what}?")
+        raise InputError(
+            asked, expected=f"columns {', '.join(schema.names)}", found=found, do=f"check that this file is a {what}"
+        )
     table = table.select(schema.names)
     try:
         table = table.cast(schema.with_metadata(table.schema.metadata))

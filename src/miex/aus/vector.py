@@ -45,7 +45,7 @@ def au_index(au: int, *, where: str = "") -> int:
         raise UsageError(
             f"AU {au}" + (f" in {where}" if where else ""),
             expected="one of " + ", ".join(map(str, AU_NUMBERS)),
-            do="leave it out, or map it onto one of these as a stated choice (AU 24 → 23)",
+            do="leave it out, or use one of these in its place (such as AU 23 for AU 24)",
         ) from None
 
 
@@ -136,7 +136,7 @@ def parse(settings: Iterable[str]) -> AUArray:
             raise UsageError(
                 f"AU setting {text!r}",
                 expected="NUMBER=INTENSITY, such as 12=0.2, L12=0.2 or R4=0.5",
-                do="give each by itself",
+                do="give each AU separately",
             ) from None
         sides = {"": slice(None), "L": slice(0, 1), "R": slice(1, 2)}[side]
         vector[au_index(au, where=text), sides] = value

@@ -56,7 +56,7 @@ def import_(
     )  # fmt: skip
     if found.several_faces:
         console.say(
-            f"{len(found.several_faces):,} clips show several faces, such as {found.several_faces[0]}: the face seen in "
+            f"{len(found.several_faces):,} clips show several faces, such as {found.several_faces[0]}: the face in "
             "most frames was taken"
         )
     facts = {
@@ -110,7 +110,7 @@ def extract(
 @app.command("pool")
 def pool(
     tables: Annotated[list[Path], typer.Argument(metavar="TABLE", help="AU tables of one corpus.")],
-    corpus: Annotated[str, typer.Option(help="Name of the corpus, or any other for one of your own.")],
+    corpus: Annotated[str, typer.Option(help="Name of the corpus, or any for your own.")],
     clips: Annotated[
         Path,
         typer.Option(
@@ -195,7 +195,7 @@ def show(
     from miex.api.sources import named_sources
 
     if recovered and folder is None:
-        raise UsageError("`recovered`", expected="the folder of a set", found="none")
+        raise UsageError("`recovered`", expected="the folder of a finished set", found="none given")
     with console.bars() as progress:
         if folder is not None:
             made = pictures_of_set(

@@ -50,7 +50,7 @@ def show(
     from miex.api.render import generator_picture
 
     if sheet == bool(au):
-        raise UsageError("generators show", expected="either --au 12 or --sheet", found="both" if au else "neither")
+        raise UsageError("generators show", expected="either --au or --sheet", found="both" if au else "neither")
     aus = None if sheet else [text if "=" in text else f"{text}=1" for text in au or ()]
     with console.bars() as progress:
         made = generator_picture(

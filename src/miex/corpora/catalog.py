@@ -46,7 +46,9 @@ def corpus_named(name: str) -> Corpus:
     known = _known(name)
     if known is None:
         raise UsageError(
-            f"corpus {name!r}", expected="one of " + ", ".join(corpora()), do="a corpus of your own: plain"
+            f"corpus {name!r}",
+            expected="one of " + ", ".join(corpora()),
+            do="check the spelling; a corpus of your own is read as plain",
         )
     return known
 
@@ -80,9 +82,9 @@ def corpus_at(name: str, path: Path | str) -> Corpus:
         return own
     raise UsageError(
         f"corpus {name!r}",
-        expected=f"one of {', '.join(corpora())}; or, of a corpus of your own, its table or a folder with clips.csv",
+        expected=f"one of {', '.join(corpora())}; or for a corpus of your own, its table or a folder with clips.csv",
         found=f"no such table: {path}",
-        do="write one: a row for each clip, with columns subject, clip, emotion",
+        do="check the name and the path, or write a clips.csv with columns subject, clip and emotion",
     )
 
 

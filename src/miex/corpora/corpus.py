@@ -132,7 +132,7 @@ class Corpus:
     def rows_of_table(self, path: Path) -> list[Row]:
         """The rows of one table. Corpora that have none may read a list of their clips instead."""
         if self.columns is None:
-            raise UsageError(f"table {path} for {self.title}", expected="a folder: this corpus has no table")
+            raise UsageError(f"table {path} for {self.title}", expected="the folder alone: this corpus has no table")
         return read_table(path, self.columns)
 
     def needs_frames(self, row: Row, folders: Mapping[Key, Folder]) -> bool:
@@ -218,11 +218,13 @@ class Corpus:
             UsageError: an unknown mapping, correction or tree.
         """
         if on_error not in ("raise", "skip", "collect"):
-            raise UsageError(f"on_error={on_error!r}", expected="raise, skip or collect")
+            raise UsageError(f"`on_error` {on_error!r}", expected="raise, skip or collect")
         labels = mapping_named(mapping)
         if not labels.gives_labels:
             raise UsageError(
-                f"mapping {mapping}", expected="one to the three labels", do=f"mapping_named({mapping!r}).select(clips)"
+                f"`mapping` {mapping}",
+                expected="a mapping to negative, positive and surprise",
+                do=f"for its classes, call miex.corpora.mappings.mapping_named({mapping!r}).select(clips)",
             )
         corrections = corrections_of([self.name], without)
         path = Path(path)
@@ -320,7 +322,7 @@ class Corpus:
         names = [name for name in trees if tree is None or tree.lower() in name.lower()]
         if tree is not None and not names:
             raise UsageError(
-                f"tree {tree!r} of {self.title} in {path}", expected=", ".join(sorted(trees)) or "a tree of frames",
+                f"`tree` {tree!r} of {self.title} in {path}", expected=", ".join(sorted(trees)) or "folders of frames",
             )  # fmt: skip
 
         def rank(name: str) -> tuple[int, int, str]:
@@ -339,8 +341,8 @@ class Corpus:
         return InputError(
             f"{self.title} in {path}",
             expected="; ".join(expected),
-            found=f"{found}; there is: {there}",
-            do=f"to get it: {self.licence}. Without it: miex corpora fake {self.name} DIR",
+            found=f"{found}; the folder holds {there}",
+            do=f"to request the corpus: {self.licence}. To try miex without it: miex corpora fake {self.name} DIR",
         )
 
     def _clip(
@@ -351,7 +353,7 @@ class Corpus:
                 f"frames of {self.title} {subject} {name}",
                 expected=f"a folder such as {self.paths[0].folder.format_map(_Example())}",
                 found=f"none ({row.where()})",
-                do="unpack the archive again, or leave the row out: `on_error` skip",
+                do="unpack the archive again, or leave such rows out with `on_error` skip",
             )
         notes: list[str] = []
         emotion = self.emotion(row, notes)

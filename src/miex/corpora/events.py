@@ -23,13 +23,13 @@ def frame_numbers(row: Row, first_number: int, notes: list[str]) -> Frames3:
     if onset is not None and onset < first_number:
         raise row.wrong("onset", f"a frame: they count from {first_number}")
     if "offset" in row.cells and offset is None:
-        notes.append(f"offset {row.cells['offset']!r} is none")
+        notes.append(f"offset {row.cells['offset']!r} is no frame number: taken as missing")
     if onset is not None and offset is not None and onset >= offset:
         raise row.wrong("offset", f"an offset after the onset, {onset}")
     if "apex" in row.cells and apex is None:
-        notes.append(f"apex {row.cells['apex']!r} is none")
+        notes.append(f"apex {row.cells['apex']!r} is no frame number: taken as missing")
     elif apex is not None and onset is not None and not onset < apex <= (apex if offset is None else offset):
-        notes.append(f"apex {apex} is not after the onset {onset} and up to the offset {offset}: taken as missing")
+        notes.append(f"apex {apex} does not lie after onset {onset} and up to offset {offset}: taken as missing")
         apex = None
     return onset, apex, offset
 
@@ -54,16 +54,16 @@ def frame_places(row: Row, numbers: Frames3, first_number: int, folder: Folder |
                 f"frames of {row.where()}",
                 expected=f"frames {first} to {'the end' if last is None else last} in {folder.path}",
                 found=f"{folder.numbers[0]} to {folder.numbers[-1]}" if folder.numbers else "no numbered frame",
-                do="frames keep the numbers of the original files: unpack them again, or choose another `tree`",
+                do="unpack the original files again, whose names have the published numbers, or choose another `tree`",
             )
         if place is not None and folder.numbers[place] != number:
-            notes.append(f"{what} {number} has no file: {folder.frames[place].name} is used")
+            notes.append(f"{what} {number} has no file: {folder.frames[place].name} is used instead")
         places.append(place)
     onset, apex, offset = places
     if onset is not None and offset is not None and onset >= offset:
         raise InputError(
             f"frames of {row.where()}", expected="at least two", found=f"only {folder.frames[onset]}",
-            do="unpack the archive again, or leave the row out: `on_error` skip",
+            do="unpack the archive again, or leave such rows out with `on_error` skip",
         )  # fmt: skip
     if onset is not None and apex is not None and apex <= onset:
         notes.append("no frame between the onset and the apex is left: the apex is taken as missing")

@@ -95,7 +95,7 @@ def image_folders(root: Path) -> Iterator[Folder]:
 
 def _refuse(error: OSError) -> None:
     raise InputError(
-        f"folder {error.filename}", found=error.strerror or str(error), do="make it readable, or take it out"
+        f"folder {error.filename}", found=error.strerror or str(error), do="make it readable, or move it elsewhere"
     ) from error
 
 

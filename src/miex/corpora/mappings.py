@@ -42,9 +42,10 @@ class ClassMapping:
         """
         if corpus not in self.corpora:
             raise UsageError(
-                f"mapping {self.name} for {corpus}",
-                expected="a corpus that it is for: " + ", ".join(self.corpora),
-                do="choose another mapping: " + ", ".join(n for n, m in mappings().items() if corpus in m.corpora),
+                f"`mapping` {self.name} for {corpus}",
+                expected="one of its corpora: " + ", ".join(self.corpora),
+                do="choose a mapping for this corpus: "
+                + ", ".join(n for n, m in mappings().items() if corpus in m.corpora),
             )
         name = self.corpora[corpus].get(category)
         return None if name is None else self.classes.index(name)
@@ -87,7 +88,7 @@ def mapping_named(name: str) -> ClassMapping:
     try:
         return mappings()[name]
     except KeyError:
-        raise UsageError(f"mapping {name!r}", expected="one of " + ", ".join(mappings())) from None
+        raise UsageError(f"`mapping` {name!r}", expected="one of " + ", ".join(mappings())) from None
 
 
 @lru_cache(maxsize=1)

@@ -54,7 +54,7 @@ class Row:
             f"reading {self.where(column)}",
             expected=expected,
             found=repr(value) if value else "an empty cell",
-            do=do or "mend the cell in a copy of the table, or leave the row out: `on_error` skip",
+            do=do or "correct the cell in a copy of the table, or leave such rows out with `on_error` skip",
         )
 
     def text(self, column: str) -> str:
@@ -113,7 +113,7 @@ def _too_large(asked: str, found: str) -> InputError:
         asked,
         expected=f"an annotation table: at most {MOST_ROWS:,} rows, {_MOST_BYTES // 2**20} MB",
         found=found,
-        do="is it the right file? If so, save the sheet with the annotations by itself",
+        do="check that it is the right file; if so, save its annotation sheet as a file of its own",
     )
 
 
@@ -178,7 +178,9 @@ def _csv_rows(content: bytes, asked: str) -> Iterator[list[str]]:
         except UnicodeDecodeError:
             text = "\0"
     if "\0" in text:
-        raise InputError(asked, expected="a workbook (xlsx or xls) or a CSV", found="bytes that are neither")
+        raise InputError(
+            asked, expected="a workbook (xlsx or xls) or a CSV", found="neither", do="check that it is the right file"
+        )
     head = text.split("\n", _HEADER_WITHIN)[:_HEADER_WITHIN]
     delimiter = max(",;\t", key=lambda sign: sum(line.count(sign) for line in head))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -250,7 +252,7 @@ def read_table(path: Path, columns: Columns) -> list[Row]:
         expected=("a header with " if columns.names else "columns in this order: ")
         + ", ".join(" or ".join(columns.names.get(c, (c,))) for c in columns.needed or columns.headerless),
         found=("first row: " + " | ".join(filter(None, first))[:200]) if first else "no row at all",
-        do="is it this corpus' table, whole and as its owners sent it?",
+        do="check that it is the table of this corpus, complete and as its owners sent it",
     )
 
 

@@ -55,7 +55,7 @@ def encode_frame(frame: Image, frame_format: FrameFormat) -> bytes:
             SUFFIX[frame_format], picture, [cv2.IMAGE_METADATA_XMP], [mark], options
         )
     if not done:  # OpenCV reports no reason; it happens only for a build without the codec
-        raise RuntimeError(f"this OpenCV cannot write {frame_format}")
+        raise RuntimeError(f"the installed OpenCV cannot write {frame_format}")
     encoded = content.tobytes()
     if frame_format == "png":
         return encoded[:_PNG_HEADER_BYTES] + _PNG_MARK + encoded[_PNG_HEADER_BYTES:]

@@ -183,14 +183,14 @@ def read_record(out: Place) -> dict[str, Any]:
         raise _damaged(out, str(error)) from error
     if isinstance(record, dict) and isinstance(record.get("format"), int) and record["format"] != FORMAT:
         found = f"format {record['format']}"
-        raise InputError(asked, expected=f"format {FORMAT}", found=found, do="use the miex that made it")
+        raise InputError(asked, expected=f"format {FORMAT}", found=found, do="use the version of miex that made it")
     try:
         digest = record.pop("digest")
         whole = json_digest(record) == digest
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(out, f"{type(error).__name__}: {error}") from error
     if not whole:
-        raise _damaged(out, "it is not what its own digest says")
+        raise _damaged(out, "it does not match its own digest")
     found_record: dict[str, Any] = record
     return found_record
 
@@ -198,14 +198,14 @@ def read_record(out: Place) -> dict[str, Any]:
 def _damaged(out: Storage, found: str) -> InputError:
     return InputError(
         f"plan {out.address}", expected=f"a whole {CONFIG_FILE}", found=found,
-        do="miex plan, with the options of the first run, writes it again; shards that are there stay",
+        do="run miex plan with the options of the first run to write it again; existing shards are kept",
     )  # fmt: skip
 
 
 def _changed(out: Storage, name: str) -> InputError:
     return InputError(
-        f"plan {out.address}", expected=f"the {name} that its digests in {CONFIG_FILE} name", found="another",
-        do="it was changed after it was made: miex plan, with the options of the first run, writes it again",
+        f"plan {out.address}", expected=f"a {name} that matches its digest in {CONFIG_FILE}", found="a changed one",
+        do="run miex plan with the options of the first run to write it again",
     )  # fmt: skip
 
 
@@ -288,9 +288,9 @@ def _check_names(out: Storage, *ids: pa.ChunkedArray, paths: pa.ChunkedArray | N
     if odd:
         raise InputError(
             f"plan {out.address}",
-            expected="ids of letters, digits, - and _; photos below their folder",
+            expected="ids of letters, digits, - and _, and photos below their folder",
             found=repr(odd[0]),
-            do="this plan was not made by miex: do not run it",
+            do="do not run this plan: it was not made by miex",
         )
 
 

@@ -171,5 +171,5 @@ class ProvenFile:
             self._where,
             expected=expected or "a whole file, as miex wrote it",
             found=found.splitlines()[0],
-            do="it was damaged or changed after it was made: make it again, or restore it",
+            do="restore the file from a copy, or make it again: it was damaged or changed after it was written",
         )

@@ -39,7 +39,9 @@ def collect_samples(out: Storage, plan: Plan) -> Iterator[pa.Table]:
         record = read_shard_record(out, shard)
         where = f"shard {shard} of {out.address}"
         if record is None:
-            raise InputError(where, found="no record", do="run again: the shard is made again")
+            raise InputError(
+                where, expected="a commit record", found="none", do="run the same command again to make the shard"
+            )
         found: dict[str, dict[str, object]] = {}
         for sample in record.samples:
             found[sample["sample_id"]] = {**sample, "shard": shard, "status": "ok", "reason": ""}
@@ -47,7 +49,9 @@ def collect_samples(out: Storage, plan: Plan) -> Iterator[pa.Table]:
             found[failure["sample_id"]] = {**failure, "shard": shard, "status": "failed"}
         ids = rows["sample_id"].to_pylist()
         if found.keys() != set(ids):
-            raise InputError(where, expected="a record of the plan's rows", found="one of others", do="miex repair")
+            raise InputError(
+                where, expected="a record of the plan's rows", found="a record of other rows", do="run miex repair"
+            )
         columns = [rows[column.name] for column in PLAN_COLUMNS]
         for column in RESULT_COLUMNS:
             columns.append(pa.array([found[sample_id].get(column.name) for sample_id in ids], column.type))
@@ -64,6 +68,6 @@ def read_samples(out: Place) -> pa.Table:
     if out.size(SAMPLES_FILE) is None:
         raise InputError(
             f"set {out.address}", expected=f"a finished set with {SAMPLES_FILE}", found="none",
-            do="finish it with miex run, or check the path",
+            do="finish the set with miex run, or check the path",
         )  # fmt: skip
     return ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, f"{SAMPLES_FILE} of {out.address}").read()

@@ -175,7 +175,7 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
         if json_digest(content) != digest:
-            raise ValueError("it is not what its own digest says")
+            raise ValueError("it does not match its own digest")
         del content["format"]
         record = ShardRecord(**content)
         if record.shard != shard:
@@ -188,7 +188,7 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
             f"record {record_name(shard)} of {out.address}",
             expected="a shard's record",
             found=f"{type(error).__name__}: {error}",
-            do="miex repair makes the shard again",
+            do="run miex repair to make the shard again",
         ) from error
 
 
@@ -242,5 +242,5 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 def _damaged(where: str, found: str) -> InputError:
     return InputError(
         where, expected="the members of one sample", found=found,
-        do="miex verify says which shards are damaged; miex repair makes them again",
+        do="run miex verify to list the damaged shards, and miex repair to make them again",
     )  # fmt: skip

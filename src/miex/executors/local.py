@@ -71,16 +71,16 @@ class LocalProcesses(Executor):
             "worker processes",
             expected="to start",
             found="every one ended before its first task",
-            do='in a script, put what it does into a function, and call it below `if __name__ == "__main__":`, since '
-            "workers read the script again; what they said of their end stands above",
+            do='in a script, move its work into a function and call it below `if __name__ == "__main__":`, since each '
+            "worker imports the script; otherwise see the workers' own messages above",
         )
 
     def _died(self, task: object, tried: int) -> WorkerDiedError:
         return WorkerDiedError(
             f"{task}",
-            expected="an answer",
-            found=f"its worker process died, {tried + 1} times",
-            do="use fewer `workers` if memory was short, then run the same command again: it resumes",
+            expected="a result",
+            found=f"its worker process died {tried + 1} times",
+            do="use fewer `workers` if memory ran out, and run the same command again to resume",
         )
 
 

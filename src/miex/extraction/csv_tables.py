@@ -146,15 +146,17 @@ def import_csv(
         for inner, rows in rows_of.items():
             clip = inner or name
             if clip in clips:
-                raise InputError(f"AU table {path}", expected="each clip once", found=f"clip {clip} again")
+                raise InputError(f"AU table {path}", expected="each clip once", found=f"clip {clip} more than once")
             clips[clip] = rows
     if chosen is None:
         empty = next(iter(images.values()))[0][0]
-        raise InputError(f"AU table {empty}", expected="a header and rows", found="an empty file", do="extract it anew")
+        raise InputError(
+            f"AU table {empty}", expected="a header and rows", found="an empty file", do="extract it again"
+        )
     for clip, files in images.items():
         if clip in clips or all(not rows for _, rows in files):
             raise InputError(
-                f"AU table {files[0][0]}", expected="rows", found="none", do="extract it anew, or remove it"
+                f"AU table {files[0][0]}", expected="rows", found="none", do="extract it again, or remove it"
             )
         clips[clip] = _of_images(files)
     result.format = chosen.name
@@ -173,7 +175,10 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     for given in paths:
         if not given.exists():
             raise InputError(
-                f"AU tables {given}", expected="a CSV file or a folder", found="nothing", do="check the path"
+                f"AU tables {given}",
+                expected="a CSV file or a folder",
+                found="no such file or folder",
+                do="check the path",
             )
         files = sorted(p for p in given.rglob("*.csv") if p.is_file()) if given.is_dir() else [given]
         if not files:
@@ -195,7 +200,9 @@ def _read(path: Path, given: Format | None, scale: float | None) -> tuple[Format
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(asked, expected="text in UTF-8", found=str(error), do="is this a CSV file?") from error
+        raise InputError(
+            asked, expected="text in UTF-8", found=str(error), do="check that this is a CSV file"
+        ) from error
     except OSError as error:
         raise InputError(asked, expected="a readable file", found=error.strerror or str(error)) from error
     if not text.strip():
@@ -217,10 +224,10 @@ def _read(path: Path, given: Format | None, scale: float | None) -> tuple[Format
             asked,
             expected=f"a column {chosen.frame[0]}, or {' or '.join(chosen.face)}",
             found="several rows with neither",
-            do="nobody can tell which frames they are: add the column",
+            do="add such a column, since the rows do not say which frames they are",
         )
     if table.numbered and not rows:
-        raise InputError(asked, expected="rows of frames", found="a header alone", do="extract it anew, or remove it")
+        raise InputError(asked, expected="rows of frames", found="only a header", do="extract it again, or remove it")
     return chosen, rows, table.numbered
 
 
@@ -237,7 +244,7 @@ def _format_of(header: Sequence[str], asked: str) -> Format:
         found=f"no {', '.join(missing)}"
         if len(missing) < len(nearest.columns)
         else f"columns {', '.join(header)[:120]}",
-        do="write the table with AUs (OpenFace: -aus), with its header",
+        do="write the table with its header and AUs (OpenFace: -aus)",
     )
 
 
@@ -268,7 +275,7 @@ class _Columns:
         if len(cells) != self.width:
             raise InputError(
                 f"{self.asked}, line {line}", expected=f"{self.width} cells", found=f"{len(cells)}",
-                do="was the file cut off? extract it anew",
+                do="extract it again: the file may have been cut off",
             )  # fmt: skip
         name = cells[self.clip_at[1]].strip() if self.clip_at else ""
         if self.clip_at and not name:
@@ -299,7 +306,7 @@ class _Columns:
                 raise ScaleError(
                     f"{self.asked}, line {line}: {name} = {value:g}",
                     expected=f"an intensity in [0, {self.top:g}]",
-                    do="if the file is on another scale, say so: `scale`",
+                    do="if the file has another scale, give its largest value: `scale`",
                 )
             vector[i] = value / self.top
         return vector

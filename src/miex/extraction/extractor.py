@@ -67,12 +67,13 @@ def extract_clips(
         name = track_name(clip)
         if corpus_of.setdefault(name, clip.corpus) != clip.corpus:  # tracks do not say which corpus they are of
             raise InputError(
-                f"AUs of {clip.corpus} {name}", expected="each name once", found=f"a clip of {corpus_of[name]}, too",
-                do="extract the AUs of each corpus by itself",
+                f"AUs of {clip.corpus} {name}", expected="each clip name once",
+                found=f"a clip of {corpus_of[name]} of the same name",
+                do="extract the AUs of each corpus separately",
             )  # fmt: skip
         if not clip.frames:
             raise InputError(
-                f"AUs of {clip.corpus} {name}", expected="its frames", found="only a row of the table",
+                f"AUs of {clip.corpus} {name}", expected="its frames", found="only its row in the table",
                 do="give the folder of the corpus with its images, or import AU tables: miex aus import",
             )  # fmt: skip
         target = parts / f"{_digest(clip, extractor)}.parquet"
@@ -89,10 +90,10 @@ def extract_clips(
         first = clips[0].frames[clips[0].onset or 0]
         raise InputError(
             f"AUs of {len(clips):,} clips by {extractor.name}",
-            expected="a face in some frame",
+            expected="a face in at least one frame",
             found=f"all {sum(len(track.frames) for track in tracks):,} frames failed; the first, {first}: "
             f"{extractor.reason(first)}",
-            do="look at that frame: is it a whole image, with a face in it?",
+            do="check that this frame is a whole image with a face in it",
         )
     return tracks
 

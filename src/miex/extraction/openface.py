@@ -47,7 +47,7 @@ class OpenFaceBinary(AUExtractor):
         if found is None:
             raise InputError(
                 f"OpenFace binary {self.binary}", expected="a program", found="none that can be started",
-                do="give the path of FeatureExtraction of your OpenFace",
+                do="give the path of FeatureExtraction in your OpenFace",
             )  # fmt: skip
         return Path(found)
 
@@ -80,7 +80,7 @@ class OpenFaceBinary(AUExtractor):
                     timeout=_SECONDS, stdin=subprocess.DEVNULL,
                 )  # fmt: skip
             except (OSError, subprocess.TimeoutExpired) as error:
-                raise InputError(asked, expected="its answer", found=str(error)) from error
+                raise InputError(asked, expected="its output", found=str(error)) from error
             table = out / "clip.csv"
             if done.returncode or not table.is_file():
                 last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
@@ -88,7 +88,7 @@ class OpenFaceBinary(AUExtractor):
                     asked,
                     expected="clip.csv",
                     found=f"exit code {done.returncode}: {last[:200]}",
-                    do="start the program by hand on one clip; does it find its models?",
+                    do="run the program by hand on one clip, and check that it finds its models",
                 )
             (track,) = import_csv([table], format_name="openface", version=self.version, first_frame=1).tracks
         if len(track.frames) and track.frames[-1] >= len(clip.frames):

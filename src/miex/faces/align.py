@@ -21,7 +21,7 @@ def align_photo(photo: Path, model: Path, options: CropOptions) -> AlignedFace:
         found = landmarker.detect(image)
     if not len(found.landmarks):
         raise InputError(
-            f"photo {photo}", expected="a face", found="none", do="choose a photo of a face from the front"
+            f"photo {photo}", expected="a face", found="none", do="choose a photo that shows a face from the front"
         )
     landmarks = found.landmarks[found.largest]
     return align(image, landmarks, place_crop(landmarks, options), options.size)

@@ -114,7 +114,10 @@ def find_model(
     if named is not None:
         if not named.is_file():
             raise InputError(
-                "landmark model", found=f"no file {named}", do="name the file, or leave it to miex to fetch"
+                "landmark model",
+                expected="a file",
+                found=f"no file {named}",
+                do="check the path, or leave it out and miex will fetch the model",
             )
         _check(named.read_bytes(), str(named))
         return named
@@ -153,7 +156,7 @@ def _check(content: bytes, origin: str) -> None:
             f"landmark model from {origin}",
             expected=f"{MODEL_BYTES} bytes, sha256 {MODEL_SHA256}",
             found=f"{len(content)} bytes, sha256 {digest}",
-            do="remove that file and let miex fetch the model",
+            do="remove that file, and miex will fetch the model again",
         )
 
 

@@ -114,7 +114,10 @@ def _lines(tree: Path, *names: str) -> tuple[Path, list[str]]:
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"list {path}", found=str(error)) from error
     raise InputError(
-        f"list of the pool {tree}", expected=" or ".join(names), found="none", do="it comes with the photos: unpack it"
+        f"list of the pool {tree}",
+        expected=" or ".join(names),
+        found="none",
+        do="unpack this list too: it comes with the photos",
     )
 
 
@@ -128,7 +131,7 @@ def _table(path: Path, lines: list[str], columns: int, skip: int = 0) -> Iterato
 
 
 def _no_filter(tree: Path, name: str, value: str) -> Callable[[str], bool]:
-    raise UsageError(f"filter {name}={value}", expected="a pool with filters: CelebA, FFHQ", do="leave it out")
+    raise UsageError(f"filter {name}={value}", expected="a folder of CelebA or FFHQ", do="leave the filter out")
 
 
 # CelebA

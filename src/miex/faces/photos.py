@@ -31,7 +31,10 @@ def write_list(paths: Iterable[str], folder: Path, out: Path) -> None:
     odd = next((path for path in paths if _listed(path) != {path}), None)
     if odd is not None:
         raise UsageError(
-            f"list {out}", expected="paths that fit a line", found=repr(odd), do="rename that photo, or leave it out"
+            f"list {out}",
+            expected="paths without line breaks",
+            found=repr(odd),
+            do="rename that photo, or leave it out",
         )
     write_whole(out, ("\n".join(paths) + "\n").encode())
 
@@ -55,11 +58,11 @@ def list_photos(folder: Path) -> list[str]:
             photos = sorted(_listed(folder.read_bytes().decode("utf-8-sig")))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                f"list of photos {folder}", expected="paths in UTF-8, one a line", found=str(error)
+                f"list of photos {folder}", expected="paths in UTF-8, one per line", found=str(error)
             ) from error
         bad = next((p for p in photos if Path(p).is_absolute() or ".." in Path(p).parts), None)
         if bad:
-            raise InputError(f"list of photos {folder}", expected="paths below the list's own folder", found=bad)
+            raise InputError(f"list of photos {folder}", expected="paths below the folder of the list", found=bad)
     elif folder.is_dir():
         known = find_layout(folder)
         tree = known.tree if known else ""
@@ -86,7 +89,7 @@ def photos_root(faces: Path) -> Path:
 
 def _refuse(error: OSError) -> None:
     raise InputError(
-        f"folder {error.filename}", found=error.strerror or str(error), do="make it readable, or take it out"
+        f"folder {error.filename}", found=error.strerror or str(error), do="make it readable, or move it elsewhere"
     ) from error
 
 

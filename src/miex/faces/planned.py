@@ -21,7 +21,7 @@ def _photo(path: Path, sha256: str) -> Image:
     except OSError as error:
         raise ImageError(f"photo {path}", found=error.strerror or str(error), reason="unreadable") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ImageError(f"photo {path}", found="not the bytes that were planned", reason="changed")
+        raise ImageError(f"photo {path}", found="other bytes than when the set was planned", reason="changed")
     return decode_image(content, path.name)
 
 

@@ -38,7 +38,7 @@ def rows_of(index: pa.Table, paths: list[str]) -> list[int]:
     absent = [path for path in paths if path not in known]
     if absent:
         raise UsageError(
-            f"query {absent[0]}", expected="a photo of the folder, by its path in it", do="check the spelling"
+            f"query {absent[0]}", expected="the path of a photo, relative to the folder", do="check the spelling"
         )
     return [known[path] for path in paths]
 
@@ -57,7 +57,11 @@ def choose_frontal(index: pa.Table, n: int, queries: list[int] | None = None) ->
     """
     usable = [row for row, reason in enumerate(index["reason"].to_pylist()) if not reason]
     if not 1 <= n <= len(usable):
-        raise UsageError(f"{n} frontal faces", expected=f"1 to {len(usable)}", do="ask for fewer, or add photos")
+        raise UsageError(
+            f"{n} frontal faces",
+            expected=f"1 to {len(usable)}, the number of usable photos",
+            do="ask for fewer, or add photos",
+        )
     queries = most_frontal(index) if queries is None else queries
     refused = [index["path"][q].as_py() for q in queries if q not in usable]
     if refused:

@@ -127,7 +127,7 @@ class Generator(ABC, Generic[Rig]):
         if not self.sides:
             raise UsageError(
                 f"{asked}, with generator {self.name}",
-                expected="a generator that moves the sides of a face apart, such as muscle",
-                found=f"{self.name} moves both alike",
+                expected="a generator that moves each side of a face by itself, such as muscle",
+                found=f"{self.name} moves both sides alike",
                 do="give both sides the same intensity and leave asymmetry out, or choose another generator",
             )

@@ -23,7 +23,7 @@ def no_weights(sha256: str) -> NoReturn:
     """Finds no weights: for generators that need none. Raises InputError."""
     raise InputError(
         f"weights with sha256 {sha256[:12]}…", expected="their file", found="no place to look for it",
-        do="say where the weights are",
+        do="give the path of the weights",
     )  # fmt: skip
 
 
@@ -77,6 +77,6 @@ def _load(name: str) -> type[Generator[Any]]:
     if getattr(kind, "name", None) != name:  # plans hold its own name, and would find another by it
         raise InputError(
             f"generator {name!r}", expected=f"a class of generators whose name is {name!r}",
-            found=f"{kind!r}, named {getattr(kind, 'name', None)!r}", do="repair the package that adds it",
+            found=f"{kind!r}, named {getattr(kind, 'name', None)!r}", do="repair or uninstall the package that adds it",
         )  # fmt: skip
     return kind

@@ -109,8 +109,8 @@ def nuisances_of(text: str) -> Chosen:
     if level not in (OFF, *LEVELS) or not set(asked) <= set(known):
         added = (f"{one} ({', '.join(n.name for n in NUISANCES if n.level == one)})" for one in LEVELS)
         raise UsageError(
-            f"nuisances {text}",
-            expected=f"{OFF}, {', '.join(added)}; each level holds those before it",
-            do="name a level, or some of its nuisances: all:blink,head",
+            f"`nuisances` {text}",
+            expected=f"{OFF}, {', '.join(added)}, where each level includes those before it",
+            do="give a level, or a level and some of its nuisances, such as all:blink,head",
         )
     return Chosen(tuple(name for name in NAMES if name in asked), level == "clean")

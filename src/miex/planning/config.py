@@ -66,9 +66,9 @@ class PlanConfig(BaseModel):
         nuisances_of(self.nuisances)
         if self.frames == 2 and self.until == "offset":
             raise UsageError(
-                "2 frames until the offset",
-                expected="at least 3: onset, apex and offset",
-                do="ask for more: `frames` 10, or all",
+                "`frames` 2 with `until` offset",
+                expected="at least 3 frames: onset, apex and offset",
+                do="ask for more, such as `frames` 10, or all",
             )
         return self
 

@@ -31,7 +31,7 @@ def choose_faces(index: pa.Table, config: PlanConfig) -> pa.Table:
             "faces for a plan",
             expected="at least one photo with a usable face",
             found=found,
-            do="see the reasons with miex faces index",
+            do="run miex faces index on the folder to see the reasons",
         )
     n = config.ids or len(usable)
     chosen = [(hashes[row], row, False) for row in usable[:n]]

@@ -141,6 +141,6 @@ def _frames(config: PlanConfig, triplet: AUTriplet, seed: int) -> tuple[AUArray,
     if len(aus) > MOST_FRAMES:
         raise UsageError(
             f"all frames of clip {triplet.clip} of {triplet.corpus}", expected=f"at most {MOST_FRAMES}",
-            found=str(len(aus)), do="ask for a number: `frames` 10",
+            found=str(len(aus)), do="ask for a fixed number, such as `frames` 10",
         )  # fmt: skip
     return aus, apex

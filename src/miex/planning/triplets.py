@@ -47,7 +47,7 @@ def banks_of(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str,
     cells = [(source, label) for source in sources for label in config.labels]
     if config.triplets < len(cells):
         raise UsageError(
-            f"{config.triplets} AU triplets",
+            f"`triplets` {config.triplets}",
             expected=f"at least one for each of {len(sources)} sources × {len(config.labels)} labels",
             do=f"ask for {len(cells)} or more",
         )

@@ -131,14 +131,15 @@ def _notes(measured: list[Measured], model: Path | None, size: int) -> list[str]
         notes.append("AUs and identity were not measured: no landmark model was at hand (miex doctor --fetch).")
     elif size < SIZE:
         notes.append(
-            f"AUs were read off frames of {size} px, enlarged to {SIZE}: a weaker measure than off frames of {SIZE} px,"
-            " where the same motion is longer. Low slopes need not be the frames' fault."
+            f"AUs were read from frames of {size} px, enlarged to {SIZE} px. That is less accurate than frames of"
+            f" {SIZE} px, in which the same motion covers more pixels: low slopes need not be the frames' fault."
         )
     lost = sum(not one.rest for one in measured)
     if lost:
         notes.append(
-            f"{lost} of {len(measured)} photos are not where the plan found them: there AUs were read against the"
-            " onset, and neither identity nor the pixels off the face were measured (`faces` of report)."
+            f"{lost} of {len(measured)} photos are not where the plan found them. For these, AUs were read against the"
+            " onset, and neither identity nor the pixels off the face were measured. Run report again with their"
+            " folder: `faces`."
         )
     return notes
 
@@ -148,11 +149,11 @@ def _recovered(measured: list[Measured], notes: list[str]) -> Recovery | None:
     read = np.stack([np.full_like(one.known, np.nan) if one.read is None else one.read for one in measured])
     faceless = int(np.isnan(read).any(axis=1).sum())
     if faceless:
-        notes.append(f"In {faceless} of {len(measured)} samples no face was found again: their AUs were not read.")
+        notes.append(f"In {faceless} of {len(measured)} samples no face was found: their AUs were not read.")
     try:
         return recovery(known, read)
     except UsageError as error:
-        notes.append(f"AUs were not compared: {error.expected} would be needed.")
+        notes.append(f"AUs were not compared, which takes {error.expected}.")
         return None
 
 

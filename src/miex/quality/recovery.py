@@ -71,8 +71,8 @@ def recovery(known: AUArray, recovered: AUArray) -> Recovery:
     if len(z) <= len(used) or not enough.any():
         raise UsageError(
             f"recovered AUs of {len(z)} pairs",
-            expected=f"more than {len(used)} pairs, and an AU that is on in {_FEWEST} of them and off in {_FEWEST}",
-            do="look at more samples, or make a larger set",
+            expected=f"over {len(used)} pairs, and an AU that is on in {_FEWEST} or more and off in {_FEWEST} or more",
+            do="measure more samples, or make a larger set",
         )
     crosstalk = np.full((N_AUS, N_AUS), np.nan)
     with_constant = np.column_stack([z[:, used], np.ones(len(z))])
@@ -114,7 +114,7 @@ def recovered_aus(
     if size < SIZE:
         raise UsageError(
             f"recovered AUs of {dataset.storage.address}", expected=f"frames of at least {SIZE} px", found=f"{size} px",
-            do=f"make a set with `size` {SIZE}: below, the motion drowns in noise",
+            do=f"make a set with `size` {SIZE}: in smaller frames the motion is lost in noise",
         )  # fmt: skip
     rows = choose(dataset.table, n, seed)
     parts = [rows[i : i + _PAIRS_PER_TASK] for i in range(0, len(rows), _PAIRS_PER_TASK)]

@@ -53,7 +53,7 @@ def real_mie(*pools: Pool | str | Path, origin: str = "relative") -> RealMiESour
         UsageError: another origin, or a corpus in two pools.
         InputError: a file that is no pool.
     """
-    return RealMiESource(_pools(pools), one_of(origin, ORIGINS, "AU origin"))
+    return RealMiESource(_pools(pools), one_of(origin, ORIGINS, "`origin`"))
 
 
 @checking(pools=_POOL, onset=TEXT)
@@ -71,8 +71,8 @@ def early_mae(
         UsageError: another origin, window or onset, or a corpus in two pools.
         InputError: a file that is no pool.
     """
-    windows, start = parse_windows(window), one_of(onset, ONSETS, "early onset")
-    return EarlyMaESource(_pools(pools), one_of(origin, ORIGINS, "AU origin"), windows, start)
+    windows, start = parse_windows(window), one_of(onset, ONSETS, "`onset`")
+    return EarlyMaESource(_pools(pools), one_of(origin, ORIGINS, "`origin`"), windows, start)
 
 
 @checking(clips=_CLIPS)

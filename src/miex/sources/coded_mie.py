@@ -141,7 +141,7 @@ class CodedMiESource(AUSource):
                 f"label {label.name} from {self.name}",
                 expected="at least one clip of that label with AU codes",
                 found=", ".join(f"{n} left out: {reason}" for reason, n in self.left_out.items()) or "no clips",
-                do="leave that class out of `classes`, or add a corpus",
+                do="leave this label out of `classes`, or add a corpus",
             )
         clip, low, high = clips[int(rng.integers(len(clips)))]
         # where an AU is off both bounds are 0

@@ -144,7 +144,7 @@ def _index(au: int, outside: Mapping[int, int | str], where: str) -> int | None:
             f"{where}, AU {au}",
             expected="one of " + ", ".join(map(str, AU_NUMBERS)),
             found=f"outside.{au} = {target!r}" if au in outside else "",
-            do=f'leave it out, or say in [outside] which of these acts for it, or "{DROPPED}"',
+            do=f'leave it out, or name in [outside] one of these to take its place, or "{DROPPED}"',
         )
     return AU_INDEX[int(target)]
 
@@ -173,7 +173,7 @@ class ExpertSource(AUSource):
             raise UsageError(
                 f"intensities μ = {self.mu:g}, ν = {self.nu:g}",
                 expected="0 < μ ≤ ν ≤ 1",
-                do="the paper's are 0.1 and 0.3",
+                do="choose others; those of the paper are 0.1 and 0.3",
             )
 
     def __repr__(self) -> str:
@@ -190,7 +190,7 @@ class ExpertSource(AUSource):
                 f"label {label.name} from expert table {self.table.name}",
                 expected="at least one emotion of that label",
                 found=f"labels {sorted({emotion.label.name for emotion in self.table.emotions})}",
-                do="leave that class out of `classes`, or add an emotion to the table",
+                do="leave this label out of `classes`, or add an emotion to the table",
             )
         weights = np.array([emotion.weight for emotion in emotions])
         emotion = emotions[rng.choice(len(emotions), p=weights / weights.sum())]
@@ -204,7 +204,7 @@ class ExpertSource(AUSource):
                 return apex
         raise UsageError(
             f"emotion {emotion.name} of expert table {self.table.name}",
-            expected="an AU that is on now and then",
+            expected="at least one AU that is on in some draws",
             found=f"none in {_DRAWS} draws",
             do="raise its probabilities",
         )

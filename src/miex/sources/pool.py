@@ -195,12 +195,12 @@ def _nothing(clips: Sequence[Clip], tracks: Mapping[str, Track], left_out: Mappi
             expected="tracks named subject/clip or clip",
             found=f"clips such as {clips[0].subject}/{clips[0].clip}, tracks such as {next(iter(tracks), 'none')}; "
             + reasons,
-            do="give the tables of these clips, or name them alike",
+            do="give the AU tables of these clips, with tracks of the same names",
         )
     failed = "every frame failed" in left_out
     return InputError(
         asked, expected="a clip with a label, and AUs in some frame", found=reasons,
-        do="look at the frames, and extract their AUs again" if failed else "say which label each emotion has",
+        do="look at the frames, and extract their AUs again" if failed else "give a label for each emotion: `label`",
     )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ class PoolSource(AUSource):
         if twice:
             raise UsageError(
                 f"AU pools for {self.name}", expected="each corpus once", found=f"{twice[0]} twice",
-                do="give the corpus once, or make one pool of its tables",
+                do="give the corpus only once, or make one pool from its tables",
             )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ class PoolSource(AUSource):
                 expected="at least one clip of that label",
                 found=", ".join(f"{facts['clips']} clips of {facts['corpus']}" for p in self.pools for facts in p.facts)
                 + "".join(f"; {n} left out: {reason}" for reason, n in self.left_out.items()),
-                do="leave that class out of `classes`, or add a corpus",
+                do="leave this label out of `classes`, or add a corpus",
             )
         drawn = clips[int(rng.integers(len(clips)))]
         apex = int(drawn.apexes[rng.integers(len(drawn.apexes))])

@@ -112,7 +112,7 @@ class PerturbedSource(AUSource):
 
     def __post_init__(self) -> None:
         if not 0 < self.amount <= 1:
-            raise UsageError(f"AU perturbation {self.amount:g}", expected="above 0, at most 1")
+            raise UsageError(f"AU perturbation {self.amount:g}", expected="a number above 0 and at most 1")
 
     def __repr__(self) -> str:
         return f"{self.source!r}, perturbed by up to {self.amount:g}"

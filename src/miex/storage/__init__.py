@@ -22,8 +22,8 @@ def storage_at(place: Place) -> Storage:
     if isinstance(place, Storage):
         return place
     if not isinstance(place, str | PathLike):
-        raise UsageError(f"the place {reprlib.repr(place)}", expected="text, a pathlib.Path or a storage")
+        raise UsageError(f"location {reprlib.repr(place)}", expected="a string, a pathlib.Path or a Storage")
     try:
         return Folder(Path(place).expanduser().absolute())
-    except RuntimeError as error:  # the home of a user who is not there
-        raise UsageError(f"the place {place}", expected="a path", found=str(error)) from error
+    except RuntimeError as error:  # the home of an unknown user
+        raise UsageError(f"location {place}", expected="a path", found=str(error)) from error

@@ -99,10 +99,12 @@ class Folder(Storage):
             lock = filelock.FileLock(self.path / LOCK_FILE)
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise OutputError(asked, found="another miex writes there", do="wait for it, or stop it") from None
+            raise OutputError(
+                asked, found="another process of miex is writing there", do="wait for it to end, or stop it"
+            ) from None
         except OSError as error:
             found = error.strerror or str(error)
-            raise OutputError(asked, found=found, do="give a folder that can be written") from error
+            raise OutputError(asked, found=found, do="give a folder that can be written to") from error
         try:
             yield
         finally:

@@ -69,7 +69,7 @@ def write_preview(made: Preview, out: Path) -> None:
     for name in FILES:
         there = out / name
         if there.is_file() and STATEMENT.encode() not in there.read_bytes():
-            raise OutputError(f"writing {there}", found="an image that miex did not make", do="give another folder")
+            raise OutputError(f"writing {there}", found="an image that miex did not make", do="give another `out`")
     write_whole(out / ONSET_FILE, encode_frame(made.onset, "png"))
     write_whole(out / APEX_FILE, encode_frame(made.apex, "png"))
     write_whole(out / FLICKER_FILE, flicker(made.onset, made.apex))

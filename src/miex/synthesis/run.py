@@ -77,7 +77,7 @@ def run_plan(
                 f"output folder {out.address}",
                 expected=f"plan {digest[:12]}…" if digest else "",
                 found=f"plan {plan.digests['plan'][:12]}…",
-                do="another miex put its plan there meanwhile: give another `out`",
+                do="give another `out`: another process of miex has just put its plan there",
             )
         out.remove_leftovers()
         found = {shard: _committed(out, shard, plan.digests["plan"]) for shard in range(plan.n_shards)}
@@ -120,7 +120,7 @@ def make_shards(
         if not root.is_dir():
             raise InputError(
                 f"photos of {out.address}", expected="their folder", found=f"no folder {root}",
-                do="say where: `faces` DIR",
+                do="give the folder in which the photos are now: `faces` DIR",
             )  # fmt: skip
         announce(check_room(estimate_rest(tasks, plan), out))
         out.delete(SAMPLES_FILE)  # what it says of these shards may soon be wrong
@@ -164,7 +164,7 @@ def _committed(out: Storage, shard: int, digest: str) -> ShardResult | None:
     if record.plan != digest:
         raise OutputError(
             f"shard {shard} of {out.address}", expected=f"plan {digest[:12]}…", found=f"plan {record.plan[:12]}…",
-            do="it was made from another plan: give a new `out`",
+            do="give a new `out`: this shard was made from another plan",
         )  # fmt: skip
     return result_of(record) if out.size(tar_name(shard)) == record.bytes else None
 
@@ -180,5 +180,5 @@ def _check_failed(out: Storage, failed: int, total: int, max_failed: float, resu
         f"{total:,} samples in {out.address}",
         expected=f"at most {max_failed:.1%} failed",
         found=f"{failed:,} failed, the first {first['sample_id']}: {first['reason']}",
-        do="mend the cause, then miex repair; or raise `max_failed`",
+        do="remove the cause and run miex repair, or raise `max_failed`",
     )

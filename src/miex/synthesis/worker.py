@@ -100,6 +100,6 @@ def _opened(out: Storage, plan: str) -> tuple[dict[str, Any], Generator[Any], Pl
             f"plan {out.address}",
             expected=f"faces of version {FACES_VERSION}, as in the installed miex",
             found=f"version {settings['faces_version']}",
-            do="install the miex that made the plan (plan.json names it), or make a new plan",
+            do="install the version of miex that plan.json names, or make a new plan",
         )
     return settings, generator_of(settings["generator"]), PlanRows(out, record)

@@ -402,6 +402,6 @@ def fake_parts(corpus: Corpus, subjects: int, seed: int) -> list[FakePart]:
         UsageError: more subjects than a fake has.
     """
     if subjects > _MOST_SUBJECTS:
-        raise UsageError(f"`subjects` {subjects}", expected=f"at most {_MOST_SUBJECTS}: fakes are small")
+        raise UsageError(f"`subjects` {subjects}", expected=f"at most {_MOST_SUBJECTS}")
     corpora = PARTS if corpus.name == "compmie" else (corpus,)
     return [_LAYOUTS[part.name](part, subjects, seed) for part in corpora]

@@ -109,7 +109,7 @@ def write_fake(
         OutputError: the folder is not empty.
     """
     if subjects < 2:
-        raise UsageError(f"`subjects` {subjects}", expected="at least 2, so that they can be told apart")
+        raise UsageError(f"`subjects` {subjects}", expected="at least 2")
     parts = fake_parts(corpus, subjects, seed)
     _claim(path)
     total = sum(len(_folders(part.corpus, part.events)) for part in parts)
@@ -130,7 +130,7 @@ def write_fake(
 def _claim(path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise OutputError(
-            f"fake in {path}", expected="a new or empty folder", found="something else is there", do="name another one"
+            f"fake in {path}", expected="a new or empty folder", found="other files", do="give another folder"
         )
     path.mkdir(parents=True, exist_ok=True)
 

@@ -110,9 +110,9 @@ def _difference(clips: Collection[Clip], path: Path) -> InputError | None:
         return None
     first = odd[0]
     return InputError(
-        f"CompMiE against {path}",
+        f"clips of CompMiE, compared with {path}",
         expected=f"the same {len(truth)} clips and labels",
         found=f"{len(odd)} differences, the first: {'/'.join(first)} has label {found.get(first)}, "
-        f"not {truth.get(first)} (None: not there)",
-        do="CASME II must be read with its table of 2014; a fake or a part of a corpus holds fewer clips",
+        f"not {truth.get(first)} (None where the clip is missing)",
+        do="read CASME II with its table of 2014, and all three corpora whole; fakes hold fewer clips",
     )

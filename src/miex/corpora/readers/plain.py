@@ -93,7 +93,7 @@ class Plain(Corpus):
     def emotion(self, row: Row, notes: list[str]) -> str:
         emotion = emotion_named(row.cells["emotion"])
         if not self.has(emotion) and self._labels is None and "label" not in row.cells:
-            notes.append(f"an emotion that has no label: {emotion!r}")
+            notes.append(f"emotion without a label: {emotion!r}")
         return emotion
 
     def label(self, row: Row, emotion: str, mapping: ClassMapping) -> Label | None:

@@ -58,7 +58,7 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
         if not ID.fullmatch(row["sample_id"]):  # it becomes a path
             raise InputError(
                 f"set {dataset.storage.address}",
-                expected="ids of letters, digits, - and _",
+                expected="sample ids of letters, digits, - and _",
                 found=repr(row["sample_id"]),
             )
         stored = dataset.stored(i)

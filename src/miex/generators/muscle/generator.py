@@ -59,7 +59,7 @@ class MuscleGenerator(Generator[MuscleRig]):
         generator = cls()
         if settings != generator.settings:
             raise InputError(
-                f"generator {cls.name} with {dict(settings)}", expected=f"{generator.settings}: it has no others"
+                f"generator {cls.name} with {dict(settings)}", expected=f"only the settings {generator.settings}"
             )
         return generator
 
