@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
-if TYPE_CHECKING:  # who has an error of pydantic has loaded it
+if TYPE_CHECKING:  # whoever passes an error of pydantic has loaded it
     from pydantic import ValidationError
 
 Choice = TypeVar("Choice", bound=str)
@@ -13,12 +13,12 @@ NOTHING = "nothing"
 
 
 class MiexError(Exception):
-    """Base of every error that a user can act on. Its text has up to four lines.
+    """Base of all errors that a user can act on. Its text has up to four lines.
 
     Args:
-        asked: what was being done, with the value asked for.
+        asked: what was being done, and with which value.
         expected: what would have been right.
-        found: what was there instead: value, path, row.
+        found: what was found instead: value, path, row.
         do: what to do now.
     """
 
@@ -33,8 +33,8 @@ class MiexError(Exception):
         return "\n".join([self.asked, *(f"  {name}: {text}" for name, text in parts if text)])
 
     def __reduce__(self) -> tuple[object, ...]:
-        # exceptions cross process borders by pickle, which knows only positional arguments; what subclasses and
-        # add_note put beside them travels as state
+        # exceptions are pickled between processes, which keeps only positional arguments; attributes of subclasses and
+        # notes are passed on as state
         return _rebuild, (type(self), self.asked, self.expected, self.found, self.do), vars(self)
 
 
@@ -49,19 +49,19 @@ class UsageError(MiexError):
 
 
 class InputError(MiexError):
-    """What the call points to is missing, broken or not what it should be."""
+    """A file or folder named in the call is missing, broken, or not what it should be."""
 
     exit_code = 3
 
 
 class PartialFailureError(MiexError):
-    """Some samples could not be made; what could be made is there."""
+    """Some samples could not be made; all others were."""
 
     exit_code = 4
 
 
 class OutputError(MiexError):
-    """The output folder cannot be written, is in use, or belongs to another plan."""
+    """The output folder cannot be written to, is in use, or belongs to another plan."""
 
     exit_code = 5
 
@@ -71,10 +71,10 @@ class ScaleError(InputError):
 
 
 def one_of(value: str, choices: Iterable[Choice], asked: str) -> Choice:
-    """The choice that `value` names.
+    """The choice that equals `value`.
 
     Raises:
-        UsageError: none does; its text begins with `asked`, and lists them.
+        UsageError: there is none. Its text begins with `asked`, and lists the choices.
     """
     known = tuple(choices)
     for choice in known:
@@ -84,7 +84,7 @@ def one_of(value: str, choices: Iterable[Choice], asked: str) -> Choice:
 
 
 class Wrong(NamedTuple):
-    """What is wrong with a value: its dotted name, what would have been right, and what it is, or NOTHING."""
+    """What is wrong with a value: its dotted name, what was expected, and what was found, or NOTHING."""
 
     where: str
     expected: str
@@ -92,7 +92,7 @@ class Wrong(NamedTuple):
 
 
 def first_wrong(error: ValidationError) -> Wrong:
-    """The first thing that pydantic found wrong, in the words of a MiexError."""
+    """The first thing that pydantic found wrong, worded like a MiexError."""
     first = error.errors()[0]
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     found = NOTHING if first["type"] == "missing" else repr(first["input"])[:80]

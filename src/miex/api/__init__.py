@@ -1,1 +1,1 @@
-"""One function for each main job: what `import miex` offers, what each command calls."""
+"""One function for each main job: `import miex` offers them, and commands call them."""

@@ -1,4 +1,4 @@
-"""Pictures of AUs: what sources draw, what a set plays, and what is read off its frames again."""
+"""Plots of AUs: those that sources draw, those of a set, and those read from its frames."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AUPictures:
-    """What was drawn.
+    """The plots that were written.
 
     Attributes:
         pictures: their files.
-        recovered: per AU what came back of it, as JSON values; None where nothing was read again.
+        recovered: for each AU, how well it was recovered from the frames, as JSON values; None if no frames were read.
     """
 
     pictures: list[Path]
@@ -31,13 +31,13 @@ class AUPictures:
 def pictures_of_sources(
     sources: Sequence[AUSource], out: PathLike, *, samples: int = 1000, seed: int = 0
 ) -> AUPictures:
-    """Histograms and co-occurrence of what each source draws, and all side by side.
+    """Plot histograms and co-occurrence of the AUs of each source, and all sources side by side.
 
     Args:
         sources: where the AUs come from.
         out: folder for the pictures.
-        samples: triplets drawn for each source and class.
-        seed: of what is drawn.
+        samples: number of AU triplets drawn per source and class.
+        seed: random seed of the draws.
     """
     from miex.report.au_drawn import drawn_triplets, write_pictures
 
@@ -57,18 +57,18 @@ def pictures_of_set(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> AUPictures:
-    """The same for the AUs of a set or plan; and the AUs read off its frames, against those of the plan.
+    """Plot the AUs of a set or plan, and compare those read from its frames with those of the plan.
 
     Args:
-        folder: of the set or plan.
-        out: folder for the pictures.
-        recovered: whether frames are read.
-        pairs: how many pairs are.
-        seed: of their choice.
+        folder: folder of the set or plan.
+        out: folder for the plots.
+        recovered: whether to read AUs from frames.
+        pairs: number of pairs to read.
+        seed: random seed of the choice of pairs.
         workers, landmarker, progress, say: as in `miex.synthesize`.
 
     Raises:
-        InputError: no plan there; to read frames, a set that is not finished or whose frames are too small.
+        InputError: the folder holds no plan; or, with `recovered`, the set is not finished or its frames are too small.
     """
     from miex.report.au_drawn import planned_triplets, write_pictures
 

@@ -1,4 +1,4 @@
-"""Real corpora: their clips, the AUs seen in them, reports, indexes, and fakes."""
+"""Real corpora: their clips and AUs, reports, indexes, and fakes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Clips(Sequence[Clip]):
     """The clips of a corpus, in the order of its table.
 
     Attributes:
-        reading: what was read, and what is to be said about it.
+        reading: the clips, and everything noted while reading them.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -49,7 +49,7 @@ class Clips(Sequence[Clip]):
 
     @property
     def corpus(self) -> str:
-        """Its name."""
+        """Name of the corpus."""
         return self.reading.corpus
 
     def __len__(self) -> int:
@@ -93,16 +93,16 @@ class Clips(Sequence[Clip]):
         progress: Stages | None = None,
         say: Say = unsaid,
     ) -> SeenAUs:
-        """See the AUs in the frames of every clip. The same call again goes on where it stopped.
+        """Extract the AUs of every clip. Repeating the same call resumes an interrupted one.
 
         Args:
-            openface: FeatureExtraction of an OpenFace of yours. Default: the extractor that comes with miex.
-            version: of that OpenFace, recorded.
-            parts: folder that keeps what is finished. Default: the user's cache.
+            openface: path of OpenFace's FeatureExtraction. Default: the extractor that comes with miex.
+            version: version of that OpenFace, recorded with the AUs.
+            parts: folder that keeps finished clips. Default: the user's cache.
             workers, landmarker, progress, say: as in `miex.synthesize`.
 
         Raises:
-            InputError: a clip without frames, or nothing was seen in any frame.
+            InputError: a clip has no frames, or no face was found in any frame.
         """
         from miex.extraction.extractor import AUExtractor, extract_clips
         from miex.extraction.openface import OpenFaceBinary
@@ -120,12 +120,12 @@ class Clips(Sequence[Clip]):
 
 @dataclass(frozen=True, repr=False)
 class SeenAUs:
-    """The AUs seen in the clips of a corpus.
+    """The AUs extracted from the clips of a corpus.
 
     Attributes:
-        clips: which.
-        tracks: the AUs of each, in their order.
-        extractor, version: who saw them.
+        clips: the clips.
+        tracks: the AUs of each clip, in the same order.
+        extractor, version: program that extracted them.
     """
 
     clips: Clips
@@ -135,12 +135,12 @@ class SeenAUs:
 
     @property
     def frames(self) -> int:
-        """Of all clips."""
+        """Number of frames in all clips."""
         return sum(len(track.frames) for track in self.tracks)
 
     @property
     def failed(self) -> int:
-        """Frames in which nothing was seen."""
+        """Number of frames in which no face was found."""
         return sum(int((~track.success).sum()) for track in self.tracks)
 
     def __repr__(self) -> str:
@@ -151,7 +151,7 @@ class SeenAUs:
 
     @checking(credit=_CREDIT)
     def pool(self, credit: Credit | None = None) -> Pool:
-        """What real AUs are drawn from: the clips with a label, with their AUs.
+        """Make the pool that real AUs are drawn from: the clips with a label, and their AUs.
 
         Raises:
             InputError: no clip is left.
@@ -160,7 +160,7 @@ class SeenAUs:
 
     @checking(credit=_CREDIT)
     def save(self, out: PathLike, credit: Credit | None = None) -> None:
-        """Write them as an AU table, .parquet. Raises OutputError."""
+        """Write them as an AU table, .parquet. Raises OutputError if it cannot be written."""
         write_parquet(table_of(self.tracks, credit or Credit()), path(out))
 
 
@@ -175,20 +175,20 @@ def read(
     without: Collection[str] = (),
     on_error: str = "raise",
 ) -> Clips:
-    """The clips of a corpus. No image is opened.
+    """Read the clips of a corpus. No image is opened.
 
     Args:
-        name: as `miex corpora list` prints it, or any other for a corpus of your own.
-        where: its folder, or its table alone.
-        table: the table, if another one is wanted.
-        tree: which frames: part of their path, such as cropped.
-        mapping: how emotions become labels.
-        without: corrections that are not wanted, by their ids, or ["all"].
-        on_error: what a row that cannot be read does: raise, skip, or collect (into `reading.problems`).
+        name: one of the names that `miex corpora list` prints, or any other for a corpus of your own.
+        where: folder of the corpus, or only its annotation table.
+        table: annotation table to read instead of the one in the folder.
+        tree: which of several copies of the frames to read, by a part of their path, such as cropped.
+        mapping: name of the mapping of emotions to labels.
+        without: ids of corrections that are not to be applied, or ["all"].
+        on_error: treatment of a row that cannot be read: raise, skip, or collect (into `reading.problems`).
 
     Raises:
-        UsageError: no corpus, mapping, correction or tree of that name.
-        InputError: what lies there is not that corpus, or a row cannot be read.
+        UsageError: no corpus, mapping, correction or tree has that name.
+        InputError: the folder does not hold that corpus, or a row cannot be read.
     """
     place = path(where)
     given = None if table is None else path(table)
@@ -206,9 +206,9 @@ def inspect(
     mapping: str = "megc2019",
     without: Collection[str] = (),
 ) -> Report:
-    """What is there of a corpus, what is missing, which rows are broken, which corrections apply.
+    """Report what of a corpus is there or missing, which rows are broken, and which corrections apply.
 
-    Arguments and errors are those of `read`; a row that cannot be read is no error.
+    Arguments and errors are those of `read`, except that rows that cannot be read are reported, not raised.
     """
     from miex.corpora.check import check as check_corpus
 
@@ -218,10 +218,10 @@ def inspect(
 
 @checking(clips=_CLIPS)
 def write_index(clips: Iterable[Clip], out: PathLike) -> int:
-    """Write one row for each clip, .csv (which reads back as the same clips) or .parquet; returns how many.
+    """Write one row per clip to a .csv (which can be read back as a corpus) or .parquet; returns the number of rows.
 
     Raises:
-        UsageError: a file of another name.
+        UsageError: the name ends in neither .csv nor .parquet.
         OutputError: another file has that name, or it cannot be written.
     """
     from miex.corpora import index
@@ -231,7 +231,7 @@ def write_index(clips: Iterable[Clip], out: PathLike) -> int:
 
 @checking()
 def listed(what: str = "corpora") -> list[dict[str, Any]]:
-    """What can be read: a row for each of `what`, corpora, mappings or corrections."""
+    """One row for each of the `what`: corpora, mappings or corrections."""
     from miex.corpora.corrections import all_corrections
     from miex.corpora.mappings import mappings
 
@@ -264,21 +264,21 @@ def fake(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Made:
-    """Write a small corpus in the true layout, quirks included, with synthetic faces that move.
+    """Write a small fake corpus in the layout of the real one, quirks included, with synthetic faces that move.
 
     Args:
-        name: of the corpus.
+        name: name of the corpus.
         out: a new folder.
-        table: a real table: tiny frames are written for what it names, nothing more.
-        subjects: how many people.
-        size: side of the frames, pixels.
-        seed: of the fake.
-        generator: what moves the faces.
+        table: real annotation table; with it, only tiny frames are written, for the clips that it names.
+        subjects: number of subjects.
+        size: side of the square frames, in pixels.
+        seed: random seed of the fake.
+        generator: name of the generator that moves the faces.
         landmarker, progress, say: as in `miex.synthesize`.
 
     Raises:
-        UsageError: no such corpus or generator, too few or too many people.
-        OutputError: the folder holds something, or cannot be written.
+        UsageError: there is no such corpus or generator, or too few or too many subjects.
+        OutputError: the folder is not empty, or cannot be written.
     """
     from miex.corpora.fakes.write import fake_frames_of, write_fake
     from miex.dataset.frames import encode_image
@@ -311,21 +311,21 @@ def import_aus(
     licence: str = "",
     attribution: str = "",
 ) -> Imported:
-    """Make an AU table, .parquet, of other programs' CSV files.
+    """Make an AU table, .parquet, from CSV files of other programs.
 
     Args:
         paths: CSV files of OpenFace 2, py-feat or LibreFace, or folders of them.
-        out: the table.
-        format_name: openface, libreface, py-feat. Default: known by the columns.
-        version: of the program that wrote them, recorded.
-        scale: top of the AU scale, where it is not the program's own.
-        first_frame: number of a clip's first frame, 0 or 1. Default: known by each file.
-        min_confidence: rows below it count as failed.
-        licence, attribution: of these AUs; they go into every set made with them.
+        out: the table to write.
+        format_name: openface, libreface or py-feat. Default: told by the columns.
+        version: version of that program, recorded in the table.
+        scale: largest value of the AU scale. Default: that of the program.
+        first_frame: number of a clip's first frame, 0 or 1. Default: told by each file.
+        min_confidence: confidence in [0, 1] below which a frame counts as failed.
+        licence, attribution: terms of these AUs, recorded in every set made with them.
 
     Raises:
-        UsageError: no such format.
-        InputError: a file of another form.
+        UsageError: there is no such format.
+        InputError: a file cannot be read, or has another form.
         OutputError: the table cannot be written.
     """
     from miex.extraction.csv_tables import import_csv
@@ -348,19 +348,19 @@ def pool(
     labels: Mapping[str, str] | None = None,
     kind: str | None = None,
 ) -> Pool:
-    """Join AU tables with the clips' labels and subjects: what real AUs are drawn from.
+    """Join AU tables with subjects and labels of their clips, into a pool that real AUs are drawn from.
 
     Args:
         tables: AU tables of one corpus.
-        corpus: its name; any other for one of your own.
-        clips: its folder or table; of a corpus of your own a CSV with columns subject, clip, emotion, ….
-        columns: names of that CSV's columns, by subject, emotion, ….
-        labels: label of each emotion to keep. Default: the column label, or all.
-        kind: what its clips show, micro or macro, if no column says it. Default: micro.
+        corpus: name of the corpus; any other name for one of your own.
+        clips: folder or table of the corpus; for one of your own, a CSV with columns subject, clip, emotion and others.
+        columns: names of columns in that CSV, such as {"subject": "person"}.
+        labels: label of each emotion to keep. Default: the column label, or else the mapping megc2019.
+        kind: kind of the clips if no column says it, micro or macro. Default: micro.
 
     Raises:
-        UsageError: a clip in two tables, or tables of several licences.
-        InputError: tables or clips that cannot be read, or no clip is left.
+        UsageError: a clip is in two tables, or tables have different licences.
+        InputError: tables or clips cannot be read, or no clip is left.
     """
     from miex.corpora.readers.plain import Plain
 

@@ -1,4 +1,4 @@
-"""What recognizers are trained on and tested with, whatever form it comes in."""
+"""Samples to train and test recognizers with, whatever form they come in."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ RECIPE = TEXT | instance_of("a recipe", "miex.recognition.recipe:Recipe")
 
 @checking(data=_DATA)
 def examples(data: Data, *, no_apex: str = "refuse", landmarker: PathLike | None = None, say: Say = unsaid) -> Examples:
-    """Labelled examples, with who stands behind each, and where their frames are. No frame is decoded yet.
+    """Labeled examples: who is behind each, and where its frames are. No frame is decoded yet.
 
     Args:
         data: a set or its folder, clips of a corpus or NAME=PATH of one, or a flow file (.npz).
-        no_apex: what becomes of clips without an apex: refuse, drop, or middle.
+        no_apex: treatment of clips without an apex: refuse (an error), drop, or middle (the middle frame is the apex).
         landmarker, say: as in `miex.synthesize`.
 
     Raises:
-        UsageError: data of another form, another treatment.
-        InputError: what lies there cannot be read; a clip without frames.
+        UsageError: data of another kind, or another treatment.
+        InputError: the data cannot be read, or a clip has no frames.
     """
     from miex.recognition import places
     from miex.recognition.examples import Examples
@@ -69,10 +69,10 @@ def view_of(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> View:
-    """Examples as the recipe's recognizer looks at them, made once and kept in the user's cache; a list is joined.
+    """The inputs that the recipe's recognizer takes, computed once and kept in the user's cache; a list is joined.
 
-    Arguments and errors are those of `examples`; beside them InputError for no example at all, and for a frame that
-    cannot be read, or shows no face.
+    Arguments and errors are those of `examples`, and InputError if there is no example at all, or a frame cannot be
+    read or shows no face.
     """
     from miex.recognition.examples import input_cache
 
@@ -94,11 +94,11 @@ def recipe_of(
     mixed_precision: bool | None = None,
     flow: str | None = None,
 ) -> Recipe:
-    """A recipe, by its name or TOML file, with what is to be another way.
+    """A recipe by its name or TOML file, with some values replaced.
 
     Raises:
-        UsageError: no such recipe or recognizer, or a value that cannot be.
-        InputError: a file that is none.
+        UsageError: there is no such recipe or recognizer, or a value is out of range.
+        InputError: the file is not a recipe.
     """
     from miex.recognition.method import method_class
     from miex.recognition.recipe import Recipe, load_recipe
@@ -110,7 +110,7 @@ def recipe_of(
 
 
 def machine_of(device: str | Sequence[str] | None, threads: int) -> Machine:
-    """Where networks run: a device or several, and torch's threads."""
+    """Where networks run: one or several devices, and the number of torch's threads."""
     from miex.recognition.machine import Machine
 
     devices = (device,) if isinstance(device, str) else tuple(device or ("cpu",))
@@ -118,7 +118,7 @@ def machine_of(device: str | Sequence[str] | None, threads: int) -> Machine:
 
 
 def need_training() -> None:
-    """Raises UsageError where the packages that train are not installed."""
+    """Raises UsageError if the packages needed for training are not installed."""
     missing = [name for name in ("torch", "safetensors", "sklearn", "tensorboardX") if find_spec(name) is None]
     if missing:
         raise UsageError(

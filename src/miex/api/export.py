@@ -1,4 +1,4 @@
-"""Turn a set into what others take."""
+"""Export a set to other forms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMS = ("flow", "folder")
 
 @dataclass(frozen=True)
 class Exported:
-    """How many samples were written, and of a folder how many frames."""
+    """How many samples were written, and for a folder how many frames."""
 
     samples: int
     frames: int | None = None
@@ -32,22 +32,22 @@ def export(
     workers: Workers = 1,
     progress: Stages | None = None,
 ) -> Exported:
-    """Turn a set into what a recognizer takes.
+    """Export a set as optical flow maps or as image files.
 
     Args:
         dataset: a set, a selection of one, or its folder.
-        out: the file, ending in .npz; for a folder its path.
-        to: flow: maps of u, v and strain from onset to apex; folder: every frame as an image file, and a table that
-            reads as a corpus of one's own.
-        flow: method of the optical flow: dis, tvl1 or farneback.
-        seed: of the maps' crops.
-        side: of the maps, pixels.
+        out: file to write, ending in .npz; for a folder, a new or empty one.
+        to: form of the export: flow (maps of u, v and strain from onset to apex) or folder (every frame as an image
+            file, and a table that can be read as a corpus).
+        flow: optical flow method: dis, tvl1 or farneback.
+        seed: random seed of the crops of the maps.
+        side: side of the square maps, in pixels.
         workers, progress: as in `miex.synthesize`.
 
     Raises:
-        UsageError: another form, method or file name.
-        InputError: no finished set, or a damaged one.
-        OutputError: it cannot be written, or the folder holds something.
+        UsageError: the form, method or file name is not one of these.
+        InputError: the set is not finished, or damaged.
+        OutputError: the file cannot be written, or the folder is not empty.
     """
     one_of(to, FORMS, "`to`")
     if to == "flow" and path(out).suffix != ".npz":

@@ -1,4 +1,4 @@
-"""Folders of photos: which can be used, lists of them, the most frontal ones."""
+"""Folders of photos: which photos can be used, lists of photos, and the choice of frontal faces."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FaceIndex:
     """The photos of a folder, and what was found in each.
 
     Attributes:
-        table: a row for each photo: path, faces, landmarks, pose, licence, and the reason why it cannot be used.
+        table: one row per photo: path, faces, landmarks, pose, licence, and the reason if it cannot be used.
     """
 
     table: pa.Table
@@ -40,7 +40,7 @@ class FaceIndex:
 
     @property
     def several(self) -> list[dict[str, Any]]:
-        """The photos with several faces, of which the largest is taken: path, n_faces."""
+        """The photos with several faces, of which the largest is used: path, n_faces."""
         rows: list[dict[str, Any]] = self.table.select(["path", "n_faces", "reason"]).to_pylist()
         return [
             {"path": row["path"], "n_faces": row["n_faces"]} for row in rows if row["n_faces"] > 1 and not row["reason"]
@@ -51,7 +51,7 @@ class FaceIndex:
 
     @checking()
     def save(self, out: PathLike) -> None:
-        """Write it as .parquet, or without the landmarks as .csv. Raises UsageError for another name."""
+        """Write it as .parquet, or as .csv without the landmarks. Raises UsageError for any other name."""
         from miex.faces.index import write_index
 
         write_index(self.table, path(out))
@@ -69,15 +69,15 @@ def index(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> FaceIndex:
-    """Find the faces in a folder of photos; what was found in a photo is kept in the user's cache.
+    """Find the faces in a folder of photos; the landmarks found are kept in the user's cache.
 
     Args:
-        folder: of photos, or a .txt list of them.
+        folder: folder of photos, or a .txt file that lists them.
 
     The other arguments are those of `miex.synthesize`.
 
     Raises:
-        InputError: no such folder, or no photo in it.
+        InputError: there is no such folder, or no photo in it.
     """
     from miex.faces.index import Quality
 
@@ -88,18 +88,18 @@ def index(
 
 @checking(where=TEXT_BY_TEXT)
 def write_list(folder: PathLike, out: PathLike, where: Mapping[str, str] | None = None) -> tuple[int, int, str]:
-    """List the photos of a face pool that pass filters.
+    """Write a list of the photos in a folder that meet conditions.
 
     Args:
-        folder: of the pool: CelebA, FFHQ, LFW, EmotioNet, or any other.
-        out: the list, .txt, in the folder; it can be given as `faces`.
-        where: filters by name: partition, or an attribute of CelebA.
+        folder: folder of CelebA, FFHQ, LFW, EmotioNet, or any other photos.
+        out: list to write, a .txt file in the folder; it can be given as `faces`.
+        where: value of each condition, such as {"partition": "train"}, or an attribute of CelebA.
 
     Returns:
-        How many pass, how many there are, and the name of the pool.
+        The number of photos listed, the number of all photos, and the name of the layout.
 
     Raises:
-        UsageError: a filter that this pool does not have, or a list outside the folder.
+        UsageError: the layout has no such condition, or the list is outside the folder.
     """
     from miex.faces import photos as files
     from miex.faces.layouts import find_layout
@@ -128,19 +128,19 @@ def frontal(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> list[str]:
-    """Choose frontal faces as the paper does: those whose landmarks lie nearest to a few query faces.
+    """Choose frontal faces as the paper does: those with landmarks nearest to a few query faces.
 
     Args:
-        folder: of photos.
-        n: how many faces.
-        out: where to write the list; it must lie in the folder.
+        folder: folder of photos.
+        n: number of faces.
+        out: list to write, a .txt file in the folder; None: no list.
         query: query photos, relative to the folder. Default: the ten most frontal.
 
     Returns:
         The photos' paths, relative to the folder.
 
     Raises:
-        UsageError: fewer faces than asked for, or a query that is not among the photos.
+        UsageError: there are fewer usable faces, or a query is not among the photos.
     """
     from miex.faces import photos as files
     from miex.faces.index import Quality
@@ -177,7 +177,7 @@ def csv_of(folder: Path, given: PathLike | None, columns: Mapping[str, str]) -> 
     """The CSV of licences of a folder: the given one, or the one beside the photos, or None.
 
     Raises:
-        UsageError: a column that such a CSV does not have; columns without a CSV.
+        UsageError: such a CSV has no column of that name, or columns are named but there is no CSV.
     """
     from miex.faces.credits import CSV_COLUMNS, FaceCSV, csv_beside
     from miex.faces.photos import photos_root

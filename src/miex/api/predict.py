@@ -1,4 +1,4 @@
-"""The class of a clip, by a recognizer that was trained before."""
+"""Predict the class of a clip with a trained recognizer."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Prediction:
     """What a face did in a clip; not what anybody felt.
 
     Attributes:
-        sample: what was looked at.
+        sample: name of the clip or sample.
         label: the most probable class.
-        probabilities: of every class.
+        probabilities: probability of every class.
     """
 
     sample: str
@@ -59,7 +59,7 @@ class Prediction:
 
 @dataclass(frozen=True, repr=False)
 class LoadedRecognizer:
-    """A trained recognizer that can be shown clips.
+    """A trained recognizer, ready to predict.
 
     Attributes:
         recognizer: network, recipe and history.
@@ -87,7 +87,7 @@ class LoadedRecognizer:
         landmarker: PathLike | None = None,
         say: Say = unsaid,
     ) -> Prediction:
-        """The class of a clip.
+        """Predict the class of a clip.
 
         Args:
             clip: a folder of frames or a video, with `apex`; or a pair, onset and apex, as files or frames.
@@ -95,8 +95,8 @@ class LoadedRecognizer:
             landmarker, say: as in `miex.synthesize`.
 
         Raises:
-            UsageError: a folder or video without `apex`, or a pair with it.
-            InputError: frames that cannot be read, are not there, or show no face.
+            UsageError: `apex` is missing for a folder or video, or is given with a pair.
+            InputError: a frame is missing, cannot be read, or shows no face.
         """
         from miex.faces.landmarks import Landmarker
         from miex.images import read_clip, read_image
@@ -134,7 +134,7 @@ class LoadedRecognizer:
 
     @checking()
     def predict_flow(self, file: PathLike) -> list[Prediction]:
-        """The classes of the maps of a flow file (.npz). Raises InputError."""
+        """Predict the classes of all maps of a flow file (.npz). Raises InputError if it cannot be read."""
         from miex.recognition.flow_file import read_flow
 
         given = read_flow(path(file))
@@ -150,11 +150,11 @@ class LoadedRecognizer:
 
 @checking()
 def load_recognizer(file: PathLike) -> LoadedRecognizer:
-    """The recognizer of a file, or of the folder of its training. The file is data: nothing in it is run.
+    """Load a recognizer from its file, or from the folder of its training. No code in the file is run.
 
     Raises:
         UsageError: torch is not installed.
-        InputError: no file, another kind of file, or one that is not as it was written.
+        InputError: the file is missing, damaged, or of another kind.
     """
     need_training()
     from miex.recognition.recognizer import load_recognizer as load
@@ -171,7 +171,7 @@ def predict(
     landmarker: PathLike | None = None,
     say: Say = unsaid,
 ) -> list[Prediction]:
-    """The class of a clip, with probabilities; of a flow file (.npz), those of all its maps.
+    """Predict the class of a clip, with probabilities; for a flow file (.npz), of each of its maps.
 
     Args:
         recognizer: a recognizer, or its file.

@@ -1,4 +1,4 @@
-"""One face by hand: align it, move it, look at it; and pictures of what moves faces."""
+"""Align and move a single face by AUs set by hand; pictures of what generators do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from miex.generators.base import Generator
     from miex.synthesis.preview import Preview
 
-# AUs by hand: {12: 0.2, "L4": 0.5} (L and R are the person's own sides), or ["12=0.2", "L4=0.5"]
+# AUs set by hand: {12: 0.2, "L4": 0.5} (L and R are the person's own sides), or ["12=0.2", "L4=0.5"]
 AUs = Mapping[int | str, float] | Iterable[str]
 _AUS = MAPPING | many(TEXT, "a list of text")
 _AUS_BY_HAND = Kind('intensities by AU, {12: 0.2, "L4": 0.5}, or a list of text, ["12=0.2", "L4=0.5"]', _AUS.take)
@@ -32,16 +32,16 @@ def align(
     landmarker: PathLike | None = None,
     say: Say = unsaid,
 ) -> AlignedFace:
-    """The largest face of a photo, as generators take it.
+    """Align the largest face of a photo, as generators take it.
 
     Args:
-        photo: its file.
-        size: side of the crop, pixels; a multiple of 4 from 32 to 1024.
+        photo: file of the photo.
+        size: side of the square crop, in pixels; a multiple of 4 from 32 to 1024.
         landmarker, say: as in `miex.synthesize`.
 
     Raises:
-        UsageError: another size.
-        InputError: no face in it, or it cannot be read.
+        UsageError: the size is out of range.
+        InputError: the photo cannot be read, or shows no face.
     """
     from miex.faces.align import align_photo
     from miex.faces.crop import CropOptions
@@ -60,24 +60,24 @@ def render(
     landmarker: PathLike | None = None,
     say: Say = unsaid,
 ) -> Preview:
-    """Move one face by hand.
+    """Move a single face by AUs set by hand.
 
     Args:
         photo: a photo with a face, or a face that `align` gave.
-        aus: intensities in [0, 1] by AU: {12: 0.2}; of one side: {"L12": 0.2, "R4": 0.5}.
+        aus: intensities in [0, 1] by AU, such as {12: 0.2}, or {"L12": 0.2, "R4": 0.5} for one side alone.
         out: folder for onset.png, apex.png and flicker.webp; None: nothing is written.
-        size: side of the frames, pixels.
-        generator: what moves it, or its name.
+        size: side of the square frames, in pixels; a multiple of 4 from 32 to 1024.
+        generator: generator that moves the face, or its name.
         landmarker, say: as in `miex.synthesize`.
 
     Returns:
-        Onset and apex, uint8 RGB [size, size, 3], and the measures of the pair. `show()` opens it.
+        Onset and apex, uint8 RGB [size, size, 3], and the measures of the pair; its `show()` displays it.
 
     Raises:
-        UsageError: an AU or generator that there is not, another size.
-        ScaleError: an intensity outside [0, 1].
-        InputError: no face in the photo, or it cannot be read.
-        OutputError: the folder cannot be written, or holds the photo, or another image, under a name of these.
+        UsageError: there is no such AU or generator, or the size is out of range.
+        ScaleError: an intensity is outside [0, 1].
+        InputError: the photo cannot be read, or shows no face.
+        OutputError: the folder cannot be written to, or writing would replace the photo or an image of another origin.
     """
     from miex.generators.base import Generator
     from miex.generators.registry import make_generator
@@ -98,11 +98,11 @@ def render(
 
 @checking(aus=_AUS_BY_HAND)
 def au_vector(aus: AUs) -> AUArray:
-    """AUs by hand as a vector, float32 [17, 2] (the person's left and right side).
+    """AUs set by hand as a vector, float32 [17, 2] (the person's left and right side).
 
     Raises:
-        UsageError: an AU that there is not.
-        ScaleError: an intensity outside [0, 1].
+        UsageError: an AU is not one of the 17.
+        ScaleError: an intensity is outside [0, 1].
     """
     from miex.aus.vector import parse
 
@@ -122,23 +122,23 @@ def generator_picture(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Path:
-    """Draw the field of AUs on a face; or, without AUs, a sheet of all of them at three intensities.
+    """Draw how AUs move the skin of a face; or, without AUs, a sheet of all AUs at three intensities.
 
     Args:
-        out: the picture, ending in .png.
-        aus: which, as in `render`; None: a sheet of all.
+        out: picture to write, ending in .png.
+        aus: the AUs, as in `render`; None: a sheet of all.
         photo: a photo with a face. Default: the embedded face.
-        faces: folder of photos for the sheet, or a .txt list of them; not with `photo`.
-        n: how many of those photos, evenly spread.
-        size: side of a face, pixels. Default: 512, on a sheet 192.
+        faces: folder of photos for the sheet, or a .txt file that lists them; not together with `photo`.
+        n: number of those photos to use, evenly spread.
+        size: side of each face, in pixels. Default: 512, or 192 on a sheet.
         landmarker, progress, say: as in `miex.synthesize`.
 
     Returns:
-        The picture's path.
+        The path of the picture.
 
     Raises:
-        UsageError: another kind of picture, or both `photo` and `faces`.
-        InputError: no face in a photo, or it cannot be read.
+        UsageError: the name does not end in .png, or both `photo` and `faces` are given.
+        InputError: a photo cannot be read, or shows no face.
     """
     if path(out).suffix.lower() != ".png":
         raise UsageError(f"`out` {out}", expected="a name that ends in .png")

@@ -1,4 +1,4 @@
-"""The sources that are named by corpus and path: pools, corpora whose AUs are seen now, annotation tables."""
+"""AU sources named by corpus and path: pools, corpora from which AUs are extracted, annotation tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miex.sources import AUSource, Pool, coded_mie, early_mae, expert, perturbed
 from miex.sources.early_mae import ONSETS, parse_windows
 from miex.sources.origin import ORIGINS
 
-Named = Iterable[tuple[str, PathLike]]  # corpora: name, and where it lies
+Named = Iterable[tuple[str, PathLike]]  # corpora: name and path of each
 
 
 def _take_named(value: Any) -> Any:
@@ -48,19 +48,19 @@ def named_sources(
     """The sources of a set, in the order real_mie, early_mae, coded_mie, expert.
 
     Args:
-        real, early: corpora, each by a pool (.parquet) or its folder, whose AUs the embedded extractor sees then; what
-            it saw once is kept in the user's cache.
-        coded: corpora by their annotation tables.
-        table: of the expert source; None: no such source.
-        origin: of real AUs; None: what the generator needs.
+        real, early: corpora, each with the path of its pool (.parquet) or its folder; from a folder the embedded
+            extractor reads the AUs, once, and keeps them in the user's cache.
+        coded: corpora, each with the path of its annotation table.
+        table: expert table; None: no expert source.
+        origin: zero point of real AUs; None: the one that suits the generator.
         noise: largest random change of each AU that is on at the apex.
         mu, nu, window, onset: as in `miex.sources`.
 
     Raises:
-        UsageError: none at all, or a value that cannot be.
-        InputError: a pool or corpus that cannot be read.
+        UsageError: there is no source at all, or a value is out of range.
+        InputError: a pool or corpus cannot be read.
     """
-    # muscle adds to the template's own rest; what is learned from real AUs (GANimation) takes them as they are
+    # muscle adds to the rest that the photo shows; generators trained on real AUs (GANimation) take them as they are
     start = one_of(origin or ("relative" if generator == "muscle" else "absolute"), ORIGINS, "`au_origin`")
     parse_windows(window)
     one_of(onset, ONSETS, "`early_onset`")

@@ -1,4 +1,4 @@
-"""Plan, make, finish, repair, check and show a set."""
+"""Plan, make, resume, repair, verify and report a set."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from miex.synthesis.run import Summary
 
 DEFAULT_OUT = "mie-x"
-DEFAULT_IDS = 12  # identities made from the embedded face when nothing is asked for
+DEFAULT_IDS = 12  # identities made from the embedded face by default
 
 
 class PlanOptions(TypedDict, total=False):
-    """What can be asked of a plan; see `synthesize`."""
+    """The options of a plan; see `synthesize`."""
 
     faces: PathLike | None
     sources: Sequence[AUSource] | None
@@ -84,8 +84,8 @@ class Made(Dataset):
     """A set that has just been made, or finished.
 
     Attributes:
-        summary: what was made of it, and how long that took.
-        gallery: the page to look at.
+        summary: how many samples were made, and how long that took.
+        gallery: path of gallery.html.
     """
 
     summary: Summary
@@ -102,42 +102,47 @@ def synthesize(
     say: Say = unsaid,
     **asked: Unpack[PlanOptions],
 ) -> Made:
-    """From photos to a set: plan, frames, gallery, dataset card. The same call again resumes.
+    """Make a set from photos: plan, frames, gallery and dataset card. Repeating the same call resumes it.
 
     Args:
         out: folder of the set.
-        faces: folder of photos, or a .txt list of them. Default: the embedded face, with 12 identities made from it.
-        sources: where the AUs come from (`miex.sources`). Default: the expert table `micro`.
-        faces_csv: CSV of licences. Default: a faces.csv beside the photos.
+        faces: folder of photos, or a .txt file that lists them. Default: the embedded face, with 12 identities made
+            from it.
+        sources: AU sources (see `miex.sources`). Default: the expert table `micro`.
+        faces_csv: CSV with the licence and attribution of each photo. Default: faces.csv beside the photos.
         faces_columns: names of that CSV's columns, by file, licence, attribution, kind, person.
-        min_inter_ocular: smallest distance between the eyes in a photo, pixels.
-        ids: identities. Default: every photo. Above the number of photos the rest are virtual.
-        per: samples for each identity, class and source. Default: 1.
-        samples: samples in all, in place of `per`.
-        triplets: distinct AU triplets in all. Default: one for each sample.
-        classes: of negative, positive, surprise. Default: all.
-        size: side of the frames, pixels. Default: 128.
-        eye_line, eye_mouth: height of the eyes, and distance from eyes to mouth, as fractions of that side.
-        seed: of the whole set.
-        frames: of each sample: 2 (onset and apex), N evenly spaced ones, or "all" that a camera of `fps` sees.
-        until: the last frame: "apex", or "offset", where the face is back at its onset.
-        fps: frames per second, for "all".
-        nuisances: what is seen beside the expression: off, clean, face, all, or some of a level: "all:blink,head".
-        shard_size: samples in a shard. Default: about 1,000 frames' worth.
-        frame_format: png or webp (lossless), or jpeg, which changes the motion's signal.
-        generator: name of what moves the faces.
-        landmarker: the landmark model's file. Default: found or fetched.
-        max_failed: largest fraction of samples that may fail.
-        workers: processes, None for one per processor; or an executor.
-        progress: called during the work with what is being done, how much is done, how much there is, and a note.
-        say: called with what is worth knowing beside the result.
+        min_inter_ocular: smallest distance between the eyes in a usable photo, in pixels.
+        ids: number of identities; those beyond the number of photos are virtual. Default: one per photo.
+        per: samples per identity, class and source. Default: 1.
+        samples: number of samples in all, instead of `per`.
+        triplets: number of distinct AU triplets in all. Default: one per sample.
+        classes: some of negative, positive, surprise. Default: all.
+        size: side of the square frames, in pixels; a multiple of 4 from 32 to 1024. Default: 128.
+        eye_line, eye_mouth: distance of the eyes from the top of the frame, and from eyes to mouth, as fractions of its
+            side.
+        seed: random seed of the set.
+        frames: frames of each sample: 2 (onset and apex), 3 or more evenly spaced ones, or "all" (as many as a camera
+            of `fps` records).
+        until: the last frame: "apex", or "offset" (the face is back at its onset).
+        fps: frames per second, with "all".
+        nuisances: what changes besides the expression: off, clean, face or all; or only some of a level, such as
+            "all:blink,head".
+        shard_size: samples per shard. Default: as many as have about 1,000 frames.
+        frame_format: png or webp (lossless), or jpeg (compression alters small motion).
+        generator: name of the generator that moves the faces.
+        landmarker: file of the face landmark model. Default: the copy in the cache, fetched if it is missing.
+        max_failed: fraction of samples that may fail before the run stops.
+        workers: number of worker processes, None for one per processor; or an executor.
+        progress: called during the work with the name of the stage, how much of it is done, how much there is, and a
+            note.
+        say: called with each note that is not part of the result.
 
     Returns:
         The set.
 
     Raises:
-        UsageError: a value that cannot be.
-        InputError: photos, AUs or the landmark model that cannot be used.
+        UsageError: a value is out of range, or options contradict each other.
+        InputError: photos, AUs or the landmark model cannot be used.
         OutputError: the folder belongs to another plan, is in use, or cannot be written.
         PartialFailureError: more samples failed than `max_failed` allows.
     """
@@ -155,7 +160,7 @@ def plan(
     say: Say = unsaid,
     **asked: Unpack[PlanOptions],
 ) -> Plan:
-    """Write the plan of a set: every sample, before the first pixel. `run` makes it.
+    """Write the plan of a set without rendering anything; `run` renders it.
 
     Arguments and errors are those of `synthesize`.
     """
@@ -186,7 +191,7 @@ def plan(
         chosen_by={"quality": asdict(quality)}, progress=stage(progress, "planning samples"),
     )  # fmt: skip
     adopted = adopt_plan(made, folder)
-    # its rows are read back when they are asked for
+    # its rows are read back when they are needed
     place = storage_at(folder)
     digests = read_record(place)["digests"]
     planned = replace(made, shards=lambda: read_plan(place).shards(), known=digests, place=place)
@@ -223,11 +228,11 @@ def run(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Made:
-    """Make what is missing of a plan.
+    """Render the samples of a plan that are still missing.
 
     Args:
         out: a plan, or its folder.
-        faces: where the photos are now, if they moved.
+        faces: folder of the photos, if they have been moved.
 
     The other arguments and the errors are those of `synthesize`.
     """
@@ -244,7 +249,7 @@ def repair(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Made:
-    """Look at every shard of a set, and make again what is damaged, missing or failed.
+    """Check every shard of a set, and remake what is damaged, missing or failed.
 
     Arguments and errors are those of `run`.
     """
@@ -256,7 +261,7 @@ def verify(out: SetLike, *, workers: Workers = 1, progress: Stages | None = None
     """Check every byte of a set against its records, and every sample against its plan.
 
     Raises:
-        InputError: no set lies there.
+        InputError: the folder holds no set.
     """
     from miex.dataset.verify import verify as verify_set
 
@@ -276,19 +281,19 @@ def report(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> tuple[Path, Audit | None]:
-    """Write README.md and gallery.html of a set, and measure on a random subsample what its frames show.
+    """Write README.md and gallery.html of a set, and measure a random subsample of its frames.
 
     Args:
         out: a set, or its folder.
-        samples: on the gallery's sheet.
-        seed: of the choice of samples.
-        audit: samples whose frames are measured: AUs realized, identity kept. 0: none.
-        faces: where the photos are now, if they moved.
+        samples: number of samples in the gallery.
+        seed: random seed of the choice of samples.
+        audit: number of samples whose frames are measured (AUs realized, identity kept); 0: none.
+        faces: folder of the photos, if they have been moved.
 
     The other arguments are those of `synthesize`.
 
     Returns:
-        The gallery, and what was measured.
+        The path of the gallery, and what was measured (None if nothing was).
 
     Raises:
         InputError: the set is not finished, or damaged.
@@ -361,7 +366,7 @@ def _make(
     else:
         summary = run_plan(folder, **how, digest=digest, progress=stage(progress, "making samples"))
     gallery, readme = report_files(folder)
-    if summary.rendered or not (gallery.exists() and readme.exists()):  # what was measured on the same frames stays
+    if summary.rendered or not (gallery.exists() and readme.exists()):  # measures of the same frames are kept
         write_report(folder)
     there = open_dataset(folder)
     made = Made(there.storage, there.table)

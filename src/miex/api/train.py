@@ -40,24 +40,25 @@ def train(
     """Train a recognizer. On CPUs the same arguments give the same weights.
 
     Args:
-        data: what it is trained on: sets, corpora, flow files (see `miex.examples`); a list is joined.
-        recognizer: its name, in place of the recipe's.
-        out: folder of log, checkpoint and recognizer.safetensors; the same call resumes. None: nothing is kept.
-        recipe: how, by name or TOML file.
-        side, epochs, mixed_precision: in place of the recipe's.
-        start: a recognizer to fine-tune; other classes get a new last layer.
-        joint: real data, drawn as often as the others.
-        seed: of weights and draws.
-        flow: method of the optical flow, in place of the recipe's.
+        data: training data: sets, corpora or flow files (see `miex.examples`); a list is joined.
+        recognizer: name of the recognizer, instead of the recipe's.
+        out: folder for log, checkpoint and recognizer.safetensors; repeating the call resumes the training. None:
+            nothing is kept.
+        recipe: name of a recipe, or a TOML file.
+        side, epochs, mixed_precision: replace those of the recipe.
+        start: a recognizer to fine-tune; it gets a new last layer if the classes differ.
+        joint: real data to train on as well, drawn as often as the rest.
+        seed: random seed of weights and draws.
+        flow: optical flow method, instead of the recipe's.
         no_apex: as in `miex.examples`.
-        device: cpu, cuda, cuda:0 …; several CUDA devices share batches.
-        threads: of torch; another number gives other last digits.
+        device: cpu, cuda, cuda:0 …; each batch is split among several CUDA devices.
+        threads: number of torch's threads; another number changes the last digits of results.
         workers, progress, say: as in `miex.synthesize`.
 
     Raises:
-        UsageError: torch is not installed, or a value that cannot be.
-        InputError: data that cannot be read, or does not fit the recipe.
-        OutputError: the folder holds another training, or something else, or cannot be written.
+        UsageError: torch is not installed, or a value is out of range.
+        InputError: the data cannot be read, or do not fit the recipe.
+        OutputError: the folder holds another training or other files, or cannot be written to.
     """
     need_training()
     from miex.recognition.checkpoints import prove_own

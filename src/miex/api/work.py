@@ -1,4 +1,4 @@
-"""What every job shares: where its work runs, how far it has come, and what is said beside the result."""
+"""What all jobs share: where work runs, how its progress is reported, and notes to the caller."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from miex.executors.base import Executor, Progress, silent
 if TYPE_CHECKING:
     from miex.extraction.flow import EmbeddedExtractor
 
-# Called during long work: what is being done, how much of it is done, how much there is, a note. `print` is one.
+# Called during long work with: stage, how much of it is done, how much there is, a note. `print` will do.
 Stages = Callable[[str, int, int, str], object]
-# Called with what is worth knowing beside the result. `print` is one.
+# Called with each note that is not part of the result. `print` will do.
 Say = Callable[[str], None]
-# Where work runs: in so many processes, None for one per processor; or an executor.
+# Where work runs: the number of processes, None for one per processor; or an executor.
 Workers = int | Executor | None
 # A file or folder.
 PathLike = str | Path
@@ -32,7 +32,7 @@ SOURCES = many(
 
 
 def unsaid(text: str) -> None:
-    """Say nothing."""
+    """Drop the note."""
 
 
 def stage(progress: Stages | None, what: str) -> Progress:
@@ -48,10 +48,10 @@ def stage(progress: Stages | None, what: str) -> Progress:
 
 
 def executor(workers: Workers) -> Executor:
-    """Where work runs.
+    """The executor that work runs on.
 
     Raises:
-        UsageError: what is none of these; or a worker is starting just now, and runs a script that starts workers.
+        UsageError: another value; or the call comes from a worker that is importing the caller's script.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself asks
         raise UsageError(
@@ -67,36 +67,36 @@ def executor(workers: Workers) -> Executor:
 
 
 def processes(workers: Workers) -> int:
-    """How many processes of this machine work at once, as far as that is known."""
+    """Number of processes of this machine that work at once, as far as it is known."""
     if isinstance(workers, int):
         return workers
     return int(getattr(workers, "workers", 1)) if workers is not None else local.available_workers()
 
 
 def path(given: PathLike) -> Path:
-    """The path, with ~ resolved. Raises UsageError for what is no path."""
+    """The path, with ~ expanded. Raises UsageError if it is not a path."""
     try:
         return Path(given).expanduser()
-    except (TypeError, RuntimeError) as error:  # of another type; of a user who is not there
+    except (TypeError, RuntimeError) as error:  # of another type, or ~user for an unknown user
         raise UsageError(
             f"path {reprlib.repr(given)}", expected="a string or a pathlib.Path", found=str(error)
         ) from error
 
 
 def landmark_model(given: PathLike | None, say: Say) -> Path:
-    """The landmark model's file: the given one, or found, or fetched. Raises InputError."""
+    """File of the landmark model: the given one, or found, or fetched. Raises InputError if there is none."""
     from miex.faces.landmarks import find_model
 
     return find_model(None if given is None else path(given), say=say)
 
 
 def landmark_model_if_any(given: PathLike | None, say: Say, without: str) -> Path | None:
-    """The landmark model's file; where none was named and none can be had, None, and why is said.
+    """File of the landmark model; None, with a note, if no file was given and it cannot be fetched.
 
     Args:
-        given: its file, if it was named.
+        given: the file, if one was given.
         say: called with `without` and the reason.
-        without: what is done without it.
+        without: what is left out without the model.
 
     Raises:
         InputError: the file that was named is not the model.
@@ -118,7 +118,7 @@ def embedded_extractor(landmarker: PathLike | None, say: Say) -> EmbeddedExtract
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """A duration as text, in s, min or h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

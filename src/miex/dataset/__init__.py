@@ -2,6 +2,6 @@
 
 from miex.dataset.reader import Dataset, SampleData, open_dataset
 
-open = open_dataset  # the word users expect; read as miex.dataset.open
+open = open_dataset  # used as miex.dataset.open, the name that users expect
 
 __all__ = ["Dataset", "SampleData", "open"]

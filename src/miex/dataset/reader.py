@@ -1,4 +1,4 @@
-"""A finished set as a sequence of samples: numpy without torch, a torch dataset where torch is."""
+"""A finished set as a sequence of samples, in numpy; or as a torch dataset, if torch is installed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _Choice = str | int | PurePath | Iterable[str | int | PurePath] | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)  # arrays have no one equality, and are no text
+@dataclass(frozen=True, eq=False, repr=False)  # comparing and printing arrays is left out
 class SampleData:
     """One sample.
 
@@ -39,10 +39,10 @@ class SampleData:
         aus: intensities in [0, 1] of every frame, float32 [n, 17].
         label: its class, 0 negative, 1 positive, 2 surprise.
         emotion: the finer category that was drawn.
-        source: where the AUs came from: real_mie, early_mae, coded_mie or expert.
-        identity: whose face it is.
-        provenance: everything else that is known: photo (virtual relatives share it), corpus, subject, clip and frames
-            of real AUs, virtual, licence, attribution, generator.
+        source: source of the AUs: real_mie, early_mae, coded_mie or expert.
+        identity: the face that is shown.
+        provenance: everything else that is known: photo (shared by virtual identities made from it), corpus, subject,
+            clip and frames of real AUs, virtual, licence, attribution, generator.
     """
 
     sample_id: str
@@ -75,10 +75,10 @@ class SampleData:
         return show.figure(show.flicker(*self.pair), repr(self)) + show.table(rows, ("onset", "apex"))
 
     def show(self) -> Path:
-        """Show onset and apex flickering: in a notebook below the cell, else in what opens web pages.
+        """Show onset and apex flickering: in a notebook below the cell, otherwise in the web browser.
 
         Returns:
-            The picture, a temporary WebP file that is left there.
+            The picture, a temporary WebP file that is not deleted.
         """
         from miex.dataset import show
 
@@ -89,8 +89,8 @@ class Dataset(Sequence[SampleData]):
     """The samples of a set, read on demand.
 
     Attributes:
-        storage: where the set lies.
-        table: the rows of samples.parquet that are there (status ok) and selected.
+        storage: location of the set.
+        table: the rows of samples.parquet whose samples were made (status ok) and are selected.
     """
 
     def __init__(self, storage: Storage, table: pa.Table) -> None:
@@ -145,11 +145,11 @@ class Dataset(Sequence[SampleData]):
         return (self[i] for i in range(len(self)))
 
     def stored(self, i: int) -> StoredSample:
-        """The encoded frames and the description of sample i, as they lie in the shard."""
+        """The encoded frames and the description of sample i, as stored in the shard."""
         return self._stored(self._row(i))
 
     def pair(self, i: int) -> tuple[Image, Image]:
-        """(onset, apex) of sample i, each uint8 RGB [size, size, 3], without decoding the frames between."""
+        """(onset, apex) of sample i, each uint8 RGB [size, size, 3], without decoding the frames in between."""
         row = self._row(i)
         frames = self._stored(row).frames
         return decode_image(frames[0], row["sample_id"]), decode_image(frames[row["apex"]], row["sample_id"])
@@ -172,12 +172,12 @@ class Dataset(Sequence[SampleData]):
         identity: _Choice = None,
         photo: _Choice = None,
     ) -> Dataset:
-        """The samples that match every condition given; a condition is one value or several.
+        """The samples that meet every condition; a condition is one value or several.
 
         To split a set by people, split by photo: virtual identities made from one photo are relatives.
 
         Raises:
-            UsageError: a value that no sample has; the message lists those that there are.
+            UsageError: no sample has such a value; the message lists existing values.
         """
         keep = np.ones(len(self), bool)
         choices = {"label": label, "source": source, "emotion": emotion, "identity": identity, "photo": photo}
@@ -202,16 +202,16 @@ class Dataset(Sequence[SampleData]):
         return Dataset(self.storage, self.table.filter(pa.array(keep)))
 
     def export(self, out: str | Path, *, to: str = "folder", progress: Progress | None = None) -> None:
-        """Write these samples for others.
+        """Write these samples as files.
 
         Args:
             out: a new or empty folder.
-            to: folder: every frame as an image file, and a table that reads as a corpus of one's own.
+            to: folder: every frame as an image file, and a table that can be read as a corpus.
             progress: called with samples done and samples in all.
 
         Raises:
             UsageError: another form (`miex.export` also writes flow maps).
-            OutputError: the folder holds something, or cannot be written.
+            OutputError: the folder is not empty, or cannot be written to.
             InputError: the set is damaged.
         """
         from miex.arguments import PATH
@@ -234,7 +234,7 @@ class Dataset(Sequence[SampleData]):
     def torch(self) -> Any:
         """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus float32 [n, 17], label int64,
         apex int64 and sample_id. It can be pickled, so DataLoader may use workers; batches of sequences of different
-        lengths (frames "all") need a `collate_fn` of yours.
+        lengths (frames "all") need your own `collate_fn`.
 
         Raises:
             UsageError: torch is not installed.
@@ -255,10 +255,10 @@ def _aus_text(aus: AUArray) -> str:
 
 
 def open_dataset(place: Place) -> Dataset:
-    """The finished set that lies there.
+    """Open a finished set.
 
     Raises:
-        InputError: no set there, or it is not finished.
+        InputError: there is no set, or it is not finished.
     """
     storage = storage_at(place)
     table = read_samples(storage)

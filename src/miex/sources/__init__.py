@@ -1,7 +1,7 @@
-"""Where AUs to play come from: real and early, coded and expert; and how an expression goes on and off in time.
+"""AU sources: real_mie, early_mae, coded_mie and expert; and how an expression unfolds in time.
 
-`miex.sources.expert()`, `real_mie(…)`, `early_mae(…)`, `coded_mie(…)` and `perturbed(…)` make a source each. They have
-the names of the files that hold their classes, which are loaded first: here the names mean the functions.
+`miex.sources.expert()`, `real_mie(…)`, `early_mae(…)`, `coded_mie(…)` and `perturbed(…)` each make a source. The modules
+with their classes have the same names and are loaded first, so that here each name means the function.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _CLIPS = many(instance_of("a clip", "miex.corpora.clip:Clip"), "clips, as `miex.
 
 @checking()
 def expert(table: str | Path = "micro", *, mu: float = 0.1, nu: float = 0.3) -> ExpertSource:
-    """AUs drawn from an expert table: the onset is zero, intensities are uniform.
+    """AUs drawn with the probabilities of an expert table: the onset is zero, intensities are uniform.
 
     Args:
         table: micro, du2014, du2014-compound, mie-x-code, or a TOML file.
         mu, nu: smallest and largest intensity.
 
     Raises:
-        UsageError: no such table, or not 0 < mu ≤ nu ≤ 1.
-        InputError: a file of another form.
+        UsageError: there is no such table, or not 0 < mu ≤ nu ≤ 1.
+        InputError: the file is not an expert table.
     """
     return ExpertSource(load_table(str(Path(table).expanduser())), mu, nu)
 
@@ -46,12 +46,12 @@ def real_mie(*pools: Pool | str | Path, origin: str = "relative") -> RealMiESour
     """AUs of the annotated onset and apex of real micro-expressions.
 
     Args:
-        pools: of one or several corpora, or the files of such pools.
-        origin: relative: minus the person's rest; absolute: as extracted.
+        pools: AU pools of one or several corpora, or their files.
+        origin: zero point of the AUs: relative (to the person's resting face) or absolute (as extracted).
 
     Raises:
-        UsageError: another origin, or a corpus in two pools.
-        InputError: a file that is no pool.
+        UsageError: another origin, or a corpus is in two pools.
+        InputError: a file is not a pool.
     """
     return RealMiESource(_pools(pools), one_of(origin, ORIGINS, "`origin`"))
 
@@ -64,12 +64,13 @@ def early_mae(
 
     Args:
         pools, origin: as for `real_mie`.
-        window: where the apex is drawn from: paper, mie-x-code, and CORPUS=α:β for single corpora.
-        onset: first (frame of the clip), or rest (of the person), for clips that begin in mid-expression.
+        window: part of a clip from which the apex is drawn: paper (0.3 to 0.5 of its length), mie-x-code, or CORPUS=α:β
+            for one corpus.
+        onset: first (frame of the clip), or rest (the person's resting face), for clips that begin mid-expression.
 
     Raises:
-        UsageError: another origin, window or onset, or a corpus in two pools.
-        InputError: a file that is no pool.
+        UsageError: another origin, window or onset, or a corpus is in two pools.
+        InputError: a file is not a pool.
     """
     windows, start = parse_windows(window), one_of(onset, ONSETS, "`onset`")
     return EarlyMaESource(_pools(pools), one_of(origin, ORIGINS, "`origin`"), windows, start)
@@ -80,8 +81,8 @@ def coded_mie(clips: Iterable[Clip], *, mu: float = 0.1, nu: float = 0.3) -> Cod
     """AUs that human coders noted in micro-expressions: the onset is zero, intensities are drawn.
 
     Args:
-        clips: of one or several corpora, as `miex.corpora.read` gives them; frames are not needed.
-        mu, nu: smallest and largest intensity of AUs that were coded without one.
+        clips: clips of one or several corpora, from `miex.corpora.read`; frames are not needed.
+        mu, nu: smallest and largest intensity of AUs that were coded without an intensity letter.
 
     Raises:
         UsageError: not 0 < mu ≤ nu ≤ 1.
@@ -91,7 +92,7 @@ def coded_mie(clips: Iterable[Clip], *, mu: float = 0.1, nu: float = 0.3) -> Cod
 
 @checking(source=instance_of("a source of AUs", "miex.sources.source:AUSource"))
 def perturbed(source: AUSource, amount: float) -> PerturbedSource:
-    """A source whose apexes are changed at random: each AU that is on, by up to `amount`.
+    """A source whose apexes vary at random: each AU that is on changes by up to `amount`.
 
     Raises:
         UsageError: not 0 < amount ≤ 1.
