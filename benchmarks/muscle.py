@@ -1,4 +1,4 @@
-"""What a frame of the muscle generator costs, step by step, against the bound of DESIGN §8 measured in the same run.
+"""What a frame of the muscle generator costs, step by step, relative to a bound measured in the same run.
 
     python benchmarks/muscle.py [--size 128]
 

@@ -1,4 +1,4 @@
-"""How far a movement is, frame by frame: it sets out and arrives without a jerk."""
+"""How far a movement has gone in each frame: it starts and stops smoothly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ease(t: Any) -> Any:
 
 
 def progress(n: int, apex: int) -> npt.NDArray[np.float64]:
-    """How far each of n frames is: 0 at the first, 1 at the apex, and 0 again at the last if that is another one."""
+    """Progress at each of n frames: 0 at the first, 1 at the apex, and 0 again at the last unless that is the apex."""
     up = np.arange(apex + 1) / apex
     down = np.arange(n - apex - 1)[::-1] / max(n - apex - 1, 1)
     return np.concatenate([up, down])

@@ -1,4 +1,4 @@
-"""The one door by which pictures come in, as upright 8-bit RGB: photos, frames of corpora and of sets, videos."""
+"""Read all pictures as upright 8-bit RGB: photos, frames of corpora and sets, and videos."""
 
 from __future__ import annotations
 

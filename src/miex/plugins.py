@@ -1,4 +1,4 @@
-"""What is known by name: miex's own, and what installed packages add through entry points."""
+"""Registries of things known by name: those of miex, and those that installed packages add through entry points."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from miex.errors import InputError, MiexError, one_of
 
 
 class Registry(dict[str, Callable[[], Any]]):
-    """Name → what loads the thing of that name: names are listed without loading anything.
+    """Things by name: names are listed without loading anything.
 
-    Its entries are miex's own; those of installed packages are found when asked for. A package adds one in its
-    pyproject.toml, and cannot take a name of miex:
+    Entries of miex come first; those of installed packages are looked up when needed. A package adds an entry in its
+    pyproject.toml, and cannot use a name that miex uses:
 
         [project.entry-points."miex.recognizers"]
         my_net = "my_package.my_net:MyNet"
 
     Args:
-        kind: what its things are, for messages: "recognizer".
-        group: of the entry points: miex.recognizers.
+        kind: what the things are, for messages, such as "recognizer".
+        group: group of the entry points, such as miex.recognizers.
         own: name → "module:object".
         base: "module:class" that those of packages must be subclasses of; none: whatever can be called.
     """
@@ -46,20 +46,20 @@ class Registry(dict[str, Callable[[], Any]]):
         entry = self._added()[one_of(name, self.names(), self.kind)]
         try:
             thing = entry.load()
-        except (Exception, SystemExit) as error:  # other people's code fails in any way it likes
-            raise self._broken(entry, "to be imported", f"{type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:  # code of other packages may fail in any way
+            raise self._broken(entry, "can be imported", f"{type(error).__name__}: {error}") from error
         if self.base and not (isinstance(thing, type) and issubclass(thing, _imported(self.base))):
-            raise self._broken(entry, f"a subclass of {self.base.replace(':', '.')}", repr(thing)[:80])
+            raise self._broken(entry, f"is a subclass of {self.base.replace(':', '.')}", repr(thing)[:80])
         if not callable(thing):
-            raise self._broken(entry, "a class, or a function", repr(thing)[:80])
+            raise self._broken(entry, "is a class or a function", repr(thing)[:80])
         return thing
 
     def make(self, name: str, *arguments: Any) -> Any:
-        """What the thing of that name gives when it is called.
+        """Call the thing of that name, and return the result.
 
         Raises:
-            UsageError: there is none.
-            InputError: a package's thing cannot be imported, is of another kind, or fails.
+            UsageError: there is none of that name.
+            InputError: it belongs to a package, and cannot be imported, is of another kind, or fails.
         """
         thing = self.load(name)
         if name in self:
@@ -69,12 +69,12 @@ class Registry(dict[str, Callable[[], Any]]):
         except MiexError:
             raise
         except Exception as error:
-            raise self._broken(self._added()[name], "to be made", f"{type(error).__name__}: {error}") from error
+            raise self._broken(self._added()[name], "can be created", f"{type(error).__name__}: {error}") from error
 
     def _broken(self, entry: metadata.EntryPoint, expected: str, found: str) -> InputError:
         package = entry.dist.name if entry.dist else "an installed package"
         return InputError(
-            f"{self.kind} {entry.name!r} of {package}", expected=f"{entry.value}: {expected}", found=found,
+            f"{self.kind} {entry.name!r} of {package}", expected=f"{entry.value} that {expected}", found=found,
             do=f"repair that package (its entry point in {self.group}), or uninstall it",
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What comes out the same in every process, on every machine: hashes, JSON, digests and bytes of tables."""
+"""Hashes, JSON, digests and bytes of tables that are the same in every process and on every machine."""
 
 from __future__ import annotations
 

@@ -79,8 +79,8 @@ def test_fakes_hold_all_labels_and_several_subjects(fakes: dict[str, Made], name
     clips = read(name, fakes[name].path).clips
     assert len({clip.subject for clip in clips}) >= 4
     labels = {clip.label for clip in clips if clip.label is not None}
-    unlabelled = name in ("samm-long", "casme3-a-macro", "casme3-c-macro")
-    assert len(labels) == (0 if unlabelled else 3)
+    unlabeled = name in ("samm-long", "casme3-a-macro", "casme3-c-macro")
+    assert len(labels) == (0 if unlabeled else 3)
 
 
 @pytest.mark.parametrize("name", NAMES)

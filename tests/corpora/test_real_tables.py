@@ -41,7 +41,7 @@ def emotions(clips: tuple[Clip, ...]) -> dict[str, int]:
     return dict(Counter(clip.emotion for clip in clips))
 
 
-# rows, subjects, (negative, positive, surprise), rows without an apex, corrected rows: DATASETS §1 and the sections
+# rows, subjects, (negative, positive, surprise), rows without an apex, corrected rows
 COUNTS = {
     ("casme/CASME.xls", "casme"): (189, 18, (55, 7, 20), 0, 0),
     ("casme2/CASME2-coding-20140508.xlsx", "casme2"): (255, 26, (90, 32, 25), 2, 0),

@@ -188,7 +188,7 @@ def test_residual_motion_is_smooth_stays_on_the_face_and_follows_the_seed(rig: M
     assert not np.allclose(field, motion(2, 0.02))
     np.testing.assert_allclose(motion(1, 0.01), field / 2, atol=1e-5)
     sizes = [np.sqrt(np.square(motion(seed, 0.02)[1][area]).mean()) / unit for seed in range(40)]
-    assert 0.012 < np.mean(sizes) < 0.022  # less than 0.02, as it fades towards the rim
+    assert 0.012 < np.mean(sizes) < 0.022  # less than 0.02, as it fades toward the rim
     cells_of_length = 0.3 * unit * len(area) / SIZE
     steps = np.abs(np.diff(field[1], axis=0)).max()
     assert steps < 6 * 0.02 * unit / cells_of_length

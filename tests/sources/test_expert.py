@@ -15,7 +15,7 @@ from miex.errors import InputError, UsageError
 from miex.labels import Label
 from miex.sources.expert import PRESETS, ExpertSource, ExpertTable, load_table
 
-# PROTOCOL §4 (Du et al. 2014) with 0.85 for "more than 70 %", 11 dropped, 24 as 23; and §3.1, the released code.
+# Du et al. 2014, with 0.85 for "more than 70 %", 11 dropped and 24 as 23; and the table of the released code.
 DU2014 = {
     "happy": {12: 0.85, 25: 0.85, 6: 0.51},
     "sad": {4: 0.85, 15: 0.85, 1: 0.60, 6: 0.50, 17: 0.67},

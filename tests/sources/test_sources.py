@@ -97,9 +97,9 @@ def test_a_pool_of_nothing_says_what_to_do() -> None:
     with pytest.raises(InputError, match="12 every frame failed") as error:
         make_pool(clips, failed)
     assert "extract" in error.value.do
-    unlabelled = [replace(of, label=None) for of in clips]
+    unlabeled = [replace(of, label=None) for of in clips]
     with pytest.raises(InputError, match="3 no label for surprise") as error:
-        make_pool(unlabelled, tracks(clips))
+        make_pool(unlabeled, tracks(clips))
     assert "label" in error.value.do
     with pytest.raises(InputError, match="found: no clips"):
         make_pool([], tracks(clips))

@@ -277,7 +277,7 @@ def test_a_folder_of_frames_reads_back_as_a_corpus(whole: Path, tmp_path: Path) 
 
 
 def test_expert_sequences_of_ten_are_the_video_variant() -> None:
-    """PROTOCOL §1: for z^exp 8 vectors between onset and apex, 10 in all, the last is the apex."""
+    """Liu et al. 2022: for z^exp 8 vectors between onset and apex, 10 in all, the last is the apex."""
     source = ExpertSource(load_table("du2014"))
     rows = build_plan(
         PlanConfig(frames=10, nuisances="off"), fake_index(1), [source], GENERATOR, faces_root=""

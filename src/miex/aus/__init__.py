@@ -1,1 +1,1 @@
-"""Action units: their order and scale, and what was seen of them in the frames of clips."""
+"""Action units: their order and scale, and their intensities in the frames of clips."""

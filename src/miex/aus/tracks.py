@@ -1,4 +1,4 @@
-"""AU tables: what an extractor saw in each frame of each clip, on one scale whoever extracted it."""
+"""AU tables: AU intensities of each frame of each clip, on one scale whichever program extracted them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLE_SCHEMA: Final = pa.schema(
     [
         ("clip", pa.string()),  # where a corpus has subjects: subject/clip
         ("frame", pa.int32()),  # 0-based
-        ("aus", pa.list_(pa.float32(), N_AUS)),  # in [0, 1]; NaN: not seen, by this extractor or in this frame
+        ("aus", pa.list_(pa.float32(), N_AUS)),  # in [0, 1]; NaN where this extractor or this frame gives none
         ("success", pa.bool_()),
         ("confidence", pa.float32()),  # in [0, 1]; NaN where the extractor gives none
         ("extractor", pa.string()),
@@ -31,11 +31,11 @@ TABLE_SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True)
 class Credit:
-    """Under which terms AUs may be used; goes wherever they go.
+    """Terms under which AUs may be used; recorded wherever they are.
 
     Attributes:
-        licence: of the AU values, such as CC BY-NC-SA 4.0; empty where nobody said.
-        attribution: whom to name.
+        licence: licence of the AU values, such as CC BY-NC-SA 4.0; empty if unknown.
+        attribution: whom to credit.
     """
 
     licence: str = ""
@@ -48,11 +48,11 @@ class Track:
 
     Attributes:
         clip: its name in the table.
-        frames: 0-based indices, ascending, int32 [n]. Failed frames are among them.
+        frames: 0-based indices, ascending, int32 [n]; failed frames are included.
         aus: intensities in [0, 1], float32 [n, 17]. NaN in every AU of a failed frame, and in all frames for AUs that
-            the extractor does not give: never a zero that nobody measured.
+            the extractor does not give; a zero always means a measured zero.
         confidence: in [0, 1], float32 [n], or NaN.
-        extractor, version: who saw it.
+        extractor, version: program that extracted it.
     """
 
     clip: str
@@ -64,12 +64,12 @@ class Track:
 
     @property
     def success(self) -> npt.NDArray[np.bool_]:
-        """In which frames anything was seen, bool [n]."""
+        """Frames that did not fail, bool [n]."""
         return np.asarray(~np.isnan(self.aus).all(axis=1), bool)
 
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
-        """Which AUs were seen at all, bool [17]."""
+        """AUs that the extractor gives, bool [17]."""
         return np.asarray(~np.isnan(self.aus).all(axis=0), bool)
 
 
@@ -169,7 +169,7 @@ def read_parquet(path: Path, schema: pa.Schema, what: str) -> pa.Table:
     """A table of that schema, with the file's own metadata.
 
     Raises:
-        InputError: no such file, no Parquet, or other columns.
+        InputError: there is no such file, or it is not Parquet or has other columns.
     """
     asked = f"{what} {path}"
     if not path.is_file():

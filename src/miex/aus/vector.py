@@ -50,11 +50,11 @@ def au_index(au: int, *, where: str = "") -> int:
 
 
 def checked(values: npt.ArrayLike, *, where: str = "AU vector") -> AUArray:
-    """The values as float32, proven to be intensities.
+    """The values as float32, checked to be intensities.
 
     Args:
         values: shape [..., 17], or [..., 17, 2] with the person's left and right side apart.
-        where: names the values in the message (file, row).
+        where: what the values are called in the message (file, row).
 
     Returns:
         float32 array of the same shape, every value in [0, 1].
@@ -62,14 +62,14 @@ def checked(values: npt.ArrayLike, *, where: str = "AU vector") -> AUArray:
     Raises:
         ScaleError: wrong shape, a value that is not finite, or one outside [0, 1].
     """
-    with np.errstate(over="ignore"):  # what is too large for float32 is refused as any other
+    with np.errstate(over="ignore"):  # values too large for float32 are refused like any other
         array = np.asarray(values, dtype=np.float32)
     _prove(array, 1, where, "values from 0 to 5 (OpenFace AUxx_r) go through from_facs5")
     return array
 
 
 def from_facs5(values_facs5: npt.ArrayLike, *, where: str = "AU vector") -> AUArray:
-    """Intensities in [0, 1] from FACS/OpenFace intensities in [0, 5] (PROTOCOL §1: divide by 5).
+    """Intensities in [0, 1] from FACS/OpenFace intensities in [0, 5] (divided by 5, as in the paper).
 
     Args:
         values_facs5: shape [..., 17] or [..., 17, 2], as in `checked`.
@@ -117,7 +117,7 @@ def to_mapping(vector: npt.ArrayLike) -> dict[int, float]:
 
 
 def parse(settings: Iterable[str]) -> AUArray:
-    """AUs as typed by hand: `12=0.2` (both sides), `L12=0.2`, `R4=0.5`, an optional leading `AU`.
+    """AUs as users type them: `12=0.2` (both sides), `L12=0.2`, `R4=0.5`, with an optional leading `AU`.
 
     Returns:
         float32 [17, 2]; the last axis is the person's left and right side.

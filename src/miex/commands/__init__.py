@@ -1,1 +1,1 @@
-"""The command line: parse, one call of `miex.api`, print."""
+"""The command line: each command parses, makes one call of `miex.api`, and prints."""

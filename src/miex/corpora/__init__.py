@@ -1,7 +1,7 @@
-"""Readers of real corpora: tables and frame lists as they lie on disk; nothing here opens an image.
+"""Readers of real corpora: annotation tables and lists of frames, as distributed; nothing here opens an image.
 
-`miex.corpora.read(NAME, PATH)` reads one. What is named here lies in `miex.api.corpora`, above this room, and is loaded
-when it is asked for.
+`miex.corpora.read(NAME, PATH)` reads one. It and the other names offered here are functions of `miex.api.corpora`,
+loaded when they are first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AU codes as coders write them, `1+2`, `R12A+L4`, `ref(7B)+43`, `R14A or 17A`: text in, `CodedAU`s out."""
+"""Parse AU codes as coders write them, such as `1+2`, `R12A+L4`, `ref(7B)+43`, `R14A or 17A`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class AUCodes:
     """What a cell of AU codes says.
 
     Attributes:
-        aus: in the cell's order, each once.
-        unread: what was not understood, such as `soft focus`; empty if all was.
+        aus: AUs in the order of the cell, each once.
+        unread: text that was not understood, such as `soft focus`; empty if all was.
     """
 
     aus: tuple[CodedAU, ...]
@@ -69,12 +69,12 @@ class _Group:
 
 
 def parse_aus(text: str) -> AUCodes:
-    """The AUs of a cell, in any of the spellings of the corpora (DATASETS §15).
+    """The AUs of a cell, in any of the spellings that the corpora use.
 
-    Joined by `+` or `,`. Sides `L`, `R` before or after the number, `A` asymmetric, `T` and `B` top and bottom,
-    intensities A to E, `ref(…)`, alternatives by `or` and `/`, doubts by `?`, held AUs by `(k)`, an optional `AU`.
-    Any text is read: what cannot be understood is returned as `unread`, and AUs that stand in one term with it are
-    "unclear".
+    Terms are joined by `+` or `,`. A term may have a side `L` or `R` before or after the number, `A` for asymmetric,
+    `T` and `B` for top and bottom, an intensity A to E, `ref(…)`, alternatives with `or` and `/`, a doubt `?`, a
+    held AU `(k)`, and a leading `AU`. Any text is accepted: what cannot be understood is returned as `unread`, and AUs
+    in the same term with it are "unclear".
     """
     text = unicodedata.normalize("NFKC", text).strip()  # full-width commas and digits
     if text.lower() in _NOTHING:
@@ -85,7 +85,7 @@ def parse_aus(text: str) -> AUCodes:
         if kind == "reference" or kind == "open":
             groups.append(_Group(reference=kind == "reference"))
         elif kind == "close":
-            if len(groups) > 1:  # one too many is a slip of the pen
+            if len(groups) > 1:  # one parenthesis too many is a typing error
                 groups.pop()
                 groups[-1].term.aus += group.closed()
         elif kind == "next":

@@ -1,4 +1,4 @@
-"""Every corpus by its name, and what lies at a path under a name of your own."""
+"""Find a corpus by its name, or a corpus of your own by its path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miex.corpora.corpus import Corpus, Reading
 from miex.errors import InputError, UsageError
 from miex.plugins import Registry
 
-ADDED = Registry("corpus", "miex.corpora", {}, base="miex.corpora.corpus:Corpus")  # by packages of yours
+ADDED = Registry("corpus", "miex.corpora", {}, base="miex.corpora.corpus:Corpus")  # of installed packages
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +36,7 @@ def corpora() -> dict[str, Corpus]:
     )  # fmt: skip
     known = {kind.name: kind() for kind in kinds}
     for name in ADDED.names():
-        with suppress(InputError):  # who asks for it by name hears why; the others are not held up
+        with suppress(InputError):  # asking for it by name says why; other corpora are not affected
             known.setdefault(name, ADDED.make(name))
     return known
 
@@ -62,13 +62,13 @@ def _known(name: str) -> Corpus | None:
 
 
 def corpus_at(name: str, path: Path | str) -> Corpus:
-    """What reads the corpus of that name at that path.
+    """The reader for the corpus of that name at that path.
 
-    A table with the columns of `readers.plain`, under any name, is a corpus of your own that is called so; where no
-    corpus has the name, so is any file, and a folder with clips.csv.
+    A table with the columns of `readers.plain` is read as a corpus of your own, whatever the name. If no known corpus
+    has the name, so is any other file, and a folder with clips.csv.
 
     Raises:
-        UsageError: no corpus has that name, and none of your own lies there.
+        UsageError: no corpus has that name, and the path holds none of your own.
     """
     from miex.corpora.readers.plain import Plain
 

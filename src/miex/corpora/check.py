@@ -1,4 +1,4 @@
-"""What lies in a corpus' folder, what is missing or broken, what would be corrected: a report to act on."""
+"""Report what of a corpus is there, missing or broken, and what is corrected."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from miex.corpora.folders import missing, packed_files
 
 @dataclass(frozen=True)
 class Report:
-    """A reading of a corpus and what is to be said about it.
+    """What was found in the folder of a corpus.
 
     Attributes:
-        corpus: which.
+        corpus: the corpus.
         path: its folder.
         reading: all clips and problems.
-        packed: archives that wait to be unpacked.
+        packed: archives that have not been unpacked.
     """
 
     corpus: Corpus
@@ -71,10 +71,10 @@ class Report:
 
 
 def check(corpus: Corpus, path: Path, **options: Any) -> Report:
-    """Read a whole corpus and say what was found; options as in `Corpus.read`, but for on_error.
+    """Read a whole corpus and report what was found; options as in `Corpus.read`, except on_error.
 
     Raises:
-        InputError: there is no such corpus at all.
+        InputError: the folder does not hold this corpus.
     """
     reading = corpus.read(path, **options, on_error="collect")
     return Report(corpus, path, reading, tuple(packed_files(path)) if path.is_dir() else ())

@@ -1,4 +1,4 @@
-"""One clip of a real corpus, as every reader returns it."""
+"""A clip of a real corpus, in the form that every reader returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS: Final[tuple[Kind, ...]] = ("micro", "macro")
 
 @dataclass(frozen=True)
 class CodedAU:
-    """An action unit as a human coder noted it (DATASETS §15).
+    """An action unit as a human coder noted it.
 
     Attributes:
         au: FACS number, any number that FACS knows (not only the 17 of miex).
@@ -24,7 +24,7 @@ class CodedAU:
             weaker.
         asymmetric: both sides moved, one of them more (`A12`).
         part: half of the lips that moved (`T18`, `B23`).
-        status: "seen", or why it must not simply be counted as seen: one of several "alternative" readings
+        status: "seen", or the reason why it does not simply count as seen: one of several "alternative" readings
             (`R12 or R14`), a "reference" to what was there before (`ref(7B)`), "unclear" (`13?`), or "held" through
             the clip (`4(k)`).
     """
@@ -39,11 +39,11 @@ class CodedAU:
 
 @dataclass(frozen=True)
 class Descent:
-    """Where the AUs of a synthetic clip come from: what a set's table says of its sample.
+    """Where the AUs of a synthetic clip come from, as recorded in the table of its set.
 
     Attributes:
-        source: real_mie, early_mae, coded_mie or expert; None where nobody said.
-        corpus, subject, clip: of the real clip whose AUs they are; None where no person stands behind them.
+        source: real_mie, early_mae, coded_mie or expert; None if unknown.
+        corpus, subject, clip: those of the real clip that the AUs come from; None if they come from none.
     """
 
     source: str | None
@@ -59,7 +59,7 @@ class Clip:
     Attributes:
         corpus: name of the corpus in lower case, such as casme2.
         subject, clip: the corpus' own codes, as text (`sub01`, `006`, `EP02_01f`). A subject is a person of a real
-            corpus, never an identity of ours. (corpus, subject, clip, onset) is unique.
+            corpus, never an identity of ours. The combination (corpus, subject, clip, onset) is unique.
         emotion: the corpus' own category, spelled as `corpora.mappings` spells it; empty where there is none.
         label: one of the three classes, or None where the mapping leaves the category out.
         onset, apex, offset: 0-based, inclusive indices into `frames`, or None where the corpus gives none.
@@ -71,9 +71,9 @@ class Clip:
         kind: micro- or macro-expression.
         objective: objective class 1 to 7 (Davison et al. 2018), where the corpus gives one.
         published: onset, apex, offset as frame numbers (the numbers in file names), after corrections.
-        source: where the row stands: file, sheet, row; or the folder.
-        notes: what was found odd and how it was read: an apex out of order, frames that moved, AUs not understood.
-        descent: of a clip that somebody synthesized, where its AUs come from; None where its subject was filmed.
+        source: where the annotation was read: file, sheet and row, or the folder.
+        notes: irregularities, and how they were read: an apex out of order, renumbered frames, AUs not understood.
+        descent: where the AUs of a synthetic clip come from; None for a clip of a filmed subject.
     """
 
     corpus: str

@@ -1,6 +1,6 @@
-"""What every corpus is, and how each is read: rows of its table, its folders of frames, one clip for each event.
+"""What all corpora have in common, and how they are read: one clip per event, from table rows and folders of frames.
 
-A corpus declares in a file of its own only what differs: names of its columns and folders, its categories.
+Each corpus has a file of its own, which declares only what differs: names of columns and folders, and its categories.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = tuple[str, ...]
 
 
 class Tree(NamedTuple):
-    """A tree of frames in the true layout, as format strings: what it is called, a clip's folder, a frame's file."""
+    """A tree of frames in the layout: its name, and format strings for a clip's folder and a frame's file."""
 
     name: str
     folder: str
@@ -35,18 +35,18 @@ class Tree(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read of a corpus.
+    """The result of reading a corpus.
 
     Attributes:
         corpus: its name.
         clips: in the order of the table, or of the folders.
         problems: the rows that could not be read, with on_error="collect".
-        corrections: those that were applied, one entry for each row.
-        tables: the table that was read, or its parts; none where folders say all.
-        other_tables: tables of the same corpus that lie there, too.
+        corrections: the corrections applied, one entry per row.
+        tables: the table that was read, or its parts; none if the corpus is described by its folders.
+        other_tables: further tables of the same corpus in the folder.
         tree: the tree of frames that was read, "" for the corpus' folder itself, None if only the table is there.
         trees: {tree: number of clip folders}.
-        unnamed: clip folders of that tree that no row names.
+        unnamed: clip folders of that tree that no row refers to.
     """
 
     corpus: str
@@ -103,7 +103,7 @@ class Corpus:
         """What its clips are said to be of."""
         return self.name
 
-    # what a corpus may say for itself
+    # what a corpus may override
 
     def identify(self, row: Row) -> tuple[str, str]:
         """Subject and clip of a row, in the corpus' own codes. Raises InputError if the row has none."""
@@ -190,7 +190,7 @@ class Corpus:
         """
         return {}
 
-    # how all are read
+    # how all corpora are read
 
     def read(
         self,

@@ -1,4 +1,4 @@
-"""Corrections of published annotations: a table (corrections.csv), applied by what it says and nothing else."""
+"""Corrections of published annotations, all listed in a table (corrections.csv)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Correction:
     """A published value that is wrong, and what is used in its place.
 
     Attributes:
-        id: as users name it to switch it off.
+        id: name by which users switch it off.
         corpus, subject, clip: whose row; onset: its published onset as text, where a clip has several rows.
         field: onset, apex, offset or emotion.
         published: the value as text; "*" is any other than `used`.

@@ -1,4 +1,4 @@
-"""Onset, apex and offset of a row: as published numbers, then as places among the frames that are there."""
+"""Onset, apex and offset of a row: the published numbers, and their indices among the frames on disk."""
 
 from __future__ import annotations
 

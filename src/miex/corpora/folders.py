@@ -1,4 +1,4 @@
-"""Frames of a clip: which image files lie in its folder, under which numbers. No image is opened."""
+"""Frames of a clip: the image files in its folder, and their numbers. No image is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index of clips: one row each, as CSV that reads back as the same clips (`readers.plain`), or as Parquet."""
+"""An index of clips, one row each: a CSV that can be read back as a corpus (`readers.plain`), or Parquet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Categories of the corpora: one spelling for each, and the mappings that group them into classes (mappings.toml)."""
+"""Emotion categories of the corpora: one spelling for each, and mappings that group them into classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ClassMapping:
     """A grouping of categories into classes.
 
     Attributes:
-        name, title, source: what it is called, what it gives, whose it is.
+        name, title, source: its name, the classes it gives, and where it comes from.
         classes: their names in the order of their codes.
         corpora: {corpus: {category: class}}; categories that are not named are left out.
         by: what decides, the emotion or the objective class.
@@ -67,7 +67,7 @@ class ClassMapping:
 
 
 def emotion_named(text: str) -> str:
-    """A category in miex' spelling: lower case, synonyms and slips of the pen joined; parts of `a+b` one by one."""
+    """A category in miex' spelling: lower case, synonyms and typing errors merged; parts of `a+b` one by one."""
     parts = (part.strip() for part in text.lower().split("+"))
     return "+".join(_table()["spellings"].get(part, part) for part in parts if part)
 

@@ -1,4 +1,4 @@
-"""Who is who in real corpora: one name for each corpus, one spelling for each subject, and which share people."""
+"""Identify people across real corpora: one name per corpus, one spelling per subject, and corpora that share people."""
 
 from __future__ import annotations
 

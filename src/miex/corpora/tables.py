@@ -1,4 +1,4 @@
-"""Annotation tables as text: xlsx, xls and csv alike, each cell with the place where it stands."""
+"""Read annotation tables as text, from xlsx, xls and CSV alike; each cell knows where it was read."""
 
 from __future__ import annotations
 

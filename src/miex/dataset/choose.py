@@ -1,4 +1,4 @@
-"""A stratified choice of samples that shows variety."""
+"""A stratified choice of varied samples."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ Ints = npt.NDArray[np.int64]
 
 
 def choose(table: pa.Table, n: int, seed: int) -> list[int]:
-    """Rows for a sheet that shows variety: spread evenly over label × source × emotion, each identity as rarely as
-    possible.
+    """Choose varied rows: spread evenly over label × source × emotion, and each identity as rarely as possible.
 
-    A row's luck is a hash of (seed, sample_id) alone, so it does not depend on how the table is ordered or chunked.
+    Ties are broken by a hash of (seed, sample_id), which does not depend on how the table is ordered or chunked.
 
     Args:
         table: samples.parquet, or part of it. Rows whose status is not "ok" are not chosen.

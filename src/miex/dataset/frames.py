@@ -1,4 +1,4 @@
-"""Encode frames, each with a mark that says synthetic."""
+"""Encode frames, each marked as synthetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan, its digest, and how it lies on disk: written and read shard by shard, in memory that its rows do not fill."""
+"""A plan, its digest, and its files: written and read shard by shard, so that it may be larger than memory."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Plan:
         n_rows: of all shards.
         faces: table of FACES_SCHEMA, one row per identity, ordered by identity.
         settings: what changes pixels or labels beside the two tables (size, format, generator, shard size), as JSON.
-        config: how the plan was asked for, as JSON; not in the digest, for people and for messages.
+        config: the options that the plan was made with, as JSON; not in the digest, only for people and messages.
         faces_root: folder that the photos' paths are relative to, where the plan was made.
-        known: its digests, where they are known already.
-        place: where it lies, once it is written.
+        known: its digests, if they are known already.
+        place: its storage, once it is written.
     """
 
     shards: Callable[[], Iterator[pa.Table]]
@@ -213,7 +213,7 @@ def read_plan(out: Place) -> Plan:
     """The plan of a set. Its rows are read, and proven by their digests, when they are asked for.
 
     Raises:
-        InputError: no plan, or its tables are not those of its digests.
+        InputError: there is no plan, or its tables do not match their digests.
     """
     out = storage_at(out)
     record = read_record(out)
@@ -282,7 +282,7 @@ def _open(
 
 
 def _check_names(out: Storage, *ids: pa.ChunkedArray, paths: pa.ChunkedArray | None = None) -> None:
-    """Ids become names in tars, paths are opened: both come from a file, and files come from anywhere."""
+    """Refuse ids and paths that lead elsewhere: ids become names in tars, paths are opened, files come from anyone."""
     odd = [text for column in ids for text in pc.unique(column).to_pylist() if not ID.fullmatch(str(text))]
     odd += [path for path in paths.to_pylist() if not _is_below(path)] if paths is not None else []
     if odd:

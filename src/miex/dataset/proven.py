@@ -1,4 +1,4 @@
-"""Parquet files that prove what is read of them: the footer holds a digest for each block of rows."""
+"""Parquet files that are verified as they are read: the footer holds a digest of each block of rows."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class ProvenFile:
         return len(self._digests)
 
     def block(self, number: int) -> pa.Table:
-        """The rows of a block, proven. Raises InputError where they are not what was written."""
+        """The rows of a block, verified. Raises InputError if they are not what was written."""
         first = number * self.block_rows
         last = min(first + self.block_rows, self.n_rows)
         groups = list(range(first // self._group, -(-last // self._group)))
@@ -113,7 +113,7 @@ class ProvenFile:
         return self._proven(number, table.slice(first - groups[0] * self._group, last - first))
 
     def blocks(self) -> Iterator[pa.Table]:
-        """All of them in their order, proven one by one."""
+        """All blocks in order, each verified."""
         per_group = max(1, self._group // self.block_rows)
         for first in range(0, len(self), per_group):
             table = self._read([first // per_group])
@@ -121,11 +121,11 @@ class ProvenFile:
                 yield self._proven(number, table.slice((number - first) * self.block_rows, self.block_rows))
 
     def read(self) -> pa.Table:
-        """All rows, proven."""
+        """All rows, verified."""
         return pa.concat_tables(list(self.blocks())) if self.n_rows else self._schema.empty_table()
 
     def select(self, column: str, values: Collection[str]) -> pa.Table:
-        """The rows whose column has one of the values, proven. Of the others little more than this column is read.
+        """The rows in which a column has one of the values, verified. Of other rows little but this column is read.
 
         Raises:
             InputError: a block is not what was written, or a value is not there.

@@ -1,4 +1,4 @@
-"""samples.parquet: the rows of a plan with what became of each."""
+"""samples.parquet: the rows of a plan, and for each where its sample is stored or why it failed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def collect_samples(out: Storage, plan: Plan) -> Iterator[pa.Table]:
 
 
 def read_samples(out: Place) -> pa.Table:
-    """samples.parquet of a finished set, proven by its digests.
+    """Read samples.parquet of a finished set, verified by its digests.
 
     Raises:
         InputError: the set is not finished, or the file is damaged.

@@ -1,4 +1,4 @@
-"""Shards on disk: a reproducible tar and, last, its commit record. A shard without its record does not exist."""
+"""Shards on disk: a reproducible tar and, written last, its commit record, without which a shard does not count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a set looks like: pairs that flicker, in notebooks and in a viewer."""
+"""Show the pairs of a set as flickering pictures, in notebooks and in the browser."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def flicker(onset: Image, apex: Image) -> bytes:
 
 
 def show(onset: Image, apex: Image, caption: str) -> Path:
-    """Show the pair flickering: in a notebook below the cell, else in what opens web pages.
+    """Show the pair flickering: in a notebook below the cell, otherwise in the web browser.
 
     Returns:
-        The picture, a temporary file that is left there.
+        The picture, a temporary file that is not deleted.
     """
     content = flicker(onset, apex)
     path = Path(tempfile.mkdtemp(prefix="miex-")) / "flicker.webp"

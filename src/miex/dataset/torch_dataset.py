@@ -1,4 +1,4 @@
-"""The torch side of a set. Imported only where torch is there."""
+"""A set as a torch dataset. Imported only if torch is installed."""
 
 from __future__ import annotations
 

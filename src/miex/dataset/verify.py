@@ -1,4 +1,4 @@
-"""Prove a set: every byte against its record, every sample against its plan."""
+"""Verify a set: every byte against its record, and every sample against its plan."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where tasks run."""
+"""Executors: where tasks run."""

@@ -1,4 +1,4 @@
-"""Where tasks run: what every executor promises. Executors know nothing of what a task is."""
+"""What every executor promises. Executors know nothing about the tasks that they run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from miex.errors import MiexError
 
-# Called during long work: how much is done, how much there is, and a note.
+# Called during long work with: how much is done, how much there is, and a note.
 Progress = Callable[[int, int, str], None]
 
 Task = TypeVar("Task")
@@ -22,7 +22,7 @@ class WorkerDiedError(MiexError):
 
 @dataclass(frozen=True)
 class Outcome(Generic[Task, Result]):
-    """What became of a task: a result, or the exception that ended it."""
+    """The outcome of a task: a result, or the exception that ended it."""
 
     task: Task
     result: Result | None = None
@@ -40,7 +40,7 @@ class Executor(ABC):
 
     @abstractmethod
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
-        """Outcomes as they come. Closing the iterator early lets what runs end and starts nothing more."""
+        """Outcomes as they come. Closing the iterator early lets running tasks end, and starts no more."""
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """Results as they come; the first error is raised."""
@@ -51,7 +51,7 @@ class Executor(ABC):
 
 
 class InProcess(Executor):
-    """One task after the other, here."""
+    """Runs one task after the other in this process."""
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
         for task in tasks:
@@ -66,4 +66,4 @@ IN_PROCESS: Final = InProcess()
 
 
 def silent(done: int, total: int, note: str = "") -> None:
-    """The progress that nobody wants to hear of."""
+    """Progress that is not reported."""

@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, or in several of this machine. Executors know nothing of what a task is."""
+"""Executors for this machine: this process, or several processes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class LocalProcesses(Executor):
 
 
 def local_executor(workers: int) -> Executor:
-    """In this process for one worker, in several for more."""
+    """The executor for that many workers: this process for one, several processes for more."""
     return LocalProcesses(workers) if workers > 1 else IN_PROCESS
 
 

@@ -1,4 +1,4 @@
-"""AU tables of other programs: CSV of OpenFace 2, py-feat and LibreFace, read by the names of their columns."""
+"""Read AU tables of other programs: CSV files of OpenFace 2, py-feat and LibreFace, told apart by their columns."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ FORMATS = (
 
 @dataclass
 class Imported:
-    """What came out of an import.
+    """The result of an import.
 
     Attributes:
         tracks: one for each clip.

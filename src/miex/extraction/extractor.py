@@ -1,4 +1,4 @@
-"""What every AU extractor is, and how it works through a corpus: in parallel, and on from where it stopped."""
+"""What every AU extractor promises, and its run over a corpus: in parallel, and resumable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miex.executors.base import Executor, Progress, silent
 
 
 class AUExtractor(ABC):
-    """Sees the AUs of a clip. It is sent to other processes, so it must be picklable.
+    """Extracts the AUs of a clip. It is sent to other processes, so it must be picklable.
 
     Attributes:
         name: recorded with every AU.
@@ -34,7 +34,7 @@ class AUExtractor(ABC):
         has failed."""
 
     def reason(self, frame: Path) -> str:
-        """Why nothing was seen in a frame that failed, for people."""
+        """Why a frame failed, as text."""
         return "no face was found"
 
 

@@ -1,6 +1,6 @@
-"""The embedded AU extractor: skin motion at the landmarks, projected on what facial muscles do to this very face.
+"""The embedded AU extractor: it explains skin motion at the landmarks by what facial muscles do to this very face.
 
-It needs the landmark model and nothing else. Landmarks found anew in each frame jitter more than a micro-expression
+It needs only the landmark model. Landmarks found anew in each frame jitter more than a micro-expression
 moves (at 256 px the motion of AU intensity 0.2 is a tenth to a pixel; found again they are off by as much). So they are
 found in the clip's neutral frame, and their motion is read from the optical flow between that frame and each other one.
 """
@@ -40,7 +40,7 @@ Motion = npt.NDArray[np.float64]
 
 
 class FaceMotion:
-    """One neutral frame, and what each AU would do to it.
+    """A neutral frame, and how each AU would move it.
 
     Args:
         crop: the neutral frame, uint8 RGB [SIZE, SIZE, 3].

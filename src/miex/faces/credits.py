@@ -1,4 +1,4 @@
-"""Licences and attributions: the CSV beside the photos."""
+"""Licences and attributions of photos, from the CSV beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The aligned crop: eyes level, at fixed height, fixed eye-to-mouth distance; resampled once from the photo."""
+"""The aligned crop, resampled once from the photo: level eyes at a fixed height, and a fixed eye-to-mouth distance."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CropPlace:
 
 
 def eye_centers(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Centres of the person's right and left eye, float64 [2, 2], in the landmarks' own units."""
+    """Centers of the person's right and left eye, float64 [2, 2], in the landmarks' own units."""
     points = np.asarray(landmarks, np.float64)[:, :2]
     return np.stack([points[list(RIGHT_EYE_CORNERS)].mean(0), points[list(LEFT_EYE_CORNERS)].mean(0)])
 

@@ -1,4 +1,4 @@
-"""From a folder of photos to an index: one row per photo, with landmarks, pose, licence, or the reason why not."""
+"""The index of a folder of photos: one row each, with landmarks, pose and licence, or why the photo cannot be used."""
 
 from __future__ import annotations
 

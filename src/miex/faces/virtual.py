@@ -1,4 +1,4 @@
-"""Virtual identities: other people made from a photo, by other proportions, mirroring and tone."""
+"""Virtual identities: other people, made from a photo by changing its proportions, side and tone."""
 
 from __future__ import annotations
 

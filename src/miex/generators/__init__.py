@@ -1,4 +1,4 @@
-"""Generators: an aligned face and AU vectors in, frames out. What is named here is loaded when it is asked for."""
+"""Generators turn an aligned face and AU vectors into frames. Each name is loaded when it is first used."""
 
 from __future__ import annotations
 

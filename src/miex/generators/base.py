@@ -1,4 +1,4 @@
-"""What every generator is: prepare a face once, then render AU vectors on it."""
+"""What every generator promises: it prepares a face once, and then renders AU vectors on it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def aus_of_frames(aus: AUArray) -> AUArray:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a generator makes of n AU vectors.
+    """The frames that a generator renders from n AU vectors.
 
     Attributes:
         frames: uint8 RGB [n, size, size, 3].
@@ -44,7 +44,7 @@ class Rendered:
 class Generator(ABC, Generic[Rig]):
     """x = G(face, z): pure functions of their arguments, without files, clock, chance or global state.
 
-    A subclass promises what its attributes say, and tests/contract holds it to that. It becomes known by name in
+    A subclass promises what its attributes say, and tests/contract checks it. It is registered by name in
     `generators.registry`.
 
     Attributes:

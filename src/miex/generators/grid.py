@@ -1,4 +1,4 @@
-"""Displacement fields: the grid that they lie on, the way back of one, and pictures moved by it.
+"""Displacement fields: their grid, their inversion, and warping pictures by them.
 
 A field is float32 [g, g, 2]: where the point at the center of each cell goes, (right, down), pixels of the crop.
 """
@@ -65,7 +65,7 @@ def warp(frames: Image, drift: Field | None) -> Image:
 
 
 def invert(field: Field, size: int, *, needed: npt.NDArray[np.uint8] | None = None) -> Field:
-    """The way back: where the skin that is seen at a point came from.
+    """Invert a field: where the skin that is seen at a point came from.
 
     Solves m(y) = −F(y + m(y)) by fixed-point steps until the equation holds within TOLERANCE everywhere. Where the
     field folds it has several solutions; the steps end near one of them.

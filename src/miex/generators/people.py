@@ -1,4 +1,4 @@
-"""People who act: any name is a person of its own, and moves by the AUs that it is given."""
+"""Actors for fakes: each name stands for a person of its own, who moves by given AUs."""
 
 from __future__ import annotations
 

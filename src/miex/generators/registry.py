@@ -1,4 +1,4 @@
-"""Every generator by its name."""
+"""Generators by their names."""
 
 from __future__ import annotations
 

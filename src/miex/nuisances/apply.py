@@ -1,4 +1,4 @@
-"""What nuisances do to one row of a plan: to its AUs, to where things are, and to the pixels."""
+"""Apply the nuisances of one row of a plan: to its AUs, to positions, and to pixels."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a sample shows beside its expression: a column of a plan for each nuisance, and levels that switch them on.
+"""What changes besides the expression: one column of a plan per nuisance, and the levels that switch them on.
 
-`clean` is for eyes: a neutral onset, and nothing but what a face at rest does. `face` is for networks: other muscles,
-too, and blinks at the onset. `all` adds uneven sides, a head that is never quite still, and what light, sensor,
-compression and tracking do. Real onset → apex pairs hold all of it; `face` is the default because it served recognition
-best (docs/trainability.md).
+`clean` is for human viewers: the onset is neutral, and only what a face at rest does is added. `face` is for training:
+other muscles, and blinks at the onset, are added. `all` adds uneven sides, a head that is never quite still, and the
+effects of light, sensor, compression and tracking. Real onset → apex pairs show all of these; `face` is the default
+because recognition worked best with it (docs/trainability.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from miex.aus.vector import N_AUS
 from miex.errors import UsageError
 
 Level = Literal["clean", "face", "all"]
-LEVELS: Final[tuple[Level, ...]] = ("clean", "face", "all")  # each holds those before it
+LEVELS: Final[tuple[Level, ...]] = ("clean", "face", "all")  # each includes those before it
 OFF: Final = "off"
 
 
@@ -42,8 +42,8 @@ class Nuisance:
 
 _PER_FRAME = pa.list_  # of what each frame has
 NUISANCES: Final = (
-    Nuisance("blink", _PER_FRAME(pa.float32()), "per frame: added to AU 45", "clean"),
-    Nuisance("others", _PER_FRAME(pa.list_(pa.float32(), N_AUS)), "per frame: added to the AUs", "face"),
+    Nuisance("blink", _PER_FRAME(pa.float32()), "per frame, added to AU 45", "clean"),
+    Nuisance("others", _PER_FRAME(pa.list_(pa.float32(), N_AUS)), "per frame, added to the AUs", "face"),
     Nuisance(
         "residual",
         pa.list_(pa.float32(), 2),
@@ -53,7 +53,7 @@ NUISANCES: Final = (
     Nuisance(
         "asymmetry",
         pa.list_(pa.float32(), N_AUS),
-        "of each AU: −1 only the right side of the person moves … 1 only the left side",
+        "for each AU, from −1 (only the person's right side moves) to 1 (only the left side)",
         "all",
     ),
     Nuisance(
@@ -66,7 +66,7 @@ NUISANCES: Final = (
     Nuisance(
         "outliers",
         pa.list_(pa.list_(pa.float32(), 5)),
-        "local motion at the apex, less on the way: x, y (fractions of the side); radius, right, down (inter-ocular "
+        "local motion at the apex, smaller before it: x, y (fractions of the side); radius, right, down (inter-ocular "
         "distances)",
         "all",
         "frame",
@@ -74,12 +74,12 @@ NUISANCES: Final = (
     Nuisance(
         "light",
         _PER_FRAME(pa.list_(pa.float32(), 3)),
-        "per frame: brightness, its slope to the right and down, fractions",
+        "per frame: brightness, and its slope to the right and down, as fractions",
         "all",
         "frame",
     ),
-    Nuisance("noise", pa.float32(), "standard deviation, gray levels", "all", "frame"),
-    Nuisance("compression", pa.int16(), "quality of JPEG", "all", "frame"),
+    Nuisance("noise", pa.float32(), "standard deviation of noise, gray levels", "all", "frame"),
+    Nuisance("compression", pa.int16(), "JPEG quality", "all", "frame"),
 )
 NAMES: Final = tuple(nuisance.name for nuisance in NUISANCES)
 
@@ -98,7 +98,7 @@ class Chosen:
 
 
 def nuisances_of(text: str) -> Chosen:
-    """What a text switches on: a level, or a level and some of its nuisances, as in `all:blink,noise`.
+    """The nuisances that a text switches on: a level, or a level and some of its nuisances, as in `all:blink,noise`.
 
     Raises:
         UsageError: another level, or a nuisance that the level does not have.

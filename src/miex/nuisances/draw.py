@@ -1,4 +1,4 @@
-"""Nuisances of one sample, drawn when a set is planned: every value is a column of the plan."""
+"""Draw the nuisances of one sample when a set is planned: every value is a column of the plan."""
 
 from __future__ import annotations
 

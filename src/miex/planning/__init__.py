@@ -1,1 +1,1 @@
-"""The plan: every sample, before any pixel."""
+"""The plan: every sample of a set, before any frame is rendered."""

@@ -1,4 +1,4 @@
-"""What a plan is asked for."""
+"""The options of a plan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_FRAMES = 999  # of a sample: they have three digits in a shard
 
 
 class PlanConfig(BaseModel):
-    """How many of what, and how they are drawn.
+    """How many samples of what, and how they are drawn.
 
     Attributes:
         ids: number of identities; None takes every photo. Above the photos' number the rest are virtual.
@@ -28,11 +28,11 @@ class PlanConfig(BaseModel):
             one for every sample. With it, the number of identities changes which sample gets which triplet.
         classes: labels.
         seed: of the whole set.
-        size: side of the frames, pixels; a multiple of 4 (GANimation's condition, PROTOCOL §6).
+        size: side of the frames, pixels; a multiple of 4, as GANimation needs.
         eye_line, eye_mouth: see CropOptions.
         frames: of each sample: 2 for the pair of onset and apex; N ≥ 3 evenly spaced ones, the same number for all; or
             "all" of one drawn timing (sources.timing) at `fps`, or of the clip where real AUs were measured.
-            10 until the apex are the paper's video variant (PROTOCOL §1).
+            10 until the apex are the paper's video variant.
         until: the last frame: the apex, or the offset, where the face is back at its onset.
         fps: frames per second, for "all". CASME II and SAMM were filmed at 200, the most of the corpora that
             recognizers of sequences are tested on.

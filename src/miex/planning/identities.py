@@ -1,4 +1,4 @@
-"""Which faces a plan takes, and where they lie in their photos."""
+"""Choose the faces of a plan, and locate them in their photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fixed number of AU triplets, handed out evenly."""
+"""A fixed number of distinct AU triplets, used equally often."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is measured on the frames of a set: did it come out as planned?"""
+"""Measures on the frames of a set: did they come out as planned?"""

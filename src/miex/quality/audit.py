@@ -1,8 +1,8 @@
-"""The audit of a set: what only its frames can say, measured on a random subsample.
+"""The audit of a set: measures of the stored frames of a random subsample.
 
-Are the AUs there that the plan ordered, is each face still nearest to its own, and did nothing move but the face? The
-frames are measured as they are stored, whatever their size. The ruler is the same for every set: what an AU looks like,
-and where it moves skin, is the muscle generator's idea, whichever generator made the frames.
+Do the frames show the AUs of the plan, is each face still nearest to its own identity, and did nothing but the face
+move? Frames are measured as they are stored, whatever their size. The standard is the same for every set: what an AU
+looks like, and where it moves skin, is defined by the muscle generator, whichever generator made the frames.
 """
 
 from __future__ import annotations

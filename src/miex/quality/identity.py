@@ -1,4 +1,4 @@
-"""Identity kept: how far the frames of a face are from its rest face, against how far people are from each other.
+"""Whether identity is kept: distances of frames to their rest face, compared with distances between people.
 
 Two descriptors of a frame, both from landmarks found anew in it, neither learned from faces: uniform local binary
 patterns of the skin and the features, and the shape of the mesh. `benchmarks/identity.py` says how well each tells
@@ -30,7 +30,7 @@ SKIN = slice(468)  # the mesh without the irises, which go where the eyes look
 
 @dataclass(frozen=True)
 class FrameDescriptor:
-    """One frame.
+    """Descriptors of one frame.
 
     Attributes:
         appearance: float32 [CELLS² · PATTERNS]: histograms of uniform local binary patterns, each cell's sum 1.

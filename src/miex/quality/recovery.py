@@ -1,4 +1,4 @@
-"""AUs realized: those that an extractor reads off frames against those that the frames were made with."""
+"""Whether AUs are realized: compare AUs that an extractor reads from frames with those the frames were made with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold still: pixels to which no facial muscle moves skin."""
+"""Pixels that must not change: those to which no facial muscle moves skin."""
 
 from __future__ import annotations
 

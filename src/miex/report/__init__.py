@@ -1,1 +1,1 @@
-"""What people look at: the gallery and the summary of a set."""
+"""Reports for people: the gallery and the dataset card of a set."""

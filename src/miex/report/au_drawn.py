@@ -1,4 +1,4 @@
-"""AU triplets to look at: drawn from a source, or those of a plan; and their pictures."""
+"""AU triplets drawn from a source, or taken from a plan, and plots of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of AUs: what sources draw, which AUs go together, sources side by side, what comes back of known ones."""
+"""Plots of AUs: histograms, co-occurrence, sources side by side, and AUs recovered from frames."""
 
 from __future__ import annotations
 

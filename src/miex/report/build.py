@@ -1,4 +1,4 @@
-"""Write what people look at into a set's folder: gallery.html and README.md."""
+"""Write gallery.html and README.md into the folder of a set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README.md of a set, its dataset card: what it is, what its columns mean, what was measured, whose faces they are."""
+"""README.md of a set, its dataset card: what it is, its columns, what was measured, and whose faces it shows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 
 def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] | None = None) -> str:
-    """The text of OUT/README.md: Markdown under a YAML header as hubs of datasets read it.
+    """The text of a set's README.md: Markdown with a YAML header that dataset hubs read.
 
     Args:
         dataset: the set.
@@ -48,22 +48,22 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         f"# {dataset.storage.name}: a synthetic micro-expression set",
         "",
         f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
-        " each, and a label. Made for training recognizers; it says nothing about what anybody felt, and is no lie"
-        " detector.",
+        " each, and a label. The set is made for training recognizers; it says nothing about what anybody felt, and"
+        " nothing trained on it is a lie detector.",
         "",
         "| | |",
         "|---|---|",
         f"| samples | {len(dataset):,} × {frames_of(dataset)}; {settings['size']} × {settings['size']} px, "
         f"{settings['frame_format']} |",
-        f"| not made | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
-        f"| identities | {faces.num_rows:,}, of them {n_virtual:,} virtual (another person made from a photo) |",
+        f"| failed samples | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
+        f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (another person made from a photo) |",
         f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",
         f"| sources of AUs | {', '.join(_source(name, s) for name, s in config['sources'].items())} |",
         f"| seed | {config['seed']} |",
         f"| plan digest | `{record['digests']['plan']}` |",
         f"| made with | {', '.join(f'{name} {version}' for name, version in record['versions'].items())} |",
         "",
-        "`gallery.html` shows them; `miex verify` checks them.",
+        "`gallery.html` shows samples; `miex verify` checks the whole set.",
         "",
         "```python",
         "import miex.dataset",
@@ -88,7 +88,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "",
         f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is "
         + (
-            "the optical flow of the frames: the generator knows no displacements."
+            "the optical flow of the frames, since the generator gives no displacements."
             if "flow" in table["motion_from"].to_pylist()
             else "the generator's own displacement field, not measured from pixels."
         ),
@@ -107,7 +107,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         *_sources(config["sources"]),
         "## Faces",
         "",
-        "Photos keep their licences; give these attributions where you show or pass on the frames.",
+        "Photos keep their licences. Give these attributions wherever you show or pass on the frames.",
         "",
         "| licence | kind | identities | attribution |",
         "|---|---|---|---|",
@@ -165,7 +165,7 @@ def _sources(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "## Where real AUs came from",
         "",
         "Each sample names the corpus, subject and clip of its AUs: before you train on this set and test on real"
-        " clips, `miex.evaluation.leakage` says which samples may stay. AU values keep the licence of their corpus.",
+        " clips, ask `miex.evaluation.leakage` which samples you may use. AU values keep the licence of their corpus.",
         "",
         "| source | corpus | clips | subjects | extractor | licence | attribution |",
         "|---|---|---|---|---|---|---|",
@@ -229,7 +229,7 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
     """What was measured on the frames, as lines of Markdown."""
     lines = ["## Measured on the frames", ""]
     if measured is None:
-        return [*lines, "Not yet: `miex report` of this folder measures a random subsample.", ""]
+        return [*lines, "Not yet: `miex report` on this folder measures a random subsample.", ""]
     n, size = f"{measured['measured']:,}", measured["size"]
     if measured["measured"]:
         lines += [
@@ -242,8 +242,9 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
     lines += [""] if measured["notes"] else []
     if measured["aus"]:
         lines += [
-            f"AUs read off {measured['aus']['pairs']:,} pairs, change from onset to apex, against what they were made"
-            " with. Slope 1, correlation 1 and cross-talk 0 are perfect. AUs on in fewer than 10 pairs are left out.",
+            f"AUs read from {measured['aus']['pairs']:,} pairs (change from onset to apex), compared with those they"
+            " were made with. Slope 1, correlation 1 and cross-talk 0 are perfect. AUs on in fewer than 10 pairs are left"
+            " out.",
             "",
             "| AU | | on in pairs | slope | correlation | s.d. where off | largest cross-talk |",
             "|---|---|---|---|---|---|---|",
@@ -256,8 +257,8 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
         ]
     if measured["identity"]:
         lines += [
-            "Identity: distance of onset and apex to the rest face, against distances between people (medians). Nearest"
-            " to its own: share of the apexes to which no other person's rest face is nearer.",
+            "Identity: distances of onset and apex to the rest face, and distances between people (medians). Nearest"
+            " to its own: share of apexes to which no other person's rest face is nearer.",
             "",
             "| descriptor | rest faces | onset | apex | relatives | people | apex / people | nearest to its own |",
             "|---|---|---|---|---|---|---|---|",
@@ -274,7 +275,7 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
 
 
 def outside_line(outside: Mapping[str, Any]) -> str:
-    """One sentence or two on the pixels off the face."""
+    """One or two sentences on the pixels off the face."""
     text = (
         f"Pixels to which no skin moves ({outside['still']:.0%} of a frame on average) are those of the rest face,"
         f" to the bit, in {outside['unchanged']:,} of {outside['measured']:,} samples."

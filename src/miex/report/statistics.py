@@ -1,4 +1,4 @@
-"""The distributions of a set."""
+"""Distributions over the samples of a set."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """AU sources: real_mie, early_mae, coded_mie and expert; and how an expression unfolds in time.
 
-`miex.sources.expert()`, `real_mie(…)`, `early_mae(…)`, `coded_mie(…)` and `perturbed(…)` each make a source. The modules
-with their classes have the same names and are loaded first, so that here each name means the function.
+`miex.sources.expert()`, `real_mie(…)`, `early_mae(…)`, `coded_mie(…)` and `perturbed(…)` each make a source. Modules
+of the same names are loaded first, so that each name here means the function.
 """
 
 from __future__ import annotations

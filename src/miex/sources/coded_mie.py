@@ -1,4 +1,4 @@
-"""z^coded: AUs that human coders noted for real micro-expressions, their intensities drawn. Needs no image."""
+"""z^coded: AUs that human coders noted for real micro-expressions, with intensities drawn. Needs no images."""
 
 from __future__ import annotations
 

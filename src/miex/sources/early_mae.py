@@ -1,4 +1,4 @@
-"""z^MaE: AUs of an early frame of a macro-expression (PROTOCOL §1): small yet, and on its way."""
+"""z^MaE of the paper: AUs of an early frame of a macro-expression, in which they are still small."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Window = tuple[float, float]
 OnsetFrom = Literal["first", "rest"]
 ONSETS: tuple[OnsetFrom, ...] = get_args(OnsetFrom)
 ANY = "any"  # corpus that stands for all without a window of their own
-# (α, β) as fractions of a clip. The released code's draws are one or two frames off these (PROTOCOL §3); ours are not.
+# (α, β) as fractions of a clip. The released code's draws are one or two frames off these; ours are not.
 PRESETS: dict[str, dict[str, Window]] = {
     "paper": {ANY: (0.3, 0.5)},
     "mie-x-code": {"ckplus": (0.25, 0.40), ANY: (0.25, 0.50)},
@@ -64,7 +64,7 @@ def window_frames(n: int, window: Window) -> tuple[int, int]:
 @final
 @dataclass(frozen=True, repr=False)
 class EarlyMaESource(PoolSource):
-    """z^MaE of PROTOCOL §1: z_o from the first frame, z_a from a frame drawn anew for every sample.
+    """z^MaE of Liu et al. 2022: z_o from the first frame, z_a from a frame drawn anew for every sample.
 
     n counts the frames from the annotated onset to the offset where they are annotated, of the whole clip otherwise,
     failed ones too. Failed frames are not drawn; nor are frames where nothing differs from the onset. If the first

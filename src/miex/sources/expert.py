@@ -1,4 +1,4 @@
-"""z^exp: AUs drawn from expert tables (PROTOCOL §1: onset zero; each AU on with p; intensity U[μ, ν])."""
+"""z^exp of the paper: AUs drawn from expert tables. The onset is zero; each AU is on with p, at intensity U[μ, ν]."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from miex.labels import Label
 from miex.sources.source import AUSource, AUTriplet
 
 PRESETS = ("micro", "du2014", "du2014-compound", "mie-x-code")
-DROPPED = "drop"  # what `outside` says of an AU that is left out
-_DRAWS = 1000  # an emotion that has drawn no AU this often cannot draw any
+DROPPED = "drop"  # value in `outside` for an AU that is left out
+_DRAWS = 1000  # an emotion that draws no AU this many times in a row has none
 
 
 class _EmotionModel(BaseModel):
@@ -152,7 +152,7 @@ def _index(au: int, outside: Mapping[int, int | str], where: str) -> int | None:
 @final
 @dataclass(frozen=True)
 class ExpertSource(AUSource):
-    """z^exp of PROTOCOL §1.
+    """z^exp of Liu et al. 2022.
 
     Attributes:
         table: AU probabilities per emotion.

@@ -1,4 +1,4 @@
-"""Where AUs are counted from: the neutral face of the extractor, or the person's own rest."""
+"""The zero point of AUs: the extractor's neutral face, or the person's own resting face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AU pools: the clips of a corpus with their labels and the AUs of their frames; what real AUs are drawn from."""
+"""AU pools, from which real AUs are drawn: the clips of a corpus with their labels and the AUs of their frames."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class PoolClip:
             the first known frame. A clip starts before much has happened, so what is there in most of them is the face
             itself: heavy lids, low brows, and what the extractor takes for them.
         n_frames: how many frames the clip has, failed ones too.
-        extractor, version: who saw it.
+        extractor, version: program that extracted the AUs.
     """
 
     corpus: str

@@ -1,4 +1,4 @@
-"""What the sources of real AUs share: clips of pools, and the pairs that they give."""
+"""What the sources of real AUs have in common: clips of pools, and the pairs drawn from them."""
 
 from __future__ import annotations
 

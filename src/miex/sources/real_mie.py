@@ -1,4 +1,4 @@
-"""z^MiE: AUs of the annotated onset and apex frames of real micro-expressions (PROTOCOL §1)."""
+"""z^MiE of the paper: AUs of the annotated onset and apex frames of real micro-expressions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miex.sources.pooled import PoolSource, UsableClip, apexes_among
 @final
 @dataclass(frozen=True, repr=False)
 class RealMiESource(PoolSource):
-    """z^MiE of PROTOCOL §1; which clip of the class is the only randomness.
+    """z^MiE of Liu et al. 2022; only the choice of a clip of the class is random.
 
     Where a corpus annotates no apex (SMIC), the apex is the frame between onset and offset whose AUs have risen most
     above those of the onset, summed over the AUs: a choice of ours; the paper does not say. A clip whose onset or apex

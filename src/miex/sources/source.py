@@ -1,4 +1,4 @@
-"""What every source of AUs gives: triplets (z_onset, z_apex, label) with their provenance."""
+"""What every AU source gives: triplets (z_onset, z_apex, label) with their provenance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DRAWS = 100  # of a perturbation that would leave nothing
 
 @dataclass(frozen=True)
 class Course:
-    """The AUs of an expression over time, as a clip has measured them: its frames in which a face was found.
+    """The AUs of an expression over time, as measured in the frames of a clip in which a face was found.
 
     Attributes:
         times: when, in frames of the clip, ascending, float64 [n].
@@ -46,7 +46,7 @@ class Course:
 
 @dataclass(frozen=True)
 class AUTriplet:
-    """One drawn pair and what is known of it (PROTOCOL §1).
+    """A drawn AU triplet of Liu et al. 2022, and its provenance.
 
     Attributes:
         onset, apex: intensities in [0, 1], float32 [17]; never equal.
@@ -54,8 +54,8 @@ class AUTriplet:
         emotion: the finer category that was drawn.
         corpus, subject, clip, frames: where real AUs came from; None for sources without real clips. `frames` are
             0-based (onset, apex) indices.
-        known: what the clip has measured from this onset over this apex, its AUs counted from the same origin as the
-            pair and without its perturbation; None where nobody has measured more than the pair.
+        known: AUs measured in the clip from this onset over this apex, relative to the same origin as the pair and
+            without its perturbation; None if nothing but the pair was measured.
     """
 
     onset: AUArray

@@ -1,4 +1,4 @@
-"""How a micro-expression goes on and off in time: onset → apex → offset.
+"""How a micro-expression unfolds in time: onset → apex → offset.
 
 Yan, Wu, Liang, Chen & Fu (How fast are the leaked facial expressions, J. Nonverbal Behavior 37, 2013) put the limits at
 260 ms from onset to apex and 500 ms in all. The published annotations of CASME II (n = 249), SAMM (159) and MMEW (300)

@@ -1,4 +1,4 @@
-"""Where files lie: a set's place, and the user's cache."""
+"""Where files are kept: the storage of a set, and the user's cache."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Place = str | PathLike[str] | Storage
 
 
 def storage_at(place: Place) -> Storage:
-    """The storage that a path names, wherever the working folder will be later; a storage is itself.
+    """The storage at a path, which later changes of the working folder do not affect; a Storage is returned as it is.
 
     Raises:
-        UsageError: neither of them.
+        UsageError: anything else, or a path that cannot be resolved.
     """
     if isinstance(place, Storage):
         return place

@@ -1,4 +1,4 @@
-"""A place for files by name: each is whole or not there. A set lies in one."""
+"""A storage holds files by name, each complete or absent. Every set is kept in one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from miex.errors import InputError, OutputError
 
 
 class Draft(io.RawIOBase):
-    """A file that is being written, and is not there until it is whole."""
+    """A file that is being written, and does not exist until it is complete."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.wanted = file, True
@@ -28,11 +28,11 @@ class Draft(io.RawIOBase):
         return self._file.tell()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go on from there, where the place can: io.UnsupportedOperation where it cannot."""
+        """Continue from that offset. Raises io.UnsupportedOperation if the storage cannot."""
         return self._file.seek(offset, whence)
 
     def abandon(self) -> None:
-        """Forget it when its block ends: what was there stays."""
+        """Drop it when its block ends, and keep the file of that name that is there."""
         self.wanted = False
 
 
@@ -45,12 +45,12 @@ class Storage(ABC):
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where it is, for messages."""
+        """Its path or address, for messages."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """The last part of where it is: what people call a set that lies there."""
+        """The last part of its address: the name of a set that is kept there."""
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:
@@ -62,31 +62,31 @@ class Storage(ABC):
 
     @abstractmethod
     def create(self, name: str, content: bytes) -> bool:
-        """Write it whole unless a file has that name: of two who create it one is kept. Whether it was ours."""
+        """Write a file unless the name is taken: of two writers, only one succeeds. Returns whether this one did."""
 
     @abstractmethod
     def names(self, under: str = "") -> Iterator[str]:
-        """Names of the files directly in a folder, in their order."""
+        """Names of the files directly in a folder, sorted."""
 
     @abstractmethod
     def size(self, name: str) -> int | None:
-        """Bytes of a file; None where there is none."""
+        """Size of a file in bytes; None if there is none."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Remove a file; none is as well."""
+        """Remove a file, if it exists."""
 
     @abstractmethod
     def free_bytes(self) -> int | None:
-        """Room that is left; None where nobody can know."""
+        """Free space in bytes; None if unknown."""
 
     @abstractmethod
     def locked(self) -> AbstractContextManager[None]:
-        """One writer at a time, where the place can promise it. Raises OutputError where another one writes."""
+        """Allow one writer at a time, if the storage can. Raises OutputError if another one is writing."""
 
     @abstractmethod
     def remove_leftovers(self) -> int:
-        """Delete what writers who were killed left behind; how many files."""
+        """Delete files left behind by writers that were killed; returns how many."""
 
     def read(self, name: str) -> bytes:
         """All of a file. Raises FileNotFoundError where there is none."""
@@ -100,7 +100,7 @@ class Storage(ABC):
             return file.read(size)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write all of it under that name, or nothing."""
+        """Write the whole file under that name, or nothing."""
         with self.writing(name) as draft:
             draft.write(content)
 

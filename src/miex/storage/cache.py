@@ -1,4 +1,4 @@
-"""Where the user's cache lies."""
+"""The folder of the user's cache."""
 
 from __future__ import annotations
 

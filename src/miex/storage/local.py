@@ -1,4 +1,4 @@
-"""Folders of this machine, or of a disk that it mounts: nothing stands under its final name until it is whole."""
+"""Storage in a folder of this machine or a mounted disk: no file has its final name before it is complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan and its place: one writer, one plan."""
+"""Put a plan into a folder: one writer and one plan per folder."""
 
 from __future__ import annotations
 

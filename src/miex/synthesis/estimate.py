@@ -1,4 +1,4 @@
-"""How long the rest of a run takes and how much room it needs, from a few samples."""
+"""Estimate from a few samples how long the rest of a run takes, and how much space it needs."""
 
 from __future__ import annotations
 

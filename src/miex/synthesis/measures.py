@@ -1,4 +1,4 @@
-"""Cheap measures of a pair: how far the skin moved, how much the picture changed."""
+"""Cheap measures of a pair: how far the skin moved, and how much the picture changed."""
 
 from __future__ import annotations
 

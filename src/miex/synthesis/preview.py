@@ -1,4 +1,4 @@
-"""One photo, AUs by hand: onset, apex, and a picture that flickers between them."""
+"""One photo with AUs set by hand: onset, apex, and a picture that flickers between them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""From rows of a plan to samples. What a row gives depends on the row, its face and the settings, and on nothing else:
-not on the rows beside it, the worker or the shard."""
+"""Render rows of a plan into samples. The result depends only on the row, its face and the settings: not on other rows,
+the worker or the shard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repair a set: make again what is bad or failed, and nothing else."""
+"""Repair a set: remake what is damaged, missing or failed, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a plan: estimate, make what is missing, and sum up."""
+"""Run a plan: estimate, make what is missing, and summarize."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from miex.synthesis.worker import ShardResult, ShardTask, make_shard, result_of
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run left behind.
+    """The state of a set after a run.
 
     Attributes:
         samples: rows of the plan.
         frames: of all these.
-        made, failed: how many of them are there, and are not.
-        rendered: how many of them, failed ones too, this run worked on.
-        bytes: of all shards.
-        seconds: that this run took.
+        made, failed: number of samples that exist, and of those that failed.
+        rendered: number of samples, failed ones included, that this run worked on.
+        bytes: size of all shards.
+        seconds: duration of this run.
     """
 
     samples: int

@@ -1,4 +1,4 @@
-"""Make one shard: a pure function of the plan, its number and the photos."""
+"""Make one shard: a pure function of the plan, the number of the shard and the photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each fake is made of: people, clips, tables with the true columns, and the quirks of each corpus (DATASETS)."""
+"""The contents of each fake: people, clips, tables with the columns of the real ones, and the quirks of each corpus."""
 
 from __future__ import annotations
 

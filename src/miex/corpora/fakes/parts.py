@@ -1,4 +1,4 @@
-"""What a fake is made of: events, tables with their quirks, files that are in the way."""
+"""The parts of a fake: events, tables with their quirks, and stray files."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _workbook(book: Book) -> bytes:
 
 
 def write_strays(part: FakePart, path: Path) -> None:
-    """Write the files that are in the way of every reader: what systems and programs leave behind."""
+    """Write stray files that every reader must ignore, such as operating systems and programs leave behind."""
     for name in part.strays:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(b"")

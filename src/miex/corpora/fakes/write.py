@@ -1,6 +1,7 @@
-"""Fakes: a small corpus in the true layout, quirks included, with faces that move, for everybody without a licence.
+"""Fakes: small corpora in the layout of the real ones, quirks included, for everyone without a licence.
 
-What moves the faces is handed in. A fake holds `fake.json` with the AUs of every frame, which no reader looks at.
+The caller passes the function that moves the faces. A fake holds a `fake.json` with the AUs of every frame, which no
+reader uses.
 """
 
 from __future__ import annotations

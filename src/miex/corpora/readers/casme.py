@@ -1,6 +1,6 @@
 """CASME (Yan et al. 2013): 60 fps, 18 subjects in the released table, sections A and B.
 
-Offsets, AUs and the columns of the full workbook are unconfirmed (DATASETS §4). Published corrections for this corpus
+Offsets, AUs and the columns of the full workbook have not been confirmed. Published corrections for this corpus
 go by row number of one copy; they are not applied, because other copies have other rows.
 """
 

@@ -1,6 +1,6 @@
 """CAS(ME)³ (Li et al. 2022), parts A and C: 30 fps; part A has emotions for its micro-expressions only.
 
-Numbering begins at 1. Folders of part C are unconfirmed (DATASETS §10).
+Numbering begins at 1. The folders of part C have not been confirmed.
 """
 
 from __future__ import annotations

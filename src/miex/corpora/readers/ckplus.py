@@ -62,7 +62,7 @@ class CKPlus(Corpus):
         return rows
 
     def label_files(self, subject: str, clip: str, emotion: str, last: int, aus: str) -> dict[str, str]:
-        """An unlabelled sequence has an empty folder of emotions; FACS intensity 0 means that it was not graded."""
+        """An unlabeled sequence has an empty folder of emotions; FACS intensity 0 means that it was not graded."""
         name = f"{subject}/{clip}/{subject}_{clip}_{last:08d}"
         facs = "".join(f"   {au.au:.7e}   {_LETTERS.index(au.intensity or ' '):.7e}\n" for au in parse_aus(aus).aus)
         label = f"   {EMOTION_CODES.index(emotion):.7e}\n" if emotion else ""

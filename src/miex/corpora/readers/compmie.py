@@ -1,6 +1,6 @@
 """CompMiE, the composite of MEGC 2019 (See et al. 2019): 442 clips of CASME II, SAMM and SMIC-HS, 68 subjects.
 
-Its ground-truth list is reproduced by a rule (DATASETS §3): CASME II by the table of 2014, without its two clips that
+Its ground-truth list is reproduced by a rule: CASME II by the table of 2014, without its two clips that
 have no apex; SAMM without `others`; all of SMIC-HS. If `combined_3class_gt.csv` lies there, it is compared.
 """
 

@@ -1,4 +1,4 @@
-"""4DME (Li et al. 2022), gray frames: 60 fps, 267 clips. Unverified: its workbook was not seen (DATASETS §11)."""
+"""4DME (Li et al. 2022), gray frames: 60 fps, 267 clips. Its workbook was not seen."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""A corpus of your own, which a table describes: a row for each clip.
+"""A corpus of your own, described by a table with one row per clip.
 
 Columns: subject, clip, emotion; optional: onset, apex, offset, frames, aus, kind, objective, corpus, label, and where
-the AUs of a synthetic clip come from: aus_source, aus_corpus, aus_subject, aus_clip (`clip.Descent`). Such a table is
-what `miex corpora index` and `miex export --to folder` write.
+the AUs of a synthetic clip come from: aus_source, aus_corpus, aus_subject, aus_clip (`clip.Descent`). `miex corpora
+index` and `miex export --to folder` write such tables.
 
 - `frames` is the folder of the clip's images, or its only image, relative to the table. onset, apex and offset are the
-  numbers in the files' names. Where there are no frames, the first frame of a clip has number 1. What is empty is not
-  known.
-- `emotion` is any word. Its label is what the mapping says; of words that the mapping does not know, none. A column
-  `label` (negative, positive, surprise) takes the mapping's place: an empty cell is no label.
-- `corpus` is that of the clip; by default the corpus is called as it was asked for.
+  numbers in the files' names. Without frames, the first frame of a clip has number 1. Empty cells mean
+  unknown.
+- `emotion` is any word. Its label is the one that the mapping gives, or none if the mapping does not have the word. A
+  column `label` (negative, positive, surprise) takes the place of the mapping: an empty cell means no label.
+- `corpus` is the corpus of the clip; by default, the name under which the table is read.
 
-The table is called clips.csv, or given by its path (xlsx will do as well).
+The table is named clips.csv, or given by its path (xlsx works too).
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Plain(Corpus):
     """A corpus of your own.
 
     Args:
-        corpus: what it is called.
-        columns: {column: its name in the table}, where it has another name there.
-        labels: label of each emotion, in place of the mapping and of the column `label`; others have none.
-        kind: of the clips of a table that does not say it.
+        corpus: its name.
+        columns: {column: its name in the table}, for columns with other names there.
+        labels: label of each emotion, instead of the mapping and the column `label`; other emotions have none.
+        kind: kind of the clips if the table has no such column.
 
     Raises:
-        UsageError: a column that there is not.
+        UsageError: there is no such column.
     """
 
     name = "plain"

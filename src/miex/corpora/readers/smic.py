@@ -1,8 +1,8 @@
 """SMIC (Li et al. 2013): HS at 100 fps, VIS and NIR at 25; no apex, no AUs. And SMIC-E, its long clips with a table.
 
 SMIC itself has no table: a clip is its folder, onset and offset are its first and last file. A list with the columns
-Subject, Filename, OnsetFrame, OffsetFrame may stand in for the folders. VIS, NIR and SMIC-E folders are partly
-unconfirmed (DATASETS §7).
+Subject, Filename, OnsetFrame, OffsetFrame may stand in for the folders. The folders of VIS, NIR
+and SMIC-E have been confirmed only in part.
 """
 
 from __future__ import annotations

@@ -24,13 +24,13 @@ _COLUMNS = (
 
 
 def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -> int:
-    """Write every frame of every sample, byte by byte as stored: `frames/<sample_id>/001.png` (onset), `002.png`, …,
-    beside them `sample.json` (all that is known: AUs of every frame, licence, attribution), and, last, `clips.csv`.
+    """Write every frame of every sample, byte for byte as stored: `frames/<sample_id>/001.png` (onset), `002.png`, …,
+    with a `sample.json` (AUs of every frame, licence, attribution and all else that is known), and finally `clips.csv`.
 
-    The table is that of a corpus of one's own (`miex corpora check NAME OUT`): subject is the photo, since relatives of
-    one photo share it; onset, apex and offset are the numbers of the files, the offset empty where the sequence ends
-    with the apex; aus_source … aus_clip say where the AUs come from, by which the leak guard goes. Beside these, the
-    identity.
+    The table can be read as a corpus (`miex corpora check NAME OUT`). Its subject is the photo, shared by the virtual
+    identities made from it. Onset, apex and offset are the numbers of the files; the offset is empty if the sequence
+    ends with the apex. aus_source … aus_clip say where the AUs come from, for the leak guard. A further column holds
+    the identity.
 
     Args:
         dataset: the set, or a selection of it.
@@ -41,8 +41,8 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
         How many frames were written.
 
     Raises:
-        OutputError: the folder holds something, or cannot be written.
-        InputError: the set is damaged, or its ids are no names.
+        OutputError: the folder is not empty, or cannot be written to.
+        InputError: the set is damaged, or an id cannot be the name of a folder.
     """
     if out.is_dir() and any(out.iterdir()):
         raise OutputError(
@@ -55,7 +55,7 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
     rows.writerow(_COLUMNS)
     n_frames = 0
     for i, row in enumerate(dataset.table.to_pylist()):
-        if not ID.fullmatch(row["sample_id"]):  # it becomes a path
+        if not ID.fullmatch(row["sample_id"]):  # it becomes a part of a path
             raise InputError(
                 f"set {dataset.storage.address}",
                 expected="sample ids of letters, digits, - and _",

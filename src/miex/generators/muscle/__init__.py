@@ -1,4 +1,4 @@
-"""The muscle generator (DESIGN §6)."""
+"""The muscle generator."""
 
 from miex.generators.muscle.generator import MuscleGenerator, MuscleRig
 

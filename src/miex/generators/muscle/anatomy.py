@@ -1,4 +1,4 @@
-"""The anatomy as data: anatomy.toml, read and proven."""
+"""The anatomy as data: anatomy.toml, read and checked."""
 
 from __future__ import annotations
 

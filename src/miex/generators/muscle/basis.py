@@ -113,7 +113,7 @@ class FaceFrame:
         return self._face.radius(self.x, self.y, neck=rim.neck * self.unit)
 
     def rim(self, rim: Rim) -> Floats:
-        """1 inside the face, smoothly 0 towards its rim, [g, g]."""
+        """1 inside the face, smoothly 0 toward its rim, [g, g]."""
         if rim not in self._rims:
             self._rims[rim] = ease((1 - self.radius(rim)) / np.float32(FADE))
         return self._rims[rim]

@@ -1,4 +1,4 @@
-"""Cuts: lines at which skin parts, and what is seen between their edges. A warp of one sheet could only stretch there.
+"""Cuts: lines along which skin parts, and what is seen between their edges; a single warp could only stretch there.
 
 Above and below a cut the skin moves as two sheets. Each follows the field of the anatomy without the gates that keep it
 from crossing the cut: a smooth field, whose way back exists up to the edge. Frames show the upper sheet above its edge,

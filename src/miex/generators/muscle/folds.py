@@ -1,4 +1,4 @@
-"""No tearing: strong AUs together would push skin through itself. Where they would, all motion gives way smoothly.
+"""Prevent folding: where strong AUs together would push skin through itself, all motion is smoothly reduced.
 
 A displacement F folds nowhere if I + J is invertible everywhere (J: its derivatives), and stays so when it is scaled
 down: if no real eigenvalue of J lies at or below −1. The negative of the smallest is the rate at which skin is

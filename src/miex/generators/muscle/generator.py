@@ -1,4 +1,4 @@
-"""The muscle generator: no weights, one resampling per frame."""
+"""The muscle generator: no weights, and one resampling per frame."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MuscleRig:
 
 
 class MuscleGenerator(Generator[MuscleRig]):
-    """Moves the skin of a photo as facial muscles would (anatomy.toml); everything else holds still, bit for bit."""
+    """Moves the skin of a photo as facial muscles would (anatomy.toml); all other pixels stay the same, bit for bit."""
 
     name = "muscle"
     version = 4

@@ -1,4 +1,4 @@
-"""The layers of a face over the warp of its skin: mouth and eyes, each drawn on the small part of a frame it takes."""
+"""The layers above the warped skin: mouth and eyes, each drawn on a small part of the frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lids: sheets of skin before an eye that holds still."""
+"""The lids: sheets of skin in front of an eye that does not move."""
 
 from __future__ import annotations
 

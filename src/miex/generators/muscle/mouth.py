@@ -130,7 +130,7 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
 def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Floats:
     """The cavity and the teeth in the box of an opening, float32 [h, w, 3], gray levels.
 
-    Upper teeth hold still with the skull; the lower ones follow the jaw. Both darken towards the corners, where the
+    Upper teeth hold still with the skull; the lower ones follow the jaw. Both darken toward the corners, where the
     arch turns away, and under the lip that shades them.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pictures of what the generator does: one AU's field on a face, and the sheet of all of them."""
+"""Pictures of what the generator does: the field of AUs on a face, and the sheet of all AUs."""
 
 from __future__ import annotations
 
