@@ -1,4 +1,4 @@
-"""What callers may give: an argument means the same wherever it has that name, and is checked before work begins."""
+"""Check arguments before work begins: an argument means the same wherever its name is used."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _EVERYTHING = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 @dataclass(frozen=True)
 class Kind:
-    """What an argument may be.
+    """The values that an argument may have.
 
     Attributes:
-        expected: in words, for messages.
-        take: the value to use for the one that was given; raises TypeError or ValueError for what cannot be.
+        expected: these values in words, for messages.
+        take: turns a given value into the one to use; raises TypeError or ValueError if it is not allowed.
     """
 
     expected: str
@@ -44,7 +44,7 @@ class Kind:
         return Kind(f"{self.expected}, or {other.expected}", take)
 
     def checked(self, name: str, value: Any) -> Any:
-        """The value to use. Raises UsageError, which names the argument."""
+        """The value to use. Raises UsageError, which names the argument, if the given one is not allowed."""
         try:
             return self.take(value)
         except (TypeError, ValueError) as error:
@@ -53,9 +53,9 @@ class Kind:
 
 
 def checking(**own: Kind) -> Callable[[Function], Function]:
-    """Check the arguments of a function before it runs: each by its name, as KINDS says, or as said here.
+    """Check the arguments of a function before it runs, each by the kind of its name in KINDS, or in `own`.
 
-    Of `*several` and of the names in `**options` each is checked. None passes where it is the default.
+    Each value in `*several` and `**options` is checked. None is allowed where it is the default.
     """
     kinds = {**KINDS, **own}
 
@@ -67,7 +67,7 @@ def checking(**own: Kind) -> Callable[[Function], Function]:
         def call(*args: Any, **options: Any) -> Any:
             try:
                 given = signature.bind(*args, **options)
-            except TypeError:  # too many, too few, or of a name that is not there: Python says that best
+            except TypeError:  # too many, too few, or an unknown name: Python says that best
                 return function(*args, **options)
 
             def value_of(name: str, value: Any, default: Any = inspect.Parameter.empty) -> Any:
@@ -119,7 +119,7 @@ def number(least: float = -float("inf"), most: float = float("inf")) -> Kind:
 
 
 def instance_of(expected: str, *places: str) -> Kind:
-    """An object of one of these classes, each "module:Class". Of a class that nobody has loaded there is none."""
+    """An object of one of these classes, each "module:Class". A class whose module is not loaded has no objects."""
 
     def take(value: Any) -> Any:
         for place in places:
@@ -132,7 +132,7 @@ def instance_of(expected: str, *places: str) -> Kind:
 
 
 def many(kind: Kind, expected: str, *, least: int = 0) -> Kind:
-    """Several of a kind, given as anything that can be gone through but text; a list of them is used."""
+    """Several values of a kind, given as any iterable but text, and passed on as a list."""
 
     def take(value: Any) -> list[Any]:
         if isinstance(value, str | bytes | os.PathLike | Mapping) or not isinstance(value, Iterable):
@@ -146,7 +146,7 @@ def many(kind: Kind, expected: str, *, least: int = 0) -> Kind:
 
 
 def called_with(*names: str) -> Kind:
-    """A function that can be called with so many values."""
+    """A function that can be called with that many values."""
 
     def take(value: Any) -> Any:
         if not callable(value):
@@ -155,7 +155,7 @@ def called_with(*names: str) -> Kind:
             inspect.signature(value).bind(*names)
         except TypeError as error:
             raise ValueError from error
-        except ValueError:  # some of those that are written in C do not say what they take
+        except ValueError:  # some functions written in C have no signature
             return value
         return value
 
@@ -199,9 +199,9 @@ COUNT, PLACE = whole(1), whole(0)
 MAPPING = Kind("a dict", _is(Mapping))
 NAMES = many(TEXT, "a list of names")
 PATHS = many(PATH, "a list of at least one path", least=1)
-TEXT_BY_TEXT = Kind("a dict of text by text", _take_texts)
+TEXT_BY_TEXT = Kind("a dict from text to text", _take_texts)
 _EXECUTOR = "miex.executors.base:Executor"
-# What has the same meaning wherever it is asked for. What else a function asks for, it says where it is defined.
+# Arguments with the same meaning in every function; others are given to `checking` where the function is defined.
 KINDS = {
     "workers": COUNT | Kind("None for one per processor", NONE.take) | instance_of("an executor", _EXECUTOR),
     "progress": called_with("what", "done", "total", "note"),

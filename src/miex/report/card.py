@@ -243,8 +243,8 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
     if measured["aus"]:
         lines += [
             f"AUs read from {measured['aus']['pairs']:,} pairs (change from onset to apex), compared with those they"
-            " were made with. Slope 1, correlation 1 and cross-talk 0 are perfect. AUs on in fewer than 10 pairs are left"
-            " out.",
+            " were made with. Slope 1, correlation 1 and cross-talk 0 are perfect. AUs on in fewer than 10 pairs are"
+            " left out.",
             "",
             "| AU | | on in pairs | slope | correlation | s.d. where off | largest cross-talk |",
             "|---|---|---|---|---|---|---|",
