@@ -79,7 +79,7 @@ def path(given: PathLike) -> Path:
         return Path(given).expanduser()
     except (TypeError, RuntimeError) as error:  # of another type, or ~user for an unknown user
         raise UsageError(
-            f"path {reprlib.repr(given)}", expected="a string or a pathlib.Path", found=str(error)
+            f"path {reprlib.repr(given)}", expected="a path, as text or pathlib.Path", found=str(error)
         ) from error
 
 

@@ -22,7 +22,7 @@ def storage_at(place: Place) -> Storage:
     if isinstance(place, Storage):
         return place
     if not isinstance(place, str | PathLike):
-        raise UsageError(f"location {reprlib.repr(place)}", expected="a string, a pathlib.Path or a Storage")
+        raise UsageError(f"location {reprlib.repr(place)}", expected="a path, as text or pathlib.Path, or a Storage")
     try:
         return Folder(Path(place).expanduser().absolute())
     except RuntimeError as error:  # the home of an unknown user
