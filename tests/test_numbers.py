@@ -45,7 +45,11 @@ def written(path: Path) -> Iterator[str]:
 
 
 def test_numbers_have_their_leading_zero() -> None:
-    files = [path for folder in ("src", "docs", "tests", "tools", "benchmarks") for path in (ROOT / folder).rglob("*")]
+    files = [
+        path
+        for folder in ("src", "docs", "examples", "tests", "tools", "benchmarks")
+        for path in (ROOT / folder).rglob("*")
+    ]
     files = [path for path in [*files, *ROOT.glob("*")] if path.suffix in (".py", ".md", ".toml")]
     assert len(files) > 200
     found = {
