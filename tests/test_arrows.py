@@ -196,3 +196,17 @@ def test_no_module_of_tests_imports_another() -> None:
     shared = {name for path in tests.rglob("test_*.py") for name in imports(path) if name.startswith("tests.")}
     assert shared
     assert not [name for name in shared if ".test_" in name]
+
+
+def test_contributing_shows_the_true_graph() -> None:
+    text = (SOURCE.parents[1] / "CONTRIBUTING.md").read_text()
+    (block,) = (one for one in text.split("```") if one.lstrip("\n").startswith("aus "))
+    shown: dict[str, set[str]] = {}
+    for line in block.strip("\n").splitlines():
+        if not line.startswith(" "):
+            room, _, line = line.partition(" ")
+            shown[room] = set()
+        shown[room] |= {name.strip() for name in line.split(",")} - {"–", ""}
+    assert shown == {room: rooms for room, rooms in MAY_LOAD.items() if room not in GROUND}
+    ground = text[text.index("The ground (") : text.index("imports no room")]
+    assert {name for name in GROUND if f"`{name}`" in ground} == GROUND
