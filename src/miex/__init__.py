@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from miex.api.compare import compare
     from miex.api.evaluate import evaluate, evaluate_recognizer
     from miex.api.examples import examples
+    from miex.api.experiments import realflow
     from miex.api.export import export
     from miex.api.predict import load_recognizer, predict
     from miex.api.render import align, render
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "plan", "predict",
-    "read_pool", "render", "repair", "run", "sources", "synthesize", "train", "verify", "write_report",
+    "read_pool", "realflow", "render", "repair", "run", "sources", "synthesize", "train", "verify", "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name in it; without a name, the module itself.
 _PLACES = {
@@ -54,6 +55,7 @@ _PLACES = {
     "plan": "miex.api.synthesize:plan",
     "predict": "miex.api.predict:predict",
     "read_pool": "miex.sources.pool:read_pool",
+    "realflow": "miex.api.experiments:realflow",
     "render": "miex.api.render:render",
     "repair": "miex.api.synthesize:repair",
     "run": "miex.api.synthesize:run",

@@ -71,6 +71,13 @@ class Registry(dict[str, Callable[[], Any]]):
         except Exception as error:
             raise self._broken(self._added()[name], "can be created", f"{type(error).__name__}: {error}") from error
 
+    def package(self, name: str) -> str | None:
+        """The package and version that a name comes from; None for miex's own."""
+        if name in self or name not in (added := self._added()):
+            return None
+        found = added[name].dist
+        return f"{found.name} {found.version}" if found else added[name].value
+
     def _broken(self, entry: metadata.EntryPoint, expected: str, found: str) -> InputError:
         package = entry.dist.name if entry.dist else "an installed package"
         return InputError(

@@ -93,7 +93,7 @@ def test_bootstrap_of_a_difference() -> None:
     better, worse = by_subject(y, good, who, 3), by_subject(y, bad, who, 3)
     gain = bootstrap([better], [worse])
     assert gain.low > 0
-    assert gain.p == pytest.approx(1 / 2000)
+    assert gain.p == pytest.approx(1 / 10_000)
     none = bootstrap([worse], [worse])
     assert (none.value, none.p) == (0, 1)
 
@@ -123,6 +123,8 @@ def test_bootstrap_of_a_mean_against_what_is_known() -> None:
     )
     assert more.value == pytest.approx((values + 1).mean() - values[:300].mean())
     assert more.high - more.low > alone.high - alone.low
-    assert more.p == 1 / 2000
+    assert more.p == 1 / 10_000
+    few = bootstrap_mean([1.0, 2.0, 3.0], ["a", "b", "c"])
+    assert few.p == 0.25  # three of three on one side: what a sign test would say, however often one draws
     with pytest.raises(InputError, match="two people"):
         bootstrap_mean(values, ["p"] * 400)

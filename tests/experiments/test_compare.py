@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 
 from miex.dataset import Dataset, open_dataset  # noqa: E402
 from miex.errors import UsageError  # noqa: E402
+from miex.evaluation.folds import k_fold  # noqa: E402
 from miex.experiments.compare import Comparison, Measure, compare_sets  # noqa: E402
-from miex.experiments.learned import learned, learning  # noqa: E402
+from miex.experiments.learned import learned, learning, of_faces  # noqa: E402
 from miex.faces.photos import default_pool  # noqa: E402
 from miex.images import Image  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
@@ -72,7 +73,7 @@ def test_a_stronger_set_is_seen_to_be_stronger(weak: Dataset, strong_folder: Pat
     assert moved.difference.value == pytest.approx(expected[1] - expected[0])
     assert moved.difference.low > 0
     assert clearer.difference.high < 0  # what moves more is less alike
-    assert named(found)["AU intensity that the frames were made with, sum"].difference.value > 0
+    assert named(found)["AU intensity of the frames, nuisances included, sum"].difference.value > 0
     assert named(back)["motion of the AUs, mean over the face"].difference.value == -moved.difference.value
     assert found.direction is not None
     assert 0 < found.direction.value < 1
@@ -111,7 +112,8 @@ def test_more_is_learned_from_labels_that_are_true(tmp_path: Path) -> None:
     """b has the maps of a with classes dealt out anew: a recipe learns nothing from it that helps on a or on people."""
     a, real = photographed(planted(180), 12), planted(90, seed=9)
     b = a.labelled(np.random.default_rng(0).permutation(a.labels))
-    study = learning(a, b, QUICK, tmp_path, real=real, seeds=1)
+    study, notes = learning(a, b, QUICK, tmp_path, real=real, seeds=1)
+    assert notes == []
     scores, more = learned(study, study.run())
     found = {(one.trained, one.tested): one for one in scores}
     assert set(found) == {(trained, tested) for trained in "ab" for tested in ("a", "b", "real")}
@@ -123,6 +125,30 @@ def test_more_is_learned_from_labels_that_are_true(tmp_path: Path) -> None:
         trained = found["b", one.tested].uf1 - found["a", one.tested].uf1
         assert one.uf1.value == pytest.approx(trained)
     assert next(one for one in more if one.tested == "a").uf1.p is not None
+
+
+def test_a_set_whose_photos_one_fold_tests_is_left_out(tmp_path: Path) -> None:
+    a = photographed(planted(180), 12)
+    fold = k_fold(np.asarray(of_faces(a).people), 3, 0).folds[0]
+    photo = np.asarray(a.rows["photo"].to_pylist())
+    b = a.take(np.flatnonzero(np.isin(photo, np.unique(photo[fold.test])[:2])))
+    study, notes = learning(a, b, QUICK.but(samples_seen=64), tmp_path, seeds=1)
+    assert [(line.name, line.tested) for line in study.lines] == [("a", "a"), ("a", "b"), ("b", "b")]
+    assert notes == ["Not trained on b and tested on a: a fold tests all photos of b."]
+    scores, more = learned(study, study.run())
+    assert (len(scores), [one.tested for one in more]) == (3, ["b"])
+
+
+def test_one_shared_sample_is_no_pair(weak: Dataset) -> None:
+    found = compare_sets(weak[[0, 1, 2]], weak[[2, 3, 4]], n=5, model=None)
+    assert (found.shared, found.only, found.direction) == (1, (2, 2), None)
+
+
+def test_photos_that_are_gone_leave_a_note(weak: Dataset, model: Path, tmp_path: Path) -> None:
+    found = compare_sets(weak, weak, n=2, model=model, faces_root=tmp_path)
+    assert any("likeness was not measured" in note for note in found.notes)
+    assert any(note.startswith("Not compared") and "apex" in note for note in found.notes)
+    assert "SSIM of the gray pair" in named(found)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +165,9 @@ def two_photos(tmp_path_factory: pytest.TempPathFactory, model: Path, astronaut:
     return folders[0], folders[1]
 
 
-def test_the_command(finished: Path, two_photos: tuple[Path, Path], tmp_path: Path, model: Path) -> None:
+def test_the_command(
+    finished: Path, two_photos: tuple[Path, Path], tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = tmp_path / "quick.toml"
     recipe.write_text('like = "fixed"\nsamples_seen = 128\nbatch = 64\n')
     options = ["--n", 3, "--recipe", recipe, "--seeds", 1, "--store", tmp_path / "store", "--landmarker", model]
@@ -160,4 +188,10 @@ def test_the_command(finished: Path, two_photos: tuple[Path, Path], tmp_path: Pa
     assert alone.returncode == 0, alone.stderr
     assert "Nothing was trained" in alone.stdout
     assert command("compare", *two_photos, "--no-learn", "--real", finished).returncode == 2
+    # what cannot be is said before anything is measured
+    monkeypatch.setattr("miex.experiments.compare.compare_sets", lambda *a, **b: pytest.fail("measured"))
+    (tmp_path / "file").write_text("")
+    for odd in (["--recipe", "nosuch"], ["--real", "nosuch.npz"], ["--store", tmp_path / "file"]):
+        assert command("compare", *two_photos, "--landmarker", model, *odd).returncode in (2, 3, 5), odd
+    assert command("compare", *two_photos, "--out", tmp_path / "file").returncode == 2
     assert command("compare", finished, tmp_path).returncode == 3

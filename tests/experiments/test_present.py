@@ -51,7 +51,7 @@ def test_markdown_has_one_line_for_each_row() -> None:
 
 def test_latex_escapes_and_raises_stars() -> None:
     text = TABLE.latex()
-    assert r"a|b \& 5 \% & 9 & $0.728 \pm 0.014$ & $-0.047^{*/\mathrm{n.s.}}$ \\" in text
+    assert r"a\textbar{}b \& 5 \% & 9 & $0.728 \pm 0.014$ & $-0.047^{*/\mathrm{n.s.}}$ \\" in text
     assert r"real\_only & 3 & $0.773$ &  \\" in text
     assert r"$0.50 \ldots 0.75$" in text
     assert r"\begin{tabular}{lrrr}" in text
@@ -94,6 +94,22 @@ def test_saved_files_are_whole_and_the_same_each_time(tmp_path: Path) -> None:
     assert picture.std() > 5
     before = [path.read_bytes() for path in written]
     assert [path.read_bytes() for path in Found().save(tmp_path / "new")] == before
+
+
+def test_odd_names_break_no_form(tmp_path: Path) -> None:
+    """A line break, a formula, what LaTeX would read as an option of the command before it."""
+    table = Table(
+        "a\nb | c", ["x\\y", "UF1"], [["[x] cost $\\x$\nmore", Value(-0.0001, signed=True)], ["*a", Value(0.5)]]
+    )
+    assert len([line for line in table.markdown().splitlines() if line.startswith("|")]) == 4
+    assert table.markdown().startswith("**a b \\| c**")
+    assert "{}[x]" in table.latex()
+    assert "{}*a" in table.latex()
+    assert table.texts[0][1] == "0.000"
+    assert ">" not in Table("p > 0.05", ["a"], []).latex().replace("$>$", "")
+    odd = {"cost $\\x$": Value(0.5), "a$1$_b": Value(0.4)}
+    Chart("a $1$", "UF1", {"p $x$": odd}).draw().savefig(tmp_path / "odd.png")
+    assert (tmp_path / "odd.png").stat().st_size > 1000
 
 
 def test_an_empty_table_can_be_shown() -> None:

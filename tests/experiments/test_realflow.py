@@ -164,7 +164,8 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     assert (made["samples"], made["parameters"]) == (36, 1683)
     model = out / "recognizer.safetensors"
     assert {path.name for path in out.iterdir()} == {"recognizer.safetensors", "log.csv", "events"}
-    tested = facts("evaluate", data, "--model", model)
+    tested = facts("evaluate", data, "--model", model, "--out", tmp_path / "tested")
+    assert "evaluation-confusion.md" in {path.name for path in (tmp_path / "tested").iterdir()}
     assert tested["n"] == 60
     tuned = facts("train", data, "--recipe", recipe, "--start", out, "--out", tmp_path / "tuned")
     assert tuned["samples"] == 60
@@ -212,6 +213,15 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     tried = command(*experiment, "--modes", "direct", "--alternatives", f"{recipe},{other}")
     assert tried.returncode == 0, tried.stderr
     assert "chosen among 2" in tried.stdout
+    (tmp_path / "again").mkdir()
+    twin = tmp_path / "again" / recipe.name
+    twin.write_text(recipe.read_text())
+    twice = command(*experiment, "--modes", "direct", "--alternatives", f"{recipe},{twin}")
+    assert (twice.returncode, "different names" in twice.stderr) == (2, True)
+    mixed = command("experiment", "realflow", unknown, f"unknown={unknown}", "--real", stand_in, "--store", store)
+    assert (mixed.returncode, "both names" in mixed.stderr) == (2, True)
+    nothing = command("experiment", "realflow", "--real", stand_in, "--modes", "direct", "--no-references")
+    assert (nothing.returncode, "nothing to train on" in nothing.stderr) == (2, True)
 
 
 def test_evaluate_takes_every_kind_of_folds(stand_in: Path, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from miex.api.evaluate import each_once
 from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
 from miex.api.experiments import said
 from miex.api.work import (
@@ -25,6 +26,7 @@ from miex.arguments import COUNT, PATH, YES_NO, checking, instance_of, whole
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError
+from miex.evaluation.results import Results
 from miex.experiments.present import Chart, Entry, Result, Table, Value, spread
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class Compared(Result):
         for m in one.measures:
             n = m.n[0] if m.n[0] == m.n[1] else f"{m.n[0]:,} / {m.n[1]:,}"
             lines.append([m.name + (f", {m.unit}" if m.unit else ""), n, Value(m.a), Value(m.b), _signed(m.difference)])
-        shared = f"{one.shared:,} samples in both, {one.same_aus:,} of them with the same AUs"
+        shared = f"{one.shared:,} samples in both, {one.same_aus:,} of them with the same AUs in the plan"
         title = (
             f"a = {self.sets[0]}, b = {self.sets[1]}: {shared}; {one.only[0]:,} only in a, {one.only[1]:,} only in b"
         )
@@ -99,10 +101,10 @@ class Compared(Result):
         found = {(one.trained, one.tested): one for one in self.learned}
         lines: list[list[Entry]] = []
         for trained in dict.fromkeys(one.trained for one in self.learned):
-            cells = [found[trained, tested] for tested in tests]
-            lines.append([trained, *(spread(one.uf1, one.uf1_std, one.runs) for one in cells)])
+            cells = [found.get((trained, tested)) for tested in tests]
+            lines.append([trained, *("" if one is None else spread(one.uf1, one.uf1_std, one.runs) for one in cells)])
         differences = {one.tested: one.uf1 for one in self.more}
-        lines.append(["b − a", *(_signed(differences[tested]) for tested in tests)])
+        lines.append(["b − a", *(_signed(differences[tested]) if tested in differences else "" for tested in tests)])
         columns = ["trained on", *(f"tested on {tested}" for tested in tests)]
         note = (
             "No photo is in both the training and the test part of a fold; nobody of the real samples tested lent AUs. "
@@ -144,6 +146,8 @@ def compare(
     faces: PathLike | None = None,
     flow: str | None = None,
     no_apex: str = "refuse",
+    independent: Collection[str] = (),
+    device: str | Sequence[str] | None = None,
     landmarker: PathLike | None = None,
     threads: int = 1,
     workers: Workers = 1,
@@ -167,8 +171,9 @@ def compare(
         faces: folder of the photos. Default: where each plan found them.
         flow: as in `miex.train`.
         no_apex: as in `miex.examples`.
+        independent: as in `miex.evaluate`, of the real samples.
         landmarker: as in `miex.synthesize`; without it AUs and likeness are left out.
-        threads: as in `miex.train`.
+        device, threads: as in `miex.train`.
         workers, progress, say: as in `miex.synthesize`.
 
     Raises:
@@ -181,31 +186,35 @@ def compare(
         need_training()
     elif real is not None:
         raise UsageError("`real` without `learn`", expected="`learn`, or no real samples")
-    sets = tuple(one if isinstance(one, Dataset) else open_dataset(path(one)) for one in (a, b))
-    names = [one.storage.name for one in sets]
+    sets = [one if isinstance(one, Dataset) else open_dataset(path(one)) for one in (a, b)]
+    names = sets[0].storage.name, sets[1].storage.name
     work, doing = executor(workers), partial(stage, progress)
-    model = landmark_model_if_any(landmarker, say, "AUs and likeness are not measured")
     root = None if faces is None else path(faces)
+    # what is wrong with what learning needs is said before a minute of measuring
+    prepared = None
+    if learn:
+        from miex.experiments.learned import learned, learning, photos
+
+        chosen, machine, kept = recipe_of(recipe, flow=flow), machine_of(device, threads), path(store)
+        Results(kept)
+        see = partial(view_of, recipe=chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
+        prepared = None if real is None else each_once(see(real))
+    model = landmark_model_if_any(landmarker, say, "AUs and likeness are not measured")
     measured = compare_sets(
         sets[0], sets[1], n=n, seed=seed, model=model, faces_root=root, executor=work, progress=doing
     )
     if not learn:
-        return Compared((names[0], names[1]), measured)
-    from miex.experiments.learned import learned, learning, photos
-
-    chosen = recipe_of(recipe, flow=flow)
-    see = partial(view_of, recipe=chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
+        return Compared(names, measured)
     views = [see(one) for one in sets]
     if min(map(photos, views)) < 2:
         note = "Nothing was trained: it takes faces of two photos or more to test on other faces."
-        return Compared((names[0], names[1]), replace(measured, notes=[*measured.notes, note]))
-    study = learning(
-        views[0], views[1], chosen, path(store), real=None if real is None else see(real), seeds=seeds,
-        machine=machine_of(None, threads),
-    )  # fmt: skip
+        return Compared(names, replace(measured, notes=[*measured.notes, note]))
+    study, notes = learning(
+        views[0], views[1], chosen, kept, real=prepared, seeds=seeds, independent=independent, machine=machine
+    )
     say(said(study.estimate(), processes(workers)))
     scores, more = learned(study, study.run(executor=work, progress=doing("learning")))
-    return Compared((names[0], names[1]), measured, scores, more)
+    return Compared(names, replace(measured, notes=[*measured.notes, *notes]), scores, more)
 
 
 def _signed(found: Interval) -> Value:

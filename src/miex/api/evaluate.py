@@ -17,7 +17,7 @@ from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
 from miex.arguments import checking
 from miex.errors import InputError, UsageError, one_of
-from miex.experiments.present import Entry, Result, Table, spread
+from miex.experiments.present import Entry, Result, Table, Value, spread
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
@@ -116,14 +116,14 @@ class Evaluated(Result):
                 part = self.runs.scores(epoch, only=self.runs.of_corpus(corpus))
                 line(f"  {corpus}{note}", part[0].n, numbers(part))
             line(f"fold mean{note}", whole[0].n, self.runs.fold_means(epoch))
-        title = f"{self.runs.name}, {self.runs.protocol}, {len(self.runs.repeats)} repeats (± std over them, ddof 0)"
+        n = len(self.runs.repeats)
+        many = "1 repeat" if n == 1 else f"{n} repeats (± std over them, ddof 0)"
+        title = f"{self.runs.name}, {self.runs.protocol}, {many}"
         return Table(title, ["", "n", "UF1", "UAR", "accuracy"], lines)
 
     def confusion_table(self) -> Table:
         """How often each class was taken for each."""
-        names = self.label_names
-        rows: list[list[Entry]] = [[name, *map(int, row)] for name, row in zip(names, self.confusion, strict=True)]
-        return Table("confusion, all repeats (rows: truth)", ["", *names], rows)
+        return _confusion(self.label_names, self.confusion, "confusion, all repeats (rows: truth)")
 
     def tables(self) -> dict[str, Table]:
         """Scores, and how often each class was taken for each."""
@@ -159,16 +159,29 @@ class Evaluated(Result):
 
 
 @dataclass(frozen=True, repr=False)
-class Tested:
+class Tested(Result):
     """What a trained recognizer scores on samples.
 
     Attributes:
         scores: n, uf1, uar, accuracy, confusion.
         interval: UF1 with its 95 % interval, by a bootstrap over subjects.
+        label_names: names of the classes.
     """
 
     scores: Scores
     interval: Interval
+    label_names: tuple[str, ...]
+    name = "evaluation"
+
+    def tables(self) -> dict[str, Table]:
+        """The scores, and how often each class was taken for each."""
+        s, between = self.scores, self.interval
+        uf1 = Value(s.uf1, low=between.low, high=between.high)
+        scores = Table(
+            "Scores, 95 % interval over subjects", ["n", "UF1", "UAR", "accuracy"],
+            [[s.n, uf1, Value(s.uar), Value(s.accuracy)]],
+        )  # fmt: skip
+        return {"": scores, "confusion": _confusion(self.label_names, s.confusion, "confusion (rows: truth)")}
 
     def __repr__(self) -> str:
         return (
@@ -314,7 +327,9 @@ def evaluate_recognizer(
     predicted = loaded.predict(samples).argmax(1)
     k = len(loaded.label_names)
     scores = score(confusion(samples.labels, predicted, k))
-    return Tested(scores, bootstrap([by_subject(samples.labels, predicted, np.asarray(samples.people), k)]))
+    return Tested(
+        scores, bootstrap([by_subject(samples.labels, predicted, np.asarray(samples.people), k)]), loaded.label_names
+    )
 
 
 def folds_of(name: str, real: View, repeats: int) -> list[Protocol]:
@@ -343,6 +358,11 @@ def folds_of(name: str, real: View, repeats: int) -> list[Protocol]:
     if where.suffix == ".csv":
         return [folds.read_table(ids, of, where)] * repeats
     raise _no_folds(name)
+
+
+def _confusion(names: Sequence[str], counts: npt.NDArray[np.int64], title: str) -> Table:
+    rows: list[list[Entry]] = [[name, *map(int, row)] for name, row in zip(names, counts, strict=True)]
+    return Table(title, ["", *names], rows)
 
 
 def prove_folds(name: str) -> None:

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     # A set or its folder, clips of a corpus or NAME=PATH of one, a flow file, or examples made before.
     Data = PathLike | Dataset | Clips | Examples
 
-_DATA = PATH | instance_of(
+ONE_DATA = PATH | instance_of(
     "a set, clips of a corpus, or examples", "miex.dataset.reader:Dataset", "miex.api.corpora:Clips",
     "miex.recognition.examples:Examples",
 )  # fmt: skip
-DATA = _DATA | many(_DATA, "a list of at least one of these", least=1)
+DATA = ONE_DATA | many(ONE_DATA, "a list of at least one of these", least=1)
 RECIPE = TEXT | instance_of("a recipe", "miex.recognition.recipe:Recipe")
 
 
-@checking(data=_DATA)
+@checking(data=ONE_DATA)
 def examples(data: Data, *, no_apex: str = "refuse", landmarker: PathLike | None = None, say: Say = unsaid) -> Examples:
     """Labeled examples: who is behind each, and where its frames are. No frame is decoded yet.
 

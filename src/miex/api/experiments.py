@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from miex.api.examples import RECIPE, examples, machine_of, need_training, recipe_of
+from miex.api.examples import ONE_DATA, RECIPE, examples, machine_of, need_training, recipe_of
 from miex.api.work import PathLike, Say, Stages, Workers, duration, executor, path, processes, stage, unsaid
-from miex.arguments import COUNT, MAPPING, NAMES, PATH, YES_NO, Kind, checking
+from miex.arguments import COUNT, MAPPING, PATH, TEXT, YES_NO, Kind, checking, many
 from miex.errors import UsageError, one_of
 from miex.experiments.present import Chart, Entry, Result, Table, Value, spread
 
@@ -116,13 +116,23 @@ def to_do(left: Estimate | None) -> Table:
     columns = ["runs", "stored", "shared trainings to do", "other trainings to do", "time on one processor"]
     rows: list[list[Entry]] = []
     if left is not None:
-        rows.append([left.total, left.stored, left.shared, left.own, duration(left.seconds)])
+        time = "unknown" if left.seconds is None else duration(left.seconds)
+        rows.append([left.total, left.stored, left.shared, left.own, time])
     return Table("What is left to do", columns, rows)
 
 
+def _take_settings(value: Any) -> Any:
+    return {TEXT.take(name): _SETS.take(several) for name, several in MAPPING.take(value).items()}
+
+
+_SETS = many(ONE_DATA, "a list of sets or flow files", least=1)
+_SETTINGS = Kind("a dict of settings: name → a list of at least one set or flow file", _take_settings)
+_NAMES = many(TEXT, "a list of at least one name", least=1)
+
+
 @checking(
-    sets=Kind("a dict of settings: name → sets or flow files", MAPPING.take), real=PATH, modes=NAMES, folds=NAMES,
-    recipe=RECIPE, alternatives=NAMES, seeds=COUNT, references=YES_NO, only_estimate=YES_NO,
+    sets=_SETTINGS, real=PATH, modes=_NAMES, folds=_NAMES, recipe=RECIPE, alternatives=_NAMES, seeds=COUNT,
+    references=YES_NO, only_estimate=YES_NO,
 )  # fmt: skip
 def realflow(
     sets: Mapping[str, Sequence[Data]],
@@ -167,7 +177,11 @@ def realflow(
     from miex.experiments.modes import MODES
 
     wanted = {one_of(name, MODES, "modes") for name in modes}
-    kinds = [mode for mode in MODES if mode in wanted]
+    kinds, folds = [mode for mode in MODES if mode in wanted], list(dict.fromkeys(folds))
+    if not references and not sets and "real" not in kinds:
+        raise UsageError(
+            "`sets`", expected="a set or flow file, or `references`, or mode real", found="nothing to train on"
+        )
     maps, base = experiment.read_real(path(real)), recipe_of(recipe, flow=flow)
     given = {name: [examples(one, say=say) for one in several] for name, several in sets.items()}
     looked: list[Estimate] = []
@@ -183,12 +197,18 @@ def realflow(
     )  # fmt: skip
     if alternatives is None:
         rows = table(modes=kinds, protocols=list(folds), recipe=base, references=references)
-        return RealFlow(rows, estimate=looked[-1])
+        # what was left to do depends on the store and the clock: it is no part of a result
+        return RealFlow(rows, estimate=looked[-1] if only_estimate else None)
     if len(given) > 1 or len(kinds) != 1 or len(folds) != 1 or only_estimate:
         raise UsageError(
             "`alternatives`", expected="one setting, one of `modes`, one kind of folds, no `only_estimate`"
         )
     recipes = [recipe_of(name, flow=flow) for name in alternatives]
+    if len({one.name for one in recipes}) < len(recipes):
+        raise UsageError(
+            "`alternatives`", expected="recipes of different names", found=", ".join(one.name for one in recipes),
+            do='a recipe file may say `name = "…"`; without it the name is that of the file',
+        )  # fmt: skip
     choice = experiment.choose(
         recipes, lambda one: table(modes=kinds, protocols=list(folds), recipe=one, references=False)
     )
@@ -199,7 +219,7 @@ def said(left: Estimate, workers: int) -> str:
     """What a study has yet to do, as a sentence."""
     if left.total == left.stored:
         return f"all of {left.total:,} runs are in the store"
-    return (
-        f"{left.total:,} runs, {left.stored:,} of them in the store; to do: {left.shared + left.own:,} trainings, "
-        f"about {duration(left.seconds / workers)} with {workers} at work"
-    )
+    trainings = left.shared + left.own
+    work = f"{trainings:,} trainings" if trainings else f"{left.predictions:,} predictions"
+    time = "" if left.seconds is None else f", about {duration(left.seconds / workers)} with {workers} at work"
+    return f"{left.total:,} runs, {left.stored:,} of them in the store; to do: {work}{time if trainings else ''}"

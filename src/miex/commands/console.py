@@ -76,15 +76,15 @@ def show(as_json: bool, facts: Any, text: str) -> None:
 
 def show_result(found: Result, as_json: bool, out: Path | None, note: str = "") -> None:
     """Print a result as tables or as JSON, and save it to `out` if that is given."""
-    if out is not None:
-        say("written: " + ", ".join(map(str, found.save(out))))
     if as_json:
         show(True, found.plain(), "")
-        return
-    for table in found.tables().values():
-        show_table(table)
-    if note:
-        show(False, None, note)
+    else:
+        for table in found.tables().values():
+            show_table(table)
+        if note:
+            show(False, None, note)
+    if out is not None:
+        say("written: " + ", ".join(map(str, found.save(out))))
 
 
 def show_table(table: Table) -> None:

@@ -9,6 +9,7 @@ import typer
 from miex.commands import console
 from miex.commands import options as o
 from miex.commands.group import Group
+from miex.errors import UsageError
 
 experiment_app = Group("What synthetic sets teach, measured on real motion.")
 
@@ -34,7 +35,8 @@ Store = Annotated[Path, typer.Option(help="Folder of results; what is there is n
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Also write the tables to this folder, as Markdown, LaTeX, CSV and JSON, and the picture as PNG."
+        file_okay=False,
+        help="Folder that the tables are also written to, as Markdown, LaTeX, CSV and JSON, and the picture as PNG.",
     ),
 ]
 
@@ -134,7 +136,7 @@ def evaluate(
                 model, samples, accept_unknown=accept_unknown, independent=independent or (),
                 no_apex=no_apex, workers=workers, progress=progress, say=console.say,
             )  # fmt: skip
-        console.show(as_json, tested.plain(), repr(tested))
+        console.show_result(tested, as_json, out)
         return
     with console.bars() as progress:
         found = api.evaluate(
@@ -192,6 +194,8 @@ def compare(
     ] = None,
     flow: FlowMethod = None,
     no_apex: NoApexName = "refuse",
+    independent: Independent = None,
+    device: Device = None,
     landmarker: o.Landmarker = None,
     threads: Threads = 1,
     workers: o.Workers = None,
@@ -205,8 +209,8 @@ def compare(
     with console.bars() as progress:
         found = look(
             a, b, real=real or None, n=n, seed=seed, learn=learn, recipe=recipe, seeds=seeds, store=store, faces=faces,
-            flow=flow, no_apex=no_apex, landmarker=landmarker, threads=threads, workers=workers, progress=progress,
-            say=console.say,
+            flow=flow, no_apex=no_apex, independent=independent or (), device=device, landmarker=landmarker,
+            threads=threads, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
     console.show_result(found, as_json, out)
 
@@ -277,4 +281,12 @@ def _settings(given: Sequence[str]) -> dict[str, list[Path]]:
             named.setdefault(name, []).extend(Path(part) for part in files.split(","))
         else:
             named.setdefault("", []).append(Path(text))
-    return {name or paths[0].stem: paths for name, paths in named.items()}
+    if "" in named:
+        stem = named[""][0].stem
+        if stem in named:
+            raise UsageError(
+                f"`sets` {stem}", expected="one setting of that name", found="one named so, and files without a name",
+                do=f"give both names: one={stem}.npz other=…",
+            )  # fmt: skip
+        named = {name or stem: paths for name, paths in named.items()}
+    return named

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from miex.errors import InputError
+from miex.errors import InputError, OutputError
 from miex.evaluation.metrics import Counts, confusion
 from miex.stable import canonical_json, json_digest, parquet_bytes
 from miex.storage.local import write_whole
@@ -70,6 +70,8 @@ class Results:
     """A folder of runs, one file each; a run that is there is not computed again."""
 
     def __init__(self, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"`store` {folder}", expected="a folder", found="a file", do="give another one")
         self.folder = folder
 
     def path(self, what: Mapping[str, Any]) -> Path:

@@ -13,7 +13,7 @@ from scipy import stats
 from miex.errors import InputError
 from miex.evaluation.metrics import Counts, uf1_uar
 
-ROUNDS = 2000
+ROUNDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def bootstrap(
 
     Returns:
         The score of all subjects, the percentile interval; with `against` also p = 2·min(share ≤ 0, share ≥ 0), at
-        least 1/rounds.
+        least 1/rounds, and at least 2^(1 − subjects), the smallest p that a sign test of so few could have.
     """
     n = len(runs[0])
     draws = np.random.Generator(np.random.PCG64(seed)).multinomial(n, np.full(n, 1 / n), rounds)
@@ -109,7 +109,7 @@ def bootstrap(
     low, high = np.quantile(values[1:], [tail, 1 - tail])
     p = None
     if against is not None:
-        p = float(min(1.0, max(1 / rounds, 2 * min((values[1:] <= 0).mean(), (values[1:] >= 0).mean()))))
+        p = _p(values[1:], n)
     return Interval(float(values[0]), float(low), float(high), p)
 
 
@@ -142,7 +142,7 @@ def bootstrap_mean(
         against: values and groups of something else, drawn on their own; then the difference of the means is meant.
 
     Returns:
-        The mean (or the difference), the percentile interval, and p = 2·min(share ≤ 0, share ≥ 0), at least 1/rounds.
+        The mean (or the difference), the percentile interval, and p as `bootstrap` gives it.
 
     Raises:
         InputError: a single group, which says nothing of others.
@@ -161,5 +161,11 @@ def bootstrap_mean(
 
     drawn = means(values, groups) - (0.0 if against is None else means(*against))
     low, high = np.quantile(drawn[1:], [(1 - level) / 2, (1 + level) / 2])
-    p = float(min(1.0, max(1 / rounds, 2 * min((drawn[1:] <= 0).mean(), (drawn[1:] >= 0).mean()))))
-    return Interval(float(drawn[0]), float(low), float(high), p)
+    fewest = min(len(set(names)) for names in (groups, *([] if against is None else [against[1]])))
+    return Interval(float(drawn[0]), float(low), float(high), _p(drawn[1:], fewest))
+
+
+def _p(drawn: npt.NDArray[np.float64], n: int) -> float:
+    """Two-sided p that a difference is 0, of its draws and the number of groups drawn from."""
+    tail = 2 * min((drawn <= 0).mean(), (drawn >= 0).mean())
+    return float(min(1.0, max(1 / len(drawn), 2.0 ** (1 - n), tail)))

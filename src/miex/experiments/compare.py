@@ -14,7 +14,7 @@ import numpy.typing as npt
 from miex.aus.vector import AU_NUMBERS
 from miex.dataset import Dataset
 from miex.dataset.choose import choose
-from miex.errors import InputError, UsageError
+from miex.errors import UsageError
 from miex.evaluation.significance import Interval, bootstrap_mean
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
@@ -62,9 +62,9 @@ class Comparison:
     """What was measured.
 
     Attributes:
-        shared: samples that both sets have, by id; 0: nothing is paired.
+        shared: samples that both sets have, by id; below 2 nothing is paired.
         only: samples that only the one and only the other has.
-        same_aus: shared samples whose AUs are the same in all frames.
+        same_aus: shared samples whose planned AUs are the same at onset and apex.
         measures: the measures.
         direction: of shared samples that were looked at, the cosine between the flow in one set and in the other:
             mean and 95 % interval over photos; None where none is shared.
@@ -129,9 +129,9 @@ def compare_sets(
     ids = a.table["sample_id"].to_pylist()
     left = [i for i, name in enumerate(ids) if name in place]
     right = [place[ids[i]] for i in left]
-    paired = bool(left)
+    paired = len(left) > 1  # one pair says nothing of a spread
     whole = (a[left], b[right]) if paired else (a, b)
-    notes = [] if paired else ["The sets share no sample: they are compared as wholes, not sample by sample."]
+    notes = [] if paired else ["The sets share no samples: they are compared as wholes, not sample by sample."]
     if paired:
         rows = choose(whole[0].table, n, seed)
         some = whole[0][rows], whole[1][rows]
@@ -140,12 +140,13 @@ def compare_sets(
     if (drawn := _drawn(some)) != "photo":
         each = {"identity": "virtual identities", "sample_id": "samples"}[drawn]
         notes.append(f"All faces are of one photo: intervals are over its {each} and say nothing of other people.")
-    measures = _stored(whole, paired, notes)
+    table = _Measures(notes)
+    _stored(whole, paired, table)
     flows = [
         _flows(one, executor, progress(f"flow of {name}")) for one, name in zip(some, ("one", "other"), strict=True)
     ]
     lengths = [np.linalg.norm(flow, axis=-1).mean((1, 2)) for flow in flows]
-    measures.append(_measure("motion seen by optical flow, mean", "px of a 170 × 140 crop", lengths, some, paired))
+    table.add("motion seen by optical flow, mean", "px of a 170 × 140 crop", lengths, some, paired)
     direction = None
     if paired:
         direction = bootstrap_mean(_cosines(*flows), some[0].table[_drawn(some)].to_pylist())
@@ -158,10 +159,10 @@ def compare_sets(
     if model is None:
         notes.append("AUs and likeness were not measured: no landmark model was at hand (miex doctor --fetch).")
     else:
-        measures += _faces(looked, some, paired, notes)
+        _faces(looked, some, paired, table)
     aus = [_recovered(one) for one in looked] if model is not None else [None, None]
     return Comparison(
-        len(left), (len(a) - len(left), len(b) - len(left)), _same_aus(*whole) if paired else 0, measures, direction,
+        len(left), (len(a) - len(left), len(b) - len(left)), _same_aus(*whole) if paired else 0, table.rows, direction,
         (aus[0], aus[1]), tuple(notes),
     )  # fmt: skip
 
@@ -173,45 +174,50 @@ def _drawn(samples: Sequence[Dataset]) -> str:
 
 
 def _same_aus(a: Dataset, b: Dataset) -> int:
-    return sum(one == other for one, other in zip(a.table["aus"].to_pylist(), b.table["aus"].to_pylist(), strict=True))
+    both = zip(a.table.select(["aus", "apex"]).to_pylist(), b.table.select(["aus", "apex"]).to_pylist(), strict=True)
+    ends = ([[row["aus"][i] for i in (0, row["apex"])] for row in rows] for rows in both)
+    return sum(one == other for one, other in ends)
 
 
-def _measure(
-    name: str, unit: str, values: Sequence[npt.ArrayLike], samples: tuple[Dataset, Dataset], paired: bool
-) -> Measure:
-    """The measure of two arrays of values, one of each sample; NaN where it could not be taken."""
-    a, b = (np.asarray(one, np.float64) for one in values)
-    if paired:
-        good = np.isfinite(a) & np.isfinite(b)
-        keep = [good, good]
-    else:
-        keep = [np.isfinite(a), np.isfinite(b)]
-    if not keep[0].any() or not keep[1].any():
-        raise InputError(f"comparing {name}", expected="a sample in which it can be measured", found="none")
-    column = _drawn(samples)
-    groups = [np.asarray(one.table[column])[good].tolist() for one, good in zip(samples, keep, strict=True)]
-    a, b = a[keep[0]], b[keep[1]]
-    difference = bootstrap_mean(b - a, groups[0]) if paired else bootstrap_mean(b, groups[1], against=(a, groups[0]))
-    return Measure(name, unit, (len(a), len(b)), float(a.mean()), float(b.mean()), difference)
+@dataclass
+class _Measures:
+    """The measures as they come; what cannot be compared becomes a note."""
+
+    notes: list[str]
+    rows: list[Measure] = field(default_factory=list)
+
+    def add(
+        self, name: str, unit: str, values: Sequence[npt.ArrayLike], samples: tuple[Dataset, Dataset], paired: bool
+    ) -> None:
+        """Compare two arrays of values, one of each sample; NaN where it could not be taken."""
+        a, b = (np.asarray(one, np.float64) for one in values)
+        taken = np.isfinite(a), np.isfinite(b)
+        keep = [taken[0] & taken[1]] * 2 if paired else list(taken)
+        left = samples[0][keep[0]], samples[1][keep[1]]
+        if min(map(len, left)) < 2:
+            self.notes.append(f"Not compared, for fewer than two samples have it: {name}.")
+            return
+        groups = [one.table[_drawn(left)].to_pylist() for one in left]
+        a, b = a[keep[0]], b[keep[1]]
+        against = None if paired else (a, groups[0])
+        difference = bootstrap_mean(b - a if paired else b, groups[1], against=against)
+        self.rows.append(Measure(name, unit, (len(a), len(b)), float(a.mean()), float(b.mean()), difference))
 
 
-def _stored(whole: tuple[Dataset, Dataset], paired: bool, notes: list[str]) -> list[Measure]:
+def _stored(whole: tuple[Dataset, Dataset], paired: bool, table: _Measures) -> None:
     """Measures that the sets hold of all their samples."""
     ways = [set(one.table["motion_from"].to_pylist()) for one in whole]
     comparable = ways[0] == ways[1]
     if not comparable:
-        notes.append(
+        table.notes.append(
             "Motion of the AUs was not compared: one set has it from its generator's displacement, the other from "
             "optical flow."
         )
-    found = []
     for column, (name, unit, times) in _STORED.items():
         if column.startswith("motion") and not comparable:
             continue
         values = [np.asarray(one.table[column].to_numpy(zero_copy_only=False), np.float64) * times for one in whole]
-        if all(np.isfinite(one).any() for one in values):
-            found.append(_measure(name, unit, values, whole, paired))
-    return found
+        table.add(name, unit, values, whole, paired)
 
 
 def _flows(samples: Dataset, executor: Executor, progress: Progress) -> npt.NDArray[np.float32]:
@@ -247,37 +253,32 @@ def _cosines(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> Floats:
     return np.asarray(np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0), np.float64)
 
 
-def _faces(
-    looked: Sequence[Sequence[Measured]], some: tuple[Dataset, Dataset], paired: bool, notes: list[str]
-) -> list[Measure]:
+def _faces(looked: Sequence[Sequence[Measured]], some: tuple[Dataset, Dataset], paired: bool, table: _Measures) -> None:
     """What was read of faces: how much of the AUs, and how far the apex is from the face at rest."""
 
     def of(take: Callable[[Measured], float]) -> list[list[float]]:
         return [[take(one) for one in side] for side in looked]
 
-    def lost(one: Measured) -> bool:
-        return one.read is None or not np.isfinite(one.read).all()
+    def read(one: Measured) -> float:
+        return float("nan") if one.read is None else float(np.abs(one.read).sum())
 
-    measures = []
-    without = sum(lost(one) for side in looked for one in side)
+    without = sum(not np.isfinite(one).all() for side in of(read) for one in side)
     if without:
-        notes.append(f"In {without} samples of the two sets no face was found again: their AUs were not read.")
-    if all(any(not lost(one) for one in side) for side in looked):
-        made = of(lambda one: float(np.abs(one.known).sum()))
-        read = of(lambda one: float("nan") if one.read is None else float(np.abs(one.read).sum()))
-        measures.append(_measure("AU intensity that the frames were made with, sum", "", made, some, paired))
-        measures.append(_measure("AU intensity read off the frames, sum", "", read, some, paired))
+        table.notes.append(f"In {without} samples of the two sets no face was found again: their AUs were not read.")
+    made = of(lambda one: float(np.abs(one.known).sum()))
+    table.add("AU intensity of the frames, nuisances included, sum", "", made, some, paired)
+    table.add("AU intensity read off the frames, sum", "", of(read), some, paired)
     faceless = sum(not one.frames for side in looked for one in side)
     if faceless:
-        notes.append(f"In {faceless} samples likeness was not measured: no photo at hand, or no face found again.")
-    if all(any(one.frames for one in side) for side in looked):
-        for name, distances in DISTANCES.items():
+        table.notes.append(
+            f"In {faceless} samples likeness was not measured: no photo at hand, or no face found again."
+        )
+    for name, distances in DISTANCES.items():
 
-            def moved(one: Measured, by: Any = distances) -> float:
-                return float(by([one.frames[2]], [one.frames[0]])[0, 0]) if one.frames else float("nan")
+        def moved(one: Measured, by: Any = distances) -> float:
+            return float(by([one.frames[2]], [one.frames[0]])[0, 0]) if one.frames else float("nan")
 
-            measures.append(_measure(f"{name} of the apex, distance to the face at rest", "", of(moved), some, paired))
-    return measures
+        table.add(f"{name} of the apex, distance to the face at rest", "", of(moved), some, paired)
 
 
 def _recovered(side: Sequence[Measured]) -> Recovery | None:

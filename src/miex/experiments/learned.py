@@ -3,23 +3,24 @@ real samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from miex.errors import UsageError
 from miex.evaluation.evaluate import Evaluation
-from miex.evaluation.folds import k_fold, persons
+from miex.evaluation.folds import Protocol, k_fold, persons
 from miex.evaluation.results import Results
 from miex.evaluation.significance import Interval, bootstrap
 from miex.experiments.modes import Fit
 from miex.experiments.study import Line, Study
 from miex.recognition.machine import Machine
 from miex.recognition.recipe import Recipe
-from miex.recognition.view import REAL, Array, Part, View
+from miex.recognition.view import Array, Part, View
 
 FACES = "faces"  # stands for the corpus where the photos of a set are the people
 REAL_SAMPLES = "real"
@@ -68,7 +69,7 @@ class _OfFaces(Part):
     @property
     def rows(self) -> pa.Table:
         rows = self.part.rows
-        names = {"source": [REAL] * len(rows), "corpus": [FACES] * len(rows), "subject": rows["photo"].to_pylist()}
+        names = {"corpus": [FACES] * len(rows), "subject": rows["photo"].to_pylist()}
         for name, values in names.items():
             i = rows.schema.get_field_index(name)
             rows = rows.set_column(i, rows.schema.field(i), pa.array(values, rows.schema.field(i).type))
@@ -93,8 +94,8 @@ def photos(view: View) -> int:
 
 def learning(
     a: View, b: View, recipe: Recipe, store: Path, *, real: View | None = None, seeds: int = 3, folds: int = 3,
-    machine: Machine | None = None,
-) -> Study:  # fmt: skip
+    independent: Collection[str] = (), machine: Machine | None = None,
+) -> tuple[Study, list[str]]:  # fmt: skip
     """The study: every set tested on every set, by folds of photos, and on real samples.
 
     Args:
@@ -104,33 +105,45 @@ def learning(
         real: real samples; who lent AUs to a set is guarded against, row by row.
         seeds: of training; folds are drawn anew for each.
         folds: how many; fewer where there are fewer photos.
+        independent: corpora of the real samples that the leak guard does not know, see `leakage.allowed`.
         machine: where networks run.
+
+    Returns:
+        The study, and what is left out of it and why: sentences.
 
     Raises:
         UsageError: fewer than two photos.
     """
     machine, models = machine or Machine(), store / "models"
     people = {side: of_faces(view) for side, view in zip(SIDES, (a, b), strict=True)}
-    lines = []
+    lines, notes = [], []
     for tested, view in people.items():
-        of = persons(view.rows["corpus"].to_pylist(), view.rows["subject"].to_pylist())
-        parts = [k_fold(of, min(folds, len(set(of.tolist()))), seed) for seed in range(seeds)]
+        parts = _folds(view, folds, seeds)
+        shown = np.asarray(view.people)
         for trained, other in people.items():
+            if any(set(other.people) <= set(shown[fold.test].tolist()) for part in parts for fold in part.folds):
+                notes.append(f"Not trained on {trained} and tested on {tested}: a fold tests all photos of {trained}.")
+                continue
             fit = (
                 Fit("real", view, recipe, machine=machine)
                 if trained == tested
                 else Fit("direct", view, recipe, other, models=models, machine=machine)
             )
-            name = f"{trained}, tested on {tested}"
-            lines.append(Line(trained, tested, [fit.cell(name, parts, independent=[FACES], experiment="compare")]))
+            cell = fit.cell(f"{trained}, tested on {tested}", parts, independent=[FACES], experiment="compare")
+            lines.append(Line(trained, tested, [cell]))
     if real is not None:
-        of = persons(real.rows["corpus"].to_pylist(), real.rows["subject"].to_pylist())
-        parts = [k_fold(of, min(folds, len(set(of.tolist()))), seed) for seed in range(seeds)]
+        parts = _folds(real, folds, seeds)
         for trained, other in zip(SIDES, (a, b), strict=True):
             fit = Fit("direct", real, recipe, other, models=models, machine=machine)
-            cell = fit.cell(f"{trained}, tested on real samples", parts, experiment="compare")
+            name = f"{trained}, tested on real samples"
+            cell = fit.cell(name, parts, independent=independent, experiment="compare")
             lines.append(Line(trained, REAL_SAMPLES, [cell]))
-    return Study(lines, Results(store), machine)
+    return Study(lines, Results(store), machine), notes
+
+
+def _folds(view: View, folds: int, seeds: int) -> list[Protocol]:
+    of = persons(view.rows["corpus"].to_pylist(), view.rows["subject"].to_pylist())
+    return [k_fold(of, min(folds, len(set(of.tolist()))), seed) for seed in range(seeds)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +155,7 @@ class Difference:
 
 
 def learned(study: Study, found: Sequence[Evaluation]) -> tuple[list[Learned], list[Difference]]:
-    """The scores of each line of the study, and for everything tested how much more was learned from b than from a."""
+    """The scores of each line of the study; for everything on which both were tested, what b teaches more than a."""
     scores, counts = [], {}
     for line, one in zip(study.lines, found, strict=True):
         uf1 = [each.uf1 for each in one.scores()]
@@ -151,5 +164,6 @@ def learned(study: Study, found: Sequence[Evaluation]) -> tuple[list[Learned], l
         std = (sum((x - mean) ** 2 for x in uf1) / len(uf1)) ** 0.5
         interval = bootstrap(counts[line.name, line.tested])
         scores.append(Learned(line.name, line.tested, len(uf1), mean, std, interval, one.fact("refused")))
-    tests = list(dict.fromkeys(line.tested for line in study.lines))
+    tests = [tested for tested in dict.fromkeys(line.tested for line in study.lines) if ("a", tested) in counts]
+    tests = [tested for tested in tests if ("b", tested) in counts]
     return scores, [Difference(tested, bootstrap(counts["b", tested], counts["a", tested])) for tested in tests]

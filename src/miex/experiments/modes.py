@@ -18,13 +18,15 @@ from miex.errors import UsageError
 from miex.evaluation.evaluate import Answer, Cell, Job
 from miex.evaluation.folds import Protocol
 from miex.evaluation.metrics import confusion, score
+from miex.recognition.inputs.base import INPUTS
 from miex.recognition.machine import Machine
-from miex.recognition.method import EachEpoch
+from miex.recognition.method import METHODS, EachEpoch
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import Recognizer, load_recognizer
 from miex.recognition.train import joint, train
 from miex.recognition.view import View
 from miex.stable import canonical_json
+from miex.storage.base import as_output_errors
 
 Mode = Literal["direct", "fine-tune", "joint", "real"]
 MODES: tuple[Mode, ...] = ("direct", "fine-tune", "joint", "real")
@@ -67,9 +69,9 @@ class Fit:
     @property
     def what(self) -> dict[str, Any]:
         """All that decides its numbers beside the fold and the seed."""
-        pretrain = (self.pretrain or self.recipe).digest if self.mode == "fine-tune" else None
+        pretrain = decides(self.pretrain or self.recipe) if self.mode == "fine-tune" else None
         return {
-            "mode": self.mode, "recipe": self.recipe.digest, "pretrain": pretrain, "real": self.real.digest,
+            "mode": self.mode, "recipe": decides(self.recipe), "pretrain": pretrain, "real": self.real.digest,
             "other": None if self.other is None else self.other.digest, "best_on_test": self.best_on_test,
         }  # fmt: skip
 
@@ -133,7 +135,7 @@ class Training:
         """The file of what comes out, named by all that decides it."""
         if self.models is None:
             return None
-        key = canonical_json([self.recipe.digest, self.view.digest, self.seed])
+        key = canonical_json([decides(self.recipe), self.view.digest, self.seed])
         return self.models / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
 
     def made(
@@ -143,11 +145,18 @@ class Training:
         path = self.path
         if path is None:
             return train(self.view, self.recipe, seed=self.seed, start=start, machine=machine, each_epoch=each_epoch)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with as_output_errors(f"trained models in {path.parent}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # of several processes that want it one makes it
             if not path.is_file():
                 train(self.view, self.recipe, seed=self.seed, machine=machine).save(path)
         return load_recognizer(path)
+
+
+def decides(recipe: Recipe) -> list[str]:
+    """What a recipe decides: its digest, and the versions of the packages that its recognizer and input come from."""
+    packages = METHODS.package(recipe.recognizer), INPUTS.package(recipe.input["name"])
+    return [recipe.digest, *(package for package in packages if package is not None)]
 
 
 class _Watch:

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from miex.arguments import checking
 from miex.figures import figure, write_picture
 from miex.storage.local import write_whole
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
     c: f"\\{c}" for c in "&%$#_{}"
 }
+_LATEX |= {">": "$>$", "<": "$<$", "|": r"\textbar{}", "×": r"$\times$"}
 _LATEX |= {"±": r"$\pm$", "…": r"\dots{}", "–": "--", "→": r"$\rightarrow$", "←": r"$\leftarrow$", "−": "$-$"}
 
 
@@ -58,7 +60,8 @@ class Value:
         return text + (f" ({between})" if between else "") + (" " + " / ".join(map(stars, self.p)) if self.p else "")
 
     def _of(self, number: float) -> str:
-        return f"{number:{'+' if self.signed else ''}.{self.digits}f}"
+        shown = round(number, self.digits) + 0.0  # no negative zero
+        return f"{shown:{'+' if self.signed and shown else ''}.{self.digits}f}"
 
     def numbers(self) -> dict[str, float]:
         """What it holds, by the name that a column of it has after the table's own: "", std, low, high, p, p 2 ….
@@ -97,7 +100,9 @@ class Table:
     @property
     def texts(self) -> list[list[str]]:
         """The rows as text."""
-        return [[f"{entry:,}" if isinstance(entry, int) else str(entry) for entry in row] for row in self.rows]
+        return [
+            [f"{entry:,}" if isinstance(entry, int) else _one_line(str(entry)) for entry in row] for row in self.rows
+        ]
 
     def __str__(self) -> str:
         lines = [list(self.columns), *self.texts]
@@ -117,10 +122,9 @@ class Table:
 
     def markdown(self) -> str:
         """As a table of GitHub's Markdown, its title above and its note below."""
-        rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in line] for line in self.texts]
-        head = [cell.replace("|", "\\|") for cell in self.columns]
+        head, *rows = ([_markdown(cell) for cell in line] for line in [self.columns, *self.texts])
         lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
-        return "\n".join([f"**{self.title}**", "", *lines, *(["", self.note] if self.note else []), ""])
+        return "\n".join([f"**{_markdown(self.title)}**", "", *lines, *(["", self.note] if self.note else []), ""])
 
     def latex(self) -> str:
         """As a table of LaTeX that needs the package booktabs; stars are raised."""
@@ -128,7 +132,11 @@ class Table:
             "r" if any(isinstance(row[i], int | Value) for row in self.rows) else "l" for i in range(len(self.columns))
         )
         lines = [[_latex(entry) for entry in row] for row in self.rows]
-        body = [" & ".join(line) + r" \\" for line in [[_latex(name) for name in self.columns], *lines]]
+        # a row that begins with [ or * would be read as part of the command before it
+        body = [
+            "{}" * line[0].startswith(("[", "*")) + " & ".join(line) + r" \\"
+            for line in [[_latex(name) for name in self.columns], *lines]
+        ]
         caption = _latex(self.title + (f". {self.note}" if self.note else ""))
         return "\n".join(
             [
@@ -195,13 +203,13 @@ class Chart:
                 ax.annotate(label, (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=7)
             if (mark := values.get(self.marked)) is not None and mark.value is not None:
                 ax.axvline(mark.value, color="#444444", linestyle=":", linewidth=1)
-            ax.set_title(panel, fontsize=9)
+            ax.set_title(_drawn(panel), fontsize=9)
             ax.set_xlabel(self.axis, fontsize=8)
             ax.tick_params(labelsize=8)
             ax.grid(axis="x", alpha=0.3)
-        axes[0].set_yticks(range(len(names)), names)
+        axes[0].set_yticks(range(len(names)), [_drawn(name) for name in names])
         axes[0].set_ylim(len(names) - 0.5, -0.7)
-        made.suptitle(self.title, fontsize=10)
+        made.suptitle(_drawn(self.title), fontsize=10)
         return made
 
 
@@ -222,6 +230,7 @@ class Result(ABC):
         """Its picture, if it has one."""
         return None
 
+    @checking()
     def save(self, folder: str | Path) -> list[Path]:
         """Write each table as Markdown, LaTeX and CSV, everything as JSON, and the picture as PNG.
 
@@ -258,9 +267,22 @@ class Result(ABC):
         return "".join(table._repr_html_() for table in self.tables().values())
 
 
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n"))
+
+
+def _markdown(text: str) -> str:
+    return _one_line(text).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _drawn(text: str) -> str:
+    """A text for a picture, in which nothing is a formula."""
+    return text.replace("$", r"\$")
+
+
 def _latex(entry: Entry) -> str:
     if not isinstance(entry, Value):
-        return "".join(_LATEX.get(c, c) for c in str(entry))
+        return "".join(_LATEX.get(c, c) for c in _one_line(str(entry)))
     text = str(replace(entry, p=())).replace("±", r"\pm").replace("…", r"\ldots")
     raised = "/".join(mark if mark.startswith("*") else f"\\mathrm{{{mark}}}" for mark in map(stars, entry.p))
     return f"${text}" + (f"^{{{raised}}}" if raised else "") + "$" if text or raised else ""

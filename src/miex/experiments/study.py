@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+
 from miex.evaluation.evaluate import Cell, Evaluation, Run, compute, missing, read
 from miex.evaluation.results import Results
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
@@ -43,14 +45,17 @@ class Estimate:
         stored: of them in the store.
         shared: trainings to do that several runs have in common.
         own: trainings to do that belong to one run.
-        seconds: how long all that takes one processor, from two short trainings of each recipe; 0 if nothing is left.
+        predictions: runs to do, each of which ends with predictions.
+        seconds: how long all that takes one processor, from two short trainings of each recipe; 0 if nothing is left,
+            None where such a training failed: then the study will say why.
     """
 
     total: int
     stored: int
     shared: int
     own: int
-    seconds: float
+    predictions: int
+    seconds: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +91,18 @@ class Study:
         """What is left to do, and about how long it takes. Two short trainings of each recipe are timed for it."""
         shared, own = self._shared(), [one for run in self.missing if (one := _fit(run).own(run.job)) is not None]
         cost: dict[str, tuple[float, float]] = {}
-        seconds = 0.0
+        seconds, failed = 0.0, False
         for one in [*shared, *own]:
             if one.recipe.digest not in cost:
-                cost[one.recipe.digest] = _cost(one, self.machine)
+                try:
+                    cost[one.recipe.digest] = _cost(one, self.machine)
+                except Exception:  # what fails on some examples may work on all; if not, the training itself says so
+                    failed = True
+                    break
             fixed, each = cost[one.recipe.digest]
             seconds += fixed + each * _length(one.recipe, len(one.view))
-        return Estimate(self.total, self.total - len(self.missing), len(shared), len(own), seconds)
+        left = len(self.missing)
+        return Estimate(self.total, self.total - left, len(shared), len(own), left, None if failed else seconds)
 
     def run(self, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> list[Evaluation]:
         """Compute what is missing; then, of each line, the runs of all its cells.
@@ -155,7 +165,8 @@ def _cost(training: Training, machine: Machine) -> tuple[float, float]:
 
     def seconds(batches: int) -> tuple[int, float]:
         short = recipe.but(samples_seen=batches * recipe.batch, validation=0.0, patience=0)
-        few = view.take(list(range(min(len(view), batches * recipe.batch))))
+        n = min(len(view), batches * recipe.batch)
+        few = view.take(np.arange(n) * len(view) // n)  # from all of them: neighbors may be of one class
         begun = time.perf_counter()
         train(few, short, machine=machine)
         return _length(short, len(few)), time.perf_counter() - begun

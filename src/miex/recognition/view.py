@@ -126,9 +126,13 @@ class View:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of examples, order, classes and their names: what a training depends on. It reads no example."""
+        """sha256 of examples, order, classes and their names, and of who is behind each example. It reads no example.
+
+        A training depends on all of it: the leak guard, early stopping and class weights go by who is behind a row.
+        """
         parts = [part.digest for part in self.parts]
-        digest = hashlib.sha256(canonical_json([parts, self.label_names]).encode())
+        behind = table_digest(self.rows, ["label"])
+        digest = hashlib.sha256(canonical_json([parts, self.label_names, behind]).encode())
         for numbers in (np.arange(len(self)) if self.picks is None else self.picks, self.labels):
             digest.update(np.ascontiguousarray(numbers, "<i8").tobytes())
         return digest.hexdigest()

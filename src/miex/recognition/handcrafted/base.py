@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from miex.errors import InputError
 from miex.recognition.method import COLUMNS, Method, Run, balanced
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import pieces, prepared
@@ -43,6 +44,11 @@ class LinearSVM(Method):
 
     def fit(self, view: View, recipe: Recipe, run: Run) -> list[dict[str, Any]]:
         """The log is one line: the mean hinge loss on what was learned from."""
+        if len(set(view.labels.tolist())) < 2:
+            raise InputError(
+                f"training {recipe.recognizer}", expected="examples of at least two classes", found="one class",
+                do="a linear machine separates classes: give examples of more of them",
+            )  # fmt: skip
         found = torch.cat([self.descriptor(prepared(piece, recipe.takes)) for piece in pieces(view)])
         loss = self.solve(found, torch.from_numpy(view.labels), balanced=balanced(view, recipe))
         run.progress(1, 1, f"loss {loss:.3f}")
