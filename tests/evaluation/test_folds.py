@@ -130,7 +130,7 @@ def test_a_table_of_folds(tmp_path: Path) -> None:
     ],
 )
 def test_the_authors_lists(folder: str, sizes: list[int]) -> None:
-    """DATASETS §16: their sizes; no subject on both sides; MMEW never trains on subject 30 in folds 0 to 3."""
+    """As published with MiE-X: sizes; no subject on both sides; MMEW never trains on subject 30 in folds 0 to 3."""
     lists = ANNOTATIONS / "mie-x-lists" / folder
     found = sorted(lists.glob("*fold*_test_data.txt")) or sorted(lists.glob("*fold*_data2.txt"))
     clips = [clip for path in found for clip in read_list(path)]

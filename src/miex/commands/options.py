@@ -11,13 +11,16 @@ import typer
 from miex.commands import console
 from miex.errors import UsageError
 
-PANELS = FACES, AUS, MOTION, OUTPUT, RUN = (
+# in the order in which help shows them
+PANELS = FACES, AUS, MOTION, DATA, TRAINING, OUTPUT, RUN = (
     "Faces",
     "AUs",
     "Motion",
+    "Data",
+    "Training",
     "Output",
     "Run",
-)  # in the order in which help shows them
+)
 
 # faces
 Faces = Annotated[

@@ -11,34 +11,73 @@ from miex.commands import options as o
 from miex.commands.group import Group
 from miex.errors import UsageError
 
-experiment_app = Group("What synthetic sets teach, measured on real motion.")
+experiment_app = Group("Measure on real motion what synthetic sets teach.")
 
-RecipeName = Annotated[str, typer.Option("--recipe", help="A recipe's name, or a TOML file.")]
+RecipeName = Annotated[
+    str,
+    typer.Option("--recipe", help="Recipe: its name, or a TOML file.", rich_help_panel=o.TRAINING),
+]
 RecognizerName = Annotated[
     str | None,
-    typer.Option("--recognizer", help="ststnet, off_apexnet, htnet, flow_resnet18, hoof_svm; else the recipe's."),
+    typer.Option(
+        "--recognizer", help="Recognizer: ststnet, off_apexnet, htnet, flow_resnet18, hoof_svm, or one of an installed "
+        "package. Default: the recipe's.", rich_help_panel=o.TRAINING,
+    ),
+]  # fmt: skip
+Side = Annotated[
+    int | None,
+    typer.Option(help="Side of the flow maps, in pixels. Default: the recipe's.", rich_help_panel=o.TRAINING),
 ]
-Side = Annotated[int | None, typer.Option(help="Side of the maps. Default: the recipe's.")]
-Epochs = Annotated[int | None, typer.Option(help="Epochs, instead of the recipe's length.")]
+Epochs = Annotated[
+    int | None, typer.Option(help="Number of epochs. Default: the recipe's length.", rich_help_panel=o.TRAINING)
+]
 FlowMethod = Annotated[
-    str | None, typer.Option("--flow", help="dis, tvl1 or farneback, where flow is computed. Default: the recipe's.")
-]
+    str | None,
+    typer.Option(
+        "--flow", help="Optical flow: dis, tvl1 or farneback. Default: the recipe's. Flow files keep theirs.",
+        rich_help_panel=o.TRAINING,
+    ),
+]  # fmt: skip
 NoApexName = Annotated[
-    str, typer.Option("--no-apex", help="Clips of corpora without an apex: refuse, drop, or middle (as MiE-X did).")
+    str,
+    typer.Option(
+        "--no-apex", help="What to do with clips that have no apex: refuse, drop, or middle (the middle frame, as in "
+        "MiE-X).",
+        rich_help_panel=o.DATA,
+    ),
+]  # fmt: skip
+Device = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DEVICE", help="Device of the networks, such as cpu, cuda or cuda:0. Repeatable: several CUDA devices "
+        "share each batch. Default: cpu.", rich_help_panel=o.RUN,
+    ),
+]  # fmt: skip
+Threads = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Threads of torch. Another number changes the last digits of results.", rich_help_panel=o.RUN
+    ),
 ]
-Device = Annotated[list[str] | None, typer.Option(help="cpu, cuda, cuda:0 …; several CUDA devices share batches.")]
-Threads = Annotated[int, typer.Option(min=1, help="Threads of torch. Another number, other last digits.")]
 Independent = Annotated[
-    list[str] | None, typer.Option(help="A corpus of your own, whose people are in no other: you vouch for it.")
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="A corpus of your own that shares no people with any other; the leak guard relies on your "
+        "word. Repeatable.", rich_help_panel=o.DATA,
+    ),
+]  # fmt: skip
+Store = Annotated[
+    Path,
+    typer.Option(help="Folder of stored runs; runs that are already there are not repeated.", rich_help_panel=o.OUTPUT),
 ]
-Store = Annotated[Path, typer.Option(help="Folder of results; what is there is not computed again.")]
 Out = Annotated[
     Path | None,
     typer.Option(
-        file_okay=False,
-        help="Folder that the tables are also written to, as Markdown, LaTeX, CSV and JSON, and the picture as PNG.",
+        file_okay=False, help="Folder to also write the tables to, as Markdown, LaTeX, CSV and JSON, with a picture.",
+        rich_help_panel=o.OUTPUT,
     ),
-]
+]  # fmt: skip
+Seeds = Annotated[int, typer.Option(min=1, help="Number of training seeds.", rich_help_panel=o.TRAINING)]
 
 
 def add_training(app: Group) -> None:
@@ -50,21 +89,50 @@ def add_training(app: Group) -> None:
 
 def train(
     samples: Annotated[
-        list[str], typer.Argument(help="Flow files (.npz), folders of sets, corpora as NAME=PATH; several are joined.")
+        list[str],
+        typer.Argument(
+            metavar="SAMPLES",
+            help="Samples to train on: flow files (.npz), folders of sets, corpora as NAME=PATH. Several are joined.",
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of log, checkpoint and recognizer; the same command resumes.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the recognizer, its log and a checkpoint; the same command resumes.",
+            rich_help_panel=o.OUTPUT,
+        ),
+    ],
     recipe: RecipeName = "fixed",
     recognizer: RecognizerName = None,
     side: Side = None,
     epochs: Epochs = None,
-    mixed_precision: Annotated[bool | None, typer.Option("--mixed-precision/--full-precision")] = None,
+    mixed_precision: Annotated[
+        bool | None,
+        typer.Option(
+            "--mixed-precision/--full-precision",
+            help="Arithmetic of the training. Default: the recipe's.",
+            rich_help_panel=o.TRAINING,
+        ),
+    ] = None,
     start: Annotated[
-        Path | None, typer.Option(help="A recognizer (or its folder) to fine-tune; other classes get a new head.")
+        Path | None,
+        typer.Option(
+            help="Recognizer, or its folder, to fine-tune. Other classes get a new last layer.",
+            rich_help_panel=o.TRAINING,
+        ),
     ] = None,
     joint_with: Annotated[
-        str | None, typer.Option("--joint", help="Real samples, drawn as often as the others.")
+        str | None,
+        typer.Option(
+            "--joint",
+            metavar="SAMPLES",
+            help="Real samples to train on as well; they are drawn as often as the others.",
+            rich_help_panel=o.DATA,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights and draws.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the initial weights and of every draw.", rich_help_panel=o.TRAINING)
+    ] = 0,
     flow: FlowMethod = None,
     no_apex: NoApexName = "refuse",
     device: Device = None,
@@ -94,26 +162,72 @@ def train(
 
 def evaluate(
     samples: Annotated[
-        str, typer.Argument(help="Real samples to test: a corpus as NAME=PATH, or a flow file with corpus and subject.")
+        str,
+        typer.Argument(
+            metavar="SAMPLES",
+            help="Real samples to test on: a corpus as NAME=PATH, or a flow file with corpus and subject.",
+        ),
     ],
     protocol: Annotated[
         str,
-        typer.Option(help="3-fold, 5-fold …, loso (on CompMiE: MEGC's CDE), loco (corpora), published lists, a CSV."),
+        typer.Option(
+            help="Folds: 3-fold, 5-fold …; loso (leave one subject out; on CompMiE, MEGC's CDE); loco (leave one "
+            "corpus out); a folder of published lists; or a CSV with sample_id and fold.",
+            rich_help_panel=o.DATA,
+        ),
     ] = "3-fold",
-    mode: Annotated[str, typer.Option(help="real, direct, fine-tune or joint.")] = "real",
-    extra: Annotated[list[str] | None, typer.Option(help="What else is trained on: flow files, sets, corpora.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Test this recognizer as it is, without training.")] = None,
+    mode: Annotated[
+        str,
+        typer.Option(
+            help="What to train on: real (the folds' real samples), direct (only --extra), fine-tune (--extra, then "
+            "real ones) or joint (both at once).",
+            rich_help_panel=o.TRAINING,
+        ),
+    ] = "real",
+    extra: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SAMPLES",
+            help="Samples to train on besides the real ones: flow files, sets or corpora. Repeatable.",
+            rich_help_panel=o.DATA,
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trained recognizer to test as it is; nothing is trained, and options of training have no effect.",
+            rich_help_panel=o.TRAINING,
+        ),
+    ] = None,
     recipe: RecipeName = "fixed",
     recognizer: RecognizerName = None,
     side: Side = None,
     epochs: Epochs = None,
-    pretrain: Annotated[str | None, typer.Option(help="Recipe of pre-training. Default: the same.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Seeds; k-fold takes other folds for each.")] = 3,
+    pretrain: Annotated[
+        str | None,
+        typer.Option(help="Recipe of pre-training. Default: the same as --recipe.", rich_help_panel=o.TRAINING),
+    ] = None,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of repeats, each with its own seed and, with k-fold, its own folds.",
+            rich_help_panel=o.TRAINING,
+        ),
+    ] = 3,
     best_on_test: Annotated[
-        bool, typer.Option(help="Also report the epoch the test part likes best, under that name.")
+        bool,
+        typer.Option(
+            help="Also report the epoch with the best score on the test part, under that name: never a result.",
+            rich_help_panel=o.OUTPUT,
+        ),
     ] = False,
     accept_unknown: Annotated[
-        bool, typer.Option(help="Train on rows whose provenance the leak guard cannot know; they are counted.")
+        bool,
+        typer.Option(
+            help="Also train on samples of unknown origin, which the leak guard cannot check; they are counted.",
+            rich_help_panel=o.DATA,
+        ),
     ] = False,
     independent: Independent = None,
     store: Store = Path("results"),
@@ -127,7 +241,7 @@ def evaluate(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Train and test over folds and repeats, with the leak guard; or test a trained recognizer."""
+    """Train and test over folds and repeats, with the leak guard, or test a trained recognizer."""
     from miex.api import evaluate as api
 
     if model is not None:
@@ -154,18 +268,25 @@ def evaluate(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="recognizer.safetensors of miex train, or its folder.")],
-    clip: Annotated[list[Path], typer.Argument(help="Onset and apex image; a folder of frames; a video; or an .npz.")],
-    onset: Annotated[int, typer.Option(min=0, help="Frame of the onset, 0-based.")] = 0,
+    model: Annotated[Path, typer.Argument(help="Recognizer: a file of miex train, or its folder.")],
+    clip: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CLIP",
+            help="Clip: an onset and an apex image, a folder of frames, a video, or a flow file (.npz).",
+        ),
+    ],
+    onset: Annotated[int, typer.Option(min=0, help="Index of the onset frame; the first frame is 0.")] = 0,
     apex: Annotated[
-        int | None, typer.Option(min=1, help="Frame of the apex, 0-based; needed for folder and video.")
+        int | None,
+        typer.Option(min=1, help="Index of the apex frame; the first frame is 0. Needed for a folder and a video."),
     ] = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """The class of a clip of your own, with probabilities. It says what a face did, not what anybody felt."""
+    """Print the class of a clip, with probabilities. They say what a face did, not what anybody felt."""
     from miex.api.predict import predict as look
 
     found = look(model, *clip, onset=onset, apex=apex, landmarker=landmarker, say=console.say)
@@ -177,20 +298,41 @@ def predict(
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="Folder of a set.")],
-    b: Annotated[Path, typer.Argument(help="Folder of another set, of the same plan or of another.")],
+    a: Annotated[Path, typer.Argument(metavar="SET", help="Folder of a set.")],
+    b: Annotated[
+        Path, typer.Argument(metavar="SET", help="Folder of another set, of the same plan or of another one.")
+    ],
     real: Annotated[
-        list[str] | None, typer.Option(help="Real samples to test on too: a corpus as NAME=PATH, or a flow file.")
+        list[str] | None,
+        typer.Option(
+            metavar="SAMPLES",
+            help="Real samples to test on as well: a corpus as NAME=PATH, or a flow file. Repeatable.",
+            rich_help_panel=o.DATA,
+        ),
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=2, help="Samples whose frames are looked at.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of their choice.")] = 0,
-    learn: Annotated[bool, typer.Option("--learn/--no-learn", help="Train the recipe on each set.")] = True,
+    n: Annotated[
+        int,
+        typer.Option(
+            "--n",
+            min=2,
+            help="Number of samples whose frames are measured; stored measures are compared for all.",
+            rich_help_panel=o.DATA,
+        ),
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of these samples.", rich_help_panel=o.DATA)] = 0,
+    learn: Annotated[
+        bool,
+        typer.Option(
+            "--learn/--no-learn", help="Whether to train a recognizer on each set.", rich_help_panel=o.TRAINING
+        ),
+    ] = True,
     recipe: RecipeName = "fixed",
-    seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 3,
+    seeds: Seeds = 3,
     store: Store = Path("results"),
     out: Out = None,
     faces: Annotated[
-        Path | None, typer.Option(help="Folder of the photos. Default: where each plan found them.")
+        Path | None,
+        typer.Option(help="Folder of the photos. Default: where each plan found them.", rich_help_panel=o.DATA),
     ] = None,
     flow: FlowMethod = None,
     no_apex: NoApexName = "refuse",
@@ -203,7 +345,7 @@ def compare(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Compare two sets, sample by sample where they share samples: motion, AUs, likeness, and what is learned."""
+    """Compare two sets: motion, AUs, likeness to the face, and what a recognizer learns from each."""
     from miex.api.compare import compare as look
 
     with console.bars() as progress:
@@ -217,7 +359,7 @@ def compare(
 
 @experiment_app.callback()
 def experiment() -> None:
-    """What synthetic sets teach, measured on real motion."""
+    """Measure on real motion what synthetic sets teach."""
     # With a callback typer keeps a group of one command a group.
 
 
@@ -226,27 +368,59 @@ def realflow(
     sets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Flow files or sets: A.npz B.npz, one setting of several seeds; NAME=A.npz,B.npz names one."
+            metavar="SET",
+            help="Flow files or folders of sets. A.npz B.npz is one setting made with two seeds; "
+            "NAME=A.npz,B.npz gives it a name.",
         ),
     ] = None,
-    real: Annotated[Path, typer.Option(envvar="MIEX_REAL_FLOW", help="Folder of the lent real maps.")] = Path(
-        "real-flow"
-    ),
+    real: Annotated[
+        Path,
+        typer.Option(
+            envvar="MIEX_REAL_FLOW",
+            help="Folder of the real flow maps, which do not come with miex.",
+            rich_help_panel=o.DATA,
+        ),
+    ] = Path("real-flow"),
     store: Store = Path("results"),
     out: Out = None,
-    modes: Annotated[str, typer.Option(help="Of direct, fine-tune, joint, real.")] = "direct,fine-tune,joint,real",
-    protocol: Annotated[str, typer.Option(help="Of 3-fold, loso (subjects), loco (corpora).")] = "3-fold",
+    modes: Annotated[
+        str,
+        typer.Option(
+            help="What to train on, separated by commas: direct, fine-tune, joint, real.", rich_help_panel=o.TRAINING
+        ),
+    ] = "direct,fine-tune,joint,real",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="Folds, separated by commas: 3-fold, loso (leave one subject out), loco (leave one corpus out).",
+            rich_help_panel=o.DATA,
+        ),
+    ] = "3-fold",
     recipe: RecipeName = "fixed",
     alternatives: Annotated[
         str | None,
-        typer.Option(help="Recipes to try instead: chosen on one half of the subjects, reported on the other."),
+        typer.Option(
+            help="Recipes to try in place of --recipe, separated by commas: the best on one half of the subjects is "
+            "reported on the other half.",
+            rich_help_panel=o.TRAINING,
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 3,
+    seeds: Seeds = 3,
     references: Annotated[
-        bool, typer.Option(help="Also sign rule, bumps, shuffled labels, real maps of the other corpus and view.")
+        bool,
+        typer.Option(
+            help="Whether to add references: the sign rule, bumps, shuffled labels, and real maps of the other corpus "
+            "and of the other view.",
+            rich_help_panel=o.OUTPUT,
+        ),
     ] = True,
     only_estimate: Annotated[
-        bool, typer.Option("--only-estimate", help="Train nothing; say what is left to do and about how long it takes.")
+        bool,
+        typer.Option(
+            "--only-estimate",
+            help="Train nothing; say what is left to do and about how long it takes.",
+            rich_help_panel=o.RUN,
+        ),
     ] = False,
     flow: FlowMethod = None,
     threads: Threads = 1,
@@ -255,7 +429,7 @@ def realflow(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Train on synthetic sets, test on two views of 309 real flow maps of CASME II and SMIC, beside references."""
+    """Train on synthetic sets and test on two views of 309 real flow maps of CASME II and SMIC."""
     from miex.api.experiments import realflow as run
 
     with console.bars() as progress:

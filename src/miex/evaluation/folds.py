@@ -149,7 +149,7 @@ def _listed(line: str, path: Path, number: int) -> ListedClip:
 
 
 def published(clips: Sequence[ListedClip], folder: Path) -> Protocol:
-    """The folds of a folder of lists as the MiE-X authors publish them (DATASETS §16).
+    """The folds of a folder of lists as the MiE-X authors publish them.
 
     Training lists are kept as they are, with what they leave out: MMEW's never train on subject 30.
 

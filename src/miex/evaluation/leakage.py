@@ -1,4 +1,4 @@
-"""The leak guard: which training rows descend from nobody in the test set (PROTOCOL §2)."""
+"""The leak guard: which training rows descend from nobody in the test set."""
 
 from __future__ import annotations
 

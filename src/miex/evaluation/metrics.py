@@ -1,4 +1,4 @@
-"""UF1, UAR and accuracy of predictions, out of one confusion matrix (PROTOCOL §2)."""
+"""UF1, UAR and accuracy of predictions, out of one confusion matrix."""
 
 from __future__ import annotations
 

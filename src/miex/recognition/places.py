@@ -137,7 +137,7 @@ def of_clips(
         label: the name of a clip's class, or None where it has none; those clips are left out. By default the three
             classes; `lambda clip: clip.emotion` takes a corpus' own.
         no_apex: what to do with clips without an apex, such as all of SMIC: refuse them, drop them, or take the middle
-            one, frame N // 2 of the N from onset to offset, as the MiE-X authors do (DATASETS §7).
+            one, frame N // 2 of the N from onset to offset, as the MiE-X authors do.
 
     Raises:
         InputError: a clip without onset, apex or frames.

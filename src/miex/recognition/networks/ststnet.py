@@ -15,7 +15,7 @@ STREAMS = (3, 5, 8)  # maps of the three streams
 class STSTNet(Network):
     """Three shallow streams look at the same u, v, strain with 3, 5 and 8 kernels and are joined.
 
-    input [3, s, s] → per stream: conv 3×3 (pad 2), ReLU, max-pool 3 (stride 3, pad 1), batch norm, dropout .5
+    input [3, s, s] → per stream: conv 3×3 (pad 2), ReLU, max-pool 3 (stride 3, pad 1), batch norm, dropout 0.5
     → joined [16, (s + 4) // 3, same] → average-pool 2 → classes. At s = 28: [16, 10, 10] → [16, 5, 5] → 400 → 3.
 
     Batch norm is not in the paper's figure but in the authors' code; ReLU and max-pool commute.
