@@ -187,7 +187,7 @@ def test_early_stopping_looks_at_people_held_out_of_training() -> None:
     training, held = split(synthetic, recipe, 0)
     assert held is not None
     assert not set(training.rows["photo"].to_pylist()) & set(held.rows["photo"].to_pylist())
-    with pytest.raises(InputError, match="held out"):
+    with pytest.raises(InputError, match="hold out"):
         train(noise.take(np.flatnonzero(np.asarray(noise.people) == "casme2/s1")), recipe)
 
 

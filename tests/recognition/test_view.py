@@ -140,7 +140,7 @@ def test_damage_is_seen_when_it_is_opened(tmp_path: Path, name: str, harmless: i
         except InputError as error:
             refused.append(error)
     assert len(refused) >= 60 - harmless
-    assert all(str(path.parent) in error.asked and "made again" in error.do for error in refused)
+    assert all(str(path.parent) in error.asked and "computed again" in error.do for error in refused)
 
 
 def test_an_array_that_is_cut_off_or_gone_is_named(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def compare(
         learn: whether to train.
         recipe: how.
         seeds: of training.
-        store: folder of results; what is there is not computed again.
+        store: folder of results; runs that are already there are not repeated.
         faces: folder of the photos. Default: where each plan found them.
         flow: as in `miex.train`.
         no_apex: as in `miex.examples`.

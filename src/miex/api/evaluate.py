@@ -238,7 +238,7 @@ def evaluate(
         best_on_test: also keep the epoch that the test part likes best, under that name.
         accept_unknown: train on rows whose provenance the leak guard cannot know; they are counted.
         independent: corpora of your own whose people are in no other: you vouch for it.
-        store: folder of results; what is there is not computed again.
+        store: folder of results; runs that are already there are not repeated.
         flow: as in `miex.train`.
         no_apex: as in `miex.examples`.
         device, threads: as in `miex.train`.

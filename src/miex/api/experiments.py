@@ -157,7 +157,7 @@ def realflow(
     Args:
         sets: settings by name, each of sets or flow files of several seeds.
         real: folder of the lent real maps.
-        store: folder of results; what is there is not computed again.
+        store: folder of results; runs that are already there are not repeated.
         modes: of direct, fine-tune, joint, real.
         folds: of 3-fold, loso (subjects), loco (corpora).
         recipe: how to train.

@@ -249,7 +249,7 @@ def _job(cell: Cell, fold: Fold, seed: int) -> tuple[Job, dict[str, int]]:
             expected="rows to train on",
             found=f"of {len(found)} none that the leak guard allows: "
             + ", ".join(f"{n} ({verdict})" for verdict, n in seen.items()),
-            do="give a set whose provenance is known (samples.parquet, or maps exported from it)",
+            do="train on samples of known origin, such as a set or flow maps exported from one",
         )
     refused = len(found) - len(allowed) + len(candidates) - len(train)
     facts = {"trained": len(train) + len(allowed), "refused": refused, "unchecked": unchecked}

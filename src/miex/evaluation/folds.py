@@ -72,7 +72,7 @@ def k_fold(of: Persons, k: int, seed: int = 0) -> Protocol:
     """
     names, counts = np.unique(of, return_counts=True)
     if not 2 <= k <= len(names):
-        raise UsageError(f"{k}-fold", expected="2 folds to one per subject", found=f"{len(names)} subjects")
+        raise UsageError(f"{k}-fold", expected="from 2 folds to one per subject", found=f"{len(names)} subjects")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(names))
     order = order[np.argsort(-counts[order], kind="stable")]
     part, size = np.zeros(len(names), np.int64), np.zeros(k, np.int64)
@@ -90,7 +90,7 @@ def leave_one_subject_out(of: Persons) -> Protocol:
     """
     names, part = np.unique(of, return_inverse=True)
     if len(names) < 2:
-        raise UsageError("leave one subject out", expected="2 subjects or more", found=f"{len(names)}")
+        raise UsageError("leave one subject out", expected="at least 2 subjects", found=f"{len(names)}")
     return _of_parts("LOSO", part, names.tolist())
 
 
@@ -102,7 +102,7 @@ def leave_one_corpus_out(of: Persons) -> Protocol:
     """
     names, part = np.unique([person.split("/")[0] for person in of.tolist()], return_inverse=True)
     if len(names) < 2:
-        raise UsageError("leave one corpus out", expected="2 corpora or more", found=f"{len(names)}: {names[0]}")
+        raise UsageError("leave one corpus out", expected="at least 2 corpora", found=f"{len(names)}: {names[0]}")
     return _of_parts("LOCO", part, names.tolist())
 
 
@@ -171,7 +171,7 @@ def published(clips: Sequence[ListedClip], folder: Path) -> Protocol:
             raise InputError(
                 f"fold list {test_list}", expected="clips that are among the samples",
                 found=f"{missing[0]} and {len(missing) - 1} more are not",
-                do="test the whole corpus that the lists are of",
+                do="test on the whole corpus that the lists belong to",
             )  # fmt: skip
         shared = {(c.corpus, c.subject) for c in test} & {(c.corpus, c.subject) for c in train}
         if shared:

@@ -74,7 +74,7 @@ def verdicts(
             "training rows for the leak guard",
             expected="columns " + ", ".join(COLUMNS),
             found="no " + ", ".join(missing),
-            do="give plan.parquet or samples.parquet: without them nobody knows whose AUs these are",
+            do="give plan.parquet or samples.parquet, which say whose AUs each row shows",
         )
     known = CORPORA.keys() | {corpus_key(name) for name in independent}
     test = {_person(*pair, known) for pair in test_subjects}

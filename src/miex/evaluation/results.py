@@ -57,7 +57,7 @@ class StoredRun:
         column = self.predictions[epoch]
         if column.null_count:
             raise InputError(
-                f"{epoch} of a run", expected="a run that kept it", found="none", do="evaluate with `best_on_test`"
+                f"{epoch} of a run", expected="a run that stored it", found="none", do="evaluate with `best_on_test`"
             )
         return np.array([np.argmax(p) for p in column.to_pylist()], np.int64)
 
@@ -99,7 +99,12 @@ class Results:
         """
         run = _read(self.path(what))
         if canonical_json(run.what) != canonical_json(what):
-            raise InputError(f"run {self.path(what)}", expected="the run of its name", found="another", do="delete it")
+            raise InputError(
+                f"run {self.path(what)}",
+                expected="the run that its name says",
+                found="another run",
+                do="delete it; the run is then computed again",
+            )
         return run
 
     def all(self) -> list[StoredRun]:
@@ -114,5 +119,8 @@ def _read(path: Path) -> StoredRun:
         return StoredRun(meta["what"], meta["facts"], table.cast(PREDICTIONS))
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"run {path}", expected="a run of miex", found=str(error).splitlines()[0], do="delete it: it is made again"
+            f"run {path}",
+            expected="a run of miex",
+            found=str(error).splitlines()[0],
+            do="delete it; the run is then computed again",
         ) from error

@@ -64,7 +64,7 @@ class TrainingFolder:
         differing = [key for key in self.what if canonical_json(there.get(key)) != canonical_json(self.what[key])]
         if differing:
             raise OutputError(
-                f"training in {self.folder}", expected="an empty folder, or one of this training",
+                f"training in {self.folder}", expected="an empty folder, or the folder of this training",
                 found="a training with other " + ", ".join(differing), do="give another folder",
             )  # fmt: skip
 

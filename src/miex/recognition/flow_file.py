@@ -88,7 +88,7 @@ def read_flow(path: Path) -> Examples:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(asked, expected="an .npz with flow and label", found=str(error)) from error
+        raise InputError(asked, expected="an .npz file with arrays flow and label", found=str(error)) from error
     flow, label = arrays.get("flow"), arrays.get("label")
     if flow is None or label is None:
         raise InputError(asked, expected="arrays flow and label", found=", ".join(arrays) or "none")
@@ -99,7 +99,7 @@ def read_flow(path: Path) -> Examples:
         raise InputError(
             asked, expected=f"label int [{len(flow)}] of classes 0 to {len(names) - 1}",
             found=f"{label.dtype} {list(label.shape)}" + (f", up to {label.max()}" if label.size else ""),
-            do="other classes are named by an array label_names",
+            do="name other classes in an array label_names",
         )  # fmt: skip
     texts = {name: _texts(arrays, name, len(flow), asked) for name in ROWS_SCHEMA.names if name != "label"}
     if "source" not in arrays:
@@ -122,7 +122,7 @@ def load_examples(where: Path) -> Examples:
     if not (where / CONFIG_FILE).is_file():
         raise UsageError(
             f"examples {where}", expected="a flow file .npz, or the folder of a set", found="neither",
-            do="miex synthesize makes a set, miex export --to flow its flow file",
+            do="make a set with miex synthesize, or a flow file of one with miex export --to flow",
         )  # fmt: skip
     return of_set(open_set(where))
 

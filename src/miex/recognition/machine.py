@@ -27,16 +27,20 @@ class Machine:
         try:
             kinds = {torch.device(name).type for name in self.devices}
         except RuntimeError as error:
-            raise UsageError(f"devices {self.devices}", expected="torch devices", found=str(error)) from error
+            raise UsageError(
+                f"devices {self.devices}", expected="names of torch devices, such as cpu or cuda:0", found=str(error)
+            ) from error
         there = {"cpu", *(["cuda"] if torch.cuda.is_available() else [])}
         if not kinds <= there or not self.devices:
             raise UsageError(
-                f"devices {', '.join(self.devices)}", expected=" or ".join(sorted(there)), found="not here"
+                f"devices {', '.join(self.devices)}",
+                expected=" or ".join(sorted(there)),
+                found="not available on this machine",
             )
         if len(self.devices) > 1 and kinds != {"cuda"}:
             raise UsageError(
                 f"devices {', '.join(self.devices)}", expected="one device, or several of CUDA",
-                do="on a CPU, more `threads`",
+                do="on a CPU, set `threads` instead",
             )  # fmt: skip
 
 

@@ -130,7 +130,9 @@ def make_method(recipe: Recipe, classes: int) -> Method:
     kind, takes = method_class(recipe.recognizer), recipe.takes
     if takes.name not in kind.inputs:
         raise UsageError(
-            f"recognizer {recipe.recognizer}", expected=f"input {' or '.join(kind.inputs)}", found=takes.name
+            f"recognizer {recipe.recognizer}",
+            expected=f"a recipe with input {' or '.join(kind.inputs)}",
+            found=f"input {takes.name}",
         )
     made: Method = METHODS.make(recipe.recognizer, takes.seen_shape, classes)
     return made

@@ -100,7 +100,7 @@ def aligned(read: Callable[[int], Image], count: int, apex: int, landmarker: Lan
     onset = read(0)
     found = landmarker.detect(onset)
     if not len(found.landmarks):
-        raise InputError(name, expected="a face in its onset frame", found="none")
+        raise InputError(name, expected="a face in its onset frame", found="none", do="leave the clip out")
     mesh, layout = found.landmarks[found.largest], CropOptions(CLIP_SIZE)
     place = place_crop(mesh, layout)
 
@@ -177,7 +177,7 @@ def _range(clip: Clip) -> tuple[int, int, int]:
         raise InputError(
             f"clip {_name(clip)}", expected="frames, an onset and an apex",
             found=f"{len(clip.frames)} frames, onset {clip.onset}, apex {clip.apex}",
-            do="choose an apex, or leave the clip out",
+            do="set `no_apex`, or leave the clip out",
         )  # fmt: skip
     return clip.onset, clip.apex, len(clip.frames) - 1 if clip.offset is None else clip.offset
 

@@ -74,9 +74,9 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.samples_seen is None) == (self.epochs is None):
-            raise ValueError("give either samples_seen or epochs")
+            raise ValueError("give either samples_seen or epochs, not both")
         if (self.validation > 0) != (self.patience > 0):
-            raise ValueError("validation and patience belong together")
+            raise ValueError("give both validation and patience, or neither")
         return self
 
     @property
@@ -133,13 +133,13 @@ def load_recipe(name: str) -> Recipe:
         try:
             text = Path(name).expanduser().read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"recipe {name}", expected="a TOML file", found=str(error)) from error
+            raise InputError(f"recipe {name}", expected="a TOML file that can be read", found=str(error)) from error
     else:
         raise UsageError(f"recipe {name!r}", expected="one of " + ", ".join(recipe_names()) + ", or a .toml file")
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"recipe {name}", expected="TOML", found=str(error)) from error
+        raise InputError(f"recipe {name}", expected="valid TOML", found=str(error), do="correct the file") from error
     like = values.pop("like", None)
     values.setdefault("name", Path(name).stem)
     if like is None:

@@ -62,7 +62,7 @@ class Recognizer:
         if view.label_names != self.label_names:
             raise InputError(
                 "a recognizer of " + ", ".join(self.label_names), expected="examples of these classes",
-                found=", ".join(view.label_names), do="fine-tune it for them: train with it as the start",
+                found=", ".join(view.label_names), do="fine-tune it for these classes: train with it as `start`",
             )  # fmt: skip
         if view.shape != self.recipe.takes.shape:
             raise _other_form(self.recipe.takes, str([len(view), *view.shape]))
@@ -113,12 +113,14 @@ def load_recognizer(path: Path) -> Recognizer:
         do = "use the miex that wrote it"
         raise InputError(asked, expected=f"{where}: {expected}", found=found, do=do) from error
     except UsageError as error:
-        raise InputError(asked, expected=error.expected, found=error.asked, do="use the miex that wrote it") from error
+        raise InputError(
+            asked, expected=error.expected, found=error.asked, do="use the version of miex that wrote it"
+        ) from error
     wrong = first_difference(forms(method.state_dict()), forms(weights))
     if wrong:
         raise InputError(
             asked, expected=f"weights of {recipe.recognizer} for {len(names)} classes of {list(recipe.takes.shape)}",
-            found=wrong, do="use the miex that wrote it",
+            found=wrong, do="use the version of miex that wrote it",
         )  # fmt: skip
     method.load_state_dict(weights)
     return Recognizer(method.eval(), recipe, names, header.history)
@@ -154,5 +156,5 @@ def _other_form(takes: Input, found: str) -> InputError:
     size = " × ".join(map(str, takes.shape))
     return InputError(
         f"a recognizer of {takes.name} of {size}", expected=f"{takes.dtype} [n, {', '.join(map(str, takes.shape))}]",
-        found=found, do="make the examples through its input, or train another recognizer",
+        found=found, do="compute the examples through its input, or train another recognizer",
     )  # fmt: skip

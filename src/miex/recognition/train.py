@@ -60,11 +60,11 @@ def train(
     """
     machine = machine or Machine()
     if not len(view):
-        raise InputError("training", expected="examples", found="none")
+        raise InputError("training", expected="at least one sample", found="none")
     if view.shape != recipe.takes.shape:
         raise InputError(
             f"training {recipe.name}", expected=f"{recipe.takes.name} examples of {list(recipe.takes.shape)}",
-            found=f"of {list(view.shape)}", do="make them through the recipe's input: Examples.through",
+            found=f"of {list(view.shape)}", do="compute them through the recipe's input, with Examples.through",
         )  # fmt: skip
     what = {
         "recipe": recipe.digest, "examples": view.digest, "seed": seed,
@@ -102,13 +102,16 @@ def _method(view: View, recipe: Recipe, start: Recognizer | None) -> Method:
         return make_method(recipe, len(view.label_names))
     if not method_class(recipe.recognizer).fine_tunes:
         raise UsageError(
-            f"fine-tuning {recipe.recognizer}", expected="a recognizer that learns step by step",
-            do="it is fitted at once, from nothing: train it jointly",
+            f"fine-tuning {recipe.recognizer}", expected="a recognizer that is trained step by step",
+            do="this one is fitted in one step and cannot be continued: train it jointly",
         )  # fmt: skip
     for name in ("recognizer", "input"):
         mine, other = getattr(recipe, name), getattr(start.recipe, name)
         if mine != other:
-            raise InputError(f"fine-tuning with {recipe.name}", expected=f"{name} {other}", found=str(mine))
+            raise InputError(
+                f"fine-tuning with {recipe.name}", expected=f"{name} {other}, as of the recognizer to start from",
+                found=str(mine), do="use a recipe with the same recognizer and input",
+            )  # fmt: skip
     method = deepcopy(start.method)
     if start.label_names != view.label_names:
         method.new_head(len(view.label_names))

@@ -177,7 +177,7 @@ class View:
         mine, theirs = ((view.label_names, view.shape, view.parts[0].array.dtype) for view in (self, other))
         if mine != theirs:
             raise InputError(
-                "joining examples", expected=f"classes {', '.join(mine[0])}; {mine[2]} {list(mine[1])}",
+                "joining samples", expected=f"classes {', '.join(mine[0])}; {mine[2]} {list(mine[1])}",
                 found=f"classes {', '.join(theirs[0])}; {theirs[2]} {list(theirs[1])}",
             )  # fmt: skip
         n, m = int(self._ends[-1]), int(other._ends[-1])
@@ -317,4 +317,4 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _damaged(path: Path, expected: str, found: str) -> InputError:
-    return InputError(str(path), expected=expected, found=found, do=f"delete {path.parent}: it is made again")
+    return InputError(str(path), expected=expected, found=found, do=f"delete {path.parent}; it is then computed again")

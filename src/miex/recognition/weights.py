@@ -84,14 +84,14 @@ def read_weights(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tens
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
             asked, expected="a file of weights that miex wrote", found=lines[0][:200],
-            do="give another file; if it was whole once: bring back a whole copy, or delete it and train again",
+            do="give another file; if it is damaged, restore a copy, or delete it and train again",
         ) from error  # fmt: skip
     _same("a header", stated, found, asked)
     there = [header.get(name) for name in ("kind", "format", "miex")]
     if there[:2] != [kind, FORMAT]:
         raise InputError(
             asked, expected=f"a {kind}, format {FORMAT}", found=f"a {there[0]}, format {there[1]}, of miex {there[2]}",
-            do="give another file, or use the miex that wrote it",
+            do="give another file, or use the version of miex that wrote it",
         )  # fmt: skip
     _same("weights", str(header.get("weights_digest")), weights_digest(tensors), asked)
     _finite(tensors, asked)

@@ -76,7 +76,10 @@ def split(view: View, recipe: Recipe, seed: int) -> tuple[View, View | None]:
     names = sorted(set(people.tolist()), key=lambda name: stable_hash("validation", seed, name))
     held = np.isin(people, names[: max(1, round(recipe.validation * len(names)))])
     if held.all():
-        raise InputError("early stopping", expected="people to train on and people held out", found=f"{len(names)}")
+        raise InputError(
+            "early stopping", expected="people to train on and other people to hold out", found=f"{len(names)} in all",
+            do="use a recipe without `validation`, or samples of more people",
+        )  # fmt: skip
     return view.take(np.flatnonzero(~held)), view.take(np.flatnonzero(held))
 
 
@@ -145,7 +148,7 @@ class _Loop:
                 if value is not None and not math.isfinite(value):
                     raise InputError(
                         f"training {self.recipe.name}, step {step}", expected="a finite loss", found=str(value),
-                        do="a smaller learning rate",
+                        do="use a recipe with a smaller learning rate",
                     )  # fmt: skip
             epoch = len(state.history)
             state.log(epoch, step, loss, self.optimizer.param_groups[0]["lr"], validation)
@@ -232,8 +235,8 @@ class _Loop:
                 state.best, state.best_loss = parts["best"], plain["best_loss"]
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise InputError(
-                f"checkpoint in {kept.folder}", expected="the state of this training, as this miex and torch keep it",
-                found=" ".join(str(error).split())[:200], do="delete it: the training begins anew",
+                f"checkpoint in {kept.folder}", expected="the state of this training, of the same miex and torch",
+                found=" ".join(str(error).split())[:200], do="delete it; the training then starts again",
             ) from error  # fmt: skip
         kept.wrote(*state.history, again=True)
         return state
