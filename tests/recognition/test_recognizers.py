@@ -15,6 +15,7 @@ from miex.recognition.networks.flow_resnet18 import FlowResNet18  # noqa: E402
 from miex.recognition.networks.htnet import HTNet, four_areas  # noqa: E402
 from miex.recognition.networks.off_apexnet import OffApexNet  # noqa: E402
 from miex.recognition.networks.ststnet import STREAMS, STSTNet  # noqa: E402
+from miex.recognition.networks.ststnet_authors import STSTNetAuthors  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
 
 
@@ -35,7 +36,7 @@ def test_every_recognizer_takes_both_sides_and_gets_new_heads(name: str, side: i
 
 
 def test_unknown_recognizer_is_refused() -> None:
-    with pytest.raises(UsageError, match="ststnet, off_apexnet, htnet, flow_resnet18, hoof_svm"):
+    with pytest.raises(UsageError, match="ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, hoof_svm"):
         method_class("vgg")
 
 
@@ -56,6 +57,19 @@ def test_ststnet() -> None:
     streams = [F.max_pool2d(F.relu(stream(x)), 3, 3, 1) for stream in network.streams]
     assert [s.shape[1] for s in streams] == list(STREAMS)
     assert torch.allclose(network.norm(torch.cat(streams, 1)), network.join(x), atol=1e-6)
+
+
+def test_ststnet_of_the_authors() -> None:
+    """Trained batch norm with positive weights and the max-pool commute; statistics of a batch differ."""
+    ours, theirs, x = STSTNet(), STSTNetAuthors(), maps(n=8)
+    theirs.load_state_dict(ours.state_dict())
+    assert theirs.parameter_count == 1683
+    assert torch.allclose(ours.eval()(x), theirs.eval()(x), atol=1e-6)
+    ours.train().join(x)
+    theirs.train().join(x)
+    assert not torch.allclose(ours.norm.running_mean, theirs.norm.running_mean)
+    joined = theirs.norm(torch.cat([stream(x) for stream in theirs.streams], 1).relu())
+    assert joined.shape == (8, 16, 30, 30)  # as the authors have it: before the pool
 
 
 def test_off_apexnet() -> None:

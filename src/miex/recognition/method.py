@@ -27,6 +27,7 @@ METHODS = Registry(
     "miex.recognizers",
     {
         "ststnet": "miex.recognition.networks.ststnet:STSTNet",
+        "ststnet-authors": "miex.recognition.networks.ststnet_authors:STSTNetAuthors",
         "off_apexnet": "miex.recognition.networks.off_apexnet:OffApexNet",
         "htnet": "miex.recognition.networks.htnet:HTNet",
         "flow_resnet18": "miex.recognition.networks.flow_resnet18:FlowResNet18",

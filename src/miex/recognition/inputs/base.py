@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 INPUTS = Registry(
-    "input", "miex.inputs", {"flow": "miex.recognition.inputs.flow:FlowMaps"}, base="miex.recognition.inputs.base:Input"
+    "input",
+    "miex.inputs",
+    {
+        "flow": "miex.recognition.inputs.flow:FlowMaps",
+        "apex": "miex.recognition.inputs.frames:ApexFrame",
+        "pair": "miex.recognition.inputs.frames:OnsetApex",
+        "clip": "miex.recognition.inputs.clips:GrayClip",
+        "flow-clip": "miex.recognition.inputs.clips:FlowClip",
+    },
+    base="miex.recognition.inputs.base:Input",
 )
 
 

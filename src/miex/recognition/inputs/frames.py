@@ -1,0 +1,89 @@
+"""Single frames: the apex, or onset and apex, in color, as ImageNet's networks look at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from miex.images import Image
+from miex.recognition.inputs.base import Frames, Input
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIDE = 224
+# Mean and standard deviation of ImageNet's channels R, G, B, which networks trained on it expect.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def resized(frame: Image, side: int) -> Image:
+    """A square frame at another side: reduced by area, or enlarged bilinearly."""
+    if frame.shape[0] == side:
+        return frame
+    how = cv2.INTER_AREA if side < frame.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(frame, (side, side), interpolation=how), np.uint8)
+
+
+class _ColorFrames(Input):
+    """Frames in color, uint8 [frames, side, side, 3], aligned on the face of the onset; both kinds prepare alike.
+
+    Attributes:
+        side: of the frames, in pixels.
+        normalize: imagenet: minus the mean of ImageNet's channels, over their standard deviation; unit: over 255.
+    """
+
+    not_stored: ClassVar[frozenset[str]] = frozenset({"normalize"})
+    side: int = Field(default=SIDE, ge=16, le=1024)
+    normalize: Literal["imagenet", "unit"] = "imagenet"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8)
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        x = batch.movedim(-1, 1).float() / 255  # channels first: [n, 3, …, side, side]
+        if self.normalize == "imagenet":
+            mean, std = (x.new_tensor(values).reshape(1, 3, *[1] * (x.ndim - 2)) for values in (MEAN, STD))
+            x = (x - mean) / std
+        return x.contiguous()
+
+    def mirror(self, batch: Tensor) -> Tensor:
+        return batch.flip(-1)
+
+
+class ApexFrame(_ColorFrames):
+    """The apex, uint8 RGB [side, side, 3]; a method sees [3, side, side]."""
+
+    name: ClassVar[str] = "apex"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.side, self.side, 3
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        return 3, self.side, self.side
+
+    def of(self, frames: Frames) -> npt.NDArray[np.uint8]:
+        return resized(frames.read(frames.apex), self.side)
+
+
+class OnsetApex(_ColorFrames):
+    """Onset and apex, uint8 RGB [2, side, side, 3]; a method sees [3, 2, side, side]."""
+
+    name: ClassVar[str] = "pair"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return 2, self.side, self.side, 3
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        return 3, 2, self.side, self.side
+
+    def of(self, frames: Frames) -> npt.NDArray[np.uint8]:
+        return np.stack([resized(frames.read(i), self.side) for i in (0, frames.apex)])

@@ -1,0 +1,22 @@
+"""STSTNet in the order of its authors' code: batch norm before the max-pool (see `ststnet`)."""
+
+from __future__ import annotations
+
+from torch import Tensor, cat
+from torch.nn import functional as F
+
+from miex.recognition.networks.ststnet import STSTNet
+
+
+class STSTNetAuthors(STSTNet):
+    """STSTNet whose batch norm looks at all positions of the convolutions, not only at those that the pool keeps.
+
+    Layers and parameters are those of `ststnet`, which keeps the order that all reference numbers were made with.
+    """
+
+    def join(self, x: Tensor) -> Tensor:
+        """The three streams, joined: [n, 16, (s + 4) // 3, (s + 4) // 3]."""
+        weight, bias = (cat([getattr(stream, name) for stream in self.streams]) for name in ("weight", "bias"))
+        x = self.norm(F.conv2d(x, weight, bias, padding=2).relu())
+        joined: Tensor = self.dropout(F.max_pool2d(x, 3, 3, 1))
+        return joined
