@@ -165,7 +165,7 @@ def test_control_c_lets_shards_in_work_end_and_starts_no_more(lab: Lab) -> None:
 
 def stopped(lab: Lab, code: int, said: str, records: set[str]) -> None:
     assert code == 130, said
-    assert "resumes from there" in said
+    assert "continues from there" in said
     assert "Traceback" not in said
     names = lab.names()
     assert {name for name in names if name.endswith(".json") and name != "plan.json"} == records
