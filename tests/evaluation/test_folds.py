@@ -115,7 +115,7 @@ def test_a_table_of_folds(tmp_path: Path) -> None:
     assert [fold.test.tolist() for fold in protocol.folds] == [[0, 1], [2]]
     with pytest.raises(InputError, match="smic/1 in several"):
         read_table(["a", "b", "c"], persons(["smic"] * 3, ["1", "2", "1"]), path)
-    with pytest.raises(InputError, match="no d"):
+    with pytest.raises(InputError, match="no row for d"):
         read_table(["a", "d"], of[:2], path)
 
 

@@ -79,8 +79,8 @@ def test_broken_flow_files_are_named(tmp_path: Path) -> None:
         ({"flow": flow.astype(float), "label": [0, 1, 2]}, "uint8"),
         ({"flow": flow[..., :2], "label": [0, 1, 2]}, "uint8"),
         ({"flow": flow, "label": [0, 1, 3]}, "classes 0 to 2"),
-        ({"flow": flow, "label": [0, 1]}, "label int"),
-        ({"flow": flow, "label": [0, 1, 2], "subject": ["a"]}, "subject str"),
+        ({"flow": flow, "label": [0, 1]}, "label, int"),
+        ({"flow": flow, "label": [0, 1, 2], "subject": ["a"]}, "subject, str"),
         ({"flow": np.array([{}] * 3, dtype=object), "label": [0, 1, 2]}, "an .npz"),
     ):
         np.savez(path, **arrays)

@@ -280,7 +280,7 @@ def test_batches_cover_an_epoch() -> None:
 
 def test_machines_that_are_not_there_are_refused() -> None:
     for devices in (("nonsense",), ("cpu", "cpu"), (), ("cuda",) if not torch.cuda.is_available() else ()):
-        with pytest.raises(UsageError, match="devices"):
+        with pytest.raises(UsageError, match="`device`"):
             Machine(devices)
 
 

@@ -1,1 +1,1 @@
-"""Evaluation: what may be trained on what, and how well it was recognized."""
+"""Evaluation: folds, the leak guard, metrics, and the significance of differences."""

@@ -1,4 +1,4 @@
-"""Subject-disjoint folds: k-fold, leave one subject out, and lists that others published."""
+"""Subject-disjoint folds: k-fold, leave one subject or corpus out, published lists, and tables of your own."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Fold:
     """One fold.
 
     Attributes:
-        name: "0", "1" …, or the subject that is left out.
-        train, test: positions among the samples, int64, ascending, disjoint.
+        name: "0", "1", …, or the subject or corpus that is left out.
+        train, test: positions among the samples, int64, ascending; no position is in both.
     """
 
     name: str
@@ -34,12 +34,12 @@ class Fold:
 
 @dataclass(frozen=True, eq=False)
 class Protocol:
-    """Folds and what they are called in a table.
+    """Folds, with a name for tables.
 
     Attributes:
-        name: "3-fold", "LOSO", "lists of micro_3fold".
-        folds: in their order.
-        digest: sha256 of which sample is trained on and tested in which fold: quote it with a number.
+        name: name of the protocol, such as "3-fold", "LOSO" or "lists of micro_3fold".
+        folds: the folds, in order.
+        digest: sha256 of the training and test positions of all folds; report it with results.
     """
 
     name: str
@@ -48,10 +48,13 @@ class Protocol:
 
 
 def persons(corpus: npt.ArrayLike, subject: npt.ArrayLike) -> Persons:
-    """One name for the person behind each sample, str [n]: `casme2/1` for sub01 of CASME II.
+    """Name of the person behind each sample, str [n], such as `casme2/1` for sub01 of CASME II.
+
+    Args:
+        corpus, subject: corpus and subject of each sample [n], in any known spelling.
 
     Raises:
-        InputError: a sample without corpus or subject: subject-wise folds cannot be made.
+        InputError: a sample has no corpus or no subject.
     """
     pairs = list(zip(np.asarray(corpus).tolist(), np.asarray(subject).tolist(), strict=True))
     keys = [(corpus_key(c), subject_key(s)) for c, s in pairs]
@@ -59,20 +62,30 @@ def persons(corpus: npt.ArrayLike, subject: npt.ArrayLike) -> Persons:
         if None in key:
             raise InputError(
                 f"folds by subject: sample {row}", expected="a corpus and a subject", found=f"{pair[0]!r}, {pair[1]!r}",
-                do="only samples of real corpora can be split by subject",
+                do="give only samples of real corpora, with their subjects",
             )  # fmt: skip
     return np.array([f"{c}/{s}" for c, s in keys], np.str_)
 
 
 def k_fold(of: Persons, k: int, seed: int = 0) -> Protocol:
-    """Subject-wise k-fold: persons shuffled by the seed, then largest first into the fold with the fewest samples.
+    """Subject-disjoint k-fold cross-validation.
+
+    Subjects are shuffled by the seed and sorted by their number of samples, then each goes into the fold that has the
+    fewest samples so far.
+
+    Args:
+        of: the person behind each sample (see `persons`).
+        k: number of folds.
+        seed: random seed of the shuffle.
 
     Raises:
-        UsageError: fewer persons than folds.
+        UsageError: there are fewer than 2 folds, or fewer subjects than folds.
     """
     names, counts = np.unique(of, return_counts=True)
     if not 2 <= k <= len(names):
-        raise UsageError(f"{k}-fold", expected="from 2 folds to one per subject", found=f"{len(names)} subjects")
+        raise UsageError(
+            f"{k}-fold", expected="at least 2 folds, and at least as many subjects", found=f"{len(names)} subjects"
+        )
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(names))
     order = order[np.argsort(-counts[order], kind="stable")]
     part, size = np.zeros(len(names), np.int64), np.zeros(k, np.int64)
@@ -83,10 +96,12 @@ def k_fold(of: Persons, k: int, seed: int = 0) -> Protocol:
 
 
 def leave_one_subject_out(of: Persons) -> Protocol:
-    """One fold per person. On the composite of MEGC 2019 this is its composite database evaluation (CDE).
+    """Leave-one-subject-out cross-validation: one fold per subject.
+
+    On the composite of MEGC 2019 this is its composite database evaluation (CDE).
 
     Raises:
-        UsageError: a single person.
+        UsageError: there is only one subject.
     """
     names, part = np.unique(of, return_inverse=True)
     if len(names) < 2:
@@ -95,10 +110,10 @@ def leave_one_subject_out(of: Persons) -> Protocol:
 
 
 def leave_one_corpus_out(of: Persons) -> Protocol:
-    """One fold per corpus: what is learned from the other corpora, of which no map or frame looks like its own.
+    """Leave-one-corpus-out cross-validation: one fold per corpus, which is tested after training on all others.
 
     Raises:
-        UsageError: a single corpus.
+        UsageError: there is only one corpus.
     """
     names, part = np.unique([person.split("/")[0] for person in of.tolist()], return_inverse=True)
     if len(names) < 2:
@@ -108,7 +123,7 @@ def leave_one_corpus_out(of: Persons) -> Protocol:
 
 @dataclass(frozen=True)
 class ListedClip:
-    """A clip that a published list names: the keys of `corpora.people`, and the clip's own code in lower case."""
+    """A clip in a published list: its corpus and subject as keys of `corpora.people`, and its code in lower case."""
 
     corpus: str
     subject: str
@@ -116,24 +131,30 @@ class ListedClip:
 
 
 def clip_key(corpus: object, subject: object, clip: object) -> ListedClip:
-    """How a clip is named here and in lists: spellings of one clip give one key (`s01_ne_01`, `s1_ne_01`)."""
+    """The key by which a clip is found in lists; spellings of one clip (`s01_ne_01`, `s1_ne_01`) have the same key."""
     code = re.sub(r"^s0*(\d+)_(?=ne|po|sur)", r"s\1_", str(clip).strip().lower())
     return ListedClip(corpus_key(corpus) or "", subject_key(subject) or "", code)
 
 
 def read_list(path: Path) -> list[ListedClip]:
-    """The clips of a list of the MiE-X authors: two lines per sample, paths of its onset and its apex frame.
+    """Read the clips of a fold list as published with the MiE-X paper (ECCV 2022).
+
+    It has two lines per sample, the paths of onset frame and apex frame.
 
     Raises:
-        InputError: it cannot be read, or a line that is no path of a known layout.
+        InputError: the list cannot be read, or a line is not a path in a known layout.
     """
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"fold list {path}", expected="a text file", found=str(error)) from error
+        raise InputError(f"fold list {path}", expected="a text file that can be read", found=str(error)) from error
     clips = [_listed(line, path, number) for number, line in enumerate(lines, 1)]
     if len(clips) % 2 or clips[::2] != clips[1::2]:
-        raise InputError(f"fold list {path}", expected="two lines per sample: onset, apex", found=f"{len(clips)} lines")
+        raise InputError(
+            f"fold list {path}", expected="two lines per sample, for its onset and its apex",
+            found=f"{len(clips)} lines" + (", two of which differ in their clip" if len(clips) % 2 == 0 else ""),
+            do="use the list as it was published",
+        )  # fmt: skip
     return clips[::2]
 
 
@@ -144,22 +165,25 @@ def _listed(line: str, path: Path, number: int) -> ListedClip:
     if corpus == "mmew":
         return clip_key(corpus, clip.split("-")[0], clip)  # …/emotion/S01-02-003/1.jpg
     if corpus is None:
-        raise InputError(f"fold list {path}, line {number}", expected="Data/CORPUS/SUBJECT/…/CLIP/FRAME", found=line)
+        raise InputError(
+            f"fold list {path}, line {number}", expected="a path such as Data/CORPUS/SUBJECT/…/CLIP/FRAME", found=line
+        )  # fmt: skip
     return clip_key(corpus, parts[2], clip)
 
 
 def published(clips: Sequence[ListedClip], folder: Path) -> Protocol:
-    """The folds of a folder of lists as the MiE-X authors publish them.
+    """Read the folds of a folder of lists, as published with the MiE-X paper (ECCV 2022).
 
-    Training lists are kept as they are, with what they leave out: MMEW's never train on subject 30.
+    Training lists are used as they are, including what they leave out: those of MMEW never train on subject 30.
 
     Args:
-        clips: who each sample is, see `clip_key`.
-        folder: holds `*fold<i>_train_data.txt` and `*fold<i>_test_data.txt`, or `*fold<i>_data01.txt` (training) and
-            `*fold<i>_data2.txt` (test).
+        clips: the key of each sample (see `clip_key`).
+        folder: folder with `*fold<i>_train_data.txt` and `*fold<i>_test_data.txt`, or `*fold<i>_data01.txt` (training)
+            and `*fold<i>_data2.txt` (test).
 
     Raises:
-        InputError: no such lists, a listed test clip that is not among the samples, or a subject on both sides.
+        InputError: there are no such lists, a list cannot be read, a clip to test is not among the samples, or a
+            subject is both trained on and tested.
     """
     where = {clip: i for i, clip in enumerate(clips)}
     folds = []
@@ -169,13 +193,17 @@ def published(clips: Sequence[ListedClip], folder: Path) -> Protocol:
         missing = [clip for clip in test if clip not in where]
         if missing:
             raise InputError(
-                f"fold list {test_list}", expected="clips that are among the samples",
-                found=f"{missing[0]} and {len(missing) - 1} more are not",
-                do="test on the whole corpus that the lists belong to",
+                f"fold list {test_list}", expected="only clips that are among the samples",
+                found=f"{len(missing)} other clips, such as {missing[0].clip} of {missing[0].corpus}",
+                do="give all samples of the corpus that the lists are for",
             )  # fmt: skip
         shared = {(c.corpus, c.subject) for c in test} & {(c.corpus, c.subject) for c in train}
         if shared:
-            raise InputError(f"fold list {test_list}", expected="subjects that are not trained on", found=f"{shared}")
+            people = ", ".join(sorted(f"{corpus}/{subject}" for corpus, subject in shared))
+            raise InputError(
+                f"fold list {test_list}", expected="subjects that are not trained on in the same fold",
+                found=f"{people} in both lists", do="use the lists as they were published, or correct them",
+            )  # fmt: skip
         number = re.search(r"fold(\d+)", test_list.name)
         folds.append(
             Fold(
@@ -186,16 +214,26 @@ def published(clips: Sequence[ListedClip], folder: Path) -> Protocol:
         )
     if not folds:
         raise InputError(
-            f"folds {folder}", expected="a folder with *fold<i>_test_data.txt or *fold<i>_data2.txt", found="none"
+            f"`folds` {folder}",
+            expected="a folder with lists *fold<i>_test_data.txt or *fold<i>_data2.txt",
+            found="no such file",
+            do="check the path",
         )
     return Protocol(f"lists of {folder.name}", tuple(folds), _digest(folds))
 
 
 def read_table(sample_ids: Sequence[str], of: Persons, path: Path) -> Protocol:
-    """Folds of your own: a CSV with columns sample_id and fold; each fold is tested by what is in no other.
+    """Read folds of your own from a CSV with columns sample_id and fold.
+
+    Each fold tests its own samples, after training on all others.
+
+    Args:
+        sample_ids: id of each sample [n].
+        of: the person behind each sample (see `persons`).
+        path: the CSV.
 
     Raises:
-        InputError: a sample without fold, or a person in two.
+        InputError: the file cannot be read, a sample has no fold, or a subject is in several folds.
     """
     import csv
 
@@ -208,11 +246,17 @@ def read_table(sample_ids: Sequence[str], of: Persons, path: Path) -> Protocol:
         ) from error
     absent = [name for name in sample_ids if name not in fold_of]
     if absent:
-        raise InputError(f"fold file {path}", expected="every sample", found=f"no {absent[0]} ({len(absent)} missing)")
+        raise InputError(
+            f"fold file {path}", expected="a row for every sample",
+            found=f"no row for {absent[0]} ({len(absent)} samples are missing)", do="add the missing rows",
+        )  # fmt: skip
     names, part = np.unique([fold_of[name] for name in sample_ids], return_inverse=True)
     for person in np.unique(of):
         if len(np.unique(part[of == person])) > 1:
-            raise InputError(f"fold file {path}", expected="each subject in one fold", found=f"{person} in several")
+            raise InputError(
+                f"fold file {path}", expected="all samples of a subject in the same fold",
+                found=f"subject {person} in several folds", do="assign folds by subject",
+            )  # fmt: skip
     return _of_parts(path.stem, part, names.tolist())
 
 

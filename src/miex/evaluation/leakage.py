@@ -1,4 +1,4 @@
-"""The leak guard: which training rows descend from nobody in the test set."""
+"""The leak guard: it refuses training rows whose AUs come from a person in the test set."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from miex.corpora.people import CORPORA, corpus_key, same_lab, subject_key
 from miex.errors import InputError, UsageError
 
 COLUMNS = ("source", "corpus", "subject")
-WITHOUT_PEOPLE = "expert"  # the one source that no real person stands behind
+WITHOUT_PEOPLE = "expert"  # the only source whose AUs come from no real person
 
 
 class Verdict(StrEnum):
-    """What the guard says of a training row."""
+    """What the leak guard decides about a training row, and why."""
 
     allowed = "allowed"
     test_subject = "its AUs come from a subject of the test set"
-    same_lab = "its AUs come from a laboratory whose people may be in the test set"
-    unknown = "where its AUs come from is not known"
+    same_lab = "its AUs come from a laboratory whose subjects may be in the test set"
+    unknown = "it is not known where its AUs come from"
 
 
 def allowed(
@@ -32,29 +32,28 @@ def allowed(
     same_lab_overlap: bool = True,
     independent: Collection[str] = (),
 ) -> npt.NDArray[np.bool_]:
-    """Which rows may be trained on when these subjects are tested.
+    """Decide which rows may be trained on if these subjects are tested.
 
-    A row is refused when its AUs come, by whatever source, from a subject of the test set, whatever clip and whatever
-    spelling; from another corpus of a laboratory that the test set has a corpus of; or from nobody knows where. Rows
-    of the expert source, which have neither corpus nor subject, are allowed. What an expert table was measured on is
-    beyond this guard: a table made from AU codes of the test corpus leaks its frequencies.
+    A row is refused if its AUs come from a subject of the test set (by any source, from any clip, and in any spelling),
+    from another corpus of a laboratory that has a corpus in the test set, or from an unknown origin. Rows of the
+    expert source, which have neither corpus nor subject, are allowed. The guard does not know which data an expert
+    table was made from: a table made from AU codes of the test corpus leaks the frequencies of its AUs.
 
     Args:
-        training: a table with columns source, corpus, subject, such as plan.parquet or samples.parquet. Rows of a
-            composite such as CompMiE carry the corpus that each clip was taken from.
-        test_subjects: (corpus, subject) of every test clip. Spellings are those of `corpora.people`.
-        same_lab_overlap: whether people may be in several corpora of one laboratory (CASME, CASME II, CAS(ME)²,
-            CAS(ME)³). Their numbers say nothing about it, so no row of another corpus of that laboratory is then
-            allowed.
-        independent: names of corpora that `corpora.people` does not know, and that share no people with any other:
-            the caller vouches for it. Rows of other unknown corpora are refused.
+        training: a table with columns source, corpus and subject, such as plan.parquet or samples.parquet. Rows of a
+            composite such as CompMiE name the corpus that each clip was taken from.
+        test_subjects: (corpus, subject) of every test clip, in any spelling that `corpora.people` knows.
+        same_lab_overlap: whether to assume that a person may be in several corpora of the same laboratory (CASME,
+            CASME II, CAS(ME)², CAS(ME)³). Subject numbers do not tell, so rows of its other corpora are then refused.
+        independent: names of corpora that `corpora.people` does not know and that, as the caller vouches, share no
+            people with other corpora. Rows of other unknown corpora are refused.
 
     Returns:
-        bool [rows].
+        For each row whether it may be trained on, bool [rows].
 
     Raises:
         InputError: a column is missing.
-        UsageError: a test subject that is not known, or of a corpus that is not.
+        UsageError: a test subject has no name, or its corpus is not known.
     """
     found = verdicts(training, test_subjects, same_lab_overlap=same_lab_overlap, independent=independent)
     return np.array([verdict is Verdict.allowed for verdict in found], bool)
@@ -67,14 +66,14 @@ def verdicts(
     same_lab_overlap: bool = True,
     independent: Collection[str] = (),
 ) -> list[Verdict]:
-    """For each row why it is refused, or that it is allowed; arguments and errors as in `allowed`."""
+    """For each row whether it is allowed, or why it is refused. Arguments and errors are those of `allowed`."""
     missing = [name for name in COLUMNS if name not in training.schema.names]
     if missing:
         raise InputError(
             "training rows for the leak guard",
             expected="columns " + ", ".join(COLUMNS),
             found="no " + ", ".join(missing),
-            do="give plan.parquet or samples.parquet, which say whose AUs each row shows",
+            do="give plan.parquet or samples.parquet, whose columns tell where the AUs of each row come from",
         )
     known = CORPORA.keys() | {corpus_key(name) for name in independent}
     test = {_person(*pair, known) for pair in test_subjects}
@@ -94,9 +93,9 @@ def _person(corpus: object, subject: object, known: Collection[str | None]) -> t
         raise UsageError(
             f"test subject {subject!r} of corpus {corpus!r}",
             expected="a subject of one of " + ", ".join(CORPORA),
-            found="no subject" if person[1] is None else f"corpus {person[0] or 'not named'}",
-            do="name the corpus that the clip was taken from (not a composite such as CompMiE); one of your own, that "
-            "shares no people with others, goes into `independent`",
+            found="no subject" if person[1] is None else f"corpus {person[0]}" if person[0] else "no corpus",
+            do="name the corpus that the clip was taken from, not a composite such as CompMiE; if it is a corpus of "
+            "your own that shares no people with others, add its name to `independent`",
         )
     return person[0], person[1]
 

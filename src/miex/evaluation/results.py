@@ -1,4 +1,4 @@
-"""The store of runs: every prediction with its sample's id, so that any metric can be computed again."""
+"""The store of runs: it keeps every prediction with the id of its sample, so that any metric can be computed later."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PREDICTIONS: Final = pa.schema(
         ("sample_id", pa.string()),
         ("corpus", pa.string()),
         ("subject", pa.string()),
-        ("label", pa.int16()),  # the truth
+        ("label", pa.int16()),  # the true class
         ("last", pa.list_(pa.float32())),  # probability of each class after the last epoch
         (
             "best_on_test",
             pa.list_(pa.float32()),
-        ),  # the same at the epoch that the test part likes best; null if not kept
+        ),  # the same at the epoch with the best result on the test part; null if not kept
     ]
 )
 _META = b"miex"
@@ -36,12 +36,13 @@ _META = b"miex"
 
 @dataclass(frozen=True, eq=False)
 class StoredRun:
-    """One training, tested.
+    """One training and the test of its result.
 
     Attributes:
-        what: everything that decides its numbers: data, folds, config, seed. Its digest is the run's name.
-        facts: what came out beside the predictions: rows trained on, refused by the leak guard, unchecked.
-        predictions: table of PREDICTIONS, one row per test sample.
+        what: everything that decides the results: data, folds, settings, seed. Its digest names the file of the run.
+        facts: what else is known of it: numbers of rows that were trained on, refused by the leak guard, and not
+            checked by it; loss.
+        predictions: one row per test sample, of PREDICTIONS.
     """
 
     what: Mapping[str, Any]
@@ -49,66 +50,73 @@ class StoredRun:
     predictions: pa.Table
 
     def predicted(self, epoch: str = "last") -> npt.NDArray[np.int64]:
-        """The class of highest probability of each test sample, int64 [n]; epoch is last or best_on_test.
+        """The most probable class of each test sample, int64 [n]; `epoch` is last or best_on_test.
 
         Raises:
-            InputError: best_on_test was not kept in this run.
+            InputError: this run did not keep best_on_test.
         """
         column = self.predictions[epoch]
         if column.null_count:
             raise InputError(
-                f"{epoch} of a run", expected="a run that stored it", found="none", do="evaluate with `best_on_test`"
+                f"predictions {epoch} of a run",
+                expected="a run that kept them",
+                found="none",
+                do="evaluate with `best_on_test`",
             )
         return np.array([np.argmax(p) for p in column.to_pylist()], np.int64)
 
     def counts(self, classes: int, epoch: str = "last") -> Counts:
-        """Its confusion matrix, int64 [classes, classes]."""
+        """The confusion matrix of the test samples, int64 [classes, classes]. Errors are those of `predicted`."""
         return confusion(self.predictions["label"].to_numpy(), self.predicted(epoch), classes)
 
 
 class Results:
-    """A folder of runs, one file each; a run that is there is not computed again."""
+    """A folder of runs, one file for each. A run that is stored need not be computed again.
+
+    Raises:
+        OutputError: the path is that of a file.
+    """
 
     def __init__(self, folder: Path) -> None:
         if folder.exists() and not folder.is_dir():
-            raise OutputError(f"`store` {folder}", expected="a folder", found="a file", do="give another one")
+            raise OutputError(f"`store` {folder}", expected="a folder", found="a file", do="give another path")
         self.folder = folder
 
     def path(self, what: Mapping[str, Any]) -> Path:
-        """Where the run of that description lies, or would."""
+        """Path of the file of the run that is described by `what`, whether it exists or not."""
         return self.folder / f"{json_digest(what)[:24]}.parquet"
 
     def __contains__(self, what: Mapping[str, Any]) -> bool:
         return self.path(what).is_file()
 
     def add(self, run: StoredRun) -> None:
-        """Store a run, whole or not at all; the same run gives the same bytes.
+        """Store a run, as a whole or not at all. The same run gives the same bytes.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
         meta = canonical_json({"what": run.what, "facts": run.facts})
         table = run.predictions.cast(PREDICTIONS).replace_schema_metadata({_META: meta.encode()})
         write_whole(self.path(run.what), parquet_bytes(table, max(1, table.num_rows)))
 
     def read(self, what: Mapping[str, Any]) -> StoredRun:
-        """The run of that description.
+        """Read the run that is described by `what`.
 
         Raises:
-            InputError: it is not there, damaged, or another one.
+            InputError: it is not in the store, is damaged, or has another description.
         """
         run = _read(self.path(what))
         if canonical_json(run.what) != canonical_json(what):
             raise InputError(
                 f"run {self.path(what)}",
-                expected="the run that its name says",
+                expected="the run that its name stands for",
                 found="another run",
-                do="delete it; the run is then computed again",
+                do="delete it, and run the same command again",
             )
         return run
 
     def all(self) -> list[StoredRun]:
-        """Every run, by name of file."""
+        """Read every run, in the order of file names. Raises InputError if one cannot be read."""
         return [_read(path) for path in sorted(self.folder.glob("*.parquet"))]
 
 
@@ -120,7 +128,7 @@ def _read(path: Path) -> StoredRun:
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"run {path}",
-            expected="a run of miex",
+            expected="a file that miex wrote",
             found=str(error).splitlines()[0],
-            do="delete it; the run is then computed again",
+            do="delete it, and run the same command again",
         ) from error

@@ -1,1 +1,1 @@
-"""Recognizers and what they look at."""
+"""Recognizers of micro-expressions: their inputs, training and predictions."""

@@ -1,4 +1,4 @@
-"""The folder of a training: log.csv, TensorBoard's events, a checkpoint, and at the end the recognizer."""
+"""The folder of a training: log.csv, events for TensorBoard, a checkpoint, and at the end the recognizer."""
 
 from __future__ import annotations
 
@@ -21,19 +21,31 @@ CHECKPOINT, LOG, EVENTS = "checkpoint.safetensors", "log.csv", "events"
 
 
 def prove_own(folder: Path) -> None:
-    """Raises OutputError if something else than a training lies in a folder: a set, say."""
+    """Check that a folder is new, empty, or that of a training.
+
+    Raises:
+        OutputError: it holds something else, such as a set, or cannot be read.
+    """
     with as_output_errors(f"training in {folder}"):
         there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     foreign = [name for name in there if not name.startswith(".") and not is_leftover(name)]
     if foreign and not {CHECKPOINT, LOG, EVENTS, MODEL} & set(foreign):
         raise OutputError(
-            f"training in {folder}", expected="a new or empty folder, or one of this training",
+            f"training in {folder}", expected="a new or empty folder, or the folder of this training",
             found=", ".join(foreign[:3]), do="give another folder",
         )  # fmt: skip
 
 
 class TrainingFolder:
-    """log.csv, events, checkpoint and result of one training."""
+    """The log, events, checkpoint and recognizer of one training.
+
+    Args:
+        folder: the folder; it is made if it is missing.
+        what: JSON values of everything that decides the weights; a folder of other values is refused.
+
+    Raises:
+        OutputError: the folder holds something else than a training, or cannot be written to.
+    """
 
     def __init__(self, folder: Path, what: dict[str, Any]) -> None:
         self.folder, self.what = folder, what
@@ -43,7 +55,12 @@ class TrainingFolder:
         self._events: Any = None
 
     def finished(self) -> Recognizer | None:
-        """What the training gave, if it ended."""
+        """The trained recognizer, or None if the training is not finished.
+
+        Raises:
+            InputError: its file is damaged.
+            OutputError: it comes from another training.
+        """
         path = self.folder / MODEL
         if not path.is_file():
             return None
@@ -52,7 +69,12 @@ class TrainingFolder:
         return stored
 
     def checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        """Plain values and tensors of the last one."""
+        """The JSON values and tensors of the last checkpoint, or None if there is none.
+
+        Raises:
+            InputError: its file is damaged.
+            OutputError: it comes from another training.
+        """
         path = self.folder / CHECKPOINT
         if not path.is_file():
             return None
@@ -64,17 +86,20 @@ class TrainingFolder:
         differing = [key for key in self.what if canonical_json(there.get(key)) != canonical_json(self.what[key])]
         if differing:
             raise OutputError(
-                f"training in {self.folder}", expected="an empty folder, or the folder of this training",
-                found="a training with other " + ", ".join(differing), do="give another folder",
+                f"training in {self.folder}", expected="a new or empty folder, or the folder of this training",
+                found="a training that differs in " + ", ".join(differing), do="give another folder",
             )  # fmt: skip
 
     def save(self, plain: dict[str, Any], tensors: dict[str, Tensor], history: list[dict[str, Any]]) -> None:
-        """Keep a checkpoint, and the log up to it."""
+        """Write a checkpoint, and the log up to it. Raises OutputError if they cannot be written."""
         self._write_log(history)
         write_weights(self.folder / CHECKPOINT, "checkpoint", {**plain, "what": self.what}, tensors)
 
     def wrote(self, *rows: dict[str, Any], again: bool = False) -> None:
-        """Tell TensorBoard; `again` after a resume, when what came after the checkpoint is to be forgotten."""
+        """Write rows of the log as events for TensorBoard.
+
+        `again` follows a resume: nothing is written, and events later than the last of these rows are discarded.
+        """
         if self._events is None:
             from tensorboardX import SummaryWriter
 
@@ -86,7 +111,7 @@ class TrainingFolder:
                     self._events.add_scalar(name, row[name], row["step"])
 
     def finish(self, recognizer: Recognizer, history: list[dict[str, Any]]) -> None:
-        """Keep the recognizer; the checkpoint is not needed any more."""
+        """Write log and recognizer, and remove the checkpoint. Raises OutputError if they cannot be written."""
         if self._events is not None:
             self._events.close()
         self._write_log(history)

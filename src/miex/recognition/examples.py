@@ -1,4 +1,4 @@
-"""Labelled examples with who stands behind each, and where their frames are: of stored sets, corpora, flow files."""
+"""Labeled examples of sets, corpora and flow files: who is behind each, and where its frames are."""
 
 from __future__ import annotations
 
@@ -21,42 +21,43 @@ from miex.recognition.view import LABELS, Put, View, people, stored
 from miex.stable import canonical_json, table_digest
 from miex.storage.cache import cache_folder
 
-_CHUNK = 32  # examples that one task makes
+_CHUNK = 32  # number of examples in a task
 
 
 def input_cache() -> Path:
-    """Where examples lie that recognizers have looked at: in the user's cache."""
+    """Folder in the user's cache for examples that were made into inputs."""
     return cache_folder() / "inputs"
 
 
 class FrameSource(ABC):
-    """Where the frames of examples are. It is sent to other processes, so it must be picklable."""
+    """Where the frames of examples are. It must be picklable, as it is sent to other processes."""
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """Of all that the frames depend on and that can be known without decoding them."""
+        """sha256 of everything that the frames depend on and that is known without decoding them."""
 
     @abstractmethod
     def part(self, first: int, count: int) -> FrameSource:
-        """The frames of the examples from `first` on: what a task needs."""
+        """The frames of `count` examples from `first` on."""
 
     @abstractmethod
     def examples(self, takes: Input) -> Iterator[npt.NDArray[Any]]:
-        """Every example through an input, in order.
+        """Make every example with an input, in order.
 
         Raises:
-            InputError: a frame that cannot be read, or that shows no face.
+            UsageError: the input cannot be made from this source.
+            InputError: a frame cannot be read, or shows no face.
         """
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Examples and what is known of each; their pixels stay where they are.
+    """Labeled examples, without their pixels.
 
     Attributes:
-        rows: table of ROWS_SCHEMA: sample_id, label, source, corpus, subject, photo.
-        frames: where their frames are, in the same order.
+        rows: one row per example, of ROWS_SCHEMA: sample_id, label, source, corpus, subject, photo.
+        frames: where the frames are, in the same order.
         label_names: names of the classes 0, 1, ….
     """
 
@@ -74,33 +75,38 @@ class Examples:
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
-        """The classes, int64 [n]."""
+        """The class of each example, int64 [n]."""
         return np.asarray(self.rows["label"].to_numpy(), np.int64)
 
     @property
     def people(self) -> list[str]:
-        """Who is behind each example: subject of a corpus, else the photo, else the example alone."""
+        """The person behind each example: the subject of a corpus, or else the photo, or else the example itself."""
         return people(self.rows)
 
     @property
     def digest(self) -> str:
-        """sha256 of rows and frames, without decoding any."""
+        """sha256 of rows and frames, of which none is decoded."""
         return hashlib.sha256(f"{table_digest(self.rows)} {self.frames.digest}".encode()).hexdigest()
 
     def through(
         self, takes: Input, cache: Path, *, executor: Executor = IN_PROCESS, progress: Progress = silent
     ) -> View:
-        """The examples as a recognizer looks at them: made once for each input, then mapped from the cache.
+        """Make the examples with an input, or read them from the cache if that was done before.
 
         Args:
             takes: the input.
-            cache: folder of arrays, each named by the digests of examples and input.
-            executor: where the work is done; several processes that want the same array make it once.
-            progress: called with examples done and examples in all.
+            cache: folder of arrays, named by the digests of examples and input. If several processes need the same
+                array, only one makes it.
+            executor: runs the work.
+            progress: called with the number of examples done, and of all examples.
+
+        Returns:
+            A view of the examples, mapped into memory from the cache.
 
         Raises:
-            InputError: a frame that cannot be read, or that shows no face; a damaged array.
-            OutputError: the cache cannot be written.
+            UsageError: the input cannot be made from these examples.
+            InputError: a frame cannot be read or shows no face, or an array in the cache is damaged.
+            OutputError: the cache cannot be written to.
         """
         what = {"examples": self.digest, "input": takes.stored()}
         name = hashlib.sha256(canonical_json(what).encode()).hexdigest()[:32]
@@ -113,7 +119,7 @@ class Examples:
         return View((part,), self.label_names)
 
     def array(self, takes: Input, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> npt.NDArray[Any]:
-        """The examples through an input, all of them in memory: [n, *shape]."""
+        """Make the examples with an input, as one array [n, *shape] in memory. Errors are those of `through`."""
         found = np.zeros((len(self), *takes.shape), takes.dtype)
 
         def put(first: int, chunk: npt.NDArray[Any]) -> None:
@@ -126,7 +132,7 @@ class Examples:
 def make_examples(
     frames: FrameSource, n: int, takes: Input, put: Put, *, executor: Executor = IN_PROCESS, progress: Progress = silent
 ) -> None:
-    """Make n examples in chunks and hand each chunk over, in any order, with the position of its first."""
+    """Make n examples in chunks, and call `put` with the position and array of each chunk, in any order."""
     tasks = [(frames.part(first, _CHUNK), first, takes) for first in range(0, n, _CHUNK)]
     done = 0
     for first, chunk in executor.map(_chunk, tasks):
@@ -143,7 +149,7 @@ def _chunk(task: tuple[FrameSource, int, Input]) -> tuple[int, npt.NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Arrays(FrameSource):
-    """Examples that somebody has made already, [n, …]; `kind` says in which convention: "flow maps"."""
+    """Examples that other programs made, as an array [n, …]; `kind` is their convention, such as "flow maps"."""
 
     arrays: npt.NDArray[Any]
     kind: str
@@ -162,13 +168,16 @@ class Arrays(FrameSource):
 
 
 def of_maps(maps: npt.NDArray[np.uint8], labels: Sequence[int], *, source: str | None, prefix: str) -> Examples:
-    """Examples of flow maps uint8 [n, s, s, 3] with classes [n], behind which nobody stands; ids are numbered."""
+    """Examples of flow maps uint8 [n, s, s, 3] of classes [n], without corpus, subject or photo.
+
+    All have the given source, and the sample ids `prefix`-0, `prefix`-1, ….
+    """
     texts: dict[str, list[str | None]] = {name: [None] * len(maps) for name in ROWS_SCHEMA.names if name != "label"}
     texts["source"], texts["sample_id"] = [source] * len(maps), [f"{prefix}-{i}" for i in range(len(maps))]
     return Examples(rows_of(list(labels), texts), Arrays(maps, "flow maps"))
 
 
 def rows_of(labels: Sequence[int], texts: dict[str, list[str | None]]) -> pa.Table:
-    """Table of ROWS_SCHEMA out of its columns."""
+    """Make a table of ROWS_SCHEMA from its columns: the labels, and all others by name."""
     columns = {**texts, "label": labels}
     return pa.table({name: columns[name] for name in ROWS_SCHEMA.names}, schema=ROWS_SCHEMA)

@@ -1,4 +1,4 @@
-"""Flow files: an .npz of flow maps, with the class of each and who stands behind it; and what a path holds."""
+"""Flow files: flow maps in an .npz, with the class and origin of each; and reading of examples from a path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from miex.recognition.places import of_set
 from miex.recognition.view import LABELS, REAL
 from miex.storage.local import write_whole
 
-_ALIASES = {"corpus": ("dataset",)}  # what the public flow files of MEGC 2019 call it
+_ALIASES = {"corpus": ("dataset",)}  # its name in the published flow files of MEGC 2019
 
 
 def flow_set(
@@ -35,17 +35,20 @@ def flow_set(
     executor: Executor = IN_PROCESS,
     progress: Progress = silent,
 ) -> dict[str, npt.NDArray[Any]]:
-    """Maps of every sample, from the stored frames (never from the generator's field).
+    """Compute the flow maps of a set, from its stored frames (not from the displacement fields of the generator).
 
     Args:
         dataset: the set.
         method, seed, side: see `inputs.flow.FlowMaps`.
-        executor: where the work is done.
-        progress: called with samples done and samples in all.
+        executor: runs the work.
+        progress: called with the number of samples done, and of all samples.
 
     Returns:
-        flow uint8 [n, side, side, 3], label int64 [n] and, str [n], what the leak guard and folds need to know:
-        sample_id, source, corpus, subject, photo (empty where there is none), in the order of the set.
+        Arrays by name, in the order of the set: flow uint8 [n, side, side, 3], label int64 [n], and for the leak guard
+        and folds, str [n] each: sample_id, source, corpus, subject, photo (empty where there is none).
+
+    Raises:
+        InputError: a frame cannot be read.
     """
     examples = of_set(dataset)
     made = make_input({"name": "flow", "method": method, "seed": seed, "side": side})
@@ -59,11 +62,11 @@ def flow_set(
 
 
 def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
-    """Write the arrays of `flow_set` as a compressed .npz; the same arrays give the same bytes.
+    """Write the arrays of `flow_set` as a compressed .npz. The same arrays give the same bytes.
 
     Raises:
-        UsageError: a name that does not end in .npz.
-        OutputError: it cannot be written.
+        UsageError: the name does not end in .npz.
+        OutputError: the file cannot be written.
     """
     if out.suffix != ".npz":
         raise UsageError(f"flow file {out}", expected="a name that ends in .npz")
@@ -73,33 +76,39 @@ def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
 
 
 def read_flow(path: Path) -> Examples:
-    """Examples of a flow file: an .npz with flow uint8 [n, s, s, 3] and label int [n].
+    """Read the examples of a flow file: an .npz with arrays flow, uint8 [n, s, s, 3], and label, int [n].
 
-    Where the file has them, str [n] sample_id (or clip), source, corpus (or dataset), subject and photo are taken
-    over; rows with a subject but no source are clips of a corpus. `label_names`, str [classes], names classes other
-    than negative, positive, surprise. A file that says nothing of where its maps come from keeps that unknown: source
-    is null, which the leak guard refuses.
+    These arrays, str [n] each, may be missing: sample_id (or clip), source, corpus (or dataset), subject, photo. If
+    source is missing, rows with a subject are taken as clips of a corpus, and rows without one as of unknown source,
+    which the leak guard refuses. An array label_names, str [classes], names the classes if they are not negative,
+    positive and surprise.
 
     Raises:
-        InputError: no such file, no .npz, or arrays of another kind.
+        InputError: there is no such file, it is not an .npz, or an array has another shape or type.
     """
     asked = f"flow file {path}"
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(asked, expected="an .npz file with arrays flow and label", found=str(error)) from error
+        raise InputError(
+            asked, expected="an .npz with arrays flow and label", found=str(error),
+            do="check the path, and that the file is complete",
+        ) from error  # fmt: skip
     flow, label = arrays.get("flow"), arrays.get("label")
     if flow is None or label is None:
-        raise InputError(asked, expected="arrays flow and label", found=", ".join(arrays) or "none")
+        raise InputError(
+            asked, expected="arrays flow and label", found=", ".join(arrays) or "no arrays",
+            do="rename the arrays in the file",
+        )  # fmt: skip
     if flow.dtype != np.uint8 or flow.ndim != 4 or flow.shape[1] != flow.shape[2] or flow.shape[3] != 3:
-        raise InputError(asked, expected="flow uint8 [n, s, s, 3]", found=f"{flow.dtype} {list(flow.shape)}")
+        raise InputError(asked, expected="an array flow, uint8 [n, s, s, 3]", found=f"{flow.dtype} {list(flow.shape)}")
     names = tuple(map(str, arrays["label_names"])) if "label_names" in arrays else LABELS
     if label.shape != (len(flow),) or label.dtype.kind not in "iu" or not np.isin(label, range(len(names))).all():
         raise InputError(
-            asked, expected=f"label int [{len(flow)}] of classes 0 to {len(names) - 1}",
+            asked, expected=f"an array label, int [{len(flow)}], of classes 0 to {len(names) - 1}",
             found=f"{label.dtype} {list(label.shape)}" + (f", up to {label.max()}" if label.size else ""),
-            do="name other classes in an array label_names",
+            do="if there are other classes, add an array label_names with their names",
         )  # fmt: skip
     texts = {name: _texts(arrays, name, len(flow), asked) for name in ROWS_SCHEMA.names if name != "label"}
     if "source" not in arrays:
@@ -112,17 +121,18 @@ def read_flow(path: Path) -> Examples:
 
 
 def load_examples(where: Path) -> Examples:
-    """Examples of a flow file (.npz), or of the folder of a stored set.
+    """Read the examples of a flow file (.npz), or of a set from its folder.
 
     Raises:
-        UsageError: something else.
+        UsageError: the path is neither.
+        InputError: the file or set cannot be read.
     """
     if where.suffix == ".npz":
         return read_flow(where)
     if not (where / CONFIG_FILE).is_file():
         raise UsageError(
             f"examples {where}", expected="a flow file .npz, or the folder of a set", found="neither",
-            do="make a set with miex synthesize, or a flow file of one with miex export --to flow",
+            do="check the path; miex synthesize makes a set, and miex export --to flow makes a flow file of it",
         )  # fmt: skip
     return of_set(open_set(where))
 
@@ -131,6 +141,8 @@ def _texts(arrays: dict[str, npt.NDArray[Any]], name: str, n: int, asked: str) -
     for key in (name, *_ALIASES.get(name, ())):
         if key in arrays:
             if arrays[key].shape != (n,) or arrays[key].dtype.kind != "U":
-                raise InputError(asked, expected=f"{key} str [{n}]", found=f"{arrays[key].dtype} {arrays[key].shape}")
+                raise InputError(
+                    asked, expected=f"an array {key}, str [{n}]", found=f"{arrays[key].dtype} {arrays[key].shape}"
+                )
             return [text or None for text in arrays[key].tolist()]
     return [None] * n

@@ -1,4 +1,4 @@
-"""Where a training runs; none of it is part of a recipe."""
+"""Where a training runs: devices and threads, which are not part of a recipe."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from miex.errors import UsageError
 
 @dataclass(frozen=True)
 class Machine:
-    """Devices and threads.
+    """The devices and threads of a training.
 
     Attributes:
-        devices: torch names. Several CUDA devices share each batch (torch.nn.DataParallel).
-        threads: of torch on the CPU. The same number gives the same numbers again; small nets gain nothing by more.
+        devices: names of torch devices. Each batch is split among several CUDA devices (torch.nn.DataParallel).
+        threads: number of torch's threads on the CPU. Results are repeatable for the same number of threads; small
+            networks gain nothing from more.
+
+    Raises:
+        UsageError: a device does not exist, or several are given that are not all CUDA devices.
     """
 
     devices: tuple[str, ...] = ("cpu",)
@@ -27,26 +31,27 @@ class Machine:
         try:
             kinds = {torch.device(name).type for name in self.devices}
         except RuntimeError as error:
+            asked = f"`device` {', '.join(self.devices)}"
             raise UsageError(
-                f"devices {self.devices}", expected="names of torch devices, such as cpu or cuda:0", found=str(error)
+                asked, expected="names of torch devices, such as cpu or cuda:0", found=str(error)
             ) from error
         there = {"cpu", *(["cuda"] if torch.cuda.is_available() else [])}
         if not kinds <= there or not self.devices:
             raise UsageError(
-                f"devices {', '.join(self.devices)}",
+                f"`device` {', '.join(self.devices)}",
                 expected=" or ".join(sorted(there)),
-                found="not available on this machine",
+                found="a device that torch does not find on this machine" if self.devices else "none",
             )
         if len(self.devices) > 1 and kinds != {"cuda"}:
             raise UsageError(
-                f"devices {', '.join(self.devices)}", expected="one device, or several of CUDA",
-                do="on a CPU, set `threads` instead",
+                f"`device` {', '.join(self.devices)}", expected="one device, or several CUDA devices",
+                do="to use more of a CPU, give cpu once and a larger number of `threads`",
             )  # fmt: skip
 
 
 @contextmanager
 def running_on(machine: Machine) -> Iterator[None]:
-    """Torch with the machine's threads, and deterministic where it can be; as before when the block ends."""
+    """Set torch's number of threads, and make it deterministic on CPUs; both are restored when the block ends."""
     with _threads(machine.threads), _deterministic():
         yield
 
@@ -64,7 +69,9 @@ def _threads(n: int) -> Iterator[None]:
 @contextmanager
 def _deterministic() -> Iterator[None]:
     before, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(not torch.cuda.is_available())  # on CUDA it would refuse what nets need
+    torch.use_deterministic_algorithms(
+        not torch.cuda.is_available()
+    )  # on CUDA it would refuse operations that networks need
     try:
         yield
     finally:

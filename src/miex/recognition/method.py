@@ -1,4 +1,4 @@
-"""What every recognizer's method has in common, and the list of them."""
+"""The base of all recognizers, and the registry of their names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from miex.recognition.view import REAL, View
 if TYPE_CHECKING:
     from miex.recognition.checkpoints import TrainingFolder
 
-# One file per recognizer, imported only when asked for.
+# One file per recognizer, which is imported only when its name is used.
 METHODS = Registry(
     "recognizer",
     "miex.recognizers",
@@ -43,15 +43,15 @@ EachEpoch = Callable[[int, Callable[[View], npt.NDArray[np.float32]]], None]
 
 @dataclass(frozen=True)
 class Run:
-    """What surrounds a training and changes none of its numbers, but for the seed.
+    """The circumstances of a training. Apart from the seed, they are no part of what decides its weights.
 
     Attributes:
-        seed: of all draws.
+        seed: random seed of all draws.
         machine: devices and threads.
         progress: called after each step; its note is the loss.
-        each_epoch: called after each epoch.
-        kept: where checkpoints and the log lie, if they are kept.
-        checkpoint_seconds: at least so long between two checkpoints.
+        each_epoch: called after each epoch with its number and a function that predicts.
+        kept: folder of log and checkpoints; None: they are not kept.
+        checkpoint_seconds: least time between two checkpoints, in seconds.
     """
 
     seed: int = 0
@@ -63,16 +63,16 @@ class Run:
 
 
 class Method(nn.Module, ABC):  # type: ignore[misc]
-    """How classes are told from prepared examples, and how that is learned: networks and hand-crafted ones alike.
+    """A recognizer's way to classify prepared examples, and to learn it: a network, or a classifier of descriptors.
 
-    As a function it maps float32 [n, *shape], as its input prepares them, to logits float32 [n, classes].
+    Called with prepared examples, float32 [n, *shape], it returns logits, float32 [n, classes].
 
     Attributes:
-        citation: the paper.
-        published: its parameter count in print and why ours differs, or that none is printed.
+        citation: the paper that it comes from.
+        published: its published number of parameters and why ours differs, or that none is published.
         inputs: names of the inputs that it accepts.
-        fine_tunes: whether it can go on from a trained one.
-        classifier: the last layer: all that depends on the classes.
+        fine_tunes: whether training can start from a trained one.
+        classifier: the last layer, the only one that depends on the classes.
     """
 
     citation: ClassVar[str]
@@ -87,27 +87,27 @@ class Method(nn.Module, ABC):  # type: ignore[misc]
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of a batch."""
+        """Logits, float32 [n, classes], of prepared examples, float32 [n, *shape]."""
 
     @abstractmethod
     def fit(self, view: View, recipe: Recipe, run: Run) -> list[dict[str, Any]]:
-        """Learn from the examples of a view, a batch at a time; every draw comes from torch's own generator.
+        """Learn from the examples of a view, batch by batch. Torch's global generator makes every draw.
 
         Returns:
-            The log, COLUMNS of each epoch; the last loss is the training's.
+            The log: a dict with the keys COLUMNS for each epoch. The last loss is recorded as that of the training.
 
         Raises:
-            InputError: a loss that is not finite; a checkpoint that is not of this training.
+            InputError: a loss is not finite, or a checkpoint cannot be used.
         """
 
     def new_head(self, classes: int) -> None:
-        """A fresh last layer for another label space; everything before it stays."""
+        """Replace the last layer by a new one for another number of classes; all other layers stay."""
         self.classifier = nn.Linear(self.classifier.in_features, classes)
         self.classes = classes
 
     @property
     def parameter_count(self) -> int:
-        """Learnable numbers."""
+        """Number of parameters."""
         return sum(p.numel() for p in self.parameters())
 
 
@@ -115,30 +115,30 @@ def method_class(name: str) -> type[Method]:
     """The class of the recognizer of that name.
 
     Raises:
-        UsageError: no such recognizer.
+        UsageError: there is no such recognizer.
+        InputError: the recognizer of an installed package cannot be imported.
     """
     kind: type[Method] = METHODS.load(name)
     return kind
 
 
 def make_method(recipe: Recipe, classes: int) -> Method:
-    """The method of a recipe, not yet trained.
+    """Make the untrained recognizer of a recipe.
 
     Raises:
-        UsageError: no such recognizer, or it cannot look at the recipe's input.
-        InputError: a package's recognizer that cannot be made.
+        UsageError: there is no such recognizer, or it does not accept the recipe's input.
+        InputError: the recognizer of an installed package cannot be imported or created.
     """
     kind, takes = method_class(recipe.recognizer), recipe.takes
     if takes.name not in kind.inputs:
         raise UsageError(
-            f"recognizer {recipe.recognizer}",
-            expected=f"a recipe with input {' or '.join(kind.inputs)}",
-            found=f"input {takes.name}",
-        )
+            f"recognizer {recipe.recognizer}", expected=f"input {' or '.join(kind.inputs)}",
+            found=f"input {takes.name} in the recipe", do="choose another recognizer, or a recipe with another input",
+        )  # fmt: skip
     made: Method = METHODS.make(recipe.recognizer, takes.seen_shape, classes)
     return made
 
 
 def balanced(view: View, recipe: Recipe) -> bool:
-    """Whether classes are weighed by the inverse of their frequency: in real data, if the recipe says so."""
+    """Whether to weight classes by the inverse of their frequency: for real examples, if the recipe says so."""
     return recipe.balance_real and set(view.rows["source"].to_pylist()) == {REAL}

@@ -1,4 +1,4 @@
-"""Frames of stored sets and of real clips, aligned on the face of the onset."""
+"""Examples of sets and of real clips, whose frames are aligned by the face in the onset."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from miex.recognition.inputs.base import Frames, Input
 from miex.recognition.view import LABELS, REAL
 from miex.stable import canonical_json, table_digest
 
-CLIP_SIZE = 256  # side of the aligned crop of a clip's frames, pixels
+CLIP_SIZE = 256  # side of the aligned frames of a clip, in pixels
 NoApex = Literal["refuse", "drop", "middle"]
 NO_APEX: tuple[NoApex, ...] = get_args(NoApex)
 
@@ -36,7 +36,7 @@ class SetFrames(FrameSource):
 
     @property
     def digest(self) -> str:
-        # crc32 of each sample is among the columns: other bytes, another digest
+        # the crc32 of each sample is one of the columns, so other frames give another digest
         settings = canonical_json(self.dataset.record["settings"])
         return hashlib.sha256(f"{settings} {table_digest(self.dataset.table)}".encode()).hexdigest()
 
@@ -52,14 +52,19 @@ class SetFrames(FrameSource):
 
 @dataclass(frozen=True, eq=False)
 class ClipFrames(FrameSource):
-    """The frames of real clips, from onset to offset; the face is found in the onset."""
+    """The frames of real clips, from onset to offset, aligned by the face in the onset.
+
+    Attributes:
+        clips: the clips.
+        model: file of the face landmark model.
+    """
 
     clips: tuple[Clip, ...]
     model: Path
 
     @property
     def digest(self) -> str:
-        """Of the files' names, sizes and times, and of the landmark model."""
+        """sha256 of names, sizes and times of the frames' files, and of the landmark model."""
         digest = hashlib.sha256(f"{CLIP_SIZE} {hashlib.sha256(self.model.read_bytes()).hexdigest()}".encode())
         for clip in self.clips:
             first, apex, last = _range(clip)
@@ -80,27 +85,33 @@ class ClipFrames(FrameSource):
 
 
 def stored_layout(dataset: Dataset) -> CropOptions:
-    """Where the face lies in the frames of a set."""
+    """Size of the frames of a set, and position of the face in them."""
     settings = dataset.record["settings"]
     return CropOptions(settings["size"], settings["eye_line"], settings["eye_mouth"])
 
 
 def aligned(read: Callable[[int], Image], count: int, apex: int, landmarker: Landmarker, *, name: str) -> Frames:
-    """Frames of a clip, aligned as those of stored sets are.
+    """Align the frames of a clip like those of a set.
+
+    The face is found in the first frame, the onset, and all frames are cut at the same place, so that alignment adds
+    no motion.
 
     Args:
-        read: frame at an index, uint8 RGB [h, w, 3], all of one size. The face is looked for in the first, the onset,
-            and all are cut at the same place, so that the alignment adds no motion of its own.
-        count, apex: how many there are; index of the apex.
-        name: of the clip; what an input draws depends on it, and errors name it.
+        read: returns the frame at an index, uint8 RGB [h, w, 3]; all have the same size.
+        count: number of frames.
+        apex: index of the apex.
+        landmarker: finds the face.
+        name: name of the clip, for messages and the random draws of inputs.
 
     Raises:
-        InputError: no face in the onset; on reading, a frame of another size.
+        InputError: the onset shows no face; later, when it is read, a frame has another size.
     """
     onset = read(0)
     found = landmarker.detect(onset)
     if not len(found.landmarks):
-        raise InputError(name, expected="a face in its onset frame", found="none", do="leave the clip out")
+        raise InputError(
+            name, expected="a face in its onset frame", found="none", do="check the frame, or leave the clip out"
+        )  # fmt: skip
     mesh, layout = found.landmarks[found.largest], CropOptions(CLIP_SIZE)
     place = place_crop(mesh, layout)
 
@@ -108,7 +119,8 @@ def aligned(read: Callable[[int], Image], count: int, apex: int, landmarker: Lan
         frame = read(i) if i else onset
         if frame.shape != onset.shape:
             raise InputError(
-                name, expected="frames of one size", found=f"{onset.shape[:2]} and {frame.shape[:2]}"
+                name, expected="frames of the same size", found=f"{onset.shape[:2]} and {frame.shape[:2]}",
+                do="use the original frames of the clip, or leave it out",
             )  # fmt: skip
         return align(frame, mesh, place, CLIP_SIZE).crop
 
@@ -116,7 +128,7 @@ def aligned(read: Callable[[int], Image], count: int, apex: int, landmarker: Lan
 
 
 def of_set(dataset: Dataset) -> Examples:
-    """Examples of a stored set, or of a part of one."""
+    """Examples of a set, or of a part of one."""
     return Examples(dataset.table.select(ROWS_SCHEMA.names).cast(ROWS_SCHEMA), SetFrames(dataset))
 
 
@@ -131,16 +143,16 @@ def of_clips(
     """Examples of real clips, with their frames from onset to offset.
 
     Args:
-        clips: of one or several corpora, with their frames.
-        model: the landmark model's file.
+        clips: clips of one or several corpora, with their frames.
+        model: file of the face landmark model.
         classes: names of the classes.
-        label: the name of a clip's class, or None where it has none; those clips are left out. By default the three
-            classes; `lambda clip: clip.emotion` takes a corpus' own.
-        no_apex: what to do with clips without an apex, such as all of SMIC: refuse them, drop them, or take the middle
-            one, frame N // 2 of the N from onset to offset, as the MiE-X authors do.
+        label: returns the name of a clip's class, or None; clips of no class are left out. Default: negative, positive
+            and surprise. `lambda clip: clip.emotion` gives the classes of a corpus.
+        no_apex: treatment of clips without an apex, such as all of SMIC: refuse (an error), drop, or middle (of the N
+            frames from onset to offset, frame N // 2 is the apex, as in the MiE-X paper, ECCV 2022).
 
     Raises:
-        InputError: a clip without onset, apex or frames.
+        InputError: a clip has no frames, no onset, or, with `no_apex` refuse, no apex.
     """
     kept = [_with_apex(clip, no_apex) for clip in clips if label(clip) in classes]
     if no_apex == "drop":
@@ -149,7 +161,7 @@ def of_clips(
         _range(clip)
     texts: dict[str, list[str | None]] = {
         "sample_id": [_name(c) + (f"/{c.onset}" if c.onset else "") for c in kept],
-        # of a synthetic clip, as of a sample of a set: whose AUs it shows, on which photo
+        # a synthetic clip has the origin of its AUs and its photo, like a sample of a set
         "source": [c.descent.source if c.descent else REAL for c in kept],
         "corpus": [c.descent.corpus if c.descent else c.corpus for c in kept],
         "subject": [c.descent.subject if c.descent else c.subject for c in kept],
@@ -172,12 +184,12 @@ def _with_apex(clip: Clip, no_apex: NoApex) -> Clip:
 
 
 def _range(clip: Clip) -> tuple[int, int, int]:
-    """Onset, apex and offset, or the last frame where there is no offset."""
+    """Onset, apex and offset of a clip; without an offset, its last frame."""
     if clip.onset is None or clip.apex is None or not clip.frames:
         raise InputError(
             f"clip {_name(clip)}", expected="frames, an onset and an apex",
             found=f"{len(clip.frames)} frames, onset {clip.onset}, apex {clip.apex}",
-            do="set `no_apex`, or leave the clip out",
+            do="for clips without an apex give `no_apex` middle or drop; leave out clips without frames or onset",
         )  # fmt: skip
     return clip.onset, clip.apex, len(clip.frames) - 1 if clip.offset is None else clip.offset
 
@@ -186,7 +198,10 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise InputError(f"frame {path}", expected="an image", found=error.strerror or str(error)) from error
+        raise InputError(
+            f"frame {path}", expected="an image", found=error.strerror or str(error),
+            do="unpack the corpus again, or leave the clip out",
+        ) from error  # fmt: skip
     return path.name, found.st_size, found.st_mtime_ns
 
 

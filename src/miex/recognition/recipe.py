@@ -1,4 +1,4 @@
-"""Recipes: all that decides a training beside data and seed, named and hashed."""
+"""Recipes: a recipe is everything that decides a training apart from data and seed, with a name and a digest."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ from miex.errors import InputError, UsageError, first_wrong
 from miex.recognition.inputs.base import Input, make_input
 from miex.stable import canonical_json
 
-_PROSE = frozenset({"name", "source"})  # not in the digest: they change no number
+_PROSE = frozenset({"name", "source"})  # not in the digest, as they do not change results
 
 
 class Recipe(BaseModel):
     """A recipe.
 
     Attributes:
-        name, source: for people.
-        recognizer: a name of `method.METHODS`.
-        input: what it looks at: name of an input, and those of its settings that differ from the defaults.
-        samples_seen, epochs: how long; exactly one of them. An epoch is as many samples as the set has.
-        batch, replacement: samples per step, drawn with replacement, or each once an epoch in random order.
-        optimizer, learning_rate, weight_decay: as in torch.
-        schedule, warmup: constant, or one-cycle (Smith & Topin 2019), its top after that share of the steps.
-        clip_norm: largest norm of the gradient, or None.
-        label_smoothing: as in torch's cross entropy.
-        balance_real: weigh classes of real training data by the inverse of their frequency.
-        mirror, shift: probability of the mirror image (u changes sign); pixels to shift by at most. Every channel and
-            frame of a sample moves alike; test samples are left as they are.
-        mirror_test: average the probabilities of a test sample and of its mirror image.
-        mixed_precision: bfloat16 on CPUs, float16 with a scaled loss on CUDA devices.
-        validation, patience: this share of the training people is held out; training stops when their loss has not
-            fallen for so many epochs, and goes back to the best. 0: neither.
+        name, source: name and origin, as a note for people.
+        recognizer: name of the recognizer, one of `method.METHODS`.
+        input: name of the input, and those of its settings that differ from the defaults.
+        samples_seen, epochs: length of the training, as a number of samples or of epochs; exactly one of them is given.
+            In an epoch as many samples are seen as there are.
+        batch: number of samples per step.
+        replacement: whether samples are drawn with replacement; if not, each is seen once per epoch, in random order.
+        optimizer, learning_rate, weight_decay: optimizer of torch and its settings.
+        schedule: learning rate over time: constant, or one-cycle (Smith & Topin 2019).
+        warmup: fraction of the steps after which one-cycle reaches its peak.
+        clip_norm: largest norm of the gradient; None: no limit.
+        label_smoothing: label smoothing of torch's cross entropy.
+        balance_real: whether to weight the classes of real training data by the inverse of their frequency.
+        mirror: probability that a training sample is mirrored (in flow maps u changes its sign).
+        shift: largest shift of a training batch, in pixels of the input.
+        mirror_test: whether to average the probabilities of each test sample and its mirror image.
+        mixed_precision: whether to compute in bfloat16 on CPUs, and in float16 with a scaled loss on CUDA devices.
+        validation: fraction of the people in the training data who are held out for early stopping; 0: none.
+        patience: number of epochs without a fall of the loss on the people held out, after which training stops and
+            returns to the best weights. 0 with `validation` 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,28 +78,30 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.samples_seen is None) == (self.epochs is None):
-            raise ValueError("give either samples_seen or epochs, not both")
+            raise ValueError("either samples_seen or epochs, not both")
         if (self.validation > 0) != (self.patience > 0):
-            raise ValueError("give both validation and patience, or neither")
+            raise ValueError("validation and patience both above 0, or both 0")
         return self
 
     @property
     def takes(self) -> Input:
-        """The input it looks at."""
+        """The input of the recognizer."""
         return make_input(self.input)
 
     @property
     def digest(self) -> str:
-        """sha256 of all that changes a number."""
+        """sha256 of everything that changes results."""
         plain = self.model_dump(mode="json", exclude=set(_PROSE))
         return hashlib.sha256(canonical_json(plain).encode()).hexdigest()
 
     def but(self, **changes: Any) -> Recipe:
-        """The same with other values; a new length replaces the other kind of length. What is no field of a recipe is a
-        setting of its input: `but(side=56)`.
+        """The same recipe with other values.
+
+        A name that is no field of a recipe is a setting of its input, as in `but(side=56)`. None leaves a value as it
+        is. `epochs` replaces `samples_seen`, and vice versa.
 
         Raises:
-            UsageError: a value that cannot be.
+            UsageError: a name is unknown, or a value is out of range.
         """
         there = {**self.input, **dict(self)}
         changes = {key: value for key, value in changes.items() if value is not None and value != there.get(key)}
@@ -115,17 +121,19 @@ class Recipe(BaseModel):
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come with miex."""
+    """Names of the recipes that come with miex, sorted."""
     files = resources.files("miex.recognition").joinpath("recipes").iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
 def load_recipe(name: str) -> Recipe:
-    """A recipe by its name, or from a TOML file; `like = "fixed"` starts from another one.
+    """Load a recipe by its name, or from a TOML file.
+
+    In a file, `like = "fixed"` takes all values that the file does not give from the recipe of that name.
 
     Raises:
-        UsageError: no such recipe.
-        InputError: a file that is none.
+        UsageError: there is no such recipe, or a value is out of range.
+        InputError: the file cannot be read, or is not TOML.
     """
     if name in recipe_names():
         text = resources.files("miex.recognition").joinpath("recipes", f"{name}.toml").read_text("utf-8")
@@ -135,7 +143,9 @@ def load_recipe(name: str) -> Recipe:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"recipe {name}", expected="a TOML file that can be read", found=str(error)) from error
     else:
-        raise UsageError(f"recipe {name!r}", expected="one of " + ", ".join(recipe_names()) + ", or a .toml file")
+        raise UsageError(
+            f"recipe {name!r}", expected="one of " + ", ".join(recipe_names()) + ", or the path of a .toml file"
+        )  # fmt: skip
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -145,7 +155,7 @@ def load_recipe(name: str) -> Recipe:
     if like is None:
         return _checked(values, f"recipe {name}")
     if like not in recipe_names():
-        raise InputError(f"recipe {name}", expected="like = one of " + ", ".join(recipe_names()), found=repr(like))
+        raise InputError(f"recipe {name}: like", expected="one of " + ", ".join(recipe_names()), found=repr(like))
     base = load_recipe(str(like)).model_dump()
     if "epochs" in values:
         base["samples_seen"] = None

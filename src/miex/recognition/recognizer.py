@@ -1,4 +1,4 @@
-"""A trained recognizer: predicts, is saved and loaded, and refuses what it was not made for."""
+"""Trained recognizers: they predict, are saved and loaded, and refuse examples of another form."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from miex.recognition.view import LABELS, View
 from miex.recognition.weights import forms, read_weights, weights_digest, write_weights
 from miex.stable import first_difference
 
-MODEL = "recognizer.safetensors"  # its name in the folder of its training
+MODEL = "recognizer.safetensors"  # name of its file in the folder of a training
 _PIECE = 1024  # examples that are predicted at once
 
 
 @dataclass(frozen=True, eq=False)
 class Recognizer:
-    """A trained method with all that its numbers mean.
+    """A trained recognizer, and everything needed to use it.
 
     Attributes:
-        method: in evaluation mode.
-        recipe: how it was trained; names its input.
-        label_names: what its outputs are called.
-        history: facts of its training: seeds, digests of data, loss.
+        method: the trained network or classifier, in evaluation mode.
+        recipe: recipe of its training, which names its input.
+        label_names: names of its classes, in the order of its outputs.
+        history: facts of its training, such as seed, digests of the data, and loss.
     """
 
     method: Method
@@ -42,10 +42,10 @@ class Recognizer:
     history: dict[str, Any] = field(default_factory=dict)
 
     def probabilities(self, examples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Probability of each class, float32 [n, classes], of examples [n, …] of its input. Never augmented.
+        """Probability of each class, float32 [n, classes], of examples [n, …] of its input.
 
         Raises:
-            InputError: examples of another form.
+            InputError: the examples have another shape or type.
         """
         takes = self.recipe.takes
         if examples.dtype != takes.dtype or examples.shape[1:] != takes.shape:
@@ -54,14 +54,14 @@ class Recognizer:
         return probabilities(self.method, parts, self.recipe)
 
     def predict(self, view: View) -> npt.NDArray[np.float32]:
-        """Probabilities float32 [n, classes] of labelled examples, read piece by piece.
+        """Probability of each class, float32 [n, classes], of labeled examples, which are read in pieces.
 
         Raises:
-            InputError: examples of other classes, or of another form.
+            InputError: the examples have other classes or another shape.
         """
         if view.label_names != self.label_names:
             raise InputError(
-                "a recognizer of " + ", ".join(self.label_names), expected="examples of these classes",
+                "predicting with a recognizer of " + ", ".join(self.label_names), expected="examples of these classes",
                 found=", ".join(view.label_names), do="fine-tune it for these classes: train with it as `start`",
             )  # fmt: skip
         if view.shape != self.recipe.takes.shape:
@@ -70,22 +70,22 @@ class Recognizer:
 
     @property
     def weights_digest(self) -> str:
-        """sha256 of all weights: two trainings gave the same recognizer exactly when it is the same."""
+        """sha256 of all weights, which differs if any weight does."""
         return weights_digest(self.method.state_dict())
 
     def save(self, path: Path) -> None:
-        """Write it as one file: the weights and a header of all else. Whole or not at all; same recognizer, same bytes.
+        """Write it to a file, as a whole or not at all. The same recognizer gives the same bytes.
 
         Raises:
             InputError: a weight is NaN or infinite.
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
         header = _Header(recipe=self.recipe, label_names=self.label_names, history=self.history)
         write_weights(path, "recognizer", header.model_dump(mode="json"), self.method.state_dict())
 
 
 class _Header(BaseModel):
-    """What a file says beside its weights."""
+    """What the file of a recognizer holds beside its weights."""
 
     recipe: Recipe
     label_names: tuple[str, ...] = Field(min_length=1)
@@ -93,11 +93,11 @@ class _Header(BaseModel):
 
 
 def load_recognizer(path: Path) -> Recognizer:
-    """The recognizer of a file, or of the folder of its training. The file is data: nothing in it is run.
+    """Load a recognizer from its file, or from the folder of its training. No code in the file is run.
 
     Raises:
-        InputError: no file, another kind of file, another format, a file that is not as it was written, or weights
-            that do not fit their method.
+        InputError: there is no such file, it is of another kind or format, it is damaged, or its weights do not fit
+            its recipe.
     """
     if path.is_dir():
         path = path / MODEL
@@ -106,15 +106,20 @@ def load_recognizer(path: Path) -> Recognizer:
     try:
         header = _Header.model_validate(stored)
         recipe, names = header.recipe, header.label_names
-        with torch.random.fork_rng(devices=[]):  # its first weights are thrown away: nobody else's draws may move
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # its initial weights are not used, and must not change the draws of others
             method = make_method(recipe, len(names))
     except ValidationError as error:
         where, expected, found = first_wrong(error)
-        do = "use the miex that wrote it"
+        do = "use the version of miex that wrote it"
         raise InputError(asked, expected=f"{where}: {expected}", found=found, do=do) from error
     except UsageError as error:
         raise InputError(
-            asked, expected=error.expected, found=error.asked, do="use the version of miex that wrote it"
+            asked,
+            expected=error.expected,
+            found=error.asked,
+            do="use the version of miex that wrote it, or install the package that it needs",
         ) from error
     wrong = first_difference(forms(method.state_dict()), forms(weights))
     if wrong:
@@ -127,17 +132,20 @@ def load_recognizer(path: Path) -> Recognizer:
 
 
 def pieces(view: View) -> Iterator[npt.NDArray[Any]]:
-    """Its examples in their order, a piece at a time."""
+    """The examples of a view in their order, as arrays of up to 1,024."""
     return (view.batch(slice(i, i + _PIECE)) for i in range(0, len(view), _PIECE))
 
 
 def prepared(examples: npt.NDArray[Any], takes: Input, device: torch.device | str = "cpu") -> Tensor:
-    """Stored examples [n, …] as a method sees them, on a device: float32 [n, *seen_shape]."""
+    """Prepare stored examples [n, *shape] on a device: float32 [n, *seen_shape]."""
     return takes.prepare(torch.from_numpy(np.require(examples, requirements=["C", "W"])).to(device))
 
 
 def probabilities(method: Method, examples: Iterable[npt.NDArray[Any]], recipe: Recipe) -> npt.NDArray[np.float32]:
-    """Probabilities float32 [n, classes] of stored examples, in evaluation mode; the method's mode is kept."""
+    """Probability of each class, float32 [n, classes], of stored examples, given as arrays [n, *shape].
+
+    The method predicts in evaluation mode; its own mode is restored afterwards.
+    """
     training, takes, device = method.training, recipe.takes, next(method.parameters()).device
     method.eval()
     found = [np.zeros((0, method.classes), np.float32)]
@@ -155,6 +163,7 @@ def probabilities(method: Method, examples: Iterable[npt.NDArray[Any]], recipe: 
 def _other_form(takes: Input, found: str) -> InputError:
     size = " × ".join(map(str, takes.shape))
     return InputError(
-        f"a recognizer of {takes.name} of {size}", expected=f"{takes.dtype} [n, {', '.join(map(str, takes.shape))}]",
-        found=found, do="compute the examples through its input, or train another recognizer",
+        f"predicting with a recognizer whose input is {takes.name} of {size}",
+        expected=f"examples {takes.dtype} [n, {', '.join(map(str, takes.shape))}]",
+        found=found, do="make the examples with Examples.through(recognizer.recipe.takes, …)",
     )  # fmt: skip

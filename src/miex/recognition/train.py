@@ -1,4 +1,4 @@
-"""Training: direct, after pre-training, or joint; the same for every method."""
+"""Training of recognizers: from scratch, by fine-tuning, or jointly on real and synthetic examples."""
 
 from __future__ import annotations
 
@@ -33,38 +33,41 @@ def train(
     each_epoch: EachEpoch | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Recognizer:
-    """Train a recognizer; on CPUs the same arguments give the same weights.
+    """Train a recognizer. On CPUs the same arguments give the same weights.
 
-    Direct: synthetic examples. Pre-train → fine-tune: `start` is the pre-trained one; with other classes it gets a new
-    last layer. Joint: the view of `joint`. Nothing of a test set comes in here: early stopping looks at people held
-    out of `view`.
+    To fine-tune, give the pre-trained recognizer as `start`; it gets a new last layer if the classes differ. To train
+    jointly, give the examples that `joint` returns. A test set plays no part here: early stopping uses people held out
+    of `view`.
 
     Args:
-        view: what is trained on, through the recipe's input; read batch by batch.
-        recipe: how.
-        seed: of initial weights and all draws.
-        start: a recognizer to go on from. Its recipe must name the same method and input.
-        folder: where to keep log.csv, TensorBoard's events, a checkpoint, and at the end recognizer.safetensors.
-            A folder with a checkpoint of the same training goes on from it, and ends with the same numbers; one that is
-            finished is read.
+        view: training examples, made by the recipe's input; they are read batch by batch.
+        recipe: recipe of the training.
+        seed: random seed of initial weights and all draws.
+        start: recognizer to fine-tune; its recipe must have the same recognizer and input.
+        folder: folder for log.csv, events for TensorBoard, a checkpoint, and at the end recognizer.safetensors. If it
+            has a checkpoint of the same training, that is resumed and ends with the same weights; if it has the
+            finished recognizer, that is returned. None: nothing is kept.
         machine: devices and threads.
         progress: called after each step; its note is the loss.
         each_epoch: called after each epoch with its number and a function that predicts.
-        checkpoint_seconds: at least so long between two checkpoints.
+        checkpoint_seconds: least time between two checkpoints, in seconds.
+
+    Returns:
+        The recognizer, in evaluation mode and on the CPU.
 
     Raises:
-        UsageError: no such recognizer, or it cannot look at the recipe's input or go on from another.
-        InputError: examples that do not fit the recipe or the recognizer to start from; a loss or weight that is not
-            finite; a checkpoint or recognizer in the folder that is not as it was written.
-        OutputError: the folder holds another training, or cannot be written.
+        UsageError: there is no such recognizer, or it does not accept the recipe's input, or cannot be fine-tuned.
+        InputError: the examples do not fit the recipe or `start`, a loss or weight is not finite, or a checkpoint or
+            recognizer in the folder is damaged.
+        OutputError: the folder holds another training or other files, or cannot be written to.
     """
     machine = machine or Machine()
     if not len(view):
-        raise InputError("training", expected="at least one sample", found="none")
+        raise InputError("training", expected="at least one example", found="none")
     if view.shape != recipe.takes.shape:
         raise InputError(
             f"training {recipe.name}", expected=f"{recipe.takes.name} examples of {list(recipe.takes.shape)}",
-            found=f"of {list(view.shape)}", do="compute them through the recipe's input, with Examples.through",
+            found=f"of {list(view.shape)}", do="make them with Examples.through(recipe.takes, …)",
         )  # fmt: skip
     what = {
         "recipe": recipe.digest, "examples": view.digest, "seed": seed,
@@ -88,8 +91,10 @@ def train(
 
 
 def joint(real: View, synthetic: View, seed: int) -> View:
-    """Real and synthetic examples for joint training: real ones drawn with replacement, classes alike, as many as
-    there are synthetic ones."""
+    """Examples for joint training: all synthetic ones, and as many real ones.
+
+    Real examples are drawn with replacement and the random seed `seed`, each class with the same probability.
+    """
     counts = np.bincount(real.labels, minlength=len(real.label_names))
     weight = 1 / counts[real.labels]
     rng = np.random.Generator(np.random.PCG64(stable_hash("joint", seed)))
@@ -103,14 +108,14 @@ def _method(view: View, recipe: Recipe, start: Recognizer | None) -> Method:
     if not method_class(recipe.recognizer).fine_tunes:
         raise UsageError(
             f"fine-tuning {recipe.recognizer}", expected="a recognizer that is trained step by step",
-            do="this one is fitted in one step and cannot be continued: train it jointly",
+            do="train it jointly instead: it is fitted in one step, without initial weights",
         )  # fmt: skip
     for name in ("recognizer", "input"):
         mine, other = getattr(recipe, name), getattr(start.recipe, name)
         if mine != other:
             raise InputError(
-                f"fine-tuning with {recipe.name}", expected=f"{name} {other}, as of the recognizer to start from",
-                found=str(mine), do="use a recipe with the same recognizer and input",
+                f"fine-tuning with recipe {recipe.name}", expected=f"{name} {other}, as in pre-training",
+                found=str(mine), do=f"use a recipe with the same {name}",
             )  # fmt: skip
     method = deepcopy(start.method)
     if start.label_names != view.label_names:
@@ -119,7 +124,7 @@ def _method(view: View, recipe: Recipe, start: Recognizer | None) -> Method:
 
 
 def _origins(view: View, start: Recognizer | None) -> list[list[str | None]]:
-    """Distinct (source, corpus, subject) of all that was trained on, here and before: for the leak guard."""
+    """Distinct (source, corpus, subject) of all training examples, including those of `start`, for the leak guard."""
     columns = (view.rows[name].to_pylist() for name in ("source", "corpus", "subject"))
     before = [] if start is None else start.history.get("origins", [[None, None, None]])
     found = {*zip(*columns, strict=True), *map(tuple, before)}

@@ -1,4 +1,4 @@
-"""Files of tensors that prove themselves: safetensors, with a header that says what they are and what they hash to."""
+"""Files of weights: safetensors, with a header that describes them and holds digests that are checked on reading."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from miex.storage.local import write_whole
 FORMAT = 1
 Kind = Literal["recognizer", "checkpoint"]
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_DAMAGED = "it is damaged: bring back a whole copy, or delete it and train again"
+_DAMAGED = "the file is damaged: restore it from a copy, or delete it and train again"
 
 
 def weights_digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 of names, dtypes, shapes and values in the order of names: not of how a file lays them out."""
+    """sha256 of names, dtypes, shapes and values, in the order of names; it does not depend on the file's layout."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
@@ -40,40 +40,42 @@ def forms(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def write_weights(path: Path, kind: Kind, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write one file, whole or not at all. The same header and tensors give the same bytes.
+    """Write a file of weights, as a whole or not at all. The same header and tensors give the same bytes.
 
     Args:
-        path: where to.
-        kind: what the file is; nobody takes one for the other.
-        header: plain values, to be kept as JSON.
-        tensors: by name.
+        path: path of the file.
+        kind: kind of the file; `read_weights` refuses files of the other kind.
+        header: JSON values to keep with the weights.
+        tensors: the weights, by name.
 
     Raises:
         InputError: a weight is NaN or infinite.
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     _finite(ready, f"{kind} {path}")
     facts = {"format": FORMAT, "kind": kind, "miex": __version__, **header, "weights_digest": weights_digest(ready)}
     text = canonical_json({**facts, "header_digest": _header_digest(facts)})
-    # one entry alone: safetensors writes several in an order that changes from call to call
+    # a single entry, because the order in which safetensors writes several differs from call to call
     write_whole(path, save(ready, {"header": text}))
 
 
 def read_weights(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Header and tensors of a file of `write_weights`, every bit of them proven. Nothing in the file is run.
+    """Read header and tensors of a file that `write_weights` wrote, and check them against their digests.
+
+    No code in the file is run.
 
     Raises:
-        InputError: no such file, another kind of file, another format, a header or weights that are not what was
-            written, a weight that is NaN or infinite.
+        InputError: there is no such file, it is of another kind or format, it does not match its digests, or a weight
+            is NaN or infinite.
     """
     asked = f"{kind} {path}"
     try:
-        if not path.is_file():  # a pipe would be waited for
+        if not path.is_file():  # reading a pipe would wait forever
             raise FileNotFoundError("no such file")
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("header", "null")
-            # copies: what is proven is what is used, whatever happens to the file
+            # copies, so that a later change of the file cannot alter what was checked
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
         header = json.loads(text)
         if not isinstance(header, dict) or "header_digest" not in header:
@@ -84,13 +86,14 @@ def read_weights(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tens
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
             asked, expected="a file of weights that miex wrote", found=lines[0][:200],
-            do="give another file; if it is damaged, restore a copy, or delete it and train again",
+            do="check the path; if the file is damaged, restore it from a copy, or delete it and train again",
         ) from error  # fmt: skip
     _same("a header", stated, found, asked)
     there = [header.get(name) for name in ("kind", "format", "miex")]
     if there[:2] != [kind, FORMAT]:
         raise InputError(
-            asked, expected=f"a {kind}, format {FORMAT}", found=f"a {there[0]}, format {there[1]}, of miex {there[2]}",
+            asked, expected=f"a {kind} in format {FORMAT}",
+            found=f"a {there[0]} in format {there[1]}, written by miex {there[2]}",
             do="give another file, or use the version of miex that wrote it",
         )  # fmt: skip
     _same("weights", str(header.get("weights_digest")), weights_digest(tensors), asked)
@@ -109,7 +112,7 @@ def _same(what: str, stated: str, found: str, asked: str) -> None:
 
 def _finite(tensors: Mapping[str, Tensor], asked: str) -> None:
     for name, value in tensors.items():
-        # the extremes show it (NaN is both) and are found 40 times faster than which numbers are finite
+        # minimum and maximum (both NaN if any value is) are found 40 times faster than all values that are not finite
         if value.dtype in _FLOATS and value.numel() and not torch.isfinite(torch.stack(value.aminmax())).all():
             wrong = int((~torch.isfinite(value)).sum())
             raise InputError(

@@ -1,1 +1,1 @@
-"""Hand-crafted descriptors with a linear support vector machine, one file each."""
+"""Hand-crafted descriptors with a linear support vector machine: one file for each."""

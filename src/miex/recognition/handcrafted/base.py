@@ -1,4 +1,4 @@
-"""What hand-crafted recognizers have in common: a descriptor without parameters, and a linear machine on it."""
+"""The base of hand-crafted recognizers: a linear support vector machine on a descriptor without parameters."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ C = 1.0  # scikit-learn's default
 
 
 class LinearSVM(Method):
-    """A linear support vector machine on a descriptor; fitted once and exactly: no epochs, no seed, nobody held out.
+    """A linear support vector machine on a descriptor. It is solved exactly, without epochs, seed or validation.
 
-    Probabilities are the softmax of the machine's decision values: ranked, not calibrated.
+    Probabilities are the softmax of its decision values; they rank the classes, but are not calibrated.
 
     Attributes:
-        width: numbers in a descriptor.
+        width: length of a descriptor.
     """
 
     fine_tunes = False
@@ -36,18 +36,22 @@ class LinearSVM(Method):
 
     @abstractmethod
     def descriptor(self, x: Tensor) -> Tensor:
-        """Of prepared examples: float32 [n, width]."""
+        """The descriptors of prepared examples, float32 [n, width]."""
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.descriptor(x))
         return logits
 
     def fit(self, view: View, recipe: Recipe, run: Run) -> list[dict[str, Any]]:
-        """The log is one line: the mean hinge loss on what was learned from."""
+        """Fit the machine. The log has a single row, with the mean hinge loss on the training examples.
+
+        Raises:
+            InputError: all examples are of the same class.
+        """
         if len(set(view.labels.tolist())) < 2:
             raise InputError(
                 f"training {recipe.recognizer}", expected="examples of at least two classes", found="one class",
-                do="a linear machine separates classes: give examples of more of them",
+                do="add examples of other classes: a support vector machine learns to separate classes",
             )  # fmt: skip
         found = torch.cat([self.descriptor(prepared(piece, recipe.takes)) for piece in pieces(view)])
         loss = self.solve(found, torch.from_numpy(view.labels), balanced=balanced(view, recipe))
@@ -56,8 +60,11 @@ class LinearSVM(Method):
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def solve(self, descriptors: Tensor, labels: Tensor, *, balanced: bool) -> float:
-        """Fit the machine to descriptors [n, width] and classes [n]; returns the mean hinge loss on them."""
-        from sklearn.svm import LinearSVC  # of the extra `train`
+        """Fit the machine to descriptors [n, width] of classes [n]; returns the mean hinge loss on them.
+
+        With `balanced`, classes are weighted by the inverse of their frequency.
+        """
+        from sklearn.svm import LinearSVC  # comes with the extra `train`
 
         kind = "balanced" if balanced else None
         machine = LinearSVC(C=C, class_weight=kind, dual=False, tol=1e-6, max_iter=10_000)
@@ -65,7 +72,7 @@ class LinearSVM(Method):
         weight, bias = torch.from_numpy(machine.coef_), torch.from_numpy(machine.intercept_)
         if len(weight) == 1:  # two classes: one plane, whose other side is the first class
             weight, bias = torch.cat([-weight, weight]), torch.cat([-bias, bias])
-        # a class that the labels never show must not be chosen
+        # a class without a training example is never predicted
         self.classifier.weight.zero_()
         self.classifier.bias.fill_(-1e4)
         seen = torch.from_numpy(machine.classes_)

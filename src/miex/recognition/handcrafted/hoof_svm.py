@@ -1,4 +1,8 @@
-"""HOOF + SVM: Chaudhry, Ravichandran, Hager, Vidal, "Histograms of oriented optical flow …", CVPR 2009."""
+"""HOOF + SVM: a linear support vector machine on histograms of oriented optical flow.
+
+Source of the descriptor: Chaudhry, Ravichandran, Hager, Vidal, "Histograms of Oriented Optical Flow and Binet-Cauchy
+Kernels on Nonlinear Dynamical Systems for the Recognition of Human Actions", CVPR 2009.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +17,26 @@ BLOCKS, BINS = 4, 8
 
 
 class HoofSVM(LinearSVM):
-    """Histograms of flow directions, weighted by length, in 4 × 4 blocks; a linear support vector machine.
+    """Linear support vector machine on histograms of flow directions, weighted by flow length, in 4 × 4 blocks.
 
-    (u, v) [2, s, s] → 16 blocks × 8 directions, each block's histogram summing to 1 → 128 → classes.
-    Departures from the paper: it bins by the angle to the horizontal, left and right alike, over the whole frame; here
-    left and right differ and blocks keep the place, without which brows and mouth corners cannot be told apart.
+    Layers: (u, v) [2, s, s] → 16 blocks × 8 directions, the histogram of each block summing to 1 → 128 → classes.
+
+    Departures from the paper: its histogram covers the whole frame, and bins by the angle to the horizontal, so that
+    left and right fall into the same bin. Here left and right have different bins, and each block has its own
+    histogram; without blocks, motion of the brows could not be told from motion of the mouth corners.
     """
 
     inputs = ("flow",)
     citation = "Chaudhry et al., Histograms of Oriented Optical Flow and Binet-Cauchy Kernels, CVPR 2009"
     published = (
-        "none: the descriptor has no parameters; the machine has 128 weights and a bias per class, 387 for three"
+        "No count is published: the descriptor has no parameters. The support vector machine has 128 weights and a "
+        "bias per class: 387 for three classes"
     )
 
     width = BLOCKS**2 * BINS
 
     def descriptor(self, x: Tensor) -> Tensor:
-        """[n, 128], rows of blocks first; a block without flow is all zero."""
+        """The histograms [n, 128], block after block, row by row; that of a block without flow is all zero."""
         n, _, s, _ = x.shape
         u, v = x[:, 0], x[:, 1]
         length = torch.sqrt(u * u + v * v)

@@ -1,1 +1,1 @@
-"""What recognizers look at, one file each: copy `flow` to make another."""
+"""Inputs of recognizers: one file for each. Copy `flow` to add another."""

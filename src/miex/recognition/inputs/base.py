@@ -1,4 +1,4 @@
-"""What a recognizer looks at: how an input is made of frames, and made ready for a network."""
+"""The base of inputs: how frames become an example, and how examples are prepared for a recognizer."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ INPUTS = Registry(
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """The frames of one example, from onset to offset, aligned on the face of the onset; each is decoded when asked.
+    """The frames of one example, from onset to offset, aligned by the face in the onset. None is decoded before use.
 
     Attributes:
-        name: of the example, for messages and for what is drawn for it.
-        layout: where the face lies in each frame, and the frames' size.
-        count: how many there are.
-        apex: index of the apex; the onset is 0.
-        read: frame at an index, uint8 RGB [size, size, 3].
+        name: name of the example, which messages and random draws depend on.
+        layout: size of the frames, and position of the face in them.
+        count: number of frames.
+        apex: index of the apex; the index of the onset is 0.
+        read: returns the frame at an index, uint8 RGB [size, size, 3].
     """
 
     name: str
@@ -53,64 +53,75 @@ class Frames:
 
 
 class Input(BaseModel, ABC):
-    """What a recognizer looks at. Its fields are its settings: plain JSON values, part of a recipe's digest.
+    """An input of recognizers. Its fields are its settings: JSON values that are part of a recipe's digest.
 
-    Nothing here needs torch but the batches that come in.
+    Only `prepare` and `mirror` use torch.
+
+    Attributes:
+        name: name of the input.
+        not_stored: settings that only `prepare` depends on, so that they do not change stored examples.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: ClassVar[str]
-    not_stored: ClassVar[frozenset[str]] = frozenset()  # settings of `prepare` alone: they change no stored example
+    not_stored: ClassVar[frozenset[str]] = frozenset()
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Of one example as it is stored."""
+        """Shape of one stored example."""
 
     @property
     @abstractmethod
     def dtype(self) -> np.dtype[Any]:
-        """Of the stored examples."""
+        """Data type of the stored examples."""
 
     @property
     @abstractmethod
     def seen_shape(self) -> tuple[int, ...]:
-        """Of one example as a method sees it: [channels, height, width] or [channels, frames, height, width]."""
+        """Shape of one prepared example: [channels, height, width] or [channels, frames, height, width]."""
 
     @abstractmethod
     def of(self, frames: Frames) -> npt.NDArray[Any]:
-        """One example of `shape` and `dtype`. Depends on the frames, their name and the settings alone."""
+        """Make one example, of `shape` and `dtype`. It depends only on the frames, their name and the settings."""
 
     def of_array(self, array: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
-        """One example of an array that somebody has made in the same convention, such as a map of a flow file.
+        """Make one example from an array of another program in the convention `kind`, such as "flow maps".
 
         Raises:
-            UsageError: this input cannot be made of such arrays.
+            UsageError: this input cannot be made from such arrays.
         """
-        raise UsageError(f"{kind} as input {self.name!r}", expected="frames: a set, or clips of a corpus")
+        raise UsageError(
+            f"{kind} as input {self.name!r}", expected="frames, as in a set or the clips of a corpus",
+            do="give data with frames, or choose a recipe with another input",
+        )  # fmt: skip
 
     @abstractmethod
     def prepare(self, batch: Tensor) -> Tensor:
-        """A stored batch [n, *shape] as a method sees it: float32 [n, *seen_shape]. No example looks at another."""
+        """Prepare a batch of stored examples [n, *shape] for a recognizer: float32 [n, *seen_shape].
+
+        Each example is prepared independently of the others.
+        """
 
     @abstractmethod
     def mirror(self, batch: Tensor) -> Tensor:
-        """The mirror image of a prepared batch, as if it had been made of mirrored frames."""
+        """The mirror image of a prepared batch, as if made from mirrored frames."""
 
     def described(self) -> dict[str, Any]:
-        """Its name and all its settings."""
+        """The name and all settings, as JSON values."""
         return {"name": self.name, **self.model_dump(mode="json")}
 
     def stored(self) -> dict[str, Any]:
-        """Its name and the settings that stored examples depend on."""
+        """The name and those settings that stored examples depend on, as JSON values."""
         return {key: value for key, value in self.described().items() if key not in self.not_stored}
 
 
 def make_input(described: dict[str, Any]) -> Input:
-    """The input of that name and those settings; settings that are left out have their defaults.
+    """Make an input from its name and settings; missing settings have their defaults.
 
     Raises:
-        UsageError: no such input, or settings that it cannot have.
+        UsageError: there is no such input, or it has no such setting, or a value is out of range.
+        InputError: the input of an installed package cannot be imported.
     """
     settings = dict(described)
     kind: type[Input] = INPUTS.load(str(settings.pop("name", "")))

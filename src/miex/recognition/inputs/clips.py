@@ -22,19 +22,21 @@ FLOW_SIDE = 56
 
 
 def temporal_interpolation(n: int, length: int) -> npt.NDArray[np.float64]:
-    """The temporal interpolation model (TIM) of Zhou, Zhao, Pietikäinen, CVPR 2011, as weights [length, n].
+    """Weights of the temporal interpolation model (TIM) of Zhou, Zhao, Pietikäinen, CVPR 2011.
 
-    The model lays the frames of a clip on a curve whose k-th coordinate is sin(πkt + π(n − k) / 2n), t from 1/n to 1
-    (their eq. 5 and 6), and maps points between them back to images. Since that curve is spanned by the eigenvectors of
-    a path's Laplacian, which are those of the discrete cosine transform, the images that come out are weighted sums of
-    the frames, whose weights depend on n and t alone: there is nothing to solve for each clip.
+    The model places the frames of a clip on a curve whose k-th coordinate is sin(πkt + π(n − k) / 2n), for t from 1/n
+    to 1 (their eq. 5 and 6), and maps points of the curve back to images. The curve is spanned by the eigenvectors of
+    the Laplacian of a path, which are the basis of the discrete cosine transform. The images are therefore weighted
+    sums of the frames, with weights that depend only on n and t, so that nothing needs to be solved for a clip.
 
     Args:
-        n: frames of the clip.
-        length: frames wanted, at least one, evenly from the first to the last. A single one is the first.
+        n: number of frames of the clip.
+        length: number of interpolated frames, at least 1; they are evenly spaced from the first frame to the last. If
+            it is 1, the only one is the first frame.
 
     Returns:
-        Each row sums to 1; rows at the time of a frame are that frame alone.
+        Weights of the n frames in each interpolated frame, float64 [length, n]. Each row sums to 1. At the time of a
+        frame, its weight is 1 and all others are 0.
     """
     k = np.arange(1, n)
     at = np.pi * k / n
@@ -48,23 +50,23 @@ def temporal_interpolation(n: int, length: int) -> npt.NDArray[np.float64]:
 
 
 class _Clip(Input):
-    """Frames from onset to the last one, gray, aligned on the face of the onset, brought to a fixed number by TIM."""
+    """The base of inputs that are gray clips, aligned by the face in the onset and interpolated to a fixed length."""
 
     length: int = Field(default=LENGTH, ge=2, le=256)
 
     def _gray(self, frames: Frames, side: int, length: int) -> npt.NDArray[np.float32]:
-        """Gray levels, float32 [length, side, side]: TIM makes values between levels, and a little below and above."""
+        """Interpolated gray levels, float32 [length, side, side]; they may lie slightly outside 0 … 255."""
         found = np.stack([resized(gray(frames.read(i)), side) for i in range(frames.count)]).astype(np.float32)
         weights = temporal_interpolation(frames.count, length).astype(np.float32)
         return np.asarray(np.einsum("tn,nhw->thw", weights, found), np.float32)
 
 
 class GrayClip(_Clip):
-    """A clip in gray, uint8 [length, side, side]; a method sees [1, length, side, side], gray levels over 255.
+    """A gray clip, uint8 [length, side, side]; prepared, it is [1, length, side, side], in [0, 1].
 
     Attributes:
-        length: frames, by `temporal_interpolation`.
-        side: of the frames, in pixels.
+        length: number of frames, which `temporal_interpolation` makes from those of the clip.
+        side: side of the frames, in pixels.
     """
 
     name: ClassVar[str] = "clip"
@@ -93,15 +95,15 @@ class GrayClip(_Clip):
 
 
 class FlowClip(_Clip):
-    """Optical flow from frame to frame, float16 [length, side, side, 2], in pixels of the maps: right and down.
+    """Optical flow from frame to frame: motion to the right and down, in pixels, float16 [length, side, side, 2].
 
-    A method sees [2, length, side, side]. The clip is first brought to length + 1 frames, so that clips of different
-    speed give flow of the same number of steps. Flow is computed at twice the side and reduced by area.
+    Prepared, it is [2, length, side, side]. The clip is first interpolated to length + 1 frames, so that the number of
+    steps does not depend on its duration. Flow is computed in frames of twice the side, and averaged over areas.
 
     Attributes:
-        length: steps.
-        side: of the maps, in pixels.
-        method: see `flow.optical_flow`.
+        length: number of steps from frame to frame.
+        side: side of the flow fields, in pixels; flow is in pixels of this size.
+        method: optical flow method (see `flow.optical_flow`).
     """
 
     name: ClassVar[str] = "flow-clip"
@@ -130,7 +132,7 @@ class FlowClip(_Clip):
         return batch.movedim(-1, 1).float().contiguous()
 
     def mirror(self, batch: Tensor) -> Tensor:
-        """What moved right moves left, so u is turned over."""
+        """Flip the flow fields and the sign of u, as motion to the right becomes motion to the left."""
         x = batch.flip(-1)  # a copy
         x[:, 0] = -x[:, 0]
         return x

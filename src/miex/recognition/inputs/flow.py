@@ -1,8 +1,9 @@
 """Flow maps: u, v and strain of the optical flow from onset to apex, 28 × 28.
 
-The convention of the maps is that of the derived flow images of the MEGC 2019 composite made public with STSTNet
-(Liong, Gan, See, Khor, Huang, FG 2019): a tight face crop of 170 × 140, flow from onset to apex, each channel resized
-to 28 × 28 and stretched to 0 … 255 by its own minimum and maximum. So amplitude is lost, and so is zero.
+The convention is that of the flow images of the MEGC 2019 composite that were published with STSTNet (Liong, Gan, See,
+Khor, Huang, FG 2019): a tight face crop of 170 × 140 pixels (height × width), optical flow from onset to apex, and
+each channel resized to 28 × 28 and stretched from its own minimum and maximum to 0 … 255. So the maps tell neither how
+strong the motion is, nor which value stands for no motion.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ FlowMethod = Literal["dis", "tvl1", "farneback"]
 METHODS: tuple[FlowMethod, ...] = get_args(FlowMethod)
 
 ROWS, COLUMNS, SIDE = 170, 140, 28
-# Where the face lies in the crop is not known exactly: drawn from this range, fractions of the height. With the eyes
-# about half the width apart they fix the scale, so one scale serves both directions.
+# Heights of eyes and mouth in the crop, as fractions of its height. They are not known exactly, so they are drawn from
+# these ranges. They determine the scale of the crop, which is the same in both directions.
 EYES, MOUTH = (0.18, 0.28), (0.66, 0.72)
-SHIFT = 0.02  # of the middle of the eyes to either side, fraction of the width
+SHIFT = 0.02  # largest horizontal shift of the point between the eyes, as a fraction of the width
 
 
 def optical_flow(onset: Image, apex: Image, method: FlowMethod = "dis") -> Flow:
-    """Dense flow from onset to apex.
+    """Compute dense optical flow from onset to apex.
 
     Args:
-        onset, apex: uint8 gray [h, w].
-        method: dis (Kroeger et al. 2016, OpenCV's medium preset), tvl1 (Zach et al. 2007, OpenCV's defaults; sixty
-            times slower), or farneback (2003).
+        onset, apex: gray frames, uint8 [h, w].
+        method: dis (Kroeger et al. 2016, OpenCV's medium preset), tvl1 (Zach et al. 2007, OpenCV's defaults; 60 times
+            slower), or farneback (Farnebäck 2003).
 
     Returns:
-        float32 [h, w, 2]: (right, down) in pixels.
+        float32 [h, w, 2]: motion to the right and down, in pixels.
     """
     start: Any = None  # no flow to start from, which OpenCV's type stubs do not know
     if method == "dis":
@@ -54,17 +55,20 @@ def optical_flow(onset: Image, apex: Image, method: FlowMethod = "dis") -> Flow:
 
 
 def strain(flow: Flow) -> npt.NDArray[np.float32]:
-    """Optical strain √(u_x² + v_y² + (u_y + v_x)² / 2) of a flow [h, w, 2], float32 [h, w] (Shreve et al. 2011)."""
+    """Optical strain of a flow field [h, w, 2], float32 [h, w]: √(u_x² + v_y² + (u_y + v_x)² / 2).
+
+    Source: Shreve et al. 2011.
+    """
     u_y, u_x = np.gradient(flow[..., 0])
     v_y, v_x = np.gradient(flow[..., 1])
     return np.asarray(np.sqrt(u_x**2 + v_y**2 + (u_y + v_x) ** 2 / 2), np.float32)
 
 
 def flow_map(flow: Flow, side: int = SIDE) -> Image:
-    """The map of a flow [h, w, 2]: uint8 [side, side, 3] of u, v and strain.
+    """The flow map of a flow field [h, w, 2]: u, v and strain, uint8 [side, side, 3].
 
-    Strain is taken before the resize; each channel is resized, then stretched to 0 … 255 on its own. A channel that
-    is the same everywhere becomes 0.
+    Strain is computed before resizing. Each channel is resized, then stretched from its own minimum and maximum to
+    0 … 255; a constant channel becomes 0.
     """
     channels = []
     for channel in (flow[..., 0], flow[..., 1], strain(flow)):
@@ -75,13 +79,13 @@ def flow_map(flow: Flow, side: int = SIDE) -> Image:
 
 
 def tight_crop(frame: Image, eye_line: float, eye_mouth: float, middle: float, rng: np.random.Generator) -> Image:
-    """The crop of 170 × 140 that the convention's flow is computed in, from a frame of a set.
+    """Cut the crop that flow is computed in, uint8 [170, 140] or [170, 140, 3], out of an aligned frame.
 
     Args:
         frame: uint8 [size, size] or [size, size, 3].
-        eye_line, eye_mouth: where eyes and mouth lie in the frame, fractions of its side (see CropOptions).
-        middle: x of the point between the eyes, pixels of the frame.
-        rng: draws where they lie in the crop; the same state for all frames of a sample.
+        eye_line, eye_mouth: position of eyes and mouth in the frame, as fractions of its side (see `CropOptions`).
+        middle: x coordinate of the point between the eyes, in pixels of the frame.
+        rng: draws the position of the face in the crop; it must have the same state for all frames of a sample.
     """
     eyes, mouth = rng.uniform(*EYES), rng.uniform(*MOUTH)
     shift = rng.uniform(-SHIFT, SHIFT) * COLUMNS
@@ -96,14 +100,15 @@ def tight_crop(frame: Image, eye_line: float, eye_mouth: float, middle: float, r
 
 
 class FlowMaps(Input):
-    """Maps of u, v and strain, uint8 [side, side, 3]: tight crop of onset and apex, flow, `flow_map`.
+    """Flow maps of u, v and strain, uint8 [side, side, 3], from the crops of onset and apex (see `flow_map`).
 
     Attributes:
-        side: of the maps; the convention's is 28.
-        method: of the flow, see `optical_flow`.
-        seed: of the crops; an example's crop depends on it and the example's name alone.
-        normalize: median_rms: each channel of each map minus its own median, over its own root mean square, clipped to
-            ±4; unit: divided by 255.
+        side: side of the maps, in pixels; 28 in the convention.
+        method: optical flow method (see `optical_flow`).
+        seed: random seed of the crops; the crop of an example depends only on it and on the name of the example.
+        normalize: scaling of values for the recognizer. median_rms: the median of each channel of each map is
+            subtracted, and the result divided by its root mean square and clipped to ±4; unit: values are divided by
+            255.
     """
 
     name: ClassVar[str] = "flow"
@@ -135,7 +140,7 @@ class FlowMaps(Input):
         return flow_map(optical_flow(crops[0], crops[1], self.method), self.side)
 
     def of_array(self, array: npt.NDArray[Any], kind: str) -> Image:
-        """A map of another side: enlarged bilinearly or reduced by area. Enlarging adds no detail."""
+        """Resize a flow map: larger by bilinear interpolation, which adds no detail, or smaller by averaging areas."""
         if kind != "flow maps":
             return super().of_array(array, kind)
         if array.shape == self.shape:
@@ -147,13 +152,15 @@ class FlowMaps(Input):
         x = batch.permute(0, 3, 1, 2).float() / 255
         if self.normalize == "unit":
             return x.contiguous()
-        still = x.flatten(2).median(2)[0][..., None, None]  # amplitude and zero are lost; most of the skin is still
+        still = x.flatten(2).median(2)[0][
+            ..., None, None
+        ]  # most of the skin does not move, so the median stands for no motion
         x = x - still
         strength = x.flatten(2).square().mean(2).sqrt()[..., None, None]
         return (x / (strength + 1e-6)).clamp(-4, 4).contiguous()
 
     def mirror(self, batch: Tensor) -> Tensor:
-        """What moved right moves left, so u is turned over."""
+        """Flip the maps and the sign of u, as motion to the right becomes motion to the left."""
         x = batch.flip(-1)  # a copy
         x[:, :1] = 1 - x[:, :1] if self.normalize == "unit" else -x[:, :1]
         return x

@@ -1,4 +1,4 @@
-"""Single frames: the apex, or onset and apex, in color, as ImageNet's networks look at them."""
+"""Single frames in color, normalized as for networks trained on ImageNet: the apex, or onset and apex."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SIDE = 224
-# Mean and standard deviation of ImageNet's channels R, G, B, which networks trained on it expect.
+# Mean and standard deviation of the channels R, G, B of ImageNet, with values in [0, 1].
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def resized(frame: Image, side: int) -> Image:
-    """A square frame at another side: reduced by area, or enlarged bilinearly."""
+    """Resize a square frame: smaller by averaging areas, or larger by bilinear interpolation."""
     if frame.shape[0] == side:
         return frame
     how = cv2.INTER_AREA if side < frame.shape[0] else cv2.INTER_LINEAR
@@ -29,11 +29,12 @@ def resized(frame: Image, side: int) -> Image:
 
 
 class _ColorFrames(Input):
-    """Frames in color, uint8 [frames, side, side, 3], aligned on the face of the onset; both kinds prepare alike.
+    """The base of inputs that are color frames, uint8 RGB [side, side, 3] each, aligned by the face in the onset.
 
     Attributes:
-        side: of the frames, in pixels.
-        normalize: imagenet: minus the mean of ImageNet's channels, over their standard deviation; unit: over 255.
+        side: side of the frames, in pixels.
+        normalize: scaling of values for the recognizer. unit: values are divided by 255; imagenet: from these, the mean
+            of the channel over ImageNet is subtracted, and the result is divided by its standard deviation.
     """
 
     not_stored: ClassVar[frozenset[str]] = frozenset({"normalize"})
@@ -56,7 +57,7 @@ class _ColorFrames(Input):
 
 
 class ApexFrame(_ColorFrames):
-    """The apex, uint8 RGB [side, side, 3]; a method sees [3, side, side]."""
+    """The apex frame, uint8 RGB [side, side, 3]; prepared, it is [3, side, side]."""
 
     name: ClassVar[str] = "apex"
 
@@ -73,7 +74,7 @@ class ApexFrame(_ColorFrames):
 
 
 class OnsetApex(_ColorFrames):
-    """Onset and apex, uint8 RGB [2, side, side, 3]; a method sees [3, 2, side, side]."""
+    """The frames of onset and apex, uint8 RGB [2, side, side, 3]; prepared, they are [3, 2, side, side]."""
 
     name: ClassVar[str] = "pair"
 

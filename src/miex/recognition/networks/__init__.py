@@ -1,1 +1,1 @@
-"""Networks, one file each: copy `ststnet` to make another."""
+"""Networks: one file for each. Copy `ststnet` to add another."""

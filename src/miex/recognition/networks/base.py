@@ -1,4 +1,4 @@
-"""What every network has in common: it learns by gradient descent, from batches that are read as they are needed."""
+"""The base of networks: they learn by gradient descent, from batches that are read when they are needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from miex.recognition.recognizer import pieces, prepared, probabilities
 from miex.recognition.view import View
 from miex.stable import stable_hash
 
-SHORTEST_CYCLE = 4  # steps; shorter trainings keep the rate constant
+SHORTEST_CYCLE = 4  # trainings of at most so many steps keep the learning rate constant
 
 
 class Network(Method):
@@ -34,14 +34,20 @@ class Network(Method):
     fine_tunes = True
 
     def fit(self, view: View, recipe: Recipe, run: Run) -> list[dict[str, Any]]:
-        """Early stopping looks at people held out of the view."""
+        """Train all layers. Early stopping uses people held out of the view.
+
+        Raises:
+            InputError: a loss is not finite, a checkpoint cannot be used, or there are too few people to hold any out.
+        """
         training, held = split(view, recipe, run.seed)
         return _Loop(self, training, held, recipe, run.machine).run(run).history
 
 
 def augment(x: Tensor, recipe: Recipe, takes: Input) -> Tensor:
-    """Some examples of a prepared batch [n, …, h, w] mirrored, the batch shifted; all channels and frames of an
-    example move alike."""
+    """Mirror some examples of a prepared batch [n, …, h, w], and shift the whole batch.
+
+    All channels and frames of an example are treated alike.
+    """
     if recipe.mirror:
         turned = torch.rand(len(x), device="cpu") < recipe.mirror
         x = torch.where(turned.to(x.device).reshape(-1, *[1] * (x.ndim - 1)), takes.mirror(x), x)
@@ -52,24 +58,33 @@ def augment(x: Tensor, recipe: Recipe, takes: Input) -> Tensor:
 
 
 def batches(n: int, recipe: Recipe) -> Iterator[Tensor]:
-    """Positions of the examples of each step of one epoch, int64 [batch]; drawn from torch's own generator."""
+    """Positions of the examples of each step of an epoch, int64 [batch], drawn by torch's global generator."""
     if recipe.replacement:
         for _ in range(steps_per_epoch(n, recipe)):
             yield torch.randint(n, (recipe.batch,))
         return
     parts = torch.randperm(n).split(recipe.batch)
-    # batch norm cannot learn from one example alone
+    # batch norm cannot learn from a batch of a single example
     yield from parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts
 
 
 def steps_per_epoch(n: int, recipe: Recipe) -> int:
-    """Steps in which as many examples are seen as there are; a last batch of one example is left out."""
+    """Number of steps in an epoch, which sees as many examples as there are.
+
+    Without replacement, a last batch of a single example is left out.
+    """
     full, rest = divmod(n, recipe.batch)
     return max(1, full + (rest > 1 or (rest == 1 and recipe.replacement)))
 
 
 def split(view: View, recipe: Recipe, seed: int) -> tuple[View, View | None]:
-    """Training examples, and those of the people held out: a stable choice that no other person changes much."""
+    """Split a view into training examples, and those of the people held out (None if the recipe holds out none).
+
+    People are chosen by hashes of their names, so that adding or removing a person changes the choice little.
+
+    Raises:
+        InputError: there are too few people.
+    """
     if not recipe.validation:
         return view, None
     people = np.asarray(view.people)
@@ -77,15 +92,16 @@ def split(view: View, recipe: Recipe, seed: int) -> tuple[View, View | None]:
     held = np.isin(people, names[: max(1, round(recipe.validation * len(names)))])
     if held.all():
         raise InputError(
-            "early stopping", expected="people to train on and other people to hold out", found=f"{len(names)} in all",
-            do="use a recipe without `validation`, or samples of more people",
+            "early stopping", expected="at least one person to train on and one to hold out",
+            found=f"{len(names)} in the training data",
+            do="add data of other people, or use a recipe with a smaller `validation`, or none",
         )  # fmt: skip
     return view.take(np.flatnonzero(~held)), view.take(np.flatnonzero(held))
 
 
 @dataclass
 class _State:
-    """What a training has come to beside weights: its log, and the best weights on the people held out."""
+    """State of a training beside its weights: the log, and the weights with the lowest loss on the people held out."""
 
     history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Tensor] | None = None
@@ -117,7 +133,7 @@ class _Loop:
         )
         self.schedule = None
         if recipe.schedule == "one-cycle" and self.steps > SHORTEST_CYCLE:
-            # torch divides by the steps of the warm-up less one
+            # torch divides by the number of warm-up steps minus one
             warmup = min(max(recipe.warmup, 2 / self.steps), 1 - 2 / self.steps)
             self.schedule = torch.optim.lr_scheduler.OneCycleLR(
                 self.optimizer, recipe.learning_rate, total_steps=self.steps, pct_start=warmup
@@ -126,7 +142,7 @@ class _Loop:
         self.cast: Any = nullcontext
         if recipe.mixed_precision:
             self.cast = lambda: torch.autocast(self.device.type, dtype=kind)
-        # float16 alone needs its small gradients scaled up
+        # only float16 loses small gradients unless they are scaled up
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.mixed_precision and kind == torch.float16)
 
     def run(self, run: Run) -> _State:
@@ -148,7 +164,7 @@ class _Loop:
                 if value is not None and not math.isfinite(value):
                     raise InputError(
                         f"training {self.recipe.name}, step {step}", expected="a finite loss", found=str(value),
-                        do="use a recipe with a smaller learning rate",
+                        do="use a recipe with a smaller `learning_rate`",
                     )  # fmt: skip
             epoch = len(state.history)
             state.log(epoch, step, loss, self.optimizer.param_groups[0]["lr"], validation)
@@ -200,7 +216,7 @@ class _Loop:
         return bool(self.recipe.patience) and state.waited >= self.recipe.patience
 
     def _frozen(self, state: _State) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """All that the next step depends on: plain values, and tensors by part/name."""
+        """Everything that the next step depends on: JSON values, and tensors by part/name."""
         optimizer = self.optimizer.state_dict()
         parts = {
             "network": self.network.state_dict(), "best": state.best or {}, "random": {"cpu": torch.get_rng_state()},
@@ -235,8 +251,8 @@ class _Loop:
                 state.best, state.best_loss = parts["best"], plain["best_loss"]
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise InputError(
-                f"checkpoint in {kept.folder}", expected="the state of this training, of the same miex and torch",
-                found=" ".join(str(error).split())[:200], do="delete it; the training then starts again",
+                f"checkpoint in {kept.folder}", expected="a state of this training that this miex and torch can read",
+                found=" ".join(str(error).split())[:200], do="delete it: the training then starts again",
             ) from error  # fmt: skip
         kept.wrote(*state.history, again=True)
         return state

@@ -1,4 +1,7 @@
-"""ResNet-18 on flow maps: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016."""
+"""ResNet-18 on flow maps.
+
+Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ WIDTHS = (64, 128, 256, 512)
 
 
 class BasicBlock(nn.Module):  # type: ignore[misc]
-    """Two 3×3 convolutions with batch norm, added to the input; the first may halve the size."""
+    """Two 3×3 convolutions with batch norm, whose output is added to the input; the first may halve the size."""
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
         super().__init__()
@@ -31,18 +34,21 @@ class BasicBlock(nn.Module):  # type: ignore[misc]
 
 
 class FlowResNet18(Network):
-    """ResNet-18 from scratch on u, v, strain; the keys of its weights are torchvision's (but for the last layer's,
-    `classifier` instead of `fc`), so that files of torchvision load (`load_torchvision`).
+    """ResNet-18 on u, v and strain, with random initial weights.
 
-    [3, s, s] → conv 7×7 stride 2, batch norm, ReLU, max-pool 3 stride 2 → four stages of two blocks, 64 … 512
-    maps → mean → classes. At s = 28 the stages see 7, 4, 2 and 1 positions a side.
+    Layers: [3, s, s] → conv 7×7 (stride 2), batch norm, ReLU, max-pool 3 (stride 2) → four stages of two blocks, with
+    64, 128, 256 and 512 maps → mean over positions → classes. With s = 28 the maps of the stages have sides of 7, 4, 2
+    and 1.
+
+    Weights have the names that torchvision gives them, but for the last layer (`classifier` instead of `fc`), so that
+    `load_torchvision` can read its files.
     """
 
     inputs = ("flow",)
     citation = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016"
     published = (
-        "11,689,512 with the 1,000 classes of ImageNet (torchvision's resnet18). Ours with 1,000 classes has as many; "
-        "with 3 classes the last layer has 1,539 instead of 513,000: 11,178,051"
+        "11,689,512 with the 1,000 classes of ImageNet (torchvision's resnet18). Ours has as many with 1,000 classes, "
+        "and 11,178,051 with 3, where the last layer has 1,539 instead of 513,000"
     )
 
     def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3) -> None:
@@ -61,7 +67,7 @@ class FlowResNet18(Network):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def stages(self, x: Tensor) -> list[Tensor]:
-        """What each of the four stages gives, [n, 64 … 512, h, h]."""
+        """The output of each of the four stages, [n, 64 … 512, h, h]."""
         x = self.maxpool(self.bn1(self.conv1(x)).relu())
         found = []
         for i in range(1, 5):
@@ -74,10 +80,10 @@ class FlowResNet18(Network):
         return logits
 
     def load_torchvision(self, weights: dict[str, Tensor]) -> None:
-        """Take over a state dict of torchvision's resnet18, all but its last layer.
+        """Load the weights of a state dict of torchvision's resnet18, except those of its last layer.
 
         Raises:
-            RuntimeError: keys or shapes of another network.
+            RuntimeError: names or shapes are those of another network.
         """
         kept = {key: value for key, value in weights.items() if not key.startswith("fc.")}
         own = {key: value for key, value in self.state_dict().items() if key.startswith("classifier.")}

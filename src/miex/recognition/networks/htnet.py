@@ -1,4 +1,7 @@
-"""HTNet: Wang, Zhang, Luo, Sankaranarayana, "HTNet for micro-expression recognition", 2023 (arXiv 2307.14637)."""
+"""HTNet, a hierarchical transformer on optical flow.
+
+Source: Wang, Zhang, Luo, Sankaranarayana, "HTNet for micro-expression recognition", 2023 (arXiv 2307.14637).
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,17 @@ from torch.nn import functional as F
 
 from miex.recognition.networks.base import Network
 
-HEADS = 3  # of the first level; they double from level to level
-# Middles of eyes and mouth corners in a map, (row, column) as fractions of its side: where the convention has them.
+HEADS = 3  # attention heads of the first level; they double from level to level
+# Centers of eyes and mouth corners, (row, column) as fractions of the side of a map, in the convention of flow maps.
 CENTERS = ((0.23, 0.23), (0.23, 0.73), (0.66, 0.27), (0.66, 0.77))
 
 
 def four_areas(x: Tensor) -> Tensor:
-    """[n, 3, s, s] → the same size, put together of four areas of half the side: eyes above, lip corners below.
+    """Put together four areas of each map: eyes above, mouth corners below; [n, 3, s, s] → the same shape.
 
-    The authors cut them around landmarks of each face; maps carry none, so ours lie where the convention of the maps
-    has eyes and mouth corners, moved inside where they would reach beyond the map.
+    Each area has half the side of the map. The authors cut areas around the landmarks of each face. Flow maps come
+    without landmarks, so here areas lie where the convention of flow maps has eyes and mouth corners, moved inward
+    where they would reach beyond the map.
     """
     side = x.shape[-1]
     half = side // 2
@@ -30,7 +34,7 @@ def four_areas(x: Tensor) -> Tensor:
 
 
 class ChannelNorm(nn.LayerNorm):  # type: ignore[misc]
-    """Layer norm over the channels of [n, c, h, w]."""
+    """Layer norm over the channels of a batch [n, c, h, w]."""
 
     def forward(self, x: Tensor) -> Tensor:
         normed: Tensor = super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -38,7 +42,10 @@ class ChannelNorm(nn.LayerNorm):  # type: ignore[misc]
 
 
 class Attention(nn.Module):  # type: ignore[misc]
-    """Self-attention among the positions of [n, c, h, w]. With heads of c // heads channels each, the last may idle."""
+    """Self-attention among the positions of a batch [n, c, h, w].
+
+    Each head has c // heads channels, so together they have less than c if that is not a multiple of their number.
+    """
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -56,7 +63,7 @@ class Attention(nn.Module):  # type: ignore[misc]
 
 
 class Level(nn.Module):  # type: ignore[misc]
-    """Transformer layers within blocks of a level; one learned number per position of a block as its embedding."""
+    """Transformer layers within the blocks of a level, with one learned number as the embedding of each position."""
 
     def __init__(self, dim: int, heads: int, depth: int, positions: int) -> None:
         super().__init__()
@@ -72,7 +79,7 @@ class Level(nn.Module):  # type: ignore[misc]
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n·blocks, c, h, w] → the same."""
+        """Blocks [n·blocks, c, h, w] → the same shape."""
         x = x + self.position.reshape(1, 1, *x.shape[-2:])
         for attention, feed_forward in self.layers:
             x = x + attention(x)
@@ -81,18 +88,19 @@ class Level(nn.Module):  # type: ignore[misc]
 
 
 class HTNet(Network):
-    """Hierarchical transformer: attention within small areas, then areas are joined two by two.
+    """Hierarchical transformer: attention within small blocks, which are joined two by two from level to level.
 
-    four areas [3, 28, 28] → 4 × 4 patches of 7 × 7, each a vector of 256 → level 1: 16 blocks; join → [512, 2, 2] →
-    level 2: 4 blocks; join → [1024, 1, 1] → level 3: one block → layer norm, mean, classes.
-    Joining: conv 3×3, layer norm, max-pool 3 (stride 2). Sizes are those of the authors' code; with maps of 28 and
-    patches of 7 each block is a single position, so attention has nothing to choose from. At 56 (still 4 × 4 patches
-    by the authors' rule of a quarter of the map) this stays so.
+    Layers: four areas [3, 28, 28] → 4 × 4 patches of 7 × 7, each a vector of 256 → level 1: 16 blocks; join →
+    [512, 2, 2] → level 2: 4 blocks; join → [1024, 1, 1] → level 3: one block → layer norm, mean over positions,
+    classes. Joining is conv 3×3, layer norm, max-pool 3 (stride 2).
+
+    Sizes are those of the authors' code. With them each block is a single position, so that attention has no choice.
+    Larger maps do not change this: patches always have a quarter of the side of the map, so there are always 4 × 4.
     """
 
     inputs = ("flow",)
     citation = "Wang et al., HTNet for micro-expression recognition, arXiv 2307.14637, 2023"
-    published = "no count is known to us. Ours: 139,582,982, nine tenths of it in the ten layers of 1,024 maps"
+    published = "No count is known to us. Ours: 139,582,982, nine tenths of them in the ten layers of 1,024 maps"
 
     def __init__(
         self,
@@ -102,7 +110,8 @@ class HTNet(Network):
         dim: int = 256,
         depths: Sequence[int] = (2, 2, 10),
     ) -> None:
-        """`dim`: of the first level, which doubles from level to level; `depths`: layers of each."""
+        """As for every method; `dim`: channels of the first level, which double from level to level; `depths`: number
+        of layers of each level."""
         super().__init__(shape, classes)
         self.patch = nn.Conv2d(3, dim, shape[-1] // 4, stride=shape[-1] // 4)
         dims = [dim * 2**i for i in range(3)]
@@ -117,7 +126,7 @@ class HTNet(Network):
         self.classifier = nn.Linear(dims[-1], classes)
 
     def level(self, x: Tensor, i: int) -> Tensor:
-        """Level i within its blocks: [n, c, b·h, b·w] → the same, b = 4, 2, 1."""
+        """Apply level i within each of its b × b blocks, b = 4, 2, 1: [n, c, b·h, b·w] → the same shape."""
         b = 2 ** (2 - i)
         n, c, h, w = x.shape
         blocks = x.reshape(n, c, b, h // b, b, w // b).permute(0, 2, 4, 1, 3, 5).reshape(n * b * b, c, h // b, w // b)

@@ -1,4 +1,8 @@
-"""Off-ApexNet: Gan, Liong, Yau, Huang, Tan, "OFF-ApexNet on micro-expression recognition system", 2019."""
+"""Off-ApexNet, a two-stream network on optical flow.
+
+Source: Gan, Liong, Yau, Huang, Tan, "OFF-ApexNet on micro-expression recognition system", Signal Processing: Image
+Communication 74, 2019.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from miex.recognition.networks.base import Network
 
 
 def stream() -> nn.Sequential:
-    """[1, s, s] → two times (conv 5×5 that keeps the size, ReLU, max-pool 2) with 6 and 16 maps → [16, s/4, s/4]."""
+    """Layers of one stream: [1, s, s] → twice (conv 5×5 of the same size, ReLU, max-pool 2), with 6 and 16 maps →
+    [16, s/4, s/4]."""
     return nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(6, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
@@ -18,16 +23,17 @@ def stream() -> nn.Sequential:
 
 
 class OffApexNet(Network):
-    """Two streams, one for u and one for v (strain is not looked at), joined by two fully connected layers.
+    """Two streams, one for u and one for v, joined by two fully connected layers. Strain is not used.
 
-    u, v [1, 28, 28] → streams [16, 7, 7] each → joined 1,568 → 1,024 → 1,024 → classes, ReLU between.
+    Layers: u and v, [1, 28, 28] each → streams, [16, 7, 7] each → joined, 1,568 → 1,024 → 1,024 → classes, with ReLU
+    between the fully connected layers.
     """
 
     inputs = ("flow",)
     citation = "Gan et al., OFF-ApexNet on micro-expression recognition system, Signal Process. Image Commun. 74, 2019"
     published = (
-        "no count of its own is known to us. Ours at 28: streams 2 · 2,572, 1,568 → 1,024 1,606,656, 1,024 → 1,024 "
-        "1,049,600, 1,024 → 3 3,075: 2,664,475"
+        "No count is known to us. Ours with maps of side 28 and 3 classes: 2,664,475: 2 × 2,572 in the streams, "
+        "1,606,656 in the layer 1,568 → 1,024, 1,049,600 in 1,024 → 1,024, and 3,075 in 1,024 → 3"
     )
 
     def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3) -> None:
@@ -39,7 +45,7 @@ class OffApexNet(Network):
         self.classifier = nn.Linear(1024, classes)
 
     def join(self, x: Tensor) -> Tensor:
-        """Both streams, joined: [n, 2·16·(s/4)²]."""
+        """The output of both streams, joined: [n, 2·16·(s/4)²]."""
         return cat([self.u(x[:, :1]).flatten(1), self.v(x[:, 1:2]).flatten(1)], 1)
 
     def forward(self, x: Tensor) -> Tensor:

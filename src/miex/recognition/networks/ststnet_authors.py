@@ -9,13 +9,13 @@ from miex.recognition.networks.ststnet import STSTNet
 
 
 class STSTNetAuthors(STSTNet):
-    """STSTNet whose batch norm looks at all positions of the convolutions, not only at those that the pool keeps.
+    """STSTNet whose batch norm uses all positions of the convolved maps, not only those that max-pool keeps.
 
-    Layers and parameters are those of `ststnet`, which keeps the order that all reference numbers were made with.
+    Layers and parameters are those of `ststnet`; the reference results of miex were computed with the order there.
     """
 
     def join(self, x: Tensor) -> Tensor:
-        """The three streams, joined: [n, 16, (s + 4) // 3, (s + 4) // 3]."""
+        """The output of the three streams, joined: [n, 16, (s + 4) // 3, (s + 4) // 3]."""
         weight, bias = (cat([getattr(stream, name) for stream in self.streams]) for name in ("weight", "bias"))
         x = self.norm(F.conv2d(x, weight, bias, padding=2).relu())
         joined: Tensor = self.dropout(F.max_pool2d(x, 3, 3, 1))
