@@ -219,7 +219,7 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     twice = command(*experiment, "--modes", "direct", "--alternatives", f"{recipe},{twin}")
     assert (twice.returncode, "different names" in twice.stderr) == (2, True)
     mixed = command("experiment", "realflow", unknown, f"unknown={unknown}", "--real", stand_in, "--store", store)
-    assert (mixed.returncode, "both names" in mixed.stderr) == (2, True)
+    assert (mixed.returncode, "name both settings" in mixed.stderr) == (2, True)
     nothing = command("experiment", "realflow", "--real", stand_in, "--modes", "direct", "--no-references")
     assert (nothing.returncode, "nothing to train on" in nothing.stderr) == (2, True)
 

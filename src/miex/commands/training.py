@@ -15,18 +15,25 @@ experiment_app = Group("Measure on real motion what synthetic sets teach.")
 
 RecipeName = Annotated[
     str,
-    typer.Option("--recipe", help="Recipe: its name, or a TOML file.", rich_help_panel=o.TRAINING),
+    typer.Option(
+        "--recipe",
+        help="Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, or a TOML file.",
+        rich_help_panel=o.TRAINING,
+    ),
 ]
 RecognizerName = Annotated[
     str | None,
     typer.Option(
-        "--recognizer", help="Recognizer: ststnet, off_apexnet, htnet, flow_resnet18, hoof_svm, or one of an installed "
-        "package. Default: the recipe's.", rich_help_panel=o.TRAINING,
+        "--recognizer", help="Recognizer: ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, hoof_svm, or "
+        "one of an installed package. Default: the recipe's.", rich_help_panel=o.TRAINING,
     ),
 ]  # fmt: skip
 Side = Annotated[
     int | None,
-    typer.Option(help="Side of the flow maps, in pixels. Default: the recipe's.", rich_help_panel=o.TRAINING),
+    typer.Option(
+        help="Side of the recognizer's input (such as flow maps), in pixels. Default: the recipe's.",
+        rich_help_panel=o.TRAINING,
+    ),
 ]
 Epochs = Annotated[
     int | None, typer.Option(help="Number of epochs. Default: the recipe's length.", rich_help_panel=o.TRAINING)
@@ -34,15 +41,15 @@ Epochs = Annotated[
 FlowMethod = Annotated[
     str | None,
     typer.Option(
-        "--flow", help="Optical flow: dis, tvl1 or farneback. Default: the recipe's. Flow files keep theirs.",
+        "--flow", help="Optical flow method: dis, tvl1 or farneback; flow files keep theirs. Default: the recipe's.",
         rich_help_panel=o.TRAINING,
     ),
 ]  # fmt: skip
 NoApexName = Annotated[
     str,
     typer.Option(
-        "--no-apex", help="What to do with clips that have no apex: refuse, drop, or middle (the middle frame, as in "
-        "MiE-X).",
+        "--no-apex", help="Treatment of clips without an apex: refuse (an error), drop (leave them out), or middle "
+        "(the middle frame is the apex, as in MiE-X).",
         rich_help_panel=o.DATA,
     ),
 ]  # fmt: skip
@@ -56,24 +63,29 @@ Device = Annotated[
 Threads = Annotated[
     int,
     typer.Option(
-        min=1, help="Threads of torch. Another number changes the last digits of results.", rich_help_panel=o.RUN
+        min=1,
+        help="Number of torch's threads; another number changes the last digits of results.",
+        rich_help_panel=o.RUN,
     ),
 ]
 Independent = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME", help="A corpus of your own that shares no people with any other; the leak guard relies on your "
-        "word. Repeatable.", rich_help_panel=o.DATA,
+        metavar="NAME", help="Name of a corpus of your own that shares no people with any other corpus; the leak guard "
+        "relies on your word. Repeatable.", rich_help_panel=o.DATA,
     ),
 ]  # fmt: skip
 Store = Annotated[
     Path,
-    typer.Option(help="Folder of stored runs; runs that are already there are not repeated.", rich_help_panel=o.OUTPUT),
+    typer.Option(
+        help="Folder of the stored runs; runs that are already there are not repeated.", rich_help_panel=o.OUTPUT
+    ),
 ]
 Out = Annotated[
     Path | None,
     typer.Option(
-        file_okay=False, help="Folder to also write the tables to, as Markdown, LaTeX, CSV and JSON, with a picture.",
+        file_okay=False, help="Folder for the tables, as Markdown, LaTeX, CSV and JSON, with a picture. Default: they "
+        "are only printed.",
         rich_help_panel=o.OUTPUT,
     ),
 ]  # fmt: skip
@@ -92,13 +104,14 @@ def train(
         list[str],
         typer.Argument(
             metavar="SAMPLES",
-            help="Samples to train on: flow files (.npz), folders of sets, corpora as NAME=PATH. Several are joined.",
+            help="Samples to train on: flow files (.npz), folders of sets, or corpora as NAME=PATH. Several are "
+            "joined.",
         ),
     ],
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for the recognizer, its log and a checkpoint; the same command resumes.",
+            help="Folder for the recognizer, its log and a checkpoint. Run the same command again to resume.",
             rich_help_panel=o.OUTPUT,
         ),
     ],
@@ -110,14 +123,16 @@ def train(
         bool | None,
         typer.Option(
             "--mixed-precision/--full-precision",
-            help="Arithmetic of the training. Default: the recipe's.",
+            help="Whether to compute in 16-bit (on CPUs bfloat16, on CUDA devices float16) or in 32-bit floating "
+            "point. Default: the recipe's.",
             rich_help_panel=o.TRAINING,
         ),
     ] = None,
     start: Annotated[
         Path | None,
         typer.Option(
-            help="Recognizer, or its folder, to fine-tune. Other classes get a new last layer.",
+            help="Trained recognizer to fine-tune: its file, or its folder. If the classes differ, it gets a new last "
+            "layer.",
             rich_help_panel=o.TRAINING,
         ),
     ] = None,
@@ -126,12 +141,12 @@ def train(
         typer.Option(
             "--joint",
             metavar="SAMPLES",
-            help="Real samples to train on as well; they are drawn as often as the others.",
+            help="Real samples to train on as well, given like SAMPLES; they are drawn as often as the others.",
             rich_help_panel=o.DATA,
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Seed of the initial weights and of every draw.", rich_help_panel=o.TRAINING)
+        int, typer.Option(help="Random seed of the initial weights and of all draws.", rich_help_panel=o.TRAINING)
     ] = 0,
     flow: FlowMethod = None,
     no_apex: NoApexName = "refuse",
@@ -165,14 +180,14 @@ def evaluate(
         str,
         typer.Argument(
             metavar="SAMPLES",
-            help="Real samples to test on: a corpus as NAME=PATH, or a flow file with corpus and subject.",
+            help="Real samples to test on: a corpus as NAME=PATH, or a flow file (.npz) with corpus and subject.",
         ),
     ],
     protocol: Annotated[
         str,
         typer.Option(
-            help="Folds: 3-fold, 5-fold …; loso (leave one subject out; on CompMiE, MEGC's CDE); loco (leave one "
-            "corpus out); a folder of published lists; or a CSV with sample_id and fold.",
+            help="Folds: 3-fold, 5-fold …; loso (leave one subject out; on CompMiE this is the CDE of MEGC 2019); loco "
+            "(leave one corpus out); a folder of the MiE-X authors' lists; or a CSV with columns sample_id and fold.",
             rich_help_panel=o.DATA,
         ),
     ] = "3-fold",
@@ -195,7 +210,8 @@ def evaluate(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Trained recognizer to test as it is; nothing is trained, and options of training have no effect.",
+            help="Trained recognizer to test as it is: its file, or its folder. Nothing is trained, and options of "
+            "training have no effect.",
             rich_help_panel=o.TRAINING,
         ),
     ] = None,
@@ -205,27 +221,31 @@ def evaluate(
     epochs: Epochs = None,
     pretrain: Annotated[
         str | None,
-        typer.Option(help="Recipe of pre-training. Default: the same as --recipe.", rich_help_panel=o.TRAINING),
+        typer.Option(
+            help="Recipe of the pre-training with mode fine-tune. Default: the same as --recipe.",
+            rich_help_panel=o.TRAINING,
+        ),
     ] = None,
     repeats: Annotated[
         int,
         typer.Option(
             min=1,
-            help="Number of repeats, each with its own seed and, with k-fold, its own folds.",
+            help="Number of repeats, each with its own seed; k-fold also draws new folds for each.",
             rich_help_panel=o.TRAINING,
         ),
     ] = 3,
     best_on_test: Annotated[
         bool,
         typer.Option(
-            help="Also report the epoch with the best score on the test part, under that name: never a result.",
+            help="Also report the epoch that scores best on the test part, as best_on_test; it is never the result.",
             rich_help_panel=o.OUTPUT,
         ),
     ] = False,
     accept_unknown: Annotated[
         bool,
         typer.Option(
-            help="Also train on samples of unknown origin, which the leak guard cannot check; they are counted.",
+            help="Whether to also train on samples of unknown origin, which the leak guard cannot check; they are "
+            "counted.",
             rich_help_panel=o.DATA,
         ),
     ] = False,
@@ -241,7 +261,10 @@ def evaluate(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Train and test over folds and repeats, with the leak guard, or test a trained recognizer."""
+    """Train and test a recognizer over folds and repeats, or test a trained one.
+
+    A leak guard refuses training samples whose AUs come from a person who is tested.
+    """
     from miex.api import evaluate as api
 
     if model is not None:
@@ -268,7 +291,7 @@ def evaluate(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="Recognizer: a file of miex train, or its folder.")],
+    model: Annotated[Path, typer.Argument(metavar="RECOGNIZER", help="Trained recognizer: its file, or its folder.")],
     clip: Annotated[
         list[Path],
         typer.Argument(
@@ -279,14 +302,16 @@ def predict(
     onset: Annotated[int, typer.Option(min=0, help="Index of the onset frame; the first frame is 0.")] = 0,
     apex: Annotated[
         int | None,
-        typer.Option(min=1, help="Index of the apex frame; the first frame is 0. Needed for a folder and a video."),
+        typer.Option(
+            min=1, help="Index of the apex frame; the first frame is 0. Required with a folder of frames or a video."
+        ),
     ] = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Print the class of a clip, with probabilities. They say what a face did, not what anybody felt."""
+    """Print the class of a clip, with probabilities. They say what a face did, not what the person felt."""
     from miex.api.predict import predict as look
 
     found = look(model, *clip, onset=onset, apex=apex, landmarker=landmarker, say=console.say)
@@ -300,7 +325,8 @@ def predict(
 def compare(
     a: Annotated[Path, typer.Argument(metavar="SET", help="Folder of a set.")],
     b: Annotated[
-        Path, typer.Argument(metavar="SET", help="Folder of another set, of the same plan or of another one.")
+        Path,
+        typer.Argument(metavar="SET", help="Folder of the other set, made from the same plan or from another one."),
     ],
     real: Annotated[
         list[str] | None,
@@ -315,11 +341,12 @@ def compare(
         typer.Option(
             "--n",
             min=2,
-            help="Number of samples whose frames are measured; stored measures are compared for all.",
+            help="Number of samples whose frames are measured; measures stored in the sets are compared for all "
+            "samples.",
             rich_help_panel=o.DATA,
         ),
     ] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of these samples.", rich_help_panel=o.DATA)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the choice of these samples.", rich_help_panel=o.DATA)] = 0,
     learn: Annotated[
         bool,
         typer.Option(
@@ -345,7 +372,7 @@ def compare(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Compare two sets: motion, AUs, likeness to the face, and what a recognizer learns from each."""
+    """Compare two sets: motion, AUs, identity kept, and what a recognizer learns from each."""
     from miex.api.compare import compare as look
 
     with console.bars() as progress:
@@ -369,8 +396,8 @@ def realflow(
         list[str] | None,
         typer.Argument(
             metavar="SET",
-            help="Flow files or folders of sets. A.npz B.npz is one setting made with two seeds; "
-            "NAME=A.npz,B.npz gives it a name.",
+            help="Flow files or folders of sets, each with the same settings and another seed. NAME=A.npz,B.npz names "
+            "the settings, so that several can be compared.",
         ),
     ] = None,
     real: Annotated[
@@ -409,8 +436,8 @@ def realflow(
     references: Annotated[
         bool,
         typer.Option(
-            help="Whether to add references: the sign rule, bumps, shuffled labels, and real maps of the other corpus "
-            "and of the other view.",
+            help="Whether to add references: a rule without training, hand-made maps, shuffled labels, and real maps "
+            "of the other corpus and of the other view.",
             rich_help_panel=o.OUTPUT,
         ),
     ] = True,
@@ -418,7 +445,7 @@ def realflow(
         bool,
         typer.Option(
             "--only-estimate",
-            help="Train nothing; say what is left to do and about how long it takes.",
+            help="Train nothing; print what is left to do, and about how long it takes.",
             rich_help_panel=o.RUN,
         ),
     ] = False,
@@ -442,8 +469,8 @@ def realflow(
     console.show_result(found, as_json, out)
     if found.choice is None and found.unchecked:
         console.say(
-            f"{found.unchecked:,} training rows do not say where their AUs come from: "
-            "the leak guard could not check them"
+            f"the leak guard could not check {found.unchecked:,} training rows, "
+            "which do not say where their AUs come from"
         )
 
 
@@ -459,8 +486,8 @@ def _settings(given: Sequence[str]) -> dict[str, list[Path]]:
         stem = named[""][0].stem
         if stem in named:
             raise UsageError(
-                f"`sets` {stem}", expected="one setting of that name", found="one named so, and files without a name",
-                do=f"give both names: one={stem}.npz other=…",
+                f"`sets` {stem}", expected="one setting of that name", found="a named setting and files without a name",
+                do=f"name both settings, such as one={stem}.npz other=B.npz",
             )  # fmt: skip
         named = {name or stem: paths for name, paths in named.items()}
     return named
