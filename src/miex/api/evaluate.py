@@ -1,4 +1,4 @@
-"""Train and test over folds; or test a trained recognizer."""
+"""Train and test a recognizer over folds, or test a trained one."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ COUNTS = ("uf1", "uar", "accuracy")
 
 @dataclass(frozen=True, repr=False)
 class Evaluated(Result):
-    """What an evaluation over folds found. Scores are of the last epoch, pooled over folds, mean over repeats.
+    """Result of an evaluation over folds. Scores are those of the last epoch, pooled over folds, as means over repeats.
 
     Attributes:
         runs: the predictions of every fold of every repeat.
         label_names: names of the classes.
         folds: the folds of each repeat.
-        epochs: of which epochs predictions are kept: last, and best_on_test if that was asked for.
+        epochs: epochs whose predictions are stored: last, and best_on_test if it was requested.
     """
 
     runs: Evaluation
@@ -50,39 +50,39 @@ class Evaluated(Result):
 
     @property
     def uf1(self) -> float:
-        """Unweighted F1: mean over the classes."""
+        """Unweighted F1 score (mean over the classes), in [0, 1]."""
         return float(np.mean([s.uf1 for s in self.runs.scores()]))
 
     @property
     def uar(self) -> float:
-        """Unweighted average recall."""
+        """Unweighted average recall, in [0, 1]."""
         return float(np.mean([s.uar for s in self.runs.scores()]))
 
     @property
     def accuracy(self) -> float:
-        """Share of samples that are right."""
+        """Fraction of samples that are predicted right, in [0, 1]."""
         return float(np.mean([s.accuracy for s in self.runs.scores()]))
 
     @property
     def interval(self) -> Interval:
-        """UF1 with its 95 % interval, by a bootstrap over subjects."""
+        """UF1 with its 95 % confidence interval, by a bootstrap over subjects."""
         from miex.evaluation.significance import bootstrap
 
         return bootstrap(self.runs.subject_counts())
 
     @property
     def confusion(self) -> npt.NDArray[np.int64]:
-        """Counts of all repeats, int64 [classes, classes]; rows are the truth."""
+        """Confusion matrix summed over all repeats, int64 [classes, classes]; rows are the truth."""
         return np.asarray(np.sum([s.confusion for s in self.runs.scores()], axis=0), np.int64)
 
     @property
     def refused(self) -> int:
-        """Training rows that the leak guard refused, at most in one run."""
+        """Number of training rows that the leak guard refused; the largest of all runs."""
         return self.runs.fact("refused")
 
     @property
     def unchecked(self) -> int:
-        """Training rows of unknown provenance that were trained on all the same."""
+        """Number of training rows of unknown origin that were used, with `accept_unknown`; the largest of all runs."""
         return self.runs.fact("unchecked")
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class Evaluated(Result):
         return f"<p>{escape(repr(self))}</p>{super()._repr_html_()}"
 
     def table(self) -> Table:
-        """Scores pooled over folds, of each corpus, and as means over folds: mean ± std over repeats."""
+        """Scores pooled over folds, of each corpus, and as means over folds; each as mean ± std over repeats."""
         lines: list[list[Entry]] = []
 
         def line(name: str, n: int, scores: Sequence[Sequence[float]]) -> None:
@@ -122,11 +122,11 @@ class Evaluated(Result):
         return Table(title, ["", "n", "UF1", "UAR", "accuracy"], lines)
 
     def confusion_table(self) -> Table:
-        """How often each class was taken for each."""
+        """The confusion matrix summed over all repeats; rows are the truth."""
         return _confusion(self.label_names, self.confusion, "confusion, all repeats (rows: truth)")
 
     def tables(self) -> dict[str, Table]:
-        """Scores, and how often each class was taken for each."""
+        """Scores and confusion matrix."""
         return {"": self.table(), "confusion": self.confusion_table()}
 
     def plain(self) -> dict[str, Any]:
@@ -160,11 +160,11 @@ class Evaluated(Result):
 
 @dataclass(frozen=True, repr=False)
 class Tested(Result):
-    """What a trained recognizer scores on samples.
+    """Result of testing a trained recognizer.
 
     Attributes:
-        scores: n, uf1, uar, accuracy, confusion.
-        interval: UF1 with its 95 % interval, by a bootstrap over subjects.
+        scores: UF1, UAR, accuracy, confusion matrix and number of samples.
+        interval: UF1 with its 95 % confidence interval, by a bootstrap over subjects.
         label_names: names of the classes.
     """
 
@@ -174,7 +174,7 @@ class Tested(Result):
     name = "evaluation"
 
     def tables(self) -> dict[str, Table]:
-        """The scores, and how often each class was taken for each."""
+        """Scores and confusion matrix."""
         s, between = self.scores, self.interval
         uf1 = Value(s.uf1, low=between.low, high=between.high)
         scores = Table(
@@ -222,31 +222,41 @@ def evaluate(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Evaluated:
-    """Train and test over folds and repeats, with the leak guard.
+    """Train and test a recognizer over folds and repeats.
+
+    A leak guard refuses training samples whose AUs come from a person who is tested.
 
     Args:
-        real: what is tested: clips of a corpus, NAME=PATH of one, or a flow file with corpus and subject.
-        extra: what else is trained on (see `miex.examples`).
-        mode: real: on the folds' real samples alone; direct: on `extra` alone; fine-tune: on `extra`, then on real
-            ones; joint: on both at once.
-        recognizer: in place of the recipe's.
-        folds: "3-fold", "5-fold" …, "loso" (on CompMiE: MEGC's CDE), "loco" (corpora), a folder of published lists, or
-            a CSV.
+        real: real samples to test on: clips of a corpus, NAME=PATH of one, or a flow file (.npz) with corpus and
+            subject. A list is joined.
+        extra: samples to train on besides the real ones (see `miex.examples`); a list is joined. Required with every
+            mode but real.
+        mode: what to train on: real (the folds' real samples), direct (only `extra`), fine-tune (`extra`, then real
+            ones) or joint (both at once).
+        recognizer: name of the recognizer, instead of the recipe's.
+        folds: "3-fold", "5-fold" …; "loso" (leave one subject out; on CompMiE this is the CDE of MEGC 2019); "loco"
+            (leave one corpus out); a folder of the MiE-X authors' lists; or a CSV with columns sample_id and fold.
         recipe, side, epochs: as in `miex.train`.
-        pretrain: recipe of pre-training. Default: the same.
-        repeats: seeds; k-fold takes other folds for each.
-        best_on_test: also keep the epoch that the test part likes best, under that name.
-        accept_unknown: train on rows whose provenance the leak guard cannot know; they are counted.
-        independent: corpora of your own whose people are in no other: you vouch for it.
-        store: folder of results; runs that are already there are not repeated.
+        pretrain: recipe of the pre-training with mode fine-tune. Default: the same as `recipe`.
+        repeats: number of repeats, each with its own seed; k-fold also draws new folds for each.
+        best_on_test: whether to also report the epoch that scores best on the test part, under that name; it is never
+            the result.
+        accept_unknown: whether to also train on samples of unknown origin, which the leak guard cannot check; they are
+            counted.
+        independent: names of corpora of your own that share no people with any other corpus; the leak guard relies on
+            your word.
+        store: folder of the stored runs; runs that are already there are not repeated.
         flow: as in `miex.train`.
         no_apex: as in `miex.examples`.
         device, threads: as in `miex.train`.
         workers, progress, say: as in `miex.synthesize`.
 
+    Returns:
+        Scores, confusion matrix, intervals and the predictions behind them.
+
     Raises:
-        UsageError: torch is not installed, or a value that cannot be.
-        InputError: data that cannot be read; nothing is left to train on; a test subject in a fold's training part.
+        UsageError: torch is not installed, a value is out of range, or options contradict each other.
+        InputError: the data cannot be read, nothing is left to train on, or a fold trains on a subject that it tests.
     """
     need_training()
     from miex.evaluation.results import Results
@@ -255,7 +265,7 @@ def evaluate(
 
     way = one_of(mode, MODES, "mode")
     if (way == "real") != (extra is None):
-        raise UsageError(f"`mode` {mode}", expected="`extra` with every mode but real, none with real")
+        raise UsageError(f"`mode` {mode}", expected="`extra` with direct, fine-tune and joint, and none with real")
     prove_folds(folds)
     chosen = recipe_of(recipe, recognizer=recognizer, side=side, epochs=epochs, flow=flow)
     before = None if pretrain is None else recipe_of(pretrain, flow=flow)
@@ -290,18 +300,19 @@ def evaluate_recognizer(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Tested:
-    """Test a trained recognizer as it is, on people whom its training has not seen.
+    """Test a trained recognizer as it is, on people who were not in its training data.
 
     Args:
-        recognizer: a recognizer, or its file.
-        real: what is tested, as in `evaluate`.
+        recognizer: a trained recognizer, its file, or its folder.
+        real: real samples to test on, as in `evaluate`.
         accept_unknown, independent: as in `evaluate`.
         no_apex: as in `miex.examples`.
         workers, progress, say: as in `miex.synthesize`.
 
     Raises:
-        UsageError: torch is not installed, or a value that cannot be.
-        InputError: data that cannot be read; it was trained on people tested, or on rows of unknown provenance.
+        UsageError: torch is not installed, or a value is out of range.
+        InputError: the data cannot be read, or the recognizer was trained on people who are tested, or on samples of
+            unknown origin.
     """
     need_training()
     import pyarrow as pa
@@ -321,8 +332,8 @@ def evaluate_recognizer(
         name = "a recognizer" if isinstance(recognizer, LoadedRecognizer) else recognizer
         raise InputError(
             f"testing {name}", expected="a recognizer that was trained on none of the people tested",
-            found=f"of {len(origins)} origins of its training {len(found)} are not allowed: {found[0]}",
-            do="evaluate over folds, or test other people",
+            found=f"{len(found)} of {len(origins)} origins of its training data are refused: {found[0]}",
+            do="evaluate over folds, or test on other people",
         )  # fmt: skip
     predicted = loaded.predict(samples).argmax(1)
     k = len(loaded.label_names)
@@ -333,11 +344,11 @@ def evaluate_recognizer(
 
 
 def folds_of(name: str, real: View, repeats: int) -> list[Protocol]:
-    """The folds of each repeat, by name.
+    """The folds of each repeat, by their name or file.
 
     Raises:
-        UsageError: no such folds, or too few people for them.
-        InputError: lists or a table that do not fit the samples.
+        UsageError: there are no such folds, or too few people for them.
+        InputError: the lists or the table do not fit the samples.
     """
     from miex.evaluation import folds
 
@@ -366,19 +377,20 @@ def _confusion(names: Sequence[str], counts: npt.NDArray[np.int64], title: str) 
 
 
 def prove_folds(name: str) -> None:
-    """Raises UsageError for folds that there cannot be, whatever the samples are."""
+    """Raises UsageError if the folds are neither a known name nor a folder or CSV; needs no samples."""
     known = re.fullmatch(r"\d+-fold", name) or name.lower() in {"loso", "cde", "loco"}
     if not (known or path(name).is_dir() or path(name).suffix == ".csv"):
         raise _no_folds(name)
 
 
 def each_once(tested: View) -> View:
-    """The same examples. Raises UsageError if one is tested twice: scores would count it as two."""
+    """The same samples. Raises UsageError if a sample occurs twice, because scores would count it twice."""
     twice = [name for name, n in Counter(tested.rows["sample_id"].to_pylist()).items() if n > 1]
     if twice:
         raise UsageError(
-            "testing samples", expected="each once", found=f"{twice[0]} twice, {len(twice)} samples in all",
-            do="give every corpus and flow file once; different rows need a sample_id of their own",
+            "samples to test on", expected="each sample once",
+            found=f"{twice[0]} more than once; {len(twice)} such samples in all",
+            do="give every corpus and flow file once; different samples need different values of sample_id",
         )  # fmt: skip
     return tested
 
