@@ -1,4 +1,4 @@
-"""The runner and its store, with a classifier that needs no network: guard, resume, recomputation."""
+"""Runs and their store, with a classifier that needs no network: leak guard, resuming, recomputation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OF = persons(REAL["corpus"].to_pylist(), REAL["subject"].to_pylist())
 
 @dataclass
 class Guess:
-    """Right with probability 0.7, drawn from seed and fold; remembers its jobs."""
+    """A classifier that is right with probability 0.7, drawn from seed and fold; it remembers its jobs."""
 
     jobs: list[Job] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ def test_only_missing_runs_are_computed_and_bytes_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["real", "seed", "fold", "folds", "unknown", "train_on_folds", "guard", "data"])
 def test_nothing_that_decides_the_numbers_is_overwritten(name: str, tmp_path: Path) -> None:
-    """Whatever the caller calls what decides the numbers, other values are other runs."""
+    """Other values in the description are other runs, whatever the caller names them."""
     one, other = (Cell("x", REAL, [k_fold(OF, 3)], Guess(), {name: value}, 3) for value in "ab")
     runs = missing([one, other], Results(tmp_path))
     assert len(runs) == 6
@@ -110,7 +110,7 @@ def test_processes_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_guard_looks_at_every_run(tmp_path: Path) -> None:
-    """Rows with AUs of casme2's subject 1 serve the folds that do not test it; unknown ones never, unless asked for."""
+    """Rows with AUs of subject 1 of casme2 are used in folds that do not test it; unknown rows only if requested."""
     corpus = ["casme2", None, None]
     extra = pa.concat_tables(
         [
@@ -139,12 +139,12 @@ def test_the_guard_looks_at_every_run(tmp_path: Path) -> None:
 
 def test_nothing_to_train_on_and_folds_that_leak(tmp_path: Path) -> None:
     unknown = rows(3, None, [None] * 3, [None] * 3)
-    with pytest.raises(InputError, match="none that the leak guard allows"):
+    with pytest.raises(InputError, match="the leak guard allows none of"):
         run("x", REAL, [k_fold(OF, 3)], Guess(), what={}, store=Results(tmp_path), classes=3, extra=unknown,
             train_on_folds=False,
         )  # fmt: skip
     bad = Protocol("bad", (Fold("0", np.array([0, 5]), np.array([1, 2])),), "x")
-    with pytest.raises(InputError, match="no test subject among its training rows"):
+    with pytest.raises(InputError, match="no test subject among its training samples"):
         run("x", REAL, [bad], Guess(), what={}, store=Results(tmp_path), classes=3)
 
 
@@ -158,7 +158,7 @@ def test_a_damaged_run_is_named(tmp_path: Path) -> None:
 
 
 def test_other_corpora_of_one_laboratory_are_left_out_of_training(tmp_path: Path) -> None:
-    """Who of casme2 is who in casme3 nobody knows: rows of one are not trained on where the other is tested."""
+    """Subjects of casme2 may also be in casme3: rows of one are not trained on where the other is tested."""
     table = REAL.set_column(3, "corpus", pa.array(["casme2"] * 12 + ["casme3"] * 12))
     of = persons(table["corpus"].to_pylist(), table["subject"].to_pylist())
     guess = Guess()
@@ -178,7 +178,7 @@ def test_corpora_of_ones_own_are_vouched_for(tmp_path: Path) -> None:
 
 
 def test_cells_that_have_runs_in_common_share_them(tmp_path: Path) -> None:
-    """What two cells have in common is computed once; a cell that was stopped goes on where it was."""
+    """Runs that two cells share are computed once; a cell that was stopped continues where it stopped."""
     store, guess = Results(tmp_path), Guess()
     folds = [k_fold(OF, 3, seed) for seed in range(2)]
     one, two = (Cell(name, REAL, folds[:n], guess, {"a": 1}, 3) for name, n in (("one", 1), ("two", 2)))

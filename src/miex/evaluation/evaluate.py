@@ -1,5 +1,7 @@
-"""Run cells of a table: folds × repeats, guarded, trained, tested, stored. What trains is handed in; nothing here knows
-a network."""
+"""Run the cells of a table: every fold of every repeat is checked by the leak guard, trained, tested and stored.
+
+How a cell is trained is a function that the caller gives; this module does not depend on torch.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,12 @@ from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One training.
+    """One training of one fold.
 
     Attributes:
-        seed: of initial weights and draws: the repeat.
-        train, test: positions among the real samples, of the fold.
-        extra: positions among the other training rows (synthetic ones, say) that the guard allows.
+        seed: random seed of the initial weights and of all draws; the number of the repeat.
+        train, test: positions of the fold's training and test samples among the real samples, int64.
+        extra: positions of the other training rows (such as synthetic ones) that the leak guard allows, int64.
     """
 
     seed: int
@@ -39,13 +41,13 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a training gives back.
+    """What one training predicts for its test samples.
 
     Attributes:
-        last: probabilities float32 [test, classes] after the last epoch.
-        best_on_test: the same at the epoch that the test part likes best, or None: kept to set older tables beside
-            ours, never as the result.
-        facts: JSON values to keep, such as the last loss.
+        last: probabilities after the last epoch, float32 [test samples, classes].
+        best_on_test: the same after the epoch that scores best on the test samples, or None. Older papers report that
+            epoch; it serves only to compare with them and is never the result.
+        facts: JSON values that are stored with the run, such as the last loss.
     """
 
     last: npt.NDArray[np.float32]
@@ -55,20 +57,21 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One entry of a table, as data: a way of training, tested over folds and repeats. It computes nothing by itself.
+    """One entry of a table, as data: one way of training, tested over folds and repeats. Creating it computes nothing.
 
     Attributes:
-        name: for the table.
-        test: rows of the real samples, table of ROWS_SCHEMA.
-        folds: the folds of each repeat; the repeat's number is the seed.
-        fit: trains and tests; must be picklable where processes do the work.
-        what: everything beside folds, fold and seed that decides the numbers: digests of the data, the config.
+        name: its name in the table.
+        test: the real samples, a table of ROWS_SCHEMA.
+        folds: the folds of each repeat; the number of the repeat is the seed.
+        fit: function that trains and tests; it must be picklable if other processes call it.
+        what: everything else that decides the numbers, besides folds, fold and seed: digests of the data, the recipe.
         classes: number of classes.
-        extra: rows of other training samples.
-        train_on_folds: whether the fold's real training part is used; else only `extra` is.
-        accept_unknown: train on extra rows of unknown provenance, which the guard refuses otherwise; they are counted
-            as unchecked.
-        independent: corpora that the guard does not know and the caller vouches for, see `leakage.verdicts`.
+        extra: other training samples, a table of ROWS_SCHEMA.
+        train_on_folds: whether the fold's real training samples are used; otherwise only `extra` is.
+        accept_unknown: whether to train on rows of `extra` whose origin is unknown. Otherwise the leak guard refuses
+            them. They are counted as unchecked.
+        independent: corpora that the leak guard does not know, and that share no people with any other by the
+            caller's word; see `leakage.allowed`.
     """
 
     name: str
@@ -83,7 +86,7 @@ class Cell:
     independent: Collection[str] = ()
 
     def descriptions(self) -> list[list[dict[str, Any]]]:
-        """All that decides the numbers of each run, [repeat][fold]."""
+        """Everything that decides the numbers of each run, as [repeat][fold]; its digest names the stored run."""
         guard = {"unknown": self.accept_unknown, "independent": sorted(self.independent)}
         own = {"data": dict(self.what), "train_on_folds": self.train_on_folds, "guard": guard}
         return [
@@ -94,7 +97,14 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run that the store lacks: of a cell, all that decides its numbers, its training, what the guard counted."""
+    """A run that is not stored yet.
+
+    Attributes:
+        cell: the cell that it belongs to.
+        what: everything that decides its numbers.
+        job: its training.
+        facts: number of training rows that are used, refused by the leak guard, and unchecked.
+    """
 
     cell: Cell
     what: Mapping[str, Any]
@@ -104,14 +114,14 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Every fold of every repeat.
+    """The stored predictions of every fold of every repeat, and the scores computed from them.
 
     Attributes:
-        name: what is evaluated, for a table.
+        name: what is evaluated, as named in tables.
         protocol: name of the folds.
         classes: number of classes.
         repeats: the runs of each repeat, in the order of its folds.
-        computed: runs that were not in the store before.
+        computed: number of runs that were not stored before.
     """
 
     name: str
@@ -121,27 +131,32 @@ class Evaluation:
     computed: int = 0
 
     def fact(self, name: str) -> int:
-        """The largest value over runs of a count among their facts: trained, refused, unchecked."""
+        """The largest count over all runs of one of their facts: trained, refused or unchecked (training rows)."""
         return max(int(run.facts[name]) for runs in self.repeats for run in runs)
 
     def fold_counts(self, epoch: str = "last", only: Mapping[str, bool] | None = None) -> list[list[Counts]]:
-        """Confusion matrices [repeat][fold]; `only` says per sample id whether it counts."""
+        """Confusion matrices, int64 [classes, classes], as [repeat][fold].
+
+        Args:
+            epoch: last or best_on_test.
+            only: for each sample id, whether the sample counts. None: all count.
+        """
         return [[_part(run, only).counts(self.classes, epoch) for run in runs] for runs in self.repeats]
 
     def scores(self, epoch: str = "last", only: Mapping[str, bool] | None = None) -> list[Scores]:
-        """Scores of each repeat, pooled over its folds."""
+        """Scores of each repeat, pooled over its folds. Arguments as in `fold_counts`."""
         return [pooled(folds) for folds in self.fold_counts(epoch, only)]
 
     def fold_means(self, epoch: str = "last") -> list[tuple[float, float, float]]:
-        """UF1, UAR, accuracy of each repeat as means over its folds: other numbers, under their own name."""
+        """UF1, UAR and accuracy of each repeat as means over its folds; they differ from the pooled scores."""
         return [fold_mean(folds) for folds in self.fold_counts(epoch)]
 
     def corpora(self) -> list[str]:
-        """The corpora tested, sorted."""
+        """Names of the corpora that are tested, sorted."""
         return sorted({c for run in self.repeats[0] for c in run.predictions["corpus"].to_pylist()})
 
     def of_corpus(self, corpus: str) -> dict[str, bool]:
-        """Which samples are of a corpus, for `only`."""
+        """For each sample id, whether the sample belongs to a corpus; the `only` of other methods."""
         rows = [run.predictions for run in self.repeats[0]]
         return {
             i: c == corpus
@@ -150,7 +165,7 @@ class Evaluation:
         }
 
     def subject_counts(self, epoch: str = "last") -> list[Counts]:
-        """Per repeat the counts of each subject, for the bootstrap."""
+        """For each repeat the confusion matrices of its subjects, int64 [subjects, classes, classes]."""
         found = []
         for runs in self.repeats:
             table = pa.concat_tables([run.predictions for run in runs])
@@ -161,13 +176,13 @@ class Evaluation:
 
 
 def missing(cells: Sequence[Cell], store: Results) -> list[Run]:
-    """The runs of the cells that the store lacks, each once.
+    """The runs of the cells that are not stored yet, without duplicates.
 
-    The leak guard looks at every training row of each. Rows that it does not allow are dropped and counted; a fold
-    whose own training part holds a test subject is an error.
+    The leak guard checks every training row of each run. Rows that it refuses are left out and counted. A fold whose
+    own training samples include a test subject is an error.
 
     Raises:
-        InputError: nothing is left to train on, or a fold's own training part holds a test subject.
+        InputError: nothing is left to train on, or a fold's own training samples include a test subject.
     """
     found: dict[str, Run] = {}
     for cell in cells:
@@ -182,14 +197,14 @@ def missing(cells: Sequence[Cell], store: Results) -> list[Run]:
 def compute(
     runs: Sequence[Run], store: Results, *, done: int = 0, executor: Executor = IN_PROCESS, progress: Progress = silent
 ) -> None:
-    """Train and test runs, and store each as soon as it is there.
+    """Train and test runs, and store each as soon as it is finished.
 
     Args:
-        runs: from `missing`.
-        store: where they go.
-        done: runs that were there before, for the progress.
+        runs: runs from `missing`.
+        store: where they are stored.
+        done: number of runs that were stored before; progress starts from it.
         executor: where the work is done.
-        progress: called with runs done, runs in all, and a note.
+        progress: called with the number of runs done, the number of runs in all, and a note.
     """
     total = done + len(runs)
     progress(done, total, "")
@@ -203,17 +218,17 @@ def compute(
 
 
 def read(cell: Cell, store: Results, computed: Sequence[Run] = ()) -> Evaluation:
-    """What the store holds of a cell; `computed`: runs that it lacked before.
+    """The stored runs of a cell. `computed`: the runs that were not stored before, which are counted.
 
     Raises:
-        InputError: a run is not there, or damaged.
+        InputError: a run is missing or damaged.
     """
     repeats = [[store.read(what) for what in descriptions] for descriptions in cell.descriptions()]
     return Evaluation(cell.name, cell.folds[0].name, cell.classes, repeats, sum(run.cell is cell for run in computed))
 
 
 def evaluate(cell: Cell, store: Results, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> Evaluation:
-    """Train and test every fold of every repeat of a cell that is not in the store.
+    """Train and test every fold of every repeat of a cell that is not stored yet.
 
     Arguments and errors are those of `missing` and `compute`.
     """
@@ -234,8 +249,9 @@ def _job(cell: Cell, fold: Fold, seed: int) -> tuple[Job, dict[str, int]]:
     leaks = [i for i, verdict in zip(candidates, own, strict=True) if verdict is Verdict.test_subject]
     if leaks:
         raise InputError(
-            f"fold {fold.name}", expected="no test subject among its training rows",
+            f"fold {fold.name}", expected="no test subject among its training samples",
             found=f"{cell.test['sample_id'][int(leaks[0])]} and {len(leaks) - 1} more",
+            do="correct the folds, so that all samples of a subject are on one side",
         )  # fmt: skip
     train = candidates[np.array([verdict is Verdict.allowed for verdict in own], bool)]
     found = verdicts(cell.extra, people, independent=cell.independent) if cell.extra is not None else []
@@ -246,8 +262,8 @@ def _job(cell: Cell, fold: Fold, seed: int) -> tuple[Job, dict[str, int]]:
     if not len(allowed) and not len(train):
         raise InputError(
             f"fold {fold.name}",
-            expected="rows to train on",
-            found=f"of {len(found)} none that the leak guard allows: "
+            expected="samples to train on",
+            found=f"the leak guard allows none of {len(found)}: "
             + ", ".join(f"{n} ({verdict})" for verdict, n in seen.items()),
             do="train on samples of known origin, such as a set or flow maps exported from one",
         )

@@ -1,4 +1,4 @@
-"""Is a difference more than noise: a paired test over repeats × folds, a bootstrap over subjects, many comparisons."""
+"""Significance: a paired test over repeats × folds, bootstraps over subjects, and correction for many comparisons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ ROUNDS = 10_000
 
 @dataclass(frozen=True)
 class Paired:
-    """A paired comparison: mean difference b − a, the statistic t, its degrees of freedom, the two-sided p."""
+    """A paired comparison.
+
+    Attributes:
+        difference: mean difference b − a.
+        t: statistic of the test.
+        freedom: its degrees of freedom.
+        p: two-sided p value.
+    """
 
     difference: float
     t: float
@@ -29,20 +36,22 @@ class Paired:
 def paired(a: npt.ArrayLike, b: npt.ArrayLike, *, test_share: float) -> Paired:
     """The corrected repeated k-fold cross-validation test (Nadeau & Bengio 2003; Bouckaert & Frank 2004).
 
-    Scores of the folds of one corpus share most of their training data, so their differences are not independent and
-    the plain paired t-test finds too much. The variance of the mean difference is taken as s² (1/m + n₂/n₁) instead of
-    s²/m, with n₂/n₁ the size of the test part over that of the training part.
+    The folds of one corpus share most of their training data, so the differences of their scores are not independent,
+    and a plain paired t-test finds significance too often. The variance of the mean difference is therefore taken as
+    s² (1/m + n₂/n₁) instead of s²/m, where n₂/n₁ is the ratio of the sizes of test and training part.
 
     Args:
-        a, b: scores [m] of two recognizers on the same repeats × folds, in one order.
-        test_share: n₂/n₁: 1/2 for 3 folds, 1/4 for 5. At 0 this is the plain paired t-test.
+        a, b: scores [m] of two recognizers on the same repeats × folds, in the same order.
+        test_share: n₂/n₁, which is 1/2 for 3 folds and 1/4 for 5. With 0 this is the plain paired t-test.
 
     Raises:
-        InputError: fewer than two pairs, or different lengths.
+        InputError: there are fewer than two pairs, or the lengths differ.
     """
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if x.shape != y.shape or x.ndim != 1 or len(x) < 2:
-        raise InputError("paired test", expected="two scores or more, in pairs", found=f"{x.shape} and {y.shape}")
+        raise InputError(
+            "paired test", expected="at least two scores of each, in pairs", found=f"{x.shape} and {y.shape}"
+        )
     d = y - x
     m = len(d)
     spread = np.sqrt(d.var(ddof=1) * (1 / m + test_share))
@@ -55,7 +64,13 @@ def paired(a: npt.ArrayLike, b: npt.ArrayLike, *, test_share: float) -> Paired:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its bootstrap interval; for a difference also the two-sided p that it is 0."""
+    """A value with its bootstrap interval.
+
+    Attributes:
+        value: score, mean or difference.
+        low, high: ends of the interval.
+        p: two-sided p value of the hypothesis that a difference is 0; None if the value is no difference.
+    """
 
     value: float
     low: float
@@ -82,18 +97,23 @@ def bootstrap(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Interval:
-    """How far a score, or the difference of two, would move with other subjects of the same kind.
+    """Confidence interval of a score, or of the difference of two, by a bootstrap over subjects.
 
-    Subjects, not samples, are drawn with replacement: clips of one person are no independent evidence. In each round
-    one draw serves every run, and the score is the mean over runs, as in the tables.
+    Subjects, not samples, are drawn with replacement, because clips of one person are not independent. In each round
+    all runs use the same draw, and the score is the mean over runs, as in the tables.
 
     Args:
-        runs: per run (repeat, seed) the counts of each subject, see `by_subject`.
-        against: the runs of another recognizer on the same subjects; then the difference runs − against.
+        runs: for each run (repeat, seed) the confusion matrices of each subject; see `by_subject`.
+        against: the runs of another recognizer on the same subjects; the value is then the difference runs − against.
+        metric: uf1 or uar.
+        level: coverage of the interval, in (0, 1).
+        rounds: number of draws.
+        seed: random seed of the draws.
 
     Returns:
-        The score of all subjects, the percentile interval; with `against` also p = 2·min(share ≤ 0, share ≥ 0), at
-        least 1/rounds, and at least 2^(1 − subjects), the smallest p that a sign test of so few could have.
+        The score of all subjects and its percentile interval; with `against` also p = 2·min(fraction ≤ 0,
+        fraction ≥ 0). p is at least 1/rounds, and at least 2^(1 − subjects), the smallest p that a sign test over that
+        many subjects can give.
     """
     n = len(runs[0])
     draws = np.random.Generator(np.random.PCG64(seed)).multinomial(n, np.full(n, 1 / n), rounds)
@@ -114,7 +134,7 @@ def bootstrap(
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values of many comparisons, corrected by Holm (1979): the chance of one false finding stays below the level."""
+    """p values of several comparisons, corrected by Holm (1979): they bound the probability of any false finding."""
     values = np.asarray(p, np.float64)
     order = np.argsort(values, kind="stable")
     stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
@@ -132,20 +152,21 @@ def bootstrap_mean(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Interval:
-    """How far a mean, or the difference of two, would move with other people or faces of the same kind.
+    """Confidence interval of a mean, or of the difference of two, by a bootstrap over people or faces.
 
-    Groups, not values, are drawn with replacement: values of one person or face are no independent evidence.
+    Groups, not values, are drawn with replacement, because values of one person or face are not independent.
 
     Args:
-        values: [n], finite; of a paired comparison the differences.
+        values: finite values [n]; the differences in a paired comparison.
         groups: the person or face of each value.
-        against: values and groups of something else, drawn on their own; then the difference of the means is meant.
+        against: other values and their groups, drawn independently; the result is then the difference of the means.
+        level, rounds, seed: as in `bootstrap`.
 
     Returns:
-        The mean (or the difference), the percentile interval, and p as `bootstrap` gives it.
+        The mean (or the difference), its percentile interval, and p as in `bootstrap`.
 
     Raises:
-        InputError: a single group, which says nothing of others.
+        InputError: there is only one group.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
 
@@ -166,6 +187,6 @@ def bootstrap_mean(
 
 
 def _p(drawn: npt.NDArray[np.float64], n: int) -> float:
-    """Two-sided p that a difference is 0, of its draws and the number of groups drawn from."""
+    """Two-sided p value of the hypothesis that a difference is 0, from its draws and the number of groups."""
     tail = 2 * min((drawn <= 0).mean(), (drawn >= 0).mean())
     return float(min(1.0, max(1 / len(drawn), 2.0 ** (1 - n), tail)))

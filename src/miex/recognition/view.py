@@ -1,6 +1,6 @@
-"""Examples as a recognizer looks at them: an array that lies in a file, whole, proven, and read as it is needed.
+"""Views: the input arrays of examples, stored in files, checked by digest, and read only as far as needed.
 
-A view travels by the names of its files, its digests and positions, never by its pixels.
+A view is sent to other processes as file names, digests and positions, never as pixels.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from miex.stable import canonical_json, parquet_bytes, table_digest
 from miex.storage.local import Folder
 
 LABELS: Final = tuple(label.name for label in Label)
-REAL: Final = "real"  # source of a clip's own frames
+REAL: Final = "real"  # the source of real frames
 ARRAY, ROWS, RECORD = "array.npy", "rows.parquet", "record.json"
 FORMAT = 1
-_PIECE = 1 << 22  # bytes that are hashed at once
+_PIECE = 1 << 22  # bytes hashed at a time
 
 Array = npt.NDArray[Any]
 Positions = npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ Put = Callable[[int, Array], None]
 
 
 class Part(Protocol):
-    """An array of examples [n, …], their rows, and the digest of the array."""
+    """An array of examples [n, …], their rows (a table of ROWS_SCHEMA), and the sha256 of the array."""
 
     @property
     def array(self) -> Array: ...
@@ -51,7 +51,7 @@ class Part(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class InMemory:
-    """An array that is at hand; it travels with its numbers."""
+    """An array in memory, with its rows; it is pickled with all its values."""
 
     array: Array
     rows: pa.Table
@@ -65,7 +65,13 @@ class InMemory:
 
 @dataclass(frozen=True)
 class Stored:
-    """An array in a folder, mapped into memory when it is looked at. It travels as three short texts."""
+    """An array stored in a folder, and mapped into memory when it is used. Only these attributes are pickled.
+
+    Attributes:
+        folder: its folder.
+        digest: sha256 of the array.
+        rows_digest: digest of its rows.
+    """
 
     folder: Path
     digest: str
@@ -82,13 +88,13 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Examples as a recognizer looks at them.
+    """The inputs of examples, as a recognizer takes them.
 
     Attributes:
-        parts: where they are, one after the other.
+        parts: the arrays that hold them, one after the other.
         label_names: names of the classes 0, 1, ….
-        picks: which of them in which order, int64 [n]; None: all.
-        given_labels: their classes where they are not those of the rows, int16 [n].
+        picks: positions of the chosen examples in the parts, in order, int64 [n]; None: all.
+        given_labels: classes that replace those of the rows, int16 [n]; None: those of the rows.
     """
 
     parts: tuple[Part, ...]
@@ -100,17 +106,17 @@ class View:
         return int(self._ends[-1]) if self.picks is None else len(self.picks)
 
     def __getstate__(self) -> dict[str, Any]:
-        # what can be read again is not sent along
+        # cached properties are not sent: they can be read again
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one example."""
+        """Shape of one example."""
         return tuple(self.parts[0].array.shape[1:])
 
     @cached_property
     def rows(self) -> pa.Table:
-        """Table of ROWS_SCHEMA: sample_id, label, source, corpus, subject, photo of each."""
+        """Rows of the examples, a table of ROWS_SCHEMA: sample_id, label, source, corpus, subject and photo."""
         table = pa.concat_tables([part.rows for part in self.parts])
         if self.picks is not None:
             table = table.take(self.picks)
@@ -121,14 +127,14 @@ class View:
 
     @cached_property
     def labels(self) -> npt.NDArray[np.int64]:
-        """The classes, int64 [n]."""
+        """Class of each example, int64 [n]."""
         return np.asarray(self.rows["label"].to_numpy(), np.int64)
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of examples, order, classes and their names, and of who is behind each example. It reads no example.
+        """sha256 of the examples, their order and rows, and the class names, computed without reading an example.
 
-        A training depends on all of it: the leak guard, early stopping and class weights go by who is behind a row.
+        A training depends on all of these: leak guard, early stopping and class weights use the columns of the rows.
         """
         parts = [part.digest for part in self.parts]
         behind = table_digest(self.rows, ["label"])
@@ -139,11 +145,11 @@ class View:
 
     @property
     def people(self) -> list[str]:
-        """Who is behind each example: subject of a corpus, else the photo, else the example alone."""
+        """The person in each example; see `people`."""
         return people(self.rows)
 
     def batch(self, positions: npt.ArrayLike | slice = slice(None)) -> Array:
-        """The examples at these positions, in this order: [n, *shape], a copy. All, if nothing is said."""
+        """A copy of the examples at these positions, in this order: [n, *shape]. Default: all."""
         i = np.arange(len(self))[positions] if isinstance(positions, slice) else np.asarray(positions, np.int64)
         if self.picks is not None:
             i = self.picks[i]
@@ -157,7 +163,7 @@ class View:
         return found
 
     def take(self, positions: npt.ArrayLike) -> View:
-        """The examples at these positions, in this order."""
+        """A view of the examples at these positions, in this order."""
         i = np.asarray(positions, np.int64)
         if self.picks is None and np.array_equal(i, np.arange(len(self))):
             return self
@@ -165,20 +171,21 @@ class View:
         return replace(self, picks=i if self.picks is None else self.picks[i], given_labels=given)
 
     def labelled(self, labels: npt.ArrayLike) -> View:
-        """The same examples with other classes, int [n]."""
+        """The same examples with other classes, given as int [n]."""
         return replace(self, given_labels=np.asarray(labels, np.int16))
 
     def joined(self, other: View) -> View:
-        """These, then the others.
+        """A view of these examples, followed by the others.
 
         Raises:
-            InputError: other classes, or examples of another shape.
+            InputError: the classes, or the shapes or dtypes of the examples, differ.
         """
         mine, theirs = ((view.label_names, view.shape, view.parts[0].array.dtype) for view in (self, other))
         if mine != theirs:
             raise InputError(
                 "joining samples", expected=f"classes {', '.join(mine[0])}; {mine[2]} {list(mine[1])}",
                 found=f"classes {', '.join(theirs[0])}; {theirs[2]} {list(theirs[1])}",
+                do="join only samples of the same classes and the same input",
             )  # fmt: skip
         n, m = int(self._ends[-1]), int(other._ends[-1])
         picks = given = None
@@ -195,12 +202,12 @@ class View:
 
 
 def in_memory(array: Array, rows: pa.Table, label_names: Sequence[str] = LABELS) -> View:
-    """A view of an array at hand, [n, …], with its table of ROWS_SCHEMA."""
+    """A view of an array in memory, [n, …], with its rows, a table of ROWS_SCHEMA."""
     return View((InMemory(array, rows),), tuple(label_names))
 
 
 def people(rows: pa.Table) -> list[str]:
-    """Who is behind each row: subject of a corpus, else the photo, else the sample alone."""
+    """The person in each row: corpus/subject if there is a subject, else the photo, else the sample's own id."""
     columns = (rows[name].to_pylist() for name in ("corpus", "subject", "photo", "sample_id"))
     return [
         f"{corpus}/{subject}" if subject else photo or name
@@ -211,18 +218,19 @@ def people(rows: pa.Table) -> list[str]:
 def stored(
     folder: Path, rows: pa.Table, shape: tuple[int, ...], dtype: np.dtype[Any], what: Any, make: Callable[[Put], None]
 ) -> Stored:
-    """The array of a folder; it is made where it is not there yet, once even if several processes want it at once.
+    """The array stored in a folder. It is computed if it is missing, only once even if several processes need it.
 
     Args:
-        folder: its own; named by all that the array depends on.
-        rows: of the examples, table of ROWS_SCHEMA.
-        shape, dtype: of one example.
-        what: what it was made from, JSON values, for people who look into the folder.
-        make: called with a function that takes the position of a first example, and examples [k, *shape].
+        folder: folder of this array alone, named by everything that the array depends on.
+        rows: rows of the examples, a table of ROWS_SCHEMA.
+        shape, dtype: shape and dtype of one example.
+        what: description of what the array is made from, as JSON values; for people who look into the folder.
+        make: computes the examples; called with a function that stores examples [k, *shape], given the position of the
+            first of them.
 
     Raises:
-        InputError: a record that is none of ours.
-        OutputError: it cannot be written.
+        InputError: the folder's record was not written by miex, or is damaged.
+        OutputError: the array cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
@@ -262,7 +270,7 @@ def _recorded(folder: Path) -> Stored:
         raise _damaged(folder / RECORD, "a record of miex", str(error)) from error
 
 
-@lru_cache(maxsize=64)  # proven once in each process, as long as the file is the same one
+@lru_cache(maxsize=64)  # checked once in each process, as long as the file does not change
 def _mapped(path: Path, digest: str, *stamp: int) -> Array:
     found = _file_digest(path)
     if found != digest:
@@ -284,17 +292,17 @@ def _table(path: Path, digest: str, *stamp: int) -> pa.Table:
 
 def _map(path: Path) -> Array:
     try:
-        with path.open("rb") as file:  # a file without examples cannot be mapped
+        with path.open("rb") as file:  # an array without examples cannot be mapped
             np.lib.format.read_magic(file)
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
         mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False) if shape[0] else np.empty(shape, dtype)
         return mapped
-    except Exception as error:  # a damaged header fails in numpy in any way it likes
+    except Exception as error:  # numpy may raise any error for a damaged header
         raise _damaged(path, "an array of examples", " ".join(str(error).split())[:200]) from error
 
 
 def _file_digest(path: Path) -> str:
-    """The digest of the array in a file, read piece by piece: what is mapped stays in memory."""
+    """The digest of the array in a file, read in pieces so that memory stays small."""
     digest = _begun(_map(path))
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
