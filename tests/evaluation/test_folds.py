@@ -41,7 +41,7 @@ def test_k_fold_is_disjoint_and_even(sizes: list[int], k: int, seed: int) -> Non
     protocol = k_fold(of, k, seed)
     parts(protocol, of)
     counts = [len(fold.test) for fold in protocol.folds]
-    # the largest first into the emptiest: no fold exceeds another by more than the largest person
+    # the largest person goes first, into the smallest fold: folds differ by at most the largest person
     assert max(counts) - min(counts) <= max(sizes)
     assert protocol.digest == k_fold(of, k, seed).digest
 
@@ -79,7 +79,7 @@ def test_spellings_of_a_subject_are_one_person() -> None:
 
 
 def test_published_lists(tmp_path: Path) -> None:
-    """A made-up corpus in the authors' two layouts."""
+    """A made-up corpus in the two layouts of the MiE-X authors' lists."""
 
     def write(name: str, *clips: str) -> None:
         (tmp_path / name).write_text("".join(f"{clip}/1.jpg\n{clip}/9.jpg\n" for clip in clips))

@@ -1,4 +1,4 @@
-"""The leak guard against people: whoever is in the test set is in no row that it allows, however he is spelled."""
+"""The leak guard against its definition: no row that it allows shows AUs of a person who is tested, in any spelling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from miex.evaluation.leakage import Verdict, allowed, verdicts
 
 SOURCES = ["real_mie", "early_mae", "coded_mie"]
 CASME = {"casme", "casme2", "casme_sq", "casme3"}
-CORPUS_SPELLINGS = {  # typed by hand: an oracle apart from the table of corpora.people
+CORPUS_SPELLINGS = {  # typed by hand: an oracle that does not use the table of corpora.people
     "casme": ["casme", "CASME", "Casme I"],
     "casme2": ["casme2", "CASME II", "CASME2", "casme_2", "casme-ii", "CASME2-RAW"],
     "casme_sq": ["casme_sq", "CAS(ME)^2", "CAS(ME)2", "CAS(ME)²", "cas(me) 2", "CASME^2", "casme-sq"],
@@ -124,7 +124,8 @@ def _unknown_passes(training: pa.Table, test: Any, **options: Any) -> Any:
 def test_a_guard_with_a_hole_is_found_out(hole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leakage, "allowed", hole)
     with pytest.raises(AssertionError):
-        check_by_brute_force(overlap=True, phases=[Phase.generate])  # the first example will do: nobody looks at it
+        # the first counterexample is enough
+        check_by_brute_force(overlap=True, phases=[Phase.generate])
 
 
 def test_compmie_carries_the_corpus_of_each_clip() -> None:

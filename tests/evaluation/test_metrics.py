@@ -33,7 +33,7 @@ def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_all_negative_guess_has_the_published_scores() -> None:
-    """On the 442 of MEGC 2019 the guess `negative` is printed with accuracy 0.565 (250/442), UF1 0.241, UAR 0.333."""
+    """MEGC 2019, 442 samples, all guessed `negative`: accuracy 0.565 (250/442), UF1 0.241, UAR 0.333 are published."""
     truth = np.repeat([0, 1, 2], [250, 109, 83])
     found = score(confusion(truth, np.zeros(442, int), 3))
     assert (round(found.accuracy, 3), round(found.uf1, 3), round(found.uar, 3)) == (0.566, 0.241, 0.333)
@@ -44,7 +44,7 @@ def test_pooled_and_fold_mean_are_two_numbers() -> None:
     together = pooled(folds)
     assert together.uf1 == pytest.approx((2 * 2 / (2 + 3) + 2 * 2 / (3 + 2)) / 2)
     uf1, uar, accuracy = fold_mean(folds)
-    # fold 0: F1 of class 0 is 4/5, of class 1 is 0; fold 1 holds class 1 alone, and finds it
+    # fold 0: F1 is 4/5 for class 0 and 0 for class 1; fold 1 has only class 1, all predicted right
     assert (uf1, uar, accuracy) == pytest.approx(((0.4 + 1) / 2, (0.5 + 1) / 2, (2 / 3 + 1) / 2))
 
 
@@ -70,7 +70,7 @@ def test_paired_test_without_correction_is_the_t_test_of_scipy() -> None:
 
 
 def test_bootstrap_draws_subjects() -> None:
-    """Every draw of 3 subjects enumerated: the interval is that of the 27 equally likely scores."""
+    """All 27 equally likely draws of 3 subjects are enumerated; the interval is that of their scores."""
     y = [0, 0, 1, 0, 1, 1, 1]
     p = [0, 1, 1, 0, 0, 1, 1]
     who = ["a", "a", "a", "b", "b", "c", "c"]
@@ -108,7 +108,7 @@ def test_holm_against_its_definition(p: list[float]) -> None:
 
 
 def test_bootstrap_of_a_mean_against_what_is_known() -> None:
-    """Values of their own people: ± 1.96 standard errors; the same values twice for each person: no narrower."""
+    """One value per person: ± 1.96 standard errors; each value twice for the same person: no narrower."""
     values = np.random.default_rng(0).normal(0.1, 1, 400)
     alone = bootstrap_mean(values, [f"p{i}" for i in range(400)])
     error = values.std() / 20
@@ -125,6 +125,6 @@ def test_bootstrap_of_a_mean_against_what_is_known() -> None:
     assert more.high - more.low > alone.high - alone.low
     assert more.p == 1 / 10_000
     few = bootstrap_mean([1.0, 2.0, 3.0], ["a", "b", "c"])
-    assert few.p == 0.25  # three of three on one side: what a sign test would say, however often one draws
+    assert few.p == 0.25  # three of three on one side: the p of a sign test, however many draws
     with pytest.raises(InputError, match="two people"):
         bootstrap_mean(values, ["p"] * 400)

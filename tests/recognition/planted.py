@@ -1,4 +1,4 @@
-"""Maps with a signal that is planted in them, and a recipe that finds it in seconds."""
+"""Flow maps with a planted signal, and a recipe that learns it in seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUICK = Recipe(
 
 
 def planted(n: int = 240, seed: int = 0, source: str = "real", classes: int = 3, side: int = 28) -> View:
-    """Class k pushes v in the k-th quarter of the rows; the rest is noise. Ten people."""
+    """Class k raises v in the k-th quarter of the rows; all else is noise. Ten people."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % classes
     maps = rng.normal(128, 20, (n, side, side, 3))

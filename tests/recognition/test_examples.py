@@ -1,4 +1,4 @@
-"""One form of examples for sets, clips and flow files; what recognizers take and refuse."""
+"""Examples of sets, clips and flow files have the same form; recognizers refuse those that they cannot take."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_set_and_its_flow_file_are_the_same_samples(finished: Path, tmp_path: 
     assert a.rows.equals(b.rows)
     assert np.array_equal(a.batch(), examples.array(FlowMaps()))
     assert set(a.rows["source"].to_pylist()) == {"expert"}
-    assert allowed(b.rows, [("casme2", "sub01")]).all()  # who stands behind them travels with the file
+    assert allowed(b.rows, [("casme2", "sub01")]).all()  # the file says whose AUs its maps show
     assert len(set(a.people)) == 1  # twelve virtual identities of one photo are relatives
     assert examples.array(FlowMaps(side=56)).shape == (36, 56, 56, 3)
     assert a.take([3, 1]).rows["sample_id"].to_pylist() == [a.rows["sample_id"][i].as_py() for i in (3, 1)]
@@ -63,7 +63,7 @@ def test_flow_files_of_others(tmp_path: Path) -> None:
     path = tmp_path / "theirs.npz"
     flow = np.zeros((3, 28, 28, 3), np.uint8)
     np.savez(path, flow=flow, label=[0, 1, 2])
-    assert not allowed(read_flow(path).rows, [("smic", "s1")]).any()  # nobody knows where they come from
+    assert not allowed(read_flow(path).rows, [("smic", "s1")]).any()  # their origin is unknown
     np.savez(path, flow=flow, label=[0, 1, 2], dataset=["smic"] * 3, subject=["s1", "s2", "s3"], clip=["a", "b", "c"])
     rows = read_flow(path).rows
     assert rows["sample_id"].to_pylist() == ["smic/s1/a", "smic/s2/b", "smic/s3/c"]
@@ -105,7 +105,7 @@ def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
     own = of_clips([clip], model=model, classes=("happiness", "surprise"), label=lambda c: c.emotion)
     assert (own.label_names, own.labels.tolist()) == (("happiness", "surprise"), [1])
     assert len(of_clips([clip], model=model, classes=("happiness",), label=lambda c: c.emotion)) == 0
-    without = replace(clip, apex=None)  # of the four frames the middle one, N // 2, is the apex
+    without = replace(clip, apex=None)  # the middle one of the four frames, N // 2, is the apex
     assert np.array_equal(of_clips([without], model=model, no_apex="middle").array(FlowMaps()), maps)
     assert len(of_clips([without, clip], model=model, no_apex="drop")) == 1
     with pytest.raises(InputError, match="casme2/sub01/EP01"):
@@ -115,7 +115,7 @@ def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
 
 
 def test_a_synthetic_clip_says_whose_aus_it_shows(clip: Clip, model: Path) -> None:
-    """Read as a corpus it is what it was as a sample of its set: to the leak guard, and to folds by photo."""
+    """Read as a corpus, it has the same origin and photo as in its set, so leak guard and folds treat it alike."""
     made = replace(clip, corpus="made", subject="f3a1")
     real = replace(made, clip="x", descent=Descent("real_mie", "casme2", "sub01", "EP02"))
     drawn = replace(made, clip="y", descent=Descent("expert"))
@@ -171,6 +171,7 @@ def test_flow_maps_are_normalized_as_they_say() -> None:
     x = prepared(maps, FlowMaps()).numpy()
     for i, c in np.ndindex(6, 3):
         channel = maps[i, ..., c].astype(float)
-        low_median = np.sort(channel.ravel())[(channel.size - 1) // 2]  # of an even number torch takes the lower
+        # of an even number of values, torch takes the lower of the middle two
+        low_median = np.sort(channel.ravel())[(channel.size - 1) // 2]
         channel -= low_median
         assert x[i, c] == pytest.approx(np.clip(channel / np.sqrt((channel**2).mean()), -4, 4), abs=1e-3)

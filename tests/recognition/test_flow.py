@@ -53,10 +53,10 @@ def test_known_shift_is_found(method: FlowMethod, shift: tuple[float, float]) ->
 def test_strain_of_linear_flows_is_their_formula() -> None:
     y, x = np.mgrid[0:20, 0:30].astype(np.float32)
     stretch = strain(np.stack([0.3 * x, 0.4 * y], -1))
-    assert stretch == pytest.approx(0.5, abs=1e-5)  # √(.3² + .4²)
+    assert stretch == pytest.approx(0.5, abs=1e-5)  # √(0.3² + 0.4²)
     shear = strain(np.stack([0.2 * y, 0 * x], -1))
     assert shear == pytest.approx(0.2 / np.sqrt(2), abs=1e-5)
-    turn = strain(np.stack([-0.1 * y, 0.1 * x], -1))  # a rotation strains nothing
+    turn = strain(np.stack([-0.1 * y, 0.1 * x], -1))  # a rotation has no strain
     assert turn == pytest.approx(0, abs=1e-5)
 
 
@@ -72,7 +72,7 @@ def test_map_is_stretched_channel_by_channel() -> None:
 
 
 def test_crop_lies_in_the_range_of_the_convention() -> None:
-    """Bright lines at the eyes' and the mouth's height, and at the middle, are found where they should be."""
+    """Bright lines at the height of eyes and mouth, and in the middle, are found where they should be."""
     options = CropOptions(256)
     frame = np.zeros((256, 256), np.uint8)
     eyes, mouth = (round(f * 256 - 0.5) for f in (options.eye_line, options.eye_line + options.eye_mouth))
@@ -148,7 +148,7 @@ def test_command(finished: Path, tmp_path: Path) -> None:
 
 
 def test_real_maps_follow_the_convention_that_ours_do(finished: Path) -> None:
-    """Against the lent real maps: the same types, and every channel stretched to the full range."""
+    """Like the real maps, where they are available: the same types, and every channel stretched to the full range."""
     path = Path(__file__).parents[3] / "shared" / "real-flow" / "casme2-smic.npz"
     if not path.is_file():
         pytest.skip(f"no {path}: lent for evaluation, never shipped")

@@ -52,7 +52,7 @@ def test_ststnet() -> None:
     assert network.join(x).shape == (2, 16, 10, 10)
     assert network.classifier.in_features == 400
     assert network.parameter_count == 1683
-    assert network.parameter_count - 32 == 1651  # without batch norm, as the paper's layers count
+    assert network.parameter_count - 32 == 1651  # without batch norm: the count of the paper's layers
     # three streams one by one, as the paper draws them
     streams = [F.max_pool2d(F.relu(stream(x)), 3, 3, 1) for stream in network.streams]
     assert [s.shape[1] for s in streams] == list(STREAMS)
@@ -82,7 +82,7 @@ def test_off_apexnet() -> None:
     assert network.parameter_count == 2_664_475
     other = x.clone()
     other[:, 2] = 0
-    assert torch.equal(network(x), network(other))  # strain is not looked at
+    assert torch.equal(network(x), network(other))  # strain is not used
 
 
 def test_flow_resnet18() -> None:
@@ -110,7 +110,7 @@ def test_flow_resnet18() -> None:
 
 
 def test_htnet() -> None:
-    with torch.device("meta"):  # 140 million numbers are not needed to count them
+    with torch.device("meta"):  # counting 140 million parameters does not need their values
         meta = HTNet()
     assert meta.parameter_count == 139_582_982
     x = torch.arange(28 * 28).reshape(1, 1, 28, 28).expand(2, 3, 28, 28).float()

@@ -1,4 +1,4 @@
-"""Training: it learns what is there and nothing else, the same numbers again, killed and resumed as if never killed."""
+"""Training: it learns a planted signal and nothing from noise, is reproducible, and resumes with the same numbers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def accuracy(made: Any, samples: View) -> float:
 @pytest.mark.parametrize("name", ["ststnet", "off_apexnet", "hoof_svm"])
 def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(name: str) -> None:
     recipe = QUICK.but(recognizer=name)
-    if name == "off_apexnet":  # a thousand times the weights of STSTNet
+    if name == "off_apexnet":  # it has a thousand times the weights of STSTNet
         recipe = recipe.but(learning_rate=1e-3, samples_seen=1600)
     data, fresh = planted(), planted(seed=1)
     assert accuracy(train(data, recipe), fresh) > 0.95
@@ -56,7 +56,7 @@ def test_same_arguments_same_weights() -> None:
     assert train(data, recipe, seed=4).weights_digest != one.weights_digest
     before = torch.get_rng_state()
     train(data, recipe)
-    assert torch.equal(torch.get_rng_state(), before)  # the caller's randomness is not touched
+    assert torch.equal(torch.get_rng_state(), before)  # the caller's random state is left as it was
 
 
 @pytest.mark.parametrize("changes", [{}, {"replacement": True}, {"validation": 0.2, "patience": 50}])
@@ -83,7 +83,7 @@ def test_killed_and_resumed_gives_the_same_numbers(tmp_path: Path, changes: dict
         progress=lambda step, n, loss: steps.append(step),
         checkpoint_seconds=0,
     )
-    assert steps[0] > 1  # it did not begin anew
+    assert steps[0] > 1  # it did not start again
     assert resumed.weights_digest == whole.weights_digest
     logs = [(tmp_path / side / LOG).read_bytes() for side in ("whole", "killed")]
     assert logs[0] == logs[1]
@@ -151,7 +151,7 @@ def test_a_damaged_checkpoint_never_becomes_a_recognizer(tmp_path: Path) -> None
     write_weights(path, "checkpoint", {"what": plain["what"]}, tensors)
     with pytest.raises(InputError, match="delete it"):
         train(data, recipe, folder=tmp_path)
-    path.unlink()  # what the message says to do: it begins anew
+    path.unlink()  # as the message advises: the training starts again
     assert train(data, recipe, folder=tmp_path).weights_digest == whole.weights_digest
 
 
@@ -235,13 +235,13 @@ def test_augmentation_is_shared_by_all_channels_and_off_at_test() -> None:
     torch.manual_seed(0)
     y = augment(x, recipe, takes)
     assert torch.equal(y[:, 1], y[:, 2])
-    assert torch.equal(y[:, 0], -y[:, 1])  # the mirror image turns u
+    assert torch.equal(y[:, 0], -y[:, 1])  # the mirror image reverses u
     assert torch.equal(augment(x, QUICK.but(mirror=0.0, shift=0), takes), x)
     assert torch.equal(takes.mirror(takes.mirror(x)), x)
     made = train(planted(), QUICK.but(samples_seen=640))
     found = [made.predict(planted(seed=1)) for _ in range(2)]
     assert np.array_equal(*found)
-    # one by one or together: nothing is drawn, and no sample looks at another
+    # the same one by one or together: nothing is random, and no sample affects another
     alone = np.concatenate([made.predict(planted(seed=1).take([i])) for i in range(5)])
     assert np.allclose(alone, found[0][:5], atol=1e-6)
 
@@ -295,11 +295,11 @@ def test_recipes(tmp_path: Path) -> None:
     assert (fixed.recognizer, fixed.samples_seen, fixed.batch, fixed.learning_rate) == ("ststnet", 24_000, 256, 2e-3)
     assert len({load_recipe(name).digest for name in recipe_names()}) == len(recipe_names())
     assert load_recipe("epochs-80").epochs == 80
-    assert fixed.but(name="another").digest == fixed.digest  # names are prose
+    assert fixed.but(name="another").digest == fixed.digest  # the name changes no number
     assert fixed.but(epochs=3).samples_seen is None
     assert fixed.takes == FlowMaps()
     assert fixed.but(side=56).takes == load_recipe("fixed-56").takes == FlowMaps(side=56)
-    assert fixed.but(method="tvl1").digest != fixed.digest  # what it looks at is part of it
+    assert fixed.but(method="tvl1").digest != fixed.digest  # the input is part of the digest
     with pytest.raises(UsageError, match="input flow: frames"):
         fixed.but(frames=3)
     mine = tmp_path / "mine.toml"

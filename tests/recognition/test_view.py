@@ -1,4 +1,4 @@
-"""Arrays of examples: whole or not there, made once, proven when opened, and never sent along."""
+"""Arrays of examples: complete or absent, computed once, checked when opened, and never sent to other processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def examples(n: int = 70, seed: int = 0) -> Examples:
 
 @dataclass(frozen=True, eq=False)
 class Counted(FrameSource):
-    """Maps that leave a trace each time they are made."""
+    """Maps that leave a trace each time they are computed."""
 
     arrays: Arrays
     traces: Path
@@ -81,7 +81,7 @@ def test_it_is_made_once_for_each_input_and_rows(tmp_path: Path) -> None:
         made.through(FlowMaps(), cache)
     once = len(list(traces.iterdir()))
     assert once == 3  # chunks of 70
-    made.through(FlowMaps(normalize="unit"), cache)  # how it is prepared changes no stored example
+    made.through(FlowMaps(normalize="unit"), cache)  # the preparation of batches changes no stored example
     assert len(list(traces.iterdir())) == once
     made.through(FlowMaps(side=56), cache)
     assert len(list(traces.iterdir())) == 2 * once
@@ -124,7 +124,7 @@ def test_what_was_interrupted_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "harmless"), [(ARRAY, 2), (ROWS, 20), (RECORD, 40)])
 def test_damage_is_seen_when_it_is_opened(tmp_path: Path, name: str, harmless: int) -> None:
-    """Of 60 flipped bits those that change nothing that is read (blanks, statistics of columns) are let pass."""
+    """60 bits are flipped; only those that change nothing that is read (blanks, statistics of columns) may pass."""
     plain = examples()
     plain.through(FlowMaps(), tmp_path)
     path = next(tmp_path.glob(f"*/{name}"))

@@ -1,4 +1,4 @@
-"""Stored recognizers: they say the same again, prove every bit, and are data that nothing is run of."""
+"""Stored recognizers: they predict the same when loaded, every bit is checked, and no code in a file is run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def path(made: Recognizer, tmp_path: Path) -> Path:
 
 
 def parts(path: Path) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Header of miex, entries of tensors, and the bytes behind them, by safetensors' own description of its layout."""
+    """Header of miex, entries of tensors, and the bytes after them, by the published layout of safetensors."""
     content = path.read_bytes()
     end = 8 + int.from_bytes(content[:8], "little")
     entries = json.loads(content[8:end])
@@ -245,7 +245,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     path = tmp_path / MODEL
     pickle.loads(pickle.dumps(_Evil()))
-    assert (tmp_path / "evil").exists()  # so it would show
+    assert (tmp_path / "evil").exists()  # so running it would be noticed
     (tmp_path / "evil").unlink()
     for write in (
         lambda: path.write_bytes(pickle.dumps(_Evil())),
