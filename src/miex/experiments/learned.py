@@ -160,8 +160,7 @@ def learned(study: Study, found: Sequence[Evaluation]) -> tuple[list[Learned], l
     for line, one in zip(study.lines, found, strict=True):
         uf1 = [each.uf1 for each in one.scores()]
         counts[line.name, line.tested] = one.subject_counts()
-        mean = sum(uf1) / len(uf1)
-        std = (sum((x - mean) ** 2 for x in uf1) / len(uf1)) ** 0.5
+        mean, std = float(np.mean(uf1)), float(np.std(uf1))
         interval = bootstrap(counts[line.name, line.tested])
         scores.append(Learned(line.name, line.tested, len(uf1), mean, std, interval, one.fact("refused")))
     tests = [tested for tested in dict.fromkeys(line.tested for line in study.lines) if ("a", tested) in counts]

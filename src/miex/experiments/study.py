@@ -89,7 +89,7 @@ class Study:
 
     def estimate(self) -> Estimate:
         """What is left to do, and about how long it takes. Two short trainings of each recipe are timed for it."""
-        shared, own = self._shared(), [one for run in self.missing if (one := _fit(run).own(run.job)) is not None]
+        shared, own = self._shared, [one for run in self.missing if (one := _fit(run).own(run.job)) is not None]
         cost: dict[str, tuple[float, float]] = {}
         seconds, failed = 0.0, False
         for one in [*shared, *own]:
@@ -118,7 +118,7 @@ class Study:
             InputError: a fold has nothing to train on, or leaks; a damaged run.
             OutputError: the store cannot be written.
         """
-        runs, total, shared = self.missing, self.total, self._shared()
+        runs, total, shared = self.missing, self.total, self._shared
         progress(total - len(runs), total, f"{len(shared)} trainings that runs share" if shared else "")
         for _ in executor.map(_keep, [(one, self.machine) for one in shared]):
             pass
@@ -132,6 +132,7 @@ class Study:
             )
         return found
 
+    @cached_property
     def _shared(self) -> list[Training]:
         """Trainings that the missing runs have in common and that are not kept yet."""
         found = {}

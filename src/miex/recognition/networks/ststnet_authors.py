@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, cat
+from torch import Tensor
 from torch.nn import functional as F
 
 from miex.recognition.networks.ststnet import STSTNet
@@ -16,7 +16,6 @@ class STSTNetAuthors(STSTNet):
 
     def join(self, x: Tensor) -> Tensor:
         """The output of the three streams, joined: [n, 16, (s + 4) // 3, (s + 4) // 3]."""
-        weight, bias = (cat([getattr(stream, name) for stream in self.streams]) for name in ("weight", "bias"))
-        x = self.norm(F.conv2d(x, weight, bias, padding=2).relu())
+        x = self.norm(self.convolved(x).relu())
         joined: Tensor = self.dropout(F.max_pool2d(x, 3, 3, 1))
         return joined
