@@ -27,7 +27,7 @@ from scipy.optimize import nnls
 
 from miex.aus.vector import AU_NUMBERS, from_mapping
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
-from miex.faces.landmarks import Landmarker, find_model
+from miex.faces.landmarks import MODEL, Landmarker
 from miex.generators.muscle import MuscleGenerator
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame
@@ -92,7 +92,7 @@ def smiles(folder: Path, size: int = 128) -> tuple[Floats, dict[int, Floats]]:
     """Of each person: residual motion of the smile and the fields of SMILE, inter-ocular distances [people, 468, 2]."""
     motion: list[Floats] = []
     fields: dict[int, list[Floats]] = {au: [] for au in SMILE}
-    with Landmarker(find_model()) as landmarker:
+    with Landmarker(MODEL.find()) as landmarker:
         for path in sorted(folder.glob("*_neutral.jpg")):
             photo = read_image(path)
             before = landmarker.detect(photo)

@@ -19,7 +19,7 @@ from scipy.stats import mannwhitneyu
 
 from miex.errors import InputError
 from miex.faces.crop import CropOptions, align, place_crop
-from miex.faces.landmarks import Landmarker, find_model
+from miex.faces.landmarks import MODEL, Landmarker
 from miex.images import read_image
 from miex.quality.identity import DISTANCES, FrameDescriptor, describe_frame
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| descriptor | crop | AUC same against other person | nearest is their own | median same | median other |")
     print("|---|---|---|---|---|---|")
     for size in SIZES:
-        with Landmarker(find_model()) as landmarker:
+        with Landmarker(MODEL.find()) as landmarker:
             rest, other = ([_described(path, size, landmarker) for path in paths] for paths in (neutral, smiling))
         for name, distances in DISTANCES.items():
             found = distances(rest, other)

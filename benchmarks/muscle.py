@@ -18,7 +18,7 @@ from skimage.data import astronaut
 
 from miex.aus.vector import AU_NUMBERS, from_mapping
 from miex.faces.crop import OVERSAMPLING, CropOptions, align, place_crop
-from miex.faces.landmarks import Landmarker, find_model
+from miex.faces.landmarks import MODEL, Landmarker
 from miex.generators.grid import face_area, invert, lattice, sample
 from miex.generators.muscle import generator as muscle
 from miex.labels import Label
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(1)
 
     photo = astronaut()
-    with Landmarker(find_model()) as landmarker:
+    with Landmarker(MODEL.find()) as landmarker:
         (mesh,) = landmarker.detect(photo).landmarks
     face = align(photo, mesh, place_crop(mesh, CropOptions(size)), size)
     crop = face.crop

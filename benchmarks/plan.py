@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from benchmarks.machine import machine
 from miex.dataset.plan_file import PLAN_FILE, PlanRows, read_plan, read_record
 from miex.faces.index import index_photos
-from miex.faces.landmarks import find_model
+from miex.faces.landmarks import MODEL
 from miex.faces.photos import default_pool
 from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
@@ -35,7 +35,7 @@ SHARDS = 20  # read one by one, as workers do
 
 def photos(n: int) -> pa.Table:
     """An index of n photos with one and the same face."""
-    (row,) = index_photos(default_pool(), model=find_model).to_pylist()
+    (row,) = index_photos(default_pool(), model=MODEL.find).to_pylist()
     names = [f"{stable_hash('photo', i):016x}" for i in range(n)]
     return pa.Table.from_pylist([{**row, "identity": name, "sha256": name * 4, "path": name} for name in names])
 

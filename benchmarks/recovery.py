@@ -20,7 +20,7 @@ from miex.aus.vector import AU_NUMBERS, N_AUS
 from miex.executors.local import available_workers, local_executor
 from miex.extraction.flow import SIZE, EmbeddedExtractor
 from miex.faces.index import index_photos
-from miex.faces.landmarks import find_model
+from miex.faces.landmarks import MODEL
 from miex.faces.photos import default_pool
 from miex.figures import write_picture
 from miex.generators.registry import describe, make_generator
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--ids", type=int, default=300)
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args(arguments)
-    model, generator = find_model(), describe(make_generator("muscle"))
+    model, generator = MODEL.find(), describe(make_generator("muscle"))
     executor = local_executor(available_workers())
     every = Emotion("any", Label.negative, 1.0, np.full(N_AUS, 0.25))
     source = ExpertSource(ExpertTable("each", "", (every,)))

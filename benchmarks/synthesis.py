@@ -24,7 +24,7 @@ from miex.dataset.plan_file import Plan
 from miex.executors.local import available_workers, local_executor
 from miex.faces.crop import CropPlace, align
 from miex.faces.index import index_photos
-from miex.faces.landmarks import find_model
+from miex.faces.landmarks import MODEL
 from miex.faces.photos import default_pool
 from miex.faces.virtual import make_virtual
 from miex.generators.grid import face_area
@@ -44,7 +44,7 @@ NUISANCES: str = PlanConfig.model_fields["nuisances"].default
 
 def make_plan(faces: Path, samples: int, nuisances: str = NUISANCES) -> Plan:
     """A plan of about that many samples with the paper's proportions: 9 per identity."""
-    index = index_photos(faces, model=find_model)
+    index = index_photos(faces, model=MODEL.find)
     source = ExpertSource(load_table("micro"))
     config = PlanConfig(ids=max(1, samples // 9), per=3, nuisances=nuisances)
     return build_plan(config, index, [source], describe(make_generator("muscle")), faces_root=str(faces.resolve()))

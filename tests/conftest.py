@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from skimage import data
 
 from miex.errors import InputError
-from miex.faces.landmarks import MODEL_NAME, Landmarker, find_model
+from miex.faces.landmarks import MODEL, Landmarker
 from miex.images import Image
 from miex.storage.cache import CACHE_VARIABLE, cache_folder
 
@@ -28,7 +28,7 @@ settings.load_profile("miex")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache for the whole session; of the user's own only the model's file is taken over."""
     folder = tmp_path_factory.mktemp("cache")
-    users_model = cache_folder() / MODEL_NAME
+    users_model = cache_folder() / MODEL.name
     if users_model.is_file():
         shutil.copy(users_model, folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -48,7 +48,7 @@ def unsynced() -> Iterator[None]:
 def model() -> Path:
     """The landmark model's file."""
     try:
-        return find_model()
+        return MODEL.find()
     except InputError as error:
         pytest.skip(f"no landmark model: {error.found}")
 

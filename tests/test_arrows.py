@@ -179,7 +179,7 @@ def test_plain_import_is_light(command: str) -> None:
 
 def test_only_torch_files_import_torch() -> None:
     users = {module(p) for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
-    needed = {"checkpoints", "machine", "method", "recognizer", "train", "weights"}
+    needed = {"checkpoints", "imagenet", "machine", "method", "recognizer", "train", "weights"}
     for_types_alone = {f"inputs.{name}" for name in ("base", "clips", "flow", "frames")}
     methods = ("miex.recognition.networks.", "miex.recognition.handcrafted.")
     assert {name for name in users if not name.startswith(methods)} == {

@@ -17,7 +17,7 @@ from scipy.interpolate import RBFInterpolator
 from skimage import data
 
 from miex.faces.crop import eye_centers
-from miex.faces.landmarks import Landmarker, find_model
+from miex.faces.landmarks import MODEL, Landmarker
 
 OUT = Path(__file__).parent.parent / "src" / "miex" / "faces" / "default" / "astronaut-relaxed.png"
 PART = (slice(0, 296), slice(76, 372))  # head and shoulders
@@ -55,7 +55,7 @@ SHADE, SHADE_WIDTH = 0.32, 1.2  # of the line where the lips touch; width in pix
 def main() -> None:
     """Write the face, and print what the landmark model sees in it."""
     photo = np.asarray(data.astronaut())
-    with Landmarker(find_model()) as landmarker:
+    with Landmarker(MODEL.find()) as landmarker:
         seen = landmarker.detect(photo).landmarks[0][:, :2].astype(np.float64)
         corner = np.array([PART[1].start, PART[0].start])
         fine = np.asarray(cv2.resize(photo[PART], None, fx=UP, fy=UP, interpolation=cv2.INTER_LANCZOS4), np.uint8)

@@ -12,7 +12,7 @@ import miex.dataset
 from miex.aus.vector import to_mapping
 from miex.executors.local import local_executor
 from miex.faces.index import index_photos
-from miex.faces.landmarks import find_model
+from miex.faces.landmarks import MODEL
 from miex.faces.photos import default_pool
 from miex.generators.registry import describe, make_generator
 from miex.planning.config import PlanConfig
@@ -29,7 +29,7 @@ EMOTIONS = ("happiness", "surprise", "surprise-casme3", "disgust", "negative-cas
 def main() -> None:
     """Synthesize, choose the first sample of each emotion with another identity, draw."""
     pool = default_pool()
-    index = index_photos(pool, model=find_model)
+    index = index_photos(pool, model=MODEL.find)
     config = PlanConfig(ids=60, size=SIZE)
     source = ExpertSource(load_table("micro"))
     plan = build_plan(config, index, [source], describe(make_generator("muscle")), faces_root=str(pool))

@@ -219,7 +219,10 @@ _SAME = [
     (number(), "amount mu noise nu"),
     (YES_NO, "accept_unknown best_on_test mixed_precision recovered"),
     (PATH, "faces faces_csv file folder landmarker openface out parts path photo store table"),
-    (TEXT, "corpus flow format_name generator kind mapping mode name no_apex on_error origin recognizer to tree"),
+    (
+        TEXT,
+        "backbone corpus flow format_name generator kind mapping mode name no_apex on_error origin recognizer to tree",
+    ),
     (TEXT, "attribution licence version what"),
     (NAMES, "independent query window without"),
     (TEXT_BY_TEXT, "columns faces_columns labels"),

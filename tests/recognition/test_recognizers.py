@@ -11,32 +11,55 @@ from torch.nn import functional as F  # noqa: E402
 from miex.errors import UsageError  # noqa: E402
 from miex.recognition.handcrafted.hoof_svm import HoofSVM  # noqa: E402
 from miex.recognition.method import METHODS, Method, make_method, method_class  # noqa: E402
+from miex.recognition.networks.apexme import ApexME  # noqa: E402
+from miex.recognition.networks.branches import Branches  # noqa: E402
 from miex.recognition.networks.flow_resnet18 import FlowResNet18  # noqa: E402
 from miex.recognition.networks.htnet import HTNet, four_areas  # noqa: E402
 from miex.recognition.networks.off_apexnet import OffApexNet  # noqa: E402
 from miex.recognition.networks.ststnet import STREAMS, STSTNet  # noqa: E402
 from miex.recognition.networks.ststnet_authors import STSTNetAuthors  # noqa: E402
-from miex.recognition.recipe import load_recipe  # noqa: E402
+from miex.recognition.recipe import Recipe, load_recipe  # noqa: E402
 
 
 def maps(n: int = 2, side: int = 28) -> torch.Tensor:
     return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
+def small(name: str, side: int | None = None) -> Recipe:
+    """The recognizer's own recipe, on small inputs and with the smallest of its usual backbones."""
+    kind = method_class(name)
+    recipe = load_recipe(kind.recipe).but(recognizer=name)
+    takes = recipe.takes
+    return recipe.but(
+        side=side or (28 if takes.name == "flow" else 32), length=6 if hasattr(takes, "length") else None,
+        backbone="resnet18" if "resnet18" in kind.backbones else None,
+    )  # fmt: skip
+
+
+def prepared(recipe: Recipe, n: int = 2) -> torch.Tensor:
+    return torch.randn(n, *recipe.takes.seen_shape, generator=torch.Generator().manual_seed(0))
+
+
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "htnet"])
-@pytest.mark.parametrize("side", [28, 56])
-def test_every_recognizer_takes_both_sides_and_gets_new_heads(name: str, side: int) -> None:
-    network: Method = make_method(load_recipe("fixed").but(recognizer=name, side=side), 3).eval()
-    assert network(maps(side=side)).shape == (2, 3)
-    network.new_head(5)
-    assert network(maps(side=side)).shape == (2, 5)
+def test_every_recognizer_takes_its_inputs_at_any_size_and_gets_new_heads(name: str) -> None:
+    for side in (None, 56):
+        recipe = small(name, side)
+        network: Method = make_method(recipe, 3).eval()
+        x = prepared(recipe)
+        both = network(x)
+        assert both.shape == (2, 3)
+        assert torch.allclose(network(x[:1]), both[:1], atol=1e-5)  # examples do not look at each other
+        network.new_head(5)
+        assert network(x).shape == (2, 5)
     assert network.classes == 5
     assert len(network.citation) > 20
     assert len(network.published) > 20
 
 
 def test_unknown_recognizer_is_refused() -> None:
-    with pytest.raises(UsageError, match="ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, hoof_svm"):
+    with pytest.raises(
+        UsageError, match="ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, branches, apexme"
+    ):
         method_class("vgg")
 
 
@@ -87,26 +110,35 @@ def test_off_apexnet() -> None:
 
 def test_flow_resnet18() -> None:
     network = FlowResNet18().eval()
-    assert [s.shape[1:] for s in network.stages(maps())] == [(64, 7, 7), (128, 4, 4), (256, 2, 2), (512, 1, 1)]
+    assert network.backbone(maps()).shape == (2, 512)
     assert network.parameter_count == 11_178_051
     assert FlowResNet18(classes=1000).parameter_count == 11_689_512  # torchvision's resnet18
-    keys = set(network.state_dict())
-    for key in (
-        "conv1.weight",
-        "bn1.running_mean",
-        "layer1.0.conv2.weight",
-        "layer4.1.bn2.bias",
-        "layer2.0.downsample.0.weight",
-    ):
-        assert key in keys
-    weights = {k: torch.randn_like(v) if v.is_floating_point() else v for k, v in network.state_dict().items()}
-    theirs = {k: v for k, v in weights.items() if not k.startswith("classifier.")}
-    head = network.classifier.weight.clone()
-    network.load_torchvision({**theirs, "fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)})
-    assert torch.equal(network.layer3[0].conv1.weight, theirs["layer3.0.conv1.weight"])
-    assert torch.equal(network.classifier.weight, head)
-    with pytest.raises(RuntimeError):
-        network.load_torchvision({"conv1.weight": torch.zeros(1)})
+
+
+def test_branches() -> None:
+    network = Branches((3, 2, 64, 64)).eval()
+    assert network.parameter_count == 22_488_451
+    assert sum(p.numel() for p in network.branches.parameters()) == 22_353_024
+    x = torch.randn(2, 3, 2, 64, 64)
+    joined = network.join(x)
+    assert joined.shape == (2, 1024)
+    assert network.head(joined).shape == (2, 32)
+    assert torch.allclose(network.branches["onset"](x[:, :, 0]), joined[:, :512])
+    other = x.clone()
+    other[:, :, 1] = 0  # another apex changes what the second backbone sees, and only that
+    assert torch.equal(network.join(other)[:, :512], joined[:, :512])
+    assert not torch.equal(network.join(other)[:, 512:], joined[:, 512:])
+
+
+def test_apexme() -> None:
+    with torch.device("meta"):  # counting 134 million parameters does not need their values
+        assert ApexME().parameter_count == 134_272_835
+    network = ApexME((3, 64, 64), backbone="resnet18").eval()
+    assert network.parameter_count == 11_246_403
+    x = torch.randn(2, 3, 64, 64)
+    assert network.backbone(x).shape == (2, 512)
+    assert network.head(network.backbone(x)).shape == (2, 32)
+    assert network(x).shape == (2, 3)
 
 
 def test_htnet() -> None:

@@ -15,7 +15,7 @@ from miex.errors import InputError, OutputError, UsageError  # noqa: E402
 from miex.recognition.checkpoints import CHECKPOINT, LOG  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps, flow_map  # noqa: E402
 from miex.recognition.machine import Machine  # noqa: E402
-from miex.recognition.networks.base import augment, batches, split, steps_per_epoch  # noqa: E402
+from miex.recognition.networks.base import augment, batches, split, steps_per_epoch, turned_by  # noqa: E402
 from miex.recognition.recipe import load_recipe, recipe_names  # noqa: E402
 from miex.recognition.recognizer import MODEL, prepared  # noqa: E402
 from miex.recognition.train import joint, train  # noqa: E402
@@ -44,7 +44,7 @@ def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(name: str) -> N
 
 
 def test_a_deep_net_learns_it_too() -> None:
-    recipe = QUICK.but(recognizer="flow_resnet18", samples_seen=640, learning_rate=1e-3)
+    recipe = QUICK.but(recognizer="flow_resnet18", samples_seen=960, learning_rate=1e-3)
     assert accuracy(train(planted(), recipe), planted(seed=1)) > 0.95
 
 
@@ -317,3 +317,31 @@ def test_recipes(tmp_path: Path) -> None:
     for wrong, error in (("none", UsageError), (str(tmp_path / "no.toml"), InputError)):
         with pytest.raises(error):
             load_recipe(wrong)
+
+
+def test_turn_and_light_are_the_same_in_all_frames_of_a_sample() -> None:
+    recipe = load_recipe("branches").but(side=32, shift=0)
+    torch.manual_seed(0)
+    onset = torch.rand(4, 3, 1, 32, 32)
+    x = onset.repeat(1, 1, 2, 1, 1)
+    seen = augment(x, recipe, recipe.takes)
+    assert torch.equal(seen[:, :, 0], seen[:, :, 1])
+    assert not torch.allclose(seen, x, atol=0.05)
+    changed = [augment(x, recipe.but(turn=0.0), recipe.takes)[i] - x[i] for i in range(4)]
+    slopes = [float(change.std() / x[i].std()) for i, change in enumerate(changed)]
+    assert all(slope <= 0.2 for slope in slopes)  # contrast
+    assert len(set(slopes)) == 4  # each sample its own
+
+
+def test_a_turn_is_counterclockwise_about_the_middle() -> None:
+    x = torch.zeros(1, 2, 33, 33)
+    x[:, :, 16, 28] = 1  # right of the middle
+    turned = turned_by(x, torch.tensor([torch.pi / 2]))
+    row, column = np.unravel_index(int(turned[0, 1].argmax()), (33, 33))
+    assert (row, column) == (4, 16)  # above it
+    assert torch.allclose(turned_by(x, torch.zeros(1)), x, atol=1e-5)
+
+
+def test_flow_is_no_picture_that_can_be_turned() -> None:
+    with pytest.raises(UsageError, match="no picture"):
+        load_recipe("fixed").but(turn=5.0)

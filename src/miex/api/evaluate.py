@@ -14,8 +14,9 @@ import numpy.typing as npt
 from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
 from miex.api.experiments import said
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
+from miex.api.train import start_of
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
-from miex.arguments import checking
+from miex.arguments import PATH, checking
 from miex.errors import InputError, UsageError, one_of
 from miex.experiments.present import Entry, Result, Table, Value, spread
 
@@ -197,7 +198,7 @@ class Tested(Result):
         }  # fmt: skip
 
 
-@checking(real=DATA, extra=DATA, recipe=RECIPE, pretrain=RECIPE)
+@checking(real=DATA, extra=DATA, recipe=RECIPE, pretrain=RECIPE, start=PATH)
 def evaluate(
     real: Data | Sequence[Data],
     *,
@@ -205,9 +206,11 @@ def evaluate(
     mode: str = "real",
     recognizer: str | None = None,
     folds: str = "3-fold",
-    recipe: str | Recipe = "fixed",
+    recipe: str | Recipe | None = None,
+    backbone: str | None = None,
     side: int | None = None,
     epochs: int | None = None,
+    start: PathLike | None = None,
     pretrain: str | Recipe | None = None,
     repeats: int = 3,
     best_on_test: bool = False,
@@ -236,7 +239,8 @@ def evaluate(
         recognizer: name of the recognizer, instead of the recipe's.
         folds: "3-fold", "5-fold" …; "loso" (leave one subject out; on CompMiE this is the CDE of MEGC 2019); "loco"
             (leave one corpus out); a folder of the MiE-X authors' lists; or a CSV with columns sample_id and fold.
-        recipe, side, epochs: as in `miex.train`.
+        recipe, backbone, side, epochs: as in `miex.train`.
+        start: weights trained on ImageNet that the first training starts from, as in `miex.train`.
         pretrain: recipe of the pre-training with mode fine-tune. Default: the same as `recipe`.
         repeats: number of repeats, each with its own seed; k-fold also draws new folds for each.
         best_on_test: whether to also report the epoch that scores best on the test part, under that name; it is never
@@ -262,13 +266,21 @@ def evaluate(
     from miex.evaluation.results import Results
     from miex.experiments.modes import MODES, Fit
     from miex.experiments.study import Line, Study
+    from miex.recognition.recognizer import Recognizer
 
     way = one_of(mode, MODES, "mode")
     if (way == "real") != (extra is None):
         raise UsageError(f"`mode` {mode}", expected="`extra` with direct, fine-tune and joint, and none with real")
     prove_folds(folds)
-    chosen = recipe_of(recipe, recognizer=recognizer, side=side, epochs=epochs, flow=flow)
-    before = None if pretrain is None else recipe_of(pretrain, flow=flow)
+    chosen = recipe_of(recipe, recognizer=recognizer, backbone=backbone, side=side, epochs=epochs, flow=flow)
+    begin, chosen = start_of(start, chosen, say)
+    if isinstance(begin, Recognizer):
+        raise UsageError(
+            f"`start` {start}", expected="weights trained on ImageNet, or random ones",
+            found="a trained recognizer, which may have seen people who are tested",
+            do="give what it was trained on as `extra`, with `mode` fine-tune",
+        )  # fmt: skip
+    before = None if pretrain is None else recipe_of(pretrain, backbone=chosen.backbone, flow=flow)
     machine = machine_of(device, threads)
 
     def view(given: Data | Sequence[Data]) -> View:
@@ -277,7 +289,7 @@ def evaluate(
     tested = each_once(view(real))
     other = None if extra is None else view(extra)
     fit = Fit(
-        way, tested, chosen, other, before, best_on_test, path(store) / "models", machine
+        way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine
     )  # fmt: skip
     parts = folds_of(folds, tested, repeats)
     cell = fit.cell(f"{chosen.name}, {mode}", parts, accept_unknown=accept_unknown, independent=independent)

@@ -86,15 +86,16 @@ def view_of(
 
 
 def recipe_of(
-    name: str | Recipe,
+    name: str | Recipe | None,
     *,
     recognizer: str | None = None,
+    backbone: str | None = None,
     side: int | None = None,
     epochs: int | None = None,
     mixed_precision: bool | None = None,
     flow: str | None = None,
 ) -> Recipe:
-    """A recipe by its name or TOML file, with some values replaced.
+    """A recipe by its name or TOML file, with some values replaced; None: that of the recognizer, else "fixed".
 
     Raises:
         UsageError: there is no such recipe or recognizer, or a value is out of range.
@@ -103,10 +104,12 @@ def recipe_of(
     from miex.recognition.method import method_class
     from miex.recognition.recipe import Recipe, load_recipe
 
-    if recognizer is not None:
-        method_class(recognizer)
-    base = name if isinstance(name, Recipe) else load_recipe(name)
-    return base.but(recognizer=recognizer, side=side, epochs=epochs, mixed_precision=mixed_precision, method=flow)
+    own = "fixed" if recognizer is None else method_class(recognizer).recipe
+    base = name if isinstance(name, Recipe) else load_recipe(own if name is None else name)
+    return base.but(
+        recognizer=recognizer, backbone=backbone, side=side, epochs=epochs, mixed_precision=mixed_precision,
+        method=flow,
+    )  # fmt: skip
 
 
 def machine_of(device: str | Sequence[str] | None, threads: int) -> Machine:

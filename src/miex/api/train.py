@@ -12,8 +12,12 @@ from miex.arguments import checking
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
+    from miex.recognition.imagenet import ImageNetWeights
     from miex.recognition.recipe import Recipe
+    from miex.recognition.recognizer import Recognizer
     from miex.recognition.view import View
+
+RANDOM = "random"  # what users call random initial weights
 
 
 @checking(data=DATA, recipe=RECIPE, start=RECOGNIZER, joint=DATA)
@@ -22,7 +26,8 @@ def train(
     recognizer: str | None = None,
     *,
     out: PathLike | None = None,
-    recipe: str | Recipe = "fixed",
+    recipe: str | Recipe | None = None,
+    backbone: str | None = None,
     side: int | None = None,
     epochs: int | None = None,
     mixed_precision: bool | None = None,
@@ -44,9 +49,13 @@ def train(
         recognizer: name of the recognizer, instead of the recipe's.
         out: folder for log, checkpoint and recognizer.safetensors; repeating the call resumes the training. None:
             nothing is kept.
-        recipe: name of a recipe, or a TOML file.
+        recipe: name of a recipe, or a TOML file. Default: that of the recognizer, or "fixed".
+        backbone: name of the recognizer's backbone: resnet18, vgg16 or efficientnet-lite0. Default: that of `start`,
+            or the recognizer's own.
         side, epochs, mixed_precision: replace those of the recipe.
-        start: a recognizer to fine-tune; it gets a new last layer if the classes differ.
+        start: a recognizer to fine-tune, which gets a new last layer if the classes differ; or weights trained on
+            ImageNet for the backbone: "imagenet" (EfficientNet-Lite0, which miex fetches), or a file of torchvision
+            (.pth) for resnet18 or vgg16. Default: "random" weights.
         joint: real data to train on as well, drawn as often as the rest.
         seed: random seed of weights and draws.
         flow: optical flow method, instead of the recipe's.
@@ -66,10 +75,10 @@ def train(
     from miex.recognition.train import train as fit
 
     chosen = recipe_of(
-        recipe, recognizer=recognizer, side=side, epochs=epochs, mixed_precision=mixed_precision, flow=flow
-    )
-
-    before = None if start is None else start if isinstance(start, LoadedRecognizer) else load_recognizer(start)
+        recipe, recognizer=recognizer, backbone=backbone, side=side, epochs=epochs, mixed_precision=mixed_precision,
+        flow=flow,
+    )  # fmt: skip
+    begin, chosen = start_of(start, chosen, say)
     machine, folder = machine_of(device, threads), None if out is None else path(out)
     if folder is not None:
         prove_own(folder)
@@ -81,7 +90,38 @@ def train(
     if joint is not None:
         seen = joined(view(joint), seen, seed)
     made = fit(
-        seen, chosen, seed=seed, start=None if before is None else before.recognizer, folder=folder, machine=machine,
+        seen, chosen, seed=seed, start=begin, folder=folder, machine=machine,
         progress=stage(progress, f"training {chosen.recognizer}"),
     )  # fmt: skip
     return LoadedRecognizer(made)
+
+
+def start_of(
+    given: LoadedRecognizer | PathLike | None, recipe: Recipe, say: Say
+) -> tuple[Recognizer | ImageNetWeights | None, Recipe]:
+    """What a training starts from, None for random weights, and the recipe with the backbone of these weights.
+
+    Args:
+        given: a recognizer or its file, "imagenet", a file of weights (.pth), "random", or None, which is the same.
+        recipe: recipe of the training.
+        say: told the start of recognizers that have a backbone.
+
+    Raises:
+        UsageError: the weights are of another backbone.
+        InputError: the file is missing, unknown or damaged.
+    """
+    from miex.recognition.imagenet import IMAGENET, find_weights
+    from miex.recognition.method import method_class
+
+    if isinstance(given, LoadedRecognizer):
+        return given.recognizer, recipe
+    if given is not None and str(given) != RANDOM:
+        if str(given) != IMAGENET and path(given).suffix not in (".pth", ".pt"):
+            return load_recognizer(given).recognizer, recipe
+        weights = find_weights(IMAGENET if str(given) == IMAGENET else path(given), say)
+        recipe = weights.recipe(recipe)
+        say(f"{recipe.recognizer} starts from {weights}")
+        return weights, recipe
+    if method_class(recipe.recognizer).backbones:
+        say(f"{recipe.recognizer} starts from random weights")
+    return None, recipe

@@ -85,9 +85,9 @@ def path(given: PathLike) -> Path:
 
 def landmark_model(given: PathLike | None, say: Say) -> Path:
     """File of the landmark model: the given one, or found, or fetched. Raises InputError if there is none."""
-    from miex.faces.landmarks import find_model
+    from miex.faces.landmarks import MODEL
 
-    return find_model(None if given is None else path(given), say=say)
+    return MODEL.find(None if given is None else path(given), say=say)
 
 
 def landmark_model_if_any(given: PathLike | None, say: Say, without: str) -> Path | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from miex import __version__
 from miex.errors import InputError
 from miex.executors.local import available_workers
-from miex.faces.landmarks import MODEL_VARIABLE, find_model, is_cached
+from miex.faces.landmarks import MODEL
 from miex.storage.cache import cache_folder
 
 _EXTRAS = {"torch": "needed for recognizers and torch datasets: pip install 'miex[train]'"}
@@ -64,13 +64,13 @@ def _opencv() -> Finding:
 
 
 def _model(landmarker: Path | None, fetch: bool, say: Callable[[str], None]) -> Finding:
-    there = landmarker or os.environ.get(MODEL_VARIABLE) or is_cached()
+    there = landmarker or os.environ.get(MODEL.variable or "") or MODEL.is_cached
     try:
         if not (there or fetch):
             return Finding(
                 "landmark model", False, True, "not fetched yet: miex doctor --fetch or the first run will fetch it"
             )
-        path = find_model(landmarker, say=say)
+        path = MODEL.find(landmarker, say=say)
     except InputError as error:
         return Finding("landmark model", False, True, " ".join(str(error).split()))
     return Finding("landmark model", True, True, str(path))

@@ -13,19 +13,24 @@ from miex.errors import UsageError
 
 experiment_app = Group("Measure on real motion what synthetic sets teach.")
 
-RecipeName = Annotated[
-    str,
-    typer.Option(
-        "--recipe",
-        help="Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, or a TOML file.",
-        rich_help_panel=o.TRAINING,
-    ),
+_RECIPES = "Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, branches, apexme, or a TOML file."
+RecipeName = Annotated[str, typer.Option("--recipe", help=_RECIPES, rich_help_panel=o.TRAINING)]
+OwnRecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", help=f"{_RECIPES} Default: that of the recognizer, or fixed.", rich_help_panel=o.TRAINING),
 ]
 RecognizerName = Annotated[
     str | None,
     typer.Option(
-        "--recognizer", help="Recognizer: ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, hoof_svm, or "
-        "one of an installed package. Default: the recipe's.", rich_help_panel=o.TRAINING,
+        "--recognizer", help="Recognizer: ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, branches, "
+        "apexme, hoof_svm, or one of an installed package. Default: the recipe's.", rich_help_panel=o.TRAINING,
+    ),
+]  # fmt: skip
+BackboneName = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone", help="Backbone of branches or apexme: resnet18, vgg16 or efficientnet-lite0. Default: that of "
+        "--start, or the recognizer's own.", rich_help_panel=o.TRAINING,
     ),
 ]  # fmt: skip
 Side = Annotated[
@@ -115,8 +120,9 @@ def train(
             rich_help_panel=o.OUTPUT,
         ),
     ],
-    recipe: RecipeName = "fixed",
+    recipe: OwnRecipeName = None,
     recognizer: RecognizerName = None,
+    backbone: BackboneName = None,
     side: Side = None,
     epochs: Epochs = None,
     mixed_precision: Annotated[
@@ -129,10 +135,11 @@ def train(
         ),
     ] = None,
     start: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Trained recognizer to fine-tune: its file, or its folder. If the classes differ, it gets a new last "
-            "layer.",
+            help="What to start from: a trained recognizer to fine-tune (its file or folder; if the classes differ, it "
+            "gets a new last layer), or weights trained on ImageNet for the backbone: imagenet (EfficientNet-Lite0, "
+            "which is fetched) or a file of torchvision (.pth). Default: random weights.",
             rich_help_panel=o.TRAINING,
         ),
     ] = None,
@@ -162,7 +169,7 @@ def train(
 
     with console.bars() as progress:
         made = fit(
-            samples, recognizer, out=out, recipe=recipe, side=side, epochs=epochs,
+            samples, recognizer, out=out, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
             mixed_precision=mixed_precision, start=start, joint=joint_with, seed=seed, flow=flow, no_apex=no_apex,
             device=device, threads=threads, workers=workers, progress=progress, say=console.say,
         ).recognizer  # fmt: skip
@@ -215,10 +222,19 @@ def evaluate(
             rich_help_panel=o.TRAINING,
         ),
     ] = None,
-    recipe: RecipeName = "fixed",
+    recipe: OwnRecipeName = None,
     recognizer: RecognizerName = None,
+    backbone: BackboneName = None,
     side: Side = None,
     epochs: Epochs = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights trained on ImageNet that the first training starts from: imagenet (EfficientNet-Lite0, which "
+            "is fetched) or a file of torchvision (.pth). Default: random weights.",
+            rich_help_panel=o.TRAINING,
+        ),
+    ] = None,
     pretrain: Annotated[
         str | None,
         typer.Option(
@@ -277,10 +293,11 @@ def evaluate(
         return
     with console.bars() as progress:
         found = api.evaluate(
-            samples, extra=extra or None, mode=mode, recognizer=recognizer, folds=protocol, recipe=recipe, side=side,
-            epochs=epochs, pretrain=pretrain, repeats=repeats, best_on_test=best_on_test,
-            accept_unknown=accept_unknown, independent=independent or (), store=store, flow=flow, no_apex=no_apex,
-            device=device, threads=threads, workers=workers, progress=progress, say=console.say,
+            samples, extra=extra or None, mode=mode, recognizer=recognizer, folds=protocol, recipe=recipe,
+            backbone=backbone, side=side, epochs=epochs, start=start, pretrain=pretrain, repeats=repeats,
+            best_on_test=best_on_test, accept_unknown=accept_unknown, independent=independent or (), store=store,
+            flow=flow, no_apex=no_apex, device=device, threads=threads, workers=workers, progress=progress,
+            say=console.say,
         )  # fmt: skip
     between = found.interval
     console.show_result(

@@ -18,6 +18,7 @@ from miex.errors import UsageError
 from miex.evaluation.evaluate import Answer, Cell, Job
 from miex.evaluation.folds import Protocol
 from miex.evaluation.metrics import confusion, score
+from miex.recognition.imagenet import ImageNetWeights
 from miex.recognition.inputs.base import INPUTS
 from miex.recognition.machine import Machine
 from miex.recognition.method import METHODS, EachEpoch
@@ -43,6 +44,7 @@ class Fit:
         recipe: of the last training, and of pre-training where `pretrain` is None.
         other: synthetic examples, or another corpus.
         pretrain: recipe of pre-training.
+        start: weights from which the first training starts; None: random ones.
         best_on_test: also keep the predictions of the epoch that the test part likes best (UF1; the first of equals).
         models: folder that keeps what is trained on `other` alone, which many folds share; None trains it each time.
         machine: where it runs.
@@ -53,6 +55,7 @@ class Fit:
     recipe: Recipe
     other: View | None = None
     pretrain: Recipe | None = None
+    start: ImageNetWeights | None = None
     best_on_test: bool = False
     models: Path | None = None
     machine: Machine = field(default_factory=Machine)
@@ -73,6 +76,7 @@ class Fit:
         return {
             "mode": self.mode, "recipe": decides(self.recipe), "pretrain": pretrain, "real": self.real.digest,
             "other": None if self.other is None else self.other.digest, "best_on_test": self.best_on_test,
+            "start": None if self.start is None else self.start.sha256,
         }  # fmt: skip
 
     def cell(
@@ -91,16 +95,17 @@ class Fit:
         if self.other is None or not (self.mode == "fine-tune" or (self.mode == "direct" and not self.best_on_test)):
             return None
         recipe = self.recipe if self.mode == "direct" else self.pretrain or self.recipe
-        return Training(self.other.take(job.extra), recipe, job.seed, self.models)
+        return Training(self.other.take(job.extra), recipe, job.seed, self.models, self.start)
 
     def own(self, job: Job) -> Training | None:
         """The training that no other fold has in common with this job, without what it starts from."""
         extra = None if self.other is None else self.other.take(job.extra)
         if self.mode == "direct":
-            return Training(extra, self.recipe, job.seed) if extra is not None and self.best_on_test else None
+            watched = extra is not None and self.best_on_test
+            return Training(extra, self.recipe, job.seed, start=self.start) if watched and extra is not None else None
         real = self.real.take(job.train)
         view = joint(real, extra, job.seed) if self.mode == "joint" and extra is not None else real
-        return Training(view, self.recipe, job.seed)
+        return Training(view, self.recipe, job.seed, start=None if self.mode == "fine-tune" else self.start)
 
     def __call__(self, job: Job) -> Answer:
         """Train for the job, test, and answer."""
@@ -123,33 +128,39 @@ class Training:
     Attributes:
         view, recipe, seed: as in `train`.
         models: folder that keeps what comes out; None: nothing is kept.
+        start: weights from which it starts; None: random ones.
     """
 
     view: View
     recipe: Recipe
     seed: int
     models: Path | None = None
+    start: ImageNetWeights | None = None
 
     @property
     def path(self) -> Path | None:
         """The file of what comes out, named by all that decides it."""
         if self.models is None:
             return None
-        key = canonical_json([decides(self.recipe), self.view.digest, self.seed])
+        start = None if self.start is None else self.start.sha256
+        key = canonical_json([decides(self.recipe), self.view.digest, self.seed, start])
         return self.models / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
 
     def made(
         self, machine: Machine, start: Recognizer | None = None, each_epoch: EachEpoch | None = None
     ) -> Recognizer:
-        """What comes out: trained, or read where it is kept. Arguments and errors are those of `train`."""
-        path = self.path
+        """What comes out: trained, or read where it is kept. Arguments and errors are those of `train`.
+
+        A recognizer given as `start` is fine-tuned.
+        """
+        path, begin = self.path, start or self.start
         if path is None:
-            return train(self.view, self.recipe, seed=self.seed, start=start, machine=machine, each_epoch=each_epoch)
+            return train(self.view, self.recipe, seed=self.seed, start=begin, machine=machine, each_epoch=each_epoch)
         with as_output_errors(f"trained models in {path.parent}"):
             path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # of several processes that want it one makes it
             if not path.is_file():
-                train(self.view, self.recipe, seed=self.seed, machine=machine).save(path)
+                train(self.view, self.recipe, seed=self.seed, start=begin, machine=machine).save(path)
         return load_recognizer(path)
 
 

@@ -21,7 +21,7 @@ from miex.errors import OutputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.faces.credits import FaceCSV, csv_beside, real_path
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
-from miex.faces.landmarks import DETECTION, MODEL_SHA256, Detection, Landmarker
+from miex.faces.landmarks import DETECTION, MODEL, Detection, Landmarker
 from miex.faces.layouts import find_layout
 from miex.faces.mesh import N_LANDMARKS
 from miex.faces.photos import list_photos, photos_root
@@ -231,7 +231,7 @@ def _detect(chunk: _Chunk) -> list[_Examined]:
 
 def _cache_file(cache: Path, digest: str) -> Path:
     # another model, runtime or way of asking gives other landmarks: all are part of the place
-    made_with = f"{MODEL_SHA256[:8]}-{metadata.version('mediapipe')}-{DETECTION}"
+    made_with = f"{MODEL.sha256[:8]}-{metadata.version('mediapipe')}-{DETECTION}"
     return cache / "landmarks" / made_with / digest[:2] / f"{digest}.npz"
 
 

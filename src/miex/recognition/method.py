@@ -31,6 +31,8 @@ METHODS = Registry(
         "off_apexnet": "miex.recognition.networks.off_apexnet:OffApexNet",
         "htnet": "miex.recognition.networks.htnet:HTNet",
         "flow_resnet18": "miex.recognition.networks.flow_resnet18:FlowResNet18",
+        "branches": "miex.recognition.networks.branches:Branches",
+        "apexme": "miex.recognition.networks.apexme:ApexME",
         "hoof_svm": "miex.recognition.handcrafted.hoof_svm:HoofSVM",
     },
     base="miex.recognition.method:Method",
@@ -71,6 +73,8 @@ class Method(nn.Module, ABC):  # type: ignore[misc]
         citation: the paper that it comes from.
         published: its published number of parameters and why ours differs, or that none is published.
         inputs: names of the inputs that it accepts.
+        recipe: name of the recipe that it is trained by if no other is chosen.
+        backbones: names of the backbones that it can have (see `networks.backbones`); the first is its own.
         fine_tunes: whether training can start from a trained one.
         classifier: the last layer, the only one that depends on the classes.
     """
@@ -78,6 +82,8 @@ class Method(nn.Module, ABC):  # type: ignore[misc]
     citation: ClassVar[str]
     published: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]
+    recipe: ClassVar[str] = "fixed"
+    backbones: ClassVar[tuple[str, ...]] = ()
     fine_tunes: ClassVar[bool]
     classifier: nn.Linear
 
@@ -126,7 +132,7 @@ def make_method(recipe: Recipe, classes: int) -> Method:
     """Make the untrained recognizer of a recipe.
 
     Raises:
-        UsageError: there is no such recognizer, or it does not accept the recipe's input.
+        UsageError: there is no such recognizer, or it accepts neither the recipe's input nor its backbone.
         InputError: the recognizer of an installed package cannot be imported or created.
     """
     kind, takes = method_class(recipe.recognizer), recipe.takes
@@ -135,7 +141,17 @@ def make_method(recipe: Recipe, classes: int) -> Method:
             f"recognizer {recipe.recognizer}", expected=f"input {' or '.join(kind.inputs)}",
             found=f"input {takes.name} in the recipe", do="choose another recognizer, or a recipe with another input",
         )  # fmt: skip
-    made: Method = METHODS.make(recipe.recognizer, takes.seen_shape, classes)
+    if recipe.backbone is None:
+        options = {}
+    elif recipe.backbone in kind.backbones:
+        options = {"backbone": recipe.backbone}
+    else:
+        raise UsageError(
+            f"recognizer {recipe.recognizer} with backbone {recipe.backbone}",
+            expected=f"backbone {' or '.join(kind.backbones)}" if kind.backbones else "no backbone: it has none",
+            do="leave `backbone` out, or choose a recognizer that has it",
+        )  # fmt: skip
+    made: Method = METHODS.make(recipe.recognizer, takes.seen_shape, classes, **options)
     return made
 
 

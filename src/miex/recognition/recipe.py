@@ -23,6 +23,7 @@ class Recipe(BaseModel):
     Attributes:
         name, source: name and origin, as a note for people.
         recognizer: name of the recognizer, one of `method.METHODS`.
+        backbone: name of its backbone, one of `networks.backbones.BACKBONES`; None: its own.
         input: name of the input, and those of its settings that differ from the defaults.
         samples_seen, epochs: length of the training, as a number of samples or of epochs; exactly one of them is given.
             In an epoch as many samples are seen as there are.
@@ -36,6 +37,9 @@ class Recipe(BaseModel):
         balance_real: whether to weight the classes of real training data by the inverse of their frequency.
         mirror: probability that a training sample is mirrored (in flow maps u changes its sign).
         shift: largest shift of a training batch, in pixels of the input.
+        turn: largest angle by which each training sample is turned, in degrees; only for inputs that are frames.
+        light: largest change of contrast and of brightness of each training sample, as a fraction; only for inputs that
+            are frames. Mirroring, shift, turn and light are the same in all frames of a sample.
         mirror_test: whether to average the probabilities of each test sample and its mirror image.
         mixed_precision: whether to compute in bfloat16 on CPUs, and in float16 with a scaled loss on CUDA devices.
         validation: fraction of the people in the training data who are held out for early stopping; 0: none.
@@ -47,6 +51,7 @@ class Recipe(BaseModel):
     name: str = Field(min_length=1, max_length=80)
     source: str = ""
     recognizer: str = "ststnet"
+    backbone: str | None = None
     input: dict[str, Any] = Field(default={"name": "flow"}, validate_default=True)
     samples_seen: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
@@ -62,6 +67,8 @@ class Recipe(BaseModel):
     balance_real: bool = True
     mirror: float = Field(default=0.5, ge=0, le=1)
     shift: int = Field(default=1, ge=0)
+    turn: float = Field(default=0.0, ge=0, le=45)
+    light: float = Field(default=0.0, ge=0, lt=1)
     mirror_test: bool = True
     mixed_precision: bool = False
     validation: float = Field(default=0.0, ge=0, lt=1)
@@ -81,6 +88,8 @@ class Recipe(BaseModel):
             raise ValueError("either samples_seen or epochs, not both")
         if (self.validation > 0) != (self.patience > 0):
             raise ValueError("validation and patience both above 0, or both 0")
+        if (self.turn or self.light) and not self.takes.pictures:
+            raise ValueError(f"turn and light 0 with input {self.takes.name}, which is no picture")
         return self
 
     @property

@@ -11,6 +11,7 @@ import torch
 from miex.errors import InputError, UsageError
 from miex.executors.base import Progress, silent
 from miex.recognition.checkpoints import TrainingFolder
+from miex.recognition.imagenet import ImageNetWeights
 from miex.recognition.machine import Machine, running_on
 from miex.recognition.method import EachEpoch, Method, Run, make_method, method_class
 from miex.recognition.recipe import Recipe
@@ -26,7 +27,7 @@ def train(
     recipe: Recipe,
     *,
     seed: int = 0,
-    start: Recognizer | None = None,
+    start: Recognizer | ImageNetWeights | None = None,
     folder: Path | None = None,
     machine: Machine | None = None,
     progress: Progress = silent,
@@ -35,7 +36,8 @@ def train(
 ) -> Recognizer:
     """Train a recognizer. On CPUs the same arguments give the same weights.
 
-    To fine-tune, give the pre-trained recognizer as `start`; it gets a new last layer if the classes differ. To train
+    To fine-tune, give the pre-trained recognizer as `start`; it gets a new last layer if the classes differ. A
+    recognizer with a backbone may also start from weights trained on ImageNet; all other weights are random. To train
     jointly, give the examples that `joint` returns. A test set plays no part here: early stopping uses people held out
     of `view`.
 
@@ -43,7 +45,8 @@ def train(
         view: training examples, made by the recipe's input; they are read batch by batch.
         recipe: recipe of the training.
         seed: random seed of initial weights and all draws.
-        start: recognizer to fine-tune; its recipe must have the same recognizer and input.
+        start: recognizer to fine-tune, whose recipe must have the same recognizer, backbone and input; or weights of
+            the recipe's backbone; None: random weights.
         folder: folder for log.csv, events for TensorBoard, a checkpoint, and at the end recognizer.safetensors. If it
             has a checkpoint of the same training, that is resumed and ends with the same weights; if it has the
             finished recognizer, that is returned. None: nothing is kept.
@@ -62,6 +65,8 @@ def train(
         OutputError: the folder holds another training or other files, or cannot be written to.
     """
     machine = machine or Machine()
+    if isinstance(start, ImageNetWeights):
+        recipe = start.recipe(recipe)
     if not len(view):
         raise InputError("training", expected="at least one example", found="none")
     if view.shape != recipe.takes.shape:
@@ -71,7 +76,7 @@ def train(
         )  # fmt: skip
     what = {
         "recipe": recipe.digest, "examples": view.digest, "seed": seed,
-        "start": None if start is None else start.weights_digest,
+        "start": None if start is None else start.weights_digest if isinstance(start, Recognizer) else start.sha256,
     }  # fmt: skip
     with running_on(machine), torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -82,7 +87,7 @@ def train(
         log = method.fit(view, recipe, Run(seed, machine, progress, each_epoch, kept, checkpoint_seconds))
     facts = {
         **what, "loss": log[-1]["loss"], "epochs": log[-1]["epoch"] + 1, "n": len(view),
-        "origins": _origins(view, start),
+        "origins": _origins(view, start), "started_from": _described(start),
     }  # fmt: skip
     recognizer = Recognizer(method.eval().cpu(), recipe, view.label_names, facts)
     if kept is not None:
@@ -102,15 +107,26 @@ def joint(real: View, synthetic: View, seed: int) -> View:
     return real.take(drawn).joined(synthetic)
 
 
-def _method(view: View, recipe: Recipe, start: Recognizer | None) -> Method:
-    if start is None:
-        return make_method(recipe, len(view.label_names))
+def _described(start: Recognizer | ImageNetWeights | None) -> str:
+    if isinstance(start, Recognizer):
+        return f"a recognizer of {start.history.get('n', 'unknown')} samples, itself started from " + str(
+            start.history.get("started_from", "unknown weights")
+        )
+    return "random weights" if start is None else str(start)
+
+
+def _method(view: View, recipe: Recipe, start: Recognizer | ImageNetWeights | None) -> Method:
+    if not isinstance(start, Recognizer):
+        made = make_method(recipe, len(view.label_names))
+        if start is not None:
+            start.load_into(made)
+        return made
     if not method_class(recipe.recognizer).fine_tunes:
         raise UsageError(
             f"fine-tuning {recipe.recognizer}", expected="a recognizer that is trained step by step",
             do="train it jointly instead: it is fitted in one step, without initial weights",
         )  # fmt: skip
-    for name in ("recognizer", "input"):
+    for name in ("recognizer", "backbone", "input"):
         mine, other = getattr(recipe, name), getattr(start.recipe, name)
         if mine != other:
             raise InputError(
@@ -123,9 +139,9 @@ def _method(view: View, recipe: Recipe, start: Recognizer | None) -> Method:
     return method
 
 
-def _origins(view: View, start: Recognizer | None) -> list[list[str | None]]:
+def _origins(view: View, start: Recognizer | ImageNetWeights | None) -> list[list[str | None]]:
     """Distinct (source, corpus, subject) of all training examples, including those of `start`, for the leak guard."""
     columns = (view.rows[name].to_pylist() for name in ("source", "corpus", "subject"))
-    before = [] if start is None else start.history.get("origins", [[None, None, None]])
+    before = start.history.get("origins", [[None, None, None]]) if isinstance(start, Recognizer) else []
     found = {*zip(*columns, strict=True), *map(tuple, before)}
     return [list(origin) for origin in sorted(found, key=str)]

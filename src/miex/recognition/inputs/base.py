@@ -59,11 +59,13 @@ class Input(BaseModel, ABC):
 
     Attributes:
         name: name of the input.
+        pictures: whether prepared examples are pictures, so that training may turn them and change their light.
         not_stored: settings that only `prepare` depends on, so that they do not change stored examples.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: ClassVar[str]
+    pictures: ClassVar[bool] = False
     not_stored: ClassVar[frozenset[str]] = frozenset()
 
     @property

@@ -70,6 +70,7 @@ class GrayClip(_Clip):
     """
 
     name: ClassVar[str] = "clip"
+    pictures: ClassVar[bool] = True
     side: int = Field(default=SIDE, ge=16, le=512)
 
     @property

@@ -37,6 +37,7 @@ class _ColorFrames(Input):
             of the channel over ImageNet is subtracted, and the result is divided by its standard deviation.
     """
 
+    pictures: ClassVar[bool] = True
     not_stored: ClassVar[frozenset[str]] = frozenset({"normalize"})
     side: int = Field(default=SIDE, ge=16, le=1024)
     normalize: Literal["imagenet", "unit"] = "imagenet"

@@ -44,7 +44,7 @@ class Network(Method):
 
 
 def augment(x: Tensor, recipe: Recipe, takes: Input) -> Tensor:
-    """Mirror some examples of a prepared batch [n, …, h, w], and shift the whole batch.
+    """Mirror some examples of a prepared batch [n, …, h, w], turn each, change its light, and shift the whole batch.
 
     All channels and frames of an example are treated alike.
     """
@@ -54,7 +54,25 @@ def augment(x: Tensor, recipe: Recipe, takes: Input) -> Tensor:
     if recipe.shift:
         down, right = torch.randint(-recipe.shift, recipe.shift + 1, (2,), device="cpu").tolist()
         x = torch.roll(x, (down, right), (-2, -1))
+    if recipe.turn:
+        x = turned_by(x, (torch.rand(len(x), device="cpu") * 2 - 1) * math.radians(recipe.turn))
+    if recipe.light:
+        contrast, brightness = (
+            ((torch.rand(2, len(x), device="cpu") * 2 - 1) * recipe.light)
+            .to(x.device)
+            .reshape(2, len(x), *[1] * (x.ndim - 1))
+        )
+        x = x * (1 + contrast) + brightness * x.flatten(1).std(1).reshape(contrast.shape)
     return x
+
+
+def turned_by(x: Tensor, angles: Tensor) -> Tensor:
+    """Turn each example of a batch [n, …, h, w] about its middle, counterclockwise by angles [n] in radians."""
+    cos, sin, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
+    affine = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1).to(x)
+    flat = x.flatten(1, -3) if x.ndim > 4 else x
+    grid = F.affine_grid(affine, list(flat.shape), align_corners=False)
+    return F.grid_sample(flat, grid, padding_mode="border", align_corners=False).reshape(x.shape)
 
 
 def batches(n: int, recipe: Recipe) -> Iterator[Tensor]:
