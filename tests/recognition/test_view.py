@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 
 from miex.errors import InputError
 from miex.executors.local import LocalProcesses
+from miex.recognition import view as view_module
 from miex.recognition.examples import Arrays, Examples, FrameSource, of_maps
 from miex.recognition.inputs.base import Input
 from miex.recognition.inputs.flow import FlowMaps
@@ -72,6 +74,24 @@ def test_the_array_holds_what_was_made_whoever_made_it(tmp_path: Path) -> None:
     assert files[0] == files[1]
     assert set(files[0]) == {ARRAY, ROWS, RECORD}
     assert np.array_equal(np.load(next((tmp_path / "a").glob(f"*/{ARRAY}"))), maps())
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").is_file(), reason="needs the list of mapped files of Linux")
+def test_pages_of_a_large_file_are_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_module, "_LARGE", 0)
+    view = examples().through(FlowMaps(), tmp_path)
+    (path,) = tmp_path.glob(f"*/{ARRAY}")
+
+    def held() -> int:
+        parts = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+        return sum(int(re.search(r"Rss: +(\d+) kB", part)[1]) for part in parts)
+
+    array = view.parts[0].array
+    assert array.sum() > 0
+    assert held() > 0
+    first = view.batch([0])
+    assert held() == 0
+    assert np.array_equal(first, array[:1])  # and are read again
 
 
 def test_it_is_made_once_for_each_input_and_rows(tmp_path: Path) -> None:

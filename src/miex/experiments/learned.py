@@ -66,6 +66,9 @@ class _OfFaces(Part):
     def digest(self) -> str:
         return self.part.digest
 
+    def release(self) -> None:
+        self.part.release()
+
     @property
     def rows(self) -> pa.Table:
         rows = self.part.rows

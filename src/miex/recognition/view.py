@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -30,6 +31,7 @@ REAL: Final = "real"  # the source of real frames
 ARRAY, ROWS, RECORD = "array.npy", "rows.parquet", "record.json"
 FORMAT = 1
 _PIECE = 1 << 22  # bytes hashed at a time
+_LARGE = 1 << 28  # bytes from which on the pages of a file are given back after each batch
 
 Array = npt.NDArray[Any]
 Positions = npt.NDArray[np.int64]
@@ -48,6 +50,10 @@ class Part(Protocol):
     @property
     def digest(self) -> str: ...
 
+    def release(self) -> None:
+        """Give back memory that reading took, as far as it can be read again."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class InMemory:
@@ -61,6 +67,9 @@ class InMemory:
         digest = _begun(self.array)
         digest.update(np.ascontiguousarray(self.array).reshape(-1).view(np.uint8).data)
         return str(digest.hexdigest())
+
+    def release(self) -> None:
+        """Nothing: the array is only here."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +88,21 @@ class Stored:
 
     @property
     def array(self) -> Array:
-        return _mapped(self.folder / ARRAY, self.digest, *_stamp(self.folder / ARRAY))
+        return self._mapped[0]
 
     @property
     def rows(self) -> pa.Table:
         return _table(self.folder / ROWS, self.rows_digest, *_stamp(self.folder / ROWS))
+
+    def release(self) -> None:
+        """Give back the pages of a large file, so that memory stays the same however many examples are read."""
+        mapped = self._mapped[1]
+        if mapped is not None and len(mapped) > _LARGE and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+    @property
+    def _mapped(self) -> tuple[Array, mmap.mmap | None]:
+        return _mapped(self.folder / ARRAY, self.digest, *_stamp(self.folder / ARRAY))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +173,15 @@ class View:
         if self.picks is not None:
             i = self.picks[i]
         if len(self.parts) == 1:
-            return np.asarray(self.parts[0].array[i])
+            copied = np.asarray(self.parts[0].array[i])
+            self.parts[0].release()
+            return copied
         first = self.parts[0].array
         found, of = np.empty((len(i), *first.shape[1:]), first.dtype), np.searchsorted(self._ends, i, "right")
         for k in np.unique(of):
             start = self._ends[k - 1] if k else 0
             found[of == k] = self.parts[k].array[i[of == k] - start]
+            self.parts[k].release()
         return found
 
     def take(self, positions: npt.ArrayLike) -> View:
@@ -271,7 +293,7 @@ def _recorded(folder: Path) -> Stored:
 
 
 @lru_cache(maxsize=64)  # checked once in each process, as long as the file does not change
-def _mapped(path: Path, digest: str, *stamp: int) -> Array:
+def _mapped(path: Path, digest: str, *stamp: int) -> tuple[Array, mmap.mmap | None]:
     found = _file_digest(path)
     if found != digest:
         raise _damaged(path, f"examples of sha256 {digest}", f"sha256 {found}")
@@ -290,20 +312,25 @@ def _table(path: Path, digest: str, *stamp: int) -> pa.Table:
     return table
 
 
-def _map(path: Path) -> Array:
+def _map(path: Path) -> tuple[Array, mmap.mmap | None]:
+    """The array in a file, and the memory that it is mapped to; an array without examples is not mapped."""
     try:
-        with path.open("rb") as file:  # an array without examples cannot be mapped
+        with path.open("rb") as file:
             np.lib.format.read_magic(file)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False) if shape[0] else np.empty(shape, dtype)
-        return mapped
+            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+            if dtype.hasobject or by_columns:
+                raise ValueError(f"{dtype}, by columns: {by_columns}")
+            if not shape[0]:
+                return np.empty(shape, dtype), None
+            mapped, start = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), file.tell()
+        return np.frombuffer(mapped, dtype, int(np.prod(shape)), start).reshape(shape), mapped
     except Exception as error:  # numpy may raise any error for a damaged header
         raise _damaged(path, "an array of examples", " ".join(str(error).split())[:200]) from error
 
 
 def _file_digest(path: Path) -> str:
     """The digest of the array in a file, read in pieces so that memory stays small."""
-    digest = _begun(_map(path))
+    digest = _begun(_map(path)[0])
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
         np.lib.format.read_array_header_1_0(file)
