@@ -1,7 +1,7 @@
 """Memory of training on pairs of color frames, and the loader's share of a training step.
 
-`python -m benchmarks.loader [--pairs N,N] [--side N] [--steps N] [--threads N]`. For each number of pairs, a process of its
-own makes the stored examples, and trains Branches on them for a few steps. The pairs are those of a small set, again and
+`python -m benchmarks.loader [--pairs N,N] [--side N] [--steps N] [--threads N]`. For each number of pairs, a process
+makes the stored examples, and trains Branches on them for a few steps. The pairs are those of a small set, again and
 again: storing and reading do not know that. Memory is sampled every 20 ms: what a process holds for itself (anonymous
 pages), and pages of files that it has mapped, which the system can take back.
 """

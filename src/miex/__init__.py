@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "plan", "predict",
-    "read_pool", "realflow", "render", "repair", "run", "sources", "synthesize", "train", "verify", "write_report",
+    "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "synthesize", "train", "verify",
+    "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name in it; without a name, the module itself.
 _PLACES = {
@@ -56,6 +57,7 @@ _PLACES = {
     "predict": "miex.api.predict:predict",
     "read_pool": "miex.sources.pool:read_pool",
     "realflow": "miex.api.experiments:realflow",
+    "recognizers": "miex.api.recognizers:recognizers",
     "render": "miex.api.render:render",
     "repair": "miex.api.synthesize:repair",
     "run": "miex.api.synthesize:run",

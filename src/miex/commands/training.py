@@ -1,4 +1,4 @@
-"""The commands that train, test and compare: train, evaluate, predict, compare, experiment."""
+"""The commands that train, test and compare: recognizers, train, evaluate, predict, compare, experiment."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,9 +99,16 @@ Seeds = Annotated[int, typer.Option(min=1, help="Number of training seeds.", ric
 
 def add_training(app: Group) -> None:
     """Add the commands to the program."""
-    for command in (train, evaluate, predict, compare):
+    for command in (recognizers, train, evaluate, predict, compare):
         app.command()(command)
     app.add_typer(experiment_app, name="experiment")
+
+
+def recognizers(out: Out = None, as_json: o.AsJson = False, quiet: o.Quiet = False, log: o.Log = None) -> None:
+    """List the recognizers: what they take, their parameters, and their papers."""
+    from miex.api.recognizers import recognizers as known
+
+    console.show_result(known(), as_json, out)
 
 
 def train(
