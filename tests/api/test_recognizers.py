@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-import miex  # noqa: E402
-from miex.recognition.method import METHODS, make_method  # noqa: E402
-from miex.recognition.recipe import load_recipe  # noqa: E402
-from tests.support import facts  # noqa: E402
+import miex
+from miex.recognition.method import METHODS, make_method
+from miex.recognition.recipe import load_recipe
+from tests.support import facts
 
 
 def test_every_recognizer_is_listed_with_its_own_recipe(tmp_path: Path) -> None:
