@@ -143,6 +143,8 @@ def test_nothing_to_train_on_and_folds_that_leak(tmp_path: Path) -> None:
         run("x", REAL, [k_fold(OF, 3)], Guess(), what={}, store=Results(tmp_path), classes=3, extra=unknown,
             train_on_folds=False,
         )  # fmt: skip
+    with pytest.raises(InputError, match="the leak guard allows none of"):  # though the folds have samples of their own
+        run("x", REAL, [k_fold(OF, 3)], Guess(), what={}, store=Results(tmp_path), classes=3, extra=unknown)
     bad = Protocol("bad", (Fold("0", np.array([0, 5]), np.array([1, 2])),), "x")
     with pytest.raises(InputError, match="no test subject among its training samples"):
         run("x", REAL, [bad], Guess(), what={}, store=Results(tmp_path), classes=3)

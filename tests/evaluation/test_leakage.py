@@ -152,6 +152,10 @@ def test_no_number_clears_a_row_of_the_same_laboratory() -> None:
     assert not allowed(training, {("casme2", "sub01")})[0]
     assert allowed(training, {("casme2", "sub01")}, same_lab_overlap=False)[0]
     assert allowed(training, {("samm", "216")})[0]
+    # whoever knows better can vouch for a corpus, but not for a person who is tested
+    assert allowed(training, {("casme2", "sub01")}, independent={"casme3"})[0]
+    assert not allowed(training, {("casme3", "216"), ("casme2", "sub01")}, independent={"casme3"})[0]
+    assert not allowed(training, {("casme2", "sub01")}, independent={"casme2"})[0]
 
 
 def test_corpora_nobody_knows_must_be_vouched_for() -> None:

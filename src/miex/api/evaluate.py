@@ -247,8 +247,8 @@ def evaluate(
             the result.
         accept_unknown: whether to also train on samples of unknown origin, which the leak guard cannot check; they are
             counted.
-        independent: names of corpora of your own that share no people with any other corpus; the leak guard relies on
-            your word.
+        independent: names of corpora that share no people with any other corpus: your own, or one whose laboratory
+            filmed several (such as casme beside casme2); the leak guard relies on your word.
         store: folder of the stored runs; runs that are already there are not repeated.
         flow: as in `miex.train`.
         no_apex: as in `miex.examples`.

@@ -67,17 +67,15 @@ def recognizers() -> Listed:
         InputError: the recognizer of an installed package cannot be imported or created.
     """
     need_training()
-    import torch
-
-    from miex.recognition.method import METHODS, make_method, method_class
+    from miex.recognition.method import METHODS, method_class, parameters_of
     from miex.recognition.recipe import load_recipe
 
     found = []
     for name in METHODS.names():
         kind = method_class(name)
         recipe = load_recipe(kind.recipe).but(recognizer=name)
-        with torch.device("meta"):  # counting needs no memory for the weights
-            parameters = make_method(recipe, 3).parameter_count
         takes = f"{recipe.takes.name} {' × '.join(map(str, recipe.takes.shape))}"
-        found.append(Known(name, takes, kind.recipe, kind.backbones, parameters, kind.published, kind.citation))
+        found.append(
+            Known(name, takes, kind.recipe, kind.backbones, parameters_of(recipe, 3), kind.published, kind.citation)
+        )
     return Listed(tuple(found))

@@ -76,8 +76,9 @@ Threads = Annotated[
 Independent = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME", help="Name of a corpus of your own that shares no people with any other corpus; the leak guard "
-        "relies on your word. Repeatable.", rich_help_panel=o.DATA,
+        metavar="NAME", help="Name of a corpus that shares no people with any other corpus: your own, or one whose "
+        "laboratory filmed several, such as casme; the leak guard relies on your word. Repeatable.",
+        rich_help_panel=o.DATA,
     ),
 ]  # fmt: skip
 Store = Annotated[

@@ -259,13 +259,14 @@ def _job(cell: Cell, fold: Fold, seed: int) -> tuple[Job, dict[str, int]]:
     fine = {Verdict.allowed, Verdict.unknown} if cell.accept_unknown else {Verdict.allowed}
     allowed = np.flatnonzero([verdict in fine for verdict in found])
     unchecked = seen[Verdict.unknown] if cell.accept_unknown else 0
-    if not len(allowed) and not len(train):
+    if not len(allowed) and (cell.extra is not None or not len(train)):
         raise InputError(
             f"fold {fold.name}",
             expected="samples to train on",
             found=f"the leak guard allows none of {len(found)}: "
             + ", ".join(f"{n} ({verdict})" for verdict, n in seen.items()),
-            do="train on samples of known origin, such as a set or flow maps exported from one",
+            do="train on samples of other people, and of known origin; a corpus that, as you know, shares no people "
+            "with those that are tested can be named as `independent`",
         )
     refused = len(found) - len(allowed) + len(candidates) - len(train)
     facts = {"trained": len(train) + len(allowed), "refused": refused, "unchecked": unchecked}

@@ -45,8 +45,8 @@ def allowed(
         test_subjects: (corpus, subject) of every test clip, in any spelling that `corpora.people` knows.
         same_lab_overlap: whether to assume that a person may be in several corpora of the same laboratory (CASME,
             CASME II, CAS(ME)², CAS(ME)³). Subject numbers do not tell, so rows of its other corpora are then refused.
-        independent: names of corpora that `corpora.people` does not know and that, as the caller vouches, share no
-            people with other corpora. Rows of other unknown corpora are refused.
+        independent: names of corpora that, as the caller vouches, share no people with other corpora. Otherwise rows of
+            corpora that `corpora.people` does not know are refused, as are those of the same laboratory.
 
     Returns:
         For each row whether it may be trained on, bool [rows].
@@ -75,14 +75,16 @@ def verdicts(
             found="no " + ", ".join(missing),
             do="give plan.parquet or samples.parquet, whose columns tell where the AUs of each row come from",
         )
-    known = CORPORA.keys() | {corpus_key(name) for name in independent}
+    apart = {corpus_key(name) for name in independent}
+    known = CORPORA.keys() | apart
     test = {_person(*pair, known) for pair in test_subjects}
     decided: dict[tuple[object, object, object], Verdict] = {}
     found = []
     for row in zip(*(training[name].to_pylist() for name in COLUMNS), strict=True):
         if row not in decided:
             source, corpus, subject = row
-            decided[row] = _verdict(source, corpus, subject, test, known, same_lab_overlap)
+            overlap = same_lab_overlap and corpus_key(corpus) not in apart
+            decided[row] = _verdict(source, corpus, subject, test, known, overlap)
         found.append(decided[row])
     return found
 

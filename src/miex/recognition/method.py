@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from miex.errors import UsageError
@@ -153,6 +154,12 @@ def make_method(recipe: Recipe, classes: int) -> Method:
         )  # fmt: skip
     made: Method = METHODS.make(recipe.recognizer, takes.seen_shape, classes, **options)
     return made
+
+
+def parameters_of(recipe: Recipe, classes: int) -> int:
+    """The number of parameters of a recipe's recognizer, counted without memory for them. Errors as `make_method`."""
+    with torch.device("meta"):
+        return make_method(recipe, classes).parameter_count
 
 
 def balanced(view: View, recipe: Recipe) -> bool:

@@ -1,0 +1,79 @@
+"""Pre-training on other corpora, sets and ImageNet, then fine-tuning, on fakes: whoever is tested is left out."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import miex  # noqa: E402
+from miex.api.evaluate import Evaluated  # noqa: E402
+from miex.errors import InputError  # noqa: E402
+
+QUICK: dict[str, Any] = {
+    "recognizer": "branches", "side": 32, "epochs": 1, "repeats": 1, "folds": "2-fold", "no_apex": "middle",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    folder = tmp_path_factory.mktemp("corpora")
+    for name in ("casme2", "casme", "ckplus"):
+        miex.corpora.fake(name, folder / name, size=64)
+    return folder
+
+
+def of(corpora: Path, *names: str) -> list[str]:
+    return [f"{name}={corpora / name}" for name in names]
+
+
+def evaluated(corpora: Path, store: Path, *extra: Any, tested: str = "casme2", **options: Any) -> Evaluated:
+    mode = "fine-tune" if extra else "real"
+    given = {**QUICK, "mode": mode, "extra": list(extra) or None, "store": store, **options}
+    return miex.evaluate(of(corpora, tested), **given)
+
+
+def trained(found: Evaluated) -> list[int]:
+    return [int(run.facts["trained"]) for runs in found.runs.repeats for run in runs]
+
+
+def test_overlap_with_the_test_fold_is_removed(corpora: Path, tmp_path: Path) -> None:
+    alone = evaluated(corpora, tmp_path)
+    own = evaluated(corpora, tmp_path, *of(corpora, "casme2"))
+    n = [len(fold.train) for fold in alone.folds[0].folds]
+    assert trained(own) == [2 * k for k in n]  # each fold pre-trains on its own training subjects alone
+    assert own.refused == max(len(fold.test) for fold in own.folds[0].folds)
+    other = evaluated(corpora, tmp_path, *of(corpora, "ckplus"))
+    assert other.refused == 0
+    assert min(trained(other)) > max(n)
+
+
+def test_a_corpus_of_the_same_laboratory_must_be_vouched_for(corpora: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"laboratory whose subjects may be in the test set(.|\n)*independent"):
+        evaluated(corpora, tmp_path, *of(corpora, "casme"))
+    assert evaluated(corpora, tmp_path, *of(corpora, "casme"), independent=["casme"]).refused == 0
+
+
+def test_a_set_and_imagenet(corpora: Path, tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ImageNet → set → real: the first training starts from the published weights, whose digest is part of the run."""
+    from miex.recognition import imagenet
+    from miex.recognition.networks.backbones import ResNet18
+
+    torch.manual_seed(0)
+    weights = tmp_path / "resnet18.pth"
+    torch.save(ResNet18().state_dict(), weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    monkeypatch.setitem(imagenet.KNOWN, digest, ("resnet18-test.pth", "resnet18"))
+    said: list[str] = []
+    plain = evaluated(corpora, tmp_path / "store", finished)
+    begun = evaluated(corpora, tmp_path / "store", finished, start=weights, say=said.append)
+    assert begun.runs.computed == 2  # not those that started from random weights
+    assert any("branches starts from ImageNet (resnet18-test.pth)" in text for text in said)
+    assert len(list((tmp_path / "store" / "models").glob("*.safetensors"))) == 2
+    assert plain.folds[0].digest == begun.folds[0].digest
+    again = evaluated(corpora, tmp_path / "store", finished, start=weights)
+    assert again.runs.computed == 0
