@@ -209,7 +209,7 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
         f"realflow.{kind}" for kind in ("md", "tex", "csv", "json", "png")
     }
     other = tmp_path / "svm.toml"
-    other.write_text('like = "fixed"\nrecognizer = "hoof_svm"\n')
+    other.write_text('like = "fixed"\nrecognizer = "hoof"\n')
     tried = command(*experiment, "--modes", "direct", "--alternatives", f"{recipe},{other}")
     assert tried.returncode == 0, tried.stderr
     assert "chosen among 2" in tried.stdout
@@ -226,7 +226,7 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
 
 def test_evaluate_takes_every_kind_of_folds(stand_in: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "quick.toml"
-    recipe.write_text('like = "fixed"\nrecognizer = "hoof_svm"\n')
+    recipe.write_text('like = "fixed"\nrecognizer = "hoof"\n')
     data = stand_in / FLOW
     rows = read_flow(data).rows.to_pylist()
     lists = tmp_path / "lists"

@@ -101,7 +101,7 @@ def test_longer_trainings_are_estimated_longer(tmp_path: Path) -> None:
 
 def test_recognizers_that_are_fitted_at_once_are_estimated(tmp_path: Path) -> None:
     real = planted(60)
-    recipe = QUICK.but(recognizer="hoof_svm")
+    recipe = QUICK.but(recognizer="hoof")
     cell = Fit("real", real, recipe).cell("x", [k_fold(np.asarray(real.people), 3)])
     left = Study([Line("x", "", [cell])], Results(tmp_path)).estimate()
     assert (left.shared, left.own) == (0, 3)
@@ -114,7 +114,7 @@ def test_an_estimate_never_ends_a_study(tmp_path: Path) -> None:
     view = planted(600)
     ordered = view.take(np.argsort(view.labels, kind="stable"))
     folds = [k_fold(np.asarray(ordered.people), 3)]
-    cell = Fit("real", ordered, QUICK.but(recognizer="hoof_svm", batch=8)).cell("x", folds)
+    cell = Fit("real", ordered, QUICK.but(recognizer="hoof", batch=8)).cell("x", folds)
     study = Study([Line("x", "", [cell])], Results(tmp_path))
     assert study.estimate().seconds is not None
     (found,) = study.run()

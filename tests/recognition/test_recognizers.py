@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 from torch.nn import functional as F  # noqa: E402
 
 from miex.errors import UsageError  # noqa: E402
-from miex.recognition.handcrafted.hoof_svm import HoofSVM  # noqa: E402
 from miex.recognition.method import METHODS, Method, make_method, method_class  # noqa: E402
 from miex.recognition.networks.apexme import ApexME  # noqa: E402
 from miex.recognition.networks.branches import Branches  # noqa: E402
@@ -31,7 +29,7 @@ def small(name: str, side: int | None = None) -> Recipe:
     recipe = load_recipe(kind.recipe).but(recognizer=name)
     takes = recipe.takes
     return recipe.but(
-        side=side or (28 if takes.name == "flow" else 32), length=6 if hasattr(takes, "length") else None,
+        side=side or (28 if takes.name == "flow" else 32), length=10 if hasattr(takes, "length") else None,
         backbone="resnet18" if "resnet18" in kind.backbones else None,
     )  # fmt: skip
 
@@ -170,30 +168,3 @@ def test_htnet_blocks_do_not_see_each_other_at_the_first_level() -> None:
     assert network.joins[1](joined).shape == (2, 96, 1, 1)
     assert network(maps()).shape == (2, 3)
     assert HTNet((3, 56, 56), dim=24, depths=(1, 1, 1))(maps(side=56)).shape == (2, 3)
-
-
-def test_hoof_of_known_flow() -> None:
-    network = HoofSVM()
-    assert network.parameter_count == 387
-    x = torch.zeros(1, 3, 28, 28)
-    x[0, 0, :7, :7] = 2.0  # right, in the first block
-    x[0, 1, 21:, 21:] = -1.0  # up, in the last
-    found = network.descriptor(x).reshape(16, 8)
-    assert found[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
-    assert found[15].tolist() == [0, 0, 0, 0, 0, 0, 1, 0]
-    assert not found[1:15].any()
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_hoof_svm_decides_as_scikit_learn(classes: int) -> None:
-    from sklearn.svm import LinearSVC
-
-    rng = np.random.default_rng(0)
-    y = torch.from_numpy(rng.integers(0, classes, 90))
-    x = torch.randn(90, 3, 28, 28, generator=torch.Generator().manual_seed(1))
-    x[torch.arange(90), y, :7, :7] += 1.5
-    network = HoofSVM((3, 28, 28), classes)
-    network.solve(network.descriptor(x), y, balanced=True)
-    features = network.descriptor(x).double().numpy()
-    oracle = LinearSVC(class_weight="balanced", dual=False, tol=1e-6, max_iter=10_000).fit(features, y.numpy())
-    assert np.array_equal(network(x).argmax(1).numpy(), oracle.predict(features))

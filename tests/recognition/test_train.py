@@ -32,7 +32,7 @@ def accuracy(made: Any, samples: View) -> float:
     return float((made.predict(samples).argmax(1) == samples.labels).mean())
 
 
-@pytest.mark.parametrize("name", ["ststnet", "off_apexnet", "hoof_svm"])
+@pytest.mark.parametrize("name", ["ststnet", "off_apexnet", "hoof"])
 def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(name: str) -> None:
     recipe = QUICK.but(recognizer=name)
     if name == "off_apexnet":  # it has a thousand times the weights of STSTNet
@@ -204,8 +204,8 @@ def test_fine_tuning_goes_on_and_gets_a_new_head_for_other_classes() -> None:
     assert other.history["origins"][0] == ["expert", None, None]
     with pytest.raises(InputError, match="recognizer ststnet"):
         train(four, QUICK.but(recognizer="off_apexnet"), start=pre)
-    with pytest.raises(UsageError, match="hoof_svm"):
-        train(four, QUICK.but(recognizer="hoof_svm"), start=pre)
+    with pytest.raises(UsageError, match="hoof"):
+        train(four, QUICK.but(recognizer="hoof"), start=pre)
 
 
 def test_joint_training_draws_real_classes_alike_and_as_often() -> None:

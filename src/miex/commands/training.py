@@ -23,7 +23,7 @@ RecognizerName = Annotated[
     str | None,
     typer.Option(
         "--recognizer", help="Recognizer: ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, branches, "
-        "apexme, hoof_svm, or one of an installed package. Default: the recipe's.", rich_help_panel=o.TRAINING,
+        "apexme, hoof, or one of an installed package. Default: the recipe's.", rich_help_panel=o.TRAINING,
     ),
 ]  # fmt: skip
 BackboneName = Annotated[

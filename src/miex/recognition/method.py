@@ -34,7 +34,11 @@ METHODS = Registry(
         "flow_resnet18": "miex.recognition.networks.flow_resnet18:FlowResNet18",
         "branches": "miex.recognition.networks.branches:Branches",
         "apexme": "miex.recognition.networks.apexme:ApexME",
-        "hoof_svm": "miex.recognition.handcrafted.hoof_svm:HoofSVM",
+        "hoof": "miex.recognition.handcrafted.hoof:HOOF",
+        "lbp-top": "miex.recognition.handcrafted.lbp_top:LBPTOP",
+        "dcp-top": "miex.recognition.handcrafted.dcp_top:DCPTOP",
+        "fdm": "miex.recognition.handcrafted.fdm:FDM",
+        "3dhog": "miex.recognition.handcrafted.hog_3d:HOG3D",
     },
     base="miex.recognition.method:Method",
 )

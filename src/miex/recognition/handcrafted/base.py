@@ -16,6 +16,7 @@ from miex.recognition.recognizer import pieces, prepared
 from miex.recognition.view import View
 
 C = 1.0  # scikit-learn's default
+_PIECE = 4  # examples described at once: what is computed on the way stays in the cache of a processor
 
 
 class LinearSVM(Method):
@@ -36,10 +37,14 @@ class LinearSVM(Method):
 
     @abstractmethod
     def descriptor(self, x: Tensor) -> Tensor:
-        """The descriptors of prepared examples, float32 [n, width]."""
+        """The descriptors of a few prepared examples, float32 [n, width]. Each depends on its own example only."""
+
+    def descriptors(self, x: Tensor) -> Tensor:
+        """The descriptors of any number of prepared examples, float32 [n, width]."""
+        return torch.cat([self.descriptor(piece) for piece in x.split(_PIECE)])
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.descriptor(x))
+        logits: Tensor = self.classifier(self.descriptors(x))
         return logits
 
     def fit(self, view: View, recipe: Recipe, run: Run) -> list[dict[str, Any]]:
@@ -53,7 +58,7 @@ class LinearSVM(Method):
                 f"training {recipe.recognizer}", expected="examples of at least two classes", found="one class",
                 do="add examples of other classes: a support vector machine learns to separate classes",
             )  # fmt: skip
-        found = torch.cat([self.descriptor(prepared(piece, recipe.takes)) for piece in pieces(view)])
+        found = torch.cat([self.descriptors(prepared(piece, recipe.takes)) for piece in pieces(view)])
         loss = self.solve(found, torch.from_numpy(view.labels), balanced=balanced(view, recipe))
         run.progress(1, 1, f"loss {loss:.3f}")
         return [dict(zip(COLUMNS, (0, 1, loss, 0.0, None), strict=True))]
