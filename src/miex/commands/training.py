@@ -13,7 +13,10 @@ from miex.errors import UsageError
 
 experiment_app = Group("Measure on real motion what synthetic sets teach.")
 
-_RECIPES = "Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, branches, apexme, or a TOML file."
+_RECIPES = (
+    "Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, branches, apexme, lbp-top, dcp-top, fdm, 3dhog, or a "
+    "TOML file."
+)
 RecipeName = Annotated[str, typer.Option("--recipe", help=_RECIPES, rich_help_panel=o.TRAINING)]
 OwnRecipeName = Annotated[
     str | None,
@@ -23,7 +26,8 @@ RecognizerName = Annotated[
     str | None,
     typer.Option(
         "--recognizer", help="Recognizer: ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, branches, "
-        "apexme, hoof, or one of an installed package. Default: the recipe's.", rich_help_panel=o.TRAINING,
+        "apexme, hoof, lbp-top, dcp-top, fdm, 3dhog, or one of an installed package. Default: the recipe's.",
+        rich_help_panel=o.TRAINING,
     ),
 ]  # fmt: skip
 BackboneName = Annotated[

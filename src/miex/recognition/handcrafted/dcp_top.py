@@ -1,8 +1,8 @@
 """DCP-TOP: a linear support vector machine on dual-cross patterns from three orthogonal planes.
 
 Sources: for the three planes, Ben, Jia, Yan, Zhang, Meng, "Learning Effective Binary Descriptors for Micro-Expression
-Recognition Transferred by Macro-Information", Pattern Recognition Letters 2018; for the patterns, Ding, Choi, Tao, Davis,
-"Multi-Directional Multi-Level Dual-Cross Patterns for Robust Face Recognition", TPAMI 2016.
+Recognition Transferred by Macro-Information", Pattern Recognition Letters 2018; for the patterns, Ding, Choi, Tao,
+Davis, "Multi-Directional Multi-Level Dual-Cross Patterns for Robust Face Recognition", TPAMI 2016.
 """
 
 from __future__ import annotations

@@ -23,10 +23,11 @@ def principal_motion(flow: Tensor, cuboid: Tensor, cuboids: int) -> Tensor:
     """The principal motion of each cuboid, float32 [n, 2, cuboids].
 
     The principal direction of a cuboid is the unit vector d with the greatest sum of max(0, v · d) over its flow
-    vectors v. It is found iteratively: of eight directions, the one with the greatest sum is the start; then d is, again
-    and again, the direction of the sum of those vectors that point to its side (v · d > 0), until these are the same as
-    before, at most 20 times. No step lowers the sum, so the end is a maximum, at least among the directions near by.
-    The principal motion is the sum of the vectors on its side, divided by the number of all vectors in the cuboid.
+    vectors v. It is found iteratively: of eight directions, the one with the greatest sum is the start; then d is,
+    again and again, the direction of the sum of those vectors that point to its side (v · d > 0), until these are the
+    same as before, at most 20 times. No step lowers the sum, so the end is a maximum, at least among the directions
+    near by. The principal motion is the sum of the vectors on its side, divided by the number of all vectors in the
+    cuboid.
 
     Args:
         flow: flow vectors, float32 [n, 2, …].

@@ -36,8 +36,8 @@ class LBPTOP(ThreePlanes):
     Layers: gray clip [1, 10, s, s] → 25 blocks × 3 planes × 15 patterns, each histogram summing to 1 → 1,125 → classes.
 
     The settings are those of the baseline of MEGC 2019: temporal interpolation to 10 frames, radii of 1, 1 and 4 along
-    x, y and t, 4 neighbors, uniform patterns, and 5 × 5 blocks. With 4 neighbors, 14 of the 16 patterns are uniform, and
-    the other two share a bin, so there are 15 bins; the often quoted 59 are those of 8 neighbors. No neighbor lies
+    x, y and t, 4 neighbors, uniform patterns, and 5 × 5 blocks. With 4 neighbors, 14 of the 16 patterns are uniform,
+    and the other two share a bin, so there are 15 bins; the often quoted 59 are those of 8 neighbors. No neighbor lies
     between pixels, so that nothing is interpolated. With radius 4 in time, 2 of 10 frames are coded: the fifth, which
     is compared with the first and ninth, and the sixth, with the second and tenth.
 
