@@ -55,9 +55,7 @@ def test_every_recognizer_takes_its_inputs_at_any_size_and_gets_new_heads(name: 
 
 
 def test_unknown_recognizer_is_refused() -> None:
-    with pytest.raises(
-        UsageError, match="ststnet, .*, branches, apexme, hoof, lbp-top, dcp-top, fdm, 3dhog"
-    ):
+    with pytest.raises(UsageError, match=r"ststnet, .*, branches, apexme, hoof, lbp-top, dcp-top, fdm, 3dhog"):
         method_class("vgg")
 
 

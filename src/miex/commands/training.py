@@ -14,8 +14,8 @@ from miex.errors import UsageError
 experiment_app = Group("Measure on real motion what synthetic sets teach.")
 
 _RECIPES = (
-    "Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, branches, apexme, lbp-top, dcp-top, fdm, 3dhog, or a "
-    "TOML file."
+    "Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, branches, apexme, lbp-top, dcp-top, fdm, 3dhog, "
+    "or a TOML file."
 )
 RecipeName = Annotated[str, typer.Option("--recipe", help=_RECIPES, rich_help_panel=o.TRAINING)]
 OwnRecipeName = Annotated[
