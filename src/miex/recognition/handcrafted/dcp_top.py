@@ -28,7 +28,7 @@ class DCPTOP(ThreePlanes):
     least as bright as O, and B as A. The four directions along the axes are one cross (DCP-1), the four between them
     the other (DCP-2); the code of a cross is one of 4⁴ = 256. Levels between pixels are interpolated linearly.
 
-    Choices that the description leaves open:
+    The patterns are those of their authors; of the three planes only the idea is taken. Our choices are:
 
     - Radii of 1 and 2 pixels, as the movements to be seen are of a pixel or two. The patterns' authors take 4 and 6
       pixels for faces of 128 pixels (their code), to tell people apart, which is not wanted here. In time, radii of 2

@@ -28,10 +28,10 @@ class HOG3D(LinearSVM):
     its length. On XT and YT the direction is that of motion: a gradient along an axis of the frame is at rest, and it
     turns to one side or the other with the speed.
 
-    Choices that the description leaves open:
+    Only this outline is taken from the paper, which divides the face into regions. Our choices are:
 
-    - The cuboids: 5 × 5 blocks of the aligned face, as for LBP-TOP, in place of twelve regions between points marked by
-      hand; and two halves of the clip, so that the rise and the fall of an expression do not cancel.
+    - The cuboids: 5 × 5 blocks of the aligned face, as for LBP-TOP, so that no points need to be marked; and two halves
+      of the clip, so that the rise and the fall of an expression do not cancel.
     - Gradients are central differences, and one-sided ones in the first and last row, column and frame.
     - Directions are those of lines, in half a turn: dark on bright moves as bright on dark does.
     - Eight bins lie around their directions, and a gradient votes for the two nearest in proportion (Dalal, Triggs,
