@@ -49,6 +49,7 @@ WRONG: dict[str, list[Any]] = {
     "min_inter_ocular": ["a", -1, None],
     "onset": [1.5, None],
     "apex": ["3", -1, 1.5],
+    "offset": ["9", -1, 1.5],
     "folds": [3, None],
     "without": ["all", None],
     "independent": ["mine", [3]],

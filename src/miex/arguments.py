@@ -215,7 +215,7 @@ KINDS = {
 }
 _SAME = [
     (COUNT, "epochs n pairs repeats samples side threads"),
-    (PLACE, "apex audit onset"),
+    (PLACE, "apex audit offset onset"),
     (number(), "amount mu noise nu"),
     (YES_NO, "accept_unknown best_on_test mixed_precision recovered"),
     (PATH, "faces faces_csv file folder landmarker openface out parts path photo store table"),

@@ -74,7 +74,7 @@ def test_a_training_writes_into_no_folder_of_something_else(finished: Path, maps
 
 def test_a_pair_is_no_clip(maps: Path, tmp_path: Path) -> None:
     recognizer = miex.train(maps, epochs=1)
-    for wrong in ({"apex": 3}, {"onset": 1}):
+    for wrong in ({"apex": 3}, {"onset": 1}, {"offset": 3}):
         with pytest.raises(UsageError, match="a pair with onset"):
             miex.predict(recognizer, "a.png", "b.png", **wrong)  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="onset"):

@@ -17,13 +17,13 @@ import miex.dataset  # noqa: E402
 from miex.errors import UsageError  # noqa: E402
 from miex.faces.crop import CropOptions  # noqa: E402
 from miex.recognition.inputs.base import INPUTS, Frames, Input, make_input  # noqa: E402
-from miex.recognition.inputs.clips import FlowClip, GrayClip, temporal_interpolation  # noqa: E402
+from miex.recognition.inputs.clips import EnrichedClip, FlowClip, GrayClip, temporal_interpolation  # noqa: E402
 from miex.recognition.inputs.frames import MEAN, STD, ApexFrame, OnsetApex  # noqa: E402
 from miex.recognition.places import of_set  # noqa: E402
 
 SMALL: dict[str, dict[str, Any]] = {
     "flow": {}, "apex": {"side": 32}, "pair": {"side": 32}, "clip": {"side": 32, "length": 6},
-    "flow-clip": {"side": 24, "length": 4},
+    "flow-clip": {"side": 24, "length": 4}, "enriched-clip": {"side": 24, "length": 4},
 }  # fmt: skip
 
 
@@ -70,13 +70,15 @@ def test_an_input_keeps_its_promises(name: str) -> None:
     assert make_input(takes.described()) == takes
 
 
-@pytest.mark.parametrize("name", ["apex", "pair", "clip", "flow-clip"])
+@pytest.mark.parametrize("name", ["apex", "pair", "clip", "flow-clip", "enriched-clip"])
 def test_the_mirror_is_that_of_mirrored_frames(name: str) -> None:
     takes = made(name)
     plain, turned = (takes.prepare(torch.from_numpy(takes.of(moving(turned=t))[None])) for t in (False, True))
     found = takes.mirror(plain)
     spread = float(turned.std())
-    assert float((found - turned).abs().mean()) < (0.1 if name == "flow-clip" else 0.02) * spread + 1e-3
+    assert (
+        float((found - turned).abs().mean()) < (0.1 if "flow" in name or "enriched" in name else 0.02) * spread + 1e-3
+    )
 
 
 def test_apex_and_pair_are_the_frames_that_they_name() -> None:
@@ -151,6 +153,32 @@ def test_a_flow_clip_holds_the_motion_of_each_step() -> None:
     assert np.median(middle[..., 1], (1, 2)) == pytest.approx(0, abs=0.1)
 
 
+def test_flow_of_any_strength_looks_alike_if_it_is_divided_by_it() -> None:
+    plain, takes = FlowClip(side=24, length=4), FlowClip(side=24, length=4, normalize="rms")
+    flow = torch.from_numpy(np.stack([plain.of(moving()), np.zeros(plain.shape, np.float16)]))
+    seen = takes.prepare(torch.cat([flow, 2 * flow]))
+    assert seen[0].square().mean().item() == pytest.approx(1, abs=1e-3)
+    assert torch.allclose(seen[2], seen[0], atol=1e-3)
+    assert not seen[1].any()  # a clip in which nothing moves
+    assert takes.stored() == plain.stored()
+
+
+def test_an_enriched_clip_is_flow_its_strain_and_the_frames() -> None:
+    takes = EnrichedClip(side=24, length=4)
+    example = takes.of(moving())
+    assert np.array_equal(example[..., :2], FlowClip(side=24, length=4).of(moving()))
+    gray = GrayClip(side=24, length=5).of(moving())[1:]  # the frames to which the steps lead
+    assert np.abs(example[..., 3] - gray.astype(float)).max() <= 2
+    assert example[..., 2].min() >= 0
+    still, spot = example[:, :, :4, 2], example[:, 8:16, 8:16, 2]
+    assert spot.mean() > 2 * still.mean()  # strain is where neighbors move differently
+    u, v, magnitude, strain, level = takes.prepare(torch.from_numpy(example[None]))[0]
+    assert torch.allclose(magnitude, (u**2 + v**2).sqrt(), atol=1e-5)
+    assert (u**2 + v**2).mean().item() == pytest.approx(2, abs=0.01)
+    assert (strain**2).mean().item() == pytest.approx(1, abs=0.01)
+    assert torch.allclose(level, torch.from_numpy(example[..., 3]).float() / 63.75 - 2, atol=1e-4)
+
+
 def test_pairs_of_a_set_are_made_once_and_mapped(finished: Path, tmp_path: Path) -> None:
     examples, takes = of_set(miex.dataset.open(finished)), OnsetApex(side=96)
     view = examples.through(takes, tmp_path)
@@ -165,6 +193,6 @@ def test_pairs_of_a_set_are_made_once_and_mapped(finished: Path, tmp_path: Path)
 
 
 def test_flow_files_hold_no_frames() -> None:
-    for name in ("apex", "pair", "clip", "flow-clip"):
+    for name in ("apex", "pair", "clip", "flow-clip", "enriched-clip"):
         with pytest.raises(UsageError, match="frames"):
             made(name).of_array(np.zeros((28, 28, 3), np.uint8), "flow maps")

@@ -84,6 +84,7 @@ class LoadedRecognizer:
         *,
         onset: int = 0,
         apex: int | None = None,
+        offset: int | None = None,
         landmarker: PathLike | None = None,
         say: Say = unsaid,
     ) -> Prediction:
@@ -91,11 +92,12 @@ class LoadedRecognizer:
 
         Args:
             clip: a folder of frames or a video, with `apex`; or a pair, onset and apex, as files or frames.
-            onset, apex: indices of the frames, 0-based.
+            onset, apex, offset: indices of the frames, 0-based; without `offset`, the last frame is the offset.
+                Recognizers of sequences see all frames from onset to offset, others only onset and apex.
             landmarker, say: as in `miex.synthesize`.
 
         Raises:
-            UsageError: `apex` is missing for a folder or video, or is given with a pair.
+            UsageError: `apex` is missing for a folder or video, or an index is given with a pair.
             InputError: a frame is missing, cannot be read, or shows no face.
         """
         from miex.faces.landmarks import Landmarker
@@ -108,13 +110,15 @@ class LoadedRecognizer:
                     f"predicting {reprlib.repr(clip)}", expected="onset and apex, or one folder or video",
                     found=f"{len(clip)} frames", do="give a pair: (frames[onset], frames[apex])",
                 )  # fmt: skip
-            if onset or apex is not None:
+            if onset or apex is not None or offset is not None:
                 raise UsageError(
-                    f"predicting a pair with onset {onset} and apex {apex}", expected="a pair alone: it is both",
-                    do="leave `onset` and `apex` out, or give the folder or video that they count in",
+                    f"predicting a pair with onset {onset}, apex {apex} and offset {offset}",
+                    expected="a pair alone: it is onset and apex",
+                    do="leave the indices out, or give the folder or video that they count in",
                 )  # fmt: skip
             name = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
-            first, second = (read_image(path(one)) if isinstance(one, PathLike) else one for one in clip)
+            frames = [read_image(path(one)) if isinstance(one, PathLike) else one for one in clip]
+            apex = 1
         elif apex is None:
             raise UsageError(
                 f"predicting {clip}", expected="`apex`, or an onset and an apex image", found="one folder or video",
@@ -122,13 +126,15 @@ class LoadedRecognizer:
             )  # fmt: skip
         else:
             name, frames = str(clip), read_clip(path(clip))
-            if not 0 <= onset < apex < len(frames):
+            last = len(frames) - 1 if offset is None else offset
+            if not 0 <= onset < apex <= last < len(frames):
                 raise InputError(
-                    f"clip {clip}", expected=f"0 ≤ onset < apex < {len(frames)}", found=f"onset {onset}, apex {apex}"
-                )
-            first, second = frames[onset], frames[apex]
+                    f"clip {clip}", expected=f"0 ≤ onset < apex ≤ offset < {len(frames)}",
+                    found=f"onset {onset}, apex {apex}, offset {last}",
+                )  # fmt: skip
+            frames, apex = frames[onset : last + 1], apex - onset
         with Landmarker(landmark_model(landmarker, say)) as found:
-            frames_of = aligned((first, second).__getitem__, 2, 1, found, name=f"clip {name}")
+            frames_of = aligned(frames.__getitem__, len(frames), apex, found, name=f"clip {name}")
             seen = self.recognizer.recipe.takes.of(frames_of)
         return self._named(seen[None], [name])[0]
 
@@ -168,6 +174,7 @@ def predict(
     *clip: PathLike,
     onset: int = 0,
     apex: int | None = None,
+    offset: int | None = None,
     landmarker: PathLike | None = None,
     say: Say = unsaid,
 ) -> list[Prediction]:
@@ -185,10 +192,10 @@ def predict(
             found=f"{len(clip)} files",
         )  # fmt: skip
     maps = len(clip) == 1 and path(clip[0]).suffix == ".npz"
-    if maps and (onset or apex is not None):
-        raise UsageError(f"predicting {clip[0]}", expected="no `onset` and `apex`: its maps go from one to the other")
+    if maps and (onset or apex is not None or offset is not None):
+        raise UsageError(f"predicting {clip[0]}", expected="no `onset`, `apex` or `offset`: its maps are made already")
     loaded = recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)
     if maps:
         return loaded.predict_flow(clip[0])
     given = clip[0] if len(clip) == 1 else clip
-    return [loaded.predict(given, onset=onset, apex=apex, landmarker=landmarker, say=say)]
+    return [loaded.predict(given, onset=onset, apex=apex, offset=offset, landmarker=landmarker, say=say)]

@@ -14,8 +14,8 @@ from miex.errors import UsageError
 experiment_app = Group("Measure on real motion what synthetic sets teach.")
 
 _RECIPES = (
-    "Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, branches, apexme, lbp-top, dcp-top, fdm, 3dhog, "
-    "or a TOML file."
+    "Recipe of the training: fixed, fixed-56, fixed-htnet, epochs-80, the name of a recognizer that has its own, or a "
+    "TOML file."
 )
 RecipeName = Annotated[str, typer.Option("--recipe", help=_RECIPES, rich_help_panel=o.TRAINING)]
 OwnRecipeName = Annotated[
@@ -25,16 +25,15 @@ OwnRecipeName = Annotated[
 RecognizerName = Annotated[
     str | None,
     typer.Option(
-        "--recognizer", help="Recognizer: ststnet, ststnet-authors, off_apexnet, htnet, flow_resnet18, branches, "
-        "apexme, hoof, lbp-top, dcp-top, fdm, 3dhog, or one of an installed package. Default: the recipe's.",
+        "--recognizer", help="Recognizer; miex recognizers lists them. Default: the recipe's.",
         rich_help_panel=o.TRAINING,
     ),
 ]  # fmt: skip
 BackboneName = Annotated[
     str | None,
     typer.Option(
-        "--backbone", help="Backbone of branches or apexme: resnet18, vgg16 or efficientnet-lite0. Default: that of "
-        "--start, or the recognizer's own.", rich_help_panel=o.TRAINING,
+        "--backbone", help="Backbone of branches or apexme: resnet18, vgg16 or efficientnet-lite0; elrcn has vgg16. "
+        "Default: that of --start, or the recognizer's own.", rich_help_panel=o.TRAINING,
     ),
 ]  # fmt: skip
 Side = Annotated[
@@ -335,6 +334,13 @@ def predict(
             min=1, help="Index of the apex frame; the first frame is 0. Required with a folder of frames or a video."
         ),
     ] = None,
+    offset: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Index of the offset frame; recognizers of sequences see all frames up to it. Default: the last.",
+        ),
+    ] = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -343,7 +349,7 @@ def predict(
     """Print the class of a clip, with probabilities. They say what a face did, not what the person felt."""
     from miex.api.predict import predict as look
 
-    found = look(model, *clip, onset=onset, apex=apex, landmarker=landmarker, say=console.say)
+    found = look(model, *clip, onset=onset, apex=apex, offset=offset, landmarker=landmarker, say=console.say)
     rows = [
         {"sample": p.sample, "class": p.label, "probabilities": {k: round(v, 4) for k, v in p.probabilities.items()}}
         for p in found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from miex.recognition.weights import forms, read_weights, weights_digest, write_
 from miex.stable import first_difference
 
 MODEL = "recognizer.safetensors"  # name of its file in the folder of a training
-_PIECE = 1024  # examples that are predicted at once
+# Most examples that are predicted at once, and most bytes of them: clips are a hundred times as large as flow maps.
+_PIECE, _PIECE_BYTES = 1024, 16 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,8 @@ class Recognizer:
         takes = self.recipe.takes
         if examples.dtype != takes.dtype or examples.shape[1:] != takes.shape:
             raise _other_form(takes, f"{examples.dtype} {list(examples.shape)}")
-        parts = (examples[i : i + _PIECE] for i in range(0, len(examples), _PIECE))
+        size = _piece(takes.shape, takes.dtype)
+        parts = (examples[i : i + size] for i in range(0, len(examples), size))
         return probabilities(self.method, parts, self.recipe)
 
     def predict(self, view: View) -> npt.NDArray[np.float32]:
@@ -132,8 +135,14 @@ def load_recognizer(path: Path) -> Recognizer:
 
 
 def pieces(view: View) -> Iterator[npt.NDArray[Any]]:
-    """The examples of a view in their order, as arrays of up to 1,024."""
-    return (view.batch(slice(i, i + _PIECE)) for i in range(0, len(view), _PIECE))
+    """The examples of a view in their order, as arrays of up to 1,024 and up to 16 MiB."""
+    size = _piece(view.shape, view.parts[0].array.dtype)
+    return (view.batch(slice(i, i + size)) for i in range(0, len(view), size))
+
+
+def _piece(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
+    """Number of examples of a shape and type that are predicted at once."""
+    return max(1, min(_PIECE, _PIECE_BYTES // (math.prod(shape) * dtype.itemsize)))
 
 
 def prepared(examples: npt.NDArray[Any], takes: Input, device: torch.device | str = "cpu") -> Tensor:

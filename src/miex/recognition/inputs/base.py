@@ -28,6 +28,7 @@ INPUTS = Registry(
         "pair": "miex.recognition.inputs.frames:OnsetApex",
         "clip": "miex.recognition.inputs.clips:GrayClip",
         "flow-clip": "miex.recognition.inputs.clips:FlowClip",
+        "enriched-clip": "miex.recognition.inputs.clips:EnrichedClip",
     },
     base="miex.recognition.inputs.base:Input",
 )

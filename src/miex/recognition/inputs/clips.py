@@ -1,9 +1,9 @@
-"""Clips of a fixed number of frames: gray levels, or the optical flow from frame to frame."""
+"""Clips of a fixed number of frames: gray levels, the optical flow from frame to frame, or both with its strain."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from miex.images import gray
 from miex.recognition.inputs.base import Frames, Input
-from miex.recognition.inputs.flow import FlowMethod, optical_flow
+from miex.recognition.inputs.flow import Flow, FlowMethod, optical_flow, strain
 from miex.recognition.inputs.frames import resized
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SIDE, LENGTH = 128, 10
 FLOW_SIDE = 56
+ENRICHED_SIDE = 112
 
 
 def temporal_interpolation(n: int, length: int) -> npt.NDArray[np.float64]:
@@ -49,6 +50,18 @@ def temporal_interpolation(n: int, length: int) -> npt.NDArray[np.float64]:
     return np.asarray(1 / n + curve(wanted) @ curve(np.arange(1.0, n + 1)).T * (2 / n), np.float64)
 
 
+def by_strength(x: Tensor) -> Tensor:
+    """Flow or strain of clips, [n, …], each clip divided by the root mean square of its values."""
+    strength = x.flatten(1).square().mean(1).sqrt()
+    return x / (strength.reshape(-1, *[1] * (x.ndim - 1)) + 1e-6)
+
+
+def halved(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Average areas of 2 × 2 pixels: [t, 2h, 2w, c] → [t, h, w, c]."""
+    t, h, w, c = x.shape
+    return np.asarray(x.reshape(t, h // 2, 2, w // 2, 2, c).mean((2, 4)), np.float32)
+
+
 class _Clip(Input):
     """The base of inputs that are gray clips, aligned by the face in the onset and interpolated to a fixed length."""
 
@@ -59,6 +72,11 @@ class _Clip(Input):
         found = np.stack([resized(gray(frames.read(i)), side) for i in range(frames.count)]).astype(np.float32)
         weights = temporal_interpolation(frames.count, length).astype(np.float32)
         return np.asarray(np.einsum("tn,nhw->thw", weights, found), np.float32)
+
+    def _steps(self, frames: Frames, side: int, method: FlowMethod) -> tuple[npt.NDArray[np.uint8], Flow]:
+        """Gray levels, uint8 [length + 1, side, side], and the flow between them, float32 [length, side, side, 2]."""
+        levels = np.rint(self._gray(frames, side, self.length + 1).clip(0, 255)).astype(np.uint8)
+        return levels, np.stack([optical_flow(a, b, method) for a, b in pairwise(levels)])
 
 
 class GrayClip(_Clip):
@@ -105,11 +123,15 @@ class FlowClip(_Clip):
         length: number of steps from frame to frame.
         side: side of the flow fields, in pixels; flow is in pixels of this size.
         method: optical flow method (see `flow.optical_flow`).
+        normalize: scaling of values for the recognizer. none: pixels; rms: each clip is divided by the root mean square
+            of its flow, so that weak and strong motion look alike.
     """
 
     name: ClassVar[str] = "flow-clip"
+    not_stored: ClassVar[frozenset[str]] = frozenset({"normalize"})
     side: int = Field(default=FLOW_SIDE, ge=16, le=256)
     method: FlowMethod = "dis"
+    normalize: Literal["none", "rms"] = "none"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -124,16 +146,70 @@ class FlowClip(_Clip):
         return 2, self.length, self.side, self.side
 
     def of(self, frames: Frames) -> npt.NDArray[np.float16]:
-        levels = np.rint(self._gray(frames, 2 * self.side, self.length + 1).clip(0, 255)).astype(np.uint8)
-        steps = [optical_flow(a, b, self.method) for a, b in pairwise(levels)]
-        flow = np.stack(steps).reshape(self.length, self.side, 2, self.side, 2, 2).mean((2, 4)) / 2
-        return np.asarray(flow, np.float16)
+        _, flow = self._steps(frames, 2 * self.side, self.method)
+        return np.asarray(halved(flow) / 2, np.float16)
 
     def prepare(self, batch: Tensor) -> Tensor:
-        return batch.movedim(-1, 1).float().contiguous()
+        x = batch.movedim(-1, 1).float()
+        return (by_strength(x) if self.normalize == "rms" else x).contiguous()
 
     def mirror(self, batch: Tensor) -> Tensor:
         """Flip the flow fields and the sign of u, as motion to the right becomes motion to the left."""
+        x = batch.flip(-1)  # a copy
+        x[:, 0] = -x[:, 0]
+        return x
+
+
+class EnrichedClip(_Clip):
+    """Flow from frame to frame, its strain, and gray levels: u, v, strain, gray, float16 [length, side, side, 4].
+
+    Prepared, it is [5, length, side, side]: u, v, their magnitude, strain and gray, all of the order of 1. Flow and
+    strain of each clip are divided by their root mean square; gray levels are shifted and scaled to -2 … 2. It is the
+    input of spatial enrichment of Khor et al., FG 2018, whose code has fixed scales instead (16 levels for a pixel of
+    motion), with which motion between the frames of a micro-expression changes a few gray levels.
+
+    Interpolation, size and units are those of `FlowClip`; strain has none. Gray levels are those of the frame to which
+    a step leads, in 0 … 255.
+
+    Attributes:
+        length: number of steps from frame to frame.
+        side: side of the fields and frames, in pixels.
+        method: optical flow method (see `flow.optical_flow`).
+    """
+
+    name: ClassVar[str] = "enriched-clip"
+    length: int = Field(default=LENGTH - 1, ge=2, le=256)
+    side: int = Field(default=ENRICHED_SIDE, ge=16, le=256)
+    method: FlowMethod = "dis"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.length, self.side, self.side, 4
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float16)
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        return 5, self.length, self.side, self.side
+
+    def of(self, frames: Frames) -> npt.NDArray[np.float16]:
+        levels, flow = self._steps(frames, 2 * self.side, self.method)
+        strains = np.stack([strain(step) for step in flow])
+        return np.asarray(halved(np.concatenate([flow / 2, strains[..., None], levels[1:, ..., None]], -1)), np.float16)
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        x = batch.movedim(-1, 1).float()
+        seen = x.new_empty(len(x), *self.seen_shape)
+        seen[:, :2] = by_strength(x[:, :2])
+        seen[:, 2] = seen[:, :2].norm(dim=1)
+        seen[:, 3] = by_strength(x[:, 2])
+        seen[:, 4] = (x[:, 3] / 255 - 0.5) * 4
+        return seen
+
+    def mirror(self, batch: Tensor) -> Tensor:
+        """Flip fields and frames and the sign of u, as motion to the right becomes motion to the left."""
         x = batch.flip(-1)  # a copy
         x[:, 0] = -x[:, 0]
         return x
