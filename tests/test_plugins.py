@@ -15,7 +15,11 @@ from miex.corpora import catalog
 from miex.dataset.verify import verify
 from miex.errors import InputError, UsageError
 from miex.generators.registry import GENERATORS, describe, generator_of, make_generator
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
+from miex.sources.expert import load_table
 from miex.sources.registry import SOURCES
+from tests.plan_fixture import GENERATOR, fake_index
 
 CODE = """
 from miex.corpora.readers.plain import Plain
@@ -113,6 +117,9 @@ def test_its_generator_corpus_and_source_are_found_by_name(my_package: Path, mon
     assert list(catalog.corpora())[-1] == "neighbors"
     assert type(catalog.corpus_named("neighbors")).__module__ == "my_faces"
     assert SOURCES.load("textbook").name == "textbook"
+    source, config = SOURCES.load("textbook")(load_table("du2014")), PlanConfig(classes=("fear", "anger"))
+    plan = build_plan(config, fake_index(1), [source], GENERATOR, faces_root="")
+    assert plan.rows["emotion"].to_pylist() == ["fearful", "angry"]
     assert SOURCES.names()[-2:] == ["number", "textbook"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import miex
+from miex.corpora.mappings import mapping_named
 from miex.errors import InputError, OutputError, UsageError
 
 pytest.importorskip("torch")
@@ -33,6 +35,9 @@ def maps(tmp_path: Path) -> Path:
         ({"folds": "3-folds"}, "folds"), ({"folds": "nowhere"}, "folds"), ({"recipe": "quick"}, "recipe"),
         ({"mode": "joint", "extra": "nowhere.npz", "pretrain": "quick"}, "recipe"), ({"flow": "magic"}, "magic"),
         ({"device": "tpu"}, "device"), ({"recognizer": "magic"}, "magic"), ({"no_apex": "last"}, "apex"),
+        ({"classes": "mmew-7"}, "`classes` 'mmew-7'"), ({"extra": "nowhere.npz", "mode": "fine-tune",
+        "extra_classes": "six"}, "`extra_classes` 'six'"), ({"extra": "nowhere.npz", "mode": "joint",
+        "extra_classes": "megc2019"}, "mode fine-tune"),
     ],
 )  # fmt: skip
 def test_a_wrong_choice_is_found_before_data_is_read(wrong: dict[str, Any], expected: str) -> None:
@@ -85,3 +90,84 @@ def test_a_pair_is_no_clip(maps: Path, tmp_path: Path) -> None:
             recognizer.predict(clip)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="3 files"):
         miex.predict("nowhere", "a.png", "b.png", "c.png")
+
+
+# finer classes
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory, model: Path) -> dict[str, miex.corpora.Clips]:
+    """Fakes of two people of each corpus."""
+    found = {}
+    for name in ("mmew", "samm"):
+        folder = tmp_path_factory.mktemp(name) / "fake"
+        miex.corpora.fake(name, folder, subjects=2, size=96, landmarker=model)
+        found[name] = miex.corpora.read(name, folder)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("corpus", "classes", "left_out"),
+    [("mmew", "mmew-6", "2 of 14 have no class in mmew-6: 2 others"),
+     ("samm", "samm-5", "6 of 16 have no class in samm-5: 2 contempt, 2 sadness, 2 others")],
+)  # fmt: skip
+@pytest.mark.parametrize("mode", ["direct", "fine-tune", "joint"])
+def test_a_set_meets_a_corpus_in_its_own_classes(
+    corpora: dict[str, miex.corpora.Clips], finished: Path, tmp_path: Path, mode: str, corpus: str, classes: str,
+    left_out: str,
+) -> None:  # fmt: skip
+    said: list[str] = []
+    found = miex.evaluate(
+        corpora[corpus], extra=finished, classes=classes, mode=mode, folds="2-fold", repeats=1, epochs=1,
+        store=tmp_path, say=said.append,
+    )  # fmt: skip
+    names = mapping_named(classes).classes
+    assert (found.label_names, found.confusion_table().columns[1:]) == (names, list(names))
+    assert found.confusion.sum(axis=1).tolist() == [2] * len(names)
+    assert f"{corpus}: {left_out}" in said
+
+
+def test_fine_tuning_passes_from_three_labels_to_six_classes(
+    corpora: dict[str, miex.corpora.Clips], finished: Path, tmp_path: Path
+) -> None:
+    found = miex.evaluate(
+        corpora["mmew"], extra=finished, classes="mmew-6", extra_classes="megc2019", mode="fine-tune", folds="2-fold",
+        repeats=1, epochs=1, store=tmp_path / "store",
+    )  # fmt: skip
+    assert found.confusion.shape == (6, 6)
+    three = miex.train(finished, epochs=1)
+    six = miex.train(corpora["mmew"], classes="mmew-6", start=three, epochs=1, out=tmp_path / "six")
+    assert three.recognizer.label_names == ("negative", "positive", "surprise")
+    again = miex.load_recognizer(tmp_path / "six")
+    assert again.recognizer.label_names == six.recognizer.label_names == mapping_named("mmew-6").classes
+    assert tuple(again.predict_flow(_maps(finished, tmp_path))[0].probabilities) == six.recognizer.label_names
+    direct = miex.train(finished, classes="mmew-6", epochs=1)
+    assert miex.evaluate_recognizer(direct, corpora["mmew"], classes="mmew-6").scores.n == 12
+    with pytest.raises(InputError, match=r"recognizer of happiness, (.|\n)*`classes`"):
+        miex.evaluate_recognizer(direct, corpora["mmew"])
+
+
+def _maps(finished: Path, folder: Path) -> Path:
+    miex.export(finished, folder / "maps.npz")
+    return folder / "maps.npz"
+
+
+def test_what_a_set_lacks_is_said(finished: Path) -> None:
+    said: list[str] = []
+    assert len(miex.examples(finished, classes="casme2-5", say=said.append)) < 36
+    assert re.fullmatch(r"finished\S* \d+ of 36 have no class in casme2-5: .*", said[0])
+    assert said[1].endswith("nothing of class repression, others")
+    said.clear()
+    miex.examples(finished, say=said.append)
+    assert not said
+
+
+def test_a_flow_file_has_the_classes_it_was_written_with(finished: Path, tmp_path: Path) -> None:
+    miex.export(finished, tmp_path / "six.npz", classes="mmew-6")
+    assert miex.examples(tmp_path / "six.npz", classes="mmew-6").label_names == mapping_named("mmew-6").classes
+    three = miex.examples(_maps(finished, tmp_path))
+    for other in (tmp_path / "maps.npz", three):
+        with pytest.raises(
+            InputError, match=r"by `classes` mmew-6(.|\n)*found: negative, positive, surprise(.|\n)*export"
+        ):
+            miex.examples(other, classes="mmew-6")

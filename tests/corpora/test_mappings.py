@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from miex.corpora.catalog import corpora, corpus_named, read
+from miex.corpora.clip import Clip
 from miex.corpora.corrections import all_corrections, corrected, corrections_of
-from miex.corpora.mappings import DEFAULT_MAPPING, emotion_named, mapping_named, mappings
+from miex.corpora.mappings import DEFAULT_MAPPING, emotion_labels, emotion_named, mapping_named, mappings
 from miex.corpora.tables import Row
 from miex.errors import UsageError
 from miex.labels import Label
@@ -60,6 +61,34 @@ def test_spellings(text: str, emotion: str) -> None:
 )
 def test_three_classes(corpus: str, emotion: str, label: Label | None) -> None:
     assert mapping_named(DEFAULT_MAPPING).code(corpus, emotion) == label
+
+
+def test_every_emotion_has_one_label_in_all_corpora() -> None:
+    default = mapping_named(DEFAULT_MAPPING)
+    for classes in default.corpora.values():
+        for emotion in set(classes) - {"negative", "positive"}:
+            assert classes[emotion] == emotion_labels()[emotion].name
+    assert not {"negative", "positive", "others"} & set(emotion_labels())
+
+
+@pytest.mark.parametrize(
+    ("name", "emotion", "found"),
+    [("mmew-6", "fearful", "fear"), ("mmew-6", "surprise-casme3", "surprise"), ("mmew-6", "contempt", None),
+     ("mmew-6", "negative-casme3", None), ("samm-5", "happy", "happiness"), ("casme2-5", "repression", "repression"),
+     ("emotion", "sadly fearful", None), ("megc2019", "negative", "negative")],
+)  # fmt: skip
+def test_a_sample_of_a_set_has_the_class_of_its_emotions_name(name: str, emotion: str, found: str | None) -> None:
+    mapping = mapping_named(name)
+    code = mapping.code_of_sample(emotion)
+    assert (None if code is None else mapping.classes[code]) == found
+
+
+def test_a_corpus_of_your_own_is_mapped_by_the_names_of_its_emotions() -> None:
+    mine = Clip("mine", "1", "a", "fear", None, 0, 1, 2)
+    assert mapping_named("mmew-6").code_of(mine) == 4
+    assert mapping_named("mmew-6").code_of(replace(mine, corpus="mmew")) == 4
+    with pytest.raises(UsageError, match=r"mapping mmew-6 for smic\n(.|\n)*choose a mapping for this corpus: megc2019"):
+        mapping_named("mmew-6").code_of(replace(mine, corpus="smic"))
 
 
 def test_named_options() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from miex.corpora.mappings import emotion_named
 from miex.dataset.plan_file import FACES_FILE, PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
 from miex.errors import InputError, UsageError
 from miex.planning.config import PlanConfig
@@ -25,9 +27,14 @@ from tests.support import with_tables
 
 
 def make_plan(
-    n_photos: int = 3, *, mu: float = 0.1, generator: dict[str, object] = GENERATOR, **config: object
+    n_photos: int = 3,
+    *,
+    table: str = "du2014",
+    mu: float = 0.1,
+    generator: dict[str, object] = GENERATOR,
+    **config: object,
 ) -> Plan:
-    source = ExpertSource(load_table("du2014"), mu, 0.3)
+    source = ExpertSource(load_table(table), mu, 0.3)
     return build_plan(PlanConfig(**config), fake_index(n_photos), [source], generator, faces_root="/faces")
 
 
@@ -63,6 +70,54 @@ def test_more_rounds_other_classes_and_more_photos_leave_other_rows_alone(
     large = by_id(make_plan(photos + more, per=per + more_per, seed=seed))
     assert small.keys() <= large.keys()
     assert all(small[i] == large[i] for i in small)
+
+
+def test_plans_by_label_draw_as_ever() -> None:
+    """Snapshot: sets that were begun go on, so these rows must stay."""
+    found = {
+        table: make_plan(table=table, **config).digests["rows"][:12]
+        for table, config in (("micro", {}), ("du2014-compound", {"triplets": 9, "per": 2}))
+    }
+    assert found == {"micro": "013674a1b3eb", "du2014-compound": "f0b2c64eab8a"}
+
+
+SIX = ("happiness", "surprise", "anger", "disgust", "fear", "sadness")
+
+
+def test_classes_may_be_emotions_or_the_name_of_a_mapping() -> None:
+    assert PlanConfig(classes=("mmew-6",)) == PlanConfig(classes=SIX)
+    assert PlanConfig(classes=("Happy", " sad", "happiness")).classes == ("happiness", "sadness")
+    assert PlanConfig(classes=("megc2019",)) == PlanConfig()
+    assert len(PlanConfig(classes=("emotion",)).planned) == 7
+    (label,), emotions = PlanConfig(classes=("surprise",)).planned, PlanConfig(classes=("fear", "surprise")).planned
+    assert label.emotion is None  # whatever is drawn for the label
+    assert [(one.name, one.label.name) for one in emotions] == [("fear", "negative"), ("surprise", "surprise")]
+    assert [one.emotion for one in emotions] == ["fear", "surprise"]
+
+
+@pytest.mark.parametrize("table", ["micro", "du2014", "mie-x-code"])
+@pytest.mark.parametrize("triplets", [None, 12])
+def test_a_plan_by_emotion_has_each_evenly(table: str, triplets: int | None) -> None:
+    rows = make_plan(4, table=table, classes=("mmew-6",), per=2, triplets=triplets).rows.to_pylist()
+    assert Counter(emotion_named(row["emotion"]) for row in rows) == dict.fromkeys(SIX, 8)
+    for row in rows:
+        emotion = emotion_named(row["emotion"])
+        assert row["sample_id"] == f"{row['identity']}-expert-{emotion}-{row['round']:04d}"
+        assert row["label"] == {"happiness": 1, "surprise": 2}.get(emotion, 0)
+        assert np.any(row["aus"][1])
+    assert len({str(row["aus"]) for row in rows}) == (triplets or len(rows))
+
+
+def test_more_emotions_leave_the_rows_of_others_alone() -> None:
+    few, many = by_id(make_plan(classes=("fear", "anger"))), by_id(make_plan(table="du2014", classes=("mmew-6",)))
+    assert few.keys() < many.keys()
+    assert all(few[i] == many[i] for i in few)
+
+
+def test_an_emotion_that_a_source_lacks_is_refused_before_anything_is_planned() -> None:
+    with pytest.raises(UsageError, match=r"emotion contempt from expert table du2014(.|\n)*happy \(positive\)"):
+        make_plan(classes=("emotion",))
+    assert make_plan(2, table="micro", classes=("emotion",)).n_rows == 14
 
 
 def test_another_seed_keeps_ids_and_changes_draws() -> None:
@@ -205,8 +260,12 @@ def test_first_difference_names_the_entry() -> None:
 
 
 def test_config_refuses_what_cannot_be() -> None:
-    with pytest.raises(UsageError, match="one of negative, positive, surprise"):
-        PlanConfig(classes=("happy",))
+    with pytest.raises(UsageError, match=r"class 'glee'\n.*one of negative, positive, surprise; or emotions, of surpr"):
+        PlanConfig(classes=("glee",))
+    with pytest.raises(UsageError, match=r"class 'others'(.|\n)*no label"):
+        PlanConfig(classes=("casme2-5",))
+    with pytest.raises(UsageError, match=r"either labels or emotions\n.*negative, positive beside emotions"):
+        PlanConfig(classes=("negative", "positive", "fear"))
     for wrong in (
         {"ids": 0},
         {"per": 0},

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 import miex.dataset  # noqa: E402
 from miex.aus.vector import from_mapping  # noqa: E402
 from miex.corpora.clip import Clip, Descent  # noqa: E402
+from miex.corpora.mappings import emotion_named, mapping_named  # noqa: E402
 from miex.errors import InputError, UsageError  # noqa: E402
 from miex.evaluation.leakage import allowed  # noqa: E402
 from miex.faces.align import align_photo  # noqa: E402
@@ -22,9 +23,9 @@ from miex.faces.photos import default_pool, list_photos  # noqa: E402
 from miex.generators.registry import make_generator  # noqa: E402
 from miex.images import read_clip  # noqa: E402
 from miex.labels import Label  # noqa: E402
-from miex.recognition.flow_file import flow_set, load_examples, read_flow, write_flow_set  # noqa: E402
+from miex.recognition.flow_file import flow_set, load, read_flow, write_flow_set  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
-from miex.recognition.places import of_clips  # noqa: E402
+from miex.recognition.places import of_clips, of_set  # noqa: E402
 from miex.recognition.recognizer import prepared  # noqa: E402
 from miex.recognition.train import train  # noqa: E402
 from miex.synthesis.preview import preview  # noqa: E402
@@ -45,8 +46,8 @@ def clip(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Clip:
 
 def test_a_set_and_its_flow_file_are_the_same_samples(finished: Path, tmp_path: Path) -> None:
     write_flow_set(flow_set(miex.dataset.open(finished)), tmp_path / "maps.npz")
-    examples = load_examples(finished)
-    a, b = (one.through(FlowMaps(), tmp_path / "cache") for one in (examples, load_examples(tmp_path / "maps.npz")))
+    examples, maps = of_set(miex.dataset.open(finished)), read_flow(tmp_path / "maps.npz")
+    a, b = (one.through(FlowMaps(), tmp_path / "cache") for one in (examples, maps))
     assert a.digest == b.digest
     assert a.rows.equals(b.rows)
     assert np.array_equal(a.batch(), examples.array(FlowMaps()))
@@ -56,7 +57,27 @@ def test_a_set_and_its_flow_file_are_the_same_samples(finished: Path, tmp_path: 
     assert examples.array(FlowMaps(side=56)).shape == (36, 56, 56, 3)
     assert a.take([3, 1]).rows["sample_id"].to_pylist() == [a.rows["sample_id"][i].as_py() for i in (3, 1)]
     with pytest.raises(UsageError, match="folder of a set"):
-        load_examples(tmp_path)
+        load(tmp_path)
+
+
+def test_a_set_meets_finer_classes_by_its_emotions(finished: Path, tmp_path: Path) -> None:
+    """One array serves both ways to divide the same samples into classes; a flow file carries the names of its own."""
+    made, mapping = miex.dataset.open(finished), mapping_named("mmew-6")
+    emotions = [emotion_named(emotion) for emotion in made.table["emotion"].to_pylist()]
+    by_emotion, by_label = of_set(made, mapping), of_set(made)
+    assert (len(by_emotion), by_emotion.label_names) == (36, mapping.classes)
+    assert [mapping.classes[code] for code in by_emotion.labels] == emotions
+    cache = tmp_path / "cache"
+    a, b = (one.through(FlowMaps(), cache) for one in (by_label, by_emotion))
+    assert (a.parts, sum(entry.is_dir() for entry in cache.iterdir())) == (b.parts, 1)
+    assert (a.labels.tolist(), b.labels.tolist()) == (by_label.labels.tolist(), by_emotion.labels.tolist())
+    assert a.digest != b.digest
+    write_flow_set(flow_set(made, mapping=mapping), tmp_path / "six.npz")
+    assert read_flow(tmp_path / "six.npz").through(FlowMaps(), cache).digest == b.digest
+    few = of_set(made, mapping_named("casme2-5"))
+    kept = [i for i, emotion in enumerate(emotions) if emotion in ("happiness", "surprise", "disgust")]
+    assert len(few) == len(kept) < 36
+    assert np.array_equal(few.array(FlowMaps()), a.take(kept).batch())
 
 
 def test_flow_files_of_others(tmp_path: Path) -> None:
@@ -102,9 +123,10 @@ def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
     v = maps[0, ..., 1].astype(float)
     v -= np.median(v)
     assert v[2:8, 5:23].min() < -60  # brows went up
-    own = of_clips([clip], model=model, classes=("happiness", "surprise"), label=lambda c: c.emotion)
-    assert (own.label_names, own.labels.tolist()) == (("happiness", "surprise"), [1])
-    assert len(of_clips([clip], model=model, classes=("happiness",), label=lambda c: c.emotion)) == 0
+    own = of_clips([clip, replace(clip, emotion="others")], model=model, mapping=mapping_named("emotion"))
+    assert (own.label_names[:2], own.labels.tolist()) == (("happiness", "surprise"), [1])
+    with pytest.raises(UsageError, match="mapping samm-5 for casme2"):
+        of_clips([clip], model=model, mapping=mapping_named("samm-5"))
     without = replace(clip, apex=None)  # the middle one of the four frames, N // 2, is the apex
     assert np.array_equal(of_clips([without], model=model, no_apex="middle").array(FlowMaps()), maps)
     assert len(of_clips([without, clip], model=model, no_apex="drop")) == 1

@@ -186,7 +186,7 @@ def test_a_file_of_another_editor_is_read(tmp_path: Path) -> None:
         ('label = "positive"', 'label = "positive"\ncolor = 1', "emotions.joy.color"),
         ('"positive"', '"happy"', "emotions.joy.label = 'happy'"),
         ('"positive"', "1", "emotions.joy.label = 1"),
-        ("label", "weight = 0\nlabel", "emotions.joy.weight = 0"),
+        ("label", "weight = -1\nlabel", "emotions.joy.weight = -1"),
         ("label", "weight = inf\nlabel", "emotions.joy.weight = inf"),
         ("label", "weight = true\nlabel", "emotions.joy.weight = True"),
         ("12 = 0.5", "", "emotions.joy.aus = {}"),
@@ -229,8 +229,27 @@ def test_unknown_names_are_wrong_calls(tmp_path: Path) -> None:
 
 def test_a_label_that_the_table_lacks_is_a_wrong_call(tmp_path: Path) -> None:
     table: ExpertTable = load_table(write(tmp_path, MINE))
-    with pytest.raises(UsageError, match=r"label surprise from expert table mine(.|\n)*\['positive'\]"):
+    with pytest.raises(UsageError, match=r"label surprise from expert table mine(.|\n)*only joy \(positive\)"):
         ExpertSource(table).sample(Label.surprise, rng=rng())
+
+
+def test_an_emotion_is_drawn_by_its_name_in_any_spelling(tmp_path: Path) -> None:
+    """joy is happiness; a row of weight 0 is drawn by its name alone, in the AUs of its own."""
+    text = f"{MINE}\n[emotions.proud]\nlabel = 'positive'\nweight = 0\naus = {{ 14 = 0.9 }}\n"
+    source = ExpertSource(load_table(write(tmp_path, text)))
+    assert {source.sample(Label.positive, rng=rng(i)).emotion for i in range(50)} == {"joy"}
+    assert source.sample(Label.positive, emotion="happiness", rng=rng()).emotion == "joy"
+    proud = source.sample(Label.negative, emotion="proud", rng=rng())
+    assert (proud.emotion, proud.label, *to_mapping(proud.apex)) == ("proud", Label.negative, 14)
+    with pytest.raises(UsageError, match=r"emotion fear from expert table mine(.|\n)*only joy .*, proud "):
+        source.sample(Label.negative, emotion="fear", rng=rng())
+
+
+def test_two_rows_of_an_emotion_are_drawn_with_their_weights() -> None:
+    source = ExpertSource(load_table("micro"))
+    drawn = Counter(source.sample(Label.surprise, emotion="surprise", rng=rng(i)).emotion for i in range(400))
+    assert set(drawn) == {"surprise", "surprise-casme3"}
+    assert min(drawn.values()) > 150
 
 
 def test_the_example_of_the_readme_is_a_table(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from miex.aus.tracks import Credit, write_parquet
 from miex.aus.vector import AU_INDEX, to_mapping
 from miex.corpora.clip import CodedAU, Descent
+from miex.corpora.mappings import emotion_named
 from miex.errors import InputError, UsageError
 from miex.labels import Label
 from miex.planning.config import PlanConfig
@@ -43,6 +44,11 @@ def rng(seed: int = 0) -> np.random.Generator:
 def pool(n_subjects: int = 3, credit: Credit = CREDIT) -> Pool:
     clips = corpus(n_subjects)
     return make_pool(clips, tracks(clips), credit)
+
+
+def macro_pool() -> Pool:
+    clips = macros(corpus())
+    return make_pool(clips, tracks(clips))
 
 
 def au(number: int) -> int:
@@ -390,6 +396,31 @@ def test_contract_of_a_source(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", SOURCES)
+def test_a_source_draws_one_emotion_or_says_which_it_has(name: str) -> None:
+    source = {**SOURCES, "early": EarlyMaESource((macro_pool(),))}[name]
+    for emotion in ("happiness", "disgust"):
+        drawn = [source.sample(Label.negative, emotion=emotion, rng=rng(seed)) for seed in range(20)]
+        assert {(emotion_named(one.emotion), one.label) for one in drawn} == {(emotion, Label.negative)}
+    same = [source.sample(Label.positive, emotion="happiness", rng=rng(3)).apex for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+    with pytest.raises(UsageError, match=r"(?s)emotion contempt from .*found: .*(3 disgust, 3 happi|disgusted \(neg)"):
+        source.sample(Label.negative, emotion="contempt", rng=rng())
+
+
+def test_a_corpus_without_finer_categories_says_what_it_has() -> None:
+    """SMIC knows three labels and nothing finer; its surprise is the emotion as well."""
+    clips = [clip("sub01", f"EP{i:02d}", "happiness", corpus="smic") for i in range(3)]
+    clips = [replace(one, emotion=label.name, label=label) for one, label in zip(clips, Label, strict=True)]
+    smic = make_pool(
+        clips, {f"sub01/{one.clip}": replace(track(clip("sub01", one.clip, "happiness"))) for one in clips}
+    )
+    source = RealMiESource((smic,))
+    assert source.sample(Label.surprise, emotion="surprise", rng=rng()).clip == "EP02"
+    with pytest.raises(UsageError, match=r"emotion anger from real_mie(.|\n)*1 negative, 1 positive, 1 surprise"):
+        source.sample(Label.negative, emotion="anger", rng=rng())
+
+
+@pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize(
     ("frames", "until"), [(2, "apex"), (10, "apex"), ("all", "apex"), (3, "offset"), (33, "offset"), ("all", "offset")]
 )
@@ -460,6 +491,26 @@ def test_all_sources_in_one_plan_with_provenance() -> None:
     kept = {row["sample_id"]: row for row in rows}
     for row in with_more:
         assert row["source"] == "early_mae" or row == kept[row["sample_id"]]
+
+
+def test_plans_by_label_from_real_aus_draw_as_ever() -> None:
+    """Snapshot: sets that were begun go on, so these rows must stay."""
+    sources = [RealMiESource((pool(),)), EarlyMaESource((macro_pool(),)), CodedMiESource(tuple(corpus()))]
+    assert plan(*sources, n=3, per=2).digests["rows"][:12] == "389cb3b4c4dc"
+    noisy = PerturbedSource(ExpertSource(load_table("mie-x-code")), 0.05)
+    assert plan(noisy, n=3, classes=("surprise", "negative"), frames=5).digests["rows"][:12] == "fb6c993e5a53"
+
+
+@pytest.mark.parametrize("triplets", [None, 8])
+def test_all_sources_in_one_plan_by_emotion(triplets: int | None) -> None:
+    sources = [PerturbedSource(CodedMiESource(tuple(corpus())), 0.05), ExpertSource(load_table("du2014"))]
+    rows = plan(*sources, classes=("disgust", "happiness"), triplets=triplets).rows.to_pylist()
+    found = Counter((row["source"], row["sample_id"].split("-")[2], row["emotion"], row["label"]) for row in rows)
+    assert found == {
+        ("coded_mie", "disgust", "disgust", 0): 4, ("coded_mie", "happiness", "happiness", 1): 4,
+        ("expert", "disgust", "disgusted", 0): 4, ("expert", "happiness", "happy", 1): 4,
+    }  # fmt: skip
+    assert len({str(row["aus"]) for row in rows}) == (triplets or 16)
 
 
 def test_samples_can_be_fewer_than_whole_rounds() -> None:

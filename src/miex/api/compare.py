@@ -22,7 +22,7 @@ from miex.api.work import (
     stage,
     unsaid,
 )  # fmt: skip
-from miex.arguments import COUNT, PATH, YES_NO, checking, instance_of, whole
+from miex.arguments import COUNT, PATH, TEXT, YES_NO, checking, instance_of, whole
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError
@@ -51,12 +51,14 @@ class Compared(Result):
         measured: motion, AUs, likeness.
         learned: what a recipe learned from each; empty where that was not asked for.
         more: how much more it learned from b, for everything tested.
+        classes: how many classes it learned.
     """
 
     sets: tuple[str, str]
     measured: Comparison
     learned: Sequence[Learned] = ()
     more: Sequence[Difference] = ()
+    classes: int = 3
     name = "compare"
 
     def tables(self) -> dict[str, Table]:
@@ -109,7 +111,7 @@ class Compared(Result):
         note = (
             "No photo is in both the training and the test part of a fold; nobody of the real samples tested lent AUs. "
             "Interval and stars of b − a: bootstrap over photos (a, b) or subjects (real). A guess at random has UF1 "
-            "0.33 on even classes."
+            f"{1 / self.classes:.2f} on even classes."
         )
         return Table("What the recipe learns: UF1, mean ± std over seeds", columns, lines, note)
 
@@ -131,7 +133,7 @@ class Compared(Result):
         }  # fmt: skip
 
 
-@checking(a=SET, b=SET, real=DATA, n=whole(2), learn=YES_NO, recipe=RECIPE, seeds=COUNT)
+@checking(a=SET, b=SET, real=DATA, n=whole(2), learn=YES_NO, classes=TEXT, recipe=RECIPE, seeds=COUNT)
 def compare(
     a: Dataset | PathLike,
     b: Dataset | PathLike,
@@ -140,6 +142,7 @@ def compare(
     n: int = 200,
     seed: int = 0,
     learn: bool = True,
+    classes: str | None = None,
     recipe: str | Recipe = "fixed",
     seeds: int = 3,
     store: PathLike = "results",
@@ -165,6 +168,7 @@ def compare(
         n: samples whose frames are looked at; what the sets know of their samples is compared for all.
         seed: of their choice.
         learn: whether to train.
+        classes: name of the mapping that gives the classes of what is learned, as in `miex.examples`.
         recipe: how.
         seeds: of training.
         store: folder of results; runs that are already there are not repeated.
@@ -197,7 +201,9 @@ def compare(
 
         chosen, machine, kept = recipe_of(recipe, flow=flow), machine_of(device, threads), path(store)
         Results(kept)
-        see = partial(view_of, recipe=chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
+        see = partial(
+            view_of, recipe=chosen, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say
+        )
         prepared = None if real is None else each_once(see(real))
     model = landmark_model_if_any(landmarker, say, "AUs and likeness are not measured")
     measured = compare_sets(
@@ -214,7 +220,8 @@ def compare(
     )
     say(said(study.estimate(), processes(workers)))
     scores, more = learned(study, study.run(executor=work, progress=doing("learning")))
-    return Compared(names, replace(measured, notes=[*measured.notes, *notes]), scores, more)
+    measured = replace(measured, notes=[*measured.notes, *notes])
+    return Compared(names, measured, scores, more, len(views[0].label_names))
 
 
 def _signed(found: Interval) -> Value:

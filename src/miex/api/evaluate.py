@@ -16,7 +16,8 @@ from miex.api.experiments import said
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.train import start_of
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
-from miex.arguments import PATH, checking
+from miex.arguments import PATH, TEXT, checking
+from miex.corpora.mappings import mapping_named
 from miex.errors import InputError, UsageError, one_of
 from miex.experiments.present import Entry, Result, Table, Value, spread
 
@@ -198,12 +199,16 @@ class Tested(Result):
         }  # fmt: skip
 
 
-@checking(real=DATA, extra=DATA, recipe=RECIPE, pretrain=RECIPE, start=PATH)
+@checking(
+    real=DATA, extra=DATA, classes=TEXT, extra_classes=TEXT, recipe=RECIPE, pretrain=RECIPE, start=PATH
+)  # fmt: skip
 def evaluate(
     real: Data | Sequence[Data],
     *,
     extra: Data | Sequence[Data] | None = None,
     mode: str = "real",
+    classes: str | None = None,
+    extra_classes: str | None = None,
     recognizer: str | None = None,
     folds: str = "3-fold",
     recipe: str | Recipe | None = None,
@@ -236,6 +241,9 @@ def evaluate(
             mode but real.
         mode: what to train on: real (the folds' real samples), direct (only `extra`), fine-tune (`extra`, then real
             ones) or joint (both at once).
+        classes: name of the mapping that gives the classes of `real` and `extra`, as in `miex.examples`.
+        extra_classes: other classes for `extra`, with mode fine-tune, which then starts a new last layer. Default:
+            those of `classes`.
         recognizer: name of the recognizer, instead of the recipe's.
         folds: "3-fold", "5-fold" …; "loso" (leave one subject out; on CompMiE this is the CDE of MEGC 2019); "loco"
             (leave one corpus out); a folder of the MiE-X authors' lists; or a CSV with columns sample_id and fold.
@@ -271,6 +279,14 @@ def evaluate(
     way = one_of(mode, MODES, "mode")
     if (way == "real") != (extra is None):
         raise UsageError(f"`mode` {mode}", expected="`extra` with direct, fine-tune and joint, and none with real")
+    for name, asked in ((classes, "`classes`"), (extra_classes, "`extra_classes`")):
+        if name is not None:
+            mapping_named(name, asked)
+    if extra_classes is not None and way != "fine-tune":
+        raise UsageError(
+            f"`extra_classes` {extra_classes} with `mode` {mode}", expected="mode fine-tune",
+            do="give `classes`: only fine-tuning passes from one set of classes to another",
+        )  # fmt: skip
     prove_folds(folds)
     chosen = recipe_of(recipe, recognizer=recognizer, backbone=backbone, side=side, epochs=epochs, flow=flow)
     begin, chosen = start_of(start, chosen, say)
@@ -283,11 +299,11 @@ def evaluate(
     before = None if pretrain is None else recipe_of(pretrain, backbone=chosen.backbone, flow=flow)
     machine = machine_of(device, threads)
 
-    def view(given: Data | Sequence[Data]) -> View:
-        return view_of(given, chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
+    def view(given: Data | Sequence[Data], by: str | None) -> View:
+        return view_of(given, chosen, classes=by, no_apex=no_apex, workers=workers, progress=progress, say=say)
 
-    tested = each_once(view(real))
-    other = None if extra is None else view(extra)
+    tested = each_once(view(real, classes))
+    other = None if extra is None else view(extra, extra_classes or classes)
     fit = Fit(
         way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine
     )  # fmt: skip
@@ -300,11 +316,12 @@ def evaluate(
     return Evaluated(found, tested.label_names, parts, ("last", "best_on_test") if best_on_test else ("last",))
 
 
-@checking(recognizer=RECOGNIZER, real=DATA)
+@checking(recognizer=RECOGNIZER, real=DATA, classes=TEXT)
 def evaluate_recognizer(
     recognizer: LoadedRecognizer | PathLike,
     real: Data | Sequence[Data],
     *,
+    classes: str | None = None,
     accept_unknown: bool = False,
     independent: Collection[str] = (),
     no_apex: str = "refuse",
@@ -317,6 +334,7 @@ def evaluate_recognizer(
     Args:
         recognizer: a trained recognizer, its file, or its folder.
         real: real samples to test on, as in `evaluate`.
+        classes: name of the mapping that has the recognizer's classes, as in `miex.examples`.
         accept_unknown, independent: as in `evaluate`.
         no_apex: as in `miex.examples`.
         workers, progress, say: as in `miex.synthesize`.
@@ -334,7 +352,9 @@ def evaluate_recognizer(
     from miex.evaluation.significance import bootstrap, by_subject
 
     loaded = (recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)).recognizer
-    samples = each_once(view_of(real, loaded.recipe, no_apex=no_apex, workers=workers, progress=progress, say=say))
+    samples = each_once(
+        view_of(real, loaded.recipe, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say)
+    )
     origins = loaded.history.get("origins", [[None] * 3])
     table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
     columns = (samples.rows[name].to_pylist() for name in ("corpus", "subject"))

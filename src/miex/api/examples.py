@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import reduce
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from miex.api.corpora import Clips, read
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
 from miex.arguments import PATH, TEXT, checking, instance_of, many
+from miex.corpora.mappings import mapping_named
 from miex.dataset.reader import Dataset
 from miex.errors import InputError, UsageError, one_of
 
@@ -30,40 +34,72 @@ DATA = ONE_DATA | many(ONE_DATA, "a list of at least one of these", least=1)
 RECIPE = TEXT | instance_of("a recipe", "miex.recognition.recipe:Recipe")
 
 
-@checking(data=ONE_DATA)
-def examples(data: Data, *, no_apex: str = "refuse", landmarker: PathLike | None = None, say: Say = unsaid) -> Examples:
+@checking(data=ONE_DATA, classes=TEXT)
+def examples(
+    data: Data,
+    *,
+    classes: str | None = None,
+    no_apex: str = "refuse",
+    landmarker: PathLike | None = None,
+    say: Say = unsaid,
+) -> Examples:
     """Labeled examples: who is behind each, and where its frames are. No frame is decoded yet.
 
     Args:
         data: a set or its folder, clips of a corpus or NAME=PATH of one, or a flow file (.npz).
+        classes: name of the mapping that gives the classes, such as megc2019 (negative, positive, surprise), emotion,
+            mmew-6 or samm-5: it decides the class of a clip; a sample of a set has the class that is named like its
+            emotion. What has no class is left out, and counted in what is said. Flow files and examples keep the
+            classes that they have, which must be these. Default: megc2019, and whatever flow files have.
         no_apex: treatment of clips without an apex: refuse (an error), drop, or middle (the middle frame is the apex).
         landmarker, say: as in `miex.synthesize`.
 
     Raises:
-        UsageError: data of another kind, or another treatment.
-        InputError: the data cannot be read, or a clip has no frames.
+        UsageError: data of another kind, another treatment, or a mapping that does not exist or is not for the corpus.
+        InputError: the data cannot be read, have other classes, or a clip has no frames.
     """
     from miex.recognition import places
     from miex.recognition.examples import Examples
-    from miex.recognition.flow_file import load_examples
+    from miex.recognition.flow_file import load
 
     treatment = one_of(no_apex, places.NO_APEX, "`no_apex`")
+    mapping = None if classes is None else mapping_named(classes, "`classes`")
+    asked = repr(data) if isinstance(data, Examples) else str(data)
+    if isinstance(data, PathLike):
+        name, sign, where = str(data).partition("=")
+        data = read(name, where) if sign and not path(data).exists() else load(path(data))
     if isinstance(data, Examples):
+        if mapping is not None and data.label_names != mapping.classes:
+            raise InputError(
+                f"{asked} by `classes` {mapping.name}", expected="the classes " + ", ".join(mapping.classes),
+                found=", ".join(data.label_names),
+                do="make flow maps with the same `classes` (miex export), or give their set or corpus instead",
+            )  # fmt: skip
         return data
     if isinstance(data, Dataset):
-        return places.of_set(data)
-    if not isinstance(data, Clips):
-        name, sign, where = str(data).partition("=")
-        if not sign or path(data).exists():
-            return load_examples(path(data))
-        data = read(name, where)
-    return places.of_clips(data.reading.clips, model=landmark_model(landmarker, say), no_apex=treatment)
+        found, name = places.of_set(data, mapping), data.storage.name
+        rows = data.table.select(["emotion", "label"]).to_pylist()
+        emotions = [(row["emotion"], places.class_of_sample(row["emotion"], row["label"], mapping)) for row in rows]
+    else:
+        model = landmark_model(landmarker, say)
+        found, name = places.of_clips(data, model=model, mapping=mapping, no_apex=treatment), data.corpus
+        emotions = [(clip.emotion, places.class_of(clip, mapping)) for clip in data]
+    if mapping is not None:
+        left_out = Counter(emotion or "without emotion" for emotion, code in emotions if code is None)
+        if left_out:
+            listed = ", ".join(f"{n:,} {emotion}" for emotion, n in left_out.most_common())
+            say(f"{name}: {left_out.total():,} of {len(emotions):,} have no class in {mapping.name}: {listed}")
+        counts = np.bincount(found.labels, minlength=len(mapping.classes))
+        if lacking := [one for one, n in zip(mapping.classes, counts, strict=True) if not n]:
+            say(f"{name}: nothing of class {', '.join(lacking)}")
+    return found
 
 
 def view_of(
     data: Data | Sequence[Data],
     recipe: Recipe,
     *,
+    classes: str | None = None,
     no_apex: str = "refuse",
     workers: Workers = 1,
     progress: Stages | None = None,
@@ -78,7 +114,7 @@ def view_of(
 
     several = data if isinstance(data, list | tuple) else [data]
     work, doing = executor(workers), stage(progress, "reading examples")
-    made = [examples(one, no_apex=no_apex, say=say) for one in cast("Sequence[Data]", several)]
+    made = [examples(one, classes=classes, no_apex=no_apex, say=say) for one in cast("Sequence[Data]", several)]
     if not any(map(len, made)):
         raise InputError("examples", expected="at least one with a label", found="none in what was given")
     views = [one.through(recipe.takes, input_cache(), executor=work, progress=doing) for one in made]

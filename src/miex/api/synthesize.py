@@ -116,7 +116,9 @@ def synthesize(
         per: samples per identity, class and source. Default: 1.
         samples: number of samples in all, instead of `per`.
         triplets: number of distinct AU triplets in all. Default: one per sample.
-        classes: some of negative, positive, surprise. Default: all.
+        classes: labels (some of negative, positive, surprise); or emotions, such as ["happiness", "fear"]; or the name
+            of a mapping, which stands for its classes, such as emotion (7), mmew-6 or samm-5. With emotions, each is
+            drawn equally often, and `miex.train` and `miex.evaluate` take the same name. Default: the three labels.
         size: side of the square frames, in pixels; a multiple of 4 from 32 to 1024. Default: 128.
         eye_line, eye_mouth: distance of the eyes from the top of the frame, and from eyes to mouth, as fractions of its
             side.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.work import PathLike, Say, Stages, Workers, path, stage, unsaid
-from miex.arguments import checking
+from miex.arguments import TEXT, checking
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 RANDOM = "random"  # what users call random initial weights
 
 
-@checking(data=DATA, recipe=RECIPE, start=RECOGNIZER, joint=DATA)
+@checking(data=DATA, classes=TEXT, recipe=RECIPE, start=RECOGNIZER, joint=DATA)
 def train(
     data: Data | Sequence[Data],
     recognizer: str | None = None,
     *,
     out: PathLike | None = None,
+    classes: str | None = None,
     recipe: str | Recipe | None = None,
     backbone: str | None = None,
     side: int | None = None,
@@ -49,6 +50,7 @@ def train(
         recognizer: name of the recognizer, instead of the recipe's.
         out: folder for log, checkpoint and recognizer.safetensors; repeating the call resumes the training. None:
             nothing is kept.
+        classes: name of the mapping that gives the classes, as in `miex.examples`.
         recipe: name of a recipe, or a TOML file. Default: that of the recognizer, or "fixed".
         backbone: name of the recognizer's backbone: resnet18, vgg16 or efficientnet-lite0. Default: that of `start`,
             or the recognizer's own.
@@ -84,7 +86,9 @@ def train(
         prove_own(folder)
 
     def view(given: Data | Sequence[Data]) -> View:
-        return view_of(given, chosen, no_apex=no_apex, workers=workers, progress=progress, say=say)
+        return view_of(
+            given, chosen, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say
+        )  # fmt: skip
 
     seen = view(data)
     if joint is not None:

@@ -221,6 +221,14 @@ def export(
             "image file, with a table of the clips)."
         ),
     ] = "flow",
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With flow, mapping that gives the classes, such as mmew-6 (see miex corpora list --mappings): "
+            "samples go by their emotion; those of no class are not written. Default: negative, positive and surprise.",
+        ),
+    ] = None,
     flow: Annotated[str, typer.Option(help="Optical flow method: dis, tvl1 or farneback.")] = "dis",
     seed: Annotated[int, typer.Option(help="Random seed of the crops.")] = 0,
     side: Annotated[int, typer.Option(min=8, help="Side of the maps, in pixels; STSTNet takes 28.")] = 28,
@@ -233,7 +241,9 @@ def export(
     from miex.api.export import export as write
 
     with console.bars() as progress:
-        made = write(folder, out, to=to, flow=flow, seed=seed, side=side, workers=workers, progress=progress)
+        made = write(
+            folder, out, to=to, classes=classes, flow=flow, seed=seed, side=side, workers=workers, progress=progress
+        )
     if made.frames is None:
         console.show(as_json, {"out": str(out), "samples": made.samples}, f"{made.samples:,} maps: {out}")
     else:

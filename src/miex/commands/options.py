@@ -197,7 +197,14 @@ Per = Annotated[
 Samples = Annotated[
     int | None, typer.Option(help="Number of samples in all, instead of --per.", rich_help_panel=OUTPUT)
 ]
-Classes = Annotated[str, typer.Option(help="Classes of the set, separated by commas.", rich_help_panel=OUTPUT)]
+Classes = Annotated[
+    str,
+    typer.Option(
+        help="Classes of the set, separated by commas: labels; or emotions, such as happiness,anger,fear; or the name "
+        "of a mapping, such as emotion (7 classes), mmew-6 or samm-5 (see miex corpora list --mappings).",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Size = Annotated[
     int,
     typer.Option(help="Side of the square frames, in pixels: a multiple of 4 from 32 to 1024.", rich_help_panel=OUTPUT),

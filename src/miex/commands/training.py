@@ -53,6 +53,15 @@ FlowMethod = Annotated[
         rich_help_panel=o.TRAINING,
     ),
 ]  # fmt: skip
+ClassesName = Annotated[
+    str | None,
+    typer.Option(
+        "--classes", metavar="NAME", help="Mapping that gives the classes (see miex corpora list --mappings): megc2019 "
+        "(negative, positive, surprise), emotion (7 classes), mmew-6, samm-5 …; samples of sets go by their emotion. "
+        "Default: megc2019; flow files have their own classes.",
+        rich_help_panel=o.DATA,
+    ),
+]  # fmt: skip
 NoApexName = Annotated[
     str,
     typer.Option(
@@ -131,6 +140,7 @@ def train(
             rich_help_panel=o.OUTPUT,
         ),
     ],
+    classes: ClassesName = None,
     recipe: OwnRecipeName = None,
     recognizer: RecognizerName = None,
     backbone: BackboneName = None,
@@ -180,7 +190,7 @@ def train(
 
     with console.bars() as progress:
         made = fit(
-            samples, recognizer, out=out, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
+            samples, recognizer, out=out, classes=classes, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
             mixed_precision=mixed_precision, start=start, joint=joint_with, seed=seed, flow=flow, no_apex=no_apex,
             device=device, threads=threads, workers=workers, progress=progress, say=console.say,
         ).recognizer  # fmt: skip
@@ -222,6 +232,16 @@ def evaluate(
         typer.Option(
             metavar="SAMPLES",
             help="Samples to train on besides the real ones: flow files, sets or corpora. Repeatable.",
+            rich_help_panel=o.DATA,
+        ),
+    ] = None,
+    classes: ClassesName = None,
+    extra_classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Mapping that gives other classes to --extra, with mode fine-tune, which then starts a new last "
+            "layer. Default: --classes.",
             rich_help_panel=o.DATA,
         ),
     ] = None,
@@ -297,18 +317,18 @@ def evaluate(
     if model is not None:
         with console.bars() as progress:
             tested = api.evaluate_recognizer(
-                model, samples, accept_unknown=accept_unknown, independent=independent or (),
+                model, samples, classes=classes, accept_unknown=accept_unknown, independent=independent or (),
                 no_apex=no_apex, workers=workers, progress=progress, say=console.say,
             )  # fmt: skip
         console.show_result(tested, as_json, out)
         return
     with console.bars() as progress:
         found = api.evaluate(
-            samples, extra=extra or None, mode=mode, recognizer=recognizer, folds=protocol, recipe=recipe,
-            backbone=backbone, side=side, epochs=epochs, start=start, pretrain=pretrain, repeats=repeats,
-            best_on_test=best_on_test, accept_unknown=accept_unknown, independent=independent or (), store=store,
-            flow=flow, no_apex=no_apex, device=device, threads=threads, workers=workers, progress=progress,
-            say=console.say,
+            samples, extra=extra or None, mode=mode, classes=classes, extra_classes=extra_classes,
+            recognizer=recognizer, folds=protocol, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
+            start=start, pretrain=pretrain, repeats=repeats, best_on_test=best_on_test, accept_unknown=accept_unknown,
+            independent=independent or (), store=store, flow=flow, no_apex=no_apex, device=device, threads=threads,
+            workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
     between = found.interval
     console.show_result(
@@ -388,6 +408,7 @@ def compare(
             "--learn/--no-learn", help="Whether to train a recognizer on each set.", rich_help_panel=o.TRAINING
         ),
     ] = True,
+    classes: ClassesName = None,
     recipe: RecipeName = "fixed",
     seeds: Seeds = 3,
     store: Store = Path("results"),
@@ -412,9 +433,9 @@ def compare(
 
     with console.bars() as progress:
         found = look(
-            a, b, real=real or None, n=n, seed=seed, learn=learn, recipe=recipe, seeds=seeds, store=store, faces=faces,
-            flow=flow, no_apex=no_apex, independent=independent or (), device=device, landmarker=landmarker,
-            threads=threads, workers=workers, progress=progress, say=console.say,
+            a, b, real=real or None, n=n, seed=seed, learn=learn, classes=classes, recipe=recipe, seeds=seeds,
+            store=store, faces=faces, flow=flow, no_apex=no_apex, independent=independent or (), device=device,
+            landmarker=landmarker, threads=threads, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
     console.show_result(found, as_json, out)
 

@@ -224,7 +224,7 @@ class Corpus:
             raise UsageError(
                 f"`mapping` {mapping}",
                 expected="a mapping to negative, positive and surprise",
-                do=f"for its classes, call miex.corpora.mappings.mapping_named({mapping!r}).select(clips)",
+                do=f"read with another mapping; its classes are for training and testing: `classes` {mapping}",
             )
         corrections = corrections_of([self.name], without)
         path = Path(path)

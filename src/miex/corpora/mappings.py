@@ -10,10 +10,11 @@ from importlib import resources
 from typing import Any, Literal
 
 from miex.corpora.clip import Clip
-from miex.errors import UsageError
+from miex.errors import UsageError, one_of
 from miex.labels import Label
 
 DEFAULT_MAPPING = "megc2019"
+OWN = "plain"  # stands in mappings for every corpus of a user's own
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class ClassMapping:
         """
         if corpus not in self.corpora:
             raise UsageError(
-                f"`mapping` {self.name} for {corpus}",
+                f"mapping {self.name} for {corpus}",
                 expected="one of its corpora: " + ", ".join(self.corpora),
                 do="choose a mapping for this corpus: "
                 + ", ".join(n for n, m in mappings().items() if corpus in m.corpora),
@@ -51,9 +52,19 @@ class ClassMapping:
         return None if name is None else self.classes.index(name)
 
     def code_of(self, clip: Clip) -> int | None:
-        """The class of a clip, as `code`."""
+        """The class of a clip, as `code`. Of a corpus of your own, by the name of its emotion, as for `plain`."""
         category = clip.emotion if self.by == "emotion" else str(clip.objective or "")
-        return self.code(clip.corpus, category)
+        known = mapping_named(DEFAULT_MAPPING).corpora
+        return self.code(clip.corpus if clip.corpus in known else OWN, category)
+
+    def code_of_sample(self, emotion: str) -> int | None:
+        """The class of a sample of a set, by the name of the emotion that was drawn, in any spelling.
+
+        None if no class has that name. A set knows no objective classes: by a mapping that goes by these, its samples
+        belong to the class that is named after their emotion.
+        """
+        name = emotion_named(emotion)
+        return self.classes.index(name) if name in self.classes else None
 
     def select(self, clips: Iterable[Clip]) -> list[tuple[Clip, int]]:
         """The clips that have a class, each with its code."""
@@ -75,20 +86,29 @@ def emotion_named(text: str) -> str:
 @lru_cache(maxsize=1)
 def mappings() -> Mapping[str, ClassMapping]:
     """Every mapping by its name."""
-    return {
-        name: ClassMapping(
-            name, row["title"], row["source"], tuple(row["classes"]), row["corpora"], row.get("by", "emotion")
-        )
-        for name, row in _table()["mappings"].items()
-    }
+    found = {}
+    for name, row in _table()["mappings"].items():
+        classes, corpora = tuple(row["classes"]), row["corpora"]
+        if isinstance(corpora, list):  # their categories have the names of the classes
+            corpora = {corpus: {category: category for category in classes} for corpus in corpora}
+        found[name] = ClassMapping(name, row["title"], row["source"], classes, corpora, row.get("by", "emotion"))
+    return found
 
 
-def mapping_named(name: str) -> ClassMapping:
-    """The mapping of that name. Raises UsageError for an unknown one."""
-    try:
-        return mappings()[name]
-    except KeyError:
-        raise UsageError(f"`mapping` {name!r}", expected="one of " + ", ".join(mappings())) from None
+def mapping_named(name: str, asked: str = "`mapping`") -> ClassMapping:
+    """The mapping of that name. Raises UsageError for an unknown one, given as the argument `asked`."""
+    return mappings()[one_of(name, mappings(), asked)]
+
+
+@lru_cache(maxsize=1)
+def emotion_labels() -> Mapping[str, Label]:
+    """The label of every emotion that has one: {happiness: positive, …}, by the default mapping of all corpora."""
+    default, found = mapping_named(DEFAULT_MAPPING), dict[str, Label]()
+    for corpus in (OWN, *default.corpora):
+        for emotion, label in default.corpora[corpus].items():
+            if emotion not in ("negative", "positive"):  # some corpora know no more than these
+                found.setdefault(emotion, Label[label])
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -21,8 +21,12 @@ class Column(NamedTuple):
 
 _TEXT = pa.string()
 PLAN_COLUMNS: Final = (
-    Column("sample_id", _TEXT, "identity-source-label-round"),
-    Column("round", pa.int32(), "number of the sample among those of its identity, source and label, from 0"),
+    Column(
+        "sample_id",
+        _TEXT,
+        "identity-source-class-round; the class is a label or, in a set planned by emotion, an emotion",
+    ),
+    Column("round", pa.int32(), "number of the sample among those of its identity, source and class, from 0"),
     Column("identity", _TEXT, "the face that is shown"),
     Column(
         "photo",
@@ -31,7 +35,7 @@ PLAN_COLUMNS: Final = (
     ),
     Column("source", _TEXT, "source of the AUs: real_mie, early_mae, coded_mie or expert"),
     Column("label", pa.int8(), "0 negative, 1 positive, 2 surprise"),
-    Column("emotion", _TEXT, "the finer category that was drawn"),
+    Column("emotion", _TEXT, "the finer category that was drawn, as its source spells it"),
     Column("corpus", _TEXT, "corpus that the AUs come from; null for the expert source"),
     Column("subject", _TEXT, "subject of that corpus"),
     Column("clip", _TEXT, "clip of that subject"),

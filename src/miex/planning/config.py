@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from miex.corpora.mappings import emotion_labels, emotion_named, mappings
 from miex.dataset.frames import FrameFormat
 from miex.errors import UsageError
 from miex.faces.crop import CropOptions
-from miex.labels import Label, label_named
+from miex.labels import Label
 from miex.nuisances.columns import nuisances_of
 from miex.sources.timing import Until
 
 MOST_FRAMES = 999  # of a sample: they have three digits in a shard
+
+
+LABELS = tuple(Label.__members__)
+
+
+class PlannedClass(NamedTuple):
+    """A class of a plan.
+
+    Attributes:
+        name: of the label or emotion, as in sample ids.
+        label: the label of its samples.
+        emotion: what is drawn; None: any emotion of the label.
+    """
+
+    name: str
+    label: Label
+    emotion: str | None
 
 
 class PlanConfig(BaseModel):
@@ -21,12 +40,14 @@ class PlanConfig(BaseModel):
 
     Attributes:
         ids: number of identities; None takes every photo. Above the photos' number the rest are virtual.
-        per: samples per identity, label and source.
+        per: samples per identity, class and source.
         samples: samples in all, in place of `per`: as many rounds as it takes, the last one only for the first
             identities (which come in the order of a hash).
-        triplets: distinct AU triplets in all, shared evenly by sources and labels, each used equally often; None draws
+        triplets: distinct AU triplets in all, shared evenly by sources and classes, each used equally often; None draws
             one for every sample. With it, the number of identities changes which sample gets which triplet.
-        classes: labels.
+        classes: labels (negative, positive, surprise), or emotions (happiness, surprise, anger …), or the name of a
+            mapping of `corpora.mappings`, which stands for its classes. `surprise` is the label, unless it stands
+            among emotions.
         seed: of the whole set.
         size: side of the frames, pixels; a multiple of 4, as GANimation needs.
         eye_line, eye_mouth: see CropOptions.
@@ -47,7 +68,7 @@ class PlanConfig(BaseModel):
     per: int = Field(default=1, ge=1)
     samples: int | None = Field(default=None, ge=1)
     triplets: int | None = Field(default=None, ge=1)
-    classes: Annotated[tuple[str, ...], Field(min_length=1)] = tuple(label.name for label in Label)
+    classes: Annotated[tuple[str, ...], Field(min_length=1)] = LABELS
     seed: int = Field(default=0, ge=0, lt=2**63)
     size: int = Field(default=128, ge=32, le=1024, multiple_of=4)
     eye_line: float = Field(default=CropOptions.eye_line, ge=0.1, le=0.6)
@@ -59,10 +80,30 @@ class PlanConfig(BaseModel):
     frame_format: FrameFormat = "png"
     shard_size: int | None = Field(default=None, ge=1)
 
+    @field_validator("classes")
+    @classmethod
+    def _each_class(cls, names: Iterable[str]) -> tuple[str, ...]:
+        """Every class once, in miex' spelling, in place of the names of mappings."""
+        found: dict[str, None] = {}
+        for name in (name.strip().lower() for name in names):
+            found.update(dict.fromkeys(mappings()[name].classes if name in mappings() else [emotion_named(name)]))
+        for name in found:
+            if name not in LABELS and name not in emotion_labels():
+                raise UsageError(
+                    f"class {name!r}",
+                    expected=f"one of {', '.join(LABELS)}; or emotions, of {', '.join(emotion_labels())}; "
+                    f"or a mapping: {', '.join(mappings())}",
+                    do="check the spelling; leave out categories that have no label, such as others",
+                )
+        if not found.keys() <= set(LABELS) and (coarse := [name for name in found if name not in emotion_labels()]):
+            raise UsageError(
+                f"`classes` {', '.join(found)}", expected="either labels or emotions",
+                found=f"{', '.join(coarse)} beside emotions", do="name the emotions of that label instead",
+            )  # fmt: skip
+        return tuple(found)
+
     @model_validator(mode="after")
-    def _classes_are_labels(self) -> Self:
-        for name in self.classes:
-            label_named(name)
+    def _fits_together(self) -> Self:
         nuisances_of(self.nuisances)
         if self.frames == 2 and self.until == "offset":
             raise UsageError(
@@ -73,9 +114,11 @@ class PlanConfig(BaseModel):
         return self
 
     @property
-    def labels(self) -> tuple[Label, ...]:
-        """The classes, each once, in the order of labels."""
-        return tuple(sorted({label_named(name) for name in self.classes}))
+    def planned(self) -> tuple[PlannedClass, ...]:
+        """The classes: labels in their order, emotions in the given one."""
+        if set(self.classes) <= set(LABELS):
+            return tuple(PlannedClass(label.name, label, None) for label in Label if label.name in self.classes)
+        return tuple(PlannedClass(name, emotion_labels()[name], name) for name in self.classes)
 
     @property
     def crop(self) -> CropOptions:

@@ -1,4 +1,4 @@
-"""Make a plan: identities × rounds × sources × labels, each row with its own id and seed."""
+"""Make a plan: identities × rounds × sources × classes, each row with its own id and seed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from miex.dataset.schema import PLAN_SCHEMA
 from miex.errors import UsageError
 from miex.executors.base import Progress, silent
 from miex.faces import VERSION as FACES_VERSION
-from miex.labels import Label
 from miex.nuisances.columns import nuisances_of
 from miex.nuisances.draw import draw
-from miex.planning.config import MOST_FRAMES, PlanConfig
+from miex.planning.config import MOST_FRAMES, PlanConfig, PlannedClass
 from miex.planning.identities import choose_faces
 from miex.planning.triplets import Bank, banks_of
 from miex.sources.source import AUSource, AUTriplet
@@ -42,7 +41,7 @@ def build_plan(
     """Every sample of a set.
 
     Rows of an identity stand together, so that it is prepared once; identities by hash, then rounds, sources and
-    labels. The id names identity, source, label and round, and the seed is a hash of the set's seed and the id. So
+    classes. The id names identity, source, class and round, and the seed is a hash of the set's seed and the id. So
     more rounds, other classes or one more photo leave the other rows as they were.
 
     Rows are drawn when they are asked for, shard by shard: a plan may be larger than memory.
@@ -58,12 +57,12 @@ def build_plan(
 
     Raises:
         InputError: no photo can be used; the message counts the reasons.
-        UsageError: a source has nothing for one of the labels.
+        UsageError: a source has nothing for one of the classes.
     """
-    for source, label in product(sources, config.labels):
-        source.sample(label, rng=sample_rng(config.seed, "try"))
+    for source, kind in product(sources, config.planned):
+        source.sample(kind.label, emotion=kind.emotion, rng=sample_rng(config.seed, "try"))
     faces = choose_faces(index, config)
-    n_rows = config.samples or config.per * faces.num_rows * len(sources) * len(config.labels)
+    n_rows = config.samples or config.per * faces.num_rows * len(sources) * len(config.planned)
     shard_size = _shard_size(config)
     banks = banks_of(config, sources)
 
@@ -106,27 +105,27 @@ def _rows(
     config: PlanConfig,
     faces: pa.Table,
     sources: Sequence[AUSource],
-    banks: Mapping[tuple[str, Label], Bank],
+    banks: Mapping[tuple[str, PlannedClass], Bank],
     total: int,
 ) -> Iterator[tuple[Any, ...]]:
     """The rows, each with the values of PLAN_SCHEMA in their order."""
     chosen = nuisances_of(config.nuisances)
-    cells = list(product(sources, config.labels))
+    cells = list(product(sources, config.planned))
     per_round = faces.num_rows * len(cells)
     people = zip(faces["identity"].to_pylist(), faces["sha256"].to_pylist(), strict=True)
     for i, (identity, sha256) in enumerate(people):
         for round_number in range(-(-total // per_round)):
             before = round_number * per_round + i * len(cells)
-            for source, label in cells[: max(0, total - before)]:
-                sample_id = f"{identity}-{source.name}-{label.name}-{round_number:04d}"
+            for source, kind in cells[: max(0, total - before)]:
+                sample_id = f"{identity}-{source.name}-{kind.name}-{round_number:04d}"
                 seed = stable_hash(config.seed, sample_id)
-                bank = banks.get((source.name, label))
+                bank = banks.get((source.name, kind))
                 if bank:
                     triplet = bank.triplet(round_number * faces.num_rows + i)
                 else:
-                    triplet = source.sample(label, rng=sample_rng(seed, "aus"))
+                    triplet = source.sample(kind.label, emotion=kind.emotion, rng=sample_rng(seed, "aus"))
                 aus, apex = _frames(config, triplet, seed)
-                start = (sample_id, round_number, identity, sha256[:16], source.name, int(label), triplet.emotion)
+                start = (sample_id, round_number, identity, sha256[:16], source.name, int(kind.label), triplet.emotion)
                 descent = (triplet.corpus, triplet.subject, triplet.clip, *(triplet.frames or (None, None)))
                 drawn = draw(chosen, len(aus), apex, partial(sample_rng, seed))
                 yield (*start, *descent, apex, list(aus), seed, *drawn.values())

@@ -9,23 +9,23 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from miex.errors import UsageError
-from miex.labels import Label
-from miex.planning.config import PlanConfig
+from miex.planning.config import PlanConfig, PlannedClass
 from miex.sources.source import AUSource, AUTriplet
 from miex.stable import sample_rng, stable_hash
 
 
 class Bank:
-    """A fixed number of distinct triplets of one source and label, handed out evenly."""
+    """A fixed number of distinct triplets of one source and class, handed out evenly."""
 
     _REPEATS = 1000  # of triplets that are there already, one after the other, before a source counts as exhausted
 
-    def __init__(self, seed: int, source: AUSource, label: Label, n: int) -> None:
-        self._key = (seed, "triplets", source.name, label.name)
+    def __init__(self, seed: int, source: AUSource, kind: PlannedClass, n: int) -> None:
+        self._key = (seed, "triplets", source.name, kind.name)
         found: dict[bytes, AUTriplet] = {}
         draws = last = 0
         while len(found) < n and draws - last < self._REPEATS:
-            triplet = source.sample(label, rng=sample_rng(stable_hash(*self._key, draws), "aus"))
+            rng = sample_rng(stable_hash(*self._key, draws), "aus")
+            triplet = source.sample(kind.label, emotion=kind.emotion, rng=rng)
             draws += 1
             if found.setdefault(triplet.onset.tobytes() + triplet.apex.tobytes(), triplet) is triplet:
                 last = draws
@@ -41,20 +41,20 @@ class Bank:
         return self._triplets[int(self._orders[turn][place])]
 
 
-def banks_of(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str, Label], Bank]:
+def banks_of(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str, PlannedClass], Bank]:
     if config.triplets is None:
         return {}
-    cells = [(source, label) for source in sources for label in config.labels]
+    cells = [(source, kind) for source in sources for kind in config.planned]
     if config.triplets < len(cells):
         raise UsageError(
             f"`triplets` {config.triplets}",
-            expected=f"at least one for each of {len(sources)} sources × {len(config.labels)} labels",
+            expected=f"at least one for each of {len(sources)} sources × {len(config.planned)} classes",
             do=f"ask for {len(cells)} or more",
         )
     share, rest = divmod(config.triplets, len(cells))
     return {
-        (source.name, label): Bank(config.seed, source, label, share + (k < rest))
-        for k, (source, label) in enumerate(cells)
+        (source.name, kind): Bank(config.seed, source, kind, share + (k < rest))
+        for k, (source, kind) in enumerate(cells)
     }
 
 

@@ -85,8 +85,11 @@ class Examples:
 
     @property
     def digest(self) -> str:
-        """sha256 of rows and frames, of which none is decoded."""
-        return hashlib.sha256(f"{table_digest(self.rows)} {self.frames.digest}".encode()).hexdigest()
+        """sha256 of frames and rows, without the classes: the same frames may be divided into classes in several ways.
+
+        No frame is decoded.
+        """
+        return hashlib.sha256(f"{table_digest(self.rows, ['label'])} {self.frames.digest}".encode()).hexdigest()
 
     def through(
         self, takes: Input, cache: Path, *, executor: Executor = IN_PROCESS, progress: Progress = silent
@@ -95,8 +98,8 @@ class Examples:
 
         Args:
             takes: the input.
-            cache: folder of arrays, named by the digests of examples and input. If several processes need the same
-                array, only one makes it.
+            cache: folder of arrays, named by the digests of examples and input. One array serves the same examples in
+                any classes. If several processes need it, only one makes it.
             executor: runs the work.
             progress: called with the number of examples done, and of all examples.
 
@@ -116,7 +119,7 @@ class Examples:
 
         part = stored(cache / name, self.rows, takes.shape, takes.dtype, what, make)
         progress(len(self), len(self), "")
-        return View((part,), self.label_names)
+        return View((part,), self.label_names, given_labels=self.labels.astype(np.int16))
 
     def array(self, takes: Input, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> npt.NDArray[Any]:
         """Make the examples with an input, as one array [n, *shape] in memory. Errors are those of `through`."""

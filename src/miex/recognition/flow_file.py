@@ -1,4 +1,4 @@
-"""Flow files: flow maps in an .npz, with the class and origin of each; and reading of examples from a path."""
+"""Flow files: flow maps in an .npz, with the class and origin of each; and what a path holds, flow file or set."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from miex.corpora.mappings import ClassMapping
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.plan_file import CONFIG_FILE
@@ -29,6 +30,7 @@ _ALIASES = {"corpus": ("dataset",)}  # its name in the published flow files of M
 def flow_set(
     dataset: Dataset,
     *,
+    mapping: ClassMapping | None = None,
     method: FlowMethod = "dis",
     seed: int = 0,
     side: int = SIDE,
@@ -39,24 +41,28 @@ def flow_set(
 
     Args:
         dataset: the set.
+        mapping: its classes, as in `places.of_set`.
         method, seed, side: see `inputs.flow.FlowMaps`.
         executor: runs the work.
         progress: called with the number of samples done, and of all samples.
 
     Returns:
         Arrays by name, in the order of the set: flow uint8 [n, side, side, 3], label int64 [n], and for the leak guard
-        and folds, str [n] each: sample_id, source, corpus, subject, photo (empty where there is none).
+        and folds, str [n] each: sample_id, source, corpus, subject, photo (empty where there is none). If the classes
+        are not negative, positive and surprise, label_names, str [classes], names them.
 
     Raises:
         InputError: a frame cannot be read.
     """
-    examples = of_set(dataset)
+    examples = of_set(dataset, mapping)
     made = make_input({"name": "flow", "method": method, "seed": seed, "side": side})
     maps = examples.array(made, executor=executor, progress=progress)
     texts = {name: examples.rows[name].to_pylist() for name in ROWS_SCHEMA.names if name != "label"}
+    names = {} if examples.label_names == LABELS else {"label_names": np.asarray(examples.label_names, np.str_)}
     return {
         "flow": maps,
         "label": examples.labels,
+        **names,
         **{name: np.asarray([text or "" for text in column], np.str_) for name, column in texts.items()},
     }
 
@@ -120,8 +126,8 @@ def read_flow(path: Path) -> Examples:
     return Examples(rows_of(label.tolist(), texts), Arrays(flow, "flow maps"), names)
 
 
-def load_examples(where: Path) -> Examples:
-    """Read the examples of a flow file (.npz), or of a set from its folder.
+def load(where: Path) -> Examples | Dataset:
+    """Read the examples of a flow file (.npz), or open the set in a folder.
 
     Raises:
         UsageError: the path is neither.
@@ -134,7 +140,7 @@ def load_examples(where: Path) -> Examples:
             f"examples {where}", expected="a flow file .npz, or the folder of a set", found="neither",
             do="check the path; miex synthesize makes a set, and miex export --to flow makes a flow file of it",
         )  # fmt: skip
-    return of_set(open_set(where))
+    return open_set(where)
 
 
 def _texts(arrays: dict[str, npt.NDArray[Any]], name: str, n: int, asked: str) -> list[str | None]:

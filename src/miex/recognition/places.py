@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy.typing as npt
 
 from miex.corpora.clip import Clip
+from miex.corpora.mappings import DEFAULT_MAPPING, ClassMapping
 from miex.dataset import Dataset
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
@@ -127,17 +128,39 @@ def aligned(read: Callable[[int], Image], count: int, apex: int, landmarker: Lan
     return Frames(name, layout, count, apex, cut)
 
 
-def of_set(dataset: Dataset) -> Examples:
-    """Examples of a set, or of a part of one."""
-    return Examples(dataset.table.select(ROWS_SCHEMA.names).cast(ROWS_SCHEMA), SetFrames(dataset))
+def of_set(dataset: Dataset, mapping: ClassMapping | None = None) -> Examples:
+    """Examples of a set, or of a part of one.
+
+    Args:
+        dataset: the set.
+        mapping: its classes are those of the examples: of each sample the one that is named like its emotion; samples
+            of other emotions are left out. None, or a mapping to the three labels: the column `label`.
+    """
+    rows = dataset.table.select(["emotion", "label"]).to_pylist()
+    found = [class_of_sample(row["emotion"], row["label"], mapping) for row in rows]
+    kept = [i for i, code in enumerate(found) if code is not None]
+    part = dataset if len(kept) == len(dataset) else dataset[kept]
+    texts = {name: part.table[name].to_pylist() for name in ROWS_SCHEMA.names if name != "label"}
+    names = LABELS if mapping is None else mapping.classes
+    return Examples(rows_of([code for code in found if code is not None], texts), SetFrames(part), names)
+
+
+def class_of_sample(emotion: str, label: int, mapping: ClassMapping | None) -> int | None:
+    """The class of a sample of a set, or None: by its label with a mapping to the three labels or none, else by its
+    emotion."""
+    return label if mapping is None or mapping.gives_labels else mapping.code_of_sample(emotion)
+
+
+def class_of(clip: Clip, mapping: ClassMapping | None) -> int | None:
+    """The class of a clip, or None: with the default mapping or none, the label that it was read with."""
+    return clip.label if mapping is None or mapping.name == DEFAULT_MAPPING else mapping.code_of(clip)
 
 
 def of_clips(
     clips: Sequence[Clip],
     *,
     model: Path,
-    classes: Sequence[str] = LABELS,
-    label: Callable[[Clip], str | None] = lambda clip: None if clip.label is None else clip.label.name,
+    mapping: ClassMapping | None = None,
     no_apex: NoApex = "refuse",
 ) -> Examples:
     """Examples of real clips, with their frames from onset to offset.
@@ -145,18 +168,18 @@ def of_clips(
     Args:
         clips: clips of one or several corpora, with their frames.
         model: file of the face landmark model.
-        classes: names of the classes.
-        label: returns the name of a clip's class, or None; clips of no class are left out. Default: negative, positive
-            and surprise. `lambda clip: clip.emotion` gives the classes of a corpus.
+        mapping: decides the class of each clip; clips of none are left out. None, or the default mapping: the labels
+            that the clips were read with.
         no_apex: treatment of clips without an apex, such as all of SMIC: refuse (an error), drop, or middle (of the N
             frames from onset to offset, frame N // 2 is the apex, as in the MiE-X paper, ECCV 2022).
 
     Raises:
+        UsageError: the mapping is not for a corpus of these clips.
         InputError: a clip has no frames, no onset, or, with `no_apex` refuse, no apex.
     """
-    kept = [_with_apex(clip, no_apex) for clip in clips if label(clip) in classes]
-    if no_apex == "drop":
-        kept = [clip for clip in kept if clip.apex is not None]
+    coded = [(_with_apex(clip, no_apex), class_of(clip, mapping)) for clip in clips]
+    found = [(clip, code) for clip, code in coded if code is not None and not (no_apex == "drop" and clip.apex is None)]
+    kept, codes = [clip for clip, _ in found], [int(code) for _, code in found]
     for clip in kept:
         _range(clip)
     texts: dict[str, list[str | None]] = {
@@ -167,8 +190,8 @@ def of_clips(
         "subject": [c.descent.subject if c.descent else c.subject for c in kept],
         "photo": [c.subject if c.descent else None for c in kept],
     }
-    rows = rows_of([classes.index(label(c) or "") for c in kept], texts)
-    return Examples(rows, ClipFrames(tuple(kept), model), tuple(classes))
+    names = LABELS if mapping is None else mapping.classes
+    return Examples(rows_of(codes, texts), ClipFrames(tuple(kept), model), names)
 
 
 def _name(clip: Clip) -> str:

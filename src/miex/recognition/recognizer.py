@@ -65,7 +65,8 @@ class Recognizer:
         if view.label_names != self.label_names:
             raise InputError(
                 "predicting with a recognizer of " + ", ".join(self.label_names), expected="examples of these classes",
-                found=", ".join(view.label_names), do="fine-tune it for these classes: train with it as `start`",
+                found=", ".join(view.label_names), do="give `classes`, the mapping that has the recognizer's classes, "
+                "or fine-tune it for these: train with it as `start`",
             )  # fmt: skip
         if view.shape != self.recipe.takes.shape:
             raise _other_form(self.recipe.takes, str([len(view), *view.shape]))

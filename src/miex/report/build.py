@@ -50,6 +50,7 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None =
     facts = {
         "samples": f"{len(dataset):,}",
         "identities": f"{dataset.faces.num_rows:,}",
+        "classes": ", ".join(config["classes"]),
         "sequence": frames_of(dataset),
         "frames": f"{settings['size']} × {settings['size']} px, {settings['frame_format']}",
         "generator": f"{settings['generator']['name']} {settings['generator']['version']}",

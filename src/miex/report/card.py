@@ -55,6 +55,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "|---|---|",
         f"| samples | {len(dataset):,} × {frames_of(dataset)}; {settings['size']} × {settings['size']} px, "
         f"{settings['frame_format']} |",
+        f"| classes | {', '.join(config['classes'])} |",
         f"| failed samples | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
         f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (another person made from a photo) |",
         f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",

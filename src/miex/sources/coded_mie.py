@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy as np
 from miex.aus.tracks import Credit
 from miex.aus.vector import AU_INDEX, N_AUS, AUArray
 from miex.corpora.clip import Clip, CodedAU
+from miex.corpora.mappings import emotion_named
 from miex.errors import UsageError
 from miex.labels import Label
-from miex.sources.source import AUSource, AUTriplet
+from miex.sources.source import AUSource, AUTriplet, asked_for
 
 LETTERS = "ABCDE"
 # AUs outside the 17 that have a neighbor among them: 24 as in the expert table du2014; 43 is a blink that lasts. All
@@ -36,7 +38,8 @@ class CodedMiESource(AUSource):
     was there before, unclear, held through the clip) do not count.
 
     Attributes:
-        clips: micro-expressions with `aus`; those without a label, or without an AU of the 17, are left out.
+        clips: micro-expressions with `aus`; those without a label, or without an AU of the 17, are left out (by
+            emotion too: a category without a label, such as `others`, is no class of a plan).
         credits: by corpus.
         mu, nu: bounds of the intensity where no letter was noted.
         letters: whether letters count; if not, every AU gets U[μ, ν].
@@ -99,6 +102,13 @@ class CodedMiESource(AUSource):
         """Why clips give no triplet, and how many."""
         return dict(self._sorted[1])
 
+    @cached_property
+    def _by_emotion(self) -> dict[str, list[tuple[Clip, AUArray, AUArray]]]:
+        found: dict[str, list[tuple[Clip, AUArray, AUArray]]] = {}
+        for drawn in chain(*self._sorted[0].values()):
+            found.setdefault(emotion_named(drawn[0].emotion), []).append(drawn)
+        return found
+
     def usable(self, label: Label) -> list[Clip]:
         """The clips that triplets of that label are drawn from, each equally often."""
         return [clip for clip, _, _ in self._sorted[0][label]]
@@ -134,14 +144,16 @@ class CodedMiESource(AUSource):
             "digest": digest.hexdigest(),
         }
 
-    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
-        clips = self._sorted[0][label]
+    def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
+        clips = self._sorted[0][label] if emotion is None else self._by_emotion.get(emotion, [])
         if not clips:
+            there = [f"{len(clips)} {name}" for name, clips in sorted(self._by_emotion.items())]
+            there += [f"{n} left out: {reason}" for reason, n in self.left_out.items()]
             raise UsageError(
-                f"label {label.name} from {self.name}",
-                expected="at least one clip of that label with AU codes",
-                found=", ".join(f"{n} left out: {reason}" for reason, n in self.left_out.items()) or "no clips",
-                do="leave this label out of `classes`, or add a corpus",
+                f"{asked_for(label, emotion)} from {self.name}",
+                expected=f"at least one clip of that {'label' if emotion is None else 'emotion'} with AU codes",
+                found=", ".join(there) or "no clips",
+                do="leave it out of `classes`, or add a corpus",
             )
         clip, low, high = clips[int(rng.integers(len(clips)))]
         # where an AU is off both bounds are 0

@@ -14,9 +14,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, AUArray
+from miex.corpora.mappings import emotion_named
 from miex.errors import NOTHING, InputError, UsageError, first_wrong
 from miex.labels import Label
-from miex.sources.source import AUSource, AUTriplet
+from miex.sources.source import AUSource, AUTriplet, asked_for
 
 PRESETS = ("micro", "du2014", "du2014-compound", "mie-x-code")
 DROPPED = "drop"  # value in `outside` for an AU that is left out
@@ -26,7 +27,7 @@ _DRAWS = 1000  # an emotion that draws no AU this many times in a row has none
 class _EmotionModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
     label: Literal["negative", "positive", "surprise"]
-    weight: float = Field(default=1.0, gt=0, strict=True, allow_inf_nan=False)
+    weight: float = Field(default=1.0, ge=0, strict=True, allow_inf_nan=False)
     aus: dict[int, Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]] = Field(min_length=1)
 
 
@@ -44,8 +45,8 @@ class Emotion:
 
     Attributes:
         name: the emotion.
-        label: its class.
-        weight: how often it is drawn among the emotions of its class, relative to them.
+        label: its label.
+        weight: how often it is drawn among the emotions of its label, relative to them; 0: only by its own name.
         probability: float64 [17]: with which probability each AU is on.
     """
 
@@ -64,8 +65,12 @@ class ExpertTable:
     emotions: tuple[Emotion, ...]
 
     def of_label(self, label: Label) -> tuple[Emotion, ...]:
-        """The emotions of a class, in the table's order."""
-        return tuple(emotion for emotion in self.emotions if emotion.label == label)
+        """The emotions that are drawn for a label, in the table's order."""
+        return tuple(emotion for emotion in self.emotions if emotion.label == label and emotion.weight)
+
+    def of_emotion(self, name: str) -> tuple[Emotion, ...]:
+        """The rows of an emotion, named as in `corpora.mappings`; rows may spell it otherwise (happy, happiness)."""
+        return tuple(emotion for emotion in self.emotions if emotion_named(emotion.name) == name)
 
     def __repr__(self) -> str:
         return f"expert table {self.name}: {len(self.emotions)} emotions"
@@ -183,18 +188,21 @@ class ExpertSource(AUSource):
     def settings(self) -> dict[str, Any]:
         return {"table": self.table.name, "emotions": self.table.plain(), "mu": self.mu, "nu": self.nu}
 
-    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
-        emotions = self.table.of_label(label)
-        if not emotions:
+    def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
+        rows = self.table.of_label(label) if emotion is None else self.table.of_emotion(emotion)
+        if not rows:
+            known = ", ".join(f"{row.name} ({row.label.name})" for row in self.table.emotions)
             raise UsageError(
-                f"label {label.name} from expert table {self.table.name}",
-                expected="at least one emotion of that label",
-                found=f"labels {sorted({emotion.label.name for emotion in self.table.emotions})}",
-                do="leave this label out of `classes`, or add an emotion to the table",
+                f"{asked_for(label, emotion)} from expert table {self.table.name}",
+                expected="at least one emotion of that label" if emotion is None else "a row of that emotion",
+                found=f"only {known}",
+                do="leave it out of `classes`, add it to a copy of the table, or choose another table",
             )
-        weights = np.array([emotion.weight for emotion in emotions])
-        emotion = emotions[rng.choice(len(emotions), p=weights / weights.sum())]
-        return AUTriplet(np.zeros(N_AUS, np.float32), self._apex(emotion, rng), label, emotion.name)
+        weights = np.array([row.weight for row in rows])
+        if not weights.any():
+            weights[:] = 1
+        row = rows[rng.choice(len(rows), p=weights / weights.sum())]
+        return AUTriplet(np.zeros(N_AUS, np.float32), self._apex(row, rng), label, row.name)
 
     def _apex(self, emotion: Emotion, rng: np.random.Generator) -> AUArray:
         for _ in range(_DRAWS):

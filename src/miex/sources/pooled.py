@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AUArray
+from miex.corpora.mappings import emotion_named
 from miex.errors import UsageError
 from miex.labels import Label
 from miex.sources.origin import Origin, counted_from
 from miex.sources.pool import Pool, PoolClip
-from miex.sources.source import AUSource, AUTriplet, Course
+from miex.sources.source import AUSource, AUTriplet, Course, asked_for
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class UsableClip:
 
 @dataclass(frozen=True)
 class PoolSource(AUSource):
-    """A source that draws a clip of the label, then an apex of the clip.
+    """A source that draws a clip of the label, or of one emotion, then an apex of the clip.
 
     Attributes:
         kind: of the clips it draws from, micro or macro; others are left out.
@@ -106,9 +108,16 @@ class PoolSource(AUSource):
         """Why clips give no pair, and how many."""
         return dict(self._sorted[1])
 
-    def clips(self, label: Label) -> Sequence[UsableClip]:
-        """The clips that pairs of that label are drawn from, each equally often."""
-        return self._sorted[0][label]
+    @cached_property
+    def _by_emotion(self) -> dict[str, list[UsableClip]]:
+        found: dict[str, list[UsableClip]] = {}
+        for clip in chain(*self._sorted[0].values()):
+            found.setdefault(emotion_named(clip.clip.emotion), []).append(clip)
+        return found
+
+    def clips(self, label: Label, emotion: str | None = None) -> Sequence[UsableClip]:
+        """The clips that pairs of that label, or of one emotion, are drawn from, each equally often."""
+        return self._sorted[0][label] if emotion is None else self._by_emotion.get(emotion, [])
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -119,15 +128,17 @@ class PoolSource(AUSource):
             "corpora": [facts for pool in self.pools for facts in pool.facts],
         }
 
-    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
-        clips = self.clips(label)
+    def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
+        clips = self.clips(label, emotion)
         if not clips:
+            there = ", ".join(f"{len(clips)} {name}" for name, clips in sorted(self._by_emotion.items()))
             raise UsageError(
-                f"label {label.name} from {self.name}",
-                expected="at least one clip of that label",
+                f"{asked_for(label, emotion)} from {self.name}",
+                expected=f"at least one clip of that {'label' if emotion is None else 'emotion'}",
                 found=", ".join(f"{facts['clips']} clips of {facts['corpus']}" for p in self.pools for facts in p.facts)
+                + (f", usable: {there}" if there else "")
                 + "".join(f"; {n} left out: {reason}" for reason, n in self.left_out.items()),
-                do="leave this label out of `classes`, or add a corpus",
+                do="leave it out of `classes`, or add a corpus",
             )
         drawn = clips[int(rng.integers(len(clips)))]
         apex = int(drawn.apexes[rng.integers(len(drawn.apexes))])

@@ -44,6 +44,11 @@ class Course:
         return (self.times[self.apex :], self.aus[self.apex :]) if self.apex < last else None
 
 
+def asked_for(label: Label, emotion: str | None) -> str:
+    """What was to be drawn, for messages."""
+    return f"label {label.name}" if emotion is None else f"emotion {emotion}"
+
+
 @dataclass(frozen=True)
 class AUTriplet:
     """A drawn AU triplet of Liu et al. 2022, and its provenance.
@@ -51,7 +56,7 @@ class AUTriplet:
     Attributes:
         onset, apex: intensities in [0, 1], float32 [17]; never equal.
         label: one of the three classes.
-        emotion: the finer category that was drawn.
+        emotion: the finer category that was drawn, as its source spells it.
         corpus, subject, clip, frames: where real AUs came from; None for sources without real clips. `frames` are
             0-based (onset, apex) indices.
         known: AUs measured in the clip from this onset over this apex, relative to the same origin as the pair and
@@ -83,11 +88,17 @@ class AUSource(ABC):
         """Everything that changes what is drawn, as plain JSON values; part of every plan's digest."""
 
     @abstractmethod
-    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
-        """Draw one triplet of that label; the same state of `rng` gives the same triplet.
+    def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
+        """Draw one triplet; the same state of `rng` gives the same triplet.
+
+        Args:
+            label: label of the triplet.
+            emotion: draw from this emotion alone, named as in `corpora.mappings`, whatever label the source has for
+                it. None: from all emotions of the label.
+            rng: decides every draw.
 
         Raises:
-            UsageError: this source has nothing for that label.
+            UsageError: this source has nothing for that label or emotion; the message names what it has.
         """
 
 
@@ -125,8 +136,8 @@ class PerturbedSource(AUSource):
     def settings(self) -> dict[str, Any]:
         return {**self.source.settings, "perturbation": self.amount}
 
-    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
-        drawn = self.source.sample(label, rng=rng)
+    def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
+        drawn = self.source.sample(label, emotion=emotion, rng=rng)
         for _ in range(_DRAWS):
             change = rng.uniform(-self.amount, self.amount, len(drawn.apex))
             apex: AUArray = np.where(drawn.apex > 0, np.clip(drawn.apex + change, 0, 1), 0).astype(np.float32)
