@@ -32,10 +32,10 @@ def accuracy(made: Any, samples: View) -> float:
     return float((made.predict(samples).argmax(1) == samples.labels).mean())
 
 
-@pytest.mark.parametrize("name", ["ststnet", "off_apexnet", "hoof"])
+@pytest.mark.parametrize("name", ["ststnet", "off-apexnet", "hoof"])
 def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(name: str) -> None:
     recipe = QUICK.but(recognizer=name)
-    if name == "off_apexnet":  # it has a thousand times the weights of STSTNet
+    if name == "off-apexnet":  # it has a thousand times the weights of STSTNet
         recipe = recipe.but(learning_rate=1e-3, samples_seen=1600)
     data, fresh = planted(), planted(seed=1)
     assert accuracy(train(data, recipe), fresh) > 0.95
@@ -44,7 +44,7 @@ def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(name: str) -> N
 
 
 def test_a_deep_net_learns_it_too() -> None:
-    recipe = QUICK.but(recognizer="flow_resnet18", samples_seen=960, learning_rate=1e-3)
+    recipe = QUICK.but(recognizer="flow-resnet18", samples_seen=960, learning_rate=1e-3)
     assert accuracy(train(planted(), recipe), planted(seed=1)) > 0.95
 
 
@@ -203,7 +203,7 @@ def test_fine_tuning_goes_on_and_gets_a_new_head_for_other_classes() -> None:
     assert other.label_names == four.label_names
     assert other.history["origins"][0] == ["expert", None, None]
     with pytest.raises(InputError, match="recognizer ststnet"):
-        train(four, QUICK.but(recognizer="off_apexnet"), start=pre)
+        train(four, QUICK.but(recognizer="off-apexnet"), start=pre)
     with pytest.raises(UsageError, match="hoof"):
         train(four, QUICK.but(recognizer="hoof"), start=pre)
 

@@ -66,7 +66,7 @@ def same(a: Recognizer, b: Recognizer) -> bool:
     return all(getattr(a, name) == getattr(b, name) for name in facts) and np.array_equal(*said)
 
 
-@pytest.mark.parametrize("name", ["ststnet", "off_apexnet", "flow_resnet18", "hoof"])
+@pytest.mark.parametrize("name", ["ststnet", "off-apexnet", "flow-resnet18", "hoof"])
 def test_stored_and_loaded_it_says_the_same(name: str, tmp_path: Path) -> None:
     history = {"loss": 0.1 + 0.2, "origins": [["real", "casmé", None]]}
     recipe = QUICK.but(recognizer=name, method="tvl1")

@@ -29,9 +29,9 @@ METHODS = Registry(
     {
         "ststnet": "miex.recognition.networks.ststnet:STSTNet",
         "ststnet-authors": "miex.recognition.networks.ststnet_authors:STSTNetAuthors",
-        "off_apexnet": "miex.recognition.networks.off_apexnet:OffApexNet",
+        "off-apexnet": "miex.recognition.networks.off_apexnet:OffApexNet",
         "htnet": "miex.recognition.networks.htnet:HTNet",
-        "flow_resnet18": "miex.recognition.networks.flow_resnet18:FlowResNet18",
+        "flow-resnet18": "miex.recognition.networks.flow_resnet18:FlowResNet18",
         "branches": "miex.recognition.networks.branches:Branches",
         "apexme": "miex.recognition.networks.apexme:ApexME",
         "dtscnn": "miex.recognition.networks.dtscnn:DTSCNN",
