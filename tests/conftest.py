@@ -17,7 +17,7 @@ from miex.faces.landmarks import MODEL, Landmarker
 from miex.images import Image
 from miex.storage.cache import CACHE_VARIABLE, cache_folder
 
-pytest_plugins = ["tests.set_fixture"]
+pytest_plugins = ["tests.set_fixture", "tests.film_fixture"]
 
 # slow machines are no failures
 settings.register_profile("miex", settings.default, deadline=None)

@@ -24,7 +24,7 @@ from miex.executors.base import IN_PROCESS
 
 ROOMS = (
     "aus", "compare", "corpora", "evaluate", "examples", "experiments", "export", "faces", "predict", "recognizers",
-    "render", "sources", "synthesize", "train",
+    "render", "sources", "spot", "synthesize", "train",
 )  # fmt: skip
 CLIPS = Clips(Reading("mine", ()))
 METHODS = [

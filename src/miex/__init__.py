@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from miex.api.export import export
     from miex.api.predict import load_recognizer, predict
     from miex.api.render import align, render
+    from miex.api.spot import spot
     from miex.api.synthesize import plan, repair, run, synthesize, verify
     from miex.api.synthesize import report as write_report
     from miex.api.train import train
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "plan", "predict",
-    "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "synthesize", "train", "verify",
+    "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot", "synthesize", "train",
+    "verify",
     "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name in it; without a name, the module itself.
@@ -62,6 +64,7 @@ _PLACES = {
     "repair": "miex.api.synthesize:repair",
     "run": "miex.api.synthesize:run",
     "sources": "miex.sources",
+    "spot": "miex.api.spot:spot",
     "synthesize": "miex.api.synthesize:synthesize",
     "train": "miex.api.train:train",
     "verify": "miex.api.synthesize:verify",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -117,27 +118,43 @@ def gray(frame: Image) -> Image:
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def read_clip(path: Path) -> list[Image]:
-    """The frames of a clip of your own in their order: a folder of images, sorted by the number in their names, or a
-    video file. Each is uint8 RGB [h, w, 3].
+def read_clip(path: Path) -> Iterator[Image]:
+    """The frames of a clip of your own in their order, one after the other: a folder of images, sorted by the number in
+    their names, or a video file. Each is uint8 RGB [h, w, 3].
 
     Raises:
-        InputError: no frame in it, or (ImageError) one that cannot be read or is too large.
+        InputError: while it is read: no frame in it, or (ImageError) one that cannot be read or is too large.
+    """
+    count = 0
+    for frame in map(read_image, _numbered(path)) if path.is_dir() else _read_video(path):
+        yield frame
+        count += 1
+    if not count:
+        raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame")
+
+
+def clip_length(path: Path) -> tuple[int, float | None]:
+    """How long a clip of your own is, without decoding it.
+
+    Returns:
+        Number of frames (of a video the one that its header says, which may be wrong), and frames per second; None for
+        a folder, or if the video does not say.
     """
     if path.is_dir():
-        files = [file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES]
-        numbered = sorted(files, key=lambda file: ([int(n) for n in re.findall(r"\d+", file.stem)[-1:]], file.name))
-        frames = [read_image(file) for file in numbered]
-    else:
-        frames = _read_video(path)
-    if not frames:
-        raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame")
-    return frames
-
-
-def _read_video(path: Path) -> list[Image]:
+        return len(_numbered(path)), None
     video = cv2.VideoCapture(str(path))
-    frames: list[Image] = []
+    count, rate = (float(video.get(what)) for what in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
+    video.release()
+    return max(0, int(count)), rate if 0 < rate < float("inf") else None
+
+
+def _numbered(folder: Path) -> list[Path]:
+    files = [file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES]
+    return sorted(files, key=lambda file: ([int(n) for n in re.findall(r"\d+", file.stem)[-1:]], file.name))
+
+
+def _read_video(path: Path) -> Iterator[Image]:
+    video = cv2.VideoCapture(str(path))
     try:
         width, height = (int(video.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > MAX_PIXELS:
@@ -151,7 +168,7 @@ def _read_video(path: Path) -> list[Image]:
         while True:
             there, frame = video.read()
             if not there:
-                return frames
-            frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
+                return
+            yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
     finally:
         video.release()

@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn import metrics as oracle
 
 from miex.errors import InputError
-from miex.evaluation.metrics import confusion, fold_mean, pooled, score, uf1_uar
+from miex.evaluation.metrics import confusion, fold_mean, pooled, score, spotted_intervals, uf1_uar
 from miex.evaluation.significance import bootstrap, bootstrap_mean, by_subject, holm, paired
 
 
@@ -128,3 +128,30 @@ def test_bootstrap_of_a_mean_against_what_is_known() -> None:
     assert few.p == 0.25  # three of three on one side: the p of a sign test, however many draws
     with pytest.raises(InputError, match="two people"):
         bootstrap_mean(values, ["p"] * 400)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 8)), max_size=5), st.integers(1, 10))
+def test_spotted_intervals_are_matched_as_often_as_can_be(starts: list[tuple[int, int]], shift: int) -> None:
+    """Against every assignment; and each interval finds itself."""
+    truth = [(a, a + length) for a, length in starts]
+    spotted = [(a + shift // 3, b + shift // 4) for a, b in truth]
+
+    def iou(x: tuple[int, int], y: tuple[int, int]) -> float:
+        frames = [set(range(a, b + 1)) for a, b in (x, y)]
+        return len(frames[0] & frames[1]) / max(1, len(frames[0] | frames[1]))
+
+    apart = sorted(truth)
+    if all(b < c for (_, b), (c, _) in itertools.pairwise(apart)):  # truths do not overlap, as in MEGC
+        best = max(
+            sum(iou(spotted[i], truth[j]) > 0.5 for i, j in enumerate(order))
+            for order in itertools.permutations(range(len(truth)))
+        ) if truth else 0  # fmt: skip
+        assert spotted_intervals(spotted, truth, least=0.5 + 1e-9) == best
+    assert spotted_intervals(truth, truth) == len(truth)
+    assert spotted_intervals(truth, []) == spotted_intervals([], truth) == 0
+
+
+def test_half_an_interval_is_enough_and_a_truth_is_found_once() -> None:
+    assert spotted_intervals([(0, 9)], [(0, 4)]) == 1
+    assert spotted_intervals([(0, 10)], [(0, 4)]) == 0
+    assert spotted_intervals([(0, 9), (1, 9)], [(0, 9)]) == 1

@@ -150,15 +150,15 @@ def test_a_synthetic_clip_says_whose_aus_it_shows(clip: Clip, model: Path) -> No
 
 
 def test_own_clips_are_read_in_the_order_of_their_numbers(clip: Clip, tmp_path: Path) -> None:
-    frames = read_clip(clip.frames[0].parent)
+    frames = list(read_clip(clip.frames[0].parent))
     assert len(frames) == 4
     changed = [bool((frames[i] != frames[0]).any()) for i in range(4)]
     assert changed == [False, False, True, False]
     with pytest.raises(InputError, match="no frame"):
-        read_clip(tmp_path)
+        list(read_clip(tmp_path))
     (tmp_path / "1.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"1\.png"):
-        read_clip(tmp_path)
+        list(read_clip(tmp_path))
 
 
 def test_a_video_is_a_clip(tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ def test_a_video_is_a_clip(tmp_path: Path) -> None:
     for i in range(3):
         video.write(np.full((48, 64, 3), (0, 0, 80 * i), np.uint8))  # OpenCV writes blue, green, red
     video.release()
-    frames = read_clip(path)
+    frames = list(read_clip(path))
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 3
     assert [round(float(frame[..., 0].mean()), -1) for frame in frames] == [0, 80, 160]
     (tmp_path / "no.avi").write_bytes(b"no video")
     with pytest.raises(InputError, match="no frame"):
-        read_clip(tmp_path / "no.avi")
+        list(read_clip(tmp_path / "no.avi"))
 
 
 def test_it_refuses_what_it_was_not_made_for() -> None:

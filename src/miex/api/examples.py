@@ -51,7 +51,8 @@ def examples(
             mmew-6 or samm-5: it decides the class of a clip; a sample of a set has the class that is named like its
             emotion. What has no class is left out, and counted in what is said. Flow files and examples keep the
             classes that they have, which must be these. Default: megc2019, and whatever flow files have.
-        no_apex: treatment of clips without an apex: refuse (an error), drop, or middle (the middle frame is the apex).
+        no_apex: treatment of clips without an apex: refuse (an error), drop, middle (the middle frame is the apex), or
+            spot (the frame in which the face differs most from the onset, see `recognition.spotting`).
         landmarker, say: as in `miex.synthesize`.
 
     Raises:

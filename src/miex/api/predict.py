@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from miex.api.examples import need_training
-from miex.api.work import PathLike, Say, landmark_model, path, unsaid
+from miex.api.spot import FPS, Spotted, spot
+from miex.api.work import PathLike, Say, Stages, landmark_model, path, unsaid
 from miex.arguments import PATH, Kind, checking, instance_of, many
 from miex.errors import InputError, UsageError
 from miex.images import Image
@@ -44,15 +46,20 @@ class Prediction:
         sample: name of the clip or sample.
         label: the most probable class.
         probabilities: probability of every class.
+        onset, apex, offset: indices of the frames that were used, 0-based; None for a pair of images or a flow map.
     """
 
     sample: str
     label: str
     probabilities: dict[str, float]
+    onset: int | None = None
+    apex: int | None = None
+    offset: int | None = None
 
     def __str__(self) -> str:
         listed = ", ".join(f"{name} {p:.2f}" for name, p in self.probabilities.items())
-        return f"{self.sample}: {self.label} ({listed})"
+        frames = "" if self.apex is None else f", onset {self.onset}, apex {self.apex}, offset {self.offset}"
+        return f"{self.sample}{frames}: {self.label} ({listed})"
 
     __repr__ = __str__
 
@@ -77,31 +84,36 @@ class LoadedRecognizer:
         ]
         return " · ".join(parts)
 
-    @checking(clip=_CLIP)
+    @checking(clip=_CLIP, fps=FPS)
     def predict(
         self,
         clip: ClipLike,
         *,
-        onset: int = 0,
+        onset: int | None = None,
         apex: int | None = None,
         offset: int | None = None,
+        fps: float | None = None,
         landmarker: PathLike | None = None,
+        progress: Stages | None = None,
         say: Say = unsaid,
     ) -> Prediction:
         """Predict the class of a clip.
 
         Args:
-            clip: a folder of frames or a video, with `apex`; or a pair, onset and apex, as files or frames.
-            onset, apex, offset: indices of the frames, 0-based; without `offset`, the last frame is the offset.
-                Recognizers of sequences see all frames from onset to offset, others only onset and apex.
+            clip: a folder of frames or a video; or a pair, onset and apex, as files or frames.
+            onset, apex, offset: indices of the frames, 0-based; without `onset`, the first frame is the onset; without
+                `offset`, the last one is the offset. Without any, they are those of the strongest event that is spotted
+                (`miex.spot`). Recognizers of sequences see all frames from onset to offset, others onset and apex.
+            fps: frames per second, to spot; required for a folder. Default: as the video says.
             landmarker, say: as in `miex.synthesize`.
+            progress: called with the number of frames read to spot, and of all.
 
         Raises:
-            UsageError: `apex` is missing for a folder or video, or an index is given with a pair.
-            InputError: a frame is missing, cannot be read, or shows no face.
+            UsageError: `onset` or `offset` without `apex`, an index with a pair, or no `fps` to spot in a folder.
+            InputError: a frame is missing, cannot be read, or shows no face; or no event is spotted.
         """
         from miex.faces.landmarks import Landmarker
-        from miex.images import read_clip, read_image
+        from miex.images import read_image
         from miex.recognition.places import aligned
 
         if not isinstance(clip, PathLike):
@@ -110,7 +122,7 @@ class LoadedRecognizer:
                     f"predicting {reprlib.repr(clip)}", expected="onset and apex, or one folder or video",
                     found=f"{len(clip)} frames", do="give a pair: (frames[onset], frames[apex])",
                 )  # fmt: skip
-            if onset or apex is not None or offset is not None:
+            if (onset, apex, offset) != (None, None, None):
                 raise UsageError(
                     f"predicting a pair with onset {onset}, apex {apex} and offset {offset}",
                     expected="a pair alone: it is onset and apex",
@@ -118,25 +130,24 @@ class LoadedRecognizer:
                 )  # fmt: skip
             name = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
             frames = [read_image(path(one)) if isinstance(one, PathLike) else one for one in clip]
-            apex = 1
-        elif apex is None:
-            raise UsageError(
-                f"predicting {clip}", expected="`apex`, or an onset and an apex image", found="one folder or video",
-                do="give the index of the frame in which the expression is strongest",
-            )  # fmt: skip
+            at: tuple[int | None, int | None, int | None] = (None, None, None)
+            place = 1
         else:
-            name, frames = str(clip), read_clip(path(clip))
-            last = len(frames) - 1 if offset is None else offset
-            if not 0 <= onset < apex <= last < len(frames):
-                raise InputError(
-                    f"clip {clip}", expected=f"0 ≤ onset < apex ≤ offset < {len(frames)}",
-                    found=f"onset {onset}, apex {apex}, offset {last}",
+            name, given = str(clip), path(clip)
+            if apex is None and (onset is not None or offset is not None):
+                raise UsageError(
+                    f"predicting {clip}", expected="`apex` too, or no index", found=f"onset {onset}, offset {offset}",
+                    do="give the index of the frame in which the expression is strongest, or no index, to spot them",
                 )  # fmt: skip
-            frames, apex = frames[onset : last + 1], apex - onset
+            if apex is None:
+                onset, apex, offset = _spotted(spot(given, fps=fps, landmarker=landmarker, progress=progress, say=say))
+            onset = onset or 0
+            frames = _cut_out(given, onset, apex, offset)
+            at, place = (onset, apex, onset + len(frames) - 1), apex - onset
         with Landmarker(landmark_model(landmarker, say)) as found:
-            frames_of = aligned(frames.__getitem__, len(frames), apex, found, name=f"clip {name}")
+            frames_of = aligned(frames.__getitem__, len(frames), place, found, name=f"clip {name}")
             seen = self.recognizer.recipe.takes.of(frames_of)
-        return self._named(seen[None], [name])[0]
+        return replace(self._named(seen[None], [name])[0], onset=at[0], apex=at[1], offset=at[2])
 
     @checking()
     def predict_flow(self, file: PathLike) -> list[Prediction]:
@@ -154,6 +165,37 @@ class LoadedRecognizer:
         ]
 
 
+def _cut_out(clip: Path, onset: int, apex: int, offset: int | None) -> list[Image]:
+    """The frames from onset to offset, or to the last. Raises InputError if the indices are out of order or range."""
+    from miex.images import read_clip
+
+    count, frames = 0, []
+    for i, frame in enumerate(read_clip(clip)):
+        count = i + 1
+        if offset is not None and i > offset:
+            break
+        if i >= onset:
+            frames.append(frame)
+    last = count - 1 if offset is None else offset
+    if not onset < apex <= last < count:
+        raise InputError(
+            f"clip {clip}", expected=f"0 ≤ onset < apex ≤ offset < {count}",
+            found=f"onset {onset}, apex {apex}, offset {last}",
+        )  # fmt: skip
+    return frames
+
+
+def _spotted(found: Spotted) -> tuple[int, int, int]:
+    """Onset, apex and offset of the strongest event. Raises InputError if there is none."""
+    if (event := found.strongest) is None:
+        raise InputError(
+            f"clip {found.video}", expected="at least one event that is spotted",
+            found=f"none in {len(found.strength):,} frames at {found.fps:g} frames/s",
+            do="give `onset` and `apex` yourself; `miex spot` with `picture` shows how the face moves over time",
+        )  # fmt: skip
+    return event.onset, event.apex, event.offset
+
+
 @checking()
 def load_recognizer(file: PathLike) -> LoadedRecognizer:
     """Load a recognizer from its file, or from the folder of its training. No code in the file is run.
@@ -168,14 +210,16 @@ def load_recognizer(file: PathLike) -> LoadedRecognizer:
     return LoadedRecognizer(load(path(file)))
 
 
-@checking(recognizer=RECOGNIZER, clip=PATH)
+@checking(recognizer=RECOGNIZER, clip=PATH, fps=FPS)
 def predict(
     recognizer: LoadedRecognizer | PathLike,
     *clip: PathLike,
-    onset: int = 0,
+    onset: int | None = None,
     apex: int | None = None,
     offset: int | None = None,
+    fps: float | None = None,
     landmarker: PathLike | None = None,
+    progress: Stages | None = None,
     say: Say = unsaid,
 ) -> list[Prediction]:
     """Predict the class of a clip, with probabilities; for a flow file (.npz), of each of its maps.
@@ -192,10 +236,14 @@ def predict(
             found=f"{len(clip)} files",
         )  # fmt: skip
     maps = len(clip) == 1 and path(clip[0]).suffix == ".npz"
-    if maps and (onset or apex is not None or offset is not None):
+    if maps and (onset, apex, offset) != (None, None, None):
         raise UsageError(f"predicting {clip[0]}", expected="no `onset`, `apex` or `offset`: its maps are made already")
     loaded = recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)
     if maps:
         return loaded.predict_flow(clip[0])
     given = clip[0] if len(clip) == 1 else clip
-    return [loaded.predict(given, onset=onset, apex=apex, offset=offset, landmarker=landmarker, say=say)]
+    return [
+        loaded.predict(
+            given, onset=onset, apex=apex, offset=offset, fps=fps, landmarker=landmarker, progress=progress, say=say
+        )
+    ]

@@ -1,4 +1,4 @@
-"""The commands that train, test and compare: recognizers, train, evaluate, predict, compare, experiment."""
+"""The commands that train, test, spot and compare."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,8 +65,8 @@ ClassesName = Annotated[
 NoApexName = Annotated[
     str,
     typer.Option(
-        "--no-apex", help="Treatment of clips without an apex: refuse (an error), drop (leave them out), or middle "
-        "(the middle frame is the apex, as in MiE-X).",
+        "--no-apex", help="Treatment of clips without an apex: refuse (an error), drop (leave them out), middle (the "
+        "middle frame is the apex, as in MiE-X), or spot (where the face differs most from the onset).",
         rich_help_panel=o.DATA,
     ),
 ]  # fmt: skip
@@ -107,12 +107,16 @@ Out = Annotated[
         rich_help_panel=o.OUTPUT,
     ),
 ]  # fmt: skip
+FPS = Annotated[
+    float | None,
+    typer.Option(min=1, help="Frames per second, to spot events. Default: as the video says; a folder does not."),
+]
 Seeds = Annotated[int, typer.Option(min=1, help="Number of training seeds.", rich_help_panel=o.TRAINING)]
 
 
 def add_training(app: Group) -> None:
     """Add the commands to the program."""
-    for command in (recognizers, train, evaluate, predict, compare):
+    for command in (recognizers, train, evaluate, predict, spot, compare):
         app.command()(command)
     app.add_typer(experiment_app, name="experiment")
 
@@ -347,11 +351,15 @@ def predict(
             help="Clip: an onset and an apex image, a folder of frames, a video, or a flow file (.npz).",
         ),
     ],
-    onset: Annotated[int, typer.Option(min=0, help="Index of the onset frame; the first frame is 0.")] = 0,
+    onset: Annotated[
+        int | None, typer.Option(min=0, help="Index of the onset frame. Default: the first frame, 0.")
+    ] = None,
     apex: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Index of the apex frame; the first frame is 0. Required with a folder of frames or a video."
+            min=1,
+            help="Index of the apex frame; the first frame is 0. Default, without --onset: onset and apex of "
+            "the strongest event that is spotted.",
         ),
     ] = None,
     offset: Annotated[
@@ -361,6 +369,7 @@ def predict(
             help="Index of the offset frame; recognizers of sequences see all frames up to it. Default: the last.",
         ),
     ] = None,
+    fps: FPS = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -369,12 +378,76 @@ def predict(
     """Print the class of a clip, with probabilities. They say what a face did, not what the person felt."""
     from miex.api.predict import predict as look
 
-    found = look(model, *clip, onset=onset, apex=apex, offset=offset, landmarker=landmarker, say=console.say)
+    with console.bars() as progress:
+        found = look(
+            model, *clip, onset=onset, apex=apex, offset=offset, fps=fps, landmarker=landmarker, progress=progress,
+            say=console.say,
+        )  # fmt: skip
     rows = [
-        {"sample": p.sample, "class": p.label, "probabilities": {k: round(v, 4) for k, v in p.probabilities.items()}}
+        {
+            "sample": p.sample, "class": p.label, "probabilities": {k: round(v, 4) for k, v in p.probabilities.items()},
+            "onset": p.onset, "apex": p.apex, "offset": p.offset,
+        }
         for p in found
-    ]
+    ]  # fmt: skip
     console.show(as_json, {"predictions": rows}, "\n".join(map(str, found)))
+
+
+def spot(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, or a folder of its frames.")],
+    fps: FPS = None,
+    min_duration: Annotated[
+        float, typer.Option(min=0, help="Shortest event, from onset to offset, in seconds.", rich_help_panel=o.MOTION)
+    ] = 0.04,
+    max_duration: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Longest event, in seconds; with 4, macro-expressions are spotted too.",
+            rich_help_panel=o.MOTION,
+        ),
+    ] = 0.5,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="CSV for the events, as MEGC 2022 takes submissions: vid, pred_onset, pred_offset "
+            "(frames counted from 1), type.",
+            rich_help_panel=o.OUTPUT,
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="PNG for the strength of the motion over time, with the events.",
+            rich_help_panel=o.OUTPUT,
+        ),
+    ] = None,
+    landmarker: o.Landmarker = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Spot the micro-expressions in a video: onset, apex and offset of each, and how strong it is.
+
+    What is spotted is motion of the face that begins and ends within --max-duration; speaking moves a face as well.
+    """
+    from miex.api.spot import spot as look
+
+    with console.bars() as progress:
+        found = look(
+            video, fps=fps, min_duration=min_duration, max_duration=max_duration, landmarker=landmarker,
+            progress=progress, say=console.say,
+        )  # fmt: skip
+    if as_json:
+        console.show(True, found.plain(), "")
+    else:
+        console.show_table(found.table())
+    for file, write in ((out, found.save), (picture, found.picture)):
+        if file is not None:
+            write(file)
+            console.say(f"written: {file}")
 
 
 def compare(

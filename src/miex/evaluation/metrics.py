@@ -1,8 +1,8 @@
-"""UF1, UAR and accuracy of predictions, from a confusion matrix."""
+"""UF1, UAR and accuracy of predictions, from a confusion matrix; true positives of spotted intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,3 +96,28 @@ def _mean_defined(part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64])
     count = defined.sum(-1)
     none = np.full(count.shape, np.nan)
     return np.asarray(np.divide(ratio.sum(-1), count, out=none, where=count > 0), np.float64)
+
+
+def spotted_intervals(spotted: Sequence[tuple[int, int]], truth: Sequence[tuple[int, int]], least: float = 0.5) -> int:
+    """Number of true positives of the spotted intervals of a video, as MEGC counts them: those whose intersection over
+    union with a true one is at least `least`; each true one is found once, the best match first.
+
+    Summed over videos, F1 = 2 · true positives / (spotted + true intervals).
+
+    Args:
+        spotted, truth: first and last frame of each interval, inclusive.
+        least: smallest intersection over union.
+    """
+    pairs = []
+    for i, (a, b) in enumerate(spotted):
+        for j, (c, d) in enumerate(truth):
+            both = min(b, d) - max(a, c) + 1
+            union = (b - a + 1) + (d - c + 1) - max(both, 0)
+            if both > 0 and both / union >= least:
+                pairs.append((both / union, i, j))
+    used: tuple[set[int], set[int]] = set(), set()
+    for _, i, j in sorted(pairs, key=lambda pair: (-pair[0], *pair[1:])):
+        if i not in used[0] and j not in used[1]:
+            used[0].add(i)
+            used[1].add(j)
+    return len(used[0])

@@ -22,7 +22,7 @@ from miex.aus.vector import N_AUS, AUArray
 from miex.corpora.clip import Clip
 from miex.executors.local import one_thread
 from miex.extraction.extractor import AUExtractor, track_name
-from miex.faces.crop import CropOptions, CropPlace, align, place_crop, similarity
+from miex.faces.crop import CropOptions, CropPlace, align, cut, place_crop, rigid_motions, similarity
 from miex.faces.landmarks import Landmarker
 from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError, gray, read_image
@@ -55,7 +55,7 @@ class FaceMotion:
         self._neutral = gray(face.crop)
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._flow.setFinestScale(0)  # the preset stops at half resolution, which loses r = 0.01
-        self._rigid, _ = np.linalg.qr(_rigid_motions(np.asarray(landmarks, np.float64)))
+        self._rigid, _ = np.linalg.qr(rigid_motions(np.asarray(landmarks, np.float64)))
         one_each = (np.eye(N_AUS) * PROBE).astype(np.float32)
         muscles = MuscleGenerator()
         shown = muscles.render(muscles.prepare(face), one_each)
@@ -83,15 +83,6 @@ class FaceMotion:
         ]
         moved = np.stack([plane[0] for plane in planes], axis=1).astype(np.float64).ravel() / self._unit
         return np.asarray(moved - self._rigid @ (self._rigid.T @ moved), np.float64)
-
-
-def _rigid_motions(landmarks: Motion) -> Motion:
-    """What small motions of the head do to landmarks [478, 3] in the picture: two shifts, roll, scale, yaw, pitch, as
-    columns [478 · 2, 6]."""
-    x, y, z = (landmarks - landmarks.mean(axis=0)).T
-    zero, one = np.zeros_like(x), np.ones_like(x)
-    columns = ((one, zero), (zero, one), (-y, x), (x, y), (z, zero), (zero, z))
-    return np.stack([np.stack(column, axis=1).ravel() for column in columns], axis=1)
 
 
 def _plausible(head: npt.NDArray[np.float64], source: Motion, target: Motion) -> bool:
@@ -176,23 +167,14 @@ class EmbeddedExtractor(AUExtractor):
             head = similarity(mesh[stable], found[stable])
             if not _plausible(head, mesh[stable], found[stable]):
                 continue  # another face, or a mesh that missed the face
-            crop = _cut(photo, np.column_stack([head[:, :2] @ place[:, :2], head[:, :2] @ place[:, 2] + head[:, 2]]))
+            moved = np.column_stack([head[:, :2] @ place[:, :2], head[:, :2] @ place[:, 2] + head[:, 2]])
+            crop = cut(photo, moved, SIZE)
             if motion is None:
                 motion = FaceMotion(crop, in_crop)
                 aus[i] = 0
             else:
                 aus[i] = motion.aus(crop)
         return aus
-
-
-def _cut(photo: Image, place: npt.NDArray[np.float64]) -> Image:
-    scale = float(np.sqrt(np.linalg.det(place[:, :2])))  # photo pixels per crop pixel
-    if scale > 1:  # no aliasing: see faces.crop.align
-        photo = np.asarray(cv2.GaussianBlur(photo, (0, 0), 0.5 * float(np.sqrt(scale**2 - 1))), np.uint8)
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return np.asarray(
-        cv2.warpAffine(photo, place, (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REFLECT_101), np.uint8
-    )
 
 
 def _photo(path: Path) -> Image | None:

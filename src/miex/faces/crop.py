@@ -175,6 +175,23 @@ def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, s
     return AlignedFace(np.asarray(samples, np.uint8), size, aligned.astype(np.float32))
 
 
+def cut(photo: Image, place: npt.NDArray[np.float64], size: int) -> Image:
+    """Cut a crop out of a photo at its own resolution: faster than `align`, for what is looked at and not moved.
+
+    Args:
+        photo: uint8 [h, w] or [h, w, 3].
+        place: affine 2×3 that takes pixel coordinates of the crop to those of the photo.
+        size: side of the crop in pixels.
+    """
+    scale = float(np.sqrt(np.linalg.det(place[:, :2])))  # photo pixels per crop pixel
+    if scale > 1:  # no aliasing: see `align`
+        photo = np.asarray(cv2.GaussianBlur(photo, (0, 0), 0.5 * float(np.sqrt(scale**2 - 1))), np.uint8)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(photo, place, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+
+
 def similarity(source: npt.NDArray[np.floating], target: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Affine 2×3 of the rotation, scale and shift that takes source points [n, 2] nearest to the target's (Umeyama
     1991, without mirroring)."""
@@ -183,3 +200,12 @@ def similarity(source: npt.NDArray[np.floating], target: npt.NDArray[np.floating
     turn = np.vdot(za, zb) / np.vdot(za, za)
     linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
     return np.column_stack([linear, target.mean(axis=0) - linear @ source.mean(axis=0)])
+
+
+def rigid_motions(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """What small motions of the head do to landmarks [n, 3] in the picture: two shifts, roll, scale, yaw, pitch, as
+    columns [n · 2, 6]."""
+    x, y, z = (np.asarray(landmarks, np.float64) - landmarks.mean(axis=0)).T
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    columns = ((one, zero), (zero, one), (-y, x), (x, y), (z, zero), (zero, z))
+    return np.stack([np.stack(column, axis=1).ravel() for column in columns], axis=1)

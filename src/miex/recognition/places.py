@@ -19,13 +19,14 @@ from miex.errors import InputError
 from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
 from miex.images import Image, decode_image, read_image
+from miex.recognition import spotting
 from miex.recognition.examples import Examples, FrameSource, rows_of
 from miex.recognition.inputs.base import Frames, Input
 from miex.recognition.view import LABELS, REAL
 from miex.stable import canonical_json, table_digest
 
 CLIP_SIZE = 256  # side of the aligned frames of a clip, in pixels
-NoApex = Literal["refuse", "drop", "middle"]
+NoApex = Literal["refuse", "drop", "middle", "spot"]
 NO_APEX: tuple[NoApex, ...] = get_args(NoApex)
 
 
@@ -56,7 +57,8 @@ class ClipFrames(FrameSource):
     """The frames of real clips, from onset to offset, aligned by the face in the onset.
 
     Attributes:
-        clips: the clips.
+        clips: the clips. In one without an apex it is spotted when the frames are read, in the processes that make the
+            examples, so that no frame is decoded before; of what it depends on, the digest holds all.
         model: file of the face landmark model.
     """
 
@@ -65,12 +67,14 @@ class ClipFrames(FrameSource):
 
     @property
     def digest(self) -> str:
-        """sha256 of names, sizes and times of the frames' files, and of the landmark model."""
+        """sha256 of names, sizes and times of the frames' files, of apexes or how they are spotted, and of the landmark
+        model."""
         digest = hashlib.sha256(f"{CLIP_SIZE} {hashlib.sha256(self.model.read_bytes()).hexdigest()}".encode())
         for clip in self.clips:
             first, apex, last = _range(clip)
             files = [_stamp(path) for path in clip.frames[first : last + 1]]
-            digest.update(canonical_json([_name(clip), apex - first, files]).encode())
+            at = f"spotted {spotting.VERSION}" if apex is None else apex - first
+            digest.update(canonical_json([_name(clip), at, files]).encode())
         return digest.hexdigest()
 
     def part(self, first: int, count: int) -> ClipFrames:
@@ -82,6 +86,8 @@ class ClipFrames(FrameSource):
                 first, apex, last = _range(clip)
                 paths = clip.frames[first : last + 1]
                 read, name = partial(_of_file, paths), f"clip {_name(clip)}"
+                if apex is None:
+                    apex = first + spotting.spot_apex(map(read_image, paths), landmarker, name=name)
                 yield takes.of(aligned(read, len(paths), apex - first, landmarker, name=name))
 
 
@@ -170,8 +176,9 @@ def of_clips(
         model: file of the face landmark model.
         mapping: decides the class of each clip; clips of none are left out. None, or the default mapping: the labels
             that the clips were read with.
-        no_apex: treatment of clips without an apex, such as all of SMIC: refuse (an error), drop, or middle (of the N
-            frames from onset to offset, frame N // 2 is the apex, as in the MiE-X paper, ECCV 2022).
+        no_apex: treatment of clips without an apex, such as all of SMIC: refuse (an error), drop, middle (of the N
+            frames from onset to offset, frame N // 2 is the apex, as in the MiE-X paper, ECCV 2022), or spot (see
+            `spotting.apex_of`). With middle and spot, the first frame takes the place of an onset that is not there.
 
     Raises:
         UsageError: the mapping is not for a corpus of these clips.
@@ -181,7 +188,9 @@ def of_clips(
     found = [(clip, code) for clip, code in coded if code is not None and not (no_apex == "drop" and clip.apex is None)]
     kept, codes = [clip for clip, _ in found], [int(code) for _, code in found]
     for clip in kept:
-        _range(clip)
+        _, apex, _ = _range(clip)
+        if apex is None and no_apex != "spot":
+            raise _without(clip)
     texts: dict[str, list[str | None]] = {
         "sample_id": [_name(c) + (f"/{c.onset}" if c.onset else "") for c in kept],
         # a synthetic clip has the origin of its AUs and its photo, like a sample of a set
@@ -199,22 +208,28 @@ def _name(clip: Clip) -> str:
 
 
 def _with_apex(clip: Clip, no_apex: NoApex) -> Clip:
-    if clip.apex is not None or no_apex != "middle" or not clip.frames:
+    if clip.apex is not None or no_apex not in ("middle", "spot") or not clip.frames:
         return clip
     onset = clip.onset or 0
+    if no_apex == "spot":
+        return replace(clip, onset=onset)
     offset = len(clip.frames) - 1 if clip.offset is None else clip.offset
     return replace(clip, onset=onset, apex=onset + (offset - onset + 1) // 2)
 
 
-def _range(clip: Clip) -> tuple[int, int, int]:
-    """Onset, apex and offset of a clip; without an offset, its last frame."""
-    if clip.onset is None or clip.apex is None or not clip.frames:
-        raise InputError(
-            f"clip {_name(clip)}", expected="frames, an onset and an apex",
-            found=f"{len(clip.frames)} frames, onset {clip.onset}, apex {clip.apex}",
-            do="for clips without an apex give `no_apex` middle or drop; leave out clips without frames or onset",
-        )  # fmt: skip
+def _range(clip: Clip) -> tuple[int, int | None, int]:
+    """Onset, apex (None if it is to be spotted) and offset of a clip; without an offset, its last frame."""
+    if clip.onset is None or not clip.frames:
+        raise _without(clip)
     return clip.onset, clip.apex, len(clip.frames) - 1 if clip.offset is None else clip.offset
+
+
+def _without(clip: Clip) -> InputError:
+    return InputError(
+        f"clip {_name(clip)}", expected="frames, an onset and an apex",
+        found=f"{len(clip.frames)} frames, onset {clip.onset}, apex {clip.apex}",
+        do="for clips without an apex give `no_apex` spot, middle or drop; leave out clips without frames or onset",
+    )  # fmt: skip
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
