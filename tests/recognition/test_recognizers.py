@@ -30,7 +30,7 @@ def small(name: str, larger: bool = False) -> Recipe:
     takes = recipe.takes
     return recipe.but(
         side=(28 if takes.name == "flow" else 64) * (2 if larger else 1),
-        length=10 if hasattr(takes, "length") else None,
+        length=16 if hasattr(takes, "length") else None,
         backbone="resnet18" if "resnet18" in kind.backbones else None,
     )  # fmt: skip
 
