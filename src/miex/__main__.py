@@ -1,5 +1,5 @@
 """`python -m miex` is `miex`."""
 
-from miex.commands.main import main
+from miex.commands.main import program_and_exit
 
-main()
+program_and_exit()

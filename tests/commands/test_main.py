@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from miex.commands.main import app
-from miex.errors import OutputError
+from miex.errors import InputError, OutputError
 from miex.faces.photos import default_pool, list_photos
 from tests.support import command, facts, photo_folder
 
@@ -231,3 +231,11 @@ def test_every_command_has_help_and_the_readme_names_real_ones() -> None:
     documented = set(re.findall(r"--[a-z][a-z-]+", readme))
     known = {option for c in commands for option in re.findall(r"--[a-z][a-z-]+", command(*c, "--help").stdout)}
     assert documented - {"--help", "--au", "--install-completion"} <= known
+
+
+def test_a_process_ends_with_the_code_of_its_command(tmp_path: Path) -> None:
+    """And with all of its output, though nothing is cleared up after it."""
+    for arguments, code in ((["--version"], 0), (["verify", tmp_path], InputError.exit_code), (["nonsense"], 2)):
+        done = process(*arguments)
+        assert done.returncode == code
+        assert done.stdout if code == 0 else done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 from typing import Annotated
@@ -46,8 +48,25 @@ def _stop(*_: object) -> None:
     raise _Stopped
 
 
+def program_and_exit() -> None:
+    """Entry point: `main`, after which the process ends at once.
+
+    Arrow leaves threads running. While their library is unloaded they abort, now and then, a command that has done its
+    work ("terminate called without an active exception").
+    """
+    code: object = None
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # whoever read it is gone
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
 def main() -> None:
-    """Entry point: errors that a user can act on become a message and an exit code, all others a traceback."""
+    """What `miex` does: errors that a user can act on become a message and an exit code, all others a traceback."""
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end a run
