@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partialmethod
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -17,6 +20,9 @@ from miex.recognition.networks.off_apexnet import OffApexNet  # noqa: E402
 from miex.recognition.networks.ststnet import STREAMS, STSTNet  # noqa: E402
 from miex.recognition.networks.ststnet_authors import STSTNetAuthors  # noqa: E402
 from miex.recognition.recipe import Recipe, load_recipe  # noqa: E402
+from miex.recognition.train import train  # noqa: E402
+from miex.recognition.view import in_memory  # noqa: E402
+from tests.recognition.planted import planted  # noqa: E402
 
 
 def maps(n: int = 2, side: int = 28) -> torch.Tensor:
@@ -53,6 +59,27 @@ def test_every_recognizer_takes_its_inputs_at_any_size_and_gets_new_heads(name: 
     assert network.classes == 5
     assert len(network.citation) > 20
     assert len(network.published) > 20
+
+
+STEPS = {
+    "ststnet": 150, "ststnet-authors": 150, "off-apexnet": 30, "htnet": 50, "flow-resnet18": 20, "branches": 30,
+    "apexme": 20,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_network_can_learn_one_batch_by_heart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A smoke test: eight examples of noise, and labels that have nothing to do with them."""
+    monkeypatch.setattr(HTNet, "__init__", partialmethod(HTNet.__init__, dim=24))
+    still = {"mirror": 0.0, "shift": 0, "turn": 0.0, "light": 0.0, "mirror_test": False}
+    recipe = small(name).but(**still, batch=8, label_smoothing=0.0, schedule="constant", learning_rate=1e-3)
+    recipe = recipe.but(epochs=STEPS[name], side=32 if recipe.takes.pictures else None)
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (8, *recipe.takes.shape)).astype(np.uint8)
+    view = in_memory(noise, planted(8).rows).labelled([0, 1, 2, 0, 1, 2, 0, 1])
+    p = train(view, recipe).predict(view)
+    assert p.argmax(1).tolist() == view.labels.tolist()
+    assert -np.log(p[np.arange(8), view.labels]).mean() < 0.1
 
 
 def test_unknown_recognizer_is_refused() -> None:
