@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 import miex  # noqa: E402
 from miex.api.evaluate import Evaluated  # noqa: E402
+from miex.api.examples import recipe_of, view_of  # noqa: E402
 from miex.errors import InputError  # noqa: E402
 
 QUICK: dict[str, Any] = {
@@ -71,9 +72,30 @@ def test_a_set_and_imagenet(corpora: Path, tmp_path: Path, finished: Path, monke
     said: list[str] = []
     plain = evaluated(corpora, tmp_path / "store", finished)
     begun = evaluated(corpora, tmp_path / "store", finished, start=weights, say=said.append)
+    assert "ImageNet (resnet18-test.pth)" in begun.table().title
+    assert "ImageNet" not in plain.table().title
     assert begun.runs.computed == 2  # not those that started from random weights
     assert any("branches starts from ImageNet (resnet18-test.pth)" in text for text in said)
     assert len(list((tmp_path / "store" / "models").glob("*.safetensors"))) == 2
     assert plain.folds[0].digest == begun.folds[0].digest
     again = evaluated(corpora, tmp_path / "store", finished, start=weights)
     assert again.runs.computed == 0
+
+
+def test_how_a_set_differs_from_clips_is_said(finished: Path) -> None:
+    def said(recognizer: str, **options: Any) -> str:
+        notes: list[str] = []
+        view_of(finished, recipe_of(None, recognizer=recognizer, **options), say=notes.append)
+        return "\n".join(notes)
+
+    size = int(miex.open(finished).record["settings"]["size"])
+    assert f"frames of {size} pixels are enlarged to 224" in said("apexme")
+    assert "pairs, between which clip fades" in said("lbp-top", side=32)
+    assert said("apexme", side=size) == said("ststnet") == ""
+
+
+def test_a_set_until_the_apex_is_no_whole_clip(tmp_path: Path, model: Path) -> None:
+    made = miex.synthesize(tmp_path / "set", ids=1, frames=3, size=32, nuisances="off", landmarker=model)
+    notes: list[str] = []
+    view_of(made, recipe_of(None, recognizer="lbp-top", side=32), say=notes.append)
+    assert "its samples end at the apex" in notes[0]

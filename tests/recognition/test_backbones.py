@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from miex.errors import InputError, UsageError  # noqa: E402
 from miex.recognition import imagenet  # noqa: E402
 from miex.recognition.imagenet import KNOWN, LITE0, ImageNetWeights, find_weights  # noqa: E402
+from miex.recognition.method import make_method  # noqa: E402
 from miex.recognition.networks.backbones import BACKBONES, EfficientNetLite0, InvertedBlock, ResNet18  # noqa: E402
 from miex.recognition.networks.branches import Branches  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
@@ -136,7 +137,7 @@ def test_the_recipe_gets_the_backbone_of_the_weights(published: Path, tmp_path: 
     assert weights.recipe(load_recipe("apexme")).backbone == "resnet18"
     with pytest.raises(UsageError, match="weights of vgg16"):
         weights.recipe(recipe.but(backbone="vgg16"))
-    with pytest.raises(UsageError, match="it has none"):
+    with pytest.raises(UsageError, match="it has no backbone"):
         weights.recipe(load_recipe("fixed"))
 
 
@@ -166,3 +167,23 @@ def test_weights_of_another_backbone_change_the_recipe(published: Path) -> None:
     apexes = in_memory(np.zeros((6, 32, 32, 3), np.uint8), rows)
     made = train(apexes, recipe, start=ImageNetWeights(published, hashlib.sha256(published.read_bytes()).hexdigest()))
     assert made.recipe.backbone == "resnet18"
+
+
+def test_lite0_sees_frames_as_it_was_trained_on_them() -> None:
+    """(value - 127) / 128, and its recipe says so; a recipe of one's own may scale otherwise."""
+    weights = ImageNetWeights(Path("x"), LITE0.sha256)
+    recipe = weights.recipe(load_recipe("branches"))
+    assert (recipe.backbone, recipe.input["normalize"]) == ("efficientnet-lite0", "symmetric")
+    frames = torch.tensor([0, 127, 255], dtype=torch.uint8).reshape(3, 1, 1, 1, 1).expand(3, 2, 4, 4, 3)
+    seen = recipe.takes.prepare(frames)
+    assert seen.shape == (3, 3, 2, 4, 4)
+    assert seen[:, 0, 0, 0, 0].tolist() == [-127 / 128, 0, 1]
+    assert recipe.takes.stored() == load_recipe("branches").takes.stored()
+    assert weights.recipe(load_recipe("branches").but(normalize="unit")).input["normalize"] == "unit"
+
+
+@pytest.mark.parametrize("name", ["apexme", "branches", "elrcn"])
+def test_frames_too_small_for_a_backbone_are_refused(name: str) -> None:
+    recipe = load_recipe(name).but(side=31 if name != "elrcn" else 30, backbone="vgg16")
+    with pytest.raises(UsageError, match="backbone vgg16\n  expected: 32 or more"):
+        make_method(recipe, 3)

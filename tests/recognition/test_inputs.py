@@ -127,10 +127,11 @@ def test_tim_goes_through_the_frames(n: int, length: int) -> None:
         assert weights[-1] == pytest.approx(np.eye(n)[-1], abs=1e-9)
 
 
-def test_a_gray_clip_begins_at_the_onset_and_ends_with_the_last_frame() -> None:
-    clip = GrayClip(side=128, length=7).of(moving(count=5))
+@pytest.mark.parametrize(("until", "last"), [("apex", 3), ("offset", 4)])
+def test_a_gray_clip_begins_at_the_onset_and_ends_where_it_says(until: str, last: int) -> None:
+    clip = GrayClip(side=128, length=7, until=until).of(moving(count=5, apex=3))
     assert np.abs(clip[0].astype(int) - blob(60)[..., 0]).max() <= 1
-    assert np.abs(clip[-1].astype(int) - blob(60 + 1.5 * 4)[..., 0]).max() <= 1
+    assert np.abs(clip[-1].astype(int) - blob(60 + 1.5 * last)[..., 0]).max() <= 1
     spots = [int(frame[64].astype(float).argmax()) for frame in clip]
     assert spots == sorted(spots)
 

@@ -71,7 +71,7 @@ STEPS = {
 def test_a_network_can_learn_one_batch_by_heart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A smoke test: eight examples of noise, and labels that have nothing to do with them."""
     monkeypatch.setattr(HTNet, "__init__", partialmethod(HTNet.__init__, dim=24))
-    still = {"mirror": 0.0, "shift": 0, "turn": 0.0, "light": 0.0, "mirror_test": False}
+    still = {"mirror": 0.0, "shift": 0, "turn": 0.0, "move": 0.0, "light": 0.0, "mirror_test": False}
     recipe = small(name).but(**still, batch=8, label_smoothing=0.0, schedule="constant", learning_rate=1e-3)
     recipe = recipe.but(epochs=STEPS[name], side=32 if recipe.takes.pictures else None)
     rng = np.random.default_rng(0)

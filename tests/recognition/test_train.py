@@ -15,7 +15,7 @@ from miex.errors import InputError, OutputError, UsageError  # noqa: E402
 from miex.recognition.checkpoints import CHECKPOINT, LOG  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps, flow_map  # noqa: E402
 from miex.recognition.machine import Machine  # noqa: E402
-from miex.recognition.networks.base import augment, batches, split, steps_per_epoch, turned_by  # noqa: E402
+from miex.recognition.networks.base import augment, batches, moved_by, split, steps_per_epoch  # noqa: E402
 from miex.recognition.recipe import load_recipe, recipe_names  # noqa: E402
 from miex.recognition.recognizer import MODEL, prepared  # noqa: E402
 from miex.recognition.train import joint, train  # noqa: E402
@@ -320,26 +320,28 @@ def test_recipes(tmp_path: Path) -> None:
 
 
 def test_turn_and_light_are_the_same_in_all_frames_of_a_sample() -> None:
-    recipe = load_recipe("branches").but(side=32, shift=0)
+    recipe = load_recipe("branches").but(side=32)
     torch.manual_seed(0)
     onset = torch.rand(4, 3, 1, 32, 32)
     x = onset.repeat(1, 1, 2, 1, 1)
     seen = augment(x, recipe, recipe.takes)
     assert torch.equal(seen[:, :, 0], seen[:, :, 1])
     assert not torch.allclose(seen, x, atol=0.05)
-    changed = [augment(x, recipe.but(turn=0.0), recipe.takes)[i] - x[i] for i in range(4)]
+    changed = [augment(x, recipe.but(turn=0.0, move=0.0), recipe.takes)[i] - x[i] for i in range(4)]
     slopes = [float(change.std() / x[i].std()) for i, change in enumerate(changed)]
     assert all(slope <= 0.2 for slope in slopes)  # contrast
     assert len(set(slopes)) == 4  # each sample its own
 
 
-def test_a_turn_is_counterclockwise_about_the_middle() -> None:
-    x = torch.zeros(1, 2, 33, 33)
-    x[:, :, 16, 28] = 1  # right of the middle
-    turned = turned_by(x, torch.tensor([torch.pi / 2]))
-    row, column = np.unravel_index(int(turned[0, 1].argmax()), (33, 33))
-    assert (row, column) == (4, 16)  # above it
-    assert torch.allclose(turned_by(x, torch.zeros(1)), x, atol=1e-5)
+def test_a_turn_is_counterclockwise_about_the_middle_and_comes_before_the_move() -> None:
+    x = torch.zeros(2, 2, 32, 32)
+    x[:, :, 15:17, 27:29] = 1  # right of the middle
+    none, quarter = torch.zeros(2), torch.tensor([0, torch.pi / 2])
+    assert torch.allclose(moved_by(x, none, torch.zeros(2, 2)), x, atol=1e-5)
+    moved = moved_by(x, quarter, torch.tensor([[2 / 32, 3 / 32], [-1 / 32, 5 / 32]]))
+    assert torch.allclose(moved[0], x[0].roll((3, 2), (1, 2)), atol=1e-4)
+    rows, columns = np.nonzero(moved[1, 0].numpy() > 0.5)
+    assert (sorted(set(rows)), sorted(set(columns))) == ([8, 9], [14, 15])  # above it, then left and down
 
 
 def test_flow_is_no_picture_that_can_be_turned() -> None:

@@ -274,6 +274,7 @@ def evaluate(
     from miex.evaluation.results import Results
     from miex.experiments.modes import MODES, Fit
     from miex.experiments.study import Line, Study
+    from miex.recognition.method import method_class
     from miex.recognition.recognizer import Recognizer
 
     way = one_of(mode, MODES, "mode")
@@ -297,6 +298,14 @@ def evaluate(
             do="give what it was trained on as `extra`, with `mode` fine-tune",
         )  # fmt: skip
     before = None if pretrain is None else recipe_of(pretrain, backbone=chosen.backbone, flow=flow)
+    if before is not None and begin is not None:
+        before = begin.recipe(before)
+    if way == "fine-tune" and not method_class(chosen.recognizer).fine_tunes:
+        raise UsageError(
+            f"`mode` fine-tune with recognizer {chosen.recognizer}",
+            expected="a recognizer that is trained step by step",
+            do="take `mode` joint: it is fitted in one step, without initial weights",
+        )  # fmt: skip
     machine = machine_of(device, threads)
 
     def view(given: Data | Sequence[Data], by: str | None) -> View:
@@ -308,7 +317,8 @@ def evaluate(
         way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine
     )  # fmt: skip
     parts = folds_of(folds, tested, repeats)
-    cell = fit.cell(f"{chosen.name}, {mode}", parts, accept_unknown=accept_unknown, independent=independent)
+    begun = "" if begin is None else f", from {begin}"
+    cell = fit.cell(f"{chosen.name}, {mode}{begun}", parts, accept_unknown=accept_unknown, independent=independent)
     study = Study([Line(cell.name, "", [cell])], Results(path(store)), fit.machine)
     say(said(study.estimate(), processes(workers)))
     (found,) = study.run(executor=executor(workers), progress=stage(progress, f"{chosen.name}, {mode}, {folds}"))

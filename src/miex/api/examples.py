@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import pyarrow.compute as pc
 
 from miex.api.corpora import Clips, read
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
@@ -19,6 +20,7 @@ from miex.errors import InputError, UsageError, one_of
 
 if TYPE_CHECKING:
     from miex.recognition.examples import Examples
+    from miex.recognition.inputs.base import Input
     from miex.recognition.machine import Machine
     from miex.recognition.recipe import Recipe
     from miex.recognition.view import View
@@ -117,9 +119,39 @@ def view_of(
     work, doing = executor(workers), stage(progress, "reading examples")
     made = [examples(one, classes=classes, no_apex=no_apex, say=say) for one in cast("Sequence[Data]", several)]
     if not any(map(len, made)):
-        raise InputError("examples", expected="at least one with a label", found="none in what was given")
+        raise InputError(
+            "examples of " + ", ".join(map(str, several)), expected="at least one with a label",
+            found="none" + (", since clips without an apex are left out" if no_apex == "drop" else ""),
+            do="give data with labels" + (", or `no_apex` middle or spot" if no_apex == "drop" else ""),
+        )  # fmt: skip
+    for one in made:
+        for note in _unlike_clips(one, recipe.takes):
+            say(note)
     views = [one.through(recipe.takes, input_cache(), executor=work, progress=doing) for one in made]
     return reduce(lambda a, b: a.joined(b), views)
+
+
+def _unlike_clips(found: Examples, takes: Input) -> Iterator[str]:
+    """How the samples of a set differ, for this input, from the clips that a recognizer is meant for."""
+    from miex.recognition.places import SetFrames, stored_layout
+
+    if not isinstance(found.frames, SetFrames) or not len(found):
+        return
+    dataset = found.frames.dataset
+    name, side, size = dataset.storage.name, getattr(takes, "side", 0), stored_layout(dataset).size
+    if takes.pictures and size < side:
+        yield (
+            f"{name}: frames of {size} pixels are enlarged to {side}, and less sharp than those of real clips; make "
+            f"the set with a larger `size`, or train with `side` {size}"
+        )
+    frames = pc.list_value_length(dataset.table["aus"]).to_numpy()
+    if hasattr(takes, "length") and int(frames.max()) == 2:
+        yield f"{name}: pairs, between which {takes.name} fades; for sequences make the set with `frames` 10"
+    elif getattr(takes, "until", "") == "offset" and (dataset.table["apex"].to_numpy() == frames - 1).all():
+        yield (
+            f"{name}: its samples end at the apex, and clips at the offset, which looks unlike; make the set with "
+            '`until` offset, or train with a recipe whose input has until = "apex"'
+        )
 
 
 def recipe_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,8 @@ class LoadedRecognizer:
             clip: a folder of frames or a video; or a pair, onset and apex, as files or frames.
             onset, apex, offset: indices of the frames, 0-based; without `onset`, the first frame is the onset; without
                 `offset`, the last one is the offset. Without any, they are those of the strongest event that is spotted
-                (`miex.spot`). Recognizers of sequences see all frames from onset to offset, others onset and apex.
+                (`miex.spot`). Recognizers of flow maps and pairs see onset and apex, those of sequences all frames from
+                onset to apex, or to the offset, as their recipe says.
             fps: frames per second, to spot; required for a folder. Default: as the video says.
             landmarker, say: as in `miex.synthesize`.
             progress: called with the number of frames read to spot, and of all.
@@ -142,6 +144,8 @@ class LoadedRecognizer:
             if apex is None:
                 onset, apex, offset = _spotted(spot(given, fps=fps, landmarker=landmarker, progress=progress, say=say))
             onset = onset or 0
+            if offset is None and getattr(self.recognizer.recipe.takes, "until", "apex") == "apex":
+                offset = apex  # no later frame is looked at
             frames = _cut_out(given, onset, apex, offset)
             at, place = (onset, apex, onset + len(frames) - 1), apex - onset
         with Landmarker(landmark_model(landmarker, say)) as found:
@@ -169,19 +173,14 @@ def _cut_out(clip: Path, onset: int, apex: int, offset: int | None) -> list[Imag
     """The frames from onset to offset, or to the last. Raises InputError if the indices are out of order or range."""
     from miex.images import read_clip
 
-    count, frames = 0, []
-    for i, frame in enumerate(read_clip(clip)):
-        count = i + 1
-        if offset is not None and i > offset:
-            break
-        if i >= onset:
-            frames.append(frame)
-    last = count - 1 if offset is None else offset
-    if not onset < apex <= last < count:
+    asked = f"clip {clip} with onset {onset}, apex {apex}" + ("" if offset is None else f", offset {offset}")
+    if not onset < apex <= (apex if offset is None else offset):
+        raise InputError(asked, expected="0 ≤ onset < apex ≤ offset")
+    frames = list(islice(read_clip(clip), onset, None if offset is None else offset + 1))
+    if len(frames) <= (apex if offset is None else offset) - onset:
         raise InputError(
-            f"clip {clip}", expected=f"0 ≤ onset < apex ≤ offset < {count}",
-            found=f"onset {onset}, apex {apex}, offset {last}",
-        )  # fmt: skip
+            asked, expected="indices of its frames, from 0", found=f"{onset + len(frames)} frames or fewer"
+        )
     return frames
 
 

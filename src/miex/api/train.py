@@ -118,10 +118,11 @@ def start_of(
     from miex.recognition.method import method_class
 
     if isinstance(given, LoadedRecognizer):
-        return given.recognizer, recipe
+        return given.recognizer, _like(recipe, given.recognizer.recipe)
     if given is not None and str(given) != RANDOM:
         if str(given) != IMAGENET and path(given).suffix not in (".pth", ".pt"):
-            return load_recognizer(given).recognizer, recipe
+            start = load_recognizer(given).recognizer
+            return start, _like(recipe, start.recipe)
         weights = find_weights(IMAGENET if str(given) == IMAGENET else path(given), say)
         recipe = weights.recipe(recipe)
         say(f"{recipe.recognizer} starts from {weights}")
@@ -129,3 +130,10 @@ def start_of(
     if method_class(recipe.recognizer).backbones:
         say(f"{recipe.recognizer} starts from random weights")
     return None, recipe
+
+
+def _like(recipe: Recipe, start: Recipe) -> Recipe:
+    """The recipe with the backbone of a recognizer that is fine-tuned, and frames scaled for it, if it names none."""
+    if recipe.recognizer != start.recognizer or recipe.backbone is not None or start.backbone is None:
+        return recipe
+    return recipe.but(backbone=start.backbone, normalize=start.input.get("normalize"))

@@ -338,7 +338,7 @@ def evaluate(
     console.show_result(
         found, as_json, out,
         f"UF1 {between.value:.3f}, 95 % over subjects {between.low:.2f} … {between.high:.2f}. "
-        f"Leak guard: {found.refused} training rows refused, {found.unchecked} unchecked.",
+        f"Leak guard, at most in a run: {found.refused} training rows refused, {found.unchecked} unchecked.",
     )  # fmt: skip
 
 

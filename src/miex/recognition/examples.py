@@ -111,7 +111,9 @@ class Examples:
             InputError: a frame cannot be read or shows no face, or an array in the cache is damaged.
             OutputError: the cache cannot be written to.
         """
-        what = {"examples": self.digest, "input": takes.stored()}
+        import cv2
+
+        what = {"opencv": cv2.__version__, "examples": self.digest, "input": takes.stored()}
         name = hashlib.sha256(canonical_json(what).encode()).hexdigest()[:32]
 
         def make(put: Put) -> None:

@@ -137,7 +137,8 @@ def load(where: Path) -> Examples | Dataset:
         return read_flow(where)
     if not (where / CONFIG_FILE).is_file():
         raise UsageError(
-            f"examples {where}", expected="a flow file .npz, or the folder of a set", found="neither",
+            f"examples {where}", expected="a flow file .npz, the folder of a set, or a corpus as NAME=PATH",
+            found="none of these",
             do="check the path; miex synthesize makes a set, and miex export --to flow makes a flow file of it",
         )  # fmt: skip
     return open_set(where)

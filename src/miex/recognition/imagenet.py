@@ -13,7 +13,7 @@ from torch import Tensor
 
 from miex.errors import InputError, UsageError
 from miex.recognition.method import Method, method_class
-from miex.recognition.networks.backbones import Backbone
+from miex.recognition.networks.backbones import BACKBONES, Backbone
 from miex.recognition.recipe import Recipe
 from miex.storage.fetched import PublishedFile
 
@@ -58,7 +58,7 @@ class ImageNetWeights:
         return f"ImageNet ({KNOWN[self.sha256][0]})"
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe with their backbone, if it does not name one.
+        """The recipe with their backbone, if it does not name one, and with frames scaled as for its training.
 
         Raises:
             UsageError: the recipe names another backbone, or its recognizer cannot have this one.
@@ -68,11 +68,14 @@ class ImageNetWeights:
         if named != self.backbone or named not in kind.backbones:
             raise UsageError(
                 f"starting recognizer {recipe.recognizer} from {self}",
-                expected="weights of " + (recipe.backbone or " or ".join(kind.backbones) or "no backbone: it has none"),
+                expected="weights of " + (recipe.backbone or " or ".join(kind.backbones))
+                if kind.backbones else "random weights: it has no backbone",
                 found=f"weights of {self.backbone}", do="give other weights, or choose a recognizer with this backbone",
             )  # fmt: skip
         own = kind.backbones[0] == self.backbone
-        return recipe if own or recipe.backbone else recipe.but(backbone=self.backbone)
+        chosen = recipe if own or recipe.backbone else recipe.but(backbone=self.backbone)
+        scaled = recipe.input.get("normalize") == "imagenet"
+        return chosen.but(normalize=BACKBONES[self.backbone].normalize) if scaled else chosen
 
     def load_into(self, method: Method) -> None:
         """Load them into every backbone of a recognizer.

@@ -37,9 +37,10 @@ class Recipe(BaseModel):
         balance_real: whether to weight the classes of real training data by the inverse of their frequency.
         mirror: probability that a training sample is mirrored (in flow maps u changes its sign).
         shift: largest shift of a training batch, in pixels of the input.
-        turn: largest angle by which each training sample is turned, in degrees; only for inputs that are frames.
-        light: largest change of contrast and of brightness of each training sample, as a fraction; only for inputs that
-            are frames. Mirroring, shift, turn and light are the same in all frames of a sample.
+        turn: largest angle by which each training sample is turned, in degrees.
+        move: largest distance by which each training sample is moved along x and y, as a fraction of its side.
+        light: largest change of contrast and of brightness of each training sample, as a fraction. Turn, move and light
+            are only for inputs that are frames; all augmentation is the same in all frames of a sample.
         mirror_test: whether to average the probabilities of each test sample and its mirror image.
         mixed_precision: whether to compute in bfloat16 on CPUs, and in float16 with a scaled loss on CUDA devices.
         validation: fraction of the people in the training data who are held out for early stopping; 0: none.
@@ -68,6 +69,7 @@ class Recipe(BaseModel):
     mirror: float = Field(default=0.5, ge=0, le=1)
     shift: int = Field(default=1, ge=0)
     turn: float = Field(default=0.0, ge=0, le=45)
+    move: float = Field(default=0.0, ge=0, le=0.5)
     light: float = Field(default=0.0, ge=0, lt=1)
     mirror_test: bool = True
     mixed_precision: bool = False
@@ -88,8 +90,8 @@ class Recipe(BaseModel):
             raise ValueError("either samples_seen or epochs, not both")
         if (self.validation > 0) != (self.patience > 0):
             raise ValueError("validation and patience both above 0, or both 0")
-        if (self.turn or self.light) and not self.takes.pictures:
-            raise ValueError(f"turn and light 0 with input {self.takes.name}, which is no picture")
+        if (self.turn or self.move or self.light) and not self.takes.pictures:
+            raise ValueError(f"turn, move and light 0 with input {self.takes.name}, which is no picture")
         return self
 
     @property

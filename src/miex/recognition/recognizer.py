@@ -22,7 +22,7 @@ from miex.recognition.view import LABELS, View
 from miex.recognition.weights import forms, read_weights, weights_digest, write_weights
 from miex.stable import first_difference
 
-MODEL = "recognizer.safetensors"  # name of its file in the folder of a training
+MODEL, CHECKPOINT = "recognizer.safetensors", "checkpoint.safetensors"  # files in the folder of a training
 # Most examples that are predicted at once, and most bytes of them: clips are a hundred times as large as flow maps.
 _PIECE, _PIECE_BYTES = 1024, 16 * 2**20
 
@@ -104,6 +104,11 @@ def load_recognizer(path: Path) -> Recognizer:
             its recipe.
     """
     if path.is_dir():
+        if not (path / MODEL).is_file() and (path / CHECKPOINT).is_file():
+            raise InputError(
+                f"recognizer {path}", expected="a finished training", found="one that was stopped",
+                do="run the command that began it again: it resumes",
+            )  # fmt: skip
         path = path / MODEL
     asked = f"recognizer {path}"
     stored, weights = read_weights(path, "recognizer")

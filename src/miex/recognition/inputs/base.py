@@ -60,12 +60,14 @@ class Input(BaseModel, ABC):
 
     Attributes:
         name: name of the input.
+        version: grows whenever the same frames and settings give another example.
         pictures: whether prepared examples are pictures, so that training may turn them and change their light.
         not_stored: settings that only `prepare` depends on, so that they do not change stored examples.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     pictures: ClassVar[bool] = False
     not_stored: ClassVar[frozenset[str]] = frozenset()
 
@@ -115,8 +117,9 @@ class Input(BaseModel, ABC):
         return {"name": self.name, **self.model_dump(mode="json")}
 
     def stored(self) -> dict[str, Any]:
-        """The name and those settings that stored examples depend on, as JSON values."""
-        return {key: value for key, value in self.described().items() if key not in self.not_stored}
+        """The name, the version and those settings that stored examples depend on, as JSON values."""
+        kept = {key: value for key, value in self.described().items() if key not in self.not_stored}
+        return {**kept, "version": self.version}
 
 
 def make_input(described: dict[str, Any]) -> Input:

@@ -63,14 +63,24 @@ def halved(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 class _Clip(Input):
-    """The base of inputs that are gray clips, aligned by the face in the onset and interpolated to a fixed length."""
+    """The base of inputs that are gray clips, aligned by the face in the onset and interpolated to a fixed length.
 
+    Attributes:
+        length: number of frames or steps.
+        until: the last frame that is seen. apex: as in the video variant of MiE-X, whose samples have no more; offset:
+            the whole clip. Recognizers must be trained and tested on the same: an expression that rises and falls looks
+            unlike one that only rises.
+    """
+
+    version: ClassVar[int] = 2
     length: int = Field(default=LENGTH, ge=2, le=256)
+    until: Literal["apex", "offset"] = "apex"
 
     def _gray(self, frames: Frames, side: int, length: int) -> npt.NDArray[np.float32]:
         """Interpolated gray levels, float32 [length, side, side]; they may lie slightly outside 0 … 255."""
-        found = np.stack([resized(gray(frames.read(i)), side) for i in range(frames.count)]).astype(np.float32)
-        weights = temporal_interpolation(frames.count, length).astype(np.float32)
+        count = frames.apex + 1 if self.until == "apex" else frames.count
+        found = np.stack([resized(gray(frames.read(i)), side) for i in range(count)]).astype(np.float32)
+        weights = temporal_interpolation(count, length).astype(np.float32)
         return np.asarray(np.einsum("tn,nhw->thw", weights, found), np.float32)
 
     def _steps(self, frames: Frames, side: int, method: FlowMethod) -> tuple[npt.NDArray[np.uint8], Flow]:

@@ -34,20 +34,24 @@ class _ColorFrames(Input):
     Attributes:
         side: side of the frames, in pixels.
         normalize: scaling of values for the recognizer. unit: values are divided by 255; imagenet: from these, the mean
-            of the channel over ImageNet is subtracted, and the result is divided by its standard deviation.
+            of the channel over ImageNet is subtracted, and the result is divided by its standard deviation, as for
+            networks of torchvision; symmetric: (value - 127) / 128, as for those of TensorFlow.
     """
 
     pictures: ClassVar[bool] = True
     not_stored: ClassVar[frozenset[str]] = frozenset({"normalize"})
     side: int = Field(default=SIDE, ge=16, le=1024)
-    normalize: Literal["imagenet", "unit"] = "imagenet"
+    normalize: Literal["imagenet", "unit", "symmetric"] = "imagenet"
 
     @property
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(np.uint8)
 
     def prepare(self, batch: Tensor) -> Tensor:
-        x = batch.movedim(-1, 1).float() / 255  # channels first: [n, 3, …, side, side]
+        x = batch.movedim(-1, 1).float()  # channels first: [n, 3, …, side, side]
+        if self.normalize == "symmetric":
+            return ((x - 127) / 128).contiguous()
+        x = x / 255
         if self.normalize == "imagenet":
             mean, std = (x.new_tensor(values).reshape(1, 3, *[1] * (x.ndim - 2)) for values in (MEAN, STD))
             x = (x - mean) / std

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from miex.recognition.networks.backbones import BACKBONES, head
+from miex.recognition.networks.backbones import head, make_backbone
 from miex.recognition.networks.base import Network
 
 
@@ -34,7 +34,7 @@ class ApexME(Network):
 
     def __init__(self, shape: Sequence[int] = (3, 224, 224), classes: int = 3, backbone: str = backbones[0]) -> None:
         super().__init__(shape, classes)
-        self.backbone = BACKBONES[backbone]()
+        self.backbone = make_backbone(backbone, shape[-1])
         width = self.backbone.width
         self.head = head(width, *(() if backbone == "vgg16" else (128, 32)))
         self.classifier = nn.Linear(width if backbone == "vgg16" else 32, classes)

@@ -13,6 +13,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from miex.errors import UsageError
+
 
 class Backbone(nn.Module, ABC):  # type: ignore[misc]
     """A network from color frames to features.
@@ -21,8 +23,12 @@ class Backbone(nn.Module, ABC):  # type: ignore[misc]
         width: number of features.
         last: beginning of the names of its last layer in published weights, which the backbone does not have.
         published: its number of parameters with the last layer, for the 1,000 classes of ImageNet.
+        normalize: scaling of frames that its weights were trained on (see `inputs.frames`).
+        smallest: side of the smallest frame of which a position is left at the end, in pixels.
     """
 
+    normalize: ClassVar[str] = "imagenet"
+    smallest: ClassVar[int] = 1
     width: ClassVar[int]
     last: ClassVar[str]
     published: ClassVar[int]
@@ -110,6 +116,7 @@ class VGG16(Backbone):
 
     width = 4096
     last = "classifier.6."
+    smallest = 32  # five pools
     published = 138_357_544  # torchvision's vgg16
 
     def __init__(self) -> None:
@@ -187,10 +194,10 @@ class EfficientNetLite0(Backbone):
     Layers: [3, s, s] → conv 3×3 (stride 2), batch norm, ReLU6, 32 → 16 inverted blocks in seven stages (STAGES) → conv
     1×1, batch norm, ReLU6, 1,280 → mean over positions → dropout 0.2 → 1,280.
 
-    Source: Tan & Le, EfficientNet, ICML 2019; Google's lite variants of 2020. Its weights were trained on values
-    (x − 127) / 128, which lie close to those that the inputs of miex are normalized to.
+    Source: Tan & Le, EfficientNet, ICML 2019; Google's lite variants of 2020.
     """
 
+    normalize = "symmetric"
     width = 1280
     last = "_fc."
     published = 4_652_008  # counted in the published weights
@@ -232,6 +239,22 @@ BACKBONES: dict[str, type[Backbone]] = {
     "vgg16": VGG16,
     "efficientnet-lite0": EfficientNetLite0,
 }
+
+
+def make_backbone(name: str, side: int) -> Backbone:
+    """Make an untrained backbone. Raises UsageError if frames of this side are too small for it."""
+    kind = BACKBONES[name]
+    prove_side(kind, name, side)
+    return kind()
+
+
+def prove_side(kind: type[Backbone], name: str, side: int) -> None:
+    """Raises UsageError if frames of this side are too small for a backbone."""
+    if side < kind.smallest:
+        raise UsageError(
+            f"frames with a side of {side} pixels for backbone {name}", expected=f"{kind.smallest} or more",
+            do="choose a larger `side`",
+        )  # fmt: skip
 
 
 def head(width: int, *hidden: int) -> nn.Sequential:

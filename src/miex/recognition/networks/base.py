@@ -44,7 +44,7 @@ class Network(Method):
 
 
 def augment(x: Tensor, recipe: Recipe, takes: Input) -> Tensor:
-    """Mirror some examples of a prepared batch [n, …, h, w], turn each, change its light, and shift the whole batch.
+    """Mirror some examples of a prepared batch [n, …, h, w], turn and move each, change its light, shift the batch.
 
     All channels and frames of an example are treated alike.
     """
@@ -54,8 +54,9 @@ def augment(x: Tensor, recipe: Recipe, takes: Input) -> Tensor:
     if recipe.shift:
         down, right = torch.randint(-recipe.shift, recipe.shift + 1, (2,), device="cpu").tolist()
         x = torch.roll(x, (down, right), (-2, -1))
-    if recipe.turn:
-        x = turned_by(x, (torch.rand(len(x), device="cpu") * 2 - 1) * math.radians(recipe.turn))
+    if recipe.turn or recipe.move:
+        angles = (torch.rand(len(x), device="cpu") * 2 - 1) * math.radians(recipe.turn)
+        x = moved_by(x, angles, (torch.rand(len(x), 2, device="cpu") * 2 - 1) * recipe.move)
     if recipe.light:
         contrast, brightness = (
             ((torch.rand(2, len(x), device="cpu") * 2 - 1) * recipe.light)
@@ -66,10 +67,18 @@ def augment(x: Tensor, recipe: Recipe, takes: Input) -> Tensor:
     return x
 
 
-def turned_by(x: Tensor, angles: Tensor) -> Tensor:
-    """Turn each example of a batch [n, …, h, w] about its middle, counterclockwise by angles [n] in radians."""
-    cos, sin, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
-    affine = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1).to(x)
+def moved_by(x: Tensor, angles: Tensor, shifts: Tensor) -> Tensor:
+    """Turn each example of a batch [n, …, s, s] about its middle, counterclockwise, and then move it.
+
+    Args:
+        x: the batch; what comes in from outside repeats the border.
+        angles: in radians, [n].
+        shifts: to the right and down, as fractions of the side, [n, 2].
+    """
+    cos, sin = angles.cos(), angles.sin()
+    turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
+    # where each position comes from: the way back, in units of half a side
+    affine = torch.cat([turn, -turn @ (2 * shifts)[..., None]], 2).to(x)
     flat = x.flatten(1, -3) if x.ndim > 4 else x
     grid = F.affine_grid(affine, list(flat.shape), align_corners=False)
     return F.grid_sample(flat, grid, padding_mode="border", align_corners=False).reshape(x.shape)

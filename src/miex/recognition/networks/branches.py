@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, cat, nn
 
-from miex.recognition.networks.backbones import BACKBONES, head
+from miex.recognition.networks.backbones import BACKBONES, head, make_backbone
 from miex.recognition.networks.base import Network
 
 
@@ -35,7 +35,7 @@ class Branches(Network):
 
     def __init__(self, shape: Sequence[int] = (3, 2, 224, 224), classes: int = 3, backbone: str = backbones[0]) -> None:
         super().__init__(shape, classes)
-        self.branches = nn.ModuleDict({frame: BACKBONES[backbone]() for frame in ("onset", "apex")})
+        self.branches = nn.ModuleDict({frame: make_backbone(backbone, shape[-1]) for frame in ("onset", "apex")})
         self.head = head(2 * BACKBONES[backbone].width, 128, 32)
         self.classifier = nn.Linear(32, classes)
 

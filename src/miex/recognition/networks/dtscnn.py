@@ -93,7 +93,8 @@ class DTSCNN(Network):
             raise UsageError(
                 "recognizer dtscnn",
                 expected=f"a length that is a multiple of {SHORTEST}, and a side of at least {SMALLEST}",
-                found=f"length {steps}, side {side}", do="change the input of the recipe",
+                found=f"length {steps}, side {side}",
+                do="choose another `side`, or in a recipe of your own another length of its input",
             )  # fmt: skip
         self.fine, self.coarse = Stream(steps), Stream(steps // 2)
         self.dropout = nn.Dropout(0.5)

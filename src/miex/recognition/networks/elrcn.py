@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from miex.recognition.networks.backbones import VGG16
+from miex.recognition.networks.backbones import VGG16, prove_side
 from miex.recognition.networks.base import Network
 from miex.recognition.networks.lstm import gentle_lstm
 
@@ -73,6 +73,7 @@ class ELRCN(Network):
 
     def __init__(self, shape: Sequence[int] = (5, 9, 112, 112), classes: int = 3, backbone: str = "vgg16") -> None:
         super().__init__(shape, classes)
+        prove_side(EnrichedVGG16, backbone, shape[-1])
         self.cnn = EnrichedVGG16()
         self.lstm = gentle_lstm(self.cnn.width, UNITS)
         self.hidden = nn.Sequential(nn.Linear(UNITS, HIDDEN), nn.ReLU())

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from miex.recognition.networks.backbones import BACKBONES
+from miex.recognition.networks.backbones import make_backbone
 from miex.recognition.networks.base import Network
 
 
@@ -29,7 +29,7 @@ class FlowResNet18(Network):
 
     def __init__(self, shape: Sequence[int] = (3, 28, 28), classes: int = 3, backbone: str = backbones[0]) -> None:
         super().__init__(shape, classes)
-        self.backbone = BACKBONES[backbone]()
+        self.backbone = make_backbone(backbone, shape[-1])
         self.classifier = nn.Linear(self.backbone.width, classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ class TLCNN(Network):
         if shape[-1] < SMALLEST:
             raise UsageError(
                 "recognizer tlcnn", expected=f"frames with a side of at least {SMALLEST}", found=f"side {shape[-1]}",
-                do="change the input of the recipe",
+                do="choose a larger `side`",
             )  # fmt: skip
         self.cnn = FrameCNN(shape[-1])
         self.dropout = nn.Dropout(0.5)
