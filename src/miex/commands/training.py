@@ -366,7 +366,7 @@ def predict(
         int | None,
         typer.Option(
             min=1,
-            help="Index of the offset frame; recognizers of sequences see all frames up to it. Default: the last.",
+            help="Index of the offset frame, for recognizers that see whole clips. Default: the last.",
         ),
     ] = None,
     fps: FPS = None,
