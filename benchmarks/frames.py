@@ -1,9 +1,9 @@
 """What recognizers of frames learn from a set: accuracy on identities that were held out of the training.
 
 `python -m benchmarks.frames [--faces FOLDER] [--ids N] [--held N] [--size N] [--per N] [--epochs N] [--threads N]
-[--runs NAMES] [--out FOLDER]`. Each recognizer is trained by its own recipe for a few epochs, from ImageNet
-(EfficientNet-Lite0) and from random weights. STSTNet, which sees optical flow, is trained and tested on the same
-samples with its own recipe. Without photos the identities are virtual ones, relatives of each other.
+[--mu M] [--nu N] [--runs NAMES] [--out FOLDER]`. Each recognizer is trained by its own recipe for a few epochs, from
+ImageNet (EfficientNet-Lite0) and from random weights. STSTNet, which sees optical flow, is trained and tested on the
+same samples with its own recipe. Without photos the identities are virtual ones, relatives of each other.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--held", type=int, default=20, help="identities held out of the training, beside --ids")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--per", type=int, default=1)
+    parser.add_argument("--mu", type=float, default=0.1, help="weakest AU; 0.5 and --nu 1 show macro-expressions")
+    parser.add_argument("--nu", type=float, default=0.3, help="strongest AU")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", default=",".join(RUNS), help="some of " + ", ".join(RUNS))
@@ -83,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         made = miex.synthesize(
             work / "set", faces=given.faces or default_pool(), ids=given.ids + given.held, per=given.per,
-            size=given.size, workers=available_workers(),
+            size=given.size, sources=[miex.sources.expert(mu=given.mu, nu=given.nu)], workers=available_workers(),
         )  # fmt: skip
         result = Learned(_table(made, work, given))
         print(f"\n## {result.table}\n\n{machine()}, torch {torch.__version__}, {given.threads} threads")
@@ -124,8 +126,8 @@ def _table(dataset: Any, work: Path, given: argparse.Namespace) -> Table:
         print(*lines[-1], sep=" | ", flush=True)
     trained, tested = int((~test).sum()), int(test.sum())
     title = (
-        f"{trained:,} pairs of {len(names) - given.held} identities, {given.size} px, {given.epochs} epochs; tested on "
-        f"{tested:,} pairs of {given.held} other identities; chance is 0.333"
+        f"{trained:,} pairs of {len(names) - given.held} identities, {given.size} px, AUs of {given.mu:g} to "
+        f"{given.nu:g}, {given.epochs} epochs; tested on {tested:,} pairs of {given.held} other identities; chance is 0.333"
     )
     return Table(
         title,
