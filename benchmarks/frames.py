@@ -127,7 +127,7 @@ def _table(dataset: Any, work: Path, given: argparse.Namespace) -> Table:
     trained, tested = int((~test).sum()), int(test.sum())
     title = (
         f"{trained:,} pairs of {len(names) - given.held} identities, {given.size} px, AUs of {given.mu:g} to "
-        f"{given.nu:g}, {given.epochs} epochs; tested on {tested:,} pairs of {given.held} other identities; chance: 0.333"
+        f"{given.nu:g}, {given.epochs} epochs; tested on {tested:,} pairs of {given.held} others; chance: 0.333"
     )
     return Table(
         title,

@@ -139,12 +139,21 @@ def clip_length(path: Path) -> tuple[int, float | None]:
     Returns:
         Number of frames (of a video the one that its header says, which may be wrong), and frames per second; None for
         a folder, or if the video does not say.
+
+    Raises:
+        InputError: the file is no video that can be read.
     """
     if path.is_dir():
         return len(_numbered(path)), None
     video = cv2.VideoCapture(str(path))
+    opened = video.isOpened()
     count, rate = (float(video.get(what)) for what in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
     video.release()
+    if not opened:
+        raise InputError(
+            f"clip {path}", expected="a video, or a folder of its frames", found="a file that is no readable video",
+            do="check the file, or convert it",
+        )  # fmt: skip
     return max(0, int(count)), rate if 0 < rate < float("inf") else None
 
 

@@ -99,3 +99,19 @@ def test_a_set_until_the_apex_is_no_whole_clip(tmp_path: Path, model: Path) -> N
     notes: list[str] = []
     view_of(made, recipe_of(None, recognizer="lbp-top", side=32), say=notes.append)
     assert "its samples end at the apex" in notes[0]
+
+
+def test_what_an_expert_table_knows_of_the_tested_corpus_and_how_a_set_was_planned_is_said(
+    tmp_path: Path, model: Path
+) -> None:
+    """The default table is made from frequencies of MMEW: a set with it, tested on MMEW, says so."""
+    miex.corpora.fake("mmew", tmp_path / "mmew", size=64)
+    given = {"ids": 1, "size": 32, "nuisances": "off", "landmarker": model, "classes": ["mmew-6"]}
+    options = {"mode": "direct", "folds": "2-fold", "repeats": 1, "epochs": 1, "no_apex": "middle", "store": tmp_path}
+    for table, warned in (("micro", True), ("du2014", False)):
+        out = tmp_path / table
+        miex.synthesize(out, sources=[miex.sources.expert(table)], **given)
+        said: list[str] = []
+        miex.evaluate(f"mmew={tmp_path / 'mmew'}", extra=out, say=said.append, **options)
+        assert any("its expert table, micro, holds how often" in note for note in said) == warned
+        assert any("planned by emotion" in note for note in said)

@@ -385,7 +385,7 @@ def test_options_are_checked(fakes: dict[str, Made], on_error: str) -> None:
         read("samm", path, mapping="x")
     with pytest.raises(UsageError, match="negative, positive and surprise"):
         read("samm", path, mapping="samm-5")
-    with pytest.raises(UsageError, match="`mapping` mie-x-code for samm"):
+    with pytest.raises(UsageError, match="mapping mie-x-code for samm"):
         read("samm", path, mapping="mie-x-code")
     with pytest.raises(UsageError, match="corpus 'sam'"):
         read("sam", path)

@@ -179,7 +179,7 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     assert facts("evaluate", data, *options, "--best-on-test")["computed"] == 0
     table = command("evaluate", data, *options, "--mode", "direct", "--extra", finished)
     assert table.returncode == 0, table.stderr
-    for word in ("pooled", "fold mean", "casme2", "confusion", "Leak guard: 0 training rows refused"):
+    for word in ("pooled", "fold mean", "casme2", "confusion", "Leak guard, at most in a run: 0 training rows refused"):
         assert word in table.stdout
     unknown = tmp_path / "unknown.npz"
     with np.load(data) as arrays:
@@ -189,7 +189,7 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     assert "leak guard" in guarded.stderr
     said = facts("predict", out, data)["predictions"]  # the folder stands for the recognizer in it
     assert len(said) == 60
-    assert said[0].keys() == {"sample", "class", "probabilities"}
+    assert said[0].keys() == {"sample", "class", "probabilities", "onset", "apex", "offset"}
     assert command("predict", model, tmp_path).returncode == 2
     experiment = ["experiment", "realflow", f"mine={unknown}", "--real", stand_in, "--store", store, "--workers", 1]
     experiment += ["--recipe", recipe, "--seeds", 1]

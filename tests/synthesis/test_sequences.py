@@ -58,7 +58,7 @@ class Smile(AUSource):
     def settings(self) -> dict[str, Any]:
         return {}
 
-    def sample(self, label: Label, *, rng: np.random.Generator) -> AUTriplet:
+    def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
         return replace(SMILE, label=label)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -313,6 +313,8 @@ def evaluate(
 
     tested = each_once(view(real, classes))
     other = None if extra is None else view(extra, extra_classes or classes)
+    for note in _shared_frequencies(extra, {str(name) for name in set(tested.rows["corpus"].to_pylist())}):
+        say(note)
     fit = Fit(
         way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine
     )  # fmt: skip
@@ -324,6 +326,24 @@ def evaluate(
     (found,) = study.run(executor=executor(workers), progress=stage(progress, f"{chosen.name}, {mode}, {folds}"))
     say(f"folds of seed 0: {parts[0].digest[:12]}")
     return Evaluated(found, tested.label_names, parts, ("last", "best_on_test") if best_on_test else ("last",))
+
+
+def _shared_frequencies(extra: Data | Sequence[Data] | None, tested: set[str]) -> Iterator[str]:
+    """Says which sets draw AUs as often as coders saw them in a corpus that is tested."""
+    from miex.dataset.plan_file import CONFIG_FILE
+    from miex.dataset.reader import Dataset, open_dataset
+    from miex.sources.expert import corpora_of
+
+    for one in extra if isinstance(extra, list | tuple) else [extra]:
+        if isinstance(one, PathLike) and (path(one) / CONFIG_FILE).is_file():
+            one = open_dataset(path(one))
+        if isinstance(one, Dataset):
+            table = one.record["config"].get("sources", {}).get("expert", {}).get("table", "")
+            if shared := sorted(corpora_of(table) & tested):
+                yield (
+                    f"{one.storage.name}: its expert table, {table}, holds how often each AU was seen in "
+                    f"{', '.join(shared)}, which is tested; a set with another table, such as du2014, does not"
+                )
 
 
 @checking(recognizer=RECOGNIZER, real=DATA, classes=TEXT)

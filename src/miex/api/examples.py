@@ -83,6 +83,9 @@ def examples(
         found, name = places.of_set(data, mapping), data.storage.name
         rows = data.table.select(["emotion", "label"]).to_pylist()
         emotions = [(row["emotion"], places.class_of_sample(row["emotion"], row["label"], mapping)) for row in rows]
+        planned = data.record["config"].get("classes", ())
+        if mapping is None and not set(planned) <= set(found.label_names):
+            say(f"{name}: planned by emotion ({', '.join(planned)}), read by label; for its own classes give `classes`")
     else:
         model = landmark_model(landmarker, say)
         found, name = places.of_clips(data, model=model, mapping=mapping, no_apex=treatment), data.corpus

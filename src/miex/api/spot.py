@@ -97,8 +97,9 @@ class Spotted:
         pred_offset and type.
 
         vid is the name of the video without its suffix; type is `me` for an event of at most 0.5 s from onset to
-        offset, else `mae`. Frames are counted from 1 there. Columns, types and base are those of the published code of
-        a participant (Liong, Liong, See, Chan, MTSN, FME 2022); no page of the organizers that says them was at hand.
+        offset, else `mae`. Frames are counted from 1 there, also those of a folder, whatever
+        numbers their names have. Columns, types and base are those of the published code of a participant (Liong,
+        Liong, See, Chan, MTSN, FME 2022); no page of the organizers that says them was at hand.
 
         Raises:
             OutputError: the file cannot be written.
@@ -177,10 +178,19 @@ def spot(
 
     with Landmarker(landmark_model(landmarker, say)) as found:
         motion = region_motion(counted(), found)
+    if len(motion) < count:
+        seen = f"{len(motion):,} of {count:,} frames"
+        say(f"{given.name}: {seen} can be read; behind a damaged one, indices are too small")
     if np.isnan(motion).all():
         raise InputError(
             f"video {given}", expected="a face", found=f"none in any of {len(motion):,} frames",
             do="check that the face is upright, sharp, and at least about 100 pixels wide",
+        )  # fmt: skip
+    if max_duration * rate < 2 or len(motion) < 3:
+        raise InputError(
+            f"spotting in {given}", expected="at least three frames in an event: onset, apex and offset",
+            found=f"{len(motion):,} frames, {rate:g} a second, for events of at most {max_duration:g} s",
+            do="give a video with more frames per second, or a larger `max_duration`",
         )  # fmt: skip
     strength, threshold, events = spot_events(motion, rate, shortest=min_duration, longest=max_duration)
     return Spotted(given, rate, tuple(events), strength, threshold)

@@ -77,7 +77,7 @@ def main() -> None:
         console.complain(str(error))
         sys.exit(error.exit_code)
     except _Stopped:
-        console.complain("stopped. What is finished is kept, and the same command continues from there.")
+        console.complain("stopped. Where results are kept, the same command continues from there.")
         sys.exit(130)
     except OSError as error:
         console.complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))

@@ -19,6 +19,8 @@ MOST_FRAMES = 999  # of a sample: they have three digits in a shard
 
 
 LABELS = tuple(Label.__members__)
+# mappings whose classes all have a label
+_PLANNABLE = [name for name, one in mappings().items() if {*one.classes} <= {*LABELS, *emotion_labels()}]
 
 
 class PlannedClass(NamedTuple):
@@ -92,8 +94,8 @@ class PlanConfig(BaseModel):
                 raise UsageError(
                     f"class {name!r}",
                     expected=f"one of {', '.join(LABELS)}; or emotions, of {', '.join(emotion_labels())}; "
-                    f"or a mapping: {', '.join(mappings())}",
-                    do="check the spelling; leave out categories that have no label, such as others",
+                    f"or a mapping: {', '.join(_PLANNABLE)}",
+                    do="check the spelling; categories that have no label, such as others, cannot be planned",
                 )
         if not found.keys() <= set(LABELS) and (coarse := [name for name in found if name not in emotion_labels()]):
             raise UsageError(

@@ -110,6 +110,8 @@ def read_flow(path: Path) -> Examples:
     if flow.dtype != np.uint8 or flow.ndim != 4 or flow.shape[1] != flow.shape[2] or flow.shape[3] != 3:
         raise InputError(asked, expected="an array flow, uint8 [n, s, s, 3]", found=f"{flow.dtype} {list(flow.shape)}")
     names = tuple(map(str, arrays["label_names"])) if "label_names" in arrays else LABELS
+    if len(set(names)) < len(names):
+        raise InputError(f"{asked}: label_names", expected="each name once", found=", ".join(names))
     if label.shape != (len(flow),) or label.dtype.kind not in "iu" or not np.isin(label, range(len(names))).all():
         raise InputError(
             asked, expected=f"an array label, int [{len(flow)}], of classes 0 to {len(names) - 1}",

@@ -358,7 +358,7 @@ def events_of(
 
     The highest frame above its threshold is the apex of an event, which reaches to both sides until FOOT of the apex's
     height above what is usual is left; then the highest of those that are in no event, and so on. Events that are too
-    short or too long are left out in the end.
+    short or too long are left out in the end, and those that a lost face cuts off.
 
     Args:
         strength: see `strength_of`, [n].
@@ -379,6 +379,10 @@ def events_of(
         while offset < len(curve) - 1 and not taken[offset + 1] and (offset == apex or curve[offset] > foot):
             offset += 1
         taken[onset : offset + 1] = True
+        # where the face is lost before the motion has ended, something else is going on, such as a hand before it
+        lost = [k for k in (onset - 1, offset + 1) if 0 <= k < len(curve) and not np.isfinite(curve[k])]
+        if any(curve[onset if k < onset else offset] > foot for k in lost):
+            continue
         if onset < apex < offset and shortest <= (offset - onset) / fps <= longest:
             found.append(Event(onset, apex, offset, float(curve[apex])))
     return sorted(found, key=lambda event: event.apex)

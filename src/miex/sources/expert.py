@@ -35,6 +35,7 @@ class _TableModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(min_length=1, max_length=80)
     source: str = ""
+    corpora: list[str] = []
     outside: dict[int, StrictInt | str] = {}
     emotions: dict[str, _EmotionModel] = Field(min_length=1)
 
@@ -112,6 +113,14 @@ def load_table(name_or_file: str) -> ExpertTable:
         return _parse(path.read_text("utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"expert table {path}", expected="a TOML file in UTF-8", found=str(error)) from error
+
+
+def corpora_of(name: str) -> frozenset[str]:
+    """The corpora whose AU frequencies are in a preset; none for other tables, of which that is not known."""
+    if name not in PRESETS:
+        return frozenset()
+    text = resources.files("miex.sources").joinpath("tables", f"{name}.toml").read_text("utf-8")
+    return frozenset(tomllib.loads(text).get("corpora", []))
 
 
 def _parse(text: str, where: str) -> ExpertTable:
