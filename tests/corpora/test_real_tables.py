@@ -252,7 +252,8 @@ def test_coded_aus_are_understood() -> None:
 
 
 def test_the_table_micro_holds_the_frequencies_of_its_corpora() -> None:
-    micro = {emotion.name: emotion for emotion in load_table("micro").emotions}
+    # contempt is of DFME, of which there is no reader
+    micro = {emotion.name: emotion for emotion in load_table("micro").emotions if emotion.name != "contempt"}
     mmew = read("mmew", ANNOTATIONS / "mmew").clips
     casme3 = [c for c in read("casme3-a", ANNOTATIONS / "casme3").clips if c.label is not None]
     groups = {name: [c for c in mmew if c.emotion == name] for name in micro if not name.endswith("-casme3")}
