@@ -20,7 +20,7 @@ from miex.recognition.recipe import load_recipe, recipe_names  # noqa: E402
 from miex.recognition.recognizer import MODEL, prepared  # noqa: E402
 from miex.recognition.train import joint, train  # noqa: E402
 from miex.recognition.view import View  # noqa: E402
-from miex.recognition.weights import read_weights, write_weights  # noqa: E402
+from miex.storage.weights import read_weights, write_weights  # noqa: E402
 from tests.recognition.planted import QUICK, planted  # noqa: E402
 
 

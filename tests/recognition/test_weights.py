@@ -20,7 +20,7 @@ from miex.errors import InputError  # noqa: E402
 from miex.recognition.method import make_method  # noqa: E402
 from miex.recognition.recognizer import MODEL, Recognizer, load_recognizer  # noqa: E402
 from miex.recognition.train import train  # noqa: E402
-from miex.recognition.weights import read_weights, weights_digest, write_weights  # noqa: E402
+from miex.storage.weights import read_weights, weights_digest, write_weights  # noqa: E402
 from tests.recognition.planted import QUICK, planted  # noqa: E402
 
 DATA = planted(6, seed=1)

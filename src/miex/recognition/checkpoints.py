@@ -12,10 +12,10 @@ from torch import Tensor
 from miex.errors import OutputError
 from miex.recognition.method import COLUMNS
 from miex.recognition.recognizer import CHECKPOINT, MODEL, Recognizer, load_recognizer
-from miex.recognition.weights import read_weights, write_weights
 from miex.stable import canonical_json
 from miex.storage.base import as_output_errors
 from miex.storage.local import is_leftover, write_whole
+from miex.storage.weights import read_weights, write_weights
 
 LOG, EVENTS = "log.csv", "events"
 

@@ -15,7 +15,7 @@ from miex.errors import InputError, UsageError
 from miex.recognition.method import Method, method_class
 from miex.recognition.networks.backbones import BACKBONES, Backbone
 from miex.recognition.recipe import Recipe
-from miex.storage.fetched import PublishedFile
+from miex.storage.fetched import PublishedFile, read_file
 
 IMAGENET = "imagenet"  # what users call the weights that miex fetches
 
@@ -89,7 +89,7 @@ class ImageNetWeights:
                 part.load(weights)
 
     def _weights(self) -> dict[str, Tensor]:
-        content = _content(self.path)
+        content = read_file(self.path, "weights")
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise _unknown(self.path, content)
         found: dict[str, Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -108,22 +108,11 @@ def find_weights(named: str | Path, say: Callable[[str], None] = lambda text: No
     if str(named) == IMAGENET:
         return ImageNetWeights(LITE0.find(say=say), LITE0.sha256)
     path = Path(named)
-    content = _content(path)
+    content = read_file(path, "weights")
     digest = hashlib.sha256(content).hexdigest()
     if digest not in KNOWN:
         raise _unknown(path, content)
     return ImageNetWeights(path, digest)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        if not path.is_file():  # reading a pipe would wait forever
-            raise FileNotFoundError("no such file")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"weights {path}", expected="a file of weights", found=error.strerror or str(error), do="check the path"
-        ) from error
 
 
 def _unknown(path: Path, content: bytes) -> InputError:

@@ -19,8 +19,8 @@ from miex.recognition.inputs.base import Input
 from miex.recognition.method import Method, make_method
 from miex.recognition.recipe import Recipe
 from miex.recognition.view import LABELS, View
-from miex.recognition.weights import forms, read_weights, weights_digest, write_weights
 from miex.stable import first_difference
+from miex.storage.weights import forms, read_weights, weights_digest, write_weights
 
 MODEL, CHECKPOINT = "recognizer.safetensors", "checkpoint.safetensors"  # files in the folder of a training
 # Most examples that are predicted at once, and most bytes of them: clips are a hundred times as large as flow maps.

@@ -31,6 +31,30 @@ _FETCH_ERRORS = (
 )
 
 
+def read_file(path: Path, what: str, most: int | None = None) -> bytes:
+    """The content of a file from outside.
+
+    Args:
+        path: its path.
+        what: what it is, for messages, such as "weights".
+        most: the largest size in bytes that is read; None: any.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, or it is larger.
+    """
+    try:
+        if not path.is_file():  # reading a pipe would wait forever
+            raise FileNotFoundError("no such file")
+        size = path.stat().st_size
+        if most is not None and size > most:
+            raise InputError(f"{what} {path}", expected=f"at most {most:,} bytes", found=f"{size:,} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{what} {path}", expected=f"a file of {what}", found=error.strerror or str(error), do="check the path"
+        ) from error
+
+
 @dataclass(frozen=True)
 class PublishedFile:
     """A file that others publish.

@@ -8,6 +8,7 @@ whose numbers of parameters ours have.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -145,7 +146,7 @@ class DiscriminatorNetwork(nn.Module):  # type: ignore[misc]
             )  # fmt: skip
         widths = [3, *(width * 2**i for i in range(LAYERS))]
         layers: list[nn.Module] = []
-        for inner, outer in zip(widths, widths[1:], strict=False):
+        for inner, outer in pairwise(widths):
             layers += [nn.Conv2d(inner, outer, 4, 2, 1), nn.LeakyReLU(0.01)]
         self.trunk = nn.Sequential(*layers)
         self.patches = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)

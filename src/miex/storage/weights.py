@@ -20,7 +20,7 @@ from miex.storage.local import write_whole
 
 FORMAT = 1
 Kind = Literal["recognizer", "checkpoint"]
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DAMAGED = "the file is damaged: restore it from a copy, or delete it and train again"
 
 
@@ -110,15 +110,18 @@ def _same(what: str, stated: str, found: str, asked: str) -> None:
         raise InputError(asked, expected=f"{what} of sha256 {stated}", found=f"sha256 {found}", do=_DAMAGED)
 
 
-def _finite(tensors: Mapping[str, Tensor], asked: str) -> None:
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The first tensor in which a value is NaN or infinite, and how many are; None if all are finite."""
     for name, value in tensors.items():
         # minimum and maximum (both NaN if any value is) are found 40 times faster than all values that are not finite
-        if value.dtype in _FLOATS and value.numel() and not torch.isfinite(torch.stack(value.aminmax())).all():
-            wrong = int((~torch.isfinite(value)).sum())
-            raise InputError(
-                asked, expected="finite weights", found=f"{name}: {wrong} of {value.numel()} are NaN or infinite",
-                do="train again with a smaller learning rate",
-            )  # fmt: skip
+        if value.dtype in FLOATS and value.numel() and not torch.isfinite(torch.stack(value.aminmax())).all():
+            return f"{name}: {int((~torch.isfinite(value)).sum())} of {value.numel()} are NaN or infinite"
+    return None
+
+
+def _finite(tensors: Mapping[str, Tensor], asked: str) -> None:
+    if found := not_finite(tensors):
+        raise InputError(asked, expected="finite weights", found=found, do="train again with a smaller learning rate")
 
 
 def _dtype(value: Tensor) -> str:
