@@ -185,7 +185,7 @@ def test_only_torch_files_import_torch() -> None:
     assert {name for name in users if not name.startswith(methods)} == {
         "miex.dataset.torch_dataset",
         "miex.storage.weights",
-        "miex.generators.ganimation.networks",
+        *(f"miex.generators.ganimation.{name}" for name in ("checkpoints", "generator", "networks")),
         *(f"miex.recognition.{name}" for name in needed | for_types_alone),
     }
     reading = {"examples", "flow_file", "places", "recipe", "view"}
