@@ -190,6 +190,7 @@ def test_only_torch_files_import_torch() -> None:
     }
     reading = {"examples", "flow_file", "places", "recipe", "view"}
     assert "torch" not in loaded(*(f"miex.recognition.{name}" for name in reading | for_types_alone))
+    assert "torch" not in loaded("miex.generators.registry", "miex.generators.ganimation.manifest")
 
 
 def test_no_module_of_tests_imports_another() -> None:

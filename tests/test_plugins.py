@@ -111,7 +111,7 @@ def test_its_generator_corpus_and_source_are_found_by_name(my_package: Path, mon
     made = make_generator("wax")
     assert (type(made).__module__, made.name) == ("my_faces", "wax")
     assert generator_of(describe(made)).settings == made.settings
-    assert GENERATORS.names() == ["muscle", "broken", "nameless", "number", "raising", "stranger", "wax"]
+    assert GENERATORS.names() == ["muscle", "ganimation", "broken", "nameless", "number", "raising", "stranger", "wax"]
     assert make_generator("muscle").name == "muscle"  # miex's own names cannot be taken
     monkeypatch.setattr(catalog, "corpora", catalog.corpora.__wrapped__)  # not what was found before it was there
     assert list(catalog.corpora())[-1] == "neighbors"

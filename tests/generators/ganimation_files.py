@@ -23,14 +23,14 @@ NAMES = {
 Tensors = dict[str, torch.Tensor]
 
 
-def generator(family: str, *, width: int = 8, blocks: int = 1, seed: int = 0) -> GeneratorNetwork:
+def generator(family: str, *, width: int = 4, blocks: int = 1, seed: int = 0) -> GeneratorNetwork:
     """A generator that keeps most of each pixel, and paints a little more of its own where AUs are on."""
     torch.manual_seed(seed)
     network = GeneratorNetwork(replace(FORMS[family], width=width, blocks=blocks)).eval()
     with torch.no_grad():
         network.trunk[0].weight[:, 3:] *= 20  # instance norm leaves of planes only what they do at the borders
         # the maps below it are never negative, so that their sum is large, and attention near 1
-        network.attention[0].weight.copy_(torch.full_like(network.attention[0].weight, 0.15 / width))
+        network.attention[0].weight.copy_(torch.full_like(network.attention[0].weight, 0.25 / width))
     return network
 
 

@@ -192,12 +192,12 @@ def machine_of(device: str | Sequence[str] | None, threads: int) -> Machine:
     return Machine(devices, threads)
 
 
-def need_training() -> None:
-    """Raises UsageError if the packages needed for training are not installed."""
+def need_training(asked: str = "training and recognizing") -> None:
+    """Raises UsageError, whose text begins with `asked`, if the packages needed for training are not installed."""
     missing = [name for name in ("torch", "safetensors", "sklearn", "tensorboardX") if find_spec(name) is None]
     if missing:
         raise UsageError(
-            "training and recognizing",
+            asked,
             expected="torch, safetensors, scikit-learn and tensorboardX",
             found=f"no {', no '.join(missing)}",
             do="pip install 'miex[train]' (see the README)",

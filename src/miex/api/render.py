@@ -57,6 +57,7 @@ def render(
     out: PathLike | None = None,
     size: int = 256,
     generator: str | Generator[Any] = "muscle",
+    weights: PathLike | None = None,
     landmarker: PathLike | None = None,
     say: Say = unsaid,
 ) -> Preview:
@@ -68,6 +69,7 @@ def render(
         out: folder for onset.png, apex.png and flicker.webp; None: nothing is written.
         size: side of the square frames, in pixels; a multiple of 4 from 32 to 1024.
         generator: generator that moves the face, or its name.
+        weights: file of its weights, as in `miex.synthesize`, if it is given by its name and needs one.
         landmarker, say: as in `miex.synthesize`.
 
     Returns:
@@ -88,7 +90,12 @@ def render(
             f"writing {path(photo)}", found="the photo itself, which would be overwritten", do="give another `out`"
         )
     vector = au_vector(aus)
-    moves = generator if isinstance(generator, Generator) else make_generator(generator)
+    if isinstance(generator, Generator):
+        if weights is not None:
+            raise UsageError(f"`weights` {weights}", expected="none: the generator that is given has its own")
+        moves = generator
+    else:
+        moves = make_generator(generator, weights=weights)
     face = align(photo, size=size, landmarker=landmarker, say=say) if isinstance(photo, str | Path) else photo
     made = preview(face, vector, moves)
     if out is not None:

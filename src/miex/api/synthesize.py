@@ -66,6 +66,7 @@ class PlanOptions(TypedDict, total=False):
     shard_size: int | None
     frame_format: str
     generator: str
+    weights: PathLike | None
     landmarker: PathLike | None
 
 
@@ -74,7 +75,7 @@ _PLANNED = {
     "sources": SOURCES | NONE,
     "classes": TEXT | NAMES,
     "faces_columns": TEXT_BY_TEXT | NONE,
-    **dict.fromkeys(("faces", "faces_csv", "landmarker"), PATH | NONE),
+    **dict.fromkeys(("faces", "faces_csv", "landmarker", "weights"), PATH | NONE),
     **dict.fromkeys(("ids", "per", "samples", "triplets", "shard_size"), COUNT | NONE),
 }
 _SET = PATH | instance_of("a set, or its plan", "miex.dataset.reader:Dataset", "miex.dataset.plan_file:Plan")
@@ -132,6 +133,8 @@ def synthesize(
         shard_size: samples per shard. Default: as many as have about 1,000 frames.
         frame_format: png or webp (lossless), or jpeg (compression alters small motion).
         generator: name of the generator that moves the faces.
+        weights: file of its weights, if it needs one (ganimation). The plan names it by its sha256. Default: the only
+            one in the file or folder that MIEX_WEIGHTS names, and in the folder weights of the cache.
         landmarker: file of the face landmark model. Default: the copy in the cache, fetched if it is missing.
         max_failed: fraction of samples that may fail before the run stops.
         workers: number of worker processes, None for one per processor; or an executor.
@@ -150,7 +153,7 @@ def synthesize(
     """
     planned = plan(out, workers=workers, progress=progress, say=say, **asked)
     digest = planned.digests["plan"]
-    return _make(out, None, workers, max_failed, progress, say, digest=digest)
+    return _make(out, None, asked.get("weights"), workers, max_failed, progress, say, digest=digest)
 
 
 @checking(**_PLANNED)
@@ -177,7 +180,7 @@ def plan(
 
     config, work, folder = _config(asked), executor(workers), path(out)
     faces, landmarker = asked.get("faces"), asked.get("landmarker")
-    moves = make_generator(asked.get("generator", "muscle"))
+    moves = make_generator(asked.get("generator", "muscle"), weights=asked.get("weights"))
     if "asymmetry" in nuisances_of(config.nuisances).names:
         moves.require_sides(f"nuisances {config.nuisances}")
     sources = asked.get("sources")
@@ -225,6 +228,7 @@ def run(
     out: SetLike,
     *,
     faces: PathLike | None = None,
+    weights: PathLike | None = None,
     max_failed: float = 0.01,
     workers: Workers = 1,
     progress: Stages | None = None,
@@ -235,10 +239,11 @@ def run(
     Args:
         out: a plan, or its folder.
         faces: folder of the photos, if they have been moved.
+        weights: file of the generator's weights. Default: it is found by its sha256, where `synthesize` looks.
 
     The other arguments and the errors are those of `synthesize`.
     """
-    return _make(out, faces, workers, max_failed, progress, say)
+    return _make(out, faces, weights, workers, max_failed, progress, say)
 
 
 @checking(out=_SET)
@@ -246,6 +251,7 @@ def repair(
     out: SetLike,
     *,
     faces: PathLike | None = None,
+    weights: PathLike | None = None,
     max_failed: float = 0.01,
     workers: Workers = 1,
     progress: Stages | None = None,
@@ -255,7 +261,7 @@ def repair(
 
     Arguments and errors are those of `run`.
     """
-    return _make(out, faces, workers, max_failed, progress, say, repairing=True)
+    return _make(out, faces, weights, workers, max_failed, progress, say, repairing=True)
 
 
 @checking(out=_SET)
@@ -331,6 +337,7 @@ def _folder(given: SetLike) -> Path:
 def _make(
     out: SetLike,
     faces: PathLike | None,
+    weights: PathLike | None,
     workers: Workers,
     max_failed: float,
     progress: Stages | None,
@@ -356,7 +363,8 @@ def _make(
 
     folder = _folder(out)
     how: dict[str, Any] = {
-        "faces_root": None if faces is None else photos_root(path(faces)).resolve(), "executor": executor(workers),
+        "faces_root": None if faces is None else photos_root(path(faces)).resolve(),
+        "weights": None if weights is None else path(weights).absolute(), "executor": executor(workers),
         "max_failed": max_failed, "announce": announce,
     }  # fmt: skip
     if repairing:

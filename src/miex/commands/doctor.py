@@ -17,7 +17,7 @@ from miex.executors.local import available_workers
 from miex.faces.landmarks import MODEL
 from miex.storage.cache import cache_folder
 
-_EXTRAS = {"torch": "needed for recognizers and torch datasets: pip install 'miex[train]'"}
+_EXTRAS = {"torch": "needed for recognizers, torch datasets and GANimation: pip install 'miex[train]'"}
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def synthesize(
     shard_size: o.ShardSize = None,
     frame_format: o.FrameFormat = "png",
     generator: o.GeneratorName = "muscle",
+    weights: o.Weights = None,
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
     max_failed: o.MaxFailed = 0.01,
@@ -100,6 +101,7 @@ def plan(
     shard_size: o.ShardSize = None,
     frame_format: o.FrameFormat = "png",
     generator: o.GeneratorName = "muscle",
+    weights: o.Weights = None,
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
@@ -119,6 +121,7 @@ def plan(
 def run(
     folder: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of the plan.")],
     faces: o.FacesMoved = None,
+    weights: o.WeightsMoved = None,
     workers: o.Workers = None,
     max_failed: o.MaxFailed = 0.01,
     as_json: o.AsJson = False,
@@ -129,13 +132,17 @@ def run(
     from miex.api import synthesize as api
 
     with console.bars() as progress:
-        made = api.run(folder, faces=faces, workers=workers, max_failed=max_failed, progress=progress, say=console.say)
+        made = api.run(
+            folder, faces=faces, weights=weights, workers=workers, max_failed=max_failed, progress=progress,
+            say=console.say,
+        )  # fmt: skip
     _show_made(made, folder, as_json)
 
 
 def repair(
     folder: o.SetFolder,
     faces: o.FacesMoved = None,
+    weights: o.WeightsMoved = None,
     workers: o.Workers = None,
     max_failed: o.MaxFailed = 0.01,
     as_json: o.AsJson = False,
@@ -147,8 +154,9 @@ def repair(
 
     with console.bars() as progress:
         made = api.repair(
-            folder, faces=faces, workers=workers, max_failed=max_failed, progress=progress, say=console.say
-        )
+            folder, faces=faces, weights=weights, workers=workers, max_failed=max_failed, progress=progress,
+            say=console.say,
+        )  # fmt: skip
     _show_made(made, folder, as_json)
 
 
@@ -264,7 +272,8 @@ def render(
     size: Annotated[
         int, typer.Option(help="Side of the square frames, in pixels: a multiple of 4 from 32 to 1024.")
     ] = 256,
-    generator: Annotated[str, typer.Option(help="Generator that moves the face: muscle.")] = "muscle",
+    generator: o.GeneratorName = "muscle",
+    weights: o.Weights = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -276,7 +285,9 @@ def render(
     from miex.api.render import render as move
     from miex.synthesis.preview import FLICKER_FILE
 
-    made = move(photo, au, out=out, size=size, generator=generator, landmarker=landmarker, say=console.say)
+    made = move(
+        photo, au, out=out, size=size, generator=generator, weights=weights, landmarker=landmarker, say=console.say
+    )
     facts = asdict(made.measures)
     if made.measures.identical:  # JSON has no infinity
         facts["psnr"] = None

@@ -185,8 +185,27 @@ Nuisances = Annotated[
     ),
 ]
 GeneratorName = Annotated[
-    str, typer.Option("--generator", help="Generator that moves the faces: muscle.", rich_help_panel=MOTION)
-]
+    str,
+    typer.Option(
+        "--generator", help="Generator that moves the faces: muscle, or ganimation (a trained network, with "
+        "--weights).", rich_help_panel=MOTION,
+    ),
+]  # fmt: skip
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Checkpoint of GANimation (see miex ganimation inspect). Default: the only one in the "
+        "file or folder that MIEX_WEIGHTS names, and in the folder weights of the cache.",
+        rich_help_panel=MOTION,
+    ),
+]  # fmt: skip
+WeightsMoved = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights", metavar="FILE", help="File of the generator's weights, if it has any. Default: found by its "
+        "sha256, in the file or folder that MIEX_WEIGHTS names, or in the folder weights of the cache.",
+    ),
+]  # fmt: skip
 
 # output
 Out = Annotated[Path, typer.Option(help="Folder of the set.", rich_help_panel=OUTPUT)]

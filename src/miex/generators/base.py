@@ -57,6 +57,7 @@ class Generator(ABC, Generic[Rig]):
             others. At 0 a set is rendered in large batches; above, one row of the plan at a time, since a row's pixels
             depend on nothing but the row. (A network mostly gets to 0 by running in batches of one size, the last one
             filled up.)
+        weighted: whether it needs a file of weights, which is then the first argument of its class.
     """
 
     name: ClassVar[str]
@@ -65,6 +66,7 @@ class Generator(ABC, Generic[Rig]):
     sides: ClassVar[bool]
     fields: ClassVar[bool]
     batch_tolerance: ClassVar[int]
+    weighted: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

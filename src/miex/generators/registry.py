@@ -4,40 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from miex.arguments import checking
-from miex.errors import InputError
+from miex.errors import InputError, UsageError
 from miex.generators.base import Generator
+from miex.generators.weights import find_weights, only_weights
 from miex.plugins import Registry
 
 GENERATORS = Registry(
     "generator",
     "miex.generators",
-    {"muscle": "miex.generators.muscle:MuscleGenerator"},
+    {
+        "muscle": "miex.generators.muscle:MuscleGenerator",
+        "ganimation": "miex.generators.ganimation.generator:GANimation",
+    },
     base="miex.generators.base:Generator",
 )
 
 
-def no_weights(sha256: str) -> NoReturn:
-    """Finds no weights: for generators that need none. Raises InputError."""
-    raise InputError(
-        f"weights with sha256 {sha256[:12]}…", expected="their file", found="no place to look for it",
-        do="give the path of the weights",
-    )  # fmt: skip
-
-
 @checking()
-def make_generator(name: str) -> Generator[Any]:
+def make_generator(name: str, *, weights: str | Path | None = None) -> Generator[Any]:
     """The generator of that name, with its default settings.
 
+    Args:
+        name: its name.
+        weights: the file of its weights, if it needs one. Default: the only one in the file or folder that MIEX_WEIGHTS
+            names, and in the folder weights of the user's cache.
+
     Raises:
-        UsageError: an unknown name.
-        InputError: a package's generator that cannot be made.
+        UsageError: an unknown name; weights for a generator that has none; none, or several to choose from, for one
+            that needs them; or torch is not installed, and it needs that.
+        InputError: weights that cannot be used; or a package's generator that cannot be made.
     """
-    _load(name)
-    made: Generator[Any] = GENERATORS.make(name)
+    kind = _load(name)
+    refuse_weights(kind, weights)
+    needed = [] if not kind.weighted else [only_weights(name) if weights is None else Path(weights).expanduser()]
+    made: Generator[Any] = GENERATORS.make(name, *needed)
     return made
+
+
+def refuse_weights(generator: type[Generator[Any]] | Generator[Any], weights: str | Path | None) -> None:
+    """Raises UsageError if a generator that has no weights is given some."""
+    if weights is not None and not generator.weighted:
+        raise UsageError(
+            f"`weights` {weights}, with generator {generator.name}", expected="none: this generator has no weights",
+            do="leave them out, or choose the generator that they are for",
+        )  # fmt: skip
 
 
 def describe(generator: Generator[Any]) -> dict[str, Any]:
@@ -45,12 +58,12 @@ def describe(generator: Generator[Any]) -> dict[str, Any]:
     return {"name": generator.name, "version": generator.version, "settings": generator.settings}
 
 
-def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = no_weights) -> Generator[Any]:
+def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = find_weights) -> Generator[Any]:
     """The generator that a plan describes.
 
     Args:
         description: from `describe`.
-        find: the file of weights by their sha256.
+        find: the file of weights by their sha256. Default: in the places of `weights.find_weights`.
 
     Raises:
         UsageError: no generator of that name is installed.
@@ -73,7 +86,15 @@ def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = n
 
 
 def _load(name: str) -> type[Generator[Any]]:
-    kind: type[Generator[Any]] = GENERATORS.load(name)
+    try:
+        kind: type[Generator[Any]] = GENERATORS.load(name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise UsageError(
+            f"generator {name}", expected="torch and safetensors", found=f"no {error.name}",
+            do="pip install 'miex[train]' (see the README)",
+        ) from error  # fmt: skip
     if getattr(kind, "name", None) != name:  # plans hold its own name, and would find another by it
         raise InputError(
             f"generator {name!r}", expected=f"a class of generators whose name is {name!r}",

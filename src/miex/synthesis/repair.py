@@ -19,6 +19,7 @@ def repair_set(
     out: Place,
     *,
     faces_root: Path | None = None,
+    weights: Path | None = None,
     executor: Executor = IN_PROCESS,
     max_failed: float = 0.01,
     announce: Callable[[Estimate], None] = lambda estimate: None,
@@ -51,6 +52,6 @@ def repair_set(
                 assert record is not None
                 there[check.shard] = result_of(record)
         return make_shards(
-            out, plan, there, better, faces_root=faces_root, executor=executor, max_failed=max_failed,
-            announce=announce, progress=progress,
+            out, plan, there, better, faces_root=faces_root, weights=weights, executor=executor,
+            max_failed=max_failed, announce=announce, progress=progress,
         )  # fmt: skip

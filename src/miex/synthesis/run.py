@@ -44,6 +44,7 @@ def run_plan(
     out: Place,
     *,
     faces_root: Path | None = None,
+    weights: Path | None = None,
     executor: Executor = IN_PROCESS,
     max_failed: float = 0.01,
     digest: str | None = None,
@@ -57,6 +58,7 @@ def run_plan(
     Args:
         out: where the plan lies; the shards go there.
         faces_root: where the photos are now, if not where the plan was made.
+        weights: file of the generator's weights; None: it is found by its sha256 (`generators.weights`).
         executor: where shards are made.
         max_failed: largest fraction of failed rows; above it the run stops.
         digest: of the plan that is meant to be there; by default any.
@@ -64,7 +66,7 @@ def run_plan(
         progress: called with rows done and rows in all; the note says how many failed.
 
     Raises:
-        InputError: no plan, or a damaged one; a damaged record; another version of the generator.
+        InputError: no plan, or a damaged one; a damaged record; another version of the generator, or no weights for it.
         OutputError: the place is in use, cannot be written, or has too little room.
         PartialFailureError: more rows failed than `max_failed` allows.
     """
@@ -83,8 +85,8 @@ def run_plan(
         found = {shard: _committed(out, shard, plan.digests["plan"]) for shard in range(plan.n_shards)}
         there = {shard: result for shard, result in found.items() if result is not None}
         return make_shards(
-            out, plan, there, frozenset(), faces_root=faces_root, executor=executor, max_failed=max_failed,
-            announce=announce, progress=progress,
+            out, plan, there, frozenset(), faces_root=faces_root, weights=weights, executor=executor,
+            max_failed=max_failed, announce=announce, progress=progress,
         )  # fmt: skip
 
 
@@ -95,6 +97,7 @@ def make_shards(
     better: Collection[int],
     *,
     faces_root: Path | None,
+    weights: Path | None,
     executor: Executor,
     max_failed: float,
     announce: Callable[[Estimate], None],
@@ -111,7 +114,7 @@ def make_shards(
     start = time.monotonic()
     root = faces_root or Path(plan.faces_root)
     tasks = [
-        ShardTask(out, shard, plan.digests["plan"], root, again=shard in better)
+        ShardTask(out, shard, plan.digests["plan"], root, again=shard in better, weights=weights)
         for shard in range(plan.n_shards)
         if shard not in there
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -16,7 +16,8 @@ from miex.errors import InputError
 from miex.executors.local import one_thread
 from miex.faces import VERSION as FACES_VERSION
 from miex.generators.base import Generator
-from miex.generators.registry import generator_of
+from miex.generators.registry import generator_of, refuse_weights
+from miex.generators.weights import find_weights
 from miex.storage.base import Storage
 from miex.synthesis.render import render_identity
 
@@ -31,6 +32,7 @@ class ShardTask:
         plan: digest of the plan.
         faces_root: folder that the photos' paths are relative to.
         again: make a shard again that is there, and keep the better one.
+        weights: file of the generator's weights; None: it is found by its sha256, or there is none.
     """
 
     out: Storage
@@ -38,6 +40,7 @@ class ShardTask:
     plan: str
     faces_root: Path
     again: bool = False
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,11 @@ def render_shard(task: ShardTask, *, most: int | None = None) -> Iterator[Sample
         most: rows; the rest is left out. None: all.
 
     Raises:
-        InputError: the plan cannot be read, or its generator is not the installed one.
-        UsageError: its faces move unevenly, and the generator moves both sides alike.
+        InputError: the plan cannot be read; its generator is not the installed one, or has no weights at hand.
+        UsageError: weights for a generator that has none; or its faces move unevenly, and the generator moves both
+            sides alike.
     """
-    settings, generator, plan = _opened(task.out, task.plan)
+    settings, generator, plan = _opened(task.out, task.plan, task.weights)
     table = plan.shard(task.shard).slice(0, most)
     faces = read_faces(task.out, table["identity"].unique().to_pylist())
     rows = table.to_pylist()
@@ -91,7 +95,7 @@ def render_shard(task: ShardTask, *, most: int | None = None) -> Iterator[Sample
 
 
 @lru_cache(maxsize=2)
-def _opened(out: Storage, plan: str) -> tuple[dict[str, Any], Generator[Any], PlanRows]:
+def _opened(out: Storage, plan: str, weights: Path | None) -> tuple[dict[str, Any], Generator[Any], PlanRows]:
     # keyed by the digest, so that a new plan in the same folder is read again
     record = read_record(out)
     settings = record["settings"]
@@ -102,4 +106,6 @@ def _opened(out: Storage, plan: str) -> tuple[dict[str, Any], Generator[Any], Pl
             found=f"version {settings['faces_version']}",
             do="install the version of miex that plan.json names, or make a new plan",
         )
-    return settings, generator_of(settings["generator"]), PlanRows(out, record)
+    generator = generator_of(settings["generator"], find=partial(find_weights, given=weights))
+    refuse_weights(generator, weights)
+    return settings, generator, PlanRows(out, record)

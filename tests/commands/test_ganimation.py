@@ -1,0 +1,106 @@
+"""`miex ganimation`, and sets that are made with it, as a user types them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from miex.errors import InputError, UsageError  # noqa: E402
+from miex.generators.weights import VARIABLE  # noqa: E402
+from tests.generators.ganimation_files import discriminator, generator, named, write  # noqa: E402
+from tests.support import command, facts, flip_bit  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def no_weights_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "net_epoch_30_id_G.pth"
+    return write(path, named(generator("original"), "original"))
+
+
+def test_inspect_says_what_a_file_is(weights: Path, tmp_path: Path) -> None:
+    found = facts("ganimation", "inspect", weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert found["sha256"] == digest
+    assert (found["family"], found["part"], found["aus"], found["epoch"]) == ("original", "generator", 17, 30)
+    assert (found["problems"], found["known"], found["path"]) == ([], None, str(weights))
+    judge = write(tmp_path / "30_net_dis.pth", named(discriminator(128), "replicate"))
+    text = command("ganimation", "inspect", judge).stdout
+    assert "discriminator of the replicate family" in text
+    assert "trained at 128 px" in text
+    assert "epoch 30, by its name" in text
+
+
+def test_inspect_says_why_a_file_cannot_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save(torch.nn.Linear(2, 2), path)
+    done = command("ganimation", "inspect", path)
+    assert done.returncode == InputError.exit_code
+    assert "no GANimation" in done.stdout
+    assert "cannot be used: it would run torch.nn.modules.linear.Linear" in done.stdout
+    done = command("ganimation", "inspect", tmp_path / "nothing.pth")
+    assert (done.returncode, done.stdout) == (InputError.exit_code, "")
+    assert "no such file" in done.stderr
+
+
+def test_a_set_is_planned_run_resumed_and_repaired(weights: Path, model: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / "G.pth", tmp_path / "set"
+    shutil.copy(weights, file)
+    options = ["--ids", 2, "--size", 64, "--shard-size", 3, "--generator", "ganimation", "--out", out]
+    made = facts("synthesize", *options, "--weights", file)
+    assert (made["made"], made["failed"], made["rendered"]) == (6, 0, 6)
+    planned = json.loads((out / "plan.json").read_text())
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert planned["settings"]["generator"] == {
+        "name": "ganimation", "version": 1, "settings": {"weights": digest, "scale": 1.0}
+    }  # fmt: skip
+    assert str(file) not in (out / "plan.json").read_text()
+    assert facts("synthesize", *options, "--weights", file)["rendered"] == 0
+    shard = out / "shards" / "00001.tar"
+    content = shard.read_bytes()
+    flip_bit(shard, 2000)
+    done = command("repair", out)
+    assert done.returncode == InputError.exit_code
+    assert digest in done.stderr
+    assert "--weights" in done.stderr
+    file = file.rename(tmp_path / "moved.pth")
+    assert facts("repair", out, "--weights", file)["rendered"] == 3
+    assert shard.read_bytes() == content
+    shard.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path))  # a folder
+        assert facts("run", out)["rendered"] == 3
+    assert shard.read_bytes() == content
+    shard.unlink()
+    other = write(tmp_path / "other.pth", named(generator("original", seed=3), "original"))
+    done = command("run", out, "--weights", other)
+    assert done.returncode == InputError.exit_code
+    assert digest in done.stderr
+    done = command("synthesize", *options, "--weights", other)  # another plan
+    assert done.returncode == 5
+    assert facts("run", out, "--weights", file)["rendered"] == 3
+    assert facts("verify", out)["problems"] == []
+
+
+def test_weights_are_asked_for_before_any_work(weights: Path, face_photo: Path, model: Path, tmp_path: Path) -> None:
+    done = command("plan", "--generator", "ganimation", "--out", tmp_path / "set")
+    assert done.returncode == UsageError.exit_code
+    assert "--weights" in done.stderr
+    done = command("plan", "--weights", weights, "--out", tmp_path / "set")
+    assert done.returncode == UsageError.exit_code
+    assert "has no weights" in done.stderr
+    assert not (tmp_path / "set").exists()
+    made = facts("render", face_photo, "--au", "12=0.5", "--generator", "ganimation", "--weights", weights, "--size",
+                 64, "--out", tmp_path / "pair")  # fmt: skip
+    assert made["motion_from"] == "flow"
+    assert not made["identical"]
