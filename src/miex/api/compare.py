@@ -16,7 +16,7 @@ from miex.api.work import (
     Stages,
     Workers,
     executor,
-    landmark_model_if_any,
+    measuring_models,
     path,
     processes,
     stage,
@@ -152,6 +152,7 @@ def compare(
     independent: Collection[str] = (),
     device: str | Sequence[str] | None = None,
     landmarker: PathLike | None = None,
+    sface: PathLike | None = None,
     threads: int = 1,
     workers: Workers = 1,
     progress: Stages | None = None,
@@ -177,6 +178,7 @@ def compare(
         no_apex: as in `miex.examples`.
         independent: as in `miex.evaluate`, of the real samples.
         landmarker: as in `miex.synthesize`; without it AUs and likeness are left out.
+        sface: as in `miex.report`.
         device, threads: as in `miex.train`.
         workers, progress, say: as in `miex.synthesize`.
 
@@ -205,9 +207,11 @@ def compare(
             view_of, recipe=chosen, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say
         )
         prepared = None if real is None else each_once(see(real))
-    model = landmark_model_if_any(landmarker, say, "AUs and likeness are not measured")
+    model, network = measuring_models(
+        landmarker, sface, say, "AUs and likeness are not measured", "likeness is measured by shape alone"
+    )
     measured = compare_sets(
-        sets[0], sets[1], n=n, seed=seed, model=model, faces_root=root, executor=work, progress=doing
+        sets[0], sets[1], n=n, seed=seed, model=model, sface=network, faces_root=root, executor=work, progress=doing
     )
     if not learn:
         return Compared(names, measured)

@@ -16,7 +16,7 @@ from miex.api.work import (
     Workers,
     duration,
     executor,
-    landmark_model_if_any,
+    measuring_models,
     path,
     processes,
     stage,
@@ -286,6 +286,7 @@ def report(
     faces: PathLike | None = None,
     workers: Workers = 1,
     landmarker: PathLike | None = None,
+    sface: PathLike | None = None,
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> tuple[Path, Audit | None]:
@@ -297,6 +298,8 @@ def report(
         seed: random seed of the choice of samples.
         audit: number of samples whose frames are measured (AUs realized, identity kept); 0: none.
         faces: folder of the photos, if they have been moved.
+        sface: file of SFace, the face recognition network that identity is measured by. Default: the copy in the cache,
+            fetched if it is missing.
 
     The other arguments are those of `synthesize`.
 
@@ -313,9 +316,11 @@ def report(
 
     work, measured = executor(workers), None
     if audit:
-        model = landmark_model_if_any(landmarker, say, "AUs and identity are left out of the report")
+        model, network = measuring_models(
+            landmarker, sface, say, "AUs and identity are left out of the report", "identity is measured by shape alone"
+        )
         measured = audit_set(
-            _folder(out), n=audit, seed=seed, model=model,
+            _folder(out), n=audit, seed=seed, model=model, sface=network,
             faces_root=None if faces is None else photos_root(path(faces)).resolve(),
             executor=work, progress=stage(progress, "measuring samples"),
         )  # fmt: skip

@@ -15,6 +15,7 @@ from miex.executors.base import Executor, Progress, silent
 
 if TYPE_CHECKING:
     from miex.extraction.flow import EmbeddedExtractor
+    from miex.storage.fetched import PublishedFile
 
 # Called during long work with: stage, how much of it is done, how much there is, a note. `print` will do.
 Stages = Callable[[str, int, int, str], object]
@@ -90,19 +91,30 @@ def landmark_model(given: PathLike | None, say: Say) -> Path:
     return MODEL.find(None if given is None else path(given), say=say)
 
 
-def landmark_model_if_any(given: PathLike | None, say: Say, without: str) -> Path | None:
-    """File of the landmark model; None, with a note, if no file was given and it cannot be fetched.
+def measuring_models(
+    landmarker: PathLike | None, sface: PathLike | None, say: Say, without: str, without_sface: str
+) -> tuple[Path | None, Path | None]:
+    """Files of the landmark model and of the SFace model; None, with a note, for one that was not given and cannot be
+    fetched. Without landmarks SFace sees nothing, and is not looked for.
 
     Args:
-        given: the file, if one was given.
-        say: called with `without` and the reason.
-        without: what is left out without the model.
+        landmarker, sface: the files, if they were given.
+        say: called with what is left out, and the reason.
+        without, without_sface: what is left out without each.
 
     Raises:
-        InputError: the file that was named is not the model.
+        InputError: a file that was named is not the model.
     """
+    from miex.faces.landmarks import MODEL
+    from miex.faces.sface import SFACE
+
+    model = _if_any(MODEL, landmarker, say, without)
+    return model, None if model is None else _if_any(SFACE, sface, say, without_sface)
+
+
+def _if_any(file: PublishedFile, given: PathLike | None, say: Say, without: str) -> Path | None:
     try:
-        return landmark_model(given, say)
+        return file.find(None if given is None else path(given), say=say)
     except InputError as error:
         if given is not None:
             raise

@@ -15,7 +15,9 @@ from miex import __version__
 from miex.errors import InputError
 from miex.executors.local import available_workers
 from miex.faces.landmarks import MODEL
+from miex.faces.sface import SFACE
 from miex.storage.cache import cache_folder
+from miex.storage.fetched import PublishedFile
 
 _EXTRAS = {"torch": "needed for recognizers, torch datasets and GANimation: pip install 'miex[train]'"}
 
@@ -31,19 +33,25 @@ class Finding:
 
 
 def examine(
-    landmarker: Path | None = None, *, fetch: bool = False, say: Callable[[str], None] = lambda text: None
+    landmarker: Path | None = None,
+    sface: Path | None = None,
+    *,
+    fetch: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Finding]:
-    """Examine the interpreter, packages, landmark model, extras and disk space.
+    """Examine the interpreter, packages, published models, extras and disk space.
 
     Args:
         landmarker: file of the landmark model, if it is neither in the cache nor named by MIEX_LANDMARKER.
-        fetch: whether to fetch the model if it is missing.
+        sface: file of the SFace model, if it is neither in the cache nor named by MIEX_SFACE.
+        fetch: whether to fetch a model that is missing.
         say: called before something is fetched.
     """
     yield Finding("miex", True, True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield Finding("processors", True, False, str(available_workers()))
     yield _opencv()
-    yield _model(landmarker, fetch, say)
+    yield _published(MODEL, landmarker, True, "the first run", fetch, say)
+    yield _published(SFACE, sface, False, "the first report, to measure identity,", fetch, say)
     for package, use in _EXTRAS.items():
         there = importlib.util.find_spec(package) is not None
         yield Finding(package, there, False, metadata.version(package) if there else f"not installed ({use})")
@@ -63,14 +71,15 @@ def _opencv() -> Finding:
     return Finding("OpenCV", len(builds) == 1, True, text)
 
 
-def _model(landmarker: Path | None, fetch: bool, say: Callable[[str], None]) -> Finding:
-    there = landmarker or os.environ.get(MODEL.variable or "") or MODEL.is_cached
+def _published(
+    file: PublishedFile, given: Path | None, needed: bool, use: str, fetch: bool, say: Callable[[str], None]
+) -> Finding:
+    there = given or os.environ.get(file.variable or "") or file.is_cached
     try:
         if not (there or fetch):
-            return Finding(
-                "landmark model", False, True, "not fetched yet: miex doctor --fetch or the first run will fetch it"
-            )
-        path = MODEL.find(landmarker, say=say)
+            text = f"not fetched yet: miex doctor --fetch or {use} will fetch it"
+            return Finding(file.title, False, needed, text)
+        path = file.find(given, say=say)
     except InputError as error:
-        return Finding("landmark model", False, True, " ".join(str(error).split()))
-    return Finding("landmark model", True, True, str(path))
+        return Finding(file.title, False, needed, " ".join(str(error).split()))
+    return Finding(file.title, True, needed, str(path))

@@ -200,6 +200,7 @@ def report(
     faces: o.FacesMoved = None,
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
+    sface: o.SFace = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
@@ -211,7 +212,7 @@ def report(
     with console.bars() as progress:
         gallery, measured = api.report(
             folder, samples=n, seed=seed, audit=audit, faces=faces, workers=workers, landmarker=landmarker,
-            progress=progress, say=console.say,
+            sface=sface, progress=progress, say=console.say,
         )  # fmt: skip
     facts: dict[str, Any] = {"gallery": str(gallery)}
     if measured is not None:
@@ -297,7 +298,8 @@ def render(
 
 def doctor(
     landmarker: o.Landmarker = None,
-    fetch: Annotated[bool, typer.Option(help="Fetch the landmark model if it is missing.")] = False,
+    sface: o.SFace = None,
+    fetch: Annotated[bool, typer.Option(help="Fetch the landmark model and SFace if they are missing.")] = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
@@ -307,7 +309,7 @@ def doctor(
 
     from miex.commands.doctor import examine
 
-    findings = list(examine(landmarker, fetch=fetch, say=console.say))
+    findings = list(examine(landmarker, sface, fetch=fetch, say=console.say))
     states = ["ok" if found.good else "MISSING" if found.needed else "-" for found in findings]
     lines = (f"{state:7} {found.name}: {found.text}" for state, found in zip(states, findings, strict=True))
     console.show(as_json, [asdict(found) for found in findings], "\n".join(lines))

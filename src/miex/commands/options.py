@@ -74,6 +74,14 @@ Landmarker = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+SFace = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of SFace, the face recognition network that identity is measured by. Default: the copy in the "
+        "cache, fetched if it is missing.",
+        rich_help_panel=RUN,
+    ),
+]
 
 # AUs
 RealMiE = Annotated[

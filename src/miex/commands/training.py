@@ -495,6 +495,7 @@ def compare(
     independent: Independent = None,
     device: Device = None,
     landmarker: o.Landmarker = None,
+    sface: o.SFace = None,
     threads: Threads = 1,
     workers: o.Workers = None,
     as_json: o.AsJson = False,
@@ -508,7 +509,7 @@ def compare(
         found = look(
             a, b, real=real or None, n=n, seed=seed, learn=learn, classes=classes, recipe=recipe, seeds=seeds,
             store=store, faces=faces, flow=flow, no_apex=no_apex, independent=independent or (), device=device,
-            landmarker=landmarker, threads=threads, workers=workers, progress=progress, say=console.say,
+            landmarker=landmarker, sface=sface, threads=threads, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
     console.show_result(found, as_json, out)
 

@@ -19,7 +19,7 @@ from miex.evaluation.significance import Interval, bootstrap_mean
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.images import gray
-from miex.quality.identity import DISTANCES
+from miex.quality.identity import distances_of
 from miex.quality.measured import Measured, measure
 from miex.quality.recovery import Recovery, recovery
 from miex.recognition.inputs.flow import optical_flow, tight_crop
@@ -105,8 +105,9 @@ class Comparison:
 
 
 def compare_sets(
-    a: Dataset, b: Dataset, *, n: int = 200, seed: int = 0, model: Path | None, faces_root: Path | None = None,
-    executor: Executor = IN_PROCESS, progress: Callable[[str], Progress] = lambda name: silent,
+    a: Dataset, b: Dataset, *, n: int = 200, seed: int = 0, model: Path | None, sface: Path | None,
+    faces_root: Path | None = None, executor: Executor = IN_PROCESS,
+    progress: Callable[[str], Progress] = lambda name: silent,
 ) -> Comparison:  # fmt: skip
     """Compare two sets. Samples of the same id are compared with each other; where there are none, sets as wholes.
 
@@ -115,6 +116,7 @@ def compare_sets(
         n: samples whose frames are looked at, chosen as those of the gallery; the stored measures are of all.
         seed: of the choice.
         model: file of the landmark model; None: AUs and likeness are left out.
+        sface: file of the SFace model; None: likeness is measured by the shape of the mesh alone.
         faces_root: folder that the photos' paths are relative to; default: where each plan found them.
         executor: where the work is done.
         progress: called with a stage's name, gives its progress.
@@ -154,11 +156,15 @@ def compare_sets(
     for one, name in zip(some, ("one", "other"), strict=True):
         root = faces_root or Path(one.record["faces_root"])
         looked.append(
-            measure(one, model=model, faces_root=root, executor=executor, progress=progress(f"AUs of {name}"))
+            measure(
+                one, model=model, sface=sface, faces_root=root, executor=executor, progress=progress(f"AUs of {name}")
+            )
         )
     if model is None:
         notes.append("AUs and likeness were not measured: no landmark model was at hand (miex doctor --fetch).")
     else:
+        if sface is None:
+            notes.append("Likeness was measured by shape alone: no SFace model was at hand (miex doctor --fetch).")
         _faces(looked, some, paired, table)
     aus = [_recovered(one) for one in looked] if model is not None else [None, None]
     return Comparison(
@@ -273,12 +279,13 @@ def _faces(looked: Sequence[Sequence[Measured]], some: tuple[Dataset, Dataset], 
         table.notes.append(
             f"In {faceless} samples likeness was not measured: no photo at hand, or no face found again."
         )
-    for name, distances in DISTANCES.items():
+    described = [frame for side in looked for one in side for frame in one.frames or ()]
+    for name, distances in distances_of(described).items():
 
         def moved(one: Measured, by: Any = distances) -> float:
             return float(by([one.frames[2]], [one.frames[0]])[0, 0]) if one.frames else float("nan")
 
-        table.add(f"{name} of the apex, distance to the face at rest", "", of(moved), some, paired)
+        table.add(f"{name} distance of the apex to the face at rest", "", of(moved), some, paired)
 
 
 def _recovered(side: Sequence[Measured]) -> Recovery | None:

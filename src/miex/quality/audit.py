@@ -21,7 +21,7 @@ from miex.errors import UsageError
 from miex.executors.base import Executor, Progress, silent
 from miex.extraction.flow import SIZE
 from miex.nuisances.columns import NUISANCES
-from miex.quality.identity import DISTANCES, FrameDescriptor, IdentityKept, identity_kept
+from miex.quality.identity import FrameDescriptor, IdentityKept, distances_of, identity_kept
 from miex.quality.measured import Measured, measure
 from miex.quality.recovery import Recovery, describe_recovery, recovery
 from miex.storage import Place
@@ -71,8 +71,8 @@ class Audit:
 
 
 def audit_set(
-    place: Place, *, n: int = 60, seed: int = 0, model: Path | None, faces_root: Path | None = None, executor: Executor,
-    progress: Progress = silent,
+    place: Place, *, n: int = 60, seed: int = 0, model: Path | None, sface: Path | None, faces_root: Path | None = None,
+    executor: Executor, progress: Progress = silent,
 ) -> Audit:  # fmt: skip
     """Measure a random subsample of a set, chosen as the samples of the gallery.
 
@@ -81,6 +81,7 @@ def audit_set(
         n: samples, at least one.
         seed: of the choice.
         model: file of the landmark model; None: AUs and identity are left out.
+        sface: file of the SFace model; None: identity is measured by the shape of the mesh alone.
         faces_root: folder that the photos' paths are relative to; default: where the plan found them. Without a photo,
             AUs are read against the onset, and the rest is left out.
         executor: where the work is done.
@@ -98,14 +99,20 @@ def audit_set(
     moved = _moves_everything(record["config"]["nuisances"], dataset.table.take(rows).to_pylist(), record["settings"])
     root = faces_root or Path(record["faces_root"])
     measured = measure(
-        dataset[rows], model=model, faces_root=root, outside=not moved, executor=executor, progress=progress
+        dataset[rows],
+        model=model,
+        sface=sface,
+        faces_root=root,
+        outside=not moved,
+        executor=executor,
+        progress=progress,
     )
     faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
     notes = [*_notes(measured, model, size), *([moved] if moved else [])]
     return Audit(
         n=len(rows), of=len(dataset), seed=seed, size=size,
         recovery=_recovered(measured, notes) if model else None,
-        identity=_identity(measured, faces, notes) if model else {},
+        identity=_identity(measured, faces, sface, notes) if model else {},
         outside=_outside(measured),
         notes=tuple(notes),
     )  # fmt: skip
@@ -158,7 +165,7 @@ def _recovered(measured: list[Measured], notes: list[str]) -> Recovery | None:
 
 
 def _identity(
-    measured: list[Measured], faces: dict[str, dict[str, Any]], notes: list[str]
+    measured: list[Measured], faces: dict[str, dict[str, Any]], sface: Path | None, notes: list[str]
 ) -> dict[str, IdentityKept]:  # fmt: skip
     rest: dict[str, FrameDescriptor] = {}
     onset, apex, own = [], [], []
@@ -174,11 +181,13 @@ def _identity(
     if len(set(people)) < 2:
         notes.append("Identity was not measured: it takes two people whose photos are there.")
         return {}
+    if sface is None:
+        notes.append("Identity was measured by shape alone: no SFace model was at hand (miex doctor --fetch).")
     same, related = (np.array([[a == b for b in keys] for a in keys]) for keys in (people, photos))
     index = [who.index(name) for name in own]
     return {
         name: identity_kept(onset, apex, index, list(rest.values()), same=same, related=related, distances=distances)
-        for name, distances in DISTANCES.items()
+        for name, distances in distances_of([*rest.values(), *onset, *apex]).items()
     }
 
 

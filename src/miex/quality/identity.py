@@ -1,30 +1,24 @@
 """Whether identity is kept: distances of frames to their rest face, compared with distances between people.
 
-Two descriptors of a frame, both from landmarks found anew in it, neither learned from faces: uniform local binary
-patterns of the skin and the features, and the shape of the mesh. `benchmarks/identity.py` says how well each tells
-people apart. No face recognition network is asked: none is at hand that could be passed on with a set.
+Two descriptors of a frame, both from landmarks found anew in it: the embedding of SFace, a face recognition network,
+and the shape of the mesh. `benchmarks/identity.py` says how well each tells people apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from skimage.feature import local_binary_pattern
 
-from miex.faces.crop import eye_centers, inter_ocular, similarity
-from miex.images import Image, gray
+from miex.faces.crop import inter_ocular
+from miex.faces.sface import SFace
+from miex.images import Image
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-# LBP(8, 2, u2) in 7 × 7 cells is what Ahonen et al. 2006 (§4) settle on, there for faces of 130 × 150 px
-SIDE, CELLS = 96, 7
-NEIGHBORS, RADIUS, PATTERNS = 8, 2, 59
-EYES = np.array([[0.275, 0.3], [0.725, 0.3]]) * SIDE  # where the eyes go: from brows to chin, hardly any background
 SKIN = slice(468)  # the mesh without the irises, which go where the eyes look
 
 
@@ -33,50 +27,40 @@ class FrameDescriptor:
     """Descriptors of one frame.
 
     Attributes:
-        appearance: float32 [CELLS² · PATTERNS]: histograms of uniform local binary patterns, each cell's sum 1.
         shape: float64 [468, 2]: the mesh about its center, inter-ocular distances.
+        embedding: float64 [128], of SFace, length 1; None: not measured.
     """
 
-    appearance: npt.NDArray[np.float32]
     shape: Floats
+    embedding: Floats | None = None
 
 
-def describe_frame(frame: Image, landmarks: npt.NDArray[np.floating]) -> FrameDescriptor:
-    """Describe a frame.
+def describe_frames(
+    frames: Sequence[Image], landmarks: Sequence[npt.NDArray[np.floating]], sface: SFace | None = None
+) -> list[FrameDescriptor]:
+    """Describe frames, all together: one by one, the network would be slower.
 
     Args:
-        frame: uint8 RGB [h, w, 3] with one face.
-        landmarks: found in it, [478, 2 or 3], its pixels.
+        frames: uint8 RGB, each [h, w, 3] with one face.
+        landmarks: found in each, [478, 2 or 3], its pixels.
+        sface: the network; None: embeddings are left out.
     """
-    place = similarity(eye_centers(landmarks), EYES)
-    scale = float(np.sqrt(np.linalg.det(place[:, :2])))
-    picture = gray(frame)
-    if scale < 1:  # no aliasing: see faces.crop.align
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.5 * float(np.sqrt(scale**-2 - 1))), np.uint8)
-    flags, mirrored = cv2.INTER_CUBIC, cv2.BORDER_REFLECT_101
-    face = np.asarray(cv2.warpAffine(picture, place, (SIDE, SIDE), flags=flags, borderMode=mirrored), np.uint8)
-    patterns = local_binary_pattern(face, NEIGHBORS, RADIUS, "nri_uniform").astype(np.intp)  # type: ignore[no-untyped-call]
-    cell = np.arange(SIDE) * CELLS // SIDE
-    bins = (cell[:, None] * CELLS + cell) * PATTERNS + patterns
-    counts = np.bincount(bins.ravel(), minlength=CELLS**2 * PATTERNS).reshape(CELLS**2, PATTERNS)
+    embeddings = [None] * len(frames) if sface is None else sface.embeddings(frames, landmarks)
+    return [FrameDescriptor(_shape(points), one) for points, one in zip(landmarks, embeddings, strict=True)]
+
+
+def _shape(landmarks: npt.NDArray[np.floating]) -> Floats:
     points = np.asarray(landmarks, np.float64)[SKIN, :2]
-    shape = (points - points.mean(axis=0)) / inter_ocular(landmarks)
-    return FrameDescriptor((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32).ravel(), shape)
+    return np.asarray((points - points.mean(axis=0)) / inter_ocular(landmarks), np.float64)
 
 
-def appearance_distances(a: list[FrameDescriptor], b: list[FrameDescriptor]) -> Floats:
-    """χ² distance of the patterns (Ahonen et al. 2006, eq. 3, without weights), mean over the cells, float64
-    [len(a), len(b)]: 0 for the same histograms, 1 for histograms that share nothing."""
-    theirs = np.stack([one.appearance for one in b])
-    rows = []
-    for one in a:  # row by row: all at once would be gigabytes for a thousand faces
-        both = one.appearance + theirs
-        squares = np.divide((one.appearance - theirs) ** 2, both, where=both > 0, out=np.zeros_like(both))
-        rows.append(squares.sum(axis=1, dtype=np.float64) / (2 * CELLS**2))
-    return np.stack(rows)
+def sface_distances(a: Sequence[FrameDescriptor], b: Sequence[FrameDescriptor]) -> Floats:
+    """1 − cosine between embeddings, which all must have, float64 [len(a), len(b)]: 0 for the same, at most 2."""
+    one, other = (np.stack([np.asarray(frame.embedding) for frame in many]) for many in (a, b))
+    return np.asarray(np.maximum(0, 1 - one @ other.T), np.float64)
 
 
-def shape_distances(a: list[FrameDescriptor], b: list[FrameDescriptor]) -> Floats:
+def shape_distances(a: Sequence[FrameDescriptor], b: Sequence[FrameDescriptor]) -> Floats:
     """Root mean square distance of the landmarks after the shift, turn and scale that bring each mesh of b nearest to
     each of a (full Procrustes), inter-ocular distances of a, float64 [len(a), len(b)]."""
     # as complex numbers a turn and a scale are one factor
@@ -86,10 +70,14 @@ def shape_distances(a: list[FrameDescriptor], b: list[FrameDescriptor]) -> Float
     return np.asarray(size * np.sqrt(np.maximum(0, 1 - shared**2)) / np.sqrt(za.shape[1]), np.float64)
 
 
-DISTANCES: dict[str, Callable[[list[FrameDescriptor], list[FrameDescriptor]], Floats]] = {
-    "appearance": appearance_distances,
-    "shape": shape_distances,
-}
+Distances = Callable[[Sequence[FrameDescriptor], Sequence[FrameDescriptor]], Floats]
+DISTANCES: dict[str, Distances] = {"SFace": sface_distances, "shape": shape_distances}
+
+
+def distances_of(frames: Sequence[FrameDescriptor]) -> dict[str, Distances]:
+    """Those of DISTANCES that all of these frames have what it takes for."""
+    embedded = all(frame.embedding is not None for frame in frames)
+    return {name: one for name, one in DISTANCES.items() if embedded or one is not sface_distances}
 
 
 @dataclass(frozen=True)
@@ -120,7 +108,7 @@ class IdentityKept:
 
 def identity_kept(
     onset: list[FrameDescriptor], apex: list[FrameDescriptor], own: list[int], rest: list[FrameDescriptor],
-    *, same: Flags, related: Flags, distances: Callable[[list[FrameDescriptor], list[FrameDescriptor]], Floats],
+    *, same: Flags, related: Flags, distances: Distances,
 ) -> IdentityKept:  # fmt: skip
     """Compare.
 

@@ -7,7 +7,7 @@ whichever generator made the frames.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,14 @@ from miex.dataset.plan_file import read_faces
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.extraction.flow import EmbeddedExtractor
+from miex.faces.crop import Points
 from miex.faces.landmarks import Landmarker
 from miex.faces.planned import load_face
+from miex.faces.sface import SFace
 from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError
 from miex.nuisances.apply import shown_aus
-from miex.quality.identity import FrameDescriptor, describe_frame
+from miex.quality.identity import FrameDescriptor, describe_frames
 from miex.quality.recovery import read_change
 from miex.quality.stillness import changed_pixels, still_pixels
 
@@ -58,19 +60,21 @@ class _Task:
     first: int
     samples: Dataset
     model: Path | None
+    sface: Path | None
     faces_root: Path
     outside: bool
 
 
 def measure(
-    samples: Dataset, *, model: Path | None, faces_root: Path, outside: bool = False, executor: Executor = IN_PROCESS,
-    progress: Progress = silent,
+    samples: Dataset, *, model: Path | None, sface: Path | None, faces_root: Path, outside: bool = False,
+    executor: Executor = IN_PROCESS, progress: Progress = silent,
 ) -> list[Measured]:  # fmt: skip
     """Measure each sample, in order.
 
     Args:
         samples: of a finished set.
         model: file of the landmark model; None: AUs and identity are left out.
+        sface: file of the SFace model; None: frames are described without it.
         faces_root: folder that the photos' paths are relative to. Without a photo AUs are read against the onset, and
             the rest is left out.
         outside: whether to compare the pixels to which no skin moves.
@@ -81,7 +85,7 @@ def measure(
         InputError: a damaged set.
     """
     starts = range(0, len(samples), _SAMPLES_PER_TASK)
-    tasks = [_Task(i, samples[i : i + _SAMPLES_PER_TASK], model, faces_root, outside) for i in starts]
+    tasks = [_Task(i, samples[i : i + _SAMPLES_PER_TASK], model, sface, faces_root, outside) for i in starts]
     found: dict[int, Measured] = {}
     for part in executor.map(_measure, tasks):
         found |= part
@@ -95,7 +99,8 @@ def _measure(task: _Task) -> dict[int, Measured]:
     identities = dataset.table["identity"].unique().to_pylist()
     faces = {face["identity"]: face for face in read_faces(dataset.storage, identities).to_pylist()}
     muscles = MuscleGenerator()
-    found = {}
+    found: dict[int, Measured] = {}
+    faced: dict[int, list[tuple[Image, Points]]] = {}  # frames of a sample with the face found in each
     with one_thread(), ExitStack() as open_until_end:
         extractor = EmbeddedExtractor(task.model) if task.model else None
         landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
@@ -107,23 +112,28 @@ def _measure(task: _Task) -> dict[int, Measured]:
             except ImageError:
                 face = None
             rest = face.crop if face else None
-            read = frames = changed = None
+            read = changed = None
             still = 0.0
             if extractor and landmarker:
                 read = read_change(extractor, landmarker, pair, rest)
-                frames = _described(landmarker, (rest, *pair)) if rest is not None else None
+                if rest is not None and (meshes := _meshes(landmarker, (rest, *pair))):
+                    faced[task.first + i] = list(zip((rest, *pair), meshes, strict=True))
             if face and task.outside:
                 rig = muscles.prepare(face)
                 masks = [still_pixels(rig, aus) for aus in shown]
                 changed = sum(changed_pixels(frame, face.crop, mask) for frame, mask in zip(pair, masks, strict=True))
                 still = float(np.mean(masks))
             known = (shown[1] - shown[0]).mean(-1)
-            found[task.first + i] = Measured(row["identity"], known, read, frames, changed, still, face is not None)
+            found[task.first + i] = Measured(row["identity"], known, read, None, changed, still, face is not None)
+        every = [one for frames in faced.values() for one in frames]
+        sface = SFace(task.sface) if task.sface and every else None
+        described = describe_frames([frame for frame, _ in every], [mesh for _, mesh in every], sface)
+    for k, i in enumerate(faced):
+        found[i] = replace(found[i], frames=described[3 * k : 3 * k + 3])
     return found
 
 
-def _described(landmarker: Landmarker, frames: tuple[Image, ...]) -> list[FrameDescriptor] | None:
+def _meshes(landmarker: Landmarker, frames: tuple[Image, ...]) -> list[Points]:
+    """Landmarks of the face in each frame; empty if one of them shows none."""
     found = [landmarker.detect(frame) for frame in frames]
-    if not all(len(one.landmarks) for one in found):
-        return None
-    return [describe_frame(frame, one.landmarks[one.largest]) for frame, one in zip(frames, found, strict=True)]
+    return [one.landmarks[one.largest] for one in found] if all(len(one.landmarks) for one in found) else []

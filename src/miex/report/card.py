@@ -259,7 +259,8 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
     if measured["identity"]:
         lines += [
             "Identity: distances of onset and apex to the rest face, and distances between people (medians). Nearest"
-            " to its own: share of apexes to which no other person's rest face is nearer.",
+            " to its own: share of apexes to which no other person's rest face is nearer. SFace, a face recognition"
+            " network: 1 − cosine; shape, of the mesh: inter-ocular distances.",
             "",
             "| descriptor | rest faces | onset | apex | relatives | people | apex / people | nearest to its own |",
             "|---|---|---|---|---|---|---|---|",
