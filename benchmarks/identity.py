@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mesh = ruler.mesh(crop)
         for n in (1, TOGETHER):
             took = milliseconds(lambda n=n: sface.embeddings([crop] * n, [mesh] * n))
-            print(f"SFace, {n} faces at once: {took / n:.1f} ms a face")
+            print(f"SFace, {n} at once: {took / n:.1f} ms a face")
 
 
 class Ruler:
