@@ -52,8 +52,9 @@ def _stop(*_: object) -> None:
 def program_and_exit() -> None:
     """Entry point: `main`, after which the process ends at once.
 
-    Arrow leaves threads running. While their library is unloaded they abort, now and then, a command that has done its
-    work ("terminate called without an active exception").
+    Now and then a command that had done its work was aborted at exit ("terminate called without an active exception").
+    The only threads that are left then are those of native libraries, such as Arrow's; so they are not unloaded. That
+    they are the cause is likely, not proven: the abort is too rare to be provoked.
     """
     code: object = None
     try:
