@@ -111,9 +111,7 @@ def test_its_generator_corpus_and_source_are_found_by_name(my_package: Path, mon
     made = make_generator("wax")
     assert (type(made).__module__, made.name) == ("my_faces", "wax")
     assert generator_of(describe(made)).settings == made.settings
-    own, others = GENERATORS.names()[:2], GENERATORS.names()[2:]
-    assert set(own) == {"muscle", "ganimation"}
-    assert others == ["broken", "nameless", "number", "raising", "stranger", "wax"]
+    assert GENERATORS.names() == ["muscle", "ganimation", "broken", "nameless", "number", "raising", "stranger", "wax"]
     assert make_generator("muscle").name == "muscle"  # miex's own names cannot be taken
     monkeypatch.setattr(catalog, "corpora", catalog.corpora.__wrapped__)  # not what was found before it was there
     assert list(catalog.corpora())[-1] == "neighbors"
@@ -145,7 +143,7 @@ def test_its_recognizer_learns_from_its_input_and_is_stored(my_package: Path, tm
 
 
 def test_without_it_nobody_knows_the_name() -> None:
-    with pytest.raises(UsageError, match=r"generator 'wax'(.|\n)*one of .*muscle"):
+    with pytest.raises(UsageError, match=r"generator 'wax'(.|\n)*one of muscle"):
         make_generator("wax")
 
 
