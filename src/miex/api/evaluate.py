@@ -199,9 +199,7 @@ class Tested(Result):
         }  # fmt: skip
 
 
-@checking(
-    real=DATA, extra=DATA, classes=TEXT, extra_classes=TEXT, recipe=RECIPE, pretrain=RECIPE, start=PATH
-)  # fmt: skip
+@checking(real=DATA, extra=DATA, classes=TEXT, extra_classes=TEXT, recipe=RECIPE, pretrain=RECIPE, start=PATH)
 def evaluate(
     real: Data | Sequence[Data],
     *,
@@ -274,7 +272,7 @@ def evaluate(
     from miex.evaluation.results import Results
     from miex.experiments.modes import MODES, Fit
     from miex.experiments.study import Line, Study
-    from miex.recognition.method import method_class
+    from miex.recognition.method import prove_fine_tunes
     from miex.recognition.recognizer import Recognizer
 
     way = one_of(mode, MODES, "mode")
@@ -300,12 +298,8 @@ def evaluate(
     before = None if pretrain is None else recipe_of(pretrain, backbone=chosen.backbone, flow=flow)
     if before is not None and begin is not None:
         before = begin.recipe(before)
-    if way == "fine-tune" and not method_class(chosen.recognizer).fine_tunes:
-        raise UsageError(
-            f"`mode` fine-tune with recognizer {chosen.recognizer}",
-            expected="a recognizer that is trained step by step",
-            do="take `mode` joint: it is fitted in one step, without initial weights",
-        )  # fmt: skip
+    if way == "fine-tune":
+        prove_fine_tunes(chosen.recognizer)
     machine = machine_of(device, threads)
 
     def view(given: Data | Sequence[Data], by: str | None) -> View:
@@ -315,9 +309,7 @@ def evaluate(
     other = None if extra is None else view(extra, extra_classes or classes)
     for note in _shared_frequencies(extra, {str(name) for name in set(tested.rows["corpus"].to_pylist())}):
         say(note)
-    fit = Fit(
-        way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine
-    )  # fmt: skip
+    fit = Fit(way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine)
     parts = folds_of(folds, tested, repeats)
     begun = "" if begin is None else f", from {begin}"
     cell = fit.cell(f"{chosen.name}, {mode}{begun}", parts, accept_unknown=accept_unknown, independent=independent)
@@ -330,20 +322,24 @@ def evaluate(
 
 def _shared_frequencies(extra: Data | Sequence[Data] | None, tested: set[str]) -> Iterator[str]:
     """Says which sets draw AUs as often as coders saw them in a corpus that is tested."""
-    from miex.dataset.plan_file import CONFIG_FILE
-    from miex.dataset.reader import Dataset, open_dataset
+    from miex.dataset.plan_file import CONFIG_FILE, read_record
+    from miex.dataset.reader import Dataset
     from miex.sources.expert import corpora_of
+    from miex.storage import storage_at
 
     for one in extra if isinstance(extra, list | tuple) else [extra]:
-        if isinstance(one, PathLike) and (path(one) / CONFIG_FILE).is_file():
-            one = open_dataset(path(one))
         if isinstance(one, Dataset):
-            table = one.record["config"].get("sources", {}).get("expert", {}).get("table", "")
-            if shared := sorted(corpora_of(table) & tested):
-                yield (
-                    f"{one.storage.name}: its expert table, {table}, holds how often each AU was seen in "
-                    f"{', '.join(shared)}, which is tested; a set with another table, such as du2014, does not"
-                )
+            storage = one.storage
+        elif isinstance(one, PathLike) and (path(one) / CONFIG_FILE).is_file():
+            storage = storage_at(path(one))
+        else:
+            continue
+        table = read_record(storage)["config"].get("sources", {}).get("expert", {}).get("table", "")
+        if shared := sorted(corpora_of(table) & tested):
+            yield (
+                f"{storage.name}: its expert table, {table}, holds how often each AU was seen in "
+                f"{', '.join(shared)}, which is tested; a set with another table, such as du2014, does not"
+            )
 
 
 @checking(recognizer=RECOGNIZER, real=DATA, classes=TEXT)

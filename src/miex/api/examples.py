@@ -81,15 +81,14 @@ def examples(
         return data
     if isinstance(data, Dataset):
         found, name = places.of_set(data, mapping), data.storage.name
-        rows = data.table.select(["emotion", "label"]).to_pylist()
-        emotions = [(row["emotion"], places.class_of_sample(row["emotion"], row["label"], mapping)) for row in rows]
+        emotions = [] if mapping is None or mapping.gives_labels else places.coded_samples(data, mapping)
         planned = data.record["config"].get("classes", ())
         if mapping is None and not set(planned) <= set(found.label_names):
             say(f"{name}: planned by emotion ({', '.join(planned)}), read by label; for its own classes give `classes`")
     else:
         model = landmark_model(landmarker, say)
         found, name = places.of_clips(data, model=model, mapping=mapping, no_apex=treatment), data.corpus
-        emotions = [(clip.emotion, places.class_of(clip, mapping)) for clip in data]
+        emotions = [] if mapping is None else [(clip.emotion, places.class_of(clip, mapping)) for clip in data]
     if mapping is not None:
         left_out = Counter(emotion or "without emotion" for emotion, code in emotions if code is None)
         if left_out:
@@ -148,9 +147,9 @@ def _unlike_clips(found: Examples, takes: Input) -> Iterator[str]:
             f"the set with a larger `size`, or train with `side` {size}"
         )
     frames = pc.list_value_length(dataset.table["aus"]).to_numpy()
-    if hasattr(takes, "length") and int(frames.max()) == 2:
+    if takes.spans != "frames" and int(frames.max()) == 2:
         yield f"{name}: pairs, between which {takes.name} fades; for sequences make the set with `frames` 10"
-    elif getattr(takes, "until", "") == "offset" and (dataset.table["apex"].to_numpy() == frames - 1).all():
+    elif takes.spans == "clip" and (dataset.table["apex"].to_numpy() == frames - 1).all():
         yield (
             f"{name}: its samples end at the apex, and clips at the offset, which looks unlike; make the set with "
             '`until` offset, or train with a recipe whose input has until = "apex"'

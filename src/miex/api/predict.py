@@ -144,7 +144,7 @@ class LoadedRecognizer:
             if apex is None:
                 onset, apex, offset = _spotted(spot(given, fps=fps, landmarker=landmarker, progress=progress, say=say))
             onset = onset or 0
-            if offset is None and getattr(self.recognizer.recipe.takes, "until", "apex") == "apex":
+            if offset is None and self.recognizer.recipe.takes.spans != "clip":
                 offset = apex  # no later frame is looked at
             frames = _cut_out(given, onset, apex, offset)
             at, place = (onset, apex, onset + len(frames) - 1), apex - onset

@@ -86,9 +86,7 @@ def train(
         prove_own(folder)
 
     def view(given: Data | Sequence[Data]) -> View:
-        return view_of(
-            given, chosen, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say
-        )  # fmt: skip
+        return view_of(given, chosen, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say)
 
     seen = view(data)
     if joint is not None:
@@ -117,19 +115,17 @@ def start_of(
     from miex.recognition.imagenet import IMAGENET, find_weights
     from miex.recognition.method import method_class
 
-    if isinstance(given, LoadedRecognizer):
-        return given.recognizer, _like(recipe, given.recognizer.recipe)
-    if given is not None and str(given) != RANDOM:
-        if str(given) != IMAGENET and path(given).suffix not in (".pth", ".pt"):
-            start = load_recognizer(given).recognizer
-            return start, _like(recipe, start.recipe)
-        weights = find_weights(IMAGENET if str(given) == IMAGENET else path(given), say)
-        recipe = weights.recipe(recipe)
-        say(f"{recipe.recognizer} starts from {weights}")
-        return weights, recipe
-    if method_class(recipe.recognizer).backbones:
-        say(f"{recipe.recognizer} starts from random weights")
-    return None, recipe
+    if given is None or str(given) == RANDOM:
+        if method_class(recipe.recognizer).backbones:
+            say(f"{recipe.recognizer} starts from random weights")
+        return None, recipe
+    if isinstance(given, LoadedRecognizer) or not (str(given) == IMAGENET or path(given).suffix in (".pth", ".pt")):
+        start = (given if isinstance(given, LoadedRecognizer) else load_recognizer(given)).recognizer
+        return start, _like(recipe, start.recipe)
+    weights = find_weights(path(given), say)
+    recipe = weights.recipe(recipe)
+    say(f"{recipe.recognizer} starts from {weights}")
+    return weights, recipe
 
 
 def _like(recipe: Recipe, start: Recipe) -> Recipe:

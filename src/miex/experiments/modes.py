@@ -101,8 +101,9 @@ class Fit:
         """The training that no other fold has in common with this job, without what it starts from."""
         extra = None if self.other is None else self.other.take(job.extra)
         if self.mode == "direct":
-            watched = extra is not None and self.best_on_test
-            return Training(extra, self.recipe, job.seed, start=self.start) if watched and extra is not None else None
+            if extra is None or not self.best_on_test:
+                return None
+            return Training(extra, self.recipe, job.seed, start=self.start)
         real = self.real.take(job.train)
         view = joint(real, extra, job.seed) if self.mode == "joint" and extra is not None else real
         return Training(view, self.recipe, job.seed, start=None if self.mode == "fine-tune" else self.start)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from miex.errors import InputError, UsageError
 from miex.storage.cache import cache_folder
+from miex.storage.fetched import opened
 
 VARIABLE = "MIEX_WEIGHTS"
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -62,15 +63,8 @@ def only_weights(generator: str) -> Path:
 
 def sha256_of(path: Path) -> str:
     """sha256 of a file. Raises InputError if it cannot be read."""
-    try:
-        if not path.is_file():  # reading a pipe would wait forever
-            raise FileNotFoundError("no such file")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"weights {path}", expected="a file of weights", found=error.strerror or str(error), do="check the path"
-        ) from error
+    with opened(path, "weights") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _places() -> str:

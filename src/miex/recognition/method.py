@@ -169,6 +169,15 @@ def parameters_of(recipe: Recipe, classes: int) -> int:
         return make_method(recipe, classes).parameter_count
 
 
+def prove_fine_tunes(recognizer: str) -> None:
+    """Raises UsageError if training of this recognizer cannot start from a trained one."""
+    if not method_class(recognizer).fine_tunes:
+        raise UsageError(
+            f"fine-tuning {recognizer}", expected="a recognizer that is trained step by step",
+            do="train it jointly instead: it is fitted in one step, without initial weights",
+        )  # fmt: skip
+
+
 def balanced(view: View, recipe: Recipe) -> bool:
     """Whether to weight classes by the inverse of their frequency: for real examples, if the recipe says so."""
     return recipe.balance_real and set(view.rows["source"].to_pylist()) == {REAL}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy.typing as npt
+import pyarrow as pa
 
 from miex.corpora.clip import Clip
 from miex.corpora.mappings import DEFAULT_MAPPING, ClassMapping
@@ -142,19 +143,19 @@ def of_set(dataset: Dataset, mapping: ClassMapping | None = None) -> Examples:
         mapping: its classes are those of the examples: of each sample the one that is named like its emotion; samples
             of other emotions are left out. None, or a mapping to the three labels: the column `label`.
     """
-    rows = dataset.table.select(["emotion", "label"]).to_pylist()
-    found = [class_of_sample(row["emotion"], row["label"], mapping) for row in rows]
-    kept = [i for i, code in enumerate(found) if code is not None]
-    part = dataset if len(kept) == len(dataset) else dataset[kept]
-    texts = {name: part.table[name].to_pylist() for name in ROWS_SCHEMA.names if name != "label"}
-    names = LABELS if mapping is None else mapping.classes
-    return Examples(rows_of([code for code in found if code is not None], texts), SetFrames(part), names)
+    if mapping is None or mapping.gives_labels:
+        return Examples(dataset.table.select(ROWS_SCHEMA.names).cast(ROWS_SCHEMA), SetFrames(dataset))
+    codes = [code for _, code in coded_samples(dataset, mapping)]
+    part = dataset[[i for i, code in enumerate(codes) if code is not None]]
+    rows = part.table.select(ROWS_SCHEMA.names).cast(ROWS_SCHEMA)
+    i = ROWS_SCHEMA.get_field_index("label")
+    label = pa.array([code for code in codes if code is not None], ROWS_SCHEMA.field(i).type)
+    return Examples(rows.set_column(i, ROWS_SCHEMA.field(i), label), SetFrames(part), mapping.classes)
 
 
-def class_of_sample(emotion: str, label: int, mapping: ClassMapping | None) -> int | None:
-    """The class of a sample of a set, or None: by its label with a mapping to the three labels or none, else by its
-    emotion."""
-    return label if mapping is None or mapping.gives_labels else mapping.code_of_sample(emotion)
+def coded_samples(dataset: Dataset, mapping: ClassMapping) -> list[tuple[str, int | None]]:
+    """The emotion of each sample of a set, and its class, or None, by a mapping to other classes than the labels."""
+    return [(emotion, mapping.code_of_sample(emotion)) for emotion in dataset.table["emotion"].to_pylist()]
 
 
 def class_of(clip: Clip, mapping: ClassMapping | None) -> int | None:

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.ndimage import find_objects, gaussian_filter1d, label, median_filter
 
 from miex.errors import InputError
 from miex.faces.crop import CropOptions, cut, inter_ocular, place_crop, rigid_motions
@@ -90,6 +91,7 @@ class Event:
     strength: float
 
 
+@cache
 def regions() -> dict[str, tuple[int, ...]]:
     """The landmarks of each of the 19 regions."""
     twin = mirror_landmarks()
@@ -306,7 +308,7 @@ def strength_of(motion: npt.NDArray[np.floating], fps: float, longest: float) ->
     n = len(motion)
     strength = np.full(n, np.nan, np.float32)
     window = 2 * round(REST * longest * fps / 2) + 1
-    for part in _runs(~np.isnan(motion).any(axis=(1, 2))):
+    for (part,) in find_objects(label(~np.isnan(motion).any(axis=(1, 2)))[0]):  # each stretch with a face
         tracks = np.asarray(motion[part], np.float64).reshape(part.stop - part.start, -1)
         tracks = gaussian_filter1d(tracks, SMOOTH * fps, axis=0, mode="nearest")
         # one by one: scipy's filter of one dimension is a thousand times faster
@@ -386,9 +388,3 @@ def events_of(
         if onset < apex < offset and shortest <= (offset - onset) / fps <= longest:
             found.append(Event(onset, apex, offset, float(curve[apex])))
     return sorted(found, key=lambda event: event.apex)
-
-
-def _runs(mask: npt.NDArray[np.bool_]) -> list[slice]:
-    """The stretches in which a mask [n] is true."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [slice(int(first), int(end)) for first, end in zip(edges[::2], edges[1::2], strict=True)]

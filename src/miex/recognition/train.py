@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from miex.errors import InputError, UsageError
+from miex.errors import InputError
 from miex.executors.base import Progress, silent
 from miex.recognition.checkpoints import TrainingFolder
 from miex.recognition.imagenet import ImageNetWeights
 from miex.recognition.machine import Machine, running_on
-from miex.recognition.method import EachEpoch, Method, Run, make_method, method_class
+from miex.recognition.method import EachEpoch, Method, Run, make_method, prove_fine_tunes
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import Recognizer
 from miex.recognition.view import View
@@ -121,11 +121,7 @@ def _method(view: View, recipe: Recipe, start: Recognizer | ImageNetWeights | No
         if start is not None:
             start.load_into(made)
         return made
-    if not method_class(recipe.recognizer).fine_tunes:
-        raise UsageError(
-            f"fine-tuning {recipe.recognizer}", expected="a recognizer that is trained step by step",
-            do="train it jointly instead: it is fitted in one step, without initial weights",
-        )  # fmt: skip
+    prove_fine_tunes(recipe.recognizer)
     for name in ("recognizer", "backbone", "input"):
         mine, other = getattr(recipe, name), getattr(start.recipe, name)
         if mine != other:

@@ -10,8 +10,10 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from miex.errors import InputError
@@ -42,13 +44,21 @@ def read_file(path: Path, what: str, most: int | None = None) -> bytes:
     Raises:
         InputError: there is no such file, it cannot be read, or it is larger.
     """
-    try:
-        if not path.is_file():  # reading a pipe would wait forever
-            raise FileNotFoundError("no such file")
+    with opened(path, what) as file:
         size = path.stat().st_size
         if most is not None and size > most:
             raise InputError(f"{what} {path}", expected=f"at most {most:,} bytes", found=f"{size:,} bytes")
-        return path.read_bytes()
+        return file.read()
+
+
+@contextmanager
+def opened(path: Path, what: str) -> Iterator[BufferedReader]:
+    """A file from outside, open for reading. Arguments and errors are those of `read_file`."""
+    try:
+        if not path.is_file():  # reading a pipe would wait forever
+            raise FileNotFoundError("no such file")
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise InputError(
             f"{what} {path}", expected=f"a file of {what}", found=error.strerror or str(error), do="check the path"

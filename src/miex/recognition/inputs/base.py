@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -111,6 +111,11 @@ class Input(BaseModel, ABC):
     @abstractmethod
     def mirror(self, batch: Tensor) -> Tensor:
         """The mirror image of a prepared batch, as if made from mirrored frames."""
+
+    @property
+    def spans(self) -> Literal["frames", "rise", "clip"]:
+        """What it looks at: single frames (onset, apex), all from onset to apex, or the whole clip to its offset."""
+        return "frames"
 
     def described(self) -> dict[str, Any]:
         """The name and all settings, as JSON values."""

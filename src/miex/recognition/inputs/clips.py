@@ -76,6 +76,10 @@ class _Clip(Input):
     length: int = Field(default=LENGTH, ge=2, le=256)
     until: Literal["apex", "offset"] = "apex"
 
+    @property
+    def spans(self) -> Literal["frames", "rise", "clip"]:
+        return "rise" if self.until == "apex" else "clip"
+
     def _gray(self, frames: Frames, side: int, length: int) -> npt.NDArray[np.float32]:
         """Interpolated gray levels, float32 [length, side, side]; they may lie slightly outside 0 … 255."""
         count = frames.apex + 1 if self.until == "apex" else frames.count
@@ -83,10 +87,40 @@ class _Clip(Input):
         weights = temporal_interpolation(count, length).astype(np.float32)
         return np.asarray(np.einsum("tn,nhw->thw", weights, found), np.float32)
 
-    def _steps(self, frames: Frames, side: int, method: FlowMethod) -> tuple[npt.NDArray[np.uint8], Flow]:
-        """Gray levels, uint8 [length + 1, side, side], and the flow between them, float32 [length, side, side, 2]."""
-        levels = np.rint(self._gray(frames, side, self.length + 1).clip(0, 255)).astype(np.uint8)
-        return levels, np.stack([optical_flow(a, b, method) for a, b in pairwise(levels)])
+
+class _Steps(_Clip):
+    """The base of inputs that hold fields of each step from frame to frame, of which u is the first.
+
+    The clip is first interpolated to length + 1 frames, so that the number of steps does not depend on its duration.
+    Flow is computed in frames of twice the side, and averaged over areas.
+
+    Attributes:
+        channels: number of fields of a step.
+    """
+
+    channels: ClassVar[int]
+    side: int = Field(ge=16, le=256)
+    method: FlowMethod = "dis"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.length, self.side, self.side, self.channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float16)
+
+    def _steps(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], Flow]:
+        """Gray levels of twice the side, uint8 [length + 1, 2 side, 2 side], and the flow between them, float32
+        [length, 2 side, 2 side, 2]."""
+        levels = np.rint(self._gray(frames, 2 * self.side, self.length + 1).clip(0, 255)).astype(np.uint8)
+        return levels, np.stack([optical_flow(a, b, self.method) for a, b in pairwise(levels)])
+
+    def mirror(self, batch: Tensor) -> Tensor:
+        """Flip the fields and the sign of u, as motion to the right becomes motion to the left."""
+        x = batch.flip(-1)  # a copy
+        x[:, 0] = -x[:, 0]
+        return x
 
 
 class GrayClip(_Clip):
@@ -123,11 +157,10 @@ class GrayClip(_Clip):
         return batch.flip(-1)
 
 
-class FlowClip(_Clip):
+class FlowClip(_Steps):
     """Optical flow from frame to frame: motion to the right and down, in pixels, float16 [length, side, side, 2].
 
-    Prepared, it is [2, length, side, side]. The clip is first interpolated to length + 1 frames, so that the number of
-    steps does not depend on its duration. Flow is computed in frames of twice the side, and averaged over areas.
+    Prepared, it is [2, length, side, side].
 
     Attributes:
         length: number of steps from frame to frame.
@@ -138,39 +171,25 @@ class FlowClip(_Clip):
     """
 
     name: ClassVar[str] = "flow-clip"
+    channels: ClassVar[int] = 2
     not_stored: ClassVar[frozenset[str]] = frozenset({"normalize"})
     side: int = Field(default=FLOW_SIDE, ge=16, le=256)
-    method: FlowMethod = "dis"
     normalize: Literal["none", "rms"] = "none"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.length, self.side, self.side, 2
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float16)
 
     @property
     def seen_shape(self) -> tuple[int, ...]:
         return 2, self.length, self.side, self.side
 
     def of(self, frames: Frames) -> npt.NDArray[np.float16]:
-        _, flow = self._steps(frames, 2 * self.side, self.method)
+        _, flow = self._steps(frames)
         return np.asarray(halved(flow) / 2, np.float16)
 
     def prepare(self, batch: Tensor) -> Tensor:
         x = batch.movedim(-1, 1).float()
         return (by_strength(x) if self.normalize == "rms" else x).contiguous()
 
-    def mirror(self, batch: Tensor) -> Tensor:
-        """Flip the flow fields and the sign of u, as motion to the right becomes motion to the left."""
-        x = batch.flip(-1)  # a copy
-        x[:, 0] = -x[:, 0]
-        return x
 
-
-class EnrichedClip(_Clip):
+class EnrichedClip(_Steps):
     """Flow from frame to frame, its strain, and gray levels: u, v, strain, gray, float16 [length, side, side, 4].
 
     Prepared, it is [5, length, side, side]: u, v, their magnitude, strain and gray, all of the order of 1. Flow and
@@ -188,24 +207,16 @@ class EnrichedClip(_Clip):
     """
 
     name: ClassVar[str] = "enriched-clip"
+    channels: ClassVar[int] = 4
     length: int = Field(default=LENGTH - 1, ge=2, le=256)
     side: int = Field(default=ENRICHED_SIDE, ge=16, le=256)
-    method: FlowMethod = "dis"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.length, self.side, self.side, 4
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float16)
 
     @property
     def seen_shape(self) -> tuple[int, ...]:
         return 5, self.length, self.side, self.side
 
     def of(self, frames: Frames) -> npt.NDArray[np.float16]:
-        levels, flow = self._steps(frames, 2 * self.side, self.method)
+        levels, flow = self._steps(frames)
         strains = np.stack([strain(step) for step in flow])
         return np.asarray(halved(np.concatenate([flow / 2, strains[..., None], levels[1:, ..., None]], -1)), np.float16)
 
@@ -217,9 +228,3 @@ class EnrichedClip(_Clip):
         seen[:, 3] = by_strength(x[:, 2])
         seen[:, 4] = (x[:, 3] / 255 - 0.5) * 4
         return seen
-
-    def mirror(self, batch: Tensor) -> Tensor:
-        """Flip fields and frames and the sign of u, as motion to the right becomes motion to the left."""
-        x = batch.flip(-1)  # a copy
-        x[:, 0] = -x[:, 0]
-        return x
