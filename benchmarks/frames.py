@@ -24,10 +24,10 @@ from benchmarks.machine import machine
 from miex.api.examples import recipe_of
 from miex.evaluation.significance import by_subject
 from miex.executors.local import available_workers, local_executor
+from miex.executors.machine import Machine
 from miex.experiments.present import Entry, Result, Table, Value
 from miex.faces.photos import default_pool
 from miex.recognition.imagenet import find_weights
-from miex.recognition.machine import Machine
 from miex.recognition.places import of_set
 from miex.recognition.train import train
 

@@ -30,10 +30,10 @@ import miex
 from benchmarks.machine import machine
 from miex.dataset.reader import Dataset
 from miex.executors.local import available_workers
+from miex.executors.machine import Machine
 from miex.faces.photos import default_pool
 from miex.recognition.examples import Examples, FrameSource
 from miex.recognition.inputs.base import Input
-from miex.recognition.machine import Machine
 from miex.recognition.places import SetFrames, of_set
 from miex.recognition.recipe import load_recipe
 from miex.recognition.train import train

@@ -33,6 +33,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "planning": {"aus", "corpora", "dataset", "faces", "generators.grid", "nuisances", "sources"},
     "synthesis": {"aus", "corpora", "dataset", "faces", "generators", "nuisances", "planning", "sources"},
     "recognition": {"aus", "corpora", "dataset", "faces", "nuisances.columns"},
+    "generator_training": {"aus", "corpora", "dataset", "extraction", "faces", "generators", "nuisances"},
     "evaluation": {"corpora.people"},
     "quality": {"aus", "corpora", "dataset", "extraction", "faces", "generators", "nuisances"},
     "report": {
@@ -179,12 +180,15 @@ def test_plain_import_is_light(command: str) -> None:
 
 def test_only_torch_files_import_torch() -> None:
     users = {module(p) for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
-    needed = {"checkpoints", "imagenet", "machine", "method", "recognizer", "train"}
+    needed = {"imagenet", "method", "recognizer", "train"}
     for_types_alone = {f"inputs.{name}" for name in ("base", "clips", "flow", "frames")}
     methods = ("miex.recognition.networks.", "miex.recognition.handcrafted.")
     assert {name for name in users if not name.startswith(methods)} == {
         "miex.dataset.torch_dataset",
+        "miex.executors.machine",
+        "miex.storage.training",
         "miex.storage.weights",
+        *(f"miex.generator_training.{name}" for name in ("losses", "sheet", "train", "watch")),
         *(f"miex.generators.ganimation.{name}" for name in ("checkpoints", "generator", "networks")),
         *(f"miex.recognition.{name}" for name in needed | for_types_alone),
     }

@@ -12,14 +12,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from miex.errors import InputError, OutputError, UsageError  # noqa: E402
-from miex.recognition.checkpoints import CHECKPOINT, LOG  # noqa: E402
+from miex.executors.machine import Machine  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps, flow_map  # noqa: E402
-from miex.recognition.machine import Machine  # noqa: E402
 from miex.recognition.networks.base import augment, batches, moved_by, split, steps_per_epoch  # noqa: E402
 from miex.recognition.recipe import load_recipe, recipe_names  # noqa: E402
 from miex.recognition.recognizer import MODEL, prepared  # noqa: E402
 from miex.recognition.train import joint, train  # noqa: E402
 from miex.recognition.view import View  # noqa: E402
+from miex.storage.training import CHECKPOINT, LOG  # noqa: E402
 from miex.storage.weights import read_weights, write_weights  # noqa: E402
 from tests.recognition.planted import QUICK, planted  # noqa: E402
 

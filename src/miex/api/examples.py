@@ -19,9 +19,9 @@ from miex.dataset.reader import Dataset
 from miex.errors import InputError, UsageError, one_of
 
 if TYPE_CHECKING:
+    from miex.executors.machine import Machine
     from miex.recognition.examples import Examples
     from miex.recognition.inputs.base import Input
-    from miex.recognition.machine import Machine
     from miex.recognition.recipe import Recipe
     from miex.recognition.view import View
 
@@ -185,7 +185,7 @@ def recipe_of(
 
 def machine_of(device: str | Sequence[str] | None, threads: int) -> Machine:
     """Where networks run: one or several devices, and the number of torch's threads."""
-    from miex.recognition.machine import Machine
+    from miex.executors.machine import Machine
 
     devices = (device,) if isinstance(device, str) else tuple(device or ("cpu",))
     return Machine(devices, threads)

@@ -72,9 +72,10 @@ def train(
         OutputError: the folder holds another training or other files, or cannot be written to.
     """
     need_training()
-    from miex.recognition.checkpoints import prove_own
+    from miex.recognition.recognizer import MODEL
     from miex.recognition.train import joint as joined
     from miex.recognition.train import train as fit
+    from miex.storage.training import prove_own
 
     chosen = recipe_of(
         recipe, recognizer=recognizer, backbone=backbone, side=side, epochs=epochs, mixed_precision=mixed_precision,
@@ -83,7 +84,7 @@ def train(
     begin, chosen = start_of(start, chosen, say)
     machine, folder = machine_of(device, threads), None if out is None else path(out)
     if folder is not None:
-        prove_own(folder)
+        prove_own(folder, MODEL)
 
     def view(given: Data | Sequence[Data]) -> View:
         return view_of(given, chosen, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say)

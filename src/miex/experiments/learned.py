@@ -16,9 +16,9 @@ from miex.evaluation.evaluate import Evaluation
 from miex.evaluation.folds import Protocol, k_fold, persons
 from miex.evaluation.results import Results
 from miex.evaluation.significance import Interval, bootstrap
+from miex.executors.machine import Machine
 from miex.experiments.modes import Fit
 from miex.experiments.study import Line, Study
-from miex.recognition.machine import Machine
 from miex.recognition.recipe import Recipe
 from miex.recognition.view import Array, Part, View
 

@@ -18,9 +18,9 @@ from miex.errors import UsageError
 from miex.evaluation.evaluate import Answer, Cell, Job
 from miex.evaluation.folds import Protocol
 from miex.evaluation.metrics import confusion, score
+from miex.executors.machine import Machine
 from miex.recognition.imagenet import ImageNetWeights
 from miex.recognition.inputs.base import INPUTS
-from miex.recognition.machine import Machine
 from miex.recognition.method import METHODS, EachEpoch
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import Recognizer, load_recognizer

@@ -26,13 +26,13 @@ from miex.evaluation.metrics import confusion, score
 from miex.evaluation.results import Results
 from miex.evaluation.significance import Interval, bootstrap, by_subject, holm, paired
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
+from miex.executors.machine import Machine
 from miex.experiments.modes import Fit, Mode
 from miex.experiments.references import shuffled, sign_rule, toy_examples
 from miex.experiments.study import Line, Study
 from miex.recognition.examples import Examples, input_cache
 from miex.recognition.flow_file import read_flow
 from miex.recognition.inputs.flow import FlowMaps
-from miex.recognition.machine import Machine
 from miex.recognition.recipe import Recipe, load_recipe
 from miex.recognition.view import View
 

@@ -12,8 +12,8 @@ import numpy as np
 from miex.evaluation.evaluate import Cell, Evaluation, Run, compute, missing, read
 from miex.evaluation.results import Results
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
+from miex.executors.machine import Machine
 from miex.experiments.modes import Fit, Training
-from miex.recognition.machine import Machine
 from miex.recognition.method import method_class
 from miex.recognition.recipe import Recipe
 from miex.recognition.train import train

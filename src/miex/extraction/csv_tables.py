@@ -102,6 +102,7 @@ def import_csv(
     first_frame: int | None = None,
     scale: float | None = None,
     min_confidence: float = 0.0,
+    single: bool = False,
 ) -> Imported:
     """AU tracks of CSV files, or of folders that hold them.
 
@@ -121,6 +122,7 @@ def import_csv(
         first_frame: the number of a clip's first frame, 0 or 1; by default 0 where the file has a frame 0, else 1.
         scale: largest value of the file's AU scale, where it is not the program's own (5, or 1 for py-feat).
         min_confidence: rows below it are failed frames.
+        single: whether images without frame numbers have nothing to do with each other: each file is a clip then.
 
     Raises:
         InputError: no files; a missing column; a cell that is no number; a frame twice. It names file, row and value.
@@ -137,11 +139,11 @@ def import_csv(
         found = _read(path, chosen, scale)
         result.files += 1
         if found is None:  # nothing in it at all: the frame of a folder of images where no face was found
-            images[_parent(name)].append((path, []))
+            images[name if single else _parent(name)].append((path, []))
             continue
         chosen, rows_of, numbered = found
         if not numbered:
-            images[_parent(name)].append((path, rows_of.get("", [])))
+            images[name if single else _parent(name)].append((path, rows_of.get("", [])))
             continue
         for inner, rows in rows_of.items():
             clip = inner or name
@@ -154,7 +156,7 @@ def import_csv(
             f"AU table {empty}", expected="a header and rows", found="an empty file", do="extract it again"
         )
     for clip, files in images.items():
-        if clip in clips or all(not rows for _, rows in files):
+        if clip in clips or (not single and all(not rows for _, rows in files)):
             raise InputError(
                 f"AU table {files[0][0]}", expected="rows", found="none", do="extract it again, or remove it"
             )

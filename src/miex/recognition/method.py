@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from miex.errors import UsageError
 from miex.executors.base import Progress, silent
+from miex.executors.machine import Machine
 from miex.plugins import Registry
-from miex.recognition.machine import Machine
 from miex.recognition.recipe import Recipe
 from miex.recognition.view import REAL, View
 
 if TYPE_CHECKING:
-    from miex.recognition.checkpoints import TrainingFolder
+    from miex.storage.training import TrainingFolder
 
 # One file per recognizer, which is imported only when its name is used.
 METHODS = Registry(

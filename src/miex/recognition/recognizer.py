@@ -20,9 +20,10 @@ from miex.recognition.method import Method, make_method
 from miex.recognition.recipe import Recipe
 from miex.recognition.view import LABELS, View
 from miex.stable import first_difference
+from miex.storage.training import CHECKPOINT
 from miex.storage.weights import forms, read_weights, weights_digest, write_weights
 
-MODEL, CHECKPOINT = "recognizer.safetensors", "checkpoint.safetensors"  # files in the folder of a training
+MODEL = "recognizer.safetensors"
 # Most examples that are predicted at once, and most bytes of them: clips are a hundred times as large as flow maps.
 _PIECE, _PIECE_BYTES = 1024, 16 * 2**20
 

@@ -10,9 +10,9 @@ import torch
 
 from miex.errors import InputError
 from miex.executors.base import Progress, silent
-from miex.recognition.checkpoints import TrainingFolder
+from miex.executors.machine import Machine, running_on
+from miex.recognition.checkpoints import RecognizerFolder
 from miex.recognition.imagenet import ImageNetWeights
-from miex.recognition.machine import Machine, running_on
 from miex.recognition.method import EachEpoch, Method, Run, make_method, prove_fine_tunes
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import Recognizer
@@ -81,7 +81,7 @@ def train(
     with running_on(machine), torch.random.fork_rng():
         torch.manual_seed(seed)
         method = _method(view, recipe, start)
-        kept = None if folder is None else TrainingFolder(folder, what)
+        kept = None if folder is None else RecognizerFolder(folder, what)
         if kept is not None and (done := kept.finished()):
             return done
         log = method.fit(view, recipe, Run(seed, machine, progress, each_epoch, kept, checkpoint_seconds))

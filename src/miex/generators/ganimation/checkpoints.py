@@ -300,3 +300,19 @@ def _filled(
 
 def _shapes(tensors: Mapping[str, Tensor]) -> str:
     return ", ".join(f"{kind} {list(tensors[kind].shape)}" for kind in sorted(tensors))
+
+
+def tensors_of(network: GeneratorNetwork | DiscriminatorNetwork, family: str) -> dict[str, Tensor]:
+    """The tensors of a network under the names that a family gives them: what `load_generator` reads."""
+    (names,) = (one for one in FAMILIES if one.name == family)
+    if isinstance(network, GeneratorNetwork):
+        color, attention = (name.removesuffix(".0") for name in names.heads["generator"])
+        heads = {"color": color, "attention": attention}
+    else:
+        heads = dict(zip(("patches", "aus"), names.heads["discriminator"], strict=True))
+    named = {}
+    for name, value in network.state_dict().items():
+        part, _, rest = name.partition(".")
+        rest = rest.replace("trunk", names.trunk)  # of residual blocks
+        named[f"{heads.get(part, names.trunk)}.{rest}"] = value.detach().cpu().contiguous()
+    return named

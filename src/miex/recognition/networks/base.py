@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from miex.errors import InputError
-from miex.recognition.checkpoints import TrainingFolder
+from miex.executors.machine import Machine
 from miex.recognition.inputs.base import Input
-from miex.recognition.machine import Machine
 from miex.recognition.method import COLUMNS, Method, Run, balanced
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import pieces, prepared, probabilities
 from miex.recognition.view import View
 from miex.stable import stable_hash
+from miex.storage.training import TrainingFolder
 
 SHORTEST_CYCLE = 4  # trainings of at most so many steps keep the learning rate constant
 

@@ -1,0 +1,1 @@
+"""Train GANimation on faces whose AUs are known."""

@@ -1,0 +1,120 @@
+"""The folder of a training: log.csv, events for TensorBoard, a checkpoint, and at the end what was trained."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from miex.errors import OutputError
+from miex.stable import canonical_json
+from miex.storage.base import as_output_errors
+from miex.storage.local import is_leftover, write_whole
+from miex.storage.weights import read_weights, write_weights
+
+LOG, EVENTS, CHECKPOINT = "log.csv", "events", "checkpoint.safetensors"
+
+
+def prove_own(folder: Path, product: str) -> None:
+    """Check that a folder is new, empty, or that of a training whose result has that name.
+
+    Raises:
+        OutputError: it holds something else, such as a set, or cannot be read.
+    """
+    with as_output_errors(f"training in {folder}"):
+        there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in there if not name.startswith(".") and not is_leftover(name)]
+    if foreign and not {CHECKPOINT, LOG, EVENTS, product} & set(foreign):
+        raise OutputError(
+            f"training in {folder}", expected="a new or empty folder, or the folder of this training",
+            found=", ".join(foreign[:3]), do="give another folder",
+        )  # fmt: skip
+
+
+class TrainingFolder:
+    """The log, events and checkpoint of one training.
+
+    Args:
+        folder: the folder; it is made if it is missing.
+        what: JSON values of everything that decides the weights; a folder of other values is refused.
+        product: name of the file that the training ends with.
+        columns: of the log; one of them is `step`.
+        curves: columns that are written as events.
+
+    Raises:
+        OutputError: the folder holds something else than a training, or cannot be written to.
+    """
+
+    def __init__(
+        self, folder: Path, what: dict[str, Any], product: str, columns: Sequence[str], curves: Sequence[str]
+    ) -> None:
+        self.folder, self.what, self.product, self.columns, self.curves = folder, what, product, columns, curves
+        prove_own(folder, product)
+        with as_output_errors(f"training in {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._events: Any = None
+
+    def checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """The JSON values and tensors of the last checkpoint, or None if there is none.
+
+        Raises:
+            InputError: its file is damaged.
+            OutputError: it comes from another training.
+        """
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return None
+        plain, tensors = read_weights(path, "checkpoint")
+        self.prove_same(plain.get("what", {}))
+        return plain, tensors
+
+    def prove_same(self, there: dict[str, Any]) -> None:
+        """Raises OutputError unless these are the values of what decides the weights."""
+        differing = [key for key in self.what if canonical_json(there.get(key)) != canonical_json(self.what[key])]
+        if differing:
+            raise OutputError(
+                f"training in {self.folder}", expected="a new or empty folder, or the folder of this training",
+                found="a training that differs in " + ", ".join(differing), do="give another folder",
+            )  # fmt: skip
+
+    def save(self, plain: dict[str, Any], tensors: dict[str, Tensor], history: list[dict[str, Any]]) -> None:
+        """Write a checkpoint, and the log up to it. Raises OutputError if they cannot be written."""
+        self.write_log(history)
+        write_weights(self.folder / CHECKPOINT, "checkpoint", {**plain, "what": self.what}, tensors)
+
+    def wrote(self, *rows: dict[str, Any], again: bool = False) -> None:
+        """Write rows of the log as events for TensorBoard.
+
+        `again` follows a resume: nothing is written, and events later than the last of these rows are discarded.
+        """
+        if self._events is None:
+            from tensorboardX import SummaryWriter
+
+            purge = rows[-1]["step"] + 1 if again and rows else None
+            self._events = SummaryWriter(str(self.folder / EVENTS), purge_step=purge)
+        for row in () if again else rows:
+            for name in self.curves:
+                if row[name] is not None:
+                    self._events.add_scalar(name, row[name], row["step"])
+
+    def close(self, history: list[dict[str, Any]]) -> None:
+        """Write the log and end the events. Raises OutputError if they cannot be written."""
+        if self._events is not None:
+            self._events.close()
+        self.write_log(history)
+
+    def remove_checkpoint(self) -> None:
+        """Remove the checkpoint, once the result is there."""
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def write_log(self, history: list[dict[str, Any]]) -> None:
+        """Write log.csv. Raises OutputError if it cannot be written."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_whole(self.folder / LOG, text.getvalue().encode())
