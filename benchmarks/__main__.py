@@ -1,6 +1,6 @@
 """Run every benchmark: `python -m benchmarks`."""
 
-from benchmarks import anatomy, identity, muscle, plan, recovery, resampling, spotting, synthesis, training
+from benchmarks import anatomy, identity, muscle, plan, recovery, repainting, resampling, spotting, synthesis, training
 
-for benchmark in (resampling, muscle, anatomy, recovery, identity, spotting, plan, synthesis, training):
+for benchmark in (resampling, muscle, anatomy, recovery, identity, spotting, repainting, plan, synthesis, training):
     benchmark.main([])

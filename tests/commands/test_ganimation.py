@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from miex.errors import InputError, UsageError  # noqa: E402
 from miex.generators.weights import VARIABLE  # noqa: E402
 from tests.generators.ganimation_files import discriminator, generator, named, write  # noqa: E402
-from tests.support import command, facts, flip_bit  # noqa: E402
+from tests.support import command, facts, flip_bit, photo_folder  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +104,58 @@ def test_weights_are_asked_for_before_any_work(weights: Path, face_photo: Path, 
                  64, "--out", tmp_path / "pair")  # fmt: skip
     assert made["motion_from"] == "flow"
     assert not made["identical"]
+
+
+SMALL = ["--size", 64, "--width", 4, "--blocks", 1, "--batch", 2, "--epochs", 1, "--decay-epochs", 0, "--look", 9]
+
+
+@pytest.fixture(scope="module")
+def two_faces(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """A set of two photos."""
+    folder = tmp_path_factory.mktemp("faces")
+    facts("synthesize", "--faces", photo_folder(folder / "photos", 2), "--size", 64, "--out", folder / "two-faces")
+    return folder / "two-faces"
+
+
+def test_a_generator_is_trained_on_a_set_and_makes_one(two_faces: Path, tmp_path: Path) -> None:
+    out, made = tmp_path / "out", tmp_path / "set"
+    done = command("ganimation", "train", "--faces", two_faces, "--out", out, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "of 1 others to look at" in done.stderr
+    assert "generator.safetensors" in done.stdout
+    weights = out / "generator.safetensors"
+    known = facts("ganimation", "inspect", weights)["known"]
+    assert known["origin"].startswith("trained with miex on the set two-faces (muscle ")
+    assert known["licence"] == "photos: unknown (2)"
+    assert facts("ganimation", "train", "--faces", two_faces, "--out", out, *SMALL)["step"] == 3
+    told = facts(
+        "synthesize", "--ids", 1, "--size", 64, "--generator", "ganimation", "--weights", weights, "--out", made
+    )
+    assert told["made"] == 3
+
+
+def test_training_asks_for_aus_before_any_work(two_faces: Path, face_photo: Path, tmp_path: Path) -> None:
+    done = command("ganimation", "train", "--faces", face_photo.parent, "--out", tmp_path / "out", *SMALL)
+    assert done.returncode == UsageError.exit_code
+    assert "--au-table" in done.stderr
+    assert "--openface" in done.stderr
+    assert "miex synthesize" in done.stderr  # how to do without a table
+    done = command("ganimation", "train", "--faces", two_faces, "--aus", "a.csv", "--out", tmp_path / "out", *SMALL)
+    assert done.returncode == UsageError.exit_code
+    assert "its AUs are known" in done.stderr
+    done = command("ganimation", "train", "--faces", two_faces, "--out", tmp_path / "out", "--size", 128)
+    assert done.returncode == UsageError.exit_code
+    assert "frames of 128 px or more" in done.stderr
+    done = command("ganimation", "train", "--faces", two_faces, "--out", tmp_path / "out", "--size", 100)
+    assert "multiple of 64" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_clips_of_a_corpus_train_it_with_aus_that_are_extracted(tmp_path: Path, model: Path) -> None:
+    fake, out = tmp_path / "casme2", tmp_path / "out"
+    facts("corpora", "fake", "casme2", fake, "--subjects", 2, "--size", 200)
+    done = command(
+        "ganimation", "train", "--faces", f"casme2={fake}", "--out", out, *SMALL, "--held-out", 0.5, "--per-clip", 2
+    )
+    assert done.returncode == 0, done.stderr
+    assert "frames of casme2" in facts("ganimation", "inspect", out / "generator.safetensors")["known"]["origin"]

@@ -104,7 +104,7 @@ def train(
     faces: PathLike | Dataset | Clips,
     *,
     out: PathLike,
-    aus: PathLike | Sequence[PathLike] | None = None,
+    au_table: PathLike | Sequence[PathLike] | None = None,
     openface: PathLike | None = None,
     preset: str = "macro",
     size: int = 128,
@@ -134,10 +134,10 @@ def train(
 
     Args:
         faces: a set, or its folder, whose AUs are known (for whole expressions make it with, say,
-            `miex.sources.expert("du2014", mu=0.2, nu=1)` and `nuisances` off); a folder of photos, with `aus` or
-            `openface`; or a corpus, as NAME=PATH or from `miex.corpora.read`.
+            `miex.sources.expert("du2014", mu=0.2, nu=1)` and `nuisances` off); a folder of photos, with `au_table`
+            or `openface`; or a corpus, as NAME=PATH or from `miex.corpora.read`.
         out: folder for what is written: at the end generator.safetensors, which `weights` of `miex.synthesize` takes.
-        aus: AU table of photos (CSV files of OpenFace's FaceLandmarkImg, one per photo, or a table of miex whose clips
+        au_table: AUs of photos (CSV files of OpenFace's FaceLandmarkImg, one per photo, or a table of miex whose clips
             are named like photos) or of the clips of a corpus, as `miex aus extract` writes it. Default: AUs are
             extracted from clips; those of a set are known.
         openface: path of OpenFace's FeatureExtraction, to extract AUs. Default for clips: the extractor of miex; it
@@ -177,18 +177,20 @@ def train(
     )  # fmt: skip
     machine, folder = machine_of(device, threads), path(out)
     prove_own(folder, GENERATOR)
-    tables = [path(one) for one in ([] if aus is None else [aus] if isinstance(aus, PathLike) else aus)]
+    tables = [
+        path(one) for one in ([] if au_table is None else [au_table] if isinstance(au_table, PathLike) else au_table)
+    ]
     faces = _opened(faces)
     if isinstance(faces, Dataset):
         if tables or openface is not None:
             raise UsageError(
-                f"`{'aus' if tables else 'openface'}` with the set {faces.storage.name}", expected="neither: its AUs "
-                "are known", do="leave it out, or give a folder of photos or a corpus",
+                f"`{'au_table' if tables else 'openface'}` with the set {faces.storage.name}",
+                expected="neither: its AUs are known", do="leave it out, or give a folder of photos or a corpus",
             )  # fmt: skip
         name, pictures, licence = _of_set(faces, size, executor(workers), progress)
     else:
         if tables and openface is not None:
-            raise UsageError("`aus` with `openface`", expected="one of them", do="leave one out")
+            raise UsageError("`au_table` with `openface`", expected="one of them", do="leave one out")
         reading = _Reading(tables, None if openface is None else path(openface), landmarker, workers, progress, say)
         if isinstance(faces, Clips):
             name, pictures, licence = reading.clips(faces, size, per_clip)
@@ -245,7 +247,7 @@ class _Reading:
         if not self.tables and self.openface is None:
             raise UsageError(
                 f"training of GANimation on the photos of {folder}",
-                expected="their AUs: `aus`, a table, or `openface`",
+                expected="their AUs: `au_table`, or `openface`",
                 found="neither",
                 do="give one of them; or make a set of the photos, whose AUs are known, and train on that: "
                 "miex synthesize --faces … --expert du2014 --mu 0.2 --nu 1 --nuisances off --out SET",

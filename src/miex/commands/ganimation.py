@@ -54,9 +54,11 @@ def train(
             rich_help_panel=o.OUTPUT,
         ),
     ],
-    aus: Annotated[
+    au_table: Annotated[
         list[Path] | None,
         typer.Option(
+            "--aus",
+            "--au-table",
             metavar="TABLE",
             help="AUs of the photos (CSV files of OpenFace's FaceLandmarkImg, or a folder of them) or of the clips (as "
             "miex aus extract writes them). Repeatable. Default: AUs of clips are extracted.",
@@ -131,8 +133,8 @@ def train(
 
     with console.bars() as progress:
         made = fit(
-            faces, out=out, aus=aus, openface=openface, per_clip=per_clip, preset=preset, size=size, epochs=epochs,
-            decay_epochs=decay_epochs, batch=batch, learning_rate=learning_rate, width=width, blocks=blocks,
+            faces, out=out, au_table=au_table, openface=openface, per_clip=per_clip, preset=preset, size=size,
+            epochs=epochs, decay_epochs=decay_epochs, batch=batch, learning_rate=learning_rate, width=width, blocks=blocks,
             mixed_precision=mixed_precision, held_out=held_out, look=look, seed=seed, device=device, threads=threads,
             workers=workers, landmarker=landmarker, progress=progress, say=console.say,
         )  # fmt: skip

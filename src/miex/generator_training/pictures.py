@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -77,15 +77,20 @@ class Pictures:
         Raises:
             InputError: there is only one person.
         """
-        names = sorted(set(self.people), key=lambda name: stable_hash("held out", seed, name))
-        held = set(names[: max(1, round(held_out * len(names)))])
-        if len(names) < 2:
+        held = chosen_people(self.people, held_out, seed)
+        if held.issuperset(self.people):
             raise InputError(
                 "training of a generator", expected="pictures of two people or more, one of whom is held out",
-                found=f"{len(names)}", do="give more faces",
+                found=f"{len(held)}", do="give more faces",
             )  # fmt: skip
         mask = np.array([name in held for name in self.people])
         return self.take(np.flatnonzero(~mask)), self.take(np.flatnonzero(mask))
+
+
+def chosen_people(people: Iterable[str], fraction: float, seed: int) -> set[str]:
+    """A fraction of some people, at least one, chosen by hashes of their names."""
+    names = sorted(set(people), key=lambda name: stable_hash("held out", seed, name))
+    return set(names[: max(1, round(fraction * len(names)))])
 
 
 def of_set(dataset: Dataset, size: int, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> Pictures:
