@@ -134,9 +134,9 @@ def train(
     with console.bars() as progress:
         made = fit(
             faces, out=out, au_table=au_table, openface=openface, per_clip=per_clip, preset=preset, size=size,
-            epochs=epochs, decay_epochs=decay_epochs, batch=batch, learning_rate=learning_rate, width=width, blocks=blocks,
-            mixed_precision=mixed_precision, held_out=held_out, look=look, seed=seed, device=device, threads=threads,
-            workers=workers, landmarker=landmarker, progress=progress, say=console.say,
+            epochs=epochs, decay_epochs=decay_epochs, batch=batch, learning_rate=learning_rate, width=width,
+            blocks=blocks, mixed_precision=mixed_precision, held_out=held_out, look=look, seed=seed, device=device,
+            threads=threads, workers=workers, landmarker=landmarker, progress=progress, say=console.say,
         )  # fmt: skip
     last = made.history[-1]
     facts = {"out": str(made.generator), **{name: last[name] for name in ("step", "attention", "realized", "au_error")}}
