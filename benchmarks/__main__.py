@@ -1,6 +1,20 @@
 """Run every benchmark: `python -m benchmarks`."""
 
-from benchmarks import anatomy, identity, muscle, plan, recovery, repainting, resampling, spotting, synthesis, training
+from benchmarks import (
+    anatomy,
+    formats,
+    identity,
+    muscle,
+    plan,
+    recovery,
+    repainting,
+    resampling,
+    spotting,
+    synthesis,
+    training,
+)
 
-for benchmark in (resampling, muscle, anatomy, recovery, identity, spotting, repainting, plan, synthesis, training):
+for benchmark in (
+    resampling, formats, muscle, anatomy, recovery, identity, spotting, repainting, plan, synthesis, training,
+):  # fmt: skip
     benchmark.main([])

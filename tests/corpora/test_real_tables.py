@@ -251,6 +251,29 @@ def test_coded_aus_are_understood() -> None:
         assert notes == (["AUs not understood: 'soft focus'"] if file.startswith("samm") else []), file
 
 
+def test_timing_is_as_the_annotations_say() -> None:
+    """What the docstring of sources.timing states: seconds from onset to apex and to offset, shares, correlations."""
+    tables = {
+        "casme2": "casme2/CASME2-coding-20140508.xlsx",
+        "samm": "samm/SAMM_Micro_FACS_Codes_v2.xlsx",
+        "mmew": "mmew",
+    }
+    found = {}
+    for name, fps in (("casme2", 200), ("samm", 200), ("mmew", 90)):
+        clips = read(name, ANNOTATIONS / tables[name], on_error="skip").clips
+        whole = [(c.onset, c.apex, c.offset) for c in clips if None not in (c.onset, c.apex, c.offset)]
+        onset, apex, offset = np.array(whole, np.int64).T
+        rise, fall = apex - onset, offset - apex
+        found[name] = (
+            len(whole), round(float(np.median(rise)) / fps, 2), round(float(np.median(rise + fall)) / fps, 3),
+            round(100 * float((rise < fall).mean())), round(float(np.corrcoef(rise, fall)[0, 1]), 2),
+        )  # fmt: skip
+    assert found == {
+        "casme2": (253, 0.15, 0.31, 42, 0.01), "samm": (159, 0.16, 0.385, 61, -0.28),
+        "mmew": (300, 0.14, 0.411, 81, -0.11),
+    }  # fmt: skip
+
+
 def test_the_table_micro_holds_the_frequencies_of_its_corpora() -> None:
     # contempt is of DFME, of which there is no reader
     micro = {emotion.name: emotion for emotion in load_table("micro").emotions if emotion.name != "contempt"}

@@ -211,7 +211,7 @@ def plan(
         + f"; {made.n_rows:,} samples"
     )
     if config.frame_format == "jpeg":
-        say("JPEG compression changes the onset → apex difference by a quarter (12 to 52 %) at micro intensity")
+        say("JPEG compression changes the onset → apex difference by a quarter or more at micro intensity")
     wanted = config.triplets
     if wanted is not None and (found := distinct_triplets(planned.shards())) < min(wanted, made.n_rows):
         say(f"only {found:,} of {wanted:,} AU triplets: the real clips hold no more; `au_noise` would vary them")

@@ -306,7 +306,7 @@ def tensors_of(network: GeneratorNetwork | DiscriminatorNetwork, family: str) ->
     """The tensors of a network under the names that a family gives them: what `load_generator` reads."""
     (names,) = (one for one in FAMILIES if one.name == family)
     if isinstance(network, GeneratorNetwork):
-        color, attention = (name.removesuffix(".0") for name in names.heads["generator"])
+        color, attention = (name.split(".")[0] for name in names.heads["generator"])
         heads = {"color": color, "attention": attention}
     else:
         heads = dict(zip(("patches", "aus"), names.heads["discriminator"], strict=True))
