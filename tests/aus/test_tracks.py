@@ -145,16 +145,16 @@ def test_pyfeat_and_libreface(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    "no number": ({"AU06_r": "n/a"}, InputError, r"a\.csv, line 3\n.*column AU06_r\n.*'n/a'"),
-    "above the scale": ({"AU06_r": 7.5}, ScaleError, r"a\.csv, line 3: AU06_r = 7\.5\n.*\[0, 5\]"),
-    "negative": ({"AU06_r": -0.5}, ScaleError, r"line 3: AU06_r = -0\.5"),
-    "infinite": ({"AU06_r": "inf"}, InputError, r"line 3\n.*AU06_r\n.*'inf'"),
-    "half a frame": ({"frame": 1.5}, InputError, r"line 3\n.*frame number.*\n.*frame = '1\.5'"),
-    "no frame": ({"frame": ""}, InputError, r"line 3\n.*frame number"),
-    "negative frame": ({"frame": -1}, InputError, r"line 3\n.*frame number"),
-    "huge frame": ({"frame": "1e300"}, InputError, r"line 3\n.*frame number"),
-    "a frame twice": ({"frame": 1}, InputError, r"line 3\n.*once\n.*frame 1 twice"),
-    "success of another kind": ({"success": "yes"}, InputError, r"line 3\n.*column success\n.*'yes'"),
+    "no number": ({"AU06_r": "weak"}, InputError, r"a\.csv, row 3\n.*column AU06_r\n.*'weak'"),
+    "above the scale": ({"AU06_r": 7.5}, ScaleError, r"a\.csv, row 3: AU06_r = 7\.5\n.*\[0, 5\]"),
+    "negative": ({"AU06_r": -0.5}, ScaleError, r"row 3: AU06_r = -0\.5"),
+    "infinite": ({"AU06_r": "inf"}, InputError, r"row 3\n.*AU06_r\n.*'inf'"),
+    "half a frame": ({"frame": 1.5}, InputError, r"row 3\n.*frame number.*\n.*frame = '1\.5'"),
+    "no frame": ({"frame": ""}, InputError, r"row 3\n.*frame number"),
+    "negative frame": ({"frame": -1}, InputError, r"row 3\n.*frame number"),
+    "huge frame": ({"frame": "1e300"}, InputError, r"row 3\n.*frame number"),
+    "a frame twice": ({"frame": 1}, InputError, r"row 3\n.*once\n.*frame 1 twice"),
+    "success of another kind": ({"success": "yes"}, InputError, r"row 3\n.*column success\n.*'yes'"),
 }
 
 
@@ -170,8 +170,8 @@ def test_what_is_no_table_is_said_so(tmp_path: Path) -> None:
     cut = openface(tmp_path / "cut.csv", [{"frame": 1}, {"frame": 2}])
     cut.write_bytes(cut.read_bytes()[:-40])
     cases = {
-        cut: r"line 3\n.*40 cells",
-        write(tmp_path / "few.csv", ["frame", *INTENSITIES[:-1]], [[1, *[0] * 16]]): "no AU45_r",
+        cut: r"row 3\n.*40 cells",
+        write(tmp_path / "few.csv", ["frame", *INTENSITIES[1:]], [[1, *[0] * 16]]): "no AU01_r",
         write(tmp_path / "other.csv", ["a", "b"], [[1, 2]]): "columns a, b",
         write(tmp_path / "twice.csv", ["frame", *INTENSITIES, "AU12_r"], [[1, *[0] * 18]]): "AU12_r twice",
         write(tmp_path / "header.csv", ["frame", *INTENSITIES], []): "only a header",
@@ -180,8 +180,8 @@ def test_what_is_no_table_is_said_so(tmp_path: Path) -> None:
     }
     raw = {
         "empty": (b"", "an empty file"),
-        "image": (b"\x89PNG\r\n\xff\xfe", "UTF-8"),
-        "nul": (b"frame\0\n1\n", "columns"),
+        "image": (b"\x89PNG\r\n\xff\xfe\x81", "neither"),
+        "nul": (b"frame\0\n1\n", "neither"),
     }
     for name, (content, text) in raw.items():
         (tmp_path / f"{name}.csv").write_bytes(content)
@@ -191,7 +191,7 @@ def test_what_is_no_table_is_said_so(tmp_path: Path) -> None:
     for path, text in cases.items():
         with pytest.raises(InputError, match=rf"(?s){path.name}.*{text}"):
             import_csv([path])
-    with pytest.raises(UsageError, match="openface, libreface, py-feat"):
+    with pytest.raises(UsageError, match="openface, openface3, libreface, py-feat"):
         import_csv([cut], format_name="affdex")
 
 

@@ -11,9 +11,9 @@ from miex.corpora.catalog import corpora, corpus_named, read
 from miex.corpora.clip import Clip
 from miex.corpora.corrections import all_corrections, corrected, corrections_of
 from miex.corpora.mappings import DEFAULT_MAPPING, emotion_labels, emotion_named, mapping_named, mappings
-from miex.corpora.tables import Row
 from miex.errors import UsageError
 from miex.labels import Label
+from miex.tables.table import Row
 
 
 def test_every_corpus_has_the_default_mapping() -> None:

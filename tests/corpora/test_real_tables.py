@@ -22,11 +22,11 @@ from miex.corpora.folders import number_of
 from miex.corpora.mappings import mapping_named
 from miex.corpora.readers.casme_sq import SUBJECTS, VIDEOS
 from miex.corpora.readers.compmie import GROUND_TRUTH, ground_truth_key, read_ground_truth
-from miex.corpora.tables import read_sheets
 from miex.dataset.frames import encode_image
 from miex.errors import InputError
 from miex.labels import Label
 from miex.sources.expert import load_table
+from miex.tables.table import read_sheets
 
 ANNOTATIONS = Path(__file__).resolve().parents[3] / "shared" / "annotations"
 pytestmark = pytest.mark.skipif(not ANNOTATIONS.is_dir(), reason="the annotation tables are not there")

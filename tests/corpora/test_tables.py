@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from miex.corpora.catalog import corpus_named, read
 from miex.corpora.clip import Clip
-from miex.corpora.tables import MOST_ROWS, read_sheets
 from miex.errors import InputError, MiexError
+from miex.tables.table import MOST_ROWS, read_sheets
 
 HEADER = ("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None, "Action Units",
           "Estimated Emotion")  # fmt: skip
@@ -262,7 +262,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "t.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b"0" * (300 * 2**20))
-    with pytest.raises(InputError, match="unpacks to 300 MB"):
+    with pytest.raises(InputError, match="unpacks to 300 MiB"):
         read_sheets(path)
 
 

@@ -314,9 +314,9 @@ def import_aus(
     """Make an AU table, .parquet, from CSV files of other programs.
 
     Args:
-        paths: CSV files of OpenFace 2, py-feat or LibreFace, or folders of them.
+        paths: tables of OpenFace, py-feat or LibreFace (CSV, TSV, xlsx), or folders of them.
         out: the table to write.
-        format_name: openface, libreface or py-feat. Default: told by the columns.
+        format_name: openface, openface3, libreface or py-feat. Default: told by the columns.
         version: version of that program, recorded in the table.
         scale: largest value of the AU scale. Default: that of the program.
         first_frame: number of a clip's first frame, 0 or 1. Default: told by each file.

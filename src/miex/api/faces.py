@@ -169,7 +169,7 @@ def find_faces(
 
     return index_photos(
         folder, model=lambda: landmark_model(landmarker, say), table=table, quality=quality, executor=work,
-        progress=stage(progress, "finding faces"),
+        progress=stage(progress, "finding faces"), say=say,
     )  # fmt: skip
 
 

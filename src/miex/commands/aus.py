@@ -21,13 +21,14 @@ TableOut = Annotated[Path, typer.Option(help="AU table to write, .parquet.")]
 def import_(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="CSV", help="CSV files of OpenFace 2, py-feat or LibreFace, or folders of them."),
+        typer.Argument(metavar="CSV", help="Tables of OpenFace, py-feat or LibreFace, or folders of them."),
     ],
     out: TableOut,
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", help="Program that wrote them: openface, libreface or py-feat. Default: told by the columns."
+            "--format",
+            help="Program that wrote them: openface, openface3, libreface, py-feat. Default: told by the columns.",
         ),
     ] = None,
     version: Annotated[str, typer.Option(help="Version of that program, recorded in the table.")] = "",
@@ -59,9 +60,15 @@ def import_(
             f"{len(found.several_faces):,} clips show several faces, such as {found.several_faces[0]}: the face in "
             "most frames was taken"
         )
+    if found.passed_over:
+        verb = "file is no AU table" if len(found.passed_over) == 1 else "files are no AU tables"
+        console.say(f"{len(found.passed_over):,} {verb}, and passed over, such as {found.passed_over[0]}")
+    if found.unseen_aus:
+        console.say(f"AUs that are in no table: {', '.join(map(str, found.unseen_aus))}")
     facts = {
         "out": str(out), "format": found.format, "files": found.files, "clips": len(found.tracks),
         "frames": found.frames, "failed": found.failed, "several_faces": found.several_faces,
+        "unseen_aus": found.unseen_aus, "passed_over": list(map(str, found.passed_over)),
     }  # fmt: skip
     text = f"{len(found.tracks):,} clips, {found.frames:,} frames ({found.failed:,} failed) of {found.format}: {out}"
     console.show(as_json, facts, text)

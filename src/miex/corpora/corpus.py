@@ -17,9 +17,9 @@ from miex.corpora.corrections import Correction, corrected, corrections_of
 from miex.corpora.events import frame_numbers, frame_places, objective_class
 from miex.corpora.folders import Folder, files_below, image_folders
 from miex.corpora.mappings import DEFAULT_MAPPING, ClassMapping, emotion_named, mapping_named
-from miex.corpora.tables import SUFFIXES, Columns, Row, read_table
 from miex.errors import InputError, UsageError
 from miex.labels import Label
+from miex.tables.table import SUFFIXES, Columns, Row, read_table
 
 OnError = Literal["raise", "skip", "collect"]
 Key = tuple[str, ...]

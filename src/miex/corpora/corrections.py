@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
-from miex.corpora.tables import Row
 from miex.errors import UsageError
+from miex.tables.table import Row
 
 ALL = "all"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from miex.corpora.folders import Folder
-from miex.corpora.tables import Row
 from miex.errors import InputError
+from miex.tables.table import Row
 
 Frames3 = tuple[int | None, int | None, int | None]  # onset, apex, offset
-_NO_NUMBER = ("", "/", "-1", "-", "?")  # how tables write that a frame was not determined
+_NOT_DETERMINED = ("/", "-", "?", -1)  # how tables write that a frame was not
 _ROMAN = {name: i for i, name in enumerate(("I", "II", "III", "IV", "V", "VI", "VII"), start=1)}
 
 
@@ -17,9 +17,9 @@ def frame_numbers(row: Row, first_number: int, notes: list[str]) -> Frames3:
     Raises:
         InputError: no onset, a frame before the corpus' first, an offset that is not after the onset.
     """
-    onset = row.integer("onset", missing=())
-    apex = row.integer("apex", missing=_NO_NUMBER)
-    offset = row.integer("offset", missing=(*_NO_NUMBER, "0"))
+    onset = row.integer("onset", needed=True)
+    apex = row.integer("apex", none=_NOT_DETERMINED)
+    offset = row.integer("offset", none=(*_NOT_DETERMINED, 0))
     if onset is not None and onset < first_number:
         raise row.wrong("onset", f"a frame: they count from {first_number}")
     if "offset" in row.cells and offset is None:

@@ -13,6 +13,7 @@ from miex.corpora.au_codes import format_aus
 from miex.corpora.clip import Clip, Descent
 from miex.errors import OutputError, UsageError
 from miex.storage.local import write_whole
+from miex.tables.table import first_row
 
 COLUMNS = (
     "corpus", "subject", "clip", "onset", "apex", "offset", "emotion", "frames", "aus", "kind", "objective", "label",
@@ -88,11 +89,10 @@ def _columns(file: Path) -> list[str]:
     """Those of a table that is there; none of what is no table."""
     try:
         if file.suffix == ".csv":
-            with file.open(encoding="utf-8", newline="") as opened:
-                return next(csv.reader(opened), [])
+            return list(first_row(file))
         import pyarrow.parquet as pq
 
         names: list[str] = pq.read_schema(file).names
         return names
-    except (OSError, ValueError, csv.Error):
+    except (OSError, ValueError):
         return []

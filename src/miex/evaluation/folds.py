@@ -13,9 +13,13 @@ import numpy.typing as npt
 
 from miex.corpora.people import corpus_key, subject_key
 from miex.errors import InputError, UsageError
+from miex.tables.cells import whole
+from miex.tables.table import Columns
+from miex.tables.table import read_table as table_rows
 
 Indices = npt.NDArray[np.int64]
 Persons = npt.NDArray[np.str_]
+_MOST_ROWS = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,41 +227,50 @@ def published(clips: Sequence[ListedClip], folder: Path) -> Protocol:
 
 
 def read_table(sample_ids: Sequence[str], of: Persons, path: Path) -> Protocol:
-    """Read folds of your own from a CSV with columns sample_id and fold.
+    """Read folds of your own from a table (CSV or xlsx) with columns sample_id and fold.
 
     Each fold tests its own samples, after training on all others.
 
     Args:
         sample_ids: id of each sample [n].
         of: the person behind each sample (see `persons`).
-        path: the CSV.
+        path: the table.
 
     Raises:
-        InputError: the file cannot be read, a sample has no fold, or a subject is in several folds.
+        InputError: the file cannot be read, a sample has no fold or two, or a subject is in several folds.
     """
-    import csv
-
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            fold_of = {row["sample_id"]: row["fold"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"fold file {path}", expected="a CSV with columns sample_id and fold", found=str(error)
-        ) from error
+    fold_of: dict[str, str] = {}
+    names = {"sample_id": ("sample_id", "sample"), "fold": ("fold",)}
+    columns = Columns(names, needed=tuple(names), most=_MOST_ROWS, even=True)
+    for row in table_rows(path, columns, "fold file", do="name the columns sample_id and fold"):
+        fold = _fold_name(row.said("fold"))
+        if not fold:
+            raise row.wrong("fold", "the number or name of a fold", do="give every sample a fold, or leave its row out")
+        if fold_of.setdefault(row.text("sample_id"), fold) != fold:
+            raise row.wrong("sample_id", "each sample in one fold", do="leave one of the rows of this sample")
     absent = [name for name in sample_ids if name not in fold_of]
     if absent:
         raise InputError(
             f"fold file {path}", expected="a row for every sample",
             found=f"no row for {absent[0]} ({len(absent)} samples are missing)", do="add the missing rows",
         )  # fmt: skip
-    names, part = np.unique([fold_of[name] for name in sample_ids], return_inverse=True)
+    folds, part = np.unique([fold_of[name] for name in sample_ids], return_inverse=True)
     for person in np.unique(of):
         if len(np.unique(part[of == person])) > 1:
             raise InputError(
                 f"fold file {path}", expected="all samples of a subject in the same fold",
                 found=f"subject {person} in several folds", do="assign folds by subject",
             )  # fmt: skip
-    return _of_parts(path.stem, part, names.tolist())
+    return _of_parts(path.stem, part, folds.tolist())
+
+
+def _fold_name(text: str) -> str:
+    """The same for 2 and 2.0, which pandas writes."""
+    try:
+        number = whole(text)
+    except ValueError:
+        return text
+    return "" if number is None else str(number)
 
 
 def _of_parts(name: str, part: npt.NDArray[np.integer], names: Sequence[str]) -> Protocol:

@@ -8,7 +8,6 @@ is partly a number of matching its crop), and the real maps themselves.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -35,9 +34,11 @@ from miex.recognition.flow_file import read_flow
 from miex.recognition.inputs.flow import FlowMaps
 from miex.recognition.recipe import Recipe, load_recipe
 from miex.recognition.view import View
+from miex.tables.table import Columns, read_table
 
 VIEWS = {"first": "casme2-smic.npz", "second": "casme2-smic-second-view.npz"}
 SPLIT = "split.csv"
+_SPLIT = ("dataset", "subject", "half")
 SEEDS = 3
 SHUFFLES = 9
 RULE, ALONE = "sign rule, no training", "real only"
@@ -79,8 +80,8 @@ def read_real(folder: Path) -> list[RealMaps]:
             f"real flow maps {folder}", expected=f"{VIEWS['first']} and {SPLIT}", found="not both",
             do="name their folder, `real`; they are lent for evaluation and do not come with miex",
         )  # fmt: skip
-    with (folder / SPLIT).open(encoding="utf-8", newline="") as file:
-        half = {(row["dataset"], row["subject"]): row["half"] for row in csv.DictReader(file)}
+    rows = read_table(folder / SPLIT, Columns({name: (name,) for name in _SPLIT}, needed=_SPLIT), "halves")
+    half = {(row.text("dataset"), row.text("subject")): row.text("half") for row in rows}
     found: list[RealMaps] = []
     for view, name in VIEWS.items():
         if not (folder / name).is_file():

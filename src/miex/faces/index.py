@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from miex.errors import OutputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
-from miex.faces.credits import FaceCSV, csv_beside, real_path
+from miex.faces.credits import FaceCSV, csv_beside, photo_key
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
 from miex.faces.landmarks import DETECTION, MODEL, Detection, Landmarker
 from miex.faces.layouts import find_layout
@@ -28,6 +28,7 @@ from miex.faces.photos import list_photos, photos_root
 from miex.images import ImageError, read_image
 from miex.storage.cache import cache_folder
 from miex.storage.local import write_whole
+from miex.tables.cells import path_in
 
 INDEX_SCHEMA: Final = pa.schema(
     [
@@ -107,6 +108,7 @@ def index_photos(
     executor: Executor = IN_PROCESS,
     per_task: int = PER_TASK,
     progress: Progress = silent,
+    say: Callable[[str], None] = lambda _: None,
 ) -> pa.Table:
     """The index of a folder of photos.
 
@@ -121,6 +123,7 @@ def index_photos(
         executor: where the work is done.
         per_task: photos a worker takes at a time.
         progress: called with photos done and photos in all.
+        say: called with what should be known: rows of the table that name no photo.
 
     Returns:
         Table of INDEX_SCHEMA, a row per photo in the order of paths; unusable photos have a reason: "unreadable",
@@ -133,6 +136,11 @@ def index_photos(
     root = photos_root(faces)
     table = table or csv_beside(root)
     described = table.rows() if table else {}
+    named = [facts["file"] for facts in described.values()]
+    lost = [name for name in named if table and not path_in(table.path.parent, name).exists()]
+    if table and lost:
+        verb = "names" if len(lost) == 1 else "name"
+        say(f"{len(lost):,} of {len(described):,} rows of {table.path.name} {verb} no photo, such as {lost[0]}")
     known = find_layout(root)
     by_layout = known.describe(paths) if known else {}
     tasks = [_Chunk(root, tuple(paths[i : i + per_task]), cache_folder()) for i in range(0, len(paths), per_task)]
@@ -158,7 +166,8 @@ def index_photos(
         row = _row(examined[path], quality or Quality())
         if not row["reason"] and first.setdefault(row["sha256"], path) != path:
             row["reason"], row["detail"] = "duplicate", f"same bytes as {first[row['sha256']]}"
-        row.update(described.get(real_path(root / path)) or by_layout.get(path, nothing))
+        facts = described.get(photo_key(root / path)) or by_layout.get(path, nothing)
+        row.update({column: facts[column] for column in nothing})
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
 

@@ -82,7 +82,8 @@ def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
 
 
 def read_flow(path: Path) -> Examples:
-    """Read the examples of a flow file: an .npz with arrays flow, uint8 [n, s, s, 3], and label, int [n].
+    """Read the examples of a flow file: an .npz with arrays flow, uint8 [n, s, s, 3], and label, int [n]
+    or names of classes, str [n].
 
     These arrays, str [n] each, may be missing: sample_id (or clip), source, corpus (or dataset), subject, photo. If
     source is missing, rows with a subject are taken as clips of a corpus, and rows without one as of unknown source,
@@ -112,10 +113,15 @@ def read_flow(path: Path) -> Examples:
     names = tuple(map(str, arrays["label_names"])) if "label_names" in arrays else LABELS
     if len(set(names)) < len(names):
         raise InputError(f"{asked}: label_names", expected="each name once", found=", ".join(names))
+    if label.dtype.kind == "U":  # words, as people write them from folders
+        words = [text.strip() for text in label.ravel().tolist()]
+        if set(words) <= set(names):
+            label = np.array([names.index(word) for word in words], np.int64).reshape(label.shape)
     if label.shape != (len(flow),) or label.dtype.kind not in "iu" or not np.isin(label, range(len(names))).all():
         raise InputError(
-            asked, expected=f"an array label, int [{len(flow)}], of classes 0 to {len(names) - 1}",
-            found=f"{label.dtype} {list(label.shape)}" + (f", up to {label.max()}" if label.size else ""),
+            asked,
+            expected=f"an array label, int [{len(flow)}], of classes 0 to {len(names) - 1}, or of {', '.join(names)}",
+            found=f"{label.dtype} {list(label.shape)}" + (f", such as {_odd_label(label, names)}" if label.size else ""),
             do="if there are other classes, add an array label_names with their names",
         )  # fmt: skip
     texts = {name: _texts(arrays, name, len(flow), asked) for name in ROWS_SCHEMA.names if name != "label"}
@@ -126,6 +132,13 @@ def read_flow(path: Path) -> Examples:
         parts = zip(texts["corpus"], texts["subject"], clips, strict=True)
         texts["sample_id"] = ["/".join(filter(None, part)) for part in parts]
     return Examples(rows_of(label.tolist(), texts), Arrays(flow, "flow maps"), names)
+
+
+def _odd_label(label: npt.NDArray[Any], names: tuple[str, ...]) -> str:
+    known = {*names, *range(len(names))}
+    return next(
+        (repr(value) for value in label.ravel().tolist() if value not in known), repr(label.ravel().tolist()[0])
+    )
 
 
 def load(where: Path) -> Examples | Dataset:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from miex.corpora.corpus import Corpus, Tree, subject_code
-from miex.corpora.tables import Columns, Row
+from miex.tables.table import Columns, Row
 
 FIRST_OF_B: Final = 8  # subjects 1 to 7 are in section A, the others in B
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miex.corpora.corpus import Corpus, Tree, subject_code
-from miex.corpora.tables import Columns, Row
+from miex.tables.table import Columns, Row
 
 
 class Casme2(Corpus):

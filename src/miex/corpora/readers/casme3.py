@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
-from miex.corpora.tables import Columns, Row
+from miex.tables.table import Columns, Row
 
 _LICENCE = "sign the form of the Institute of Psychology, Chinese Academy of Sciences (casme.psych.ac.cn/casme/e4)"
 _SOURCE = "Li, Dong, Lu, Wang, Yan, Ma, Liu, Huang & Fu, IEEE TPAMI 2023"

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
-from miex.corpora.tables import Columns, Row
+from miex.tables.table import Columns, Row
 
 # participant n of the table -> folder (sheet "naming rule1")
 SUBJECTS: Final = ("s15", "s16", *(f"s{n}" for n in range(19, 28)), *(f"s{n}" for n in range(29, 39)), "s40")
@@ -52,7 +52,7 @@ class CasmeSq(Corpus):
 
     def identify(self, row: Row) -> tuple[str, str]:
         """Subject `s15` as the folders are called, clip `anger1_1` as the table calls it."""
-        number = row.integer("subject", missing=())
+        number = row.integer("subject", needed=True)
         if number is None or not 1 <= number <= len(SUBJECTS):
             raise row.wrong("subject", f"a participant, 1 to {len(SUBJECTS)}")
         _video(row)

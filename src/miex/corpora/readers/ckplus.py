@@ -14,8 +14,8 @@ from typing import Literal
 from miex.corpora.au_codes import parse_aus
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
 from miex.corpora.folders import Folder, files_below
-from miex.corpora.tables import Row
 from miex.errors import InputError
+from miex.tables.table import Row
 
 EMOTION_CODES = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 _LETTERS = " ABCDE"  # FACS intensity 0: present, not graded

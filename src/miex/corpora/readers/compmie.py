@@ -89,13 +89,13 @@ def read_ground_truth(path: Path) -> dict[tuple[str, str, str], int]:
     Raises:
         InputError: the list cannot be read.
     """
-    from miex.corpora.tables import Columns, read_table
+    from miex.tables.table import Columns, read_table
 
     names = {"data": ("data",), "subject": ("subject",), "clip": ("clip",), "label": ("label",)}
     rows = read_table(path, Columns(names, tuple(names), headerless=tuple(names)))
     truth: dict[tuple[str, str, str], int] = {}
     for row in rows:
-        label = row.integer("label", missing=())
+        label = row.integer("label", needed=True)
         if label not in (0, 1, 2):
             raise row.wrong("label", "0 negative, 1 positive or 2 surprise")
         truth[row.text("data"), row.text("subject"), row.text("clip")] = label

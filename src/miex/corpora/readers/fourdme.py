@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
-from miex.corpora.tables import Columns, Row
+from miex.tables.table import Columns, Row
 
 
 class FourDME(Corpus):

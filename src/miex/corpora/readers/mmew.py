@@ -8,7 +8,7 @@ from pathlib import Path
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
 from miex.corpora.folders import Folder
-from miex.corpora.tables import Columns, Row
+from miex.tables.table import Columns, Row
 
 # `repression` is how some copies call the folder of `others`
 _FOLDERS = r"(?:happiness|surprise|disgust|others?|repression|fear|sadness|anger)"

@@ -12,7 +12,7 @@ from typing import Literal
 
 from miex.corpora.corpus import Corpus, Key, Tree
 from miex.corpora.folders import Folder
-from miex.corpora.tables import Row
+from miex.tables.table import Row
 
 _FOLDERS = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
 

@@ -5,10 +5,10 @@ the AUs of a synthetic clip come from: aus_source, aus_corpus, aus_subject, aus_
 index` and `miex export --to folder` write such tables.
 
 - `frames` is the folder of the clip's images, or its only image, relative to the table. onset, apex and offset are the
-  numbers in the files' names. Without frames, the first frame of a clip has number 1. Empty cells mean
-  unknown.
+  numbers in the files' names. Without frames, the first frame of a clip has number 1. Cells that are empty, or say nan,
+  NA or null, mean unknown.
 - `emotion` is any word. Its label is the one that the mapping gives, or none if the mapping does not have the word. A
-  column `label` (negative, positive, surprise) takes the place of the mapping: an empty cell means no label.
+  column `label` (negative, positive, surprise, or 0, 1, 2) takes the place of the mapping; an empty cell is no label.
 - `corpus` is the corpus of the clip; by default, the name under which the table is read.
 
 The table is named clips.csv, or given by its path (xlsx works too).
@@ -17,6 +17,7 @@ The table is named clips.csv, or given by its path (xlsx works too).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -26,9 +27,10 @@ from miex.corpora.corpus import Corpus, Key, Tree
 from miex.corpora.folders import IMAGE, Folder
 from miex.corpora.mappings import ClassMapping, emotion_named, mapping_named
 from miex.corpora.people import corpus_key
-from miex.corpora.tables import Columns, Row, read_table
 from miex.errors import UsageError
 from miex.labels import Label, label_named
+from miex.tables.cells import path_in, whole
+from miex.tables.table import Columns, Row, read_table
 
 DESCENT: Final = ("aus_source", "aus_corpus", "aus_subject", "aus_clip")  # the fields of Descent
 _NEEDED = ("subject", "clip", "emotion")
@@ -84,8 +86,8 @@ class Plain(Corpus):
         return row.cells.get("corpus", "").lower() or self._corpus
 
     def events(self, row: Row) -> list[Row]:
-        cells = {name: cell for name, cell in row.cells.items() if cell or name != "onset"}
-        return [replace(row, cells=cells)]
+        said = {name: row.said(name) if name in _OPTIONAL else cell for name, cell in row.cells.items()}
+        return [replace(row, cells={name: cell for name, cell in said.items() if cell or name != "onset"})]
 
     def counts_from(self, folder: Folder | None) -> int:
         return 1 if folder is None else 0
@@ -102,10 +104,15 @@ class Plain(Corpus):
         said = row.cells.get("label")
         if said is None:
             return super().label(row, emotion, mapping)
-        try:
-            return label_named(said) if said else None
-        except UsageError:
-            raise row.wrong("label", "negative, positive, surprise, or nothing") from None
+        if not said:
+            return None
+        with suppress(UsageError):
+            return label_named(said)
+        with suppress(ValueError):
+            index = whole(said)
+            if index is not None:
+                return Label(index)
+        raise row.wrong("label", "negative, positive, surprise; 0, 1, 2; or nothing")
 
     def kind(self, row: Row) -> Kind:
         return super().kind(row) if row.cells.get("kind") else self._kind
@@ -124,9 +131,9 @@ class Plain(Corpus):
         folders: dict[Key, Folder] = {}
         for table in tables:
             for row in read_table(table, self.columns):
-                below = row.cells.get("frames", "")
+                below = row.said("frames")
                 if below and (below,) not in folders:
-                    images = _images(table.parent / below)
+                    images = _images(path_in(table.parent, below))
                     if images is not None:
                         folders[below,] = Folder(images[0], below, images[1])
         return {"": folders} if folders else {}

@@ -6,7 +6,7 @@ import zlib
 from typing import Any, ClassVar
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of, subject_code
-from miex.corpora.tables import Columns, Row
+from miex.tables.table import Columns, Row
 
 _LICENCE = "send the signed release agreement to its owners (Moi Hoon Yap, Manchester Metropolitan University)"
 

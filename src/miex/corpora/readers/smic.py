@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from miex.corpora.corpus import Corpus, Key, Tree, key_of
 from miex.corpora.folders import Folder
-from miex.corpora.tables import Columns, Row
+from miex.tables.table import Columns, Row
 
 _CLASSES = {"ne": "negative", "po": "positive", "sur": "surprise"}
 _EXTENDED = r"(?:SMIC[-_]E|SMIC[-_](?:HS|VIS|NIR)[-_]E|(?:HS|VIS|NIR)_long)(?![a-z])"

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from miex.aus.vector import AU_NUMBERS
 from miex.dataset.frames import SUFFIX
 from miex.dataset.plan_file import ID
 from miex.dataset.reader import Dataset
@@ -19,7 +20,8 @@ from miex.storage.local import write_whole
 CLIPS_FILE = "clips.csv"
 _COLUMNS = (
     "subject", "clip", "onset", "apex", "offset", "emotion", "label", "frames",
-    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "identity",
+    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "aus_onset", "aus_apex", "identity",
+    *(f"{when}_AU{au:02d}" for when in ("onset", "apex") for au in AU_NUMBERS),
 )  # fmt: skip
 
 
@@ -29,8 +31,9 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
 
     The table can be read as a corpus (`miex corpora check NAME OUT`). Its subject is the photo, shared by the virtual
     identities made from it. Onset, apex and offset are the numbers of the files; the offset is empty if the sequence
-    ends with the apex. aus_source … aus_clip say where the AUs come from, for the leak guard. A further column holds
-    the identity.
+    ends with the apex. aus_source … aus_clip say where the AUs come from, for the leak guard, aus_onset and aus_apex
+    which frames of that clip they are, 0-based. Further columns hold the identity, and the intensity of every AU at
+    onset and apex, in [0, 1].
 
     Args:
         dataset: the set, or a selection of it.
@@ -77,6 +80,7 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
 def _cells(row: dict[str, Any], n: int, folder: str) -> tuple[Any, ...]:
     apex = row["apex"] + 1
     numbers = 1, apex, n if apex < n else None
-    descent = (row[name] for name in ("source", "corpus", "subject", "clip"))
+    descent = (row[name] for name in ("source", "corpus", "subject", "clip", "onset_frame", "apex_frame"))
+    aus = (f"{z:.6g}" for at in (0, row["apex"]) for z in row["aus"][at])
     label = Label(row["label"]).name
-    return (row["photo"], row["sample_id"], *numbers, row["emotion"], label, folder, *descent, row["identity"])
+    return (row["photo"], row["sample_id"], *numbers, row["emotion"], label, folder, *descent, row["identity"], *aus)
