@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -142,6 +143,141 @@ def test_pyfeat_and_libreface(tmp_path: Path) -> None:
     assert [au for au, z in zip(AU_NUMBERS, track.aus[0], strict=True) if np.isnan(z)] == [7, 10, 14, 23, 45]
     assert np.nanmax(track.aus) == np.nanmin(track.aus) == 0.5
     assert track.seen.sum() == 12
+
+
+@pytest.mark.parametrize("lost", ["-nan(ind)", "-nan", "NA", "null", "None", "#N/A", "nan"])
+def test_lost_faces_are_failed_frames_however_they_are_written(tmp_path: Path, lost: str) -> None:
+    every = dict.fromkeys(INTENSITIES, lost)
+    found = import_csv([openface(tmp_path / "a.csv", [{"frame": 1}, {"frame": 2, **every}, {"frame": 3}])])
+    assert (found.frames, found.failed) == (3, 1)
+
+
+def pyfeat(path: Path, rows: Sequence[tuple[int, float, float, str]], *names: str) -> Path:
+    """(frame, FaceScore, all AUs, Identity) of each row."""
+    aus = [1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43]
+    header = ["frame", "FaceScore", *(f"AU{au:02d}" for au in aus), *names]
+    return write(path, header, [[f, score, *[z] * 20, who][: len(header)] for f, score, z, who in rows])
+
+
+def test_of_two_rows_of_a_frame_that_of_the_surer_face_is_kept(tmp_path: Path) -> None:
+    rows = [(0, 0.99, 0.1, ""), (1, 0.61, 0.9, ""), (1, 0.99, 0.2, ""), (2, 0.99, 0.3, ""), (2, 0.5, 0.9, "")]
+    found = import_csv([pyfeat(tmp_path / "a.csv", rows)])
+    assert found.several_faces == ["a"]
+    np.testing.assert_allclose(found.tracks[0].aus[:, 0], [0.1, 0.2, 0.3], rtol=1e-6)
+
+
+def test_identity_says_whose_face_it_is(tmp_path: Path) -> None:
+    rows = [(f, 0.9, 0.5, "Person_1") for f in (0, 1, 2)] + [(f, 0.99, 0.25, "Person_0") for f in (2, 1, 0)]
+    rows += [(3, 0.0, math.nan, "nan")]  # nobody there, which is no face of its own
+    found = import_csv([pyfeat(tmp_path / "a.csv", rows, "Identity")])
+    assert found.several_faces == ["a"]
+    assert found.tracks[0].success.tolist() == [True, True, True, False]
+    np.testing.assert_allclose(found.tracks[0].aus[:3, 0], 0.25)
+    found = import_csv([pyfeat(tmp_path / "b.csv", [rows[0], rows[-1]], "Identity")], first_frame=0)
+    assert (found.several_faces, found.frames, found.failed) == ([], 2, 1)
+
+
+def test_openface_before_2_gives_fourteen_aus(tmp_path: Path) -> None:
+    """As in the CLNF_AUs.txt of DAIC-WOZ."""
+    names = [name for name in INTENSITIES if name not in ("AU07_r", "AU23_r", "AU45_r")]
+    header = ["frame", "timestamp", "confidence", "success", *names, "AU23_c"]
+    path = write(tmp_path / "300_CLNF_AUs.txt", header, [[1, 0, 0.98, 1, *[2.5] * 14, 1]])
+    for place in (path, tmp_path):
+        found = import_csv([place])
+        assert found.unseen_aus == [7, 23, 45]
+        assert (found.format, found.tracks[0].clip, found.failed) == ("openface", "300_CLNF_AUs", 0)
+        assert np.nanmin(found.tracks[0].aus) == 0.5
+
+
+@pytest.mark.parametrize(("suffix", "sign"), [("csv", ","), ("tsv", "\t")])
+def test_openface_3(tmp_path: Path, suffix: str, sign: str) -> None:
+    header = ["timestamp", "video_path", "frame_index", "face_id", "face_detection", "landmarks", "emotion", "gaze_yaw",
+              "gaze_pitch", "action_units"]  # fmt: skip
+    aus = [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]]
+    rows: list[list[object]] = [
+        ["2025-06-10", "a.avi", 0, 0.0, [9.5, 9, 99, 99, 0.75, 1, 2], [[1, 2]], 1.0, 0.1, 0.1, aus],
+        ["2025-06-10", "a.avi", 1, *[""] * 7],
+    ]
+    found = import_csv([write(tmp_path / f"face_analysis_a.{suffix}", header, rows, sign)])
+    assert (found.format, found.frames, found.failed, found.several_faces) == ("openface3", 2, 1, [])
+    (track,) = found.tracks
+    assert found.unseen_aus == [au for au in AU_NUMBERS if au not in (1, 2, 4, 6, 9, 12, 25, 26)]
+    np.testing.assert_allclose(track.aus[0][track.seen], aus[0], rtol=1e-6)
+    assert track.confidence[0] == 0.75
+    rows[0][-1] = aus[0][:7]
+    with pytest.raises(InputError, match=r"row 2\n.*8 numbers in column action_units\n.*7"):
+        import_csv([write(tmp_path / f"b.{suffix}", header, rows, sign)])
+
+
+def test_libreface_leaves_out_frames_without_a_face(tmp_path: Path) -> None:
+    aus = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
+    header = ["frame_idx", "frame_time_in_ms", "pitch", "lm_mp_0_x", *(f"au_{au}" for au in (1, 2, 4, 6, 7, 10, 12)),
+              *(f"au_{au}_intensity" for au in aus), "facial_expression", "gaze_yaw", "gaze_pitch"]  # fmt: skip
+    rows = [[f, f / 30, 0.1, 0.5, *[1] * 7, *[1.25] * 12, "Neutral", 0.1, 0.1] for f in (2, 3, 6)]
+    found = import_csv([write(tmp_path / "a.csv", header, rows)], first_frame=0)
+    assert found.unseen_aus == [7, 10, 14, 23, 45]
+    assert found.tracks[0].success.tolist() == [False, False, True, True, False, False, True]
+    # a video whose first faces come late has no frame 0 in its table, and is still counted from 0
+    assert import_csv([tmp_path / "a.csv"]).tracks[0].frames.tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_far_frame_does_not_fill_the_memory(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"frame": 1}, {"frame": 1, "face_id": 1}, {"frame": 30_000_000}]
+    path = openface(tmp_path / "a.csv", rows)
+    with pytest.raises(InputError, match=r"clip a\n.*100,000 frames without a row\n.*frame 30,000,000 in"):
+        import_csv([path])
+    rows[1] = {"frame": 2**31 - 2}
+    assert one(openface(tmp_path / "b.csv", rows)).frames.tolist() == [0, 29_999_999, 2**31 - 3]
+
+
+def test_leftovers_and_strays_of_a_folder(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    openface(tree / "sub01" / "EP01.csv", [{"frame": 1}])
+    openface(tree / "sub01" / ".ipynb_checkpoints" / "EP01-checkpoint.csv", [{"frame": 1}])
+    (tree / "sub01" / "._EP01.csv").write_bytes(b"Mac OS X\0\x80")
+    stray = write(tree / "notes.csv", ["name", "age"], [["a", 1]])
+    found = import_csv([tree])
+    assert ([track.clip for track in found.tracks], found.files) == (["sub01/EP01"], 1)
+    assert found.passed_over == [stray]
+    with pytest.raises(InputError, match=r"(?s)notes\.csv.*columns name, age"):
+        import_csv([stray])
+    damaged = write(tree / "damaged.csv", ["frame", *INTENSITIES[:4]], [[1, *[0] * 4]])
+    with pytest.raises(InputError, match=rf"(?s){damaged}.*no AU06_r"):  # no stray: it has AUs
+        import_csv([tree])
+
+
+def test_decimal_commas(tmp_path: Path) -> None:
+    header = ["frame", "face_id", "timestamp", "confidence", "success", *INTENSITIES, *PRESENCES]
+    rows = [["1", "0", "0,0", "0,98", "1", *["2,5"] * 17, *["0,0"] * 18], ["2", "0", "0,03", "1", "1", *["0"] * 35]]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(map(";".join, [header, *rows])))
+    track = one(path)
+    assert track.aus[:, AU_NUMBERS.index(12)].tolist() == [0.5, 0]
+    assert track.confidence[0] == np.float32(0.98)
+    path.write_text("\n".join(map(", ".join, [header, *rows])))
+    with pytest.raises(InputError, match=r"row 2\n.*40 cells.*\n.*decimal commas between commas"):
+        import_csv([path])
+
+
+def test_rows_in_any_order_columns_in_capitals_and_workbooks(tmp_path: Path) -> None:
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        book.add_worksheet("notes").write(0, 0, "made by me")
+        sheet = book.add_worksheet("aus")
+        sheet.write_row(0, 0, ["FRAME", *(name.upper() for name in INTENSITIES)])
+        for i, frame in enumerate((3, 1, 2)):
+            sheet.write_row(i + 1, 0, [frame, *[frame] * 17])
+    np.testing.assert_allclose(one(tmp_path / "a.xlsx").aus[:, 0], [0.2, 0.4, 0.6], rtol=1e-6)
+
+
+def test_scales_that_cannot_be(tmp_path: Path) -> None:
+    path = openface(tmp_path / "a.csv", [{"frame": 1, "confidence": 98}])
+    with pytest.raises(ScaleError, match=r"a\.csv, row 2: confidence = 98\n.*\[0, 1\]"):
+        import_csv([path])
+    for scale in (0, -5, math.inf, math.nan):
+        with pytest.raises(UsageError, match="`scale`"):
+            import_csv([path], scale=scale)
 
 
 BROKEN = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,34 @@ def test_frames_may_be_a_single_image(tmp_path: Path) -> None:
     frames(tmp_path / "all", "007.png", "008.png")
     (clip,) = read("mine", table(tmp_path, "subject,clip,emotion,apex,frames\n1,a,fear,8,all/008.png\n")).clips
     assert (clip.frames, places(clip)) == ((tmp_path / "all" / "008.png",), (None, 0, None))
-    for missing in ("all/009.png", "none", "clips.csv"):
+    for missing in ("all/009.png", "nowhere", "clips.csv"):
         with pytest.raises(InputError, match="row 2"):
             read("mine", table(tmp_path, f"subject,clip,emotion,apex,frames\n1,a,fear,8,{missing}\n"))
+
+
+@pytest.mark.parametrize("apex", ["", "NaN", "/", "-1", "-1.0", "−1", "NA", "null", "#N/A"])
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_clip_lists_as_programs_save_them(tmp_path: Path, apex: str, sign: str) -> None:
+    rows = ["Subject,Clip,Emotion,Onset,Apex,Offset", "s1,a,happiness,2.0,12.0,18.0", f"s1,b,disgust,2.0,{apex},18.0"]
+    for encoding in ("utf-8", "utf-16"):
+        (tmp_path / "clips.csv").write_bytes("\n".join(rows).replace(",", sign).encode(encoding))
+        assert [places(clip) for clip in read("mine", tmp_path / "clips.csv").clips] == [(1, 11, 17), (1, None, 17)]
+
+
+def test_paths_of_frames_from_another_system(tmp_path: Path) -> None:
+    frames(tmp_path / "s1" / unicodedata.normalize("NFD", "Zoë"), "1.png", "2.png")
+    for below in ("s1\\Zoë", "s1/Zoë", unicodedata.normalize("NFD", "s1\\Zoë")):
+        (clip,) = read("mine", table(tmp_path, f"subject,clip,emotion,frames\n1,a,fear,{below}\n")).clips
+        assert [path.name for path in clip.frames] == ["1.png", "2.png"]
+
+
+def test_labels_are_words_or_numbers(tmp_path: Path) -> None:
+    said = ("0", "1.0", "SURPRISE", "nan", "2")
+    path = table(tmp_path, "subject,clip,emotion,label\n" + "".join(f"1,{i},x,{text}\n" for i, text in enumerate(said)))
+    assert [clip.label for clip in read("mine", path).clips] == [0, 1, 2, None, 2]
+    for wrong in ("3", "-1", "1.5"):
+        with pytest.raises(InputError, match=r"(?s)row 2, column label.*0, 1, 2"):
+            read("mine", table(tmp_path, f"subject,clip,emotion,label\n1,a,x,{wrong}\n"))
 
 
 # what it is called

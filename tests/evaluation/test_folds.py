@@ -119,6 +119,18 @@ def test_a_table_of_folds(tmp_path: Path) -> None:
         read_table(["a", "d"], of[:2], path)
 
 
+def test_tables_of_folds_as_programs_save_them(tmp_path: Path) -> None:
+    path, of = tmp_path / "mine.csv", persons(["smic"] * 3, ["1", "1", "2"])
+    for content in ("Fold;Sample ID\n1.0;a\n1;b\n2,0;c\n", "\ufeffsample_id\tfold\na\t1.0\nb\t1\nc\tB\n"):
+        for encoding in ("utf-8", "utf-16"):
+            path.write_bytes(content.encode(encoding))
+            assert [fold.test.tolist() for fold in read_table(["a", "b", "c"], of, path).folds] == [[0, 1], [2]]
+    for content, found in (("a,1\nb,NaN\n", "row 3, column fold"), ("a,1\nb,1\na,2\n", "row 4, column sample_id")):
+        path.write_text(f"sample_id,fold\n{content}")
+        with pytest.raises(InputError, match=found):
+            read_table(["a", "b"], of[:2], path)
+
+
 @pytest.mark.skipif(not ANNOTATIONS.is_dir(), reason="the lists are not there")
 @pytest.mark.parametrize(
     ("folder", "sizes"),

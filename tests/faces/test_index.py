@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,29 @@ def test_a_faces_csv_of_something_else_is_left_alone(two: Path, index: Callable[
         beside.rows()
 
 
+def test_a_faces_csv_from_another_system(photos: Path, face_photo: Path, model: Path) -> None:
+    (photos / "sub").mkdir()
+    for name in ("sub/c.png", unicodedata.normalize("NFD", "Zoë.png"), "D.PNG"):
+        shutil.copy(face_photo, photos / name)
+    (photos / "faces.csv").write_text("file,licence\nsub\\c.png,MIT\nZoë.png,CC0\nd.png,MIT\n,\nD.PNG,NaN\n", "utf-8")
+    said: list[str] = []
+    table = index_photos(photos, model=lambda: model, say=said.append)
+    licences = dict(zip(table["path"].to_pylist(), table["licence"].to_pylist(), strict=True))
+    assert licences == {"D.PNG": "", unicodedata.normalize("NFD", "Zoë.png"): "CC0", "sub/c.png": "MIT"}
+    assert said == ["1 of 4 rows of faces.csv names no photo, such as d.png"]
+
+
+def test_nobody_loses_a_licence_in_silence(two: Path) -> None:
+    table = two / "faces.csv"
+    for text, found in (
+        ("file,attribution,licence\nsub/c.png,Jo, A.,MIT\n", "row 2\n.*at most 3 cells"),
+        ("file,licence\nsub/c.png,MIT\n./sub/c.png,CC0\n", "row 3, column file\n.*each photo once"),
+    ):
+        table.write_text(text)
+        with pytest.raises(InputError, match=found):
+            FaceCSV(table).rows()
+
+
 def test_given_column_names(two: Path, index: Callable[..., list[dict[str, Any]]]) -> None:
     table = two / "my.csv"
     table.write_text("bild,file,terms\nsub/c.png,wrong,MIT\n")
@@ -311,7 +335,9 @@ def test_given_column_names(two: Path, index: Callable[..., list[dict[str, Any]]
         FaceCSV(table, {"licence": "rights"}).rows()
 
 
-@pytest.mark.parametrize("content", [b"", b"file\nx\0.png\n", b"file\n\xff\n", b'file\n"' + b"x" * 200_000 + b'"\n'])
+@pytest.mark.parametrize(
+    "content", [b"", b"file\nx\0.png\n", b"file\n\x81\xff\n", b'file\n"' + b"x" * 200_000 + b'"\n']
+)
 def test_broken_csv(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "faces.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"faces\.csv"):

@@ -91,6 +91,8 @@ def test_flow_files_of_others(tmp_path: Path) -> None:
     assert allowed(rows, [("SMIC", "s01")]).tolist() == [False, True, True]
     np.savez(path, flow=flow, label=[0, 1, 4], label_names=["a", "b", "c", "d", "e"])
     assert read_flow(path).label_names == ("a", "b", "c", "d", "e")
+    np.savez(path, flow=flow, label=["surprise", "negative", "positive "])
+    assert read_flow(path).labels.tolist() == [2, 0, 1]
 
 
 def test_broken_flow_files_are_named(tmp_path: Path) -> None:
@@ -101,6 +103,7 @@ def test_broken_flow_files_are_named(tmp_path: Path) -> None:
         ({"flow": flow[..., :2], "label": [0, 1, 2]}, "uint8"),
         ({"flow": flow, "label": [0, 1, 3]}, "classes 0 to 2"),
         ({"flow": flow, "label": [0, 1]}, "label, int"),
+        ({"flow": flow, "label": ["negative", "glad", "surprise"]}, "or of negative, (.|\n)*such as 'glad'"),
         ({"flow": flow, "label": [0, 1, 2], "subject": ["a"]}, "subject, str"),
         ({"flow": np.array([{}] * 3, dtype=object), "label": [0, 1, 2]}, "an .npz"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import shutil
 from dataclasses import replace
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import miex.dataset
-from miex.aus.vector import AU_INDEX, from_mapping
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, from_mapping
 from miex.corpora.catalog import read as read_corpus
 from miex.corpora.clip import Descent
 from miex.corpora.mappings import emotion_named
@@ -270,6 +271,11 @@ def test_a_folder_of_frames_reads_back_as_a_corpus(whole: Path, tmp_path: Path) 
         assert (read.label, read.emotion) == (sample.label, emotion_named(sample.emotion))
         assert read.descent == Descent("expert")
         assert tuple(path.read_bytes() for path in read.frames) == dataset.stored(i).frames
+    rows = {row["clip"]: row for row in csv.DictReader((out / "clips.csv").read_text("utf-8").splitlines())}
+    for sample in dataset:
+        for when, at in (("onset", 0), ("apex", sample.apex)):
+            told = [float(rows[sample.sample_id][f"{when}_AU{au:02d}"]) for au in AU_NUMBERS]
+            np.testing.assert_allclose(told, sample.aus[at], atol=1e-6)
     before = hashlib.sha256((out / "clips.csv").read_bytes()).digest()
     with pytest.raises(OutputError, match="new or empty"):
         export_folder(dataset, out)

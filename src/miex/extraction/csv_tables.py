@@ -35,6 +35,7 @@ class Format:
         top: largest value of its scale.
         optional: columns that need not be there; of the others all must, and any more may.
         frame, confidence, success, face: names of these columns; of several the first that is there.
+        first: number of a video's first frame, where the program always gives the same.
         omits: whether frames without a face have no row.
         ghosts: whether a frame may have several rows of one face, of which the surest is taken.
         note: what its numbers are.
@@ -48,6 +49,7 @@ class Format:
     confidence: tuple[str, ...] = ("confidence",)
     success: tuple[str, ...] = ("success",)
     face: tuple[str, ...] = ("face_id", "face")
+    first: int | None = None
     omits: bool = False
     ghosts: bool = False
     note: str = ""
@@ -75,6 +77,7 @@ FORMATS = (
         1,
         frame=("frame_index", "frame"),
         confidence=("face_detection[4]",),
+        first=0,
         note="probabilities of presence, 0 to 1, of 8 AUs, taken for intensities",
     ),
     Format(
@@ -82,6 +85,7 @@ FORMATS = (
         {f"au_{au}_intensity": au for au in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)},
         5,
         frame=("frame_idx", "frame"),
+        first=0,
         omits=True,
         note="intensities, 0 to 5, of 12 AUs; it gives no intensity of AU 7, 10, 14, 23, 45",
     ),
@@ -160,7 +164,8 @@ def import_csv(
         paths: files and folders.
         format_name: openface, openface3, libreface or py-feat; by default recognized by the columns.
         version: of the program, recorded.
-        first_frame: the number of a clip's first frame, 0 or 1; by default 0 where the file has a frame 0, else 1.
+        first_frame: the number of a clip's first frame, 0 or 1; by default what the program gives, or 0 where the
+            file has a frame 0, else 1.
         scale: largest value of the file's AU scale, where it is not the program's own (5; 1 for py-feat, openface3).
         min_confidence: rows below it are failed frames.
         single: whether images without frame numbers have nothing to do with each other: each file is a clip then.
@@ -498,7 +503,9 @@ def _track(
     for a, b in pairwise(kept):
         if a.frame == b.frame:
             raise InputError(b.where, expected="each frame of a clip once", found=f"frame {b.frame} twice in {clip}")
-    first = first_frame if first_frame is not None else int(min(row.frame or 0 for row in rows) > 0)
+    first = chosen.first if first_frame is None else first_frame
+    if first is None:
+        first = int(min(row.frame or 0 for row in rows) > 0)
     # rows without any face say that the frame is there
     numbers = np.array(sorted({row.frame or 0 for row in (*kept, *(r for r in rows if r.face is None))}), np.int64)
     frames = numbers

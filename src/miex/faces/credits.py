@@ -38,8 +38,9 @@ class FaceCSV:
     columns: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self) -> dict[str, dict[str, str]]:
-        """{key of the photo (see `photo_key`): file (as the CSV has it), licence, attribution, kind, person}; what the CSV
-        does not say is empty.
+        """{key of the photo (see `photo_key`): its row: file as written, licence, attribution, kind, person}.
+
+        What the CSV does not say is empty.
 
         Raises:
             InputError: no CSV, a column that is missing, a row with more cells than the header, or two rows that
@@ -53,7 +54,8 @@ class FaceCSV:
             if not row.said("file"):
                 continue
             said = {column: row.said(column) for column in CSV_COLUMNS}
-            known = rows.setdefault(photo_key(path_in(self.path.parent, said["file"])), said)
+            photo = path_in(self.path.parent, said["file"]) or self.path.parent / said["file"]
+            known = rows.setdefault(photo_key(photo), said)
             if {**known, "file": ""} != {**said, "file": ""}:
                 raise row.wrong("file", "each photo once", do="leave one of the rows of this photo")
         return rows

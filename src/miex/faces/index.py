@@ -137,7 +137,7 @@ def index_photos(
     table = table or csv_beside(root)
     described = table.rows() if table else {}
     named = [facts["file"] for facts in described.values()]
-    lost = [name for name in named if table and not path_in(table.path.parent, name).exists()]
+    lost = [name for name in named if table and path_in(table.path.parent, name) is None]
     if table and lost:
         verb = "names" if len(lost) == 1 else "name"
         say(f"{len(lost):,} of {len(described):,} rows of {table.path.name} {verb} no photo, such as {lost[0]}")

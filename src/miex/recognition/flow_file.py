@@ -121,7 +121,7 @@ def read_flow(path: Path) -> Examples:
         raise InputError(
             asked,
             expected=f"an array label, int [{len(flow)}], of classes 0 to {len(names) - 1}, or of {', '.join(names)}",
-            found=f"{label.dtype} {list(label.shape)}" + (f", such as {_odd_label(label, names)}" if label.size else ""),
+            found=f"{label.dtype} {list(label.shape)}{_odd_label(label, names)}",
             do="if there are other classes, add an array label_names with their names",
         )  # fmt: skip
     texts = {name: _texts(arrays, name, len(flow), asked) for name in ROWS_SCHEMA.names if name != "label"}
@@ -136,9 +136,7 @@ def read_flow(path: Path) -> Examples:
 
 def _odd_label(label: npt.NDArray[Any], names: tuple[str, ...]) -> str:
     known = {*names, *range(len(names))}
-    return next(
-        (repr(value) for value in label.ravel().tolist() if value not in known), repr(label.ravel().tolist()[0])
-    )
+    return next((f", such as {str(value)[:40]!r}" for value in label.ravel().tolist() if value not in known), "")
 
 
 def load(where: Path) -> Examples | Dataset:

@@ -72,10 +72,10 @@ def numbers(text: str) -> list[float]:
     return found
 
 
-def path_in(folder: Path, text: str) -> Path:
-    """What a cell names, below the table's folder: with either slash, and accents composed or not, as it is there."""
+def path_in(folder: Path, text: str) -> Path | None:
+    """What a cell names, below the table's folder, with either slash, accents composed or not; None if it is not there."""
     for name in dict.fromkeys((text, text.replace("\\", "/"))):
         for spelled in dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))):
-            if os.path.lexists(folder / spelled):
+            if os.path.lexists(folder / spelled):  # names may be too long for Path.exists
                 return folder / spelled
-    return folder / text.replace("\\", "/")
+    return None

@@ -49,8 +49,9 @@ class CSVRows:
                 lines = _Lines(file)
                 for number, cells in enumerate(csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True), 1):
                     lines.of_row = 0
-                    if any(cells) and not (self.said and number == 1):
-                        yield number, tuple(cell.strip() for cell in cells)
+                    stripped = tuple(cell.strip() for cell in cells)
+                    if any(stripped) and not (self.said and number == 1):
+                        yield number, stripped
         except (csv.Error, UnicodeDecodeError, _TooLongError) as error:
             found = f"row {number + 1}: {error}"
             raise InputError(self.asked, expected="a CSV", found=found, do="check that it is the right file") from error
@@ -84,7 +85,7 @@ def csv_rows(path: Path, asked: str) -> CSVRows:
 
     Encodings are UTF-8, UTF-16 and UTF-32, GB 18030 (many corpora come from China), and Windows' cp1252. The
     delimiter is the most frequent of comma, semicolon and tab in the first lines, where commas between digits and all
-    that is quoted do not count.
+    that is quoted or in brackets do not count.
 
     Raises:
         InputError: no such file, or one that is not text.
@@ -147,7 +148,7 @@ def _try(decoders: dict[str, codecs.IncrementalDecoder], chunk: bytes, *, final:
 
 
 def _delimiter(lines: list[str]) -> str:
-    bare = [re.sub(r'"[^"]*"', "", line) for line in lines]
+    bare = [re.sub(r'"[^"]*"|\[[^\]]*\]', "", line) for line in lines]
     for counted in ([re.sub(r"(?<=\d),(?=\d)", "", line) for line in bare], bare):
         counts = {sign: sum(line.count(sign) for line in counted) for sign in ",;\t"}
         if any(counts.values()):

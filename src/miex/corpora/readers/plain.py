@@ -133,7 +133,8 @@ class Plain(Corpus):
             for row in read_table(table, self.columns):
                 below = row.said("frames")
                 if below and (below,) not in folders:
-                    images = _images(path_in(table.parent, below))
+                    there = path_in(table.parent, below)
+                    images = _images(there) if there is not None else None
                     if images is not None:
                         folders[below,] = Folder(images[0], below, images[1])
         return {"": folders} if folders else {}

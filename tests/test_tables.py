@@ -1,0 +1,189 @@
+"""Tables as people save them: what their cells say, in which encodings and forms they come, how large they may be."""
+
+from __future__ import annotations
+
+import struct
+import unicodedata
+from pathlib import Path
+
+import pytest
+from tools.fuzz_tables import KINDS, judge, text, xls, xlsx
+
+from miex.errors import InputError
+from miex.tables.cells import missing, number, numbers, path_in, whole
+from miex.tables.table import Columns, read_sheets, read_table
+
+ROWS: list[list[object]] = [["Name", "n"], ["Zoë", 2], ["b; c", 2.5], ["d", ""]]
+CELLS = [("Name", "n"), ("Zoë", "2"), ("b; c", "2.5"), ("d", "")]
+
+
+def cells(path: Path) -> list[tuple[str, ...]]:
+    (sheet,) = read_sheets(path)
+    return [row for _, row in sheet.rows]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", " ", "nan", "NaN", "-nan", "-nan(ind)", "nan(0x1)", "-1.#IND", "1.#QNAN0", "NA", "N/A", "#N/A", "<NA>", "null",
+     "None", "NaT", "\\N"],
+)  # fmt: skip
+def test_nothing_is_written_in_many_ways(said: str) -> None:
+    assert missing(said)
+    assert number(said) is whole(said) is None
+    assert numbers(said) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [("2", 2), ("2.0", 2), (" 2,0", 2), ("-1", -1), ("−1", -1), ("１２", 12), ("1e3", 1000), ("+7.", 7), ("-0", 0)],
+)
+def test_whole_numbers_are_written_in_many_ways(said: str, value: int) -> None:
+    assert whole(said) == value
+    assert number(said) == value
+
+
+@pytest.mark.parametrize(
+    "said", ["/", "-", "inf", "1e999", "1_000", "1.2.3", "1,2,3", "1 2", "0x10", "two", "½", "--1"]
+)
+def test_what_is_no_number(said: str) -> None:
+    assert not missing(said)
+    for read in (number, whole):
+        with pytest.raises(ValueError, match=r".*"):
+            read(said)
+
+
+def test_half_a_number_is_not_whole() -> None:
+    assert number("0,98") == number(".98") == 0.98
+    for said in ("0,98", "1e17"):
+        with pytest.raises(ValueError, match=said):
+            whole(said)
+
+
+def test_lists_in_cells() -> None:
+    assert numbers("[[0.5, 1e-2], [3]]") == [0.5, 0.01, 3]
+    for said in ("[0.1, nan]", "[a]"):
+        with pytest.raises(ValueError, match=r"nan|a"):
+            numbers(said)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_encodings_and_delimiters(tmp_path: Path, encoding: str, sign: str, end: str) -> None:
+    path = tmp_path / "t.csv"
+    lines = [["Name", "n"], ["Zoë", "2"], ['"b; c"', "2.5"], ["d", ""]]
+    path.write_bytes(end.join(sign.join(line) for line in lines).encode(encoding))
+    assert cells(path) == CELLS
+
+
+def test_chinese_and_accents_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for written, encoding in (("姓名,厌恶\n李明,快乐\n", "gb18030"), ("Müller,Größe\nÅse,Prénom\n", "cp1252")):
+        path.write_bytes(written.encode(encoding))
+        assert cells(path) == [tuple(line.split(",")) for line in written.split()]
+
+
+def test_decimal_commas_do_not_count_as_delimiters(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a;b;c\n" + "0,5;1,5;2,5\n" * 50)
+    assert cells(path)[1] == ("0,5", "1,5", "2,5")
+    path.write_text("sep=|\na|b\n1|2;3;4\n")
+    assert cells(path) == [("a", "b"), ("1", "2;3;4")]
+
+
+@pytest.mark.parametrize("form", ["xlsx", "xls"])
+def test_a_workbook_says_the_same_as_a_csv(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "t.csv"  # what it is, its content says
+    path.write_bytes({"xlsx": xlsx, "xls": xls}[form](ROWS))
+    assert cells(path) == CELLS
+
+
+LARGE = {
+    "a far row and column": (xls(ROWS, moved=(60_000, 200)), r"row 60,004, column 201"),
+    "a claimed size": (xls(ROWS, size=(2**31, 2)), r"2,147,483,648 rows"),
+    "a column that xls has not": (xls(ROWS, moved=(60_000, 60_000)), r"column 60,001"),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_sizes_of_an_old_workbook_are_looked_at_first(tmp_path: Path, what: str) -> None:
+    content, found = LARGE[what]
+    (tmp_path / "t.xls").write_bytes(content)
+    with pytest.raises(InputError, match=rf"(?s)t\.xls.*10,000,000 cells.*{found}"):
+        read_sheets(tmp_path / "t.xls")
+
+
+def test_two_far_cells_of_a_spreadsheet_are_refused(tmp_path: Path) -> None:
+    """Laid out in memory they would take 512 GiB."""
+    import xlsxwriter
+
+    path = tmp_path / "t.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write(0, 0, 1)
+        sheet.write(2**20 - 1, 2**14 - 1, 1)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(InputError, match=r"(?s)t\.xlsx.*10,000,000 cells.*row 1,048,576, column 16,384"):
+        read_sheets(path)
+
+
+def test_chains_without_end_are_refused(tmp_path: Path) -> None:
+    """calamine follows them until the memory is full."""
+    content = bytearray(xls(ROWS))
+    for sector in (1, 2):  # directory, workbook: each follows itself
+        endless = content.copy()
+        struct.pack_into("<I", endless, 512 + 4 * sector, sector)
+        (tmp_path / "t.xls").write_bytes(endless)
+        with pytest.raises(InputError, match=r"(?s)t\.xls.*without end"):
+            read_sheets(tmp_path / "t.xls")
+
+
+def test_a_row_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for content in (b"1," * (2**21 + 1), b'"\n",' * (2**20 + 1)):
+        path.write_bytes(b"a\n" + content)
+        with pytest.raises(InputError, match=r"(?s)t\.csv.*row 2: more than 4,194,304 characters"):
+            cells(path)
+
+
+def test_a_comma_too_many_moves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2,\n1,2,3\n")
+    names = {"a": ("a",), "b": ("b",)}
+    assert [row.cells for row in read_table(path, Columns(names, needed=("a",)))] == [{"a": "1", "b": "2"}] * 2
+    with pytest.raises(InputError, match=r"row 3\n.*2 cells.*\n.*1 \| 2 \| 3"):
+        read_table(path, Columns(names, needed=("a",), even=True))
+
+
+def test_names_of_columns_may_be_in_any_script(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("备注,被试\nx,1\n", "utf-8")
+    (row,) = read_table(path, Columns({"subject": ("被试",)}, needed=("subject",)))
+    assert row.text("subject") == "1"
+
+
+def test_paths_from_other_systems(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    there = tmp_path / "a" / unicodedata.normalize("NFD", "Zoë.jpg")
+    there.touch()
+    for name in ("a/Zoë.jpg", "a\\Zoë.jpg", unicodedata.normalize("NFD", "a\\Zoë.jpg")):
+        assert path_in(tmp_path, name) == there
+    for name in ("a\\no.jpg", "x" * 5000, "\0"):
+        assert path_in(tmp_path, name) is None
+
+
+@pytest.mark.parametrize("first", range(0, 300, 100))
+def test_no_table_ends_a_reader(tmp_path: Path, first: int) -> None:
+    """`python -m tools.fuzz_tables` reads more of them, within bounds of memory."""
+    taken = {judge(seed, tmp_path / "fuzzed.csv") for seed in range(first, first + 100)}
+    assert taken == {"read", "refused"}
+
+
+def test_fuzzing_begins_with_whole_tables(tmp_path: Path) -> None:
+    import random
+
+    for rows, reader in KINDS:
+        luck = random.Random(1)
+        for content in (text(rows(luck), luck), xlsx(rows(luck)), xls(rows(luck))):
+            (tmp_path / "whole.csv").write_bytes(content)
+            reader(tmp_path / "whole.csv")
