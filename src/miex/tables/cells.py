@@ -73,7 +73,7 @@ def numbers(text: str) -> list[float]:
 
 
 def path_in(folder: Path, text: str) -> Path | None:
-    """What a cell names, below the table's folder, with either slash, accents composed or not; None if it is not there."""
+    """What a cell names below the table's folder, with either slash, accents composed or not; None if it is absent."""
     for name in dict.fromkeys((text, text.replace("\\", "/"))):
         for spelled in dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))):
             if os.path.lexists(folder / spelled):  # names may be too long for Path.exists
