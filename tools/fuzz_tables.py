@@ -25,7 +25,8 @@ import numpy as np
 import xlsxwriter
 
 from miex.aus.tracks import Credit, table_of, tracks_of
-from miex.corpora.catalog import read
+from miex.corpora.readers.casme2 import Casme2
+from miex.corpora.readers.plain import Plain
 from miex.errors import MiexError
 from miex.evaluation.folds import persons
 from miex.evaluation.folds import read_table as read_folds
@@ -101,13 +102,13 @@ def _read_aus(path: Path) -> None:
 
 
 def _read_clips(path: Path) -> None:
-    for clip in read("mine", path, on_error="collect").clips:
+    for clip in Plain("mine").read(path, on_error="collect").clips:
         assert clip.onset is None or clip.onset >= 0
         assert clip.onset is None or clip.apex is None or clip.onset < clip.apex
 
 
 def _read_annotations(path: Path) -> None:
-    for clip in read("casme2", path, on_error="collect").clips:
+    for clip in Casme2().read(path, on_error="collect").clips:
         assert clip.onset is not None
         assert clip.onset >= 0
 
@@ -274,7 +275,7 @@ def make(seed: int) -> tuple[bytes, Callable[[Path], None], str]:
         content = _whole(kind, luck.randrange(8))
         content = damaged(content, luck, [b"PK"]) if luck.random() < 0.3 else _damaged_xlsx(content, luck)
     else:
-        far = (luck.choice([0, 0, 60_000]), luck.choice([0, 0, 200, 60_000]))
+        far = luck.choices([(0, 0), (60_000, 0), (0, 60_000), (60_000, 60_000)], (92, 2, 3, 3))[0]
         size = luck.choice([None, None, (2**31, 60_000), (0, 0)])
         content = xls(rows, moved=far, size=size)
         if luck.random() < 0.7:
@@ -282,17 +283,17 @@ def make(seed: int) -> tuple[bytes, Callable[[Path], None], str]:
     return content, reader, f"{KINDS[kind][0].__name__[1:]} {form}"
 
 
-def judge(seed: int, path: Path) -> str:
-    """How the input of a seed was taken: read, refused, or what went wrong."""
-    content, reader, _ = make(seed)
+def judge(seed: int, path: Path) -> tuple[str, str]:
+    """What the input of a seed is, and how it was taken: read, refused, or what went wrong."""
+    content, reader, what = make(seed)
     path.write_bytes(content)
     try:
         reader(path)
     except MiexError as error:
-        return "refused" if path.stem in str(error) else f"no file named: {error}"
+        return what, "refused" if path.stem in str(error) else f"no file named: {error}"
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "read"
+        return what, f"{type(error).__name__}: {error}"
+    return what, "read"
 
 
 def _work(first: int, n: int, at: Path) -> None:
@@ -302,7 +303,8 @@ def _work(first: int, n: int, at: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + n):
             at.write_text(str(seed))
-            print(seed, make(seed)[2], judge(seed, Path(folder) / "fuzzed.csv").replace("\n", " "), sep="\t")
+            what, how = judge(seed, Path(folder) / "fuzzed.csv")
+            print(seed, what, how.replace("\n", " "), sep="\t")
 
 
 def main(n: int, first: int) -> int:

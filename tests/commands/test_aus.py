@@ -56,7 +56,7 @@ def pool(lab: Path) -> Path:
     )  # fmt: skip
     assert made == {
         "out": str(table), "format": "openface", "files": 12, "clips": 12, "frames": 144, "failed": 0,
-        "several_faces": [],
+        "several_faces": [], "unseen_aus": [], "passed_over": [],
     }  # fmt: skip
     joined = facts("aus", "pool", table, "--corpus", "CASME II", "--clips", lab / "clips.csv", "--column",
                    "subject=person", "--out", out)  # fmt: skip

@@ -93,6 +93,8 @@ def sheets_of(path: Path, asked: str) -> Iterator[tuple[str, list[Numbered]]]:
 
 def _numbered(rows: Iterable[Sequence[Any]]) -> Iterator[Numbered]:
     for number, row in enumerate(rows, start=1):
+        if row.count("") == len(row):  # most of a sheet with a far cell
+            continue
         cells = tuple(map(_text, row))
         if any(cells):
             yield number, cells
@@ -100,7 +102,7 @@ def _numbered(rows: Iterable[Sequence[Any]]) -> Iterator[Numbered]:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return value.strip()
+        return value.replace("\0", "").strip()  # no path has a zero character
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     if value is None:
