@@ -32,11 +32,19 @@ from miex.sources.expert import ExpertSource, load_table
 from miex.storage.local import Folder
 
 
-def plan_of(photos: Path, model: Path, *, mu: float = 0.1, generator: str = "muscle", **config: object) -> Plan:
+def plan_of(
+    photos: Path,
+    model: Path,
+    *,
+    mu: float = 0.1,
+    generator: str = "muscle",
+    chosen: dict[str, Any] | None = None,
+    **config: object,
+) -> Plan:
     """The plan of a folder of photos, as `miex plan` makes it."""
     index = index_photos(photos, model=lambda: model)
     source = ExpertSource(load_table("du2014"), mu, 0.3)
-    told = describe(make_generator(generator))
+    told = describe(make_generator(generator, options=chosen))
     return build_plan(PlanConfig(**config), index, [source], told, faces_root=str(photos.resolve()))
 
 

@@ -43,6 +43,8 @@ WRONG: dict[str, list[Any]] = {
     "workers": ["2", 0, -1, 1.5, True, [2]],
     "progress": [*NO_FUNCTION, lambda what: None],
     "say": [*NO_FUNCTION, None],
+    "generator_options": ["painted=64", [64], {64: "painted"}, True],
+    "options": ["painted=64", [64], {64: "painted"}, True],
     "seed": ["a", -1, 1.5, None, True, 2**64],
     "size": ["256", 1, 130, 2048, None],
     "max_failed": ["a", -0.1, 1.5, float("nan"), None],

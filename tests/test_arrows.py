@@ -182,6 +182,7 @@ def test_plain_import_is_light(command: str) -> None:
 def test_only_torch_files_import_torch() -> None:
     users = {module(p) for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
     needed = {"imagenet", "method", "recognizer", "train"}
+    painting = {"checkpoints", "exported", "generator", "inference", "networks"}
     for_types_alone = {f"inputs.{name}" for name in ("base", "clips", "flow", "frames")}
     methods = ("miex.recognition.networks.", "miex.recognition.handcrafted.")
     assert {name for name in users if not name.startswith(methods)} == {
@@ -190,7 +191,7 @@ def test_only_torch_files_import_torch() -> None:
         "miex.storage.training",
         "miex.storage.weights",
         *(f"miex.generator_training.{name}" for name in ("losses", "sheet", "train", "watch")),
-        *(f"miex.generators.ganimation.{name}" for name in ("checkpoints", "generator", "networks")),
+        *(f"miex.generators.ganimation.{name}" for name in painting),
         *(f"miex.recognition.{name}" for name in needed | for_types_alone),
     }
     reading = {"examples", "flow_file", "places", "recipe", "view"}

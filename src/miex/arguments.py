@@ -104,6 +104,19 @@ def whole(least: int, most: int | None = None, *, step: int = 1) -> Kind:
     return Kind(f"{what}, {least} or more" if most is None else f"{what} from {least} to {most}", take)
 
 
+def choice(*names: str) -> Kind:
+    """One of these texts."""
+
+    def take(value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        if value not in names:
+            raise ValueError
+        return value
+
+    return Kind("one of " + ", ".join(names), take)
+
+
 def number(least: float = -float("inf"), most: float = float("inf")) -> Kind:
     """A number in that range."""
 
@@ -179,6 +192,12 @@ def _take_path(value: Any) -> Any:
     return value if isinstance(value, str | Path) else Path(value)
 
 
+def _take_named(value: Any) -> Any:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise TypeError
+    return value
+
+
 def _take_texts(value: Any) -> Any:
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
         raise TypeError
@@ -197,6 +216,7 @@ PATH = Kind("a path, as text or pathlib.Path", _take_path)
 YES_NO = Kind("True or False", _is(bool))
 COUNT, PLACE = whole(1), whole(0)
 MAPPING = Kind("a dict", _is(Mapping))
+NAMED = Kind("a dict of values by name", _take_named)
 NAMES = many(TEXT, "a list of names")
 PATHS = many(PATH, "a list of at least one path", least=1)
 TEXT_BY_TEXT = Kind("a dict from text to text", _take_texts)
@@ -225,6 +245,7 @@ _SAME = [
     ),
     (TEXT, "attribution licence version what"),
     (NAMES, "independent query window without"),
+    (NAMED, "generator_options options"),
     (TEXT_BY_TEXT, "columns faces_columns labels"),
 ]
 KINDS.update({name: kind for kind, names in _SAME for name in names.split()})

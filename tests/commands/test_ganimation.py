@@ -56,16 +56,24 @@ def test_inspect_says_why_a_file_cannot_be_used(tmp_path: Path) -> None:
 def test_a_set_is_planned_run_resumed_and_repaired(weights: Path, model: Path, tmp_path: Path) -> None:
     file, out = tmp_path / "G.pth", tmp_path / "set"
     shutil.copy(weights, file)
-    options = ["--ids", 2, "--size", 64, "--shard-size", 3, "--generator", "ganimation", "--out", out]
+    options = ["--ids", 2, "--size", 64, "--shard-size", 3, "--generator", "ganimation", "--out", out,
+               "--generator-option", "precision=bfloat16", "--generator-option", "painted=32"]  # fmt: skip
     made = facts("synthesize", *options, "--weights", file)
     assert (made["made"], made["failed"], made["rendered"]) == (6, 0, 6)
     planned = json.loads((out / "plan.json").read_text())
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert planned["settings"]["generator"] == {
-        "name": "ganimation", "version": 1, "settings": {"weights": digest, "scale": 1.0}
+        "name": "ganimation", "version": 2,
+        "settings": {"weights": digest, "scale": 1.0, "precision": "bfloat16", "painted": 32, "device": "cpu"},
     }  # fmt: skip
     assert str(file) not in (out / "plan.json").read_text()
     assert facts("synthesize", *options, "--weights", file)["rendered"] == 0
+    two = facts(
+        "synthesize", *options[:-6], "--out", tmp_path / "two", *options[-4:], "--weights", file, "--workers", 2
+    )
+    assert two["rendered"] == 6
+    for shard in (out / "shards").iterdir():
+        assert shard.suffix != ".tar" or (tmp_path / "two" / "shards" / shard.name).read_bytes() == shard.read_bytes()
     shard = out / "shards" / "00001.tar"
     content = shard.read_bytes()
     flip_bit(shard, 2000)

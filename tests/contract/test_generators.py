@@ -45,6 +45,15 @@ EVERY = [
 ]  # fmt: skip
 
 
+# with their default options, and with others
+CHOSEN = [
+    pytest.param(("muscle", {}), id="muscle"),
+    pytest.param(("ganimation", {}), marks=NEEDS_TORCH, id="ganimation"),
+    pytest.param(("ganimation", {"precision": "bfloat16", "painted": 64}), marks=NEEDS_TORCH, id="ganimation-chosen"),
+    pytest.param(("painter", {}), id="painter"),
+]
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
     """Weights for those that need some; None without torch."""
@@ -63,9 +72,10 @@ def painter_is_known(checkpoint: Path | None, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(VARIABLE, str(checkpoint))
 
 
-@pytest.fixture(params=EVERY)
+@pytest.fixture(params=CHOSEN)
 def generator(request: pytest.FixtureRequest, painter_is_known: None) -> Generator[Any]:
-    return make_generator(request.param)
+    name, options = request.param
+    return make_generator(name, options=options)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +169,7 @@ from tests.contract.test_generators import *
 GENERATORS["painter"] = lambda: Painter
 given = np.load({str(tmp_path / "face.npz")!r})
 face = AlignedFace(given["samples"], SIZE, given["landmarks"])
-generator = make_generator({generator.name!r})
+generator = generator_of({describe(generator)!r})
 print(digest(generator.render(generator.prepare(face), given["aus"], given["drift"])))
 """
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -293,9 +303,9 @@ def test_names_are_listed_when_one_is_unknown() -> None:
 # from the plan to the report
 
 
-def made(out: Path, model: Path, generator: str, **config: Any) -> Path:
+def made(out: Path, model: Path, generator: str, chosen: dict[str, Any] | None = None, **config: Any) -> Path:
     options = {"ids": 2, "size": 96, "per": 2, **config}
-    adopt_plan(plan_of(default_pool(), model, generator=generator, **options), out)
+    adopt_plan(plan_of(default_pool(), model, generator=generator, chosen=chosen, **options), out)
     run_plan(out)
     return out
 
@@ -305,11 +315,13 @@ def stored(out: Path) -> dict[str, tuple[bytes, ...]]:
     return {sample_id: dataset.stored(i).frames for i, sample_id in enumerate(dataset.table["sample_id"].to_pylist())}
 
 
-@pytest.fixture(params=EVERY)
+@pytest.fixture(params=CHOSEN)
 def finished_set(
     request: pytest.FixtureRequest, painter_is_known: None, model: Path, tmp_path: Path
 ) -> tuple[Generator[Any], Path]:
-    return make_generator(request.param), made(tmp_path / "set", model, request.param)
+    name, options = request.param
+    generator = make_generator(name, options=options)
+    return generator, made(tmp_path / "set", model, name, chosen=options)
 
 
 def test_a_set_is_made_checked_and_measured(finished_set: tuple[Generator[Any], Path], model: Path) -> None:
@@ -335,12 +347,13 @@ def test_shards_change_no_bit_of_a_sample(
     finished_set: tuple[Generator[Any], Path], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator, out = finished_set
+    chosen = {name: generator.settings[name] for name in generator.options}
     expected = stored(out)
     assert len(expected) == 12
     # borders within an identity, and calls of a row or two
-    assert stored(made(tmp_path / "small", model, generator.name, shard_size=5)) == expected
+    assert stored(made(tmp_path / "small", model, generator.name, chosen, shard_size=5)) == expected
     monkeypatch.setattr(rendering, "PIXELS_PER_CALL", 5 * 96**2)
-    assert stored(made(tmp_path / "calls", model, generator.name)) == expected
+    assert stored(made(tmp_path / "calls", model, generator.name, chosen)) == expected
 
 
 def test_an_uneven_face_is_refused_before_any_work(model: Path, tmp_path: Path) -> None:

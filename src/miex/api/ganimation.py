@@ -1,10 +1,11 @@
-"""Look at checkpoints of GANimation, and train it."""
+"""Look at checkpoints of GANimation, train it, and export it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -317,3 +318,47 @@ def _tables(tables: Sequence[Path]) -> dict[str, Track]:
 def _terms(licences: Iterable[str | None]) -> str:
     counts = Counter(one or "unknown" for one in licences).most_common()
     return "photos: " + ", ".join(f"{name} ({n:,})" for name, n in counts)
+
+
+@checking()
+def export(file: PathLike, out: PathLike = "generator.onnx") -> Path:
+    """Write a generator of GANimation as an ONNX file, for programs without torch.
+
+    Inputs: pictures, float32 [n, 3, s, s], in [−1, 1], s a multiple of 4; aus, float32 [n, aus], intensities times the
+    scale that the file's metadata state, beside the weights' sha256 and the AUs in their order. Outputs: painted and
+    color, float32 [n, 3, s, s], and attention, float32 [n, 1, s, s]; painted = attention·pictures +
+    (1 − attention)·color. n and s are free.
+
+    Args:
+        file: checkpoint of a generator, a file of torch.save or of safetensors.
+        out: file to write, ending in .onnx.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UsageError: torch, onnx or onnxscript is not installed; or the name does not end in .onnx.
+        InputError: the checkpoint cannot be read, or holds no generator that can be used.
+        OutputError: the file cannot be written.
+    """
+    need_training("reading checkpoints")
+    if path(out).suffix.lower() != ".onnx":
+        raise UsageError(f"`out` {out}", expected="a name that ends in .onnx")
+    if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
+        raise UsageError(
+            f"exporting {file} to ONNX", expected="onnx and onnxscript", found=f"no {', no '.join(missing)}",
+            do="pip install 'miex[onnx]'",
+        )  # fmt: skip
+    from miex.aus.vector import AU_NUMBERS
+    from miex.generators.ganimation.checkpoints import load_generator
+    from miex.generators.ganimation.exported import onnx_bytes
+    from miex.generators.ganimation.manifest import known_weights
+    from miex.storage.local import write_whole
+
+    found, network = load_generator(path(file))
+    known = known_weights(found.sha256, found.path)
+    facts = {"weights": found.sha256, "scale": f"{known.scale if known else 1:g}"}
+    if found.aus == len(AU_NUMBERS):
+        facts["aus"] = " ".join(map(str, AU_NUMBERS))
+    write_whole(path(out), onnx_bytes(network, facts))
+    return path(out)

@@ -58,6 +58,7 @@ def render(
     size: int = 256,
     generator: str | Generator[Any] = "muscle",
     weights: PathLike | None = None,
+    generator_options: Mapping[str, Any] | None = None,
     landmarker: PathLike | None = None,
     say: Say = unsaid,
 ) -> Preview:
@@ -70,6 +71,7 @@ def render(
         size: side of the square frames, in pixels; a multiple of 4 from 32 to 1024.
         generator: generator that moves the face, or its name.
         weights: file of its weights, as in `miex.synthesize`, if it is given by its name and needs one.
+        generator_options: as in `miex.synthesize`, if the generator is given by its name.
         landmarker, say: as in `miex.synthesize`.
 
     Returns:
@@ -93,9 +95,11 @@ def render(
     if isinstance(generator, Generator):
         if weights is not None:
             raise UsageError(f"`weights` {weights}", expected="none: the generator that is given has its own")
+        if generator_options is not None:
+            raise UsageError("`generator_options`", expected="none: the generator that is given has its own")
         moves = generator
     else:
-        moves = make_generator(generator, weights=weights)
+        moves = make_generator(generator, weights=weights, options=generator_options)
     face = align(photo, size=size, landmarker=landmarker, say=say) if isinstance(photo, str | Path) else photo
     made = preview(face, vector, moves)
     if out is not None:

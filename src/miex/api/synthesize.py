@@ -22,7 +22,7 @@ from miex.api.work import (
     stage,
     unsaid,
 )
-from miex.arguments import COUNT, NAMES, NONE, PATH, TEXT, TEXT_BY_TEXT, checking, instance_of
+from miex.arguments import COUNT, NAMED, NAMES, NONE, PATH, TEXT, TEXT_BY_TEXT, checking, instance_of
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError, first_wrong, one_of
@@ -67,6 +67,7 @@ class PlanOptions(TypedDict, total=False):
     frame_format: str
     generator: str
     weights: PathLike | None
+    generator_options: Mapping[str, Any] | None
     landmarker: PathLike | None
 
 
@@ -75,6 +76,7 @@ _PLANNED = {
     "sources": SOURCES | NONE,
     "classes": TEXT | NAMES,
     "faces_columns": TEXT_BY_TEXT | NONE,
+    "generator_options": NAMED | NONE,
     **dict.fromkeys(("faces", "faces_csv", "landmarker", "weights"), PATH | NONE),
     **dict.fromkeys(("ids", "per", "samples", "triplets", "shard_size"), COUNT | NONE),
 }
@@ -135,6 +137,8 @@ def synthesize(
         generator: name of the generator that moves the faces.
         weights: file of its weights, if it needs one (ganimation). The plan names it by its sha256. Default: the only
             one in the file or folder that MIEX_WEIGHTS names, and in the folder weights of the cache.
+        generator_options: what to choose of the generator, by name, such as {"precision": "bfloat16"} of ganimation;
+            part of the plan.
         landmarker: file of the face landmark model. Default: the copy in the cache, fetched if it is missing.
         max_failed: fraction of samples that may fail before the run stops.
         workers: number of worker processes, None for one per processor; or an executor.
@@ -180,7 +184,9 @@ def plan(
 
     config, work, folder = _config(asked), executor(workers), path(out)
     faces, landmarker = asked.get("faces"), asked.get("landmarker")
-    moves = make_generator(asked.get("generator", "muscle"), weights=asked.get("weights"))
+    moves = make_generator(
+        asked.get("generator", "muscle"), weights=asked.get("weights"), options=asked.get("generator_options")
+    )
     if "asymmetry" in nuisances_of(config.nuisances).names:
         moves.require_sides(f"nuisances {config.nuisances}")
     sources = asked.get("sources")

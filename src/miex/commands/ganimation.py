@@ -145,3 +145,18 @@ def train(
         f"{last['realized']:.0%} of the asked changes of AUs seen: {made.generator}"
     )
     console.show(as_json, facts, text)
+
+
+@app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint of a generator.")],
+    out: Annotated[Path, typer.Option(help="File to write, ending in .onnx.")] = Path("generator.onnx"),
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Write a generator as an ONNX file, for programs without torch."""
+    from miex.api.ganimation import export as write
+
+    made = write(file, out)
+    console.show(as_json, {"out": str(made)}, str(made))

@@ -53,6 +53,7 @@ def synthesize(
     frame_format: o.FrameFormat = "png",
     generator: o.GeneratorName = "muscle",
     weights: o.Weights = None,
+    generator_option: o.GeneratorOption = None,
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
     max_failed: o.MaxFailed = 0.01,
@@ -102,6 +103,7 @@ def plan(
     frame_format: o.FrameFormat = "png",
     generator: o.GeneratorName = "muscle",
     weights: o.Weights = None,
+    generator_option: o.GeneratorOption = None,
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
@@ -275,6 +277,7 @@ def render(
     ] = 256,
     generator: o.GeneratorName = "muscle",
     weights: o.Weights = None,
+    generator_option: o.GeneratorOption = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -287,8 +290,9 @@ def render(
     from miex.synthesis.preview import FLICKER_FILE
 
     made = move(
-        photo, au, out=out, size=size, generator=generator, weights=weights, landmarker=landmarker, say=console.say
-    )
+        photo, au, out=out, size=size, generator=generator, weights=weights,
+        generator_options=o.generator_options(generator_option), landmarker=landmarker, say=console.say,
+    )  # fmt: skip
     facts = asdict(made.measures)
     if made.measures.identical:  # JSON has no infinity
         facts["psnr"] = None
@@ -324,11 +328,13 @@ def _planned(options: dict[str, Any], progress: Any) -> dict[str, Any]:
     for name in ("as_json", "quiet", "log"):
         del options[name]
     columns = o.columns(options.pop("faces_column"))
+    chosen = o.generator_options(options.pop("generator_option"))
     how = {"progress": progress, "say": console.say}
     at = {name: options[name] for name in ("workers", "landmarker", "generator")}
     sources = named_sources(**o.source_options(options), **at, **how)
     classes = [name.strip() for name in options.pop("classes").split(",")]
-    return {**options, **how, "classes": classes, "sources": sources, "faces_columns": columns}
+    named = {"classes": classes, "sources": sources, "faces_columns": columns, "generator_options": chosen}
+    return {**options, **how, **named}
 
 
 def _show_made(made: "Made", out: Path, as_json: bool) -> None:

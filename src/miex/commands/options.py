@@ -207,6 +207,13 @@ Weights = Annotated[
         rich_help_panel=MOTION,
     ),
 ]  # fmt: skip
+GeneratorOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--generator-option", metavar="NAME=VALUE", help="What to choose of the generator; of ganimation: "
+        "precision=bfloat16, painted=SIDE (pixels), device=cuda. Repeatable.", rich_help_panel=MOTION,
+    ),
+]  # fmt: skip
 WeightsMoved = Annotated[
     Path | None,
     typer.Option(
@@ -297,6 +304,12 @@ def pairs(given: Iterable[str] | None, option: str, form: str) -> list[tuple[str
 def columns(given: Iterable[str] | None) -> dict[str, str]:
     """The columns of --faces-column. Raises UsageError for a text of another form."""
     return dict(pairs(given, "faces_column", "COLUMN=NAME, where COLUMN is file, licence, attribution, kind or person"))
+
+
+def generator_options(given: Iterable[str] | None) -> dict[str, Any]:
+    """The options of --generator-option; digits are a number. Raises UsageError for a text of another form."""
+    found = pairs(given, "generator_option", "NAME=VALUE")
+    return {name: int(value) if value.isdecimal() else value for name, value in found}
 
 
 def source_options(options: dict[str, Any]) -> dict[str, Any]:

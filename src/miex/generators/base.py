@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, final
 
 import numpy as np
 
+from miex.arguments import Kind
 from miex.aus.vector import N_AUS, SIDES, AUArray, checked
 from miex.errors import ScaleError, UsageError
 from miex.faces.crop import AlignedFace
@@ -58,6 +59,8 @@ class Generator(ABC, Generic[Rig]):
             depend on nothing but the row. (A network mostly gets to 0 by running in batches of one size, the last one
             filled up.)
         weighted: whether it needs a file of weights, which is then the first argument of its class.
+        options: what users can choose, by name, with the values that each may have. Each is an argument of its class
+            that need not be given, and is part of `settings` if it changes pixels.
     """
 
     name: ClassVar[str]
@@ -67,6 +70,7 @@ class Generator(ABC, Generic[Rig]):
     fields: ClassVar[bool]
     batch_tolerance: ClassVar[int]
     weighted: ClassVar[bool] = False
+    options: ClassVar[Mapping[str, Kind]] = {}
 
     @classmethod
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,28 @@ GENERATORS = Registry(
 
 
 @checking()
-def make_generator(name: str, *, weights: str | Path | None = None) -> Generator[Any]:
-    """The generator of that name, with its default settings.
+def make_generator(
+    name: str, *, weights: str | Path | None = None, options: Mapping[str, Any] | None = None
+) -> Generator[Any]:
+    """The generator of that name.
 
     Args:
         name: its name.
         weights: the file of its weights, if it needs one. Default: the only one in the file or folder that MIEX_WEIGHTS
             names, and in the folder weights of the user's cache.
+        options: what to choose otherwise than by default; the generator's class says what there is (its `options`).
 
     Raises:
-        UsageError: an unknown name; weights for a generator that has none; none, or several to choose from, for one
-            that needs them; or torch is not installed, and it needs that.
+        UsageError: an unknown name; an option that the generator does not have, or a value that it cannot have; weights
+            for a generator that has none; none, or several to choose from, for one that needs them; or torch is not
+            installed, and it needs that.
         InputError: weights that cannot be used; or a package's generator that cannot be made.
     """
     kind = _load(name)
     refuse_weights(kind, weights)
+    chosen = chosen_options(kind, options or {})
     needed = [] if not kind.weighted else [only_weights(name) if weights is None else Path(weights).expanduser()]
-    made: Generator[Any] = GENERATORS.make(name, *needed)
+    made: Generator[Any] = GENERATORS.make(name, *needed, **chosen)
     return made
 
 
@@ -51,6 +56,21 @@ def refuse_weights(generator: type[Generator[Any]] | Generator[Any], weights: st
             f"`weights` {weights}, with generator {generator.name}", expected="none: this generator has no weights",
             do="leave them out, or choose the generator that they are for",
         )  # fmt: skip
+
+
+def chosen_options(generator: type[Generator[Any]], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with the values to use. Raises UsageError for an option or a value that the generator cannot have."""
+    chosen, kinds = {}, generator.options
+    for name, value in options.items():
+        asked = f"option {name}={value} of generator {generator.name}"
+        if name not in kinds:
+            there = "; ".join(f"{known}: {kind.expected}" for known, kind in kinds.items())
+            raise UsageError(asked, expected=there or "none: this generator has no options")
+        try:
+            chosen[name] = kinds[name].take(value)
+        except (TypeError, ValueError):
+            raise UsageError(asked, expected=kinds[name].expected) from None
+    return chosen
 
 
 def describe(generator: Generator[Any]) -> dict[str, Any]:
