@@ -3,6 +3,7 @@
 from benchmarks import (
     anatomy,
     formats,
+    ganimation,
     identity,
     muscle,
     plan,
@@ -16,5 +17,6 @@ from benchmarks import (
 
 for benchmark in (
     resampling, formats, muscle, anatomy, recovery, identity, spotting, repainting, plan, synthesis, training,
+    ganimation,
 ):  # fmt: skip
     benchmark.main([])
