@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,11 +20,14 @@ from miex.errors import InputError
 from miex.executors.base import IN_PROCESS
 from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
+from miex.faces.photos import default_pool
 from miex.faces.planned import load_face
 from miex.faces.sface import SFACE, SFace
+from miex.generators.base import Rendered
+from miex.generators.grid import GRID, cell_centers, warp
 from miex.generators.muscle import MuscleGenerator
 from miex.generators.registry import GENERATORS
-from miex.quality.audit import Audit, Outside, audit_set, describe_audit
+from miex.quality.audit import Audit, Moved, Outside, Sharpness, audit_set, describe_audit
 from miex.quality.identity import (
     DISTANCES,
     FrameDescriptor,
@@ -194,6 +198,11 @@ def test_a_set_is_measured_whatever_the_order_of_the_work(
     assert outside is not None
     assert outside.unchanged + len(outside.changed) == outside.n == 6
     assert outside.still > 0.2
+    assert measured.sharpness is not None
+    assert measured.moved is not None
+    assert len(measured.sharpness.onset) == len(measured.moved.asked) == 6
+    assert measured.sharpness.apex.max() < 1.05
+    assert np.median(measured.moved.asked) > 5 * np.median(measured.moved.unasked)
 
     seen: list[tuple[int, int, str]] = []
     again = audit_set(
@@ -232,6 +241,7 @@ def test_without_a_model_and_without_network_the_report_says_what_is_left_out(
     assert made["aus"] is None
     assert made["identity"] == {}
     assert made["outside"]["measured"] == 3
+    assert made["sharpness"]["apex"]["n"] == made["motion"]["asked"]["n"] == 3
     assert "no landmark model was at hand" in (out / "README.md").read_text()
     assert "no landmark model was at hand" in (out / "gallery.html").read_text()
     named = command("report", out, "--landmarker", tmp_path / "none.task")
@@ -271,18 +281,55 @@ def test_photos_that_are_gone_are_said_and_aus_are_read_against_the_onset(
     found = audit_set(finished, n=2, model=model, sface=None, faces_root=tmp_path, executor=IN_PROCESS)
     assert found.outside is None
     assert found.identity == {}
+    assert (found.sharpness, found.moved) == (None, None)
     assert any(note.startswith("2 of 2 photos are not where") for note in found.notes)
     assert not any("no face was found" in note for note in found.notes)
 
 
 def test_nuisances_that_change_every_pixel_are_not_held_against_the_face(model: Path, tmp_path: Path) -> None:
-    from miex.faces.photos import default_pool
-
     adopt_plan(plan_of(default_pool(), model, ids=2, size=64, nuisances="all", classes=("positive",)), tmp_path / "set")
     run_plan(tmp_path / "set")
     found = audit_set(tmp_path / "set", model=None, sface=None, executor=IN_PROCESS)
     assert found.outside is None
     assert any("nuisances (all)" in note and "head" in note for note in found.notes)
+    assert (found.sharpness, found.moved) == (None, None)
+    assert any("every pixel on purpose" in note for note in found.notes)
+
+
+class Bumpy(MuscleGenerator):
+    """Muscle, with a push at the forehead that no AU asked for, and soft."""
+
+    name = "bumpy"
+
+    def _render(self, rig: Any, aus: Any, drift: Any) -> Rendered:
+        made = super()._render(rig, aus, drift)
+        line, iod = cell_centers(rig.face.size, GRID), rig.face.inter_ocular
+        x, y = rig.face.landmarks[151]
+        weight = np.exp(-((line[None] - x) ** 2 + (line[:, None] - y) ** 2) / (2 * (0.25 * iod) ** 2))
+        push = (weight[..., None] * (0.02 * iod, 0)).astype(np.float32)
+        acts = aus.reshape(len(aus), -1).any(axis=1)[:, None, None, None]
+        frames = warp(made.frames, push * acts)
+        return replace(made, frames=np.stack([cv2.GaussianBlur(frame, (0, 0), 0.7) for frame in frames]))
+
+
+def test_a_generator_that_softens_and_moves_what_no_au_asked_for_is_found_out(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GENERATORS, "bumpy", lambda: Bumpy)
+    found = {}
+    for name in ("muscle", "bumpy"):
+        out, of = tmp_path / name, {"ids": 3, "size": 96, "nuisances": "off", "classes": ("positive",)}
+        adopt_plan(plan_of(default_pool(), model, generator=name, **of), out)
+        run_plan(out)
+        told = describe_audit(audit_set(out, model=None, sface=None, executor=IN_PROCESS))
+        found[name] = [told["sharpness"][end]["quantiles"][2] for end in ("onset", "apex")]
+        found[name] += [told["motion"][part]["quantiles"][2] for part in ("asked", "unasked")]
+    muscle, bumpy = found["muscle"], found["bumpy"]
+    assert muscle[0] == 1
+    assert muscle[1] > 0.95
+    assert muscle[3] < 0.02 < 0.4 < bumpy[3]
+    assert max(bumpy[:2]) < 0.8
+    assert bumpy[2] == pytest.approx(muscle[2], rel=0.25)
 
 
 def test_the_ruler_does_not_ask_which_generator_made_the_frames(
@@ -303,15 +350,28 @@ def test_numbers_are_told_as_they_are() -> None:
     read = (0.5 * z).astype(np.float32)
     read[:, AU_INDEX[2]] += 0.25 * z[:, AU_INDEX[1]]
     outside = Outside(200, 197, np.array([1, 4, 9]), 0.5)
-    told = describe_audit(Audit(200, 900, 3, 256, recovery(z, read), {}, outside, ("a note",)))
+    sharp = Sharpness(np.ones(200), np.linspace(0.8, 1, 201))
+    moved = Moved(np.linspace(1, 2, 201), np.linspace(0, 0.02, 101), 0.6)
+    told = describe_audit(Audit(200, 900, 3, 256, recovery(z, read), {}, outside, sharp, moved, ("a note",)))
     assert told["aus"]["aus"]["1"]["slope"] == 0.5
     assert told["aus"]["crosstalk"][AU_INDEX[1]][AU_INDEX[2]] == 0.25
     assert told["aus"]["crosstalk"][AU_INDEX[45]] == [None] * N_AUS
     assert told["outside"]["pixels"] == {"median": 4, "most": 9}
+    assert told["sharpness"]["apex"] == {"n": 201, "quantiles": [0.81, 0.85, 0.9, 0.95, 0.99]}
+    assert (told["motion"]["ratio"], told["motion"]["still"], told["motion"]["unasked"]["n"]) == (150, 0.6, 101)
+    assert (
+        describe_audit(Audit(1, 1, 0, 64, None, {}, None, None, replace(moved, unasked=np.zeros(3)), ()))["motion"][
+            "ratio"
+        ]
+        is None
+    )  # nothing stirs: JSON knows no infinity
     json.dumps(told, allow_nan=False)
     text = "\n".join(measured_lines(told))
     n = int((z[:, AU_INDEX[1]] > 0).sum())
     assert f"| 1 | inner brow raiser | {n} | 0.50 |" in text
     assert "| AU 2 (0.25) |" in text
     assert "in 197 of 200 samples. In the others 4 pixels differ (median), at most 9" in text
+    assert "| apex | 201 | 0.810 | 0.900 | 0.990 |" in text
+    assert "1.500 | " in text
+    assert "150 times" in text
     assert "- a note" in text

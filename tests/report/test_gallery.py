@@ -115,6 +115,8 @@ def measured() -> dict[str, Any]:
         "measured": 24, "of": 240, "seed": 5, "size": 256,
         "aus": {"pairs": 24, "aus": aus, "crosstalk": crosstalk},
         "identity": {"SFace": kept | {"own_apex": 0.75, "faces": 8}},
+        "sharpness": {"onset": {"n": 24, "quantiles": [1, 1, 1, 1, 1]}, "apex": spread},
+        "motion": {"asked": spread, "unasked": near, "ratio": 10.4, "still": 0.25},
         "outside": {"measured": 24, "unchanged": 23, "still": 0.5, "pixels": {"median": 4.0, "most": 4}},
         "notes": [HOSTILE],
     }  # fmt: skip
@@ -281,10 +283,16 @@ def test_what_was_measured_is_shown(gallery: Any) -> None:
     assert len(titles) == 17 * 17
     assert titles.count("AU 12: in too few pairs") == 17
     assert sum(title.endswith(": 0.50") for title in titles) == 16
-    assert gallery.execute_script(told, "#measuredFaces p")[0].startswith(
+    paragraphs = gallery.execute_script(told, "#measuredFaces p")
+    assert paragraphs[0].startswith(
         "Among 8 rest faces, 75 % of the apexes and 100 % of the onsets are nearest to their own."
     )
-    assert len(gallery.execute_script(told, "#measuredFaces svg .median")) == 3  # relatives: none
+    medians = {
+        of: len(gallery.execute_script(told, f"#measuredFaces svg[data-of={of}] .median"))
+        for of in ("SFace", "sharpness", "motion")
+    }
+    assert medians == {"SFace": 3, "sharpness": 2, "motion": 2}  # relatives: none
+    assert any("25 % of it" in text and "10 times as large" in text for text in paragraphs)
     assert gallery.execute_script("return document.getElementById('outside').dataset.unchanged") == "23"
 
 

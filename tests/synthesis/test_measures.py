@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as hnp
 from skimage.color import rgb2gray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from miex.generators.grid import optical_flow
 from miex.images import Image, gray
-from miex.synthesis.measures import measure_pair, motion, optical_flow, psnr, ssim
+from miex.synthesis.measures import measure_pair, motion, psnr, ssim
 
 sides = st.integers(7, 24)
 noise = st.tuples(sides, sides).flatmap(lambda shape: hnp.arrays(np.uint8, shape))

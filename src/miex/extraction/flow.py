@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ from miex.executors.local import one_thread
 from miex.extraction.extractor import AUExtractor, track_name
 from miex.faces.crop import CropOptions, CropPlace, align, cut, place_crop, rigid_motions, similarity
 from miex.faces.landmarks import Landmarker
+from miex.generators.grid import optical_flow
 from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError, gray, read_image
 
@@ -53,8 +54,6 @@ class FaceMotion:
         self._points = face.landmarks
         self._unit = face.inter_ocular
         self._neutral = gray(face.crop)
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._flow.setFinestScale(0)  # the preset stops at half resolution, which loses r = 0.01
         self._rigid, _ = np.linalg.qr(rigid_motions(np.asarray(landmarks, np.float64)))
         one_each = (np.eye(N_AUS) * PROBE).astype(np.float32)
         muscles = MuscleGenerator()
@@ -75,8 +74,7 @@ class FaceMotion:
 
     def _motion(self, crop: Image) -> Motion:
         """Motion of the landmarks since the neutral frame, rigid part taken off, inter-ocular distances, [478 · 2]."""
-        none: Any = None
-        flow = self._flow.calc(self._neutral, gray(crop), none)
+        flow = optical_flow(self._neutral, gray(crop))
         x, y = self._points[None, :, 0], self._points[None, :, 1]
         planes = [
             cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for plane in cv2.split(flow)

@@ -1,4 +1,4 @@
-"""Displacement fields: their grid, their inversion, and warping pictures by them.
+"""Displacement fields: their grid, seeing them between two pictures, inverting them, and warping pictures by them.
 
 A field is float32 [g, g, 2]: where the point at the center of each cell goes, (right, down), pixels of the crop.
 """
@@ -36,6 +36,15 @@ def face_area(face: AlignedFace) -> npt.NDArray[np.bool_]:
     """Which cells of the grid lie on the face, within its oval: bool [GRID, GRID]."""
     centers = cell_centers(face.size, GRID)
     return np.asarray(face.radius(centers[None, :], centers[:, None]) < 1)
+
+
+def optical_flow(onset: Image, apex: Image) -> Field:
+    """Where each pixel of one gray image uint8 [h, w] is in the other: float32 [h, w, 2], (right, down), pixels; by DIS
+    (Kroeger et al. 2016) in full resolution."""
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0)  # the preset stops at half resolution, too coarse for a tenth of a pixel
+    none: Any = None
+    return np.asarray(dis.calc(onset, apex, none), np.float32)
 
 
 def warp(frames: Image, drift: Field | None) -> Image:

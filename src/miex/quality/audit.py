@@ -1,8 +1,9 @@
 """The audit of a set: measures of the stored frames of a random subsample.
 
-Do the frames show the AUs of the plan, is each face still nearest to its own identity, and did nothing but the face
-move? Frames are measured as they are stored, whatever their size. The standard is the same for every set: what an AU
-looks like, and where it moves skin, is defined by the muscle generator, whichever generator made the frames.
+Do the frames show the AUs of the plan, is each face still nearest to its own identity and as sharp as its photo, and
+did nothing move but what AUs asked for? Frames are measured as they are stored, whatever their size. The standard is
+the same for every set: what an AU looks like, and where it moves skin, is defined by the muscle generator, whichever
+generator made the frames.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from miex.executors.base import Executor, Progress, silent
 from miex.extraction.flow import SIZE
 from miex.nuisances.columns import NUISANCES
 from miex.quality.identity import FrameDescriptor, IdentityKept, distances_of, identity_kept
-from miex.quality.measured import Measured, measure
+from miex.quality.measured import SENSOR, Measured, measure
 from miex.quality.recovery import Recovery, describe_recovery, recovery
 from miex.storage import Place
+
+Floats = npt.NDArray[np.float64]
 
 _WHOLE_FRAME = tuple(nuisance.name for nuisance in NUISANCES if nuisance.scope == "frame")
 
@@ -47,6 +50,41 @@ class Outside:
 
 
 @dataclass(frozen=True)
+class Sharpness:
+    """Fine detail of the face against the rest crop (`quality.sharpness`); 1: as sharp.
+
+    Attributes:
+        onset, apex: float64 [n].
+    """
+
+    onset: Floats
+    apex: Floats
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Motion of the face from onset to apex (`quality.motion`), % of the inter-ocular distance.
+
+    Attributes:
+        asked: where AUs move the skin, float64 [n].
+        unasked: where none does, of the samples that leave enough of the face still, float64 [n or fewer].
+        still: share of the face that no AU moves, mean over those.
+    """
+
+    asked: Floats
+    unasked: Floats
+    still: float
+
+    @property
+    def ratio(self) -> float:
+        """Signal to noise: median motion asked for over median motion not asked for; inf where that is 0."""
+        if not len(self.unasked):
+            return float("nan")
+        noise = float(np.median(self.unasked))
+        return float(np.median(self.asked)) / noise if noise else float("inf")
+
+
+@dataclass(frozen=True)
 class Audit:
     """What was measured.
 
@@ -56,7 +94,7 @@ class Audit:
         recovery: AUs read off the frames against those that they were made with, changes from onset to apex; None:
             not measured.
         identity: by descriptor; empty: not measured.
-        outside: None: not measured.
+        outside, sharpness, moved: None: not measured.
         notes: what was left out or is weaker, and why: sentences.
     """
 
@@ -67,6 +105,8 @@ class Audit:
     recovery: Recovery | None
     identity: dict[str, IdentityKept]
     outside: Outside | None
+    sharpness: Sharpness | None
+    moved: Moved | None
     notes: tuple[str, ...]
 
 
@@ -95,7 +135,8 @@ def audit_set(
     rows = choose(dataset.table, n, seed)
     size = record["settings"]["size"]
     if not rows:
-        return Audit(0, 0, seed, size, None, {}, None, ("There is no sample whose frames could be measured.",))
+        nothing = ("There is no sample whose frames could be measured.",)
+        return Audit(0, 0, seed, size, None, {}, None, None, None, nothing)
     moved = _moves_everything(record["config"]["nuisances"], dataset.table.take(rows).to_pylist(), record["settings"])
     root = faces_root or Path(record["faces_root"])
     measured = measure(
@@ -114,6 +155,8 @@ def audit_set(
         recovery=_recovered(measured, notes) if model else None,
         identity=_identity(measured, faces, sface, notes) if model else {},
         outside=_outside(measured),
+        sharpness=_sharpness(measured, notes),
+        moved=_moved(measured, notes),
         notes=tuple(notes),
     )  # fmt: skip
 
@@ -145,8 +188,7 @@ def _notes(measured: list[Measured], model: Path | None, size: int) -> list[str]
     if lost:
         notes.append(
             f"{lost} of {len(measured)} photos are not where the plan found them. For these, AUs were read against the"
-            " onset, and neither identity nor the pixels off the face were measured. Run report again with their"
-            " folder: `faces`."
+            " onset, and nothing else was measured. Run report again with their folder: `faces`."
         )
     return notes
 
@@ -206,6 +248,34 @@ def _outside(measured: list[Measured]) -> Outside | None:
     return Outside(len(compared), int((changed == 0).sum()), changed[changed > 0], still)
 
 
+def _sharpness(measured: list[Measured], notes: list[str]) -> Sharpness | None:
+    found = [one.sharpness for one in measured if one.sharpness]
+    if (without := sum(one.rest for one in measured) - len(found)) > 0:
+        notes.append(
+            f"Sharpness and motion were not measured in {without} of {len(measured)} samples: nuisances change every"
+            f" pixel on purpose ({', '.join(SENSOR)})."
+        )
+    if not found:
+        return None
+    onset, apex = np.array(found, np.float64).T
+    return Sharpness(onset, apex)
+
+
+def _moved(measured: list[Measured], notes: list[str]) -> Moved | None:
+    found = [one.motion for one in measured if one.motion]
+    if not found:
+        return None
+    judged = [one for one in found if np.isfinite(one.unasked)]
+    if len(judged) < len(found):
+        notes.append(
+            f"In {len(found) - len(judged)} of {len(measured)} samples AUs, nuisances included, move nearly all of the"
+            " face: motion that none asked for was not measured there."
+        )
+    asked, unasked = np.array([one.asked for one in found]), np.array([one.unasked for one in judged])
+    still = float(np.mean([one.still for one in judged])) if judged else 0.0
+    return Moved(asked[np.isfinite(asked)], unasked, still)
+
+
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -243,11 +313,22 @@ def describe_audit(audit: Audit) -> dict[str, Any]:
             if len(outside.changed)
             else None,
         },
+        "sharpness": None
+        if audit.sharpness is None
+        else {"onset": _spread(audit.sharpness.onset), "apex": _spread(audit.sharpness.apex)},
+        "motion": None
+        if audit.moved is None
+        else {
+            "asked": _spread(audit.moved.asked),
+            "unasked": _spread(audit.moved.unasked),
+            "ratio": _rounded(audit.moved.ratio),
+            "still": _rounded(audit.moved.still),
+        },
         "notes": list(audit.notes),
     }
 
 
-def _spread(distances: npt.NDArray[np.float64]) -> dict[str, Any] | None:
+def _spread(distances: Floats) -> dict[str, Any] | None:
     if not len(distances):
         return None
     return {"n": len(distances), "quantiles": [_rounded(q) for q in np.quantile(distances, QUANTILES)]}

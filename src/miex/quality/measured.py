@@ -1,4 +1,5 @@
-"""What is measured of a stored sample: the AUs that its frames show, its likeness to its face, what else moved.
+"""What is measured of a stored sample: the AUs that its frames show, its likeness to its face, its sharpness, and what
+else moved.
 
 The ruler is the same for every set: what an AU looks like, and where it moves skin, is the muscle generator's idea,
 whichever generator made the frames.
@@ -9,6 +10,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,18 +20,23 @@ from miex.dataset.plan_file import read_faces
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.extraction.flow import EmbeddedExtractor
-from miex.faces.crop import Points
+from miex.faces.crop import AlignedFace, Points
 from miex.faces.landmarks import Landmarker
 from miex.faces.planned import load_face
 from miex.faces.sface import SFace
+from miex.generators.grid import Field, face_area
 from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError
-from miex.nuisances.apply import shown_aus
+from miex.nuisances.apply import drift, shown_aus
 from miex.quality.identity import FrameDescriptor, describe_frames
+from miex.quality.motion import Motion, motion_of
 from miex.quality.recovery import read_change
+from miex.quality.sharpness import sharpness
 from miex.quality.stillness import changed_pixels, still_pixels
 
 _SAMPLES_PER_TASK = 4
+# Nuisances that change the levels of every pixel: fine detail, and flow, would be theirs.
+SENSOR = ("light", "noise", "compression")
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Measured:
         frames: descriptors of rest crop, onset and apex.
         changed: pixels, of onset and apex, that differ from the rest crop where no skin moves.
         still: share of the frame that those places are, mean of onset and apex.
+        sharpness: of onset and apex.
+        motion: that AUs asked for, and that none did.
         rest: whether the photo is there.
     """
 
@@ -52,6 +61,8 @@ class Measured:
     frames: list[FrameDescriptor] | None
     changed: int | None
     still: float
+    sharpness: tuple[float, float] | None
+    motion: Motion | None
     rest: bool
 
 
@@ -76,7 +87,7 @@ def measure(
         model: file of the landmark model; None: AUs and identity are left out.
         sface: file of the SFace model; None: frames are described without it.
         faces_root: folder that the photos' paths are relative to. Without a photo AUs are read against the onset, and
-            the rest is left out.
+            the rest is left out. Sharpness and motion are left out as well where nuisances change every pixel's level.
         outside: whether to compare the pixels to which no skin moves.
         executor: where the work is done.
         progress: called with samples done and samples in all.
@@ -118,19 +129,33 @@ def _measure(task: _Task) -> dict[int, Measured]:
                 read = read_change(extractor, landmarker, pair, rest)
                 if rest is not None and (meshes := _meshes(landmarker, (rest, *pair))):
                     faced[task.first + i] = list(zip((rest, *pair), meshes, strict=True))
-            if face and task.outside:
+            sharp = moved = None
+            seen = not any(row[name] for name in SENSOR)
+            if face and (seen or task.outside):
                 rig = muscles.prepare(face)
-                masks = [still_pixels(rig, aus) for aus in shown]
-                changed = sum(changed_pixels(frame, face.crop, mask) for frame, mask in zip(pair, masks, strict=True))
-                still = float(np.mean(masks))
+                if seen:
+                    onset, apex = sharpness(pair, face)
+                    sharp, moved = (onset, apex), motion_of(rig, pair, shown, _drift(row, face))
+                if task.outside:
+                    masks = [still_pixels(rig, aus) for aus in shown]
+                    changed = sum(changed_pixels(*one) for one in zip(pair, [face.crop] * 2, masks, strict=True))
+                    still = float(np.mean(masks))
             known = (shown[1] - shown[0]).mean(-1)
-            found[task.first + i] = Measured(row["identity"], known, read, None, changed, still, face is not None)
+            found[task.first + i] = Measured(
+                row["identity"], known, read, None, changed, still, sharp, moved, face is not None
+            )
         every = [one for frames in faced.values() for one in frames]
         sface = SFace(task.sface) if task.sface and every else None
         described = describe_frames([frame for frame, _ in every], [mesh for _, mesh in every], sface)
     for k, i in enumerate(faced):
         found[i] = replace(found[i], frames=described[3 * k : 3 * k + 3])
     return found
+
+
+def _drift(row: dict[str, Any], face: AlignedFace) -> Field | None:
+    """Where the plan moves all that is seen beside the AUs, from onset to apex."""
+    field = drift(row, face.size, face.inter_ocular, face_area(face))
+    return None if field is None else field[row["apex"]] - field[0]
 
 
 def _meshes(landmarker: Landmarker, frames: tuple[Image, ...]) -> list[Points]:

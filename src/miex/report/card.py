@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -271,9 +271,49 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
             ),
             "",
         ]
+    if measured["sharpness"]:
+        lines += [
+            "Sharpness: fine detail of the face against the photo's at the same place (local energy of the Laplacian,"
+            " as amplitude, geometric mean over the face). 1 is as sharp; noise, and sharpening, raise it.",
+            "",
+            *_ends(measured["sharpness"], ("onset", "apex")),
+            "",
+        ]
+    if measured["motion"]:
+        lines += [
+            "Motion of the face from onset to apex (optical flow, root mean square, % of the inter-ocular distance)"
+            f" where AUs move it, and in the {measured['motion']['still']:.0%} of it to which none of them reaches."
+            + _times(measured["motion"]["ratio"]),
+            "",
+            *_ends(measured["motion"], ("asked", "unasked")),
+            "",
+        ]
     if measured["outside"]:
         lines += [outside_line(measured["outside"]), ""]
     return lines
+
+
+_PARTS = {"asked": "where AUs ask for it", "unasked": "where none does"}
+
+
+def _ends(spreads: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    rows = [(_PARTS.get(name, name), spreads[name]) for name in names if spreads[name]]
+    return [
+        "| | samples | 5 % | median | 95 % |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | {one['n']:,} | " + " | ".join(_number(one["quantiles"][i]) for i in (0, 2, 4)) + " |"
+            for name, one in rows
+        ),
+    ]
+
+
+def _times(ratio: float | None) -> str:
+    """A sentence on how much of the motion was asked for, with a space before it; empty if that cannot be said."""
+    if ratio is None:
+        return ""
+    times = f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
+    return f" The median of what they ask for is {times} times as large."
 
 
 def outside_line(outside: Mapping[str, Any]) -> str:

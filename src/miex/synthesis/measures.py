@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.generators.grid import Field
+from miex.generators.grid import Field, optical_flow
 from miex.images import Image, gray
 
 # SSIM as scikit-image computes it by default (Wang et al. 2004): uniform window, sample covariance, interior
@@ -80,15 +80,6 @@ def motion(field: npt.NDArray[np.float32], area: npt.NDArray[np.bool_]) -> tuple
     length = np.sqrt(inside[:, 0] ** 2 + inside[:, 1] ** 2)
     rank = int(0.95 * (len(length) - 1))
     return float(length.mean(dtype=np.float64)), float(np.partition(length, rank)[rank])
-
-
-def optical_flow(onset: Image, apex: Image) -> Field:
-    """Where each pixel of one gray image uint8 [h, w] is in the other: float32 [h, w, 2], (right, down), pixels; by DIS
-    (Kroeger et al. 2016) in full resolution."""
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    dis.setFinestScale(0)  # the preset stops at half resolution, too coarse for a tenth of a pixel
-    none: Any = None
-    return np.asarray(dis.calc(onset, apex, none), np.float32)
 
 
 def measure_pair(
