@@ -324,19 +324,27 @@ def finished_set(
     return generator, made(tmp_path / "set", model, name, chosen=options)
 
 
-def test_a_set_is_made_checked_and_measured(finished_set: tuple[Generator[Any], Path], model: Path) -> None:
+def test_a_set_is_made_checked_and_measured(
+    finished_set: tuple[Generator[Any], Path], model: Path, sface_model: Path
+) -> None:
     generator, out = finished_set
     assert verify(out).problems == ()
     samples = read_samples(out)
     assert set(samples["status"].to_pylist()) == {"ok"}
     assert set(samples["motion_from"].to_pylist()) == {"field" if generator.fields else "flow"}
     assert min(samples["motion_p95_px"].to_pylist()) > 0
-    found = audit_set(out, n=4, model=model, sface=None, executor=IN_PROCESS)
+    found = audit_set(out, n=4, model=model, sface=sface_model, executor=IN_PROCESS)
     assert found.n == 4
     assert found.outside is not None
     assert found.outside.still > 0.2
     assert (found.outside.unchanged == 4) == generator.exact_rest
-    assert found.identity or any("Identity" in note for note in found.notes)
+    assert list(found.identity) == ["SFace", "shape"]
+    assert found.identity["SFace"].own_apex == 1
+    assert found.sharpness is not None
+    assert found.moved is not None
+    assert min(found.sharpness.onset.min(), found.sharpness.apex.min()) > 0.3
+    assert len(found.moved.asked) == 4
+    assert found.moved.asked.min() > 0
     write_report(out, n=4, audit=found)
     readme = (out / "README.md").read_text("utf-8")
     assert ("Motion is the generator's own" in readme) == generator.fields

@@ -11,17 +11,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from miex.api.compare import Compared  # noqa: E402
 from miex.dataset import Dataset, open_dataset  # noqa: E402
 from miex.errors import UsageError  # noqa: E402
 from miex.evaluation.folds import k_fold  # noqa: E402
 from miex.experiments.compare import Comparison, Measure, compare_sets  # noqa: E402
 from miex.experiments.learned import learned, learning, of_faces  # noqa: E402
 from miex.faces.photos import default_pool  # noqa: E402
+from miex.generators.registry import GENERATORS  # noqa: E402
 from miex.images import Image  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
 from miex.recognition.view import View, in_memory  # noqa: E402
 from miex.synthesis.adopt import adopt_plan  # noqa: E402
 from miex.synthesis.run import run_plan  # noqa: E402
+from tests.contract.painter import Painter  # noqa: E402
 from tests.recognition.planted import planted  # noqa: E402
 from tests.support import command, facts, plan_of  # noqa: E402
 
@@ -54,7 +57,8 @@ def test_a_set_is_like_itself(weak: Dataset, model: Path, sface_model: Path) -> 
     assert {one.name for one in found.measures} >= {
         "motion of the AUs, mean over the face", "PSNR of the gray pair",
         "motion seen by optical flow, mean", "AU intensity read off the frames, sum",
-        "SFace distance of the apex to the face at rest",
+        "SFace distance of the apex to the face at rest", "sharpness of the apex, 1: as the photo",
+        "motion seen where AUs ask for it", "motion seen where no AU asks for it",
     }  # fmt: skip
     for one in found.measures:
         assert one.a == one.b
@@ -168,6 +172,38 @@ def two_photos(tmp_path_factory: pytest.TempPathFactory, model: Path, astronaut:
     return folders[0], folders[1]
 
 
+def test_two_generators_on_one_plan_are_told_apart(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GENERATORS, "painter", lambda: Painter)
+    sets = []
+    for name in ("muscle", "painter"):
+        adopt_plan(plan_of(default_pool(), model, generator=name, ids=3, size=64, nuisances="off"), tmp_path / name)
+        run_plan(tmp_path / name)
+        sets.append(open_dataset(tmp_path / name))
+    measured = compare_sets(*sets, n=9, model=None, sface=None)
+    assert (measured.shared, measured.same_aus) == (9, 9)
+    onset, apex = (named(measured)[f"sharpness of the {end}, 1: as the photo"] for end in ("onset", "apex"))
+    assert onset.a == 1
+    assert max(onset.b, apex.b) < 0.8 < 0.95 < apex.a  # a painter softens even what is at rest
+    asked, unasked = (named(measured)[f"motion seen where {who} for it"] for who in ("AUs ask", "no AU asks"))
+    assert asked.a > 10 * unasked.a
+    found = Compared(("muscle", "painter"), measured, shown=(sets[0], sets[1]))
+    files = {path.name: path for path in found.save(tmp_path / "out")}
+    page = files["compare.html"].read_text()
+    assert "a = muscle (muscle " in page
+    assert "b = painter (painter 1)" in page
+    assert page.count("data-sample=") == 9
+    assert "motion seen where no AU asks for it" in page
+
+
+def test_sets_that_share_nothing_have_no_page(weak: Dataset, tmp_path: Path) -> None:
+    people = sorted(set(weak.table["identity"].to_pylist()))
+    some, others = weak.select(identity=people[:5]), weak.select(identity=people[5:])
+    found = Compared(("a", "b"), compare_sets(some, others, n=2, model=None, sface=None))
+    assert found.page() is None
+
+
 def test_the_command(
     finished: Path, two_photos: tuple[Path, Path], tmp_path: Path, model: Path, sface_model: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -180,7 +216,7 @@ def test_the_command(
     assert (found["shared"], found["only"]) == (36, [0, 0])
     assert {(one["trained"], one["tested"]) for one in found["learned"]} == {(x, y) for x in "ab" for y in "ab"}
     assert set(found["more_from_b"]) == {"a", "b"}
-    assert {"compare.md", "compare-learned.tex", "compare.json", "compare.png"} <= {
+    assert {"compare.md", "compare-learned.tex", "compare.json", "compare.png", "compare.html"} <= {
         path.name for path in (tmp_path / "table").iterdir()
     }
     shown = command("compare", *two_photos, *options)

@@ -24,6 +24,7 @@ from miex.api.work import (
 )  # fmt: skip
 from miex.arguments import COUNT, PATH, TEXT, YES_NO, checking, instance_of, whole
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
+from miex.dataset.choose import choose
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError
 from miex.evaluation.results import Results
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 DIFFERENCE = (
     "Difference: b − a, 95 % interval by a bootstrap over photos; n.s. p > 0.05, * p > 0.01, ** p > 0.001, *** below."
 )
+SHOWN = 12  # samples of the page
 SET = PATH | instance_of("a set", "miex.dataset.reader:Dataset")
 
 
@@ -48,10 +50,11 @@ class Compared(Result):
 
     Attributes:
         sets: their names, a and b.
-        measured: motion, AUs, likeness.
+        measured: motion, AUs, sharpness, likeness.
         learned: what a recipe learned from each; empty where that was not asked for.
         more: how much more it learned from b, for everything tested.
         classes: how many classes it learned.
+        shown: of samples that both sets have, those that the page shows, from each set; empty: it has no page.
     """
 
     sets: tuple[str, str]
@@ -59,6 +62,7 @@ class Compared(Result):
     learned: Sequence[Learned] = ()
     more: Sequence[Difference] = ()
     classes: int = 3
+    shown: tuple[Dataset, Dataset] | tuple[()] = ()
     name = "compare"
 
     def tables(self) -> dict[str, Table]:
@@ -124,6 +128,14 @@ class Compared(Result):
         title = f"a = {self.sets[0]}, b = {self.sets[1]}"
         return Chart(title, "UF1: ± std over seeds, 95 % over people", panels) if panels else None
 
+    def page(self) -> str | None:
+        """Samples of both sets side by side: onset, apex and their difference, and the tables."""
+        from miex.report.side_by_side import render_side_by_side
+
+        if not self.shown:
+            return None
+        return render_side_by_side(self.sets, self.shown, [table._repr_html_() for table in self.tables().values()])
+
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values."""
         return {
@@ -158,15 +170,15 @@ def compare(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Compared:
-    """Compare two sets: motion, AUs, likeness to the face, and what a recipe learns from each.
+    """Compare two sets: motion, AUs, sharpness, likeness to the face, and what a recipe learns from each.
 
-    Samples of the same id (the same face, source, class and round of two plans) are compared with each other; sets
-    that share none are compared as wholes.
+    Samples of the same id (the same face, source, class and round of two plans) are compared with each other, and some
+    of them stand side by side in the page that `save` writes; sets that share none are compared as wholes.
 
     Args:
         a, b: sets, or their folders.
         real: real samples that what was learned is also tested on, as in `miex.evaluate`.
-        n: samples whose frames are looked at; what the sets know of their samples is compared for all.
+        n: samples whose frames are measured; what the sets know of their samples is compared for all.
         seed: of their choice.
         learn: whether to train.
         classes: name of the mapping that gives the classes of what is learned, as in `miex.examples`.
@@ -186,7 +198,7 @@ def compare(
         UsageError: torch is not installed (`learn=False` does without), or a value that cannot be.
         InputError: a set that is not finished, or damaged; real samples that cannot be read.
     """
-    from miex.experiments.compare import compare_sets
+    from miex.experiments.compare import compare_sets, in_both
 
     if learn:
         need_training()
@@ -213,19 +225,22 @@ def compare(
     measured = compare_sets(
         sets[0], sets[1], n=n, seed=seed, model=model, sface=network, faces_root=root, executor=work, progress=doing
     )
+    both = in_both(sets[0], sets[1])
+    some = choose(both[0].table, SHOWN, seed)
+    found = Compared(names, measured, shown=(both[0][some], both[1][some]) if some else ())
     if not learn:
-        return Compared(names, measured)
+        return found
     views = [see(one) for one in sets]
     if min(map(photos, views)) < 2:
         note = "Nothing was trained: it takes faces of two photos or more to test on other faces."
-        return Compared(names, replace(measured, notes=[*measured.notes, note]))
+        return replace(found, measured=replace(measured, notes=[*measured.notes, note]))
     study, notes = learning(
         views[0], views[1], chosen, kept, real=prepared, seeds=seeds, independent=independent, machine=machine
     )
     say(said(study.estimate(), processes(workers)))
     scores, more = learned(study, study.run(executor=work, progress=doing("learning")))
     measured = replace(measured, notes=[*measured.notes, *notes])
-    return Compared(names, measured, scores, more, len(views[0].label_names))
+    return replace(found, measured=measured, learned=scores, more=more, classes=len(views[0].label_names))
 
 
 def _signed(found: Interval) -> Value:

@@ -1,4 +1,4 @@
-"""Two sets side by side, sample by sample where they share samples: motion, AUs, likeness to the face."""
+"""Two sets side by side, sample by sample where they share samples: motion, AUs, sharpness, likeness to the face."""
 
 from __future__ import annotations
 
@@ -127,12 +127,10 @@ def compare_sets(
     """
     if min(n, len(a), len(b)) < 2:
         raise UsageError(f"`n` {n} of sets of {len(a)} and {len(b)} samples", expected="at least 2 samples of each")
-    place = {name: i for i, name in enumerate(b.table["sample_id"].to_pylist())}
-    ids = a.table["sample_id"].to_pylist()
-    left = [i for i, name in enumerate(ids) if name in place]
-    right = [place[ids[i]] for i in left]
-    paired = len(left) > 1  # one pair says nothing of a spread
-    whole = (a[left], b[right]) if paired else (a, b)
+    both = in_both(a, b)
+    shared = len(both[0])
+    paired = shared > 1  # one pair says nothing of a spread
+    whole = both if paired else (a, b)
     notes = [] if paired else ["The sets share no samples: they are compared as wholes, not sample by sample."]
     if paired:
         rows = choose(whole[0].table, n, seed)
@@ -160,6 +158,7 @@ def compare_sets(
                 one, model=model, sface=sface, faces_root=root, executor=executor, progress=progress(f"AUs of {name}")
             )
         )
+    _seen(looked, some, paired, table)
     if model is None:
         notes.append("AUs and likeness were not measured: no landmark model was at hand (miex doctor --fetch).")
     else:
@@ -168,9 +167,17 @@ def compare_sets(
         _faces(looked, some, paired, table)
     aus = [_recovered(one) for one in looked] if model is not None else [None, None]
     return Comparison(
-        len(left), (len(a) - len(left), len(b) - len(left)), _same_aus(*whole) if paired else 0, table.rows, direction,
+        shared, (len(a) - shared, len(b) - shared), _same_aus(*whole) if paired else 0, table.rows, direction,
         (aus[0], aus[1]), tuple(notes),
     )  # fmt: skip
+
+
+def in_both(a: Dataset, b: Dataset) -> tuple[Dataset, Dataset]:
+    """The samples that both sets have, by id, in the order of the first."""
+    place = {name: i for i, name in enumerate(b.table["sample_id"].to_pylist())}
+    ids = a.table["sample_id"].to_pylist()
+    left = [i for i, name in enumerate(ids) if name in place]
+    return a[left], b[[place[ids[i]] for i in left]]
 
 
 def _drawn(samples: Sequence[Dataset]) -> str:
@@ -257,6 +264,19 @@ def _cosines(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> Floats:
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     dots = (x * y).sum(1)
     return np.asarray(np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0), np.float64)
+
+
+def _seen(looked: Sequence[Sequence[Measured]], some: tuple[Dataset, Dataset], paired: bool, table: _Measures) -> None:
+    """How sharp the faces are, and where they move, as the audit has it."""
+    none, unit = (float("nan"), float("nan")), "% of inter-ocular distance"
+    sharp = [[one.sharpness or none for one in side] for side in looked]
+    moved = [[(one.motion.asked, one.motion.unasked) if one.motion else none for one in side] for side in looked]
+    for values, names, of in (
+        (sharp, ("sharpness of the onset, 1: as the photo", "sharpness of the apex, 1: as the photo"), ""),
+        (moved, ("motion seen where AUs ask for it", "motion seen where no AU asks for it"), unit),
+    ):
+        for i, name in enumerate(names):
+            table.add(name, of, [[one[i] for one in side] for side in values], some, paired)
 
 
 def _faces(looked: Sequence[Sequence[Measured]], some: tuple[Dataset, Dataset], paired: bool, table: _Measures) -> None:

@@ -230,9 +230,13 @@ class Result(ABC):
         """Its picture, if it has one."""
         return None
 
+    def page(self) -> str | None:
+        """Its page of HTML, for what tables cannot show, if it has one."""
+        return None
+
     @checking()
     def save(self, folder: str | Path) -> list[Path]:
-        """Write each table as Markdown, LaTeX and CSV, everything as JSON, and the picture as PNG.
+        """Write each table as Markdown, LaTeX and CSV, everything as JSON, the picture as PNG and the page as HTML.
 
         Args:
             folder: is made where it is not there; files of the same names are replaced, each whole or not at all.
@@ -258,6 +262,8 @@ class Result(ABC):
         if (chart := self.chart()) is not None:
             written.append(place / f"{self.name}.png")
             write_picture(chart.draw(), written[-1])
+        if (page := self.page()) is not None:
+            put(".html", page)
         return written
 
     def __repr__(self) -> str:

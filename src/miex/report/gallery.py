@@ -90,12 +90,12 @@ def render_gallery(
         # one scale for every bar of the page, so that cards can be compared
         "auScale": max([statistics["au"]["upper"], *(upper_end(sample.aus) for sample in samples)]),
         "samples": cards,
-        "licences": _licences(samples),
+        "licences": licences_of(samples),
         "statistics": statistics,
         "measured": measured,
     }
     template = resources.files(__package__).joinpath("gallery.html").read_text("utf-8")
-    style, script = (_inline(template, tag) for tag in ("style", "script"))
+    style, script = (inline_source(template, tag) for tag in ("style", "script"))
     parts = {
         "policy": f"default-src 'none'; img-src data:; style-src {style}; script-src {script}; "
         "base-uri 'none'; form-action 'none'",
@@ -138,7 +138,8 @@ def _card(sample: GallerySample) -> dict[str, Any]:
     }
 
 
-def _licences(samples: Sequence[GallerySample]) -> list[dict[str, Any]]:
+def licences_of(samples: Sequence[GallerySample]) -> list[dict[str, Any]]:
+    """Whose photos the samples show: licence, attribution, and how many samples and identities each stands for."""
     groups: dict[tuple[str, str], list[GallerySample]] = defaultdict(list)
     for sample in samples:
         groups[sample.licence or "", sample.attribution or ""].append(sample)
@@ -159,7 +160,7 @@ def _json(data: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _inline(template: str, tag: str) -> str:
+def inline_source(template: str, tag: str) -> str:
     """The source expression of a content security policy that allows just this inline element."""
     element = re.search(rf"<{tag}>(.*?)</{tag}>", template, re.DOTALL)
     assert element is not None
