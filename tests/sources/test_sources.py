@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from miex.aus.tracks import Credit, write_parquet
@@ -239,13 +239,22 @@ def test_a_corpus_counts_once() -> None:
 @pytest.mark.parametrize(
     ("n", "window", "expected"),
     [(10, (0.3, 0.5), (3, 5)), (4, (0.3, 0.5), (1, 2)), (2, (0.3, 0.5), (1, 1)), (11, (0.25, 0.4), (2, 4)),
-     (3, (0, 0), (1, 1)), (5, (1, 1), (5, 4)), (7, (0, 1), (1, 6)), (100, (0.29, 0.29), (28, 28))],
+     (3, (0, 0), (1, 1)), (5, (1, 1), (5, 4)), (7, (0, 1), (1, 6)), (100, (0.29, 0.29), (29, 29))],
 )  # fmt: skip
 def test_the_window_is_from_floor_alpha_n_to_floor_beta_n(
     n: int, window: tuple[float, float], expected: tuple[int, int]
 ) -> None:
-    # 100 · 0.29 is 28.999… in floating point: the floor of what the machine multiplies
     assert window_frames(n, window) == expected
+
+
+@given(st.integers(2, 3000), st.integers(0, 100), st.integers(0, 100))
+@example(90, 30, 70)
+@example(170, 30, 70)
+def test_windows_are_those_of_decimals(n: int, a: int, b: int) -> None:
+    """⌊βn⌋ in whole numbers: 0.7 × 90 in binary fractions is a little below 63."""
+    low, high = sorted((a, b))
+    expected = max(1, low * n // 100), min(n - 1, max(1, high * n // 100))
+    assert window_frames(n, (low / 100, high / 100)) == expected
 
 
 def macro(n: int = 20, *, failed: tuple[int, ...] = ()) -> Pool:

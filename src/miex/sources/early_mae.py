@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, ClassVar, Literal, final, get_args
 
 import numpy as np
@@ -56,9 +56,12 @@ def parse_windows(settings: Iterable[str]) -> dict[str, Window]:
 
 def window_frames(n: int, window: Window) -> tuple[int, int]:
     """First and last index that the apex is drawn from in a clip of n frames: ⌊αn⌋ and ⌊βn⌋, at least 1 (the frame
-    after the onset), at most n − 1. The last is below the first where the clip has one frame."""
-    alpha, beta = window
-    return max(1, math.floor(alpha * n)), min(n - 1, max(1, math.floor(beta * n)))
+    after the onset), at most n − 1. The last is below the first where the clip has one frame.
+
+    α and β are the decimals that were written: 0.7 of 90 frames are 63, which is a little less in binary fractions.
+    """
+    first, last = (int(Decimal(str(fraction)) * n) for fraction in window)
+    return max(1, first), min(n - 1, max(1, last))
 
 
 @final
