@@ -188,7 +188,7 @@ def test_early_stopping_looks_at_people_held_out_of_training() -> None:
     assert held is not None
     assert not set(training.rows["photo"].to_pylist()) & set(held.rows["photo"].to_pylist())
     with pytest.raises(InputError, match="hold out"):
-        train(noise.take(np.flatnonzero(np.asarray(noise.people) == "casme2/s1")), recipe)
+        train(noise.take(np.flatnonzero(np.asarray(noise.people) == "casme2/1")), recipe)
 
 
 def test_fine_tuning_goes_on_and_gets_a_new_head_for_other_classes() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from miex.api.train import start_of
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
 from miex.arguments import PATH, TEXT, checking
 from miex.corpora.mappings import mapping_named
+from miex.corpora.people import corpus_key, person_key, photographed, same_lab
 from miex.errors import InputError, UsageError, one_of
 from miex.experiments.present import Entry, Result, Table, Value, spread
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from miex.evaluation.metrics import Scores
     from miex.evaluation.significance import Interval
     from miex.recognition.recipe import Recipe
+    from miex.recognition.recognizer import Recognizer
     from miex.recognition.view import View
+    from miex.storage.base import Storage
 
 COUNTS = ("uf1", "uar", "accuracy")
 
@@ -42,12 +44,14 @@ class Evaluated(Result):
         label_names: names of the classes.
         folds: the folds of each repeat.
         epochs: epochs whose predictions are stored: last, and best_on_test if it was requested.
+        notes: what to know when reading the scores, as sentences.
     """
 
     runs: Evaluation
     label_names: tuple[str, ...]
     folds: Sequence[Protocol]
     epochs: tuple[str, ...] = ("last",)
+    notes: tuple[str, ...] = ()
     name = "evaluation"
 
     @property
@@ -92,6 +96,7 @@ class Evaluated(Result):
         return (
             f"{self.runs.name}, {self.runs.protocol}, {len(self.runs.repeats)} repeats: UF1 {self.uf1:.3f} "
             f"({between.low:.2f} … {between.high:.2f} over subjects), UAR {self.uar:.3f}, accuracy {self.accuracy:.3f}"
+            + "".join(f"\n{note}" for note in self.notes)
         )
 
     def _repr_html_(self) -> str:
@@ -121,7 +126,7 @@ class Evaluated(Result):
         n = len(self.runs.repeats)
         many = "1 repeat" if n == 1 else f"{n} repeats (± std over them, ddof 0)"
         title = f"{self.runs.name}, {self.runs.protocol}, {many}"
-        return Table(title, ["", "n", "UF1", "UAR", "accuracy"], lines)
+        return Table(title, ["", "n", "UF1", "UAR", "accuracy"], lines, _said_below(self.notes))
 
     def confusion_table(self) -> Table:
         """The confusion matrix summed over all repeats; rows are the truth."""
@@ -143,7 +148,7 @@ class Evaluated(Result):
         return {
             "name": found.name, "protocol": found.protocol, "computed": found.computed,
             "folds": [one.digest for one in self.folds], "label_names": list(self.label_names),
-            "refused": self.refused, "unchecked": self.unchecked,
+            "refused": self.refused, "unchecked": self.unchecked, "notes": list(self.notes),
             **{
                 epoch: {
                     "pooled": scores(found.scores(epoch)),
@@ -168,11 +173,13 @@ class Tested(Result):
         scores: UF1, UAR, accuracy, confusion matrix and number of samples.
         interval: UF1 with its 95 % confidence interval, by a bootstrap over subjects.
         label_names: names of the classes.
+        notes: what to know when reading the scores, as sentences.
     """
 
     scores: Scores
     interval: Interval
     label_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     name = "evaluation"
 
     def tables(self) -> dict[str, Table]:
@@ -181,7 +188,7 @@ class Tested(Result):
         uf1 = Value(s.uf1, low=between.low, high=between.high)
         scores = Table(
             "Scores, 95 % interval over subjects", ["n", "UF1", "UAR", "accuracy"],
-            [[s.n, uf1, Value(s.uar), Value(s.accuracy)]],
+            [[s.n, uf1, Value(s.uar), Value(s.accuracy)]], _said_below(self.notes),
         )  # fmt: skip
         return {"": scores, "confusion": _confusion(self.label_names, s.confusion, "confusion (rows: truth)")}
 
@@ -189,6 +196,7 @@ class Tested(Result):
         return (
             f"{self.scores.n} samples: UF1 {self.scores.uf1:.3f} ({self.interval.low:.2f} … {self.interval.high:.2f} "
             f"over subjects), UAR {self.scores.uar:.3f}, accuracy {self.scores.accuracy:.3f}"
+            + "".join(f"\n{note}" for note in self.notes)
         )
 
     def plain(self) -> dict[str, Any]:
@@ -196,6 +204,7 @@ class Tested(Result):
         return {
             "n": self.scores.n, **{count: getattr(self.scores, count) for count in COUNTS},
             "uf1_95": [self.interval.low, self.interval.high], "confusion": self.scores.confusion.tolist(),
+            "notes": list(self.notes),
         }  # fmt: skip
 
 
@@ -307,39 +316,86 @@ def evaluate(
 
     tested = each_once(view(real, classes))
     other = None if extra is None else view(extra, extra_classes or classes)
-    for note in _shared_frequencies(extra, {str(name) for name in set(tested.rows["corpus"].to_pylist())}):
+    sets = _sets(extra)
+    tables: list[tuple[str, str | None]] = [(storage.name, _table_of(storage)) for storage in sets]
+    several = extra if isinstance(extra, list | tuple) else [extra]
+    if other is not None and len(sets) < len(several) and "expert" in other.rows["source"].unique().to_pylist():
+        tables.append(("`extra`", None))
+    notes = [note for name, table in tables if table != "" for note in _frequencies(name, table, tested)]
+    for note in notes:
         say(note)
     fit = Fit(way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine)
     parts = folds_of(folds, tested, repeats)
     begun = "" if begin is None else f", from {begin}"
-    cell = fit.cell(f"{chosen.name}, {mode}{begun}", parts, accept_unknown=accept_unknown, independent=independent)
+    cell = fit.cell(
+        f"{chosen.name}, {mode}{begun}", parts, accept_unknown=accept_unknown, independent=independent,
+        faces={photo: who for storage in sets for photo, who in _faces_of(storage)},
+    )  # fmt: skip
     study = Study([Line(cell.name, "", [cell])], Results(path(store)), fit.machine)
     say(said(study.estimate(), processes(workers)))
     (found,) = study.run(executor=executor(workers), progress=stage(progress, f"{chosen.name}, {mode}, {folds}"))
     say(f"folds of seed 0: {parts[0].digest[:12]}")
-    return Evaluated(found, tested.label_names, parts, ("last", "best_on_test") if best_on_test else ("last",))
+    epochs_kept = ("last", "best_on_test") if best_on_test else ("last",)
+    return Evaluated(found, tested.label_names, parts, epochs_kept, tuple(notes))
 
 
-def _shared_frequencies(extra: Data | Sequence[Data] | None, tested: set[str]) -> Iterator[str]:
-    """Says which sets draw AUs as often as coders saw them in a corpus that is tested."""
-    from miex.dataset.plan_file import CONFIG_FILE, read_record
+def _sets(data: Data | Sequence[Data] | None) -> list[Storage]:
+    """Where the sets among these data are."""
+    from miex.dataset.plan_file import CONFIG_FILE
     from miex.dataset.reader import Dataset
-    from miex.sources.expert import corpora_of
     from miex.storage import storage_at
 
-    for one in extra if isinstance(extra, list | tuple) else [extra]:
-        if isinstance(one, Dataset):
-            storage = one.storage
-        elif isinstance(one, PathLike) and (path(one) / CONFIG_FILE).is_file():
-            storage = storage_at(path(one))
-        else:
-            continue
-        table = read_record(storage)["config"].get("sources", {}).get("expert", {}).get("table", "")
-        if shared := sorted(corpora_of(table) & tested):
-            yield (
-                f"{storage.name}: its expert table, {table}, holds how often each AU was seen in "
-                f"{', '.join(shared)}, which is tested; a set with another table, such as du2014, does not"
-            )
+    several = data if isinstance(data, list | tuple) else [data]
+    return [
+        one.storage if isinstance(one, Dataset) else storage_at(path(one))
+        for one in several
+        if isinstance(one, Dataset) or (isinstance(one, PathLike) and (path(one) / CONFIG_FILE).is_file())
+    ]
+
+
+def _table_of(storage: Storage) -> str:
+    """Name of the expert table that a set's AUs were drawn from; empty if it has no expert source."""
+    from miex.dataset.plan_file import read_record
+
+    return str(read_record(storage)["config"].get("sources", {}).get("expert", {}).get("table", ""))
+
+
+def _faces_of(storage: Storage) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    """The photos of a set that, by what their list, folders or names say, show people of a corpus, and whom."""
+    from miex.dataset.plan_file import read_plan
+
+    plan = read_plan(storage)
+    for row in plan.faces.select(["sha256", "path", "person"]).to_pylist():
+        *folders, file = re.split(r"[/\\]", f"{plan.faces_root}/{row['path']}")
+        if who := photographed(folders, file, row["person"]):
+            yield row["sha256"][:16], who
+
+
+def _frequencies(name: str, table: str | None, tested: View) -> Iterator[str]:
+    """Says that an expert table, None: an unknown one, holds how often AUs were seen in a corpus that is tested, or in
+    one whose laboratory filmed one that is tested."""
+    from miex.sources.expert import PRESETS, corpora_of
+
+    of_table = {str(corpus_key(corpus)) for corpus in corpora_of(PRESETS[0] if table is None else table)}
+    corpora = sorted({str(corpus_key(corpus)) for corpus in tested.rows["corpus"].unique().to_pylist()})
+    why = [f"{one}, which is tested" for one in corpora if one in of_table]
+    why += [
+        f"{one}, whose laboratory filmed {other}, which is tested, perhaps with some of the same people"
+        for one in sorted(of_table) for other in corpora if same_lab(one, other)
+    ]  # fmt: skip
+    if why:
+        which = (
+            f"its expert table, {table}, holds" if table is not None
+            else f"its expert samples do not say from which table they were drawn; the default one, {PRESETS[0]}, holds"
+        )  # fmt: skip
+        yield (
+            f"{name}: {which} how often each AU was seen in {'; and in '.join(why)}: the scores may owe something to "
+            "that; a set with another table, such as du2014, does not"
+        )
+
+
+def _said_below(notes: Sequence[str]) -> str:
+    return " ".join(f"{note}." for note in notes)
 
 
 @checking(recognizer=RECOGNIZER, real=DATA, classes=TEXT)
@@ -371,9 +427,6 @@ def evaluate_recognizer(
             unknown origin.
     """
     need_training()
-    import pyarrow as pa
-
-    from miex.evaluation.leakage import Verdict, verdicts
     from miex.evaluation.metrics import confusion, score
     from miex.evaluation.significance import bootstrap, by_subject
 
@@ -381,24 +434,63 @@ def evaluate_recognizer(
     samples = each_once(
         view_of(real, loaded.recipe, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say)
     )
-    origins = loaded.history.get("origins", [[None] * 3])
-    table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
-    columns = (samples.rows[name].to_pylist() for name in ("corpus", "subject"))
-    people = {pair for pair in zip(*columns, strict=True) if pair[1]}
-    found = [verdict for verdict in verdicts(table, people, independent=independent) if verdict is not Verdict.allowed]
-    if [v for v in found if not (accept_unknown and v is Verdict.unknown)]:
-        name = "a recognizer" if isinstance(recognizer, LoadedRecognizer) else recognizer
-        raise InputError(
-            f"testing {name}", expected="a recognizer that was trained on none of the people tested",
-            found=f"{len(found)} of {len(origins)} origins of its training data are refused: {found[0]}",
-            do="evaluate over folds, or test on other people",
-        )  # fmt: skip
+    _prove_says_who(samples)
+    name = "a recognizer" if isinstance(recognizer, LoadedRecognizer) else str(recognizer)
+    _prove_apart(loaded, samples, name, accept_unknown, independent)
+    by_table = any(origin[0] == "expert" for origin in loaded.history.get("origins", []))
+    notes = list(_frequencies(name, None, samples)) if by_table else []
+    for note in notes:
+        say(note)
     predicted = loaded.predict(samples).argmax(1)
     k = len(loaded.label_names)
     scores = score(confusion(samples.labels, predicted, k))
-    return Tested(
-        scores, bootstrap([by_subject(samples.labels, predicted, np.asarray(samples.people), k)]), loaded.label_names
-    )
+    between = bootstrap([by_subject(samples.labels, predicted, np.asarray(samples.people), k)])
+    return Tested(scores, between, loaded.label_names, tuple(notes))
+
+
+def _prove_says_who(samples: View) -> None:
+    """Raises InputError if a sample shows neither a subject of a corpus nor the face of a synthetic one."""
+    columns = (samples.rows[name].to_pylist() for name in ("sample_id", "source", "corpus", "subject", "photo"))
+    nobody = [
+        (name, corpus, subject)
+        for name, source, corpus, subject, photo in zip(*columns, strict=True)
+        if person_key(corpus, subject) is None and (source in (None, "real") or subject is not None or photo is None)
+    ]
+    if nobody:
+        name, corpus, subject = nobody[0]
+        raise InputError(
+            "samples to test on", expected="corpus and subject of each, so that nobody is tested who was trained on",
+            found=f"{len(nobody):,} of {len(samples):,} do not say who is in them, such as {name} (corpus {corpus!r}, "
+            f"subject {subject!r})",
+            do="add corpus and subject to the flow file, spelled as the corpus does (sub01, S01, 006)",
+        )  # fmt: skip
+
+
+def _prove_apart(
+    trained: Recognizer, samples: View, name: str, accept_unknown: bool, independent: Collection[str]
+) -> None:
+    """Raises InputError if a recognizer was trained on people or content that is tested, or it is not known."""
+    import pyarrow as pa
+
+    from miex.evaluation.leakage import Verdict, verdicts
+
+    origins = trained.history.get("origins", [[None] * 3])
+    table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
+    columns = (samples.rows[key].to_pylist() for key in ("corpus", "subject"))
+    people = {pair for pair in zip(*columns, strict=True) if pair[1]}
+    found = [verdict for verdict in verdicts(table, people, independent=independent) if verdict is not Verdict.allowed]
+    why = ""
+    if [v for v in found if not (accept_unknown and v is Verdict.unknown)]:
+        why = f"{len(found)} of {len(origins)} origins of its training data are refused: {found[0]}"
+    elif trained.marks is None:
+        why = "" if accept_unknown else "its file does not say which maps and frames it was trained on"
+    elif shared := int(np.isin(samples.marks.flatten().to_numpy(), trained.marks).sum()):
+        why = f"{shared:,} maps, frames or photos of the test samples were in its training data"
+    if why:
+        raise InputError(
+            f"testing {name}", expected="a recognizer that was trained on none of the people tested", found=why,
+            do="evaluate over folds, or test on other people",
+        )  # fmt: skip
 
 
 def folds_of(name: str, real: View, repeats: int) -> list[Protocol]:
@@ -443,13 +535,9 @@ def prove_folds(name: str) -> None:
 
 def each_once(tested: View) -> View:
     """The same samples. Raises UsageError if a sample occurs twice, because scores would count it twice."""
-    twice = [name for name, n in Counter(tested.rows["sample_id"].to_pylist()).items() if n > 1]
-    if twice:
-        raise UsageError(
-            "samples to test on", expected="each sample once",
-            found=f"{twice[0]} more than once; {len(twice)} such samples in all",
-            do="give every corpus and flow file once; different samples need different values of sample_id",
-        )  # fmt: skip
+    from miex.evaluation.evaluate import prove_each_once
+
+    prove_each_once(tested.rows)
     return tested
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
 
 # The name that stands for each corpus, and other ways it is written. Blanks and signs do not count, nor do the names of
 # parts and releases at the end: SAMM and SAMM Long Videos, SMIC-HS and SMIC-E-VIS film the same people under the same
@@ -25,11 +27,19 @@ CORPORA: dict[str, tuple[str, ...]] = {
     "mmi": (),
     "cremad": (),
 }
-# One laboratory filmed these over the years and numbered its subjects anew each time: a person may be in several.
-LABS: tuple[frozenset[str], ...] = (frozenset({"casme", "casme2", "casme_sq", "casme3"}),)
+# One laboratory filmed these over the years and numbered its subjects anew each time: a person may be in several. The
+# first is the Institute of Psychology of the Chinese Academy of Sciences, the second the University of Oulu.
+LABS: tuple[frozenset[str], ...] = (
+    frozenset({"casme", "casme2", "casme_sq", "casme3"}),
+    frozenset({"smic", "4dme", "oulu_casia"}),
+)
+Person = tuple[str, str]
 
 _PARTS = re.compile(r"(micro|macro|part|long|videos?|lv|raw|selected|cropped|hs|vis|nir|[ace])*")
 _UNKNOWN = frozenset({"", "unknown", "none", "null", "nan", "na"})
+# What may stand before the number of a subject; after other words (EP01, img1) it is the number of a clip or file.
+_WORDS = "subject|subj|sub|spno|sp|sn|s|person|participant|actor|p|number|no|nr|id|f|m"
+_ONE_NUMBER = re.compile(rf"[\W_]*(?:(?:{_WORDS})[\W_]*){{0,2}}([0-9]+)[\W_]*")
 _POWER = re.compile(r"cas(?:\(me\)\W*|me\s*\^\s*)([23])(?!\d)")  # CAS(ME)^2 and CASME^2, which are not CASME 2
 
 
@@ -65,7 +75,7 @@ def corpus_key(name: object) -> str | None:
 
 
 def subject_key(subject: object) -> str | None:
-    """One spelling for a subject within a corpus: `sub01`, `s1`, `S01`, `006` and 6, `6.0`, `spNO.6` → "6".
+    """One spelling for a subject, whatever its corpus: `sub01`, `s1`, `S01`, `006` and 6, `6.0`, `spNO.6` → "6".
 
     The numbers of a code are the subject; only codes without a number keep their letters. People whose codes differ in
     letters alone (`F01`, `M01`) fall together: a guard then refuses too much, never too little.
@@ -73,11 +83,76 @@ def subject_key(subject: object) -> str | None:
     Returns:
         None where nobody is named: None, an empty text, "unknown", "?", "nan".
     """
-    text = re.sub(r"(?<=\d)\.0+$", "", _plain(subject))
+    text = _subject_text(subject)
     if _folded(text) in _UNKNOWN:
         return None
     numbers = [number.lstrip("0") or "0" for number in re.findall(r"\d+", text)]
     return "-".join(numbers) or _folded(text)
+
+
+def person_key(corpus: object, subject: object) -> Person | None:
+    """The person of that subject code in a corpus, the same in any spelling: CASME II and `casme2_sub01` → casme2, "1".
+
+    In a corpus of CORPORA every subject has one number, so that a code must be one number: alone, after a word for
+    subjects (`sub`, `S`, `spNO.`), or after the corpus' own name. Anything else, such as the code of a clip (`006_1_2`,
+    `s1_ne_01`, `EP01`), does not say who it is. In other corpora it is `subject_key` of what follows the corpus' name.
+
+    Returns:
+        Corpus and subject as keys; None where corpus or subject is not named, or the subject is not one person's code.
+    """
+    key = corpus_key(corpus)
+    return None if key is None else _person(key, _subject_text(subject))
+
+
+@lru_cache(maxsize=1 << 14)
+def _person(corpus: str, text: str) -> Person | None:
+    known = corpus in CORPORA
+    for end in range(len(text), 0, -1):
+        if text[end - 1 : end + 1].isdigit() and end < len(text):
+            continue  # within a number
+        named = corpus_key(text[:end])
+        if named == corpus or (known and named in CORPORA):
+            if named != corpus:
+                return None  # the code of another corpus
+            text = text[end:]
+            break
+    if not known:
+        subject = subject_key(text)
+        return None if subject is None else (corpus, subject)
+    found = _ONE_NUMBER.fullmatch(text)
+    return None if found is None else (corpus, found[1].lstrip("0") or "0")
+
+
+def photographed(folders: Iterable[str], file: str, stated: str | None = None) -> tuple[str, str | None] | None:
+    """The person of a corpus that a photo says it shows: by what its list states, its folders, or its file's name.
+
+    Args:
+        folders: the names of its folders, outermost first: `CASME2-RAW`, `sub01`, `EP02_01f`.
+        file: its own name, which may begin with that of the corpus: `casme2_sub01.jpg`.
+        stated: the person that a list beside it states: `casme2/sub01`, or `sub01` in a folder of the corpus.
+
+    Returns:
+        Corpus and subject as keys, the subject None where only the corpus is known; None if no corpus of CORPORA is
+        named.
+    """
+    corpus, subject = None, None
+    for folder in folders:
+        if (named := corpus_key(folder)) in CORPORA:
+            corpus, subject = named, None
+        elif corpus is not None and subject is None and (found := person_key(corpus, folder)):
+            subject = found[1]
+    for text in filter(None, (stated, file.rpartition(".")[0])):
+        beginnings = (text[: at.start()] for at in re.finditer(r"[\W_]|$", text))
+        corpora = [named for start in beginnings if (named := corpus_key(start)) in CORPORA]
+        if corpora or (corpus and text is stated):
+            corpus = corpora[-1] if corpora else corpus
+            found = person_key(corpus, text)
+            return str(corpus), found and found[1]
+    return None if corpus is None else (corpus, subject)
+
+
+def _subject_text(subject: object) -> str:
+    return re.sub(r"(?<=\d)\.0+$", "", _plain(subject))
 
 
 def same_lab(a: str, b: str) -> bool:

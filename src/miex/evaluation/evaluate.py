@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from miex.errors import InputError
+from miex.corpora.people import person_key
+from miex.errors import InputError, UsageError
 from miex.evaluation.folds import Fold, Indices, Protocol
-from miex.evaluation.leakage import Verdict, verdicts
+from miex.evaluation.leakage import VERSION, Verdict, in_test, verdicts
 from miex.evaluation.metrics import Counts, Scores, fold_mean, pooled
 from miex.evaluation.results import PREDICTIONS, Results, StoredRun
 from miex.evaluation.significance import by_subject
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
+from miex.stable import json_digest, table_digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +64,20 @@ class Cell:
 
     Attributes:
         name: its name in the table.
-        test: the real samples, a table of ROWS_SCHEMA.
+        test: the real samples, a table of ROWS_SCHEMA, each under an id of its own.
         folds: the folds of each repeat; the number of the repeat is the seed.
         fit: function that trains and tests; it must be picklable if other processes call it.
         what: everything else that decides the numbers, besides folds, fold and seed: digests of the data, the recipe.
         classes: number of classes.
+        test_marks: what each real sample holds, for the leak guard (see `leakage.in_test`), as `View.marks` gives it.
         extra: other training samples, a table of ROWS_SCHEMA.
+        extra_marks: the same of these.
         train_on_folds: whether the fold's real training samples are used; otherwise only `extra` is.
         accept_unknown: whether to train on rows of `extra` whose origin is unknown. Otherwise the leak guard refuses
             them. They are counted as unchecked.
         independent: corpora that the leak guard does not know, and that share no people with any other by the
             caller's word; see `leakage.allowed`.
+        faces: who is in the photos of `extra`, as far as they are people of a corpus; see `leakage.allowed`.
     """
 
     name: str
@@ -80,19 +86,33 @@ class Cell:
     fit: Callable[[Job], Answer]
     what: Mapping[str, Any]
     classes: int
+    test_marks: pa.ListArray | None = None
     extra: pa.Table | None = None
+    extra_marks: pa.ListArray | None = None
     train_on_folds: bool = True
     accept_unknown: bool = False
     independent: Collection[str] = ()
+    faces: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
 
     def descriptions(self) -> list[list[dict[str, Any]]]:
         """Everything that decides the numbers of each run, as [repeat][fold]; its digest names the stored run."""
-        guard = {"unknown": self.accept_unknown, "independent": sorted(self.independent)}
+        guard = {
+            "version": VERSION, "unknown": self.accept_unknown, "independent": sorted(self.independent),
+            "sees": self._seen_by_guard,
+        }  # fmt: skip
         own = {"data": dict(self.what), "train_on_folds": self.train_on_folds, "guard": guard}
         return [
             [{**own, "folds": protocol.digest, "fold": number, "seed": seed} for number in range(len(protocol.folds))]
             for seed, protocol in enumerate(self.folds)
         ]
+
+    @cached_property
+    def _seen_by_guard(self) -> list[str]:
+        """Digests of all that the leak guard judges by: rows that are corrected give other runs."""
+        marks = (pa.table({"marks": found}) for found in (self.test_marks, self.extra_marks) if found is not None)
+        faces = [(photo, *who) for photo, who in sorted(self.faces.items())]
+        tables = [self.test, *([] if self.extra is None else [self.extra]), *marks]
+        return [*map(table_digest, tables), json_digest(faces)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +189,8 @@ class Evaluation:
         found = []
         for runs in self.repeats:
             table = pa.concat_tables([run.predictions for run in runs])
-            who = [f"{c}/{s}" for c, s in zip(table["corpus"].to_pylist(), table["subject"].to_pylist(), strict=True)]
+            pairs = zip(table["corpus"].to_pylist(), table["subject"].to_pylist(), strict=True)
+            who = ["/".join(person_key(*pair) or map(str, pair)) for pair in pairs]
             predicted = np.concatenate([run.predicted(epoch) for run in runs])
             found.append(by_subject(table["label"].to_numpy(), predicted, who, self.classes))
         return found
@@ -182,10 +203,12 @@ def missing(cells: Sequence[Cell], store: Results) -> list[Run]:
     own training samples include a test subject is an error.
 
     Raises:
+        UsageError: two samples to test on have the same id.
         InputError: nothing is left to train on, or a fold's own training samples include a test subject.
     """
     found: dict[str, Run] = {}
     for cell in cells:
+        prove_each_once(cell.test)
         for protocol, descriptions in zip(cell.folds, cell.descriptions(), strict=True):
             for fold, what in zip(protocol.folds, descriptions, strict=True):
                 name = store.path(what).name
@@ -237,6 +260,17 @@ def evaluate(cell: Cell, store: Results, *, executor: Executor = IN_PROCESS, pro
     return read(cell, store, runs)
 
 
+def prove_each_once(tested: pa.Table) -> None:
+    """Raises UsageError if two of these rows have the same sample_id: scores would count a sample twice."""
+    twice = [name for name, n in Counter(tested["sample_id"].to_pylist()).items() if n > 1]
+    if twice:
+        raise UsageError(
+            "samples to test on", expected="each sample once",
+            found=f"{twice[0]} more than once; {len(twice)} such samples in all",
+            do="give every corpus and flow file once; different samples need different values of sample_id",
+        )  # fmt: skip
+
+
 def _answer(task: tuple[Callable[[Job], Answer], int, Job]) -> tuple[int, Answer]:
     fit, number, job = task
     return number, fit(job)
@@ -245,7 +279,8 @@ def _answer(task: tuple[Callable[[Job], Answer], int, Job]) -> tuple[int, Answer
 def _job(cell: Cell, fold: Fold, seed: int) -> tuple[Job, dict[str, int]]:
     tested, candidates = cell.test.take(fold.test), fold.train if cell.train_on_folds else fold.train[:0]
     people = set(zip(tested["corpus"].to_pylist(), tested["subject"].to_pylist(), strict=True))
-    own = verdicts(cell.test.take(candidates), people, independent=cell.independent)
+    judge = partial(verdicts, test_subjects=people, independent=cell.independent, faces=cell.faces)
+    own = judge(cell.test.take(candidates))
     leaks = [i for i, verdict in zip(candidates, own, strict=True) if verdict is Verdict.test_subject]
     if leaks:
         raise InputError(
@@ -253,8 +288,13 @@ def _job(cell: Cell, fold: Fold, seed: int) -> tuple[Job, dict[str, int]]:
             found=f"{cell.test['sample_id'][int(leaks[0])]} and {len(leaks) - 1} more",
             do="correct the folds, so that all samples of a subject are on one side",
         )  # fmt: skip
+    found = judge(cell.extra) if cell.extra is not None else []
+    if cell.test_marks is not None:
+        held = cell.test_marks.take(pa.array(fold.test))
+        own = _without(own, in_test(cell.test_marks.take(pa.array(candidates)), held))
+        if cell.extra_marks is not None:
+            found = _without(found, in_test(cell.extra_marks, held))
     train = candidates[np.array([verdict is Verdict.allowed for verdict in own], bool)]
-    found = verdicts(cell.extra, people, independent=cell.independent) if cell.extra is not None else []
     seen = Counter(found)
     fine = {Verdict.allowed, Verdict.unknown} if cell.accept_unknown else {Verdict.allowed}
     allowed = np.flatnonzero([verdict in fine for verdict in found])
@@ -263,14 +303,18 @@ def _job(cell: Cell, fold: Fold, seed: int) -> tuple[Job, dict[str, int]]:
         raise InputError(
             f"fold {fold.name}",
             expected="samples to train on",
-            found=f"the leak guard allows none of {len(found)}: "
-            + ", ".join(f"{n} ({verdict})" for verdict, n in seen.items()),
+            found=f"the leak guard allows none of {len(found or own)}: "
+            + ", ".join(f"{n} ({verdict})" for verdict, n in (seen or Counter(own)).items()),
             do="train on samples of other people, and of known origin; a corpus that, as you know, shares no people "
             "with those that are tested can be named as `independent`",
         )
     refused = len(found) - len(allowed) + len(candidates) - len(train)
     facts = {"trained": len(train) + len(allowed), "refused": refused, "unchecked": unchecked}
     return Job(seed, train, fold.test, allowed), facts
+
+
+def _without(found: Sequence[Verdict], there: npt.NDArray[np.bool_]) -> list[Verdict]:
+    return [Verdict.test_content if is_there else verdict for verdict, is_there in zip(found, there, strict=True)]
 
 
 def _predictions(run: Run, answer: Answer) -> pa.Table:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from miex.corpora.people import corpus_key, subject_key
+from miex.corpora.people import corpus_key, person_key
 from miex.errors import InputError, UsageError
 from miex.tables.cells import whole
 from miex.tables.table import Columns
@@ -58,17 +58,20 @@ def persons(corpus: npt.ArrayLike, subject: npt.ArrayLike) -> Persons:
         corpus, subject: corpus and subject of each sample [n], in any known spelling.
 
     Raises:
-        InputError: a sample has no corpus or no subject.
+        InputError: a sample has no corpus, or no subject, or a code that is not that of one subject.
     """
     pairs = list(zip(np.asarray(corpus).tolist(), np.asarray(subject).tolist(), strict=True))
-    keys = [(corpus_key(c), subject_key(s)) for c, s in pairs]
-    for row, (pair, key) in enumerate(zip(pairs, keys, strict=True)):
-        if None in key:
+    found = [person_key(*pair) for pair in pairs]
+    names = []
+    for row, (pair, who) in enumerate(zip(pairs, found, strict=True)):
+        if who is None:
             raise InputError(
-                f"folds by subject: sample {row}", expected="a corpus and a subject", found=f"{pair[0]!r}, {pair[1]!r}",
-                do="give only samples of real corpora, with their subjects",
+                f"folds by subject: sample {row}", expected="a corpus and the number of a subject",
+                found=f"{pair[0]!r}, {pair[1]!r}",
+                do="give only samples of real corpora, with their subjects (sub01, S01, 006), not with codes of clips",
             )  # fmt: skip
-    return np.array([f"{c}/{s}" for c, s in keys], np.str_)
+        names.append("/".join(who))
+    return np.array(names, np.str_)
 
 
 def k_fold(of: Persons, k: int, seed: int = 0) -> Protocol:
@@ -135,9 +138,18 @@ class ListedClip:
 
 
 def clip_key(corpus: object, subject: object, clip: object) -> ListedClip:
-    """The key by which a clip is found in lists; spellings of one clip (`s01_ne_01`, `s1_ne_01`) have the same key."""
-    code = re.sub(r"^s0*(\d+)_(?=ne|po|sur)", r"s\1_", str(clip).strip().lower())
-    return ListedClip(corpus_key(corpus) or "", subject_key(subject) or "", code)
+    """The key by which a clip is found in lists; spellings of one clip (`s01_ne_01`, `s1_ne_01`) have the same key.
+
+    Raises:
+        InputError: it does not say of whom the clip is.
+    """
+    who = person_key(corpus, subject)
+    if who is None:
+        raise InputError(
+            f"clip {clip!r} in lists of folds", expected="a corpus and the number of a subject",
+            found=f"{corpus!r}, {subject!r}", do="name the subject as its corpus does (sub01, S01, 006)",
+        )  # fmt: skip
+    return ListedClip(*who, re.sub(r"^s0*(\d+)_(?=ne|po|sur)", r"s\1_", str(clip).strip().lower()))
 
 
 def read_list(path: Path) -> list[ListedClip]:

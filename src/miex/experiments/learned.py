@@ -66,6 +66,10 @@ class _OfFaces(Part):
     def digest(self) -> str:
         return self.part.digest
 
+    @property
+    def marks(self) -> pa.ListArray:
+        return self.part.marks
+
     def release(self) -> None:
         self.part.release()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -81,13 +81,14 @@ class Fit:
 
     def cell(
         self, name: str, folds: Sequence[Protocol], *, accept_unknown: bool = False,
-        independent: Collection[str] = (), **what: str,
+        independent: Collection[str] = (), faces: Mapping[str, tuple[str, str | None]] | None = None, **what: str,
     ) -> Cell:  # fmt: skip
         """The entry of a table that it gives over these folds; `what` is added to what decides the numbers."""
         return Cell(
             name, self.real.rows, folds, self, {**what, **self.what}, len(self.real.label_names),
-            extra=None if self.other is None else self.other.rows, train_on_folds=self.mode != "direct",
-            accept_unknown=accept_unknown, independent=independent,
+            test_marks=self.real.marks, extra=None if self.other is None else self.other.rows,
+            extra_marks=None if self.other is None else self.other.marks, train_on_folds=self.mode != "direct",
+            accept_unknown=accept_unknown, independent=independent, faces=faces or {},
         )  # fmt: skip
 
     def shared(self, job: Job) -> Training | None:

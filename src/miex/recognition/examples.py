@@ -17,7 +17,7 @@ from miex.dataset.schema import ROWS_SCHEMA
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.recognition.inputs.base import Input
-from miex.recognition.view import LABELS, Put, View, people, stored
+from miex.recognition.view import FORMAT, LABELS, Put, View, people, stored
 from miex.stable import canonical_json, table_digest
 from miex.storage.cache import cache_folder
 
@@ -40,6 +40,10 @@ class FrameSource(ABC):
     @abstractmethod
     def part(self, first: int, count: int) -> FrameSource:
         """The frames of `count` examples from `first` on."""
+
+    def files(self) -> Sequence[Sequence[Path]]:
+        """The files of the frames of each example, for sources that read the frames of real people; else nothing."""
+        return ()
 
     @abstractmethod
     def examples(self, takes: Input) -> Iterator[npt.NDArray[Any]]:
@@ -113,13 +117,13 @@ class Examples:
         """
         import cv2
 
-        what = {"opencv": cv2.__version__, "examples": self.digest, "input": takes.stored()}
+        what = {"format": FORMAT, "opencv": cv2.__version__, "examples": self.digest, "input": takes.stored()}
         name = hashlib.sha256(canonical_json(what).encode()).hexdigest()[:32]
 
         def make(put: Put) -> None:
             make_examples(self.frames, len(self), takes, put, executor=executor, progress=progress)
 
-        part = stored(cache / name, self.rows, takes.shape, takes.dtype, what, make)
+        part = stored(cache / name, self.rows, takes.shape, takes.dtype, what, make, self.frames.files)
         progress(len(self), len(self), "")
         return View((part,), self.label_names, given_labels=self.labels.astype(np.int16))
 

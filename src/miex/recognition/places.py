@@ -78,6 +78,10 @@ class ClipFrames(FrameSource):
             digest.update(canonical_json([_name(clip), at, files]).encode())
         return digest.hexdigest()
 
+    def files(self) -> list[tuple[Path, ...]]:
+        spans = ((clip, _range(clip)) for clip in self.clips)
+        return [clip.frames[first : last + 1] for clip, (first, _, last) in spans]
+
     def part(self, first: int, count: int) -> ClipFrames:
         return replace(self, clips=self.clips[first : first + count])
 

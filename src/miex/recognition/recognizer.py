@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,15 @@ class Recognizer:
         if view.shape != self.recipe.takes.shape:
             raise _other_form(self.recipe.takes, str([len(view), *view.shape]))
         return probabilities(self.method, pieces(view), self.recipe)
+
+    @property
+    def marks(self) -> npt.NDArray[np.uint64] | None:
+        """What its training examples held, as `View.marks` tells, each once; None if its file does not say."""
+        text = self.history.get("marks")
+        try:
+            return None if text is None else np.frombuffer(base64.b64decode(text, validate=True), "<u8")
+        except (TypeError, ValueError):
+            return None
 
     @property
     def weights_digest(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from copy import deepcopy
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def train(
         log = method.fit(view, recipe, Run(seed, machine, progress, each_epoch, kept, checkpoint_seconds))
     facts = {
         **what, "loss": log[-1]["loss"], "epochs": log[-1]["epoch"] + 1, "n": len(view),
-        "origins": _origins(view, start), "started_from": _described(start),
+        "origins": _origins(view, start), "marks": _marks(view, start), "started_from": _described(start),
     }  # fmt: skip
     recognizer = Recognizer(method.eval().cpu(), recipe, view.label_names, facts)
     if kept is not None:
@@ -141,3 +142,14 @@ def _origins(view: View, start: Recognizer | ImageNetWeights | None) -> list[lis
     before = start.history.get("origins", [[None, None, None]]) if isinstance(start, Recognizer) else []
     found = {*zip(*columns, strict=True), *map(tuple, before)}
     return [list(origin) for origin in sorted(found, key=str)]
+
+
+def _marks(view: View, start: Recognizer | ImageNetWeights | None) -> str | None:
+    """What all training examples hold (see `View.marks`), including those of `start`; None if that does not say."""
+    found = view.marks.flatten().to_numpy()
+    if isinstance(start, Recognizer):
+        before = start.marks
+        if before is None:
+            return None
+        found = np.concatenate([found, before])
+    return base64.b64encode(np.unique(found).astype("<u8").tobytes()).decode()
