@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import miex
+from miex.api.examples import recipe_of
 from miex.corpora.mappings import mapping_named
 from miex.errors import InputError, OutputError, UsageError
 
@@ -171,3 +172,90 @@ def test_a_flow_file_has_the_classes_it_was_written_with(finished: Path, tmp_pat
             InputError, match=r"by `classes` mmew-6(.|\n)*found: negative, positive, surprise(.|\n)*export"
         ):
             miex.examples(other, classes="mmew-6")
+
+
+# the leak guard
+
+
+def flow_file(path: Path, **changed: Any) -> Path:
+    """A flow file of three people who do everything once; changed: its arrays, or None to leave one out."""
+    n = 9
+    arrays: dict[str, Any] = {
+        "flow": np.random.default_rng(0).integers(0, 255, (n, 28, 28, 3), np.uint8), "label": np.arange(n) % 3,
+        "corpus": np.array(["casme2"] * n), "subject": np.array([f"sub{i // 3 + 1:02d}" for i in range(n)]),
+    }  # fmt: skip
+    np.savez(path, **{name: array for name, array in (arrays | changed).items() if array is not None})
+    return path
+
+
+def test_a_recognizer_is_not_tested_on_nobody(tmp_path: Path) -> None:
+    """Trained on the very maps, it reads them all: UF1 1.0 would be reported if nobody asks who is in them."""
+    maps = np.random.default_rng(1).integers(0, 255, (9, 28, 28, 3), np.uint8)
+    recognizer = miex.train(flow_file(tmp_path / "trained.npz"), epochs=1)
+    silent = {"corpus": None, "subject": None, "source": None}
+    for changed in (
+        silent,
+        {"subject": None},
+        {"subject": np.array([""] * 9)},
+        {"subject": np.array(["EP02_01"] * 9)},
+        silent | {"source": np.array(["real"] * 9)},
+        silent | {"source": np.array(["expert"] * 9)},
+    ):
+        file = flow_file(tmp_path / "test.npz", flow=maps, **changed)
+        with pytest.raises(InputError, match="9 of 9 do not say who is in them"):
+            miex.evaluate_recognizer(recognizer, file, accept_unknown=True)
+    some = flow_file(tmp_path / "some.npz", flow=maps, subject=np.array(["sub09"] * 8 + [""]))
+    with pytest.raises(InputError, match="1 of 9 do not say"):
+        miex.evaluate_recognizer(recognizer, some)
+    others = flow_file(tmp_path / "others.npz", flow=maps, subject=np.array([f"sub{10 + i // 3}" for i in range(9)]))
+    assert miex.evaluate_recognizer(recognizer, others).scores.n == 9
+
+
+def test_a_recognizer_is_not_tested_on_maps_it_has_seen(tmp_path: Path) -> None:
+    """Whatever their provenance says: UF1 1.0 for whoever remembers. What it was trained on is in its file."""
+    recipe = recipe_of("fixed", epochs=1)
+    hidden = flow_file(tmp_path / "hidden.npz", corpus=None, subject=None, source=np.array(["expert"] * 9))
+    first = miex.train(hidden, recipe=recipe, out=tmp_path / "first")
+    apart = np.random.default_rng(1).integers(0, 255, (9, 28, 28, 3), np.uint8)
+    another = flow_file(tmp_path / "another.npz", flow=apart, subject=np.array(["sub20"] * 9))
+    later = miex.train(another, recipe=recipe, start=first)
+    real = flow_file(tmp_path / "real.npz")
+    for recognizer in (first, tmp_path / "first", later):
+        with pytest.raises(InputError, match="9 maps, frames or photos of the test samples were in its training data"):
+            miex.evaluate_recognizer(recognizer, real)
+    first.recognizer.history.pop("marks")
+    with pytest.raises(InputError, match="does not say which maps"):
+        miex.evaluate_recognizer(first, real)
+    assert miex.evaluate_recognizer(first, real, accept_unknown=True).scores.n == 9
+
+
+def test_whose_face_a_set_shows_is_told_by_names_and_frames(
+    corpora: dict[str, miex.corpora.Clips], face_photo: Path, model: Path, tmp_path: Path
+) -> None:
+    """Photos of those who are tested, as faces of the expert source, would bring their faces into training."""
+    from miex.api.evaluate import _faces_of
+    from miex.dataset import open as open_set
+
+    (tmp_path / "faces" / "SAMM" / "006").mkdir(parents=True)
+    content = face_photo.read_bytes()
+    (tmp_path / "faces" / "SAMM" / "006" / f"a{face_photo.suffix}").write_bytes(content)
+    clip = next(clip for clip in corpora["samm"] if clip.subject == "006")
+    frame = clip.frames[clip.onset or 0]
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / f"x{frame.suffix}").write_bytes(frame.read_bytes())  # a frame under a name that tells nothing
+    for chosen, named in ((tmp_path / "faces", True), (tmp_path / "plain", False)):
+        made = miex.synthesize(
+            tmp_path / f"set-{named}",
+            faces=chosen,
+            ids=1,
+            size=32,
+            nuisances="off",
+            landmarker=model,
+            min_inter_ocular=5,
+        )
+        assert [who for _, who in _faces_of(open_set(tmp_path / f"set-{named}").storage)] == [("samm", "6")] * named
+        with pytest.raises(InputError, match="face may be that of" if named else "photo is in the test set"):
+            miex.evaluate(
+                corpora["samm"], extra=made, mode="direct", folds="loso", repeats=1, epochs=1, no_apex="middle",
+                store=tmp_path / "store",
+            )  # fmt: skip

@@ -22,6 +22,8 @@ from miex.errors import InputError, UsageError, one_of
 from miex.experiments.present import Entry, Result, Table, Value, spread
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from miex.api.examples import Data
     from miex.evaluation.evaluate import Evaluation
     from miex.evaluation.folds import Protocol
@@ -317,11 +319,7 @@ def evaluate(
     tested = each_once(view(real, classes))
     other = None if extra is None else view(extra, extra_classes or classes)
     sets = _sets(extra)
-    tables: list[tuple[str, str | None]] = [(storage.name, _table_of(storage)) for storage in sets]
-    several = extra if isinstance(extra, list | tuple) else [extra]
-    if other is not None and len(sets) < len(several) and "expert" in other.rows["source"].unique().to_pylist():
-        tables.append(("`extra`", None))
-    notes = [note for name, table in tables if table != "" for note in _frequencies(name, table, tested)]
+    notes = [] if other is None else on_expert_tables(extra, other.rows, tested.rows)
     for note in notes:
         say(note)
     fit = Fit(way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine)
@@ -337,6 +335,22 @@ def evaluate(
     say(f"folds of seed 0: {parts[0].digest[:12]}")
     epochs_kept = ("last", "best_on_test") if best_on_test else ("last",)
     return Evaluated(found, tested.label_names, parts, epochs_kept, tuple(notes))
+
+
+def on_expert_tables(extra: Data | Sequence[Data] | None, rows: pa.Table, tested: pa.Table) -> list[str]:
+    """What expert tables of training samples know of the corpora that are tested, as sentences.
+
+    Args:
+        extra: the training samples.
+        rows: their rows.
+        tested: rows of the samples that are tested.
+    """
+    sets = _sets(extra)
+    tables: list[tuple[str, str | None]] = [(storage.name, _table_of(storage)) for storage in sets]
+    several = extra if isinstance(extra, list | tuple) else [extra]
+    if len(sets) < len(several) and "expert" in rows["source"].unique().to_pylist():
+        tables.append(("`extra`", None))
+    return [note for name, table in tables if table != "" for note in _frequencies(name, table, tested)]
 
 
 def _sets(data: Data | Sequence[Data] | None) -> list[Storage]:
@@ -371,13 +385,13 @@ def _faces_of(storage: Storage) -> Iterator[tuple[str, tuple[str, str | None]]]:
             yield row["sha256"][:16], who
 
 
-def _frequencies(name: str, table: str | None, tested: View) -> Iterator[str]:
+def _frequencies(name: str, table: str | None, tested: pa.Table) -> Iterator[str]:
     """Says that an expert table, None: an unknown one, holds how often AUs were seen in a corpus that is tested, or in
     one whose laboratory filmed one that is tested."""
     from miex.sources.expert import PRESETS, corpora_of
 
     of_table = {str(corpus_key(corpus)) for corpus in corpora_of(PRESETS[0] if table is None else table)}
-    corpora = sorted({str(corpus_key(corpus)) for corpus in tested.rows["corpus"].unique().to_pylist()})
+    corpora = sorted({str(corpus_key(corpus)) for corpus in tested["corpus"].unique().to_pylist()})
     why = [f"{one}, which is tested" for one in corpora if one in of_table]
     why += [
         f"{one}, whose laboratory filmed {other}, which is tested, perhaps with some of the same people"
@@ -438,7 +452,7 @@ def evaluate_recognizer(
     name = "a recognizer" if isinstance(recognizer, LoadedRecognizer) else str(recognizer)
     _prove_apart(loaded, samples, name, accept_unknown, independent)
     by_table = any(origin[0] == "expert" for origin in loaded.history.get("origins", []))
-    notes = list(_frequencies(name, None, samples)) if by_table else []
+    notes = list(_frequencies(name, None, samples.rows)) if by_table else []
     for note in notes:
         say(note)
     predicted = loaded.predict(samples).argmax(1)

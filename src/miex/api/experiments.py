@@ -34,11 +34,13 @@ class RealFlow(Result):
         rows: the lines of the table, for each view of the maps; of alternatives the chosen one.
         choice: what was chosen among, where alternatives were given.
         estimate: what there was to do; where only that was asked for, there are no rows.
+        notes: what to know when reading the scores, as sentences.
     """
 
     rows: Sequence[Row]
     choice: Choice | None = None
     estimate: Estimate | None = None
+    notes: Sequence[str] = ()
     name = "realflow"
 
     @property
@@ -67,7 +69,7 @@ class RealFlow(Result):
                 spread(row.parts["all"].uar, row.parts["all"].uar_std, row.runs),
                 "" if against is None else Value(against.value, p=tests, signed=True), row.refused,
             ])  # fmt: skip
-        return Table("UF1 on real flow maps (n), mean ± std over runs", columns, lines, COMPARED)
+        return Table("UF1 on real flow maps (n), mean ± std over runs", columns, lines, self._note(COMPARED))
 
     def tables(self) -> dict[str, Table]:
         """The table."""
@@ -88,8 +90,10 @@ class RealFlow(Result):
         title = "Read of real micro-expressions: 309 clips of CASME II and SMIC"
         return Chart(title, "UF1: ± std over runs, 95 % over subjects", panels, "real only") if panels else None
 
-    @staticmethod
-    def _choice(chosen: Choice) -> Table:
+    def _note(self, text: str) -> str:
+        return " ".join([text, *(f"{note}." for note in self.notes)])
+
+    def _choice(self, chosen: Choice) -> Table:
         lines = [[name, Value(uf1), "←" if name == chosen.best else ""] for name, uf1 in chosen.choose.items()]
         said = []
         for row in chosen.report:
@@ -101,14 +105,19 @@ class RealFlow(Result):
             f"{len(lines)} settings, UF1 on the half `choose`, mean over views",
             ["recipe", "UF1", "chosen"],
             lines,
-            note,
+            self._note(note),
         )
 
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values."""
         choice = None if self.choice is None else {"choose": dict(self.choice.choose), "best": self.choice.best}
         estimate = None if self.estimate is None else vars(self.estimate)
-        return {"rows": [row.plain() for row in self.rows], "choice": choice, "estimate": estimate}
+        return {
+            "rows": [row.plain() for row in self.rows],
+            "choice": choice,
+            "estimate": estimate,
+            "notes": list(self.notes),
+        }
 
 
 def to_do(left: Estimate | None) -> Table:
@@ -173,6 +182,7 @@ def realflow(
         InputError: maps or sets that cannot be read.
     """
     need_training()
+    from miex.api.evaluate import on_expert_tables
     from miex.experiments import realflow as experiment
     from miex.experiments.modes import MODES
 
@@ -184,6 +194,16 @@ def realflow(
         )
     maps, base = experiment.read_real(path(real)), recipe_of(recipe, flow=flow)
     given = {name: [examples(one, say=say) for one in several] for name, several in sets.items()}
+    notes = [
+        f"{name}: {note}"
+        for name, several in sets.items()
+        for note in dict.fromkeys(
+            note for data, read in zip(several, given[name], strict=True)
+            for note in on_expert_tables(data, read.rows, maps[0].examples.rows)
+        )
+    ]  # fmt: skip
+    for note in notes:
+        say(note)
     looked: list[Estimate] = []
 
     def before(study: Study) -> bool:
@@ -198,7 +218,7 @@ def realflow(
     if alternatives is None:
         rows = table(modes=kinds, protocols=list(folds), recipe=base, references=references)
         # what was left to do depends on the store and the clock: it is no part of a result
-        return RealFlow(rows, estimate=looked[-1] if only_estimate else None)
+        return RealFlow(rows, estimate=looked[-1] if only_estimate else None, notes=notes)
     if len(given) > 1 or len(kinds) != 1 or len(folds) != 1 or only_estimate:
         raise UsageError(
             "`alternatives`", expected="one setting, one of `modes`, one kind of folds, no `only_estimate`"
@@ -212,7 +232,7 @@ def realflow(
     choice = experiment.choose(
         recipes, lambda one: table(modes=kinds, protocols=list(folds), recipe=one, references=False)
     )
-    return RealFlow(choice.report, choice)
+    return RealFlow(choice.report, choice, notes=notes)
 
 
 def said(left: Estimate, workers: int) -> str:
