@@ -115,6 +115,27 @@ def test_what_an_expert_table_knows_of_the_tested_corpus_and_how_a_set_was_plann
         out = tmp_path / table
         miex.synthesize(out, sources=[miex.sources.expert(table)], **given)
         said: list[str] = []
-        miex.evaluate(f"mmew={tmp_path / 'mmew'}", extra=out, say=said.append, **options)
+        found = miex.evaluate(f"mmew={tmp_path / 'mmew'}", extra=out, say=said.append, **options)
         assert any("its expert table, micro, holds how often" in note for note in said) == warned
+        assert ("in mmew, which is tested" in found.table().note) == bool(found.plain()["notes"]) == warned
+        assert ("mmew, which is tested" in repr(found)) == warned
         assert any("planned by emotion" in note for note in said)
+
+
+@pytest.mark.parametrize(
+    ("tested", "table", "said"),
+    [
+        ("CASME II", "micro", "casme3, whose laboratory filmed casme2, which is tested"),
+        ("CAS(ME)^3", "micro", "casme3, which is tested"), ("mmew", "micro", "mmew, which is tested"),
+        ("dfme", "micro", "dfme, which is tested"), ("casme2", None, "the default one, micro, holds"),
+        ("samm", "micro", ""), ("samm", None, ""), ("casme2", "du2014", ""),
+    ],
+)  # fmt: skip
+def test_an_expert_table_is_kin_to_what_its_laboratory_filmed(tested: str, table: str | None, said: str) -> None:
+    import pyarrow as pa
+
+    from miex.api.evaluate import _frequencies
+
+    notes = list(_frequencies("set", table, pa.table({"corpus": [tested]})))
+    assert len(notes) == bool(said)
+    assert all(said in note for note in notes)

@@ -241,7 +241,8 @@ def evaluate(
 ) -> Evaluated:
     """Train and test a recognizer over folds and repeats.
 
-    A leak guard refuses training samples whose AUs come from a person who is tested.
+    A leak guard refuses training samples that show a person who is tested, by their AUs or, as far as that is known, by
+    their face, and whatever is in the test part byte for byte.
 
     Args:
         real: real samples to test on: clips of a corpus, NAME=PATH of one, or a flow file (.npz) with corpus and
@@ -431,14 +432,16 @@ def evaluate_recognizer(
         recognizer: a trained recognizer, its file, or its folder.
         real: real samples to test on, as in `evaluate`.
         classes: name of the mapping that has the recognizer's classes, as in `miex.examples`.
-        accept_unknown, independent: as in `evaluate`.
+        accept_unknown: whether to also test a recognizer that was trained on samples of unknown origin, or whose file
+            does not say what it has seen.
+        independent: as in `evaluate`.
         no_apex: as in `miex.examples`.
         workers, progress, say: as in `miex.synthesize`.
 
     Raises:
         UsageError: torch is not installed, or a value is out of range.
-        InputError: the data cannot be read, or the recognizer was trained on people who are tested, or on samples of
-            unknown origin.
+        InputError: the data cannot be read, a sample does not say who is in it, or the recognizer was trained on people
+            or on maps and frames that are tested, or on samples of unknown origin.
     """
     need_training()
     from miex.evaluation.metrics import confusion, score
