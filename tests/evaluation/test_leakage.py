@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from miex.corpora.people import corpus_key, subject_key
+from miex.corpora.people import corpus_key, person_key, photographed, subject_key
 from miex.errors import InputError, UsageError
 from miex.evaluation import leakage
 from miex.evaluation.leakage import Verdict, allowed, verdicts
@@ -197,6 +197,35 @@ def test_spellings_of_a_corpus(corpus: str) -> None:
 def test_different_corpora_and_people_stay_apart() -> None:
     assert corpus_key("CASME 2") != corpus_key("CAS(ME) 2")
     assert len({subject_key(s) for s in ("lara", "teddy", "1", "11", "s1_2", "12")}) == 6
+
+
+@pytest.mark.parametrize(
+    ("corpus", "subject", "expected"),
+    [
+        ("casme2", "casme2_sub01", "1"), ("CASME II", "CASME II, Subject 1", "1"), ("smic", "SMIC-HS/s01", "1"),
+        ("samm", 6.0, "6"), ("casme3", "spNO.216", "216"), ("ravdess", "Actor_01", "1"), ("ck+", "S005", "5"),
+        ("samm", "006_1_2", None), ("smic", "s1_ne_01", None), ("casme2", "EP01", None), ("mmew", "S01-02-003", None),
+        ("casme2", "casme201", None), ("casme", "casme2_sub01", None), ("casme2", "lara", None), ("samm", "6.5", None),
+        ("our lab", "our-lab_x1", "1"), ("our lab", "lara", "lara"),
+    ],
+)  # fmt: skip
+def test_a_subject_of_a_known_corpus_is_one_number(corpus: str, subject: object, expected: str | None) -> None:
+    found = person_key(corpus, subject)
+    assert (found and found[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "stated", "expected"),
+    [
+        ("data/CASME2-RAW/sub01/EP02_01f/img1.jpg", None, ("casme2", "1")),
+        ("x/casme2_sub07.png", None, ("casme2", "7")),
+        ("CASME2/neutral/img1.jpg", None, ("casme2", None)), ("x/1.jpg", "SAMM/006", ("samm", "6")),
+        ("casme2/1.jpg", "sub02", ("casme2", "2")), ("x/1.jpg", "sub02", None), ("photos/ann.jpg", None, None),
+    ],
+)  # fmt: skip
+def test_a_photo_says_whom_it_shows(path: str, stated: str | None, expected: tuple[str, str | None] | None) -> None:
+    *folders, file = path.split("/")
+    assert photographed(folders, file, stated) == expected
 
 
 @given(st.text())
