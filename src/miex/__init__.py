@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from miex.api.evaluate import evaluate, evaluate_recognizer
     from miex.api.examples import examples
     from miex.api.experiments import realflow
-    from miex.api.export import export
+    from miex.api.export import export, import_flow
     from miex.api.predict import load_recognizer, predict
     from miex.api.render import align, render
     from miex.api.spot import spot
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
-    "evaluate_recognizer", "examples", "export", "generators", "load_recognizer", "open", "plan", "predict",
-    "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot", "synthesize", "train",
-    "verify",
-    "write_report",
+    "evaluate_recognizer", "examples", "export", "generators", "import_flow", "load_recognizer", "open", "plan",
+    "predict", "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot", "synthesize",
+    "train", "verify", "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name in it; without a name, the module itself.
 _PLACES = {
@@ -53,6 +52,7 @@ _PLACES = {
     "examples": "miex.api.examples:examples",
     "export": "miex.api.export:export",
     "generators": "miex.generators",
+    "import_flow": "miex.api.export:import_flow",
     "load_recognizer": "miex.api.predict:load_recognizer",
     "open": "miex.dataset.reader:open_dataset",
     "plan": "miex.api.synthesize:plan",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def clip(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Clip:
 
 
 def test_a_set_and_its_flow_file_are_the_same_samples(finished: Path, tmp_path: Path) -> None:
-    write_flow_set(flow_set(miex.dataset.open(finished)), tmp_path / "maps.npz")
+    write_flow_set(flow_set(of_set(miex.dataset.open(finished))), tmp_path / "maps.npz")
     examples, maps = of_set(miex.dataset.open(finished)), read_flow(tmp_path / "maps.npz")
     a, b = (one.through(FlowMaps(), tmp_path / "cache") for one in (examples, maps))
     assert a.digest == b.digest
@@ -72,7 +73,7 @@ def test_a_set_meets_finer_classes_by_its_emotions(finished: Path, tmp_path: Pat
     assert (a.parts, sum(entry.is_dir() for entry in cache.iterdir())) == (b.parts, 1)
     assert (a.labels.tolist(), b.labels.tolist()) == (by_label.labels.tolist(), by_emotion.labels.tolist())
     assert a.digest != b.digest
-    write_flow_set(flow_set(made, mapping=mapping), tmp_path / "six.npz")
+    write_flow_set(flow_set(of_set(made, mapping)), tmp_path / "six.npz")
     assert read_flow(tmp_path / "six.npz").through(FlowMaps(), cache).digest == b.digest
     few = of_set(made, mapping_named("casme2-5"))
     kept = [i for i, emotion in enumerate(emotions) if emotion in ("happiness", "surprise", "disgust")]
@@ -135,7 +136,7 @@ def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
     assert len(of_clips([without, clip], model=model, no_apex="drop")) == 1
     with pytest.raises(InputError, match="casme2/sub01/EP01"):
         of_clips([without], model=model)
-    with pytest.raises(InputError, match="0 frames"):
+    with pytest.raises(InputError, match="1 without frames"):
         of_clips([replace(without, frames=())], model=model, no_apex="middle")
 
 
@@ -200,3 +201,55 @@ def test_flow_maps_are_normalized_as_they_say() -> None:
         low_median = np.sort(channel.ravel())[(channel.size - 1) // 2]
         channel -= low_median
         assert x[i, c] == pytest.approx(np.clip(channel / np.sqrt((channel**2).mean()), -4, 4), abs=1e-3)
+
+
+def picture(path: Path, rgb: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), rgb[..., ::-1])
+
+
+def test_published_pictures_of_flow(tmp_path: Path) -> None:
+    """As STSTNet and HTNet have them: maps u, v, os written by OpenCV, with a blank before the suffix."""
+    rng = np.random.default_rng(0)
+    said = [("casme2", "sub01", "EP02_01f", 1), ("samm", "006", "006_1_2", 0), ("smic", "s01", "s01_sur_01", 2)]
+    maps = {(subject, clip): rng.integers(0, 256, (28, 28, 3), np.uint8) for _, subject, clip, _ in said}
+    by_subject, flat = tmp_path / "three_norm_u_v_os", tmp_path / "whole"
+    for _, subject, clip, label in said:
+        stored = maps[subject, clip][..., ::-1]  # u, v, os as blue, green, red
+        name = f"{subject}_{clip} .png"
+        picture(flat / name, stored)
+        for _, other, *_ in said:
+            picture(by_subject / other / ("u_test" if other == subject else "u_train") / str(label) / name, stored)
+    out = tmp_path / "maps.npz"
+    made = miex.import_flow(by_subject, out, channels="os,v,u")
+    assert made.samples == 3
+    found = read_flow(out)
+    rows = found.rows.to_pylist()
+    assert [(r["corpus"], r["subject"], r["sample_id"].split("/")[2], r["label"]) for r in rows] == sorted(said)
+    assert all(row["source"] == "real" for row in rows)
+    assert np.array_equal(found.array(FlowMaps()), np.stack([maps[s, c] for _, s, c, _ in sorted(said)]))
+    with pytest.raises(InputError, match="give a table"):
+        miex.import_flow(flat, out, channels="os,v,u")
+    table = tmp_path / "clips.csv"
+    for lines in (
+        ["dataset,sub,filename_o,label,apex", *(f"{of},{s},{c},{label}," for of, s, c, label in said)],
+        [f"{of},{s},{c.replace('s01_', 's1_')},{label}" for of, s, c, label in said],  # without a header
+        ["subject,clip,label", *(f"{s},{c},{Label(label).name}" for _, s, c, label in said)],
+    ):
+        table.write_text("\n".join(lines))
+        miex.import_flow(flat, tmp_path / "flat.npz", channels=["os", "v", "u"], clips=table)
+        again = read_flow(tmp_path / "flat.npz")
+        assert again.rows.equals(found.rows)
+        assert again.digest == found.digest
+    miex.import_flow(by_subject, out, channels="os,v,u", corpus="mine")
+    assert set(read_flow(out).rows["corpus"].to_pylist()) == {"mine"}
+    for wrong in ("u,v", "r,g,b", "u,u,v"):
+        with pytest.raises(UsageError, match="OpenCV makes os,v,u"):
+            miex.import_flow(by_subject, out, channels=wrong)
+    picture(by_subject / "P1" / "u_test" / "0" / "P1_a.png", maps["sub01", "EP02_01f"])
+    with pytest.raises(InputError, match="`corpus`"):
+        miex.import_flow(by_subject, out, channels="os,v,u")
+    shutil.rmtree(by_subject / "P1")
+    picture(by_subject / "006" / "u_test" / "1" / "006_006_1_2.png", maps["sub01", "EP02_01f"])
+    with pytest.raises(InputError, match="another map or class"):
+        miex.import_flow(by_subject, out, channels="os,v,u")

@@ -30,6 +30,7 @@ from miex.recognition.inputs.flow import (
     strain,
     tight_crop,
 )
+from miex.recognition.places import of_set
 from miex.synthesis.preview import preview
 from tests.support import command, facts
 
@@ -118,14 +119,14 @@ def test_rendered_aus_flow_where_and_how_they_should(
 
 def test_set_of_maps_depends_on_ids_and_seed_alone(finished: Path, tmp_path: Path) -> None:
     dataset = miex.dataset.open(finished)
-    made = flow_set(dataset)
+    made = flow_set(of_set(dataset))
     assert made["flow"].shape == (36, 28, 28, 3)
     assert made["label"].dtype == np.int64
     assert made["label"].tolist() == dataset.table["label"].to_pylist()
     assert made["sample_id"].tolist() == dataset.table["sample_id"].to_pylist()
-    part = flow_set(dataset.select(label="surprise"), executor=LocalProcesses(2))
+    part = flow_set(of_set(dataset.select(label="surprise")), executor=LocalProcesses(2))
     assert np.array_equal(part["flow"], made["flow"][made["label"] == 2])
-    assert not np.array_equal(flow_set(dataset[:3], seed=1)["flow"], made["flow"][:3])
+    assert not np.array_equal(flow_set(of_set(dataset[:3]), seed=1)["flow"], made["flow"][:3])
     for name in "ab":
         write_flow_set(made, tmp_path / f"{name}.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -153,7 +154,7 @@ def test_real_maps_follow_the_convention_that_ours_do(finished: Path) -> None:
     if not path.is_file():
         pytest.skip(f"no {path}: lent for evaluation, never shipped")
     with np.load(path, allow_pickle=False) as real:
-        ours = flow_set(miex.dataset.open(finished))
+        ours = flow_set(of_set(miex.dataset.open(finished)))
         for name in ("flow", "label"):
             assert ours[name].dtype == real[name].dtype
             assert ours[name].shape[1:] == real[name].shape[1:]

@@ -36,6 +36,7 @@ from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
 from miex.planning.triplets import distinct_triplets
 from miex.recognition.flow_file import flow_set
+from miex.recognition.places import of_set
 from miex.report.build import MOST_SHOWN, gallery_sample
 from miex.sources.expert import ExpertSource, load_table
 from miex.sources.source import AUSource, AUTriplet
@@ -192,7 +193,7 @@ def test_onset_and_apex_are_the_bytes_of_the_pair(ten: Path, model: Path, tmp_pa
         assert len(set(n)) >= 8  # at first, and last, hardly anything moves
         assert pairs.table["ssim"][i] == sequences.table["ssim"][i]
         assert all(map(np.array_equal, sequences.pair(i), sequences[i].pair))
-    maps = [flow_set(dataset)["flow"] for dataset in (pairs, sequences)]
+    maps = [flow_set(of_set(dataset))["flow"] for dataset in (pairs, sequences)]
     assert np.array_equal(*maps)
 
 

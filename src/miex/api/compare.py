@@ -161,6 +161,7 @@ def compare(
     faces: PathLike | None = None,
     flow: str | None = None,
     no_apex: str = "refuse",
+    on_error: str = "raise",
     independent: Collection[str] = (),
     device: str | Sequence[str] | None = None,
     landmarker: PathLike | None = None,
@@ -187,7 +188,7 @@ def compare(
         store: folder of results; runs that are already there are not repeated.
         faces: folder of the photos. Default: where each plan found them.
         flow: as in `miex.train`.
-        no_apex: as in `miex.examples`.
+        no_apex, on_error: as in `miex.examples`.
         independent: as in `miex.evaluate`, of the real samples.
         landmarker: as in `miex.synthesize`; without it AUs and likeness are left out.
         sface: as in `miex.report`.
@@ -216,7 +217,14 @@ def compare(
         chosen, machine, kept = recipe_of(recipe, flow=flow), machine_of(device, threads), path(store)
         Results(kept)
         see = partial(
-            view_of, recipe=chosen, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say
+            view_of,
+            recipe=chosen,
+            classes=classes,
+            no_apex=no_apex,
+            on_error=on_error,
+            workers=workers,
+            progress=progress,
+            say=say,
         )
         prepared = None if real is None else each_once(see(real))
     model, network = measuring_models(

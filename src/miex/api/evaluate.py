@@ -233,6 +233,7 @@ def evaluate(
     store: PathLike = "results",
     flow: str | None = None,
     no_apex: str = "refuse",
+    on_error: str = "raise",
     device: str | Sequence[str] | None = None,
     threads: int = 1,
     workers: Workers = 1,
@@ -269,7 +270,7 @@ def evaluate(
             filmed several (such as casme beside casme2); the leak guard relies on your word.
         store: folder of the stored runs; runs that are already there are not repeated.
         flow: as in `miex.train`.
-        no_apex: as in `miex.examples`.
+        no_apex, on_error: as in `miex.examples`.
         device, threads: as in `miex.train`.
         workers, progress, say: as in `miex.synthesize`.
 
@@ -315,7 +316,9 @@ def evaluate(
     machine = machine_of(device, threads)
 
     def view(given: Data | Sequence[Data], by: str | None) -> View:
-        return view_of(given, chosen, classes=by, no_apex=no_apex, workers=workers, progress=progress, say=say)
+        return view_of(
+            given, chosen, classes=by, no_apex=no_apex, on_error=on_error, workers=workers, progress=progress, say=say
+        )
 
     tested = each_once(view(real, classes))
     other = None if extra is None else view(extra, extra_classes or classes)
@@ -422,6 +425,7 @@ def evaluate_recognizer(
     accept_unknown: bool = False,
     independent: Collection[str] = (),
     no_apex: str = "refuse",
+    on_error: str = "raise",
     workers: Workers = 1,
     progress: Stages | None = None,
     say: Say = unsaid,
@@ -435,7 +439,7 @@ def evaluate_recognizer(
         accept_unknown: whether to also test a recognizer that was trained on samples of unknown origin, or whose file
             does not say what it has seen.
         independent: as in `evaluate`.
-        no_apex: as in `miex.examples`.
+        no_apex, on_error: as in `miex.examples`.
         workers, progress, say: as in `miex.synthesize`.
 
     Raises:
@@ -449,7 +453,16 @@ def evaluate_recognizer(
 
     loaded = (recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)).recognizer
     samples = each_once(
-        view_of(real, loaded.recipe, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say)
+        view_of(
+            real,
+            loaded.recipe,
+            classes=classes,
+            no_apex=no_apex,
+            on_error=on_error,
+            workers=workers,
+            progress=progress,
+            say=say,
+        )
     )
     _prove_says_who(samples)
     name = "a recognizer" if isinstance(recognizer, LoadedRecognizer) else str(recognizer)

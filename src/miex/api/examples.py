@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import reduce
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial, reduce
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
@@ -42,6 +42,7 @@ def examples(
     *,
     classes: str | None = None,
     no_apex: str = "refuse",
+    on_error: str = "raise",
     landmarker: PathLike | None = None,
     say: Say = unsaid,
 ) -> Examples:
@@ -55,22 +56,25 @@ def examples(
             classes that they have, which must be these. Default: megc2019, and whatever flow files have.
         no_apex: treatment of clips without an apex: refuse (an error), drop, middle (the middle frame is the apex), or
             spot (the frame in which the face differs most from the onset, see `recognition.spotting`).
+        on_error: treatment of clips that cannot be read, for a damaged frame or no face in the onset: raise, or skip
+            (leave them out; they are counted, and named in what is said).
         landmarker, say: as in `miex.synthesize`.
 
     Raises:
         UsageError: data of another kind, another treatment, or a mapping that does not exist or is not for the corpus.
-        InputError: the data cannot be read, have other classes, or a clip has no frames.
+        InputError: the data cannot be read, have other classes, or clips have no frames, onset or apex.
     """
     from miex.recognition import places
     from miex.recognition.examples import Examples
     from miex.recognition.flow_file import load
 
     treatment = one_of(no_apex, places.NO_APEX, "`no_apex`")
+    skip = one_of(on_error, ("raise", "skip"), "`on_error`") == "skip"
     mapping = None if classes is None else mapping_named(classes, "`classes`")
     asked = repr(data) if isinstance(data, Examples) else str(data)
     if isinstance(data, PathLike):
-        name, sign, where = str(data).partition("=")
-        data = read(name, where) if sign and not path(data).exists() else load(path(data))
+        named = corpus_in(data)
+        data = load(path(data)) if named is None else read(*named)
     if isinstance(data, Examples):
         if mapping is not None and data.label_names != mapping.classes:
             raise InputError(
@@ -87,7 +91,8 @@ def examples(
             say(f"{name}: planned by emotion ({', '.join(planned)}), read by label; for its own classes give `classes`")
     else:
         model = landmark_model(landmarker, say)
-        found, name = places.of_clips(data, model=model, mapping=mapping, no_apex=treatment), data.corpus
+        found = places.of_clips(data, model=model, mapping=mapping, no_apex=treatment, skip=skip)
+        name = data.corpus
         emotions = [] if mapping is None else [(clip.emotion, places.class_of(clip, mapping)) for clip in data]
     if mapping is not None:
         left_out = Counter(emotion or "without emotion" for emotion, code in emotions if code is None)
@@ -100,12 +105,19 @@ def examples(
     return found
 
 
+def corpus_in(data: PathLike) -> tuple[str, str] | None:
+    """Name and path of the corpus that NAME=PATH means; None if it is the path of something else."""
+    name, sign, where = str(data).partition("=")
+    return (name, where) if sign and not path(data).exists() else None
+
+
 def view_of(
     data: Data | Sequence[Data],
     recipe: Recipe,
     *,
     classes: str | None = None,
     no_apex: str = "refuse",
+    on_error: str = "raise",
     workers: Workers = 1,
     progress: Stages | None = None,
     say: Say = unsaid,
@@ -119,7 +131,10 @@ def view_of(
 
     several = data if isinstance(data, list | tuple) else [data]
     work, doing = executor(workers), stage(progress, "reading examples")
-    made = [examples(one, classes=classes, no_apex=no_apex, say=say) for one in cast("Sequence[Data]", several)]
+    made = [
+        examples(one, classes=classes, no_apex=no_apex, on_error=on_error, say=say)
+        for one in cast("Sequence[Data]", several)
+    ]
     if not any(map(len, made)):
         raise InputError(
             "examples of " + ", ".join(map(str, several)), expected="at least one with a label",
@@ -129,8 +144,22 @@ def view_of(
     for one in made:
         for note in _unlike_clips(one, recipe.takes):
             say(note)
-    views = [one.through(recipe.takes, input_cache(), executor=work, progress=doing) for one in made]
+    views = [
+        one.through(recipe.takes, input_cache(), executor=work, progress=doing, unread=partial(say_unread, one, say))
+        for one in made
+    ]
+    if not any(map(len, views)):
+        raise InputError(
+            "examples of " + ", ".join(map(str, several)), expected="at least one that can be read", found="none",
+            do="unpack the corpus again; miex corpora check --images lists the damaged frames",
+        )  # fmt: skip
     return reduce(lambda a, b: a.joined(b), views)
+
+
+def say_unread(given: Examples, say: Say, unread: Mapping[str, str]) -> None:
+    """Say how many examples are left out because they cannot be read, which, and why."""
+    listed = "; ".join(f"{name} ({why})" for name, why in unread.items())
+    say(f"{len(unread):,} of {len(given):,} clips left out, since they cannot be read: {listed}")
 
 
 def _unlike_clips(found: Examples, takes: Input) -> Iterator[str]:

@@ -1,14 +1,20 @@
-"""Export a set to other forms."""
+"""Export sets and corpora to other forms, and import flow maps of others."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
-from miex.api.work import PathLike, Stages, Workers, executor, path, stage
-from miex.arguments import PATH, TEXT, checking, instance_of, whole
-from miex.corpora.mappings import mapping_named
+from miex.api.examples import ONE_DATA, corpus_in, examples, say_unread
+from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage, unsaid
+from miex.arguments import NAMES, PATH, TEXT, checking, whole
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError, one_of
+
+if TYPE_CHECKING:
+    from miex.api.examples import Data
 
 FORMS = ("flow", "folder")
 
@@ -21,9 +27,9 @@ class Exported:
     frames: int | None = None
 
 
-@checking(dataset=PATH | instance_of("a set", "miex.dataset.reader:Dataset"), classes=TEXT, side=whole(8))
+@checking(dataset=ONE_DATA, classes=TEXT, side=whole(8))
 def export(
-    dataset: Dataset | PathLike,
+    dataset: Data,
     out: PathLike,
     *,
     to: str = "flow",
@@ -31,13 +37,17 @@ def export(
     flow: str = "dis",
     seed: int = 0,
     side: int = 28,
+    no_apex: str = "refuse",
+    on_error: str = "raise",
+    landmarker: PathLike | None = None,
     workers: Workers = 1,
     progress: Stages | None = None,
+    say: Say = unsaid,
 ) -> Exported:
-    """Export a set as optical flow maps or as image files.
+    """Export a set, or the clips of a corpus, as optical flow maps; or a set as image files.
 
     Args:
-        dataset: a set, a selection of one, or its folder.
+        dataset: a set, a selection of one, or its folder; with flow, also clips of a corpus or NAME=PATH of one.
         out: file to write, ending in .npz; for a folder, a new or empty one.
         to: form of the export: flow (maps of u, v and strain from onset to apex) or folder (every frame as an image
             file, and a table that can be read as a corpus).
@@ -46,28 +56,78 @@ def export(
         flow: optical flow method: dis, tvl1 or farneback.
         seed: random seed of the crops of the maps.
         side: side of the square maps, in pixels.
-        workers, progress: as in `miex.synthesize`.
+        no_apex, on_error: treatment of real clips, as in `miex.examples`.
+        landmarker, workers, progress, say: as in `miex.synthesize`.
 
     Raises:
-        UsageError: the form, method, mapping or file name is not one of these.
-        InputError: the set is not finished, or damaged.
+        UsageError: the form, method, mapping or file name is not one of these, or the clips of a corpus are to be
+            written as image files, which they are.
+        InputError: the set is not finished, or damaged, or clips cannot be read.
         OutputError: the file cannot be written, or the folder is not empty.
     """
     one_of(to, FORMS, "`to`")
     if to == "flow" and path(out).suffix != ".npz":
         raise UsageError(f"`out` {out}", expected="a name that ends in .npz")
-    mapping = None if classes is None else mapping_named(classes, "`classes`")
     work = executor(workers)
-    found = dataset if isinstance(dataset, Dataset) else open_dataset(path(dataset))
     if to == "folder":
         from miex.dataset.export.folder import export_folder
 
+        if not isinstance(dataset, PathLike | Dataset) or (isinstance(dataset, PathLike) and corpus_in(dataset)):
+            raise UsageError(
+                f"`to` folder of {dataset}", expected="a set", found="what is none",
+                do="export as flow; the frames of a corpus are image files already",
+            )  # fmt: skip
+        found = dataset if isinstance(dataset, Dataset) else open_dataset(path(dataset))
         return Exported(len(found), export_folder(found, path(out), progress=stage(progress, "writing samples")))
     from miex.recognition.flow_file import flow_set, write_flow_set
     from miex.recognition.inputs.flow import METHODS
 
     method = one_of(flow, METHODS, "`flow`")
     doing = stage(progress, "computing flow")
-    maps = flow_set(found, mapping=mapping, method=method, seed=seed, side=side, executor=work, progress=doing)
+    taken = examples(dataset, classes=classes, no_apex=no_apex, on_error=on_error, landmarker=landmarker, say=say)
+    maps = flow_set(
+        taken, method=method, seed=seed, side=side, executor=work, progress=doing,
+        unread=partial(say_unread, taken, say),
+    )  # fmt: skip
+    write_flow_set(maps, path(out))
+    return Exported(len(maps["label"]))
+
+
+@checking(channels=TEXT | NAMES, corpus=TEXT, clips=PATH)
+def import_flow(
+    folder: PathLike,
+    out: PathLike,
+    *,
+    channels: str | Sequence[str],
+    corpus: str = "compmie",
+    clips: PathLike | None = None,
+) -> Exported:
+    """Make a flow file of flow maps that others published as image files.
+
+    A file is called <subject>_<clip>.png; the folder that it lies in is its class (0, 1, 2, or a name). Of folders
+    <subject>/u_train and <subject>/u_test, as of STSTNet, those of u_test are read: they hold every map once.
+
+    Args:
+        folder: the folder of the maps.
+        out: file to write, ending in .npz.
+        channels: which of u, v and os (optical strain) the red, green and blue channel of the files hold, such as
+            "os,v,u", which OpenCV makes of maps u, v, os. It cannot be seen in the files.
+        corpus: name of the corpus, if `clips` does not say it; compmie means CASME II, SMIC and SAMM, told by subjects
+            such as sub01, s01 and 006.
+        clips: table with the columns subject, clip and label, for maps whose folder names no class.
+
+    Raises:
+        UsageError: the channels are not u, v and os, or the name does not end in .npz.
+        InputError: there is no map, one cannot be read, or its class or corpus is unknown.
+        OutputError: the file cannot be written.
+    """
+    if path(out).suffix != ".npz":
+        raise UsageError(f"`out` {out}", expected="a name that ends in .npz")
+    from miex.recognition.flow_file import import_pictures, write_flow_set
+
+    order = channels.split(",") if isinstance(channels, str) else channels
+    maps = import_pictures(
+        path(folder), [name.strip() for name in order], corpus=corpus, table=None if clips is None else path(clips)
+    )
     write_flow_set(maps, path(out))
     return Exported(len(maps["label"]))

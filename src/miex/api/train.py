@@ -37,6 +37,7 @@ def train(
     seed: int = 0,
     flow: str | None = None,
     no_apex: str = "refuse",
+    on_error: str = "raise",
     device: str | Sequence[str] | None = None,
     threads: int = 1,
     workers: Workers = 1,
@@ -61,7 +62,7 @@ def train(
         joint: real data to train on as well, drawn as often as the rest.
         seed: random seed of weights and draws.
         flow: optical flow method, instead of the recipe's.
-        no_apex: as in `miex.examples`.
+        no_apex, on_error: as in `miex.examples`.
         device: cpu, cuda, cuda:0 …; each batch is split among several CUDA devices.
         threads: number of torch's threads; another number changes the last digits of results.
         workers, progress, say: as in `miex.synthesize`.
@@ -87,7 +88,16 @@ def train(
         prove_own(folder, MODEL)
 
     def view(given: Data | Sequence[Data]) -> View:
-        return view_of(given, chosen, classes=classes, no_apex=no_apex, workers=workers, progress=progress, say=say)
+        return view_of(
+            given,
+            chosen,
+            classes=classes,
+            no_apex=no_apex,
+            on_error=on_error,
+            workers=workers,
+            progress=progress,
+            say=say,
+        )
 
     seen = view(data)
     if joint is not None:

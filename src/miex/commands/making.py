@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_making(app: Group) -> None:
     """Add the commands to the program."""
-    for command in (synthesize, plan, run, repair, verify, report, export, render, doctor):
+    for command in (synthesize, plan, run, repair, verify, report, export, import_flow, render, doctor):
         app.command()(command)
 
 
@@ -223,7 +223,9 @@ def report(
 
 
 def export(
-    folder: o.SetFolder,
+    folder: Annotated[
+        str, typer.Argument(metavar="SET", help="Folder of the set; with --to flow, also a corpus as NAME=PATH.")
+    ],
     out: Annotated[Path, typer.Option(help="File to write, ending in .npz; with --to folder, a new or empty folder.")],
     to: Annotated[
         str,
@@ -243,23 +245,67 @@ def export(
     flow: Annotated[str, typer.Option(help="Optical flow method: dis, tvl1 or farneback.")] = "dis",
     seed: Annotated[int, typer.Option(help="Random seed of the crops.")] = 0,
     side: Annotated[int, typer.Option(min=8, help="Side of the maps, in pixels; STSTNet takes 28.")] = 28,
+    no_apex: o.NoApex = "refuse",
+    on_error: o.OnDamage = "raise",
+    landmarker: o.Landmarker = None,
     workers: o.Workers = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Export a set as optical flow maps or as image files."""
+    """Export a set or a corpus as optical flow maps, or a set as image files."""
     from miex.api.export import export as write
 
     with console.bars() as progress:
         made = write(
-            folder, out, to=to, classes=classes, flow=flow, seed=seed, side=side, workers=workers, progress=progress
-        )
+            folder, out, to=to, classes=classes, flow=flow, seed=seed, side=side, no_apex=no_apex, on_error=on_error,
+            landmarker=landmarker, workers=workers, progress=progress, say=console.say,
+        )  # fmt: skip
     if made.frames is None:
         console.show(as_json, {"out": str(out), "samples": made.samples}, f"{made.samples:,} maps: {out}")
     else:
         facts = {"out": str(out), "samples": made.samples, "frames": made.frames}
         console.show(as_json, facts, f"{made.samples:,} samples, {made.frames:,} frames: {out}")
+
+
+def import_flow(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Folder of maps called <subject>_<clip>.png, in a folder of their class (0, 1, 2); of u_train and "
+            "u_test the latter are read.",
+        ),
+    ],
+    channels: Annotated[
+        str,
+        typer.Option(
+            metavar="R,G,B",
+            help="What red, green and blue hold: u, v and os (optical strain) in their order. OpenCV makes os,v,u of "
+            "maps u, v, os.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Flow file to write, ending in .npz.")],
+    corpus: Annotated[
+        str,
+        typer.Option(
+            help="Name of the corpus. The default means CASME II, SMIC and SAMM, told by subjects such as sub01, s01 "
+            "and 006."
+        ),
+    ] = "compmie",
+    clips: Annotated[
+        Path | None,
+        typer.Option(help="Table with the columns subject, clip and label, for maps whose folder names no class."),
+    ] = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Make a flow file of flow maps that others published as PNG files."""
+    from miex.api.export import import_flow as read
+
+    made = read(folder, out, channels=channels, corpus=corpus, clips=clips)
+    console.show(as_json, {"out": str(out), "samples": made.samples}, f"{made.samples:,} maps: {out}")
 
 
 def render(

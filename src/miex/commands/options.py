@@ -222,6 +222,23 @@ WeightsMoved = Annotated[
     ),
 ]  # fmt: skip
 
+# data
+NoApex = Annotated[
+    str,
+    typer.Option(
+        "--no-apex", help="Treatment of clips without an apex: refuse (an error), drop (leave them out), middle (the "
+        "middle frame is the apex, as in MiE-X), or spot (where the face differs most from the onset).",
+        rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+OnDamage = Annotated[
+    str,
+    typer.Option(
+        "--on-error", help="Treatment of clips that cannot be read, for a damaged frame or no face in the onset: raise "
+        "an error, or skip them, which are counted.", rich_help_panel=DATA,
+    ),
+]  # fmt: skip
+
 # output
 Out = Annotated[Path, typer.Option(help="Folder of the set.", rich_help_panel=OUTPUT)]
 Per = Annotated[

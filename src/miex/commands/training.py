@@ -62,14 +62,6 @@ ClassesName = Annotated[
         rich_help_panel=o.DATA,
     ),
 ]  # fmt: skip
-NoApexName = Annotated[
-    str,
-    typer.Option(
-        "--no-apex", help="Treatment of clips without an apex: refuse (an error), drop (leave them out), middle (the "
-        "middle frame is the apex, as in MiE-X), or spot (where the face differs most from the onset).",
-        rich_help_panel=o.DATA,
-    ),
-]  # fmt: skip
 Device = Annotated[
     list[str] | None,
     typer.Option(
@@ -181,7 +173,8 @@ def train(
         int, typer.Option(help="Random seed of the initial weights and of all draws.", rich_help_panel=o.TRAINING)
     ] = 0,
     flow: FlowMethod = None,
-    no_apex: NoApexName = "refuse",
+    no_apex: o.NoApex = "refuse",
+    on_error: o.OnDamage = "raise",
     device: Device = None,
     threads: Threads = 1,
     workers: o.Workers = None,
@@ -196,7 +189,7 @@ def train(
         made = fit(
             samples, recognizer, out=out, classes=classes, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
             mixed_precision=mixed_precision, start=start, joint=joint_with, seed=seed, flow=flow, no_apex=no_apex,
-            device=device, threads=threads, workers=workers, progress=progress, say=console.say,
+            on_error=on_error, device=device, threads=threads, workers=workers, progress=progress, say=console.say,
         ).recognizer  # fmt: skip
     from miex.recognition.recognizer import MODEL
 
@@ -304,7 +297,8 @@ def evaluate(
     store: Store = Path("results"),
     out: Out = None,
     flow: FlowMethod = None,
-    no_apex: NoApexName = "refuse",
+    no_apex: o.NoApex = "refuse",
+    on_error: o.OnDamage = "raise",
     device: Device = None,
     threads: Threads = 1,
     workers: o.Workers = None,
@@ -322,7 +316,7 @@ def evaluate(
         with console.bars() as progress:
             tested = api.evaluate_recognizer(
                 model, samples, classes=classes, accept_unknown=accept_unknown, independent=independent or (),
-                no_apex=no_apex, workers=workers, progress=progress, say=console.say,
+                no_apex=no_apex, on_error=on_error, workers=workers, progress=progress, say=console.say,
             )  # fmt: skip
         console.show_result(tested, as_json, out)
         return
@@ -331,8 +325,8 @@ def evaluate(
             samples, extra=extra or None, mode=mode, classes=classes, extra_classes=extra_classes,
             recognizer=recognizer, folds=protocol, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
             start=start, pretrain=pretrain, repeats=repeats, best_on_test=best_on_test, accept_unknown=accept_unknown,
-            independent=independent or (), store=store, flow=flow, no_apex=no_apex, device=device, threads=threads,
-            workers=workers, progress=progress, say=console.say,
+            independent=independent or (), store=store, flow=flow, no_apex=no_apex, on_error=on_error,
+            device=device, threads=threads, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
     between = found.interval
     console.show_result(
@@ -491,7 +485,8 @@ def compare(
         typer.Option(help="Folder of the photos. Default: where each plan found them.", rich_help_panel=o.DATA),
     ] = None,
     flow: FlowMethod = None,
-    no_apex: NoApexName = "refuse",
+    no_apex: o.NoApex = "refuse",
+    on_error: o.OnDamage = "raise",
     independent: Independent = None,
     device: Device = None,
     landmarker: o.Landmarker = None,
@@ -508,8 +503,9 @@ def compare(
     with console.bars() as progress:
         found = look(
             a, b, real=real or None, n=n, seed=seed, learn=learn, classes=classes, recipe=recipe, seeds=seeds,
-            store=store, faces=faces, flow=flow, no_apex=no_apex, independent=independent or (), device=device,
-            landmarker=landmarker, sface=sface, threads=threads, workers=workers, progress=progress, say=console.say,
+            store=store, faces=faces, flow=flow, no_apex=no_apex, on_error=on_error,
+            independent=independent or (), device=device, landmarker=landmarker, sface=sface, threads=threads,
+            workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
     console.show_result(found, as_json, out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from miex.dataset.schema import ROWS_SCHEMA
+from miex.errors import InputError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.recognition.inputs.base import Input
@@ -46,12 +47,13 @@ class FrameSource(ABC):
         return ()
 
     @abstractmethod
-    def examples(self, takes: Input) -> Iterator[npt.NDArray[Any]]:
-        """Make every example with an input, in order.
+    def examples(self, takes: Input) -> Iterator[npt.NDArray[Any] | InputError]:
+        """Make every example with an input, in order; in place of one that cannot be read, a source that skips such
+        examples gives the error.
 
         Raises:
             UsageError: the input cannot be made from this source.
-            InputError: a frame cannot be read, or shows no face.
+            InputError: a frame cannot be read, or shows no face, and the source does not skip.
         """
 
 
@@ -96,7 +98,13 @@ class Examples:
         return hashlib.sha256(f"{table_digest(self.rows, ['label'])} {self.frames.digest}".encode()).hexdigest()
 
     def through(
-        self, takes: Input, cache: Path, *, executor: Executor = IN_PROCESS, progress: Progress = silent
+        self,
+        takes: Input,
+        cache: Path,
+        *,
+        executor: Executor = IN_PROCESS,
+        progress: Progress = silent,
+        unread: Callable[[Mapping[str, str]], None] = lambda found: None,
     ) -> View:
         """Make the examples with an input, or read them from the cache if that was done before.
 
@@ -106,9 +114,10 @@ class Examples:
                 any classes. If several processes need it, only one makes it.
             executor: runs the work.
             progress: called with the number of examples done, and of all examples.
+            unread: called with {sample_id: why} if examples were skipped because they cannot be read.
 
         Returns:
-            A view of the examples, mapped into memory from the cache.
+            A view of the examples, mapped into memory from the cache, without those that cannot be read.
 
         Raises:
             UsageError: the input cannot be made from these examples.
@@ -120,15 +129,24 @@ class Examples:
         what = {"format": FORMAT, "opencv": cv2.__version__, "examples": self.digest, "input": takes.stored()}
         name = hashlib.sha256(canonical_json(what).encode()).hexdigest()[:32]
 
-        def make(put: Put) -> None:
-            make_examples(self.frames, len(self), takes, put, executor=executor, progress=progress)
+        def make(put: Put) -> Mapping[int, str]:
+            return make_examples(self.frames, len(self), takes, put, executor=executor, progress=progress)
 
         part = stored(cache / name, self.rows, takes.shape, takes.dtype, what, make, self.frames.files)
         progress(len(self), len(self), "")
-        return View((part,), self.label_names, given_labels=self.labels.astype(np.int16))
+        view = View((part,), self.label_names, given_labels=self.labels.astype(np.int16))
+        if not part.unread:
+            return view
+        for i, _ in part.unread:  # a source that does not skip raises here what it would have raised then
+            list(self.frames.part(i, 1).examples(takes))
+        unread({self.rows["sample_id"][i].as_py(): why for i, why in part.unread})
+        return view.take(np.delete(np.arange(len(self)), [i for i, _ in part.unread]))
 
     def array(self, takes: Input, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> npt.NDArray[Any]:
-        """Make the examples with an input, as one array [n, *shape] in memory. Errors are those of `through`."""
+        """Make the examples with an input, as one array [n, *shape] in memory; those that are skipped are zeros.
+
+        Errors are those of `through`.
+        """
         found = np.zeros((len(self), *takes.shape), takes.dtype)
 
         def put(first: int, chunk: npt.NDArray[Any]) -> None:
@@ -140,20 +158,32 @@ class Examples:
 
 def make_examples(
     frames: FrameSource, n: int, takes: Input, put: Put, *, executor: Executor = IN_PROCESS, progress: Progress = silent
-) -> None:
-    """Make n examples in chunks, and call `put` with the position and array of each chunk, in any order."""
+) -> dict[int, str]:
+    """Make n examples in chunks, and call `put` with the position and array of each chunk, in any order.
+
+    Returns:
+        {position: why} of those that cannot be read, if the source skips them.
+    """
+    unread: dict[int, str] = {}
     tasks = [(frames.part(first, _CHUNK), first, takes) for first in range(0, n, _CHUNK)]
     done = 0
-    for first, chunk in executor.map(_chunk, tasks):
+    for first, chunk, missed in executor.map(_chunk, tasks):
         put(first, chunk)
+        unread |= missed
         done += len(chunk)
         progress(done, n, "")
+    return unread
 
 
-def _chunk(task: tuple[FrameSource, int, Input]) -> tuple[int, npt.NDArray[Any]]:
+def _chunk(task: tuple[FrameSource, int, Input]) -> tuple[int, npt.NDArray[Any], dict[int, str]]:
     frames, first, takes = task
+    chunk, unread = [], {}
     with one_thread():
-        return first, np.stack(list(frames.examples(takes)))
+        for i, made in enumerate(frames.examples(takes), first):
+            if isinstance(made, InputError):
+                unread[i] = f"expected {made.expected}, found {made.found}"
+            chunk.append(np.zeros(takes.shape, takes.dtype) if isinstance(made, InputError) else made)
+    return first, np.stack(chunk), unread
 
 
 @dataclass(frozen=True, eq=False)

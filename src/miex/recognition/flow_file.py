@@ -3,65 +3,67 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from miex.corpora.mappings import ClassMapping
+from miex.corpora.corpus import key_of
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.plan_file import CONFIG_FILE
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
-from miex.recognition.examples import Arrays, Examples, rows_of
+from miex.images import Image, read_image
+from miex.recognition.examples import Arrays, Examples, input_cache, rows_of
 from miex.recognition.inputs.base import make_input
 from miex.recognition.inputs.flow import SIDE, FlowMethod
-from miex.recognition.places import of_set
 from miex.recognition.view import LABELS, REAL
 from miex.storage.local import write_whole
+from miex.tables.table import Columns, read_table
 
 _ALIASES = {"corpus": ("dataset",)}  # its name in the published flow files of MEGC 2019
 
 
 def flow_set(
-    dataset: Dataset,
+    examples: Examples,
     *,
-    mapping: ClassMapping | None = None,
     method: FlowMethod = "dis",
     seed: int = 0,
     side: int = SIDE,
     executor: Executor = IN_PROCESS,
     progress: Progress = silent,
+    unread: Callable[[Mapping[str, str]], None] = lambda found: None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """Compute the flow maps of a set, from its stored frames (not from the displacement fields of the generator).
+    """Compute the flow maps of examples from their frames (of a set not from the generator's displacement fields).
 
     Args:
-        dataset: the set.
-        mapping: its classes, as in `places.of_set`.
+        examples: of a set, or of real clips.
         method, seed, side: see `inputs.flow.FlowMaps`.
         executor: runs the work.
         progress: called with the number of samples done, and of all samples.
+        unread: as in `Examples.through`.
 
     Returns:
-        Arrays by name, in the order of the set: flow uint8 [n, side, side, 3], label int64 [n], and for the leak guard
-        and folds, str [n] each: sample_id, source, corpus, subject, photo (empty where there is none). If the classes
-        are not negative, positive and surprise, label_names, str [classes], names them.
+        Arrays by name, in the order of the examples: flow uint8 [n, side, side, 3], label int64 [n], and for the leak
+        guard and folds, str [n] each: sample_id, source, corpus, subject, photo (empty where there is none). If the
+        classes are not negative, positive and surprise, label_names, str [classes], names them.
 
     Raises:
         InputError: a frame cannot be read.
     """
-    examples = of_set(dataset, mapping)
     made = make_input({"name": "flow", "method": method, "seed": seed, "side": side})
-    maps = examples.array(made, executor=executor, progress=progress)
-    texts = {name: examples.rows[name].to_pylist() for name in ROWS_SCHEMA.names if name != "label"}
+    maps = examples.through(made, input_cache(), executor=executor, progress=progress, unread=unread)
+    texts = {name: maps.rows[name].to_pylist() for name in ROWS_SCHEMA.names if name != "label"}
     names = {} if examples.label_names == LABELS else {"label_names": np.asarray(examples.label_names, np.str_)}
     return {
-        "flow": maps,
-        "label": examples.labels,
+        "flow": maps.batch(),
+        "label": maps.labels,
         **names,
         **{name: np.asarray([text or "" for text in column], np.str_) for name, column in texts.items()},
     }
@@ -137,6 +139,122 @@ def read_flow(path: Path) -> Examples:
 def _odd_label(label: npt.NDArray[Any], names: tuple[str, ...]) -> str:
     known = {*names, *range(len(names))}
     return next((f", such as {str(value)[:40]!r}" for value in label.ravel().tolist() if value not in known), "")
+
+
+CHANNELS = ("u", "v", "os")  # of a flow map: motion to the right, down, and optical strain
+_TABLE = Columns(
+    {
+        "corpus": ("corpus", "dataset", "data"),
+        "subject": ("subject", "sub"),
+        "clip": ("clip", "filename", "filename_o"),
+        "label": ("label",),
+    },
+    needed=("subject", "clip", "label"),
+    headerless=("corpus", "subject", "clip", "label"),  # as in the ground truth of MEGC 2019
+)
+# How the composite of MEGC 2019 calls subjects of its three corpora.
+_COMPOSITE = {"casme2": r"sub\d+", "smic": r"s\d+", "samm": r"\d{3}"}
+
+
+def import_pictures(
+    folder: Path, channels: Sequence[str], *, corpus: str = "compmie", table: Path | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Read flow maps that others published as image files, in the layouts of STSTNet (Liong et al., FG 2019) and HTNet.
+
+    A file is called <subject>_<clip>.png. Its class is the folder that it lies in (0, 1, 2, or a name); where the
+    folder names none, a table says it. With leave-one-subject-out folders (<subject>/u_train and <subject>/u_test)
+    those of u_test are read, which hold every map once.
+
+    Args:
+        folder: the folder of the maps, or of the subjects.
+        channels: which of u, v and os (optical strain) the red, green and blue channel of the files hold. It cannot be
+            seen in them: OpenCV, which writes its first channel as blue, makes os, v, u of a map u, v, os.
+        corpus: the corpus, for the leak guard, if the table does not say it; compmie means CASME II, SMIC and SAMM,
+            told by subjects such as sub01, s01 and 006.
+        table: table with the columns subject, clip and label, and corpus if there are several; without a header in the
+            order corpus, subject, clip, label.
+
+    Returns:
+        Arrays as of `flow_set`, in the order of the sample ids.
+
+    Raises:
+        UsageError: the channels are not u, v and os.
+        InputError: there is no map, one cannot be read, has another size, or stands twice with different pixels; or
+            class or corpus of one is unknown.
+    """
+    if sorted(channels) != sorted(CHANNELS):
+        raise UsageError(
+            f"`channels` {','.join(channels)}", expected="u, v and os in the order of red, green and blue",
+            do="ask whoever made the files; OpenCV makes os,v,u of maps u, v, os",
+        )  # fmt: skip
+    stated = {} if table is None else _stated(table)
+    files = [file for file in sorted(folder.rglob("*.png")) if not file.name.startswith(".")]
+    files = [file for file in files if "u_train" not in file.relative_to(folder).parts[:-1]]
+    rows: dict[str, tuple[Image, int, str, str]] = {}
+    order = [channels.index(name) for name in CHANNELS]
+    for file in files:
+        subject, _, clip = file.stem.strip().partition("_")
+        known = stated.get(key_of(subject, clip), {})
+        label = _class_of(file.parent.name) if "label" not in known else _class_of(known["label"])
+        if label is None or not clip:
+            raise InputError(
+                f"flow map {file}", expected="<subject>_<clip>.png in the folder of a class, 0 to 2, or in the table",
+                found="no class" if clip else "no clip",
+                do="give a table with the columns subject, clip and label (`clips`)",
+            )  # fmt: skip
+        of = known.get("corpus") or _corpus_of(subject, corpus, file)
+        pixels = np.ascontiguousarray(read_image(file)[..., order])
+        shape = next(iter(rows.values()))[0].shape if rows else pixels.shape
+        if pixels.shape != shape or shape[0] != shape[1]:
+            raise InputError(
+                f"flow map {file}", expected="square maps of one size",
+                found=f"{pixels.shape[:2]}" + ("" if pixels.shape == shape else f" after {shape[:2]}"),
+            )  # fmt: skip
+        name = f"{of}/{subject}/{clip}"
+        again = rows.setdefault(name, (pixels, label, of, subject))
+        if again[1] != label or not np.array_equal(again[0], pixels):
+            raise InputError(f"flow map {file}", expected="each clip once", found=f"another map or class of {name}")
+    if not rows:
+        raise InputError(
+            f"flow maps in {folder}", expected="files such as 006/u_test/0/006_006_1_2.png, or sub01_EP02_01f.png",
+            found="none" if folder.is_dir() else "no such folder",
+        )  # fmt: skip
+    names = sorted(rows)
+    maps, labels, corpora, subjects = zip(*(rows[name] for name in names), strict=True)
+    return {
+        "flow": np.stack(maps),
+        "label": np.asarray(labels, np.int64),
+        "sample_id": np.asarray(names, np.str_),
+        "source": np.asarray([REAL] * len(names), np.str_),
+        "corpus": np.asarray(corpora, np.str_),
+        "subject": np.asarray(subjects, np.str_),
+        "photo": np.asarray([""] * len(names), np.str_),
+    }
+
+
+def _stated(table: Path) -> dict[tuple[str, ...], Mapping[str, str]]:
+    rows = {key_of(row.text("subject"), row.text("clip")): row for row in read_table(table, _TABLE)}
+    for row in rows.values():
+        if _class_of(row.text("label")) is None:
+            raise row.wrong("label", "0 (negative), 1 (positive), 2 (surprise), or one of these words")
+    return {key: row.cells for key, row in rows.items()}
+
+
+def _class_of(text: str) -> int | None:
+    names = {**{str(i): i for i in range(len(LABELS))}, **{name: i for i, name in enumerate(LABELS)}}
+    return names.get(text.strip().lower())
+
+
+def _corpus_of(subject: str, corpus: str, file: Path) -> str:
+    if corpus != "compmie":
+        return corpus
+    for name, form in _COMPOSITE.items():
+        if re.fullmatch(form, subject, re.ASCII):
+            return name
+    raise InputError(
+        f"flow map {file}", expected="a subject of CASME II (sub01), SMIC (s01) or SAMM (006)", found=repr(subject),
+        do="give the name of its corpus as `corpus`: the leak guard relies on it",
+    )  # fmt: skip
 
 
 def load(where: Path) -> Examples | Dataset:

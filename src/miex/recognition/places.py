@@ -19,7 +19,7 @@ from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
 from miex.faces.crop import CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
-from miex.images import Image, decode_image, read_image
+from miex.images import Image, ImageError, decode_image, read_image
 from miex.recognition import spotting
 from miex.recognition.examples import Examples, FrameSource, rows_of
 from miex.recognition.inputs.base import Frames, Input
@@ -61,10 +61,13 @@ class ClipFrames(FrameSource):
         clips: the clips. In one without an apex it is spotted when the frames are read, in the processes that make the
             examples, so that no frame is decoded before; of what it depends on, the digest holds all.
         model: file of the face landmark model.
+        skip: whether a clip that cannot be read (a damaged frame, no face in the onset) gives its error in place of an
+            example.
     """
 
     clips: tuple[Clip, ...]
     model: Path
+    skip: bool = False
 
     @property
     def digest(self) -> str:
@@ -85,15 +88,23 @@ class ClipFrames(FrameSource):
     def part(self, first: int, count: int) -> ClipFrames:
         return replace(self, clips=self.clips[first : first + count])
 
-    def examples(self, takes: Input) -> Iterator[npt.NDArray[Any]]:
+    def examples(self, takes: Input) -> Iterator[npt.NDArray[Any] | InputError]:
         with Landmarker(self.model) as landmarker:
             for clip in self.clips:
-                first, apex, last = _range(clip)
-                paths = clip.frames[first : last + 1]
-                read, name = partial(_of_file, paths), f"clip {_name(clip)}"
-                if apex is None:
-                    apex = first + spotting.spot_apex(map(read_image, paths), landmarker, name=name)
-                yield takes.of(aligned(read, len(paths), apex - first, landmarker, name=name))
+                try:
+                    yield self._example(clip, takes, landmarker)
+                except InputError as error:
+                    if not self.skip:
+                        raise
+                    yield error
+
+    def _example(self, clip: Clip, takes: Input, landmarker: Landmarker) -> npt.NDArray[Any]:
+        first, apex, last = _range(clip)
+        paths, name = clip.frames[first : last + 1], f"clip {_name(clip)}"
+        read = partial(_of_file, paths, name)
+        if apex is None:
+            apex = first + spotting.spot_apex(map(read, range(len(paths))), landmarker, name=name)
+        return takes.of(aligned(read, len(paths), apex - first, landmarker, name=name))
 
 
 def stored_layout(dataset: Dataset) -> CropOptions:
@@ -173,6 +184,7 @@ def of_clips(
     model: Path,
     mapping: ClassMapping | None = None,
     no_apex: NoApex = "refuse",
+    skip: bool = False,
 ) -> Examples:
     """Examples of real clips, with their frames from onset to offset.
 
@@ -184,18 +196,16 @@ def of_clips(
         no_apex: treatment of clips without an apex, such as all of SMIC: refuse (an error), drop, middle (of the N
             frames from onset to offset, frame N // 2 is the apex, as in the MiE-X paper, ECCV 2022), or spot (see
             `spotting.apex_of`). With middle and spot, the first frame takes the place of an onset that is not there.
+        skip: see `ClipFrames`.
 
     Raises:
         UsageError: the mapping is not for a corpus of these clips.
-        InputError: a clip has no frames, no onset, or, with `no_apex` refuse, no apex.
+        InputError: clips have no frames, no onset, or, with `no_apex` refuse, no apex; all of them are named.
     """
     coded = [(_with_apex(clip, no_apex), class_of(clip, mapping)) for clip in clips]
     found = [(clip, code) for clip, code in coded if code is not None and not (no_apex == "drop" and clip.apex is None)]
     kept, codes = [clip for clip, _ in found], [int(code) for _, code in found]
-    for clip in kept:
-        _, apex, _ = _range(clip)
-        if apex is None and no_apex != "spot":
-            raise _without(clip)
+    prove_whole(kept, spotted=no_apex == "spot")
     texts: dict[str, list[str | None]] = {
         "sample_id": [_name(c) + (f"/{c.onset}" if c.onset else "") for c in kept],
         # a synthetic clip has the origin of its AUs and its photo, like a sample of a set
@@ -205,7 +215,7 @@ def of_clips(
         "photo": [c.subject if c.descent else None for c in kept],
     }
     names = LABELS if mapping is None else mapping.classes
-    return Examples(rows_of(codes, texts), ClipFrames(tuple(kept), model), names)
+    return Examples(rows_of(codes, texts), ClipFrames(tuple(kept), model, skip), names)
 
 
 def _name(clip: Clip) -> str:
@@ -224,17 +234,27 @@ def _with_apex(clip: Clip, no_apex: NoApex) -> Clip:
 
 def _range(clip: Clip) -> tuple[int, int | None, int]:
     """Onset, apex (None if it is to be spotted) and offset of a clip; without an offset, its last frame."""
-    if clip.onset is None or not clip.frames:
-        raise _without(clip)
+    assert clip.onset is not None, "see prove_whole"
     return clip.onset, clip.apex, len(clip.frames) - 1 if clip.offset is None else clip.offset
 
 
-def _without(clip: Clip) -> InputError:
-    return InputError(
-        f"clip {_name(clip)}", expected="frames, an onset and an apex",
-        found=f"{len(clip.frames)} frames, onset {clip.onset}, apex {clip.apex}",
-        do="for clips without an apex give `no_apex` spot, middle or drop; leave out clips without frames or onset",
-    )  # fmt: skip
+def prove_whole(clips: Sequence[Clip], *, spotted: bool = False) -> None:
+    """Raises InputError, which names all that are not, unless every clip has frames, an onset and (or it is to be
+    spotted) an apex."""
+    frames = [clip for clip in clips if not clip.frames]
+    onset = [clip for clip in clips if clip.frames and clip.onset is None]
+    apex = [clip for clip in clips if clip.frames and clip.onset is not None and clip.apex is None and not spotted]
+    for lacking, what, do in (
+        (frames, "frames", "give the folder of the corpus with its images, or leave these clips out"),
+        (onset, "an onset", "leave these clips out, or give `no_apex` spot or middle, which begin at the first frame"),
+        (apex, "an apex", "give `no_apex` spot, middle or drop"),
+    ):
+        if lacking:
+            raise InputError(
+                f"{len(clips):,} clips of " + ", ".join(sorted({clip.corpus for clip in clips})),
+                expected="frames, an onset and an apex in each",
+                found=f"{len(lacking):,} without {what}: " + ", ".join(map(_name, lacking)), do=do,
+            )  # fmt: skip
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
@@ -252,5 +272,12 @@ def _decoded(frames: Sequence[bytes], name: str, i: int) -> Image:
     return decode_image(frames[i], name)
 
 
-def _of_file(paths: Sequence[Path], i: int) -> Image:
-    return read_image(paths[i])
+def _of_file(paths: Sequence[Path], name: str, i: int) -> Image:
+    try:
+        return read_image(paths[i])
+    except ImageError as error:
+        empty = not (paths[i].is_file() and paths[i].stat().st_size)
+        raise InputError(
+            name, expected=error.expected, found=f"{paths[i]}: " + ("an empty file, or none" if empty else error.found),
+            do="unpack this clip again, or leave clips that cannot be read out with `on_error` skip",
+        ) from error  # fmt: skip

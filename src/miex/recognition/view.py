@@ -9,7 +9,7 @@ import hashlib
 import json
 import mmap
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -94,11 +94,13 @@ class Stored:
         folder: its folder.
         digest: sha256 of the array.
         rows_digest: digest of its rows and their marks.
+        unread: (position, why) of the examples that could not be read, whose places in the array hold zeros.
     """
 
     folder: Path
     digest: str
     rows_digest: str
+    unread: tuple[tuple[int, str], ...] = ()
 
     @property
     def array(self) -> Array:
@@ -307,7 +309,7 @@ def stored(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     what: Any,
-    make: Callable[[Put], None],
+    make: Callable[[Put], Mapping[int, str]],
     files: Callable[[], Sequence[Sequence[Path]]] = lambda: (),
 ) -> Stored:
     """The array stored in a folder. It is computed if it is missing, only once even if several processes need it.
@@ -318,7 +320,7 @@ def stored(
         shape, dtype: shape and dtype of one example.
         what: description of what the array is made from, as JSON values; for people who look into the folder.
         make: computes the examples; called with a function that stores examples [k, *shape], given the position of the
-            first of them.
+            first of them. Returns {position: why} of those that cannot be read.
         files: gives the files of each example's frames, where there are such files: they mark it, as its bytes do.
 
     Raises:
@@ -345,7 +347,7 @@ def stored(
                     draft.write((exact := np.ascontiguousarray(examples, dtype)).data)
                     marks[first : first + len(exact)] = _marks_of(exact)
 
-                make(put)
+                unread = make(put)
                 draft.seek(start + len(rows) * each)
             seen: dict[Path, int] = {}
             for own, paths in zip(marks, files(), strict=False):
@@ -356,7 +358,8 @@ def stored(
             table = rows.append_column(MARKS, pa.array(marks, MARKS.type))
             place.write(ROWS, parquet_bytes(table, max(1, len(rows))))
             record = {
-                "format": FORMAT, "digest": _file_digest(folder / ARRAY), "rows_digest": table_digest(table), "of": what
+                "format": FORMAT, "digest": _file_digest(folder / ARRAY), "rows_digest": table_digest(table),
+                "unread": sorted(unread.items()), "of": what,
             }  # fmt: skip
             place.create(RECORD, json.dumps(record, indent=1).encode())
     return _recorded(folder)
@@ -367,7 +370,8 @@ def _recorded(folder: Path) -> Stored:
         record = json.loads((folder / RECORD).read_bytes())
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']}")
-        return Stored(folder, str(record["digest"]), str(record["rows_digest"]))
+        unread = tuple((int(i), str(why)) for i, why in record.get("unread", ()))
+        return Stored(folder, str(record["digest"]), str(record["rows_digest"]), unread)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder / RECORD, "a record of miex", str(error)) from error
 

@@ -11,7 +11,7 @@ index` and `miex export --to folder` write such tables.
   column `label` (negative, positive, surprise, or 0, 1, 2) takes the place of the mapping; an empty cell is no label.
 - `corpus` is the corpus of the clip; by default, the name under which the table is read.
 
-The table is named clips.csv, or given by its path (xlsx works too).
+The table is named clips.csv, or given by its path (xlsx, and a Parquet index of miex, work too).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from miex.corpora.corpus import Corpus, Key, Tree
 from miex.corpora.folders import IMAGE, Folder
 from miex.corpora.mappings import ClassMapping, emotion_named, mapping_named
 from miex.corpora.people import corpus_key
-from miex.errors import UsageError
+from miex.errors import InputError, UsageError
 from miex.labels import Label, label_named
 from miex.tables.cells import path_in, whole
 from miex.tables.table import Columns, Row, read_table
@@ -127,10 +127,19 @@ class Plain(Corpus):
     def needs_frames(self, row: Row, folders: Mapping[Key, Folder]) -> bool:
         return bool(row.cells.get("frames"))
 
+    def rows_of_table(self, path: Path) -> list[Row]:
+        return _of_parquet(path, self.columns) if path.suffix.lower() == ".parquet" else read_table(path, self.columns)
+
+    def is_table(self, path: Path) -> bool:
+        try:
+            return bool(self.rows_of_table(path))
+        except InputError:
+            return False
+
     def trees(self, path: Path, tables: Sequence[Path]) -> dict[str, dict[Key, Folder]]:
         folders: dict[Key, Folder] = {}
         for table in tables:
-            for row in read_table(table, self.columns):
+            for row in self.rows_of_table(table):
                 below = row.said("frames")
                 if below and (below,) not in folders:
                     there = path_in(table.parent, below)
@@ -138,6 +147,28 @@ class Plain(Corpus):
                     if images is not None:
                         folders[below,] = Folder(images[0], below, images[1])
         return {"": folders} if folders else {}
+
+
+def _of_parquet(path: Path, columns: Columns) -> list[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"table {path}", expected="a Parquet index of miex", found=str(error).splitlines()[0],
+            do="make it again with miex corpora index",
+        ) from error  # fmt: skip
+    header = columns.header(table.column_names)
+    if header is None:
+        raise InputError(
+            f"table {path}", expected="an index with " + ", ".join(columns.needed), found=", ".join(table.column_names),
+            do="give the file that miex corpora index wrote",
+        )  # fmt: skip
+    names = {column: table.column_names[i] for i, column in header.items()}
+    cells = {c: ["" if v is None else str(v) for v in table[name].to_pylist()] for c, name in names.items()}
+    return [Row(str(path), i + 1, {c: v[i] for c, v in cells.items()}, names) for i in range(table.num_rows)]
 
 
 def _images(path: Path) -> tuple[Path, tuple[str, ...]] | None:
