@@ -1,4 +1,4 @@
-"""Clips of a small invented corpus, and AUs as an extractor would see them."""
+"""Clips of a small invented corpus, AUs as an extractor would see them, and the frames of fakes without faces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from miex.aus.tracks import Track
-from miex.aus.vector import AU_INDEX, AU_NUMBERS
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, AUArray
 from miex.corpora.clip import Clip, CodedAU
 from miex.labels import Label
 
@@ -59,3 +59,13 @@ def track(of: Clip, n: int = 12, *, peak: float = 0.2, rest: float = 0.05, faile
 def tracks(clips: list[Clip]) -> dict[str, Track]:
     found = [track(of) for of in clips]
     return {one.clip: one for one in found}
+
+
+def render(name: str, aus: AUArray) -> np.ndarray:
+    """Frames of 2 × 2 pixels whose gray is the movement."""
+    gray = np.clip(aus.sum((1, 2)) * 40, 0, 255).astype(np.uint8)
+    return np.repeat(gray, 12).reshape(-1, 2, 2, 3)
+
+
+def encode(frame: np.ndarray, suffix: str) -> bytes:
+    return bytes([frame.flat[0]]) + suffix.encode()

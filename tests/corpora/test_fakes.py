@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from miex.aus.vector import AU_INDEX, AUArray
+from miex.aus.vector import AU_INDEX
 from miex.corpora.catalog import corpora, corpus_named, read
 from miex.corpora.check import check
 from miex.corpora.clip import Clip
@@ -17,20 +17,11 @@ from miex.corpora.fakes.write import TRUTH_FILE, Made, apex_vector, movement, wr
 from miex.corpora.folders import number_of
 from miex.corpora.index import write_index
 from miex.errors import InputError, OutputError, UsageError
+from tests.corpus_fixture import encode, render
 
 NAMES = list(corpora())
 SINGLE = [name for name in NAMES if name != "compmie"]
 NO_APEX = {"smic", "smic-vis", "smic-nir", "smic-e", "smic-e-vis", "smic-e-nir", "casme3-c", "casme3-c-macro"}
-
-
-def render(name: str, aus: AUArray) -> np.ndarray:
-    """Frames of 2 × 2 pixels whose gray is the movement."""
-    gray = np.clip(aus.sum((1, 2)) * 40, 0, 255).astype(np.uint8)
-    return np.repeat(gray, 12).reshape(-1, 2, 2, 3)
-
-
-def encode(frame: np.ndarray, suffix: str) -> bytes:
-    return bytes([frame.flat[0]]) + suffix.encode()
 
 
 @pytest.fixture(scope="module")
@@ -257,9 +248,9 @@ def test_frames_are_in_the_order_of_numbers(tmp_path: Path) -> None:
     folder = tmp_path / "Micro_Expression" / "happiness" / "S01-01-001"
     folder.mkdir(parents=True)
     for n in (1, 2, 9, 10, 11, 100):
-        (folder / f"{n}.jpg").touch()
+        (folder / f"{n}.jpg").write_bytes(b"x")
     for stray in ("cover.jpg", "Thumbs.db", "._1.jpg", "2.txt", "10.jpg.bak"):
-        (folder / stray).touch()
+        (folder / stray).write_bytes(b"x")
     (tmp_path / "MMEW_Micro_Exp.csv").write_text(
         "Subject,Filename,OnsetFrame,ApexFrame,OffsetFrame,Action Units,Estimated Emotion,remarks\n"
         "1,S01-01-001,1,10,100,12,happiness,\n"
@@ -275,7 +266,7 @@ def test_spellings_of_folders(tmp_path: Path, folder: str, above: str) -> None:
     place = tmp_path / "MMEW_Final" / "Micro_Expression" / above / folder / "S01-04-001"
     place.mkdir(parents=True)
     for n in range(1, 6):
-        (place / f"{n}.JPG").touch()
+        (place / f"{n}.JPG").write_bytes(b"x")
     (tmp_path / "MMEW_Micro_Exp.csv").write_text(
         "Subject,Filename,OnsetFrame,ApexFrame,OffsetFrame,Action Units,Estimated Emotion\n"
         "1,S01-04-001,1,3,5,14,others\n"
@@ -399,5 +390,5 @@ def test_links_are_followed_and_loops_end(fakes: dict[str, Made], tmp_path: Path
 
 def test_another_corpus_table_is_not_taken(fakes: dict[str, Made]) -> None:
     """The tables of CASME II and MMEW have the same columns."""
-    with pytest.raises(InputError, match="no table of it"):
+    with pytest.raises(InputError, match="this is CASME II's"):
         read("mmew", fakes["casme2"].path)

@@ -24,7 +24,7 @@ def table(folder: Path, text: str, name: str = "clips.csv") -> Path:
 def frames(folder: Path, *names: str) -> None:
     folder.mkdir(parents=True)
     for name in names:
-        (folder / name).touch()
+        (folder / name).write_bytes(b"x")
 
 
 def places(clip: Clip) -> tuple[int | None, int | None, int | None]:
@@ -188,7 +188,7 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("clip,emotion\na,happy\n", "a header with subject, clip, emotion"),
+        ("clip,emotion\na,happy\n", "a header with subject, clip or name, emotion"),
         ("clip,subject,emotion\na,,happy\n", "row 2, column subject"),
         ("clip,subject,emotion\na,1,happy\na,1,sad\n", r"(?s)row 3, column clip.*each event once"),
         ("clip,subject,emotion,onset\na,1,happy,-3\n", r"(?s)row 2, column onset.*'-3'"),

@@ -19,9 +19,10 @@ from miex.api.work import (
     stage,
     unsaid,
 )
-from miex.arguments import PATH, PATHS, checking, instance_of, many, number, whole
+from miex.arguments import PATH, PATHS, YES_NO, checking, instance_of, many, number, whole
 from miex.aus.tracks import Credit, Track, credit_of, read_table, table_of, tracks_of, write_parquet
 from miex.corpora.catalog import corpora, corpus_at, corpus_named
+from miex.corpora.catalog import read as read_corpus
 from miex.corpora.clip import KINDS, Clip
 from miex.corpora.corpus import Reading
 from miex.errors import UsageError, one_of
@@ -193,10 +194,10 @@ def read(
     place = path(where)
     given = None if table is None else path(table)
     how: dict[str, Any] = {"table": given, "tree": tree, "mapping": mapping, "without": without, "on_error": on_error}
-    return Clips(corpus_at(name, place).read(place, **how))
+    return Clips(read_corpus(name, place, **how))
 
 
-@checking(where=PATH)
+@checking(where=PATH, images=YES_NO)
 def inspect(
     name: str,
     where: PathLike,
@@ -205,15 +206,28 @@ def inspect(
     tree: str | None = None,
     mapping: str = "megc2019",
     without: Collection[str] = (),
+    images: bool = False,
+    workers: Workers = 1,
+    progress: Stages | None = None,
 ) -> Report:
     """Report what of a corpus is there or missing, which rows are broken, and which corrections apply.
 
     Arguments and errors are those of `read`, except that rows that cannot be read are reported, not raised.
+
+    Args:
+        images: whether to open every frame, and list those that are damaged.
+        workers, progress: as in `miex.synthesize`.
     """
+    from miex.corpora.catalog import recognizing
     from miex.corpora.check import check as check_corpus
 
     place, given = path(where), None if table is None else path(table)
-    return check_corpus(corpus_at(name, place), place, table=given, tree=tree, mapping=mapping, without=without)
+    corpus, work, doing = corpus_at(name, place), executor(workers), stage(progress, "opening frames")
+    with recognizing(corpus, place, given):
+        return check_corpus(
+            corpus, place, images=images, executor=work, progress=doing, table=given, tree=tree, mapping=mapping,
+            without=without,
+        )  # fmt: skip
 
 
 @checking(clips=_CLIPS)

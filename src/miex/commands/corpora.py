@@ -71,6 +71,10 @@ def check(
     tree: TreeName = None,
     mapping: Mapping = "megc2019",
     no_correction: NoCorrection = None,
+    images: Annotated[
+        bool, typer.Option("--images", help="Open every frame, and list those that are damaged.")
+    ] = False,
+    workers: o.Workers = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
@@ -78,7 +82,11 @@ def check(
     """Report what of a corpus is there, missing, broken or corrected."""
     from miex.api.corpora import inspect
 
-    report = inspect(name, path, table=table, tree=tree, mapping=mapping, without=no_correction or ())
+    with console.bars() as progress:
+        report = inspect(
+            name, path, table=table, tree=tree, mapping=mapping, without=no_correction or (), images=images,
+            workers=workers, progress=progress,
+        )  # fmt: skip
     console.show(as_json, report.facts(), _text(report))
     if not report.good:
         raise typer.Exit(PartialFailureError.exit_code)
@@ -141,6 +149,8 @@ def fake(
 
 
 def _text(report: "Report") -> str:
+    from miex.corpora.corpus import listed
+
     facts = report.facts()
     emotions = ", ".join(f"{name} {n}" for name, n in facts["emotions"].items())
     labels = ", ".join(f"{name} {n}" for name, n in facts["labels"].items())
@@ -163,6 +173,11 @@ def _text(report: "Report") -> str:
     if facts["unnamed_folders"]:
         first = ", ".join(facts["unnamed_folders"][:3])
         lines.append(f"clip folders that no row names: {len(facts['unnamed_folders'])}, such as {first}")
+    if facts["other_folders"]:
+        lines.append(f"folders of images that are not of this layout: {listed(facts['other_folders'])}")
+    if facts["opened"]:
+        lines.append(f"frames opened: {facts['opened']:,}, {len(facts['damaged']):,} damaged")
+    lines += [f"DAMAGED {text}" for text in facts["damaged"][:20]]
     lines += [f"noted: {what}, {n}" for what, n in facts["notes"].items()]
     times = Counter(report.reading.corrections)
     lines += [
@@ -176,5 +191,5 @@ def _text(report: "Report") -> str:
     problems = report.reading.problems
     lines += [f"BROKEN {problem}" for problem in problems[:20]]
     lines += [f"… and {len(problems) - 20:,} more; --json lists all"] if len(problems) > 20 else []
-    lines.append("every row can be read" if report.good else f"broken rows: {len(problems)}")
+    lines.append(f"broken rows: {len(problems)}" if problems else "every row can be read")
     return "\n".join(lines)

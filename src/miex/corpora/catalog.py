@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from miex.corpora.corpus import Corpus, Reading
+from miex.corpora.folders import files_below
+from miex.corpora.mappings import OWN
 from miex.errors import InputError, UsageError
 from miex.plugins import Registry
 
@@ -98,6 +101,49 @@ def read(name: str, path: Path | str, **options: Any) -> Reading:
 
     Raises:
         UsageError: no corpus of that name.
-        InputError: what lies there is not that corpus.
+        InputError: what lies there is not that corpus. If it is another one that miex knows, this is said.
     """
-    return corpus_at(name, path).read(path, **options)
+    corpus = corpus_at(name, path)
+    with recognizing(corpus, Path(path), options.get("table")):
+        return corpus.read(path, **options)
+
+
+@contextmanager
+def recognizing(corpus: Corpus, path: Path, table: Path | str | None = None) -> Iterator[None]:
+    """While a corpus is read: if it is another one that lies there, the error names it.
+
+    Raises:
+        InputError: the table has the name of another corpus' table; or, in place of another InputError, the table or
+            the folders are those of another corpus.
+    """
+    there = Path(table) if table else next(iter(corpus.find_tables(path)), path)
+    if corpus.tables and there.is_file() and corpus.name != OWN and not corpus.named_as_table([there]):
+        for other in _others(corpus):
+            if other.named_as_table([there]):
+                raise _wrong(corpus, other, there)
+    try:
+        yield
+    except InputError as error:
+        theirs = None if corpus.name == OWN else next((c for c in _others(corpus) if _holds(path, there, c)), None)
+        if theirs is None:
+            raise
+        raise _wrong(corpus, theirs, there if there.is_file() else path) from error
+
+
+def _others(corpus: Corpus) -> list[Corpus]:
+    return [other for other in corpora().values() if other.name not in (corpus.name, "compmie", OWN)]
+
+
+def _holds(path: Path, table: Path, corpus: Corpus) -> bool:
+    if table.is_file():
+        return corpus.is_table(table) and not corpus.read(table, on_error="collect").problems
+    if not path.is_dir():
+        return False
+    return bool(corpus.named_as_table(files_below(path)) if corpus.tables else corpus.trees(path, ()))
+
+
+def _wrong(asked: Corpus, found: Corpus, where: Path) -> InputError:
+    return InputError(
+        f"{asked.title} in {where}", expected=f"{asked.title}'s", found=f"this is {found.title}'s",
+        do=f"read it as {found.name}, or give the path of {asked.title}",
+    )  # fmt: skip

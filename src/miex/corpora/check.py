@@ -9,6 +9,8 @@ from typing import Any
 
 from miex.corpora.corpus import Corpus, Reading
 from miex.corpora.folders import missing, packed_files
+from miex.executors.base import IN_PROCESS, Executor, Progress, silent
+from miex.images import ImageError, read_image
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,18 @@ class Report:
         path: its folder.
         reading: all clips and problems.
         packed: archives that have not been unpacked.
+        unlike: folders of images that are not of its layout.
+        damaged: frames that cannot be read and why, if images were opened.
+        opened: number of frames that were opened.
     """
 
     corpus: Corpus
     path: Path
     reading: Reading
     packed: tuple[Path, ...]
+    unlike: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    opened: int = 0
 
     def __repr__(self) -> str:
         clips = self.reading.clips
@@ -38,8 +46,8 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether every row could be read."""
-        return not self.reading.problems
+        """Whether every row could be read, and every frame that was opened."""
+        return not self.reading.problems and not self.damaged
 
     def facts(self) -> dict[str, Any]:
         """Everything as plain JSON values."""
@@ -67,17 +75,44 @@ class Report:
             "corrections": [correction.id for correction in reading.corrections],
             "problems": [str(problem) for problem in reading.problems],
             "packed": [str(path) for path in self.packed],
+            "other_folders": list(self.unlike),
+            "opened": self.opened,
+            "damaged": list(self.damaged),
         }
 
 
-def check(corpus: Corpus, path: Path, **options: Any) -> Report:
+def check(
+    corpus: Corpus,
+    path: Path,
+    *,
+    images: bool = False,
+    executor: Executor = IN_PROCESS,
+    progress: Progress = silent,
+    **options: Any,
+) -> Report:
     """Read a whole corpus and report what was found; options as in `Corpus.read`, except on_error.
+
+    With `images`, every frame of its clips is opened; progress is called with the number of frames opened, and of all.
 
     Raises:
         InputError: the folder does not hold this corpus.
     """
     reading = corpus.read(path, **options, on_error="collect")
-    return Report(corpus, path, reading, tuple(packed_files(path)) if path.is_dir() else ())
+    damaged: list[str] = []
+    frames = sorted({frame for clip in reading.clips for frame in clip.frames}) if images else []
+    for done, why in enumerate(executor.map(_damage, frames), start=1):
+        damaged += [why] if why else []
+        progress(done, len(frames), "")
+    packed, unlike = (packed_files(path), corpus.unlike(path)) if path.is_dir() else ([], [])
+    return Report(corpus, path, reading, tuple(packed), tuple(unlike), tuple(damaged), len(frames))
+
+
+def _damage(frame: Path) -> str:
+    try:
+        read_image(frame)
+    except ImageError as error:
+        return f"{frame}: {error.found}"
+    return ""
 
 
 def _kind_of_note(note: str) -> str:

@@ -23,6 +23,8 @@ from miex.tables.table import SUFFIXES, Columns, Row, read_table
 
 OnError = Literal["raise", "skip", "collect"]
 Key = tuple[str, ...]
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(\d{4})?(?!\d)")  # in names of tables, such as 20140508 or 2019
+_VERSION = re.compile(r"(?<![a-z])v(\d{1,3})(?!\d)", re.IGNORECASE)
 
 
 class Tree(NamedTuple):
@@ -77,7 +79,8 @@ class Corpus:
             the key by which rows find it.
         belongs: regular expression that the tree's path must match (a corpus may come as several sets).
         prefer: trees of frames in the order of preference, as regular expressions.
-        tables: names of the table in the order of preference, as regular expressions; none: the folders say all.
+        tables: names of the table in the order of preference, as regular expressions; none: the folders say all. Of
+            several that match one of them the newest is read, by the date or version in its name.
         columns: how its columns are found.
         paths: its trees of frames, the preferred first.
         fake_table: name of the table that a fake gets.
@@ -232,6 +235,8 @@ class Corpus:
             raise self._absent(path, "no such folder")
         found = [Path(table)] if table else self.find_tables(path)
         tables = self.parts_of_table(found)
+        if table is None:
+            self._prove_one(found, tables)
         trees = self.trees(path, tables)
         chosen = self._choose(trees, tree, path)
         folders = trees[chosen] if chosen is not None else {}
@@ -289,9 +294,35 @@ class Corpus:
 
     def named_as_table(self, files: Iterable[Path]) -> list[Path]:
         """Those of the files that are called like its table, the preferred name first."""
-        files = list(files)
-        patterns = [re.compile(pattern + r"\.(xlsx?|csv)", re.IGNORECASE) for pattern in self.tables]
-        return list(dict.fromkeys(p for pattern in patterns for p in files if pattern.fullmatch(p.name)))
+        return sorted((file for file in files if self._rank(file) is not None), key=lambda file: self._rank(file) or ())
+
+    def _rank(self, file: Path) -> tuple[int, ...] | None:
+        """Place of a name among those of its tables: the first that it matches, then the newest date and version."""
+        for i, pattern in enumerate(self.tables):
+            if re.fullmatch(pattern + r"\.(xlsx?|csv)", file.name, re.IGNORECASE):
+                date = max((int(year + day.ljust(4, "0")) for year, day in _DATE.findall(file.stem)), default=0)
+                return i, -date, -max(map(int, _VERSION.findall(file.stem)), default=0)
+        return None
+
+    def _prove_one(self, found: Sequence[Path], read: Sequence[Path]) -> None:
+        """Raises UsageError if another table is as good as one that is read, and says something else."""
+        for table in read:
+            for other in found:
+                if other not in read and self._rank(other) == self._rank(table) and not self._alike(table, other):
+                    raise UsageError(
+                        f"table of {self.title}", expected="one, or a newer one by the date or version in its name",
+                        found=f"{table} and {other}, which differ",
+                        do="name the one to read as `table`, or move the other away",
+                    )  # fmt: skip
+
+    def _alike(self, a: Path, b: Path) -> bool:
+        try:
+            same = a.read_bytes() == b.read_bytes()
+            return same or [dict(row.cells) for row in self.rows_of_table(a)] == [
+                dict(row.cells) for row in self.rows_of_table(b)
+            ]
+        except InputError:  # reading says what is wrong with the first; another one that is broken is none
+            return True
 
     def is_table(self, path: Path) -> bool:
         """Whether a table has the columns, and its first row a subject and clip of this corpus."""
@@ -305,18 +336,44 @@ class Corpus:
         """{tree: {key: clip folder}} of the corpus' folder."""
         if path.is_file():
             return {}
-        pattern = re.compile(rf"(?:(?P<tree>.*?)/)??{self.folders}", re.IGNORECASE)
-        above = path.resolve().parts[-2:]
         trees: dict[str, dict[Key, Folder]] = {}
-        for folder in image_folders(path):
-            # a user may point into the tree: what lies above is part of the layout then
-            match = pattern.fullmatch(folder.below) or pattern.fullmatch("/".join((*above, folder.below)).rstrip("/"))
-            if match and re.search(self.belongs, f"{path.name}/{match['tree'] or ''}/", re.IGNORECASE):
+        for folder, match in self._layout(path):
+            if match:
                 found = {k: v or "" for k, v in match.groupdict().items() if k != "tree"}
                 tree = trees.setdefault(match["tree"] or "", {})
                 for key, part in self.parts_of_folder(folder, found):
                     tree.setdefault(key, part)
+        return self._joined(trees, path)
+
+    def unlike(self, path: Path) -> list[str]:
+        """Folders of images below a corpus' folder that are not of its layout."""
+        return [folder.below or "." for folder, match in self._layout(path) if match is None]
+
+    def _layout(self, path: Path) -> Iterator[tuple[Folder, re.Match[str] | None]]:
+        """Every folder of images, and how it matches `folders`."""
+        pattern = re.compile(rf"(?:(?P<tree>.*?)/)??{self.folders}", re.IGNORECASE)
+        above = path.resolve().parts[-2:]
+        for folder in image_folders(path):
+            # a user may point into the tree: what lies above is part of the layout then
+            match = pattern.fullmatch(folder.below) or pattern.fullmatch("/".join((*above, folder.below)).rstrip("/"))
+            belongs = match and re.search(self.belongs, f"{path.name}/{match['tree'] or ''}/", re.IGNORECASE)
+            yield folder, match if belongs else None
+
+    def _joined(self, trees: dict[str, dict[Key, Folder]], path: Path) -> dict[str, dict[Key, Folder]]:
+        """Trees side by side that share no clip are parts of one copy: a folder for each class, or train and test."""
+        beside: dict[tuple[str, int], list[str]] = {}
+        for name in trees:
+            beside.setdefault((name.rpartition("/")[0], self._preferred(name, path)), []).append(name)
+        for (above, _), names in beside.items():
+            joined = {key: folder for name in names for key, folder in trees[name].items()}
+            if len(names) > 1 and above not in trees and len(joined) == sum(len(trees[name]) for name in names):
+                trees = {**{name: tree for name, tree in trees.items() if name not in names}, above: joined}
         return trees
+
+    def _preferred(self, tree: str, path: Path) -> int:
+        """Place of a tree in `prefer`."""
+        fits = (i for i, p in enumerate(self.prefer) if re.search(p, f"{path.name}/{tree}", re.IGNORECASE))
+        return next(fits, len(self.prefer))
 
     def _choose(self, trees: Mapping[str, Mapping[Key, Folder]], tree: str | None, path: Path) -> str | None:
         names = [name for name in trees if tree is None or tree.lower() in name.lower()]
@@ -326,13 +383,14 @@ class Corpus:
             )  # fmt: skip
 
         def rank(name: str) -> tuple[int, int, str]:
-            fits = (i for i, p in enumerate(self.prefer) if re.search(p, f"{path.name}/{name}", re.IGNORECASE))
-            return next(fits, len(self.prefer)), -len(trees[name]), name
+            return self._preferred(name, path), -len(trees[name]), name
 
         return min(names, key=rank, default=None)
 
     def _absent(self, path: Path, found: str) -> InputError:
         expected = [f"a table such as {self.fake_table}"] if self.tables else []
+        if unlike := self.unlike(path) if path.is_dir() else []:
+            found += f"; folders of images are called {listed(unlike)}"
         expected.append(f"{self.paths[0].folder}/{self.paths[0].file}".format_map(_Example()))
         try:
             there = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "nothing"
@@ -363,11 +421,19 @@ class Corpus:
         if codes.unread:
             notes.append(f"AUs not understood: {codes.unread!r}")
         places = frame_places(row, numbers, first_number, folder, notes)
+        if folder and folder.empty:
+            notes.append(f"files of 0 bytes: {', '.join(sorted(folder.empty))}")
         return Clip(
             self.corpus_of(row), subject, name, emotion, self.label(row, emotion, labels), *places, aus=codes.aus,
             frames=folder.frames if folder else (), kind=self.kind(row), objective=objective_class(row),
             published=numbers, source=row.where(), notes=tuple(notes), descent=self.descent(row),
         )  # fmt: skip
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 class _Example(dict[str, Any]):
@@ -394,3 +460,11 @@ def subject_code(prefix: str, digits: int, row: Row) -> str:
     if not (number.isascii() and number.isdigit() and len(number) < 9):
         raise row.wrong("subject", f"a subject's number, such as {1:0{digits}d} or {prefix}{1:0{digits}d}")
     return f"{prefix}{int(number):0{digits}d}"
+
+
+def clip_code(pattern: str, example: str, row: Row) -> str:
+    """The clip of a row. Raises InputError if it is not called as this corpus calls its clips."""
+    clip = row.text("clip")
+    if not re.fullmatch(pattern, clip, re.IGNORECASE | re.ASCII):
+        raise row.wrong("clip", f"a clip such as {example}")
+    return clip

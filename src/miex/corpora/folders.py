@@ -31,6 +31,8 @@ class Folder:
         path: the folder.
         below: its path below the corpus' folder, / between parts; empty for that folder itself.
         images: names of its image files, in no order.
+
+    A file of 0 bytes, which an interrupted copy leaves behind, is as good as none: it is no frame.
     """
 
     path: Path
@@ -46,9 +48,14 @@ class Folder:
         frames: dict[int, str] = {}
         for name in sorted(self.images):
             number = number_of(name)
-            if number is not None:
+            if number is not None and name not in self.empty:
                 frames.setdefault(number, name)
         return sorted(frames.items())
+
+    @cached_property
+    def empty(self) -> frozenset[str]:
+        """Names of the image files of 0 bytes, and of links that lead nowhere."""
+        return frozenset(name for name in self.images if not _size(self.path / name))
 
     @cached_property
     def numbers(self) -> list[int]:
@@ -97,6 +104,13 @@ def _refuse(error: OSError) -> None:
     raise InputError(
         f"folder {error.filename}", found=error.strerror or str(error), do="make it readable, or move it elsewhere"
     ) from error
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def packed_files(root: Path) -> list[Path]:

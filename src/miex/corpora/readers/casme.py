@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from miex.corpora.corpus import Corpus, Tree, subject_code
+from miex.corpora.corpus import Corpus, Tree, clip_code, subject_code
 from miex.tables.table import Columns, Row
 
 FIRST_OF_B: Final = 8  # subjects 1 to 7 are in section A, the others in B
@@ -23,7 +23,7 @@ class Casme(Corpus):
     licence = "sign the form of the Institute of Psychology, Chinese Academy of Sciences (casme.psych.ac.cn/casme/e1)"
     source = "Yan, Wu, Liu, Wang & Fu, FG 2013"
     emotions = ("tense", "disgust", "repression", "surprise", "happiness", "sadness", "contempt", "fear")
-    folders = r"(?P<subject>sub\d+)/(?P<clip>EP[^/]+)"
+    folders = r"(?P<subject>sub\d+)(?:/|_|-|/[a-z]+/)(?P<clip>EP[^/]+)"
     prefer = ("raw_selected", "raw", "cropped")
     tables = (r"Section[ _]?A", r"Section[ _]?B", r"casme")
     columns = Columns(
@@ -45,7 +45,7 @@ class Casme(Corpus):
     fake_table = "Section A.xlsx"
 
     def identify(self, row: Row) -> tuple[str, str]:
-        return subject_code("sub", 2, row), row.text("clip")
+        return subject_code("sub", 2, row), clip_code(r"EP\d.*", "EP01_5", row)
 
     def path_fields(self, subject: str, clip: str, emotion: str) -> dict[str, Any]:
         """Class A pads no number, class B to three digits."""

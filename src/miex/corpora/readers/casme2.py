@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from miex.corpora.corpus import Corpus, Tree, subject_code
+from typing import ClassVar
+
+from miex.corpora.corpus import Corpus, Tree, clip_code, subject_code
 from miex.tables.table import Columns, Row
 
 
@@ -13,10 +15,9 @@ class Casme2(Corpus):
     licence = "sign the form of the Institute of Psychology, Chinese Academy of Sciences (casme.psych.ac.cn/casme/e2)"
     source = "Yan, Li, Wang, Zhao, Liu, Chen & Fu, PLOS ONE 2014"
     emotions = ("others", "disgust", "happiness", "repression", "surprise", "sadness", "fear")
-    folders = r"(?P<subject>sub\d+)/(?P<clip>EP[^/]+)"
+    folders = r"(?P<subject>sub\d+)(?:/|_|-|/[a-z]+/)(?P<clip>EP[^/]+)"
     prefer = ("raw_selected", "selected", "cropped", "raw")
-    # the table of the composite first: the one of 2019 has three clips of another emotion, and is given by hand
-    tables = (r"CASME2-coding-2014\d*", r"CASME2-coding-2019\d*", r".*CASME2-coding.*")
+    tables: ClassVar[tuple[str, ...]] = (r"CASME2-coding-\d+", r".*CASME2-coding.*")
     columns = Columns(
         {
             "subject": ("Subject",),
@@ -38,4 +39,4 @@ class Casme2(Corpus):
     fake_table = "CASME2-coding-20140508.xlsx"
 
     def identify(self, row: Row) -> tuple[str, str]:
-        return subject_code("sub", 2, row), row.text("clip")
+        return subject_code("sub", 2, row), clip_code(r"EP\d.*", "EP02_01f", row)

@@ -31,7 +31,7 @@ class CKPlus(Corpus):
     licence = "sign the agreement of the Affect Analysis Group, University of Pittsburgh"
     source = "Lucey, Cohn, Kanade, Saragih, Ambadar & Matthews, CVPR Workshops 2010"
     emotions = (*EMOTION_CODES, "")
-    folders = r"(?P<subject>S\d{3})/(?P<clip>\d{3})"
+    folders = r"(?P<subject>S\d{3})(?:/|_|-|/[a-z]+/)(?P<clip>\d{3})"
     prefer = ("cohn-kanade-images", "images")
     paths = (Tree("images", "cohn-kanade-images/{subject}/{clip}", "{subject}_{clip}_{number:08d}.png"),)
 
@@ -50,7 +50,9 @@ class CKPlus(Corpus):
             )
         rows = []
         for key, folder in folders.items():
-            cells = {"subject": folder.path.parent.name.upper(), "clip": folder.path.name}
+            match = re.fullmatch(rf"(?:.*/)?{self.folders}", "/".join(folder.path.parts[-3:]), re.IGNORECASE)
+            assert match, "its folders were found so"
+            cells = {"subject": match["subject"].upper(), "clip": match["clip"]}
             row = Row(str(folder.path), 0, cells)
             if folder.numbers:
                 cells |= {"onset": str(folder.numbers[0]), "apex": str(folder.numbers[-1])}

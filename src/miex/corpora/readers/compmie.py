@@ -20,7 +20,15 @@ from miex.corpora.readers.smic import Smic
 from miex.errors import InputError
 
 GROUND_TRUTH = "combined_3class_gt.csv"
-PARTS = (Casme2(), Samm(), Smic())
+
+
+class _Casme2Of2014(Casme2):
+    """The table of 2019 has three clips of another emotion."""
+
+    tables = (r"CASME2-coding-2014\d*", *Casme2.tables)
+
+
+PARTS = (_Casme2Of2014(), Samm(), Smic())
 
 
 class CompMiE(Corpus):
@@ -35,6 +43,10 @@ class CompMiE(Corpus):
     source = "See, Yap, Li, Hong & Wang, MEGC, FG 2019"
     emotions = ()
     paths = (Tree("", "CASME II, SAMM and SMIC", "in their own layouts"),)
+
+    def unlike(self, path: Path) -> list[str]:
+        theirs = [part.unlike(path) for part in PARTS]
+        return [name for name in theirs[0] if all(name in others for others in theirs)]
 
     def read(
         self,

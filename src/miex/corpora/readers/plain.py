@@ -7,6 +7,7 @@ index` and `miex export --to folder` write such tables.
 - `frames` is the folder of the clip's images, or its only image, relative to the table. onset, apex and offset are the
   numbers in the files' names. Without frames, the first frame of a clip has number 1. Cells that are empty, or say nan,
   NA or null, mean unknown.
+- Where no column is called clip, the one called name is (as in lists of the AU codes of DFME).
 - `emotion` is any word. Its label is the one that the mapping gives, or none if the mapping does not have the word. A
   column `label` (negative, positive, surprise, or 0, 1, 2) takes the place of the mapping; an empty cell is no label.
 - `corpus` is the corpus of the clip; by default, the name under which the table is read.
@@ -56,7 +57,7 @@ class Plain(Corpus):
     emotions = (*mapping_named("megc2019").corpora["plain"], "others", "repression", "tense", "neutral", "")
     folders = "(?P<frames>.+)"
     tables = ("clips",)
-    columns = Columns({name: (name,) for name in (*_NEEDED, *_OPTIONAL)}, needed=_NEEDED)
+    columns = Columns({name: (name,) for name in (*_NEEDED, *_OPTIONAL)} | {"clip": ("clip", "name")}, needed=_NEEDED)
     paths = (Tree("frames", "frames/{subject}/{clip}", "{number}.png"),)
     fake_table = "clips.csv"
 

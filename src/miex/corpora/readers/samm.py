@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, ClassVar
 
-from miex.corpora.corpus import Corpus, Key, Tree, key_of, subject_code
+from miex.corpora.corpus import Corpus, Key, Tree, clip_code, key_of, subject_code
 from miex.tables.table import Columns, Row
 
 _LICENCE = "send the signed release agreement to its owners (Moi Hoon Yap, Manchester Metropolitan University)"
@@ -27,7 +27,7 @@ class Samm(Corpus):
         "fear",
         "sadness",
     )
-    folders = r"(?P<subject>\d{3})/(?P<clip>\d{3}_\d+_\d+)"
+    folders = r"(?:\d{3}(?:/|_|-|/[a-z]+/))?(?P<clip>\d{3}_\d+_\d+)"
     prefer: ClassVar[tuple[str, ...]] = (r"(^|/)SAMM(/|$)", "raw", "cropped")
     tables: ClassVar[tuple[str, ...]] = (
         r"(SAMM_\d*_?)?Micro_FACS_Codes(_v\d)?",
@@ -52,7 +52,10 @@ class Samm(Corpus):
     fake_table = "SAMM_Micro_FACS_Codes_v2.xlsx"
 
     def identify(self, row: Row) -> tuple[str, str]:
-        return subject_code("", 3, row), row.text("clip")
+        return subject_code("", 3, row), clip_code(r"\d{3}_\d+_\d+", "006_1_2", row)
+
+    def key(self, subject: str, clip: str, row: Row) -> Key:
+        return key_of(clip)
 
     def path_fields(self, subject: str, clip: str, emotion: str) -> dict[str, Any]:
         """Four or five digits, decided per clip in the true corpus; here by the clip's name."""

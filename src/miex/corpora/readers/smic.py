@@ -31,7 +31,7 @@ class Smic(Corpus):
     )
     source = "Li, Pfister, Huang, Zhao & Pietikäinen, FG 2013"
     emotions = ("negative", "positive", "surprise")
-    folders = r"s\d+/(?:micro/)?(?:(?:negative|positive|surprise)/)?(?P<clip>s\d+_(?:ne|po|sur)_\d+)"
+    folders = r"(?:s\d+(?:/|_|-))?(?:micro/)?(?:(?:negative|positive|surprise)/)?(?P<clip>s\d+_(?:ne|po|sur)_\d+)"
     belongs = rf"^(?!.*{_EXTENDED})(?!.*(?<![a-z])(?:VIS|NIR)(?![a-z]))"
     prefer = ("raw", "cropped")
     columns = Columns(
@@ -62,8 +62,9 @@ class Smic(Corpus):
     def rows_of_folders(self, path: Path, folders: Mapping[Key, Folder]) -> list[Row]:
         rows = []
         for folder in folders.values():
-            name = folder.path.name
-            cells = {"clip": name, "emotion": _CLASSES[name.split("_")[1].lower()]}
+            *_, subject, emotion, number = folder.path.name.split("_")  # what stands before is a flat folder's subject
+            name = f"{subject}_{emotion}_{number}"
+            cells = {"clip": name, "emotion": _CLASSES[emotion.lower()]}
             if folder.numbers:
                 cells |= {"onset": str(folder.numbers[0]), "offset": str(folder.numbers[-1])}
             rows.append(Row(str(folder.path), 0, cells))
