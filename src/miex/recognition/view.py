@@ -350,8 +350,8 @@ def stored(
                 unread = make(put)
                 draft.seek(start + len(rows) * each)
             seen: dict[Path, int] = {}
-            for own, paths in zip(marks, files(), strict=False):
-                for path in paths:  # clips of a long video share frames
+            for i, (own, paths) in enumerate(zip(marks, files(), strict=False)):
+                for path in () if i in unread else paths:  # clips of a long video share frames
                     if path not in seen:
                         seen[path] = mark(_content(path))
                     own.append(seen[path])
