@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -187,3 +189,28 @@ def test_fuzzing_begins_with_whole_tables(tmp_path: Path) -> None:
         for content in (text(rows(luck), luck), xlsx(rows(luck)), xls(rows(luck))):
             (tmp_path / "whole.csv").write_bytes(content)
             reader(tmp_path / "whole.csv")
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "found"),
+    [
+        ("xl/sharedStrings.xml", b'uniqueCount="', b'uniqueCount="99999999999', "texts in"),
+        ("xl/sharedStrings.xml", b"<sst", b'<!DOCTYPE a [<!ENTITY b "c">]><sst', "a document type"),
+        ("xl/worksheets/sheet1.xml", b'r="A2"', b'r="XFD1048576"', "row 1,048,576, column 16,384"),
+        ("xl/worksheets/sheet1.xml", b'<row r="2"', b'<row r="99999999"', "row 99,999,999"),
+    ],
+)
+def test_what_a_spreadsheet_claims_is_looked_at_first(
+    tmp_path: Path, part: str, old: bytes, new: bytes, found: str
+) -> None:
+    path = tmp_path / "t.xlsx"
+    with zipfile.ZipFile(io.BytesIO(xlsx(ROWS))) as sound, zipfile.ZipFile(path, "w") as claiming:
+        for name in sound.namelist():
+            content = sound.read(name)
+            if name == part:
+                assert old in content
+                content = content.replace(b' r="A2"', b"") if b"row" in old else content
+                content = content.replace(old, new, 1)
+            claiming.writestr(name, content)
+    with pytest.raises(InputError, match=rf"(?s)t\.xlsx.*{found}"):
+        read_sheets(path)
