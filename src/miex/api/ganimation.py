@@ -90,7 +90,7 @@ def inspect(file: PathLike) -> Inspected:
 
 @checking(
     faces=PATH | instance_of("a set, or clips of a corpus", "miex.dataset.reader:Dataset", "miex.api.corpora:Clips"),
-    aus=PATH | PATHS | NONE,
+    au_table=PATH | PATHS | NONE,
     preset=TEXT,
     learning_rate=number(0),
     held_out=number(0, 1),
