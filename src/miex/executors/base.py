@@ -53,6 +53,9 @@ class Executor(ABC):
 class InProcess(Executor):
     """Runs one task after the other in this process."""
 
+    def __repr__(self) -> str:
+        return "InProcess()"
+
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
         for task in tasks:
             try:
