@@ -302,7 +302,7 @@ def report(
         out: a set, or its folder.
         samples: number of samples in the gallery.
         seed: random seed of the choice of samples.
-        audit: number of samples whose frames are measured (AUs realized, identity kept); 0: none.
+        audit: number of samples whose frames are measured (AUs realized, identity, sharpness, stray motion); 0: none.
         faces: folder of the photos, if they have been moved.
         sface: file of SFace, the face recognition network that identity is measured by. Default: the copy in the cache,
             fetched if it is missing.

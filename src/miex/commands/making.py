@@ -196,7 +196,9 @@ def report(
     audit: Annotated[
         int,
         typer.Option(
-            min=0, help="Number of samples whose frames are measured (AUs realized, identity kept); 0 measures none."
+            min=0,
+            help="Number of samples whose frames are measured (AUs realized, identity, sharpness, stray motion); "
+            "0 measures none.",
         ),
     ] = 60,
     faces: o.FacesMoved = None,

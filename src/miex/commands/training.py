@@ -94,8 +94,8 @@ Store = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        file_okay=False, help="Folder for the tables, as Markdown, LaTeX, CSV and JSON, with a picture. Default: they "
-        "are only printed.",
+        file_okay=False, help="Folder for the tables, as Markdown, LaTeX, CSV and JSON, with a picture or page where "
+        "there is one. Default: they are only printed.",
         rich_help_panel=o.OUTPUT,
     ),
 ]  # fmt: skip
@@ -497,7 +497,7 @@ def compare(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Compare two sets: motion, AUs, identity kept, and what a recognizer learns from each."""
+    """Compare two sets: motion, AUs, sharpness, identity kept, and what a recognizer learns from each."""
     from miex.api.compare import compare as look
 
     with console.bars() as progress:
