@@ -18,7 +18,7 @@ demo: $(VENV)/installed-none
 test: $(VENV)/installed-$(EXTRAS)
 	$(BIN)/miex doctor --fetch
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/installed-$(EXTRAS)
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
+from typer.models import CommandInfo
 
 from miex.commands.main import main
 from miex.dataset.plan_file import Plan
@@ -143,6 +144,12 @@ def command(*arguments: object) -> Done:
     for stream in streams.values():
         stream.seek(0)
     return Done(code or 0, streams["stdout"].read(), streams["stderr"].read())
+
+
+def command_name(info: CommandInfo) -> str:
+    """What users type of a command: its name, or that of its function."""
+    assert info.callback
+    return info.name or info.callback.__name__.replace("_", "-")
 
 
 def facts(*arguments: object) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from miex import __version__
 from miex.commands import console
 from miex.commands.main import app
-from tests.support import command, facts
+from tests.support import command, command_name, facts
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_help_version_and_panels() -> None:
 
 def test_every_command_can_print_json(tmp_path: Path) -> None:
     assert all(finding["name"] for finding in facts("doctor"))
-    commands = [[c.callback.__name__] for c in app.registered_commands if c.callback]
+    commands = [[command_name(c)] for c in app.registered_commands]
     for group in app.registered_groups:
         assert group.typer_instance
         commands += [[str(group.name), str(c.name)] for c in group.typer_instance.registered_commands]
