@@ -52,12 +52,13 @@ class Machine:
 @contextmanager
 def running_on(machine: Machine) -> Iterator[None]:
     """Set torch's number of threads, and make it deterministic on CPUs; both are restored when the block ends."""
-    with _threads(machine.threads), _deterministic():
+    with torch_threads(machine.threads), _deterministic():
         yield
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
+def torch_threads(n: int) -> Iterator[None]:
+    """Torch with n threads on the CPU, until the block ends. With one, workers share the cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 from miex.arguments import NONE, Kind, choice, whole
 from miex.aus.vector import N_AUS, AUArray
 from miex.errors import InputError, UsageError
+from miex.executors.machine import torch_threads
 from miex.faces.crop import AlignedFace
 from miex.generators.base import Generator, Rendered
 from miex.generators.ganimation.checkpoints import load_generator
@@ -129,7 +129,7 @@ class GANimation(Generator[GANimationRig]):
             )
         levels = torch.from_numpy(face.crop).permute(2, 0, 1)[None]
         crop = levels.contiguous().float() / 127.5 - 1
-        with _one_thread():
+        with torch_threads(1):
             seen = self._network.seen(_resized(crop, self._settings["painted"] or face.size))
         return GANimationRig(crop.to(seen.device), seen)
 
@@ -138,7 +138,7 @@ class GANimation(Generator[GANimationRig]):
         batch = math.ceil(BATCH[self._settings["device"]] * min(1, SIDE / max(size, painted)) ** 2)
         planes = torch.from_numpy(aus * np.float32(self._settings["scale"]))
         frames = np.empty((len(aus), size, size, 3), np.uint8)
-        with torch.inference_mode(), _one_thread():
+        with torch.inference_mode(), torch_threads(1):
             for start in range(0, len(aus), batch):
                 there = planes[start : start + batch]
                 levels = self._levels(rig, F.pad(there, (0, 0, 0, batch - len(there))))
@@ -164,14 +164,3 @@ def _resized(pictures: Tensor, side: int) -> Tensor:
 
 def _refused(settings: Mapping[str, Any], expected: str) -> InputError:
     return InputError(f"generator {GANimation.name} with {dict(settings)}", expected=expected)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch without threads of its own: workers share the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
