@@ -114,7 +114,7 @@ def test_weights_are_asked_for_before_any_work(weights: Path, face_photo: Path, 
     assert not made["identical"]
 
 
-SMALL = ["--size", 64, "--width", 4, "--blocks", 1, "--batch", 2, "--epochs", 1, "--decay-epochs", 0, "--look", 9]
+SMALL = ["--size", 64, "--width", 4, "--blocks", 1, "--batch", 2, "--epochs", 2, "--decay-epochs", 0, "--look", 9]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_generator_is_trained_on_a_set_and_makes_one(two_faces: Path, tmp_path
     known = facts("ganimation", "inspect", weights)["known"]
     assert known["origin"].startswith("trained with miex on the set two-faces (muscle ")
     assert known["licence"] == "photos: unknown (2)"
-    assert facts("ganimation", "train", "--faces", two_faces, "--out", out, *SMALL)["step"] == 3
+    assert facts("ganimation", "train", "--faces", two_faces, "--out", out, *SMALL)["step"] == 6
     told = facts(
         "synthesize", "--ids", 1, "--size", 64, "--generator", "ganimation", "--weights", weights, "--out", made
     )

@@ -22,6 +22,9 @@ from miex.faces.index import index_photos
 from miex.generator_training.pictures import Pictures, aus_of_photos, of_clips, of_photos, of_set
 from miex.images import Image
 from miex.nuisances.apply import shown_aus
+from miex.synthesis.adopt import adopt_plan
+from miex.synthesis.run import run_plan
+from tests.support import photo_folder, plan_of
 
 
 def pictures(n: int, people: int) -> Pictures:
@@ -40,7 +43,7 @@ def test_nobody_is_on_both_sides() -> None:
     assert not set(held.people) & set(training.people)
     assert set(every.split(0.1, seed=1)[1].people) != set(held.people)
     assert every.take(range(60)).digest == every.digest != every.take(range(59)).digest
-    with pytest.raises(InputError, match="two people"):
+    with pytest.raises(InputError, match="1 in all"):
         pictures(5, 1).split(0.1, seed=0)
 
 
@@ -54,10 +57,22 @@ def test_a_set_gives_all_its_frames_with_the_aus_that_they_show(finished: Path) 
     shown = np.concatenate([shown_aus(row).mean(2) for row in dataset.table.to_pylist()])
     assert np.abs(shown - planned).max() > 0.1  # nuisances move the face, too
     np.testing.assert_allclose(found.aus, shown, atol=1e-6)
-    assert set(found.people) == set(dataset.table["photo"].to_pylist())
+    assert set(found.people) == {"eileen_collins"}  # the embedded photo names her; virtual relatives are of one photo
     assert of_set(dataset, size // 2).pixels.shape[1:] == (size // 2, size // 2, 3)
     with pytest.raises(UsageError, match=f"{2 * size} px or more"):
         of_set(dataset, 2 * size)
+
+
+def test_whom_a_set_names_is_one_person(face_photo: Path, model: Path, tmp_path: Path) -> None:
+    folder = photo_folder(tmp_path / "photos", 3)
+    (folder / "faces.csv").write_text("file,person_id\n0.png,ann\n1.png,ann\n")
+    adopt_plan(plan_of(folder, model, size=64), tmp_path / "set")
+    run_plan(tmp_path / "set")
+    dataset = open_set(tmp_path / "set")
+    assert len(set(dataset.table["photo"].to_pylist())) == 3
+    people = set(of_set(dataset, 64).people)
+    assert len(people) == 2
+    assert "ann" in people
 
 
 def openface(path: Path, *intensities: float | None) -> None:

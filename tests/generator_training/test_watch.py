@@ -59,6 +59,8 @@ def rows(n: int = 3 * PATIENCE, **values: Any) -> list[dict[str, Any]]:
 def test_a_good_training_has_not_collapsed() -> None:
     assert collapsed([], 1000) is None
     assert collapsed(rows(), 1000) is None
+    assert collapsed(rows(au_error=0.35, realized=0.2), 1000) is None  # much is painted, not yet well
+    assert collapsed(rows(au_error=0.29, realized=0.05), 1000) is None  # little, in the right direction
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_a_good_training_has_not_collapsed() -> None:
         ({"attention": 0.9999}, "paints nothing"),
         ({"attention": 0.001}, "nothing of the photo"),
         ({"realized": 0.001}, "changes of AUs"),
-        ({"au_error": 0.5}, "as wrong"),
+        ({"au_error": 0.5, "realized": 0.08}, "further from what was asked"),
     ],
 )
 def test_each_collapse_is_named(values: dict[str, float], why: str) -> None:

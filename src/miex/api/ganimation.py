@@ -16,7 +16,7 @@ from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_mod
 from miex.arguments import COUNT, NONE, PATH, PATHS, PLACE, TEXT, checking, instance_of, number
 from miex.dataset.plan_file import has_plan
 from miex.dataset.reader import Dataset, open_dataset
-from miex.errors import UsageError
+from miex.errors import InputError, UsageError
 from miex.executors.base import Executor
 from miex.storage import storage_at
 
@@ -61,7 +61,8 @@ class Inspected:
         if one.epoch is not None:
             lines += [f"epoch {one.epoch}, by its name"]
         if self.known is not None:
-            lines += [f"{self.known.origin}; {self.known.licence}; AU scale {self.known.scale:g}"]
+            facts = (self.known.origin, self.known.licence, f"AU scale {self.known.scale:g}")
+            lines += ["; ".join(fact for fact in facts if fact)]
         if one.ignored:
             lines += [f"{len(one.ignored)} tensors that the network does not use: {', '.join(one.ignored[:3])} …"]
         lines += [f"sha256 {one.sha256}, {one.bytes:,} bytes"]
@@ -154,7 +155,7 @@ def train(
             64 and 6, as published.
         mixed_precision: whether to compute in bfloat16.
         held_out: fraction of the people who are only looked at. Default: 0.05.
-        look: steps between two looks at them. Default: 1000.
+        look: steps between two looks at them. Default: 1000, or a twentieth of all steps if that is less.
         per_clip: most frames of a clip of a corpus.
         seed: of weights and draws.
         device: a torch device, such as cuda. Default: cpu.
@@ -173,7 +174,7 @@ def train(
     from miex.storage.training import prove_own
 
     recipe = make_recipe(
-        targets=preset, size=size, epochs=epochs, decay_epochs=decay_epochs, batch=batch, learning_rate=learning_rate,
+        preset=preset, size=size, epochs=epochs, decay_epochs=decay_epochs, batch=batch, learning_rate=learning_rate,
         width=width, blocks=blocks, mixed_precision=mixed_precision, held_out=held_out, look=look,
     )  # fmt: skip
     machine, folder = machine_of(device, threads), path(out)
@@ -217,6 +218,11 @@ def _opened(faces: PathLike | Dataset | Clips) -> Path | Dataset | Clips:
     name, sign, where = str(faces).partition("=")
     if sign and not path(faces).exists():
         return read(name, where)
+    if not path(faces).exists():
+        raise InputError(
+            f"`faces` {faces}", expected="a set, a folder of photos, or a corpus as NAME=PATH", found="no such folder",
+            do="check the path",
+        )  # fmt: skip
     return open_dataset(path(faces)) if has_plan(storage_at(path(faces))) else path(faces)
 
 

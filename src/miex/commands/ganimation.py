@@ -57,8 +57,8 @@ def train(
     au_table: Annotated[
         list[Path] | None,
         typer.Option(
-            "--aus",
             "--au-table",
+            "--aus",
             metavar="TABLE",
             help="AUs of the photos (CSV files of OpenFace's FaceLandmarkImg, or a folder of them) or of the clips (as "
             "miex aus extract writes them). Repeatable. Default: AUs of clips are extracted.",
@@ -115,7 +115,10 @@ def train(
     ] = None,
     look: Annotated[
         int | None,
-        typer.Option(help="Steps between two looks at them. Default: 1000.", rich_help_panel=o.TRAINING),
+        typer.Option(
+            help="Steps between two looks at them. Default: 1000, or a twentieth of all steps if that is less.",
+            rich_help_panel=o.TRAINING,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of weights and draws.", rich_help_panel=o.TRAINING)] = 0,
     device: Annotated[

@@ -80,8 +80,9 @@ class Pictures:
         held = chosen_people(self.people, held_out, seed)
         if held.issuperset(self.people):
             raise InputError(
-                "training of a generator", expected="pictures of two people or more, one of whom is held out",
-                found=f"{len(held)}", do="give more faces",
+                f"training of a generator, {held_out:g} of the people held out",
+                expected="people to train on, and people to hold out", found=f"{len(held)} in all",
+                do="give faces of more people whose AUs are known, or a smaller `held_out`",
             )  # fmt: skip
         mask = np.array([name in held for name in self.people])
         return self.take(np.flatnonzero(~mask)), self.take(np.flatnonzero(mask))
@@ -94,7 +95,7 @@ def chosen_people(people: Iterable[str], fraction: float, seed: int) -> set[str]
 
 
 def of_set(dataset: Dataset, size: int, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> Pictures:
-    """All frames of a set, with the AUs that they show; a person is a photo.
+    """All frames of a set, with the AUs that they show; a person is who the set says, or else the photo.
 
     Args:
         dataset: the set.
@@ -112,8 +113,9 @@ def of_set(dataset: Dataset, size: int, *, executor: Executor = IN_PROCESS, prog
             f"training at `size` {size} on the set {dataset.storage.name}", expected=f"frames of {size} px or more",
             found=f"{side} px", do=f"make the set with `size` {size}, or train at a smaller size",
         )  # fmt: skip
+    named = {face["identity"]: face["person"] for face in dataset.faces.to_pylist() if face["person"]}
     return _gathered(
-        [(dataset[i : i + PER_TASK], size) for i in range(0, len(dataset), PER_TASK)], _of_samples, len(dataset),
+        [(dataset[i : i + PER_TASK], size, named) for i in range(0, len(dataset), PER_TASK)], _of_samples, len(dataset),
         f"set {dataset.storage.address}", executor, progress,
     )  # fmt: skip
 
@@ -246,11 +248,12 @@ def _numbered(task: tuple[int, Any, Any]) -> tuple[int, _Part, int]:
         return i, list(work(*rest)), len(rest[0])
 
 
-def _of_samples(samples: Dataset, size: int) -> Iterator[tuple[Image, AUArray, str]]:
+def _of_samples(samples: Dataset, size: int, named: Mapping[str, str]) -> Iterator[tuple[Image, AUArray, str]]:
     for sample, row in zip(samples, samples.table.to_pylist(), strict=True):
         for frame, aus in zip(sample.frames, shown_aus(row), strict=True):
             small = frame if len(frame) == size else cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
-            yield np.asarray(small, np.uint8), aus.reshape(N_AUS, -1).mean(1), row["photo"]
+            person = named.get(row["identity"]) or row["photo"]
+            yield np.asarray(small, np.uint8), aus.reshape(N_AUS, -1).mean(1), person
 
 
 def _of_photos(photos: Sequence[_Photo], size: int) -> Iterator[tuple[Image, AUArray, str]]:

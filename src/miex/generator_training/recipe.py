@@ -12,6 +12,7 @@ from miex.generators.ganimation.networks import PATCH
 from miex.stable import canonical_json
 
 Preset = Literal["macro", "micro"]
+LOOKS = 20  # at least, unless `look` says otherwise
 PRESETS: tuple[str, ...] = get_args(Preset)
 
 
@@ -22,16 +23,18 @@ class GeneratorRecipe(BaseModel):
     that another batch needs no other weights: AU regression 4000 / 25, and the attention's total variation 25 · 1e-5.
 
     Attributes:
-        targets: the AUs that pictures are repainted to. "macro": those of another picture, each with noise of up to
-            `noise`. "micro": the picture's own, moved towards those of another picture by so much that the AU which
-            changes most changes by 0.05 to 0.3, which is the range of micro-expressions (`sources.expert`); no noise,
-            since it would be as large as the change.
+        preset: the AUs that pictures are repainted to. "macro": those of another picture, each with noise of up to
+            `noise`. "micro": the picture's own, moved towards those of another picture that differs by 0.05 or more in
+            an AU, by so much that the AU which changes most changes by 0.05 to 0.3 (or as far as the other picture
+            goes), which is the range of micro-expressions (`sources.expert`); no noise, since it would be as large as
+            the change.
         size: side of the pictures in pixels, a multiple of 64.
         width: maps of the first layer of both networks; 64 is GANimation, less is for trials.
         blocks: residual blocks of the generator.
         family: "original" (instance norm with scale and shift) or "replicate" (biases instead).
         batch: pictures per step. A step trains the discriminator; every `critic` steps the generator is trained, too.
-        epochs, decay_epochs: epochs at full learning rate, and epochs after them in which it falls to 0 linearly.
+        epochs, decay_epochs: epochs at full learning rate, and epochs after them in which it falls linearly; it would
+            be 0 in the epoch after the last.
         learning_rate, beta1, beta2: of Adam, for both networks.
         mirror: probability that a picture is mirrored.
         noise: largest change of each target AU.
@@ -39,11 +42,11 @@ class GeneratorRecipe(BaseModel):
             attention, and its total variation.
         mixed_precision: whether the networks compute in bfloat16; the gradient penalty is always float32.
         held_out: fraction of the people whose pictures are only looked at.
-        look: steps between two looks at them.
+        look: steps between two looks at them; None: 1,000, or a twentieth of all steps if that is less.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    targets: Preset = "macro"
+    preset: Preset = "macro"
     size: int = Field(default=128, ge=PATCH, le=1024, multiple_of=PATCH)
     width: int = Field(default=64, ge=4, le=256)
     blocks: int = Field(default=6, ge=1, le=16)
@@ -64,9 +67,9 @@ class GeneratorRecipe(BaseModel):
     variation: float = Field(default=2.5e-4, ge=0, allow_inf_nan=False)
     mixed_precision: bool = False
     held_out: float = Field(default=0.05, gt=0, lt=1)
-    look: int = Field(default=1000, ge=1)
+    look: int | None = Field(default=None, ge=1)
 
-    @field_validator("targets", mode="before")
+    @field_validator("preset", mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
         if value not in PRESETS:
@@ -82,6 +85,10 @@ class GeneratorRecipe(BaseModel):
         """Steps per epoch, and in all, of a training on so many pictures. The last, smaller batch is left out."""
         each = max(1, pictures // self.batch)
         return each, each * (self.epochs + self.decay_epochs)
+
+    def look_every(self, steps: int) -> int:
+        """Steps between two looks, in a training of so many."""
+        return self.look or max(1, min(1000, steps // LOOKS))
 
     def rate(self, step: int, each: int) -> float:
         """Learning rate of a step, the first being 0, where an epoch has `each` steps."""

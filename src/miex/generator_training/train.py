@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
-import json
+import io
 import math
 import time
 from collections.abc import Iterator
@@ -30,10 +31,12 @@ from miex.generator_training.recipe import GeneratorRecipe
 from miex.generator_training.sheet import curves, sheet
 from miex.generator_training.watch import Look, collapsed, look_at
 from miex.generators.ganimation.checkpoints import tensors_of
+from miex.generators.ganimation.manifest import known_weights
 from miex.generators.ganimation.networks import ORIGINAL, REPLICATE, DiscriminatorNetwork, GeneratorNetwork
+from miex.generators.weights import sha256_of
 from miex.stable import stable_hash
 from miex.storage.local import write_whole
-from miex.storage.training import TrainingFolder
+from miex.storage.training import LOG, TrainingFolder
 from miex.storage.weights import not_finite
 
 GENERATOR, DISCRIMINATOR, MANIFEST = "generator.safetensors", "discriminator.safetensors", "weights.toml"
@@ -42,6 +45,7 @@ LOSSES = ("critic", "penalty", "critic_aus", "adversary", "aus", "cycle", "kept"
 COLUMNS = ("step", "epoch", "learning_rate", *LOSSES, *Look.__annotations__)
 SHOWN, LOOKED_AT = 6, 64  # people on a sheet, and pictures that are measured
 MICRO = (0.05, 0.3)  # of the AU that changes most
+REDRAWN = 20  # times another picture is drawn that is too much alike
 CHECKPOINT_SECONDS, PAUSES = 60.0, 20  # a checkpoint of the whole network has 640 MB: at most a 20th goes into them
 FORMS = {"original": ORIGINAL, "replicate": REPLICATE}
 
@@ -52,7 +56,8 @@ class TrainedGenerator:
 
     Attributes:
         folder: generator.safetensors and discriminator.safetensors, under the names of the recipe's family;
-            weights.toml, which says what they are; log.csv, curves.png, sheets.
+            weights.toml, which says what they are; training.json, which says what decided them; log.csv, curves.png,
+            sheets.
         history: rows of the log.
     """
 
@@ -87,7 +92,7 @@ def train(
         training, held: faces to learn from, and faces of other people, which are only looked at.
         recipe: how.
         folder: for all that is written as it goes, and at the end the weights. If it has a checkpoint of the same
-            training, that is resumed; if it has the weights, nothing is done.
+            training, that is resumed; if it has its weights, nothing is done.
         seed: of weights and draws.
         origin, licence: where the weights come from, and under which terms they may be used, as weights.toml says it.
         machine: device and threads.
@@ -97,7 +102,8 @@ def train(
     Raises:
         UsageError: several devices.
         InputError: a loss is not finite; the training has collapsed (the message says how: what it wrote stays); too
-            few pictures; or a checkpoint in the folder is damaged.
+            few pictures, or so few that the generator would not take a step; or a checkpoint or the weights in the
+            folder are damaged.
         OutputError: the folder holds another training or other files, or cannot be written to.
     """
     machine = machine or Machine()
@@ -115,6 +121,12 @@ def train(
         raise InputError(
             f"training of GANimation by batches of {recipe.batch}", expected="as many pictures",
             found=f"{len(training)}", do="give more faces, or a smaller `batch`",
+        )  # fmt: skip
+    if recipe.steps(len(training))[1] < recipe.critic:
+        raise InputError(
+            f"training of GANimation by {recipe.steps(len(training))[1]} steps",
+            expected=f"{recipe.critic} or more: only then the generator is trained, too",
+            do="give more faces, or more `epochs`",
         )  # fmt: skip
     what = {"recipe": recipe.digest, "pictures": training.digest, "held out": held.digest, "seed": seed}
     kept = TrainingFolder(folder, what, GENERATOR, COLUMNS, [name for name in COLUMNS if name not in ("step", "epoch")])
@@ -142,6 +154,7 @@ class _Loop:
             for name, network in self.networks.items()
         }
         self.each, self.steps = recipe.steps(len(training))
+        self.look = recipe.look_every(self.steps)
         self._ordered, self._order = -1, np.empty(0, np.int64)
         self.cast: Any = nullcontext
         if recipe.mixed_precision:
@@ -150,7 +163,7 @@ class _Loop:
         looked_at = held.take(np.sort(rng.permutation(len(held))[:LOOKED_AT]))
         self.held = _as_tensor(looked_at.pixels, device)
         self.held_aus = torch.from_numpy(looked_at.aus).to(device)
-        targets = self._targets(looked_at.aus, training.aus[rng.integers(len(training), size=len(looked_at))], rng)
+        targets = self._targets(looked_at.aus, rng)
         self.held_targets = torch.from_numpy(targets).to(device)
         first = {person: i for i, person in reversed(list(enumerate(looked_at.people)))}
         self.shown = self.held[sorted(first.values())[:SHOWN]]
@@ -172,13 +185,14 @@ class _Loop:
                 total, n = sums.get(name, (0.0, 0))
                 sums[name] = (total + value, n + 1)
             step += 1
-            if step % recipe.look == 0 or step == self.steps:
+            if step % self.look == 0 or step == self.steps:
                 means = {name: total / n for name, (total, n) in sums.items()}
                 history.append(self._look(kept, step, rate, means))
                 sums = {}
                 kept.wrote(history[-1])
                 write_picture(curves(history), kept.folder / CURVES)
-                self._prove(kept, history)
+                if step < self.steps:  # afterwards there is nothing to stop
+                    self._prove(kept, history)
             if time.monotonic() - saved >= seconds and step < self.steps:
                 began = time.monotonic()
                 kept.save(*self._frozen(step, history, sums), history)
@@ -195,7 +209,7 @@ class _Loop:
         mirrored = rng.random(len(rows)) < self.recipe.mirror
         pixels[mirrored] = pixels[mirrored][:, :, ::-1]
         own = self.training.aus[rows]
-        target = self._targets(own, self.training.aus[rng.integers(len(self.training), size=len(rows))], rng)
+        target = self._targets(own, rng)
         share = rng.random(len(rows), np.float32)
         pictures = _as_tensor(pixels, self.device)
         aus, targets, shares = (torch.from_numpy(values).to(self.device) for values in (own, target, share))
@@ -260,13 +274,16 @@ class _Loop:
             self._ordered, self._order = epoch, rng.permutation(len(self.training))
         return self._order[i * self.recipe.batch : (i + 1) * self.recipe.batch]
 
-    def _targets(
-        self, own: npt.NDArray[np.float32], others: npt.NDArray[np.float32], rng: np.random.Generator
-    ) -> npt.NDArray[np.float32]:
-        """Target AUs, float32 [n, 17]: see `GeneratorRecipe.targets`."""
-        if self.recipe.targets == "macro":
+    def _targets(self, own: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """Target AUs of pictures with these AUs, float32 [n, 17]: see `GeneratorRecipe.preset`."""
+        pool = self.training.aus
+        others = pool[rng.integers(len(pool), size=len(own))]
+        if self.recipe.preset == "macro":
             noise = rng.uniform(-self.recipe.noise, self.recipe.noise, (len(own), N_AUS))
             return np.asarray(np.clip(others + noise, 0, 1), np.float32)
+        for _ in range(REDRAWN):
+            alike = np.abs(others - own).max(1) < MICRO[0]
+            others[alike] = pool[rng.integers(len(pool), size=int(alike.sum()))]
         change = others - own
         largest = np.abs(change).max(1, keepdims=True)
         wanted = rng.uniform(*MICRO, (len(own), 1))
@@ -277,7 +294,7 @@ class _Loop:
         seen = look_at(
             self.generator, self.discriminator, self.held, self.held_aus, self.held_targets, self.recipe.batch
         )
-        intensity = 1.0 if self.recipe.targets == "macro" else MICRO[1]
+        intensity = 1.0 if self.recipe.preset == "macro" else MICRO[1]
         title = f"step {step:,} of {self.steps:,}: AUs at intensity {intensity:g}, people held out"
         picture = sheet(self.generator, self.shown, intensity, title)
         write_picture(picture, kept.folder / SHEETS / f"{step:07d}.png")
@@ -293,8 +310,8 @@ class _Loop:
             raise InputError(
                 f"training of GANimation in {kept.folder}, stopped at step {history[-1]['step']:,}",
                 expected="a generator that paints what it is asked to", found=f"a collapse: {why}",
-                do=f"look at {CURVES} and {SHEETS}; train in a new folder with other weights of losses or a smaller "
-                "`learning_rate`",
+                do=f"look at {CURVES} and {SHEETS}; train in a new folder: longer (more faces, or more `epochs`) if "
+                "losses were still falling, with a smaller `learning_rate` if they rose",
             )  # fmt: skip
 
     def _frozen(
@@ -365,8 +382,6 @@ def _finish(
         content = save(tensors)
         entries.append(_entry(file, hashlib.sha256(content).hexdigest(), loop.recipe.family, origin, licence))
         if file == GENERATOR:  # its file ends the training, so that what describes it is there before
-            described = {**kept.what, "history": history}
-            write_whole(kept.folder / "training.json", json.dumps(described, indent=1, sort_keys=True).encode())
             write_whole(kept.folder / MANIFEST, "\n".join(entries).encode())
         write_whole(kept.folder / file, content)
     kept.remove_checkpoint()
@@ -377,21 +392,32 @@ def _entry(file: str, sha256: str, family: str, origin: str, licence: str) -> st
     facts: Iterator[tuple[str, str]] = iter(
         (("sha256", sha256), ("name", file), ("family", family), ("licence", licence), ("origin", origin))
     )
-    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in facts]  # TOML takes JSON's strings
+    lines = [f'{name} = "{_escaped(value)}"' for name, value in facts]
     return "\n".join(["[[weights]]", *lines, "scale = 1.0", ""])
 
 
+def _escaped(text: str) -> str:
+    """A text as TOML has it between quotes; what is no text (of names of files) is a question mark."""
+    whole = text.encode("utf-8", "replace").decode()
+    return "".join(f"\\u{ord(c):04x}" if c in '"\\' or ord(c) < 32 or ord(c) == 127 else c for c in whole)
+
+
 def _finished(kept: TrainingFolder) -> TrainedGenerator | None:
-    """The training, if it is finished. Raises OutputError if it is another one."""
-    if not (kept.folder / GENERATOR).is_file():
+    """The training, if it is finished. Raises InputError if its weights are not those that it ended with."""
+    path = kept.folder / GENERATOR
+    if not path.is_file():
         return None
-    try:
-        described = json.loads((kept.folder / "training.json").read_text())
-        history = described["history"]
-    except (OSError, ValueError, KeyError) as error:
+    sha256 = sha256_of(path)
+    if known_weights(sha256, path) is None:
         raise InputError(
-            f"training in {kept.folder}", expected="training.json, which describes its weights", found=str(error),
-            do="train in a new folder",
-        ) from error  # fmt: skip
-    kept.prove_same(described)
+            f"training in {kept.folder}", expected=f"the weights that its {MANIFEST} names",
+            found=f"{GENERATOR} of sha256 {sha256}", do="restore them from a copy, or train in a new folder",
+        )  # fmt: skip
+    kept.remove_checkpoint()
+    rows = csv.DictReader(io.StringIO((kept.folder / LOG).read_text("utf-8")))
+    whole = ("step", "epoch")
+    history = [
+        {name: None if not value else (int if name in whole else float)(value) for name, value in row.items()}
+        for row in rows
+    ]
     return TrainedGenerator(kept.folder, history)

@@ -1,9 +1,10 @@
-"""The folder of a training: log.csv, events for TensorBoard, a checkpoint, and at the end what was trained."""
+"""The folder of a training: what decides it, log, events for TensorBoard, a checkpoint, and at the end the result."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from miex.storage.base import as_output_errors
 from miex.storage.local import is_leftover, write_whole
 from miex.storage.weights import read_weights, write_weights
 
-LOG, EVENTS, CHECKPOINT = "log.csv", "events", "checkpoint.safetensors"
+RECORD, LOG, EVENTS, CHECKPOINT = "training.json", "log.csv", "events", "checkpoint.safetensors"
 
 
 def prove_own(folder: Path, product: str) -> None:
-    """Check that a folder is new, empty, or that of a training whose result has that name.
+    """Check that a folder is new, empty, or that of a training whose result has that name: its training.json says so.
 
     Raises:
         OutputError: it holds something else, such as a set, or cannot be read.
@@ -28,15 +29,24 @@ def prove_own(folder: Path, product: str) -> None:
     with as_output_errors(f"training in {folder}"):
         there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     foreign = [name for name in there if not name.startswith(".") and not is_leftover(name)]
-    if foreign and not {CHECKPOINT, LOG, EVENTS, product} & set(foreign):
+    if foreign and _record(folder).get("product") != product:
         raise OutputError(
             f"training in {folder}", expected="a new or empty folder, or the folder of this training",
             found=", ".join(foreign[:3]), do="give another folder",
         )  # fmt: skip
 
 
+def _record(folder: Path) -> dict[str, Any]:
+    """What training.json says; empty if there is none that says anything."""
+    try:
+        found = json.loads((folder / RECORD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 class TrainingFolder:
-    """The log, events and checkpoint of one training.
+    """The log, events and checkpoint of one training. What decides it is recorded before anything else is written.
 
     Args:
         folder: the folder; it is made if it is missing.
@@ -46,7 +56,7 @@ class TrainingFolder:
         curves: columns that are written as events.
 
     Raises:
-        OutputError: the folder holds something else than a training, or cannot be written to.
+        OutputError: the folder holds something else than this training, or cannot be written to.
     """
 
     def __init__(
@@ -56,6 +66,11 @@ class TrainingFolder:
         prove_own(folder, product)
         with as_output_errors(f"training in {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
+        if (there := _record(folder)) and isinstance(there.get("what"), dict):
+            self.prove_same(there["what"])
+        else:
+            record = {"product": product, "what": what}
+            write_whole(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
         self._events: Any = None
 
     def checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
