@@ -11,7 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from miex.evaluation.evaluate import evaluate  # noqa: E402
+from miex.errors import UsageError  # noqa: E402
+from miex.evaluation.evaluate import evaluate, missing  # noqa: E402
 from miex.evaluation.folds import k_fold  # noqa: E402
 from miex.evaluation.results import Results  # noqa: E402
 from miex.executors.base import IN_PROCESS, InProcess, Outcome, Result, Task  # noqa: E402
@@ -77,3 +78,37 @@ def test_examples_in_files_in_other_processes_give_what_arrays_at_hand_give(tmp_
         found.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
     assert len(found[0]) == 3
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("mode", ["real", "fine-tune", "joint"])
+def test_examples_beside_join_every_fold_but_for_people_who_are_tested(mode: Mode, tmp_path: Path) -> None:
+    """Every training part is that of the fold, and all of the others whose people are not tested in it."""
+    real, other = planted(90), None if mode == "real" else planted(30, seed=5, source="expert")
+    beside = planted(40, seed=7).take(np.arange(5, 40))  # of the same ten people
+    fit = Fit(mode, real, load_recipe("fixed").but(samples_seen=64, batch=32), other, beside=beside)
+    protocol = k_fold(np.asarray(real.people), 3)
+    runs = missing([fit.cell("x", [protocol])], Results(tmp_path))
+    for run, fold in zip(runs, protocol.folds, strict=True):
+        tested = set(real.take(fold.test).people)
+        own, shared = fit.own(run.job), fit.shared(run.job)
+        assert own is not None
+        ids = own.view.rows["sample_id"].to_pylist()
+        allowed = [name for name, who in zip(beside.rows["sample_id"].to_pylist(), beside.people, strict=True)
+                   if who not in tested]  # fmt: skip
+        assert 0 < len(allowed) < len(beside)
+        if mode == "joint":  # real ones are drawn, as often as the others
+            assert {name for name in ids if name.startswith("7-")} <= set(allowed)
+            assert len(ids) == 60
+        else:
+            assert ids == [*real.take(fold.train).rows["sample_id"].to_pylist(), *allowed]
+        assert (shared is None) == (mode != "fine-tune")
+        if shared is not None and other is not None:
+            assert shared.view.digest == other.digest
+        assert fit(run.job).last.shape == (len(fold.test), 3)
+
+
+def test_what_joins_decides_the_numbers_and_has_no_place_where_nothing_real_is_trained_on() -> None:
+    real, recipe = planted(30), load_recipe("fixed")
+    assert Fit("real", real, recipe).what != Fit("real", real, recipe, beside=planted(30, seed=7)).what
+    with pytest.raises(UsageError, match="mode direct"):
+        Fit("direct", real, recipe, planted(30, source="expert"), beside=real)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from filelock import FileLock
 
 from miex import __version__
@@ -48,6 +49,7 @@ class Fit:
         best_on_test: also keep the predictions of the epoch that the test part likes best (UF1; the first of equals).
         models: folder that keeps what is trained on `other` alone, which many folds share; None trains it each time.
         machine: where it runs.
+        beside: examples, such as another corpus, that join the real ones of every fold's training part.
     """
 
     mode: Mode
@@ -59,8 +61,14 @@ class Fit:
     best_on_test: bool = False
     models: Path | None = None
     machine: Machine = field(default_factory=Machine)
+    beside: View | None = None
 
     def __post_init__(self) -> None:
+        if self.mode == "direct" and self.beside is not None:
+            raise UsageError(
+                "mode direct with examples beside the real ones", expected="none: it trains on no real ones",
+                do="join them to the other examples, or choose another mode",
+            )  # fmt: skip
         if (self.mode == "real") != (self.other is None):
             if self.other is None:
                 raise UsageError(f"mode {self.mode}", expected="examples to train on beside the real ones")
@@ -77,6 +85,7 @@ class Fit:
             "mode": self.mode, "recipe": decides(self.recipe), "pretrain": pretrain, "real": self.real.digest,
             "other": None if self.other is None else self.other.digest, "best_on_test": self.best_on_test,
             "start": None if self.start is None else self.start.sha256,
+            **({} if self.beside is None else {"beside": self.beside.digest}),
         }  # fmt: skip
 
     def cell(
@@ -84,11 +93,14 @@ class Fit:
         independent: Collection[str] = (), faces: Mapping[str, tuple[str, str | None]] | None = None, **what: str,
     ) -> Cell:  # fmt: skip
         """The entry of a table that it gives over these folds; `what` is added to what decides the numbers."""
+        beside = [view for view in (self.other, self.beside) if view is not None]
+        extra = [view.rows for view in beside]
         return Cell(
             name, self.real.rows, folds, self, {**what, **self.what}, len(self.real.label_names),
-            test_marks=self.real.marks, extra=None if self.other is None else self.other.rows,
-            extra_marks=None if self.other is None else self.other.marks, train_on_folds=self.mode != "direct",
-            accept_unknown=accept_unknown, independent=independent, faces=faces or {},
+            test_marks=self.real.marks, extra=pa.concat_tables(extra) if extra else None,
+            extra_marks=pa.concat_arrays([view.marks for view in beside]) if beside else None,
+            train_on_folds=self.mode != "direct", accept_unknown=accept_unknown, independent=independent,
+            faces=faces or {},
         )  # fmt: skip
 
     def shared(self, job: Job) -> Training | None:
@@ -96,18 +108,26 @@ class Fit:
         if self.other is None or not (self.mode == "fine-tune" or (self.mode == "direct" and not self.best_on_test)):
             return None
         recipe = self.recipe if self.mode == "direct" else self.pretrain or self.recipe
-        return Training(self.other.take(job.extra), recipe, job.seed, self.models, self.start)
+        other = self._other(job)
+        assert other is not None
+        return Training(other, recipe, job.seed, self.models, self.start)
 
     def own(self, job: Job) -> Training | None:
         """The training that no other fold has in common with this job, without what it starts from."""
-        extra = None if self.other is None else self.other.take(job.extra)
+        extra = self._other(job)
         if self.mode == "direct":
             if extra is None or not self.best_on_test:
                 return None
             return Training(extra, self.recipe, job.seed, start=self.start)
         real = self.real.take(job.train)
+        if self.beside is not None:  # the guard is shown its rows after those of the other examples
+            first = 0 if self.other is None else len(self.other)
+            real = real.joined(self.beside.take(job.extra[job.extra >= first] - first))
         view = joint(real, extra, job.seed) if self.mode == "joint" and extra is not None else real
         return Training(view, self.recipe, job.seed, start=None if self.mode == "fine-tune" else self.start)
+
+    def _other(self, job: Job) -> View | None:
+        return None if self.other is None else self.other.take(job.extra[job.extra < len(self.other)])
 
     def __call__(self, job: Job) -> Answer:
         """Train for the job, test, and answer."""
