@@ -7,16 +7,18 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from miex.arguments import checking
 from miex.figures import figure, write_picture
 from miex.storage.local import write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from matplotlib.figure import Figure
 
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
@@ -213,6 +215,109 @@ class Chart:
         return made
 
 
+@dataclass(frozen=True)
+class Bars:
+    """Bars beside each other, ± std over runs, as papers draw them, with stars between those that are compared.
+
+    Attributes:
+        title: what it shows.
+        panels: their names, from left to right; of each the named values.
+        printed: published values by panel and name; a diamond beside the bar.
+        pairs: by panel two names and the p value of their difference.
+        logarithmic: panels whose axis is logarithmic.
+    """
+
+    title: str
+    panels: Mapping[str, Mapping[str, Value]]
+    printed: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    pairs: Mapping[str, Sequence[tuple[str, str, float]]] = field(default_factory=dict)
+    logarithmic: frozenset[str] = frozenset()
+
+    def draw(self) -> Figure:
+        """The picture. Axes of scores begin below the lowest value, and say so where that is not 0."""
+        widths = [max(2.2, 0.55 * len(values)) for values in self.panels.values()]
+        made = figure(sum(widths) + 0.9 * len(widths), 4.2)
+        axes = made.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
+        for ax, (panel, values) in zip(axes, self.panels.items(), strict=True):
+            self._panel(ax, panel, values)
+        made.suptitle(_drawn(self.title), fontsize=10)
+        return made
+
+    def _panel(self, ax: Any, panel: str, values: Mapping[str, Value]) -> None:
+        names, drawn = list(values), {name: one for name, one in values.items() if one.value is not None}
+        published = {
+            name: one for name, one in self.printed.get(panel, {}).items() if name in values and one.value is not None
+        }
+        for name, one in drawn.items():
+            at = names.index(name)
+            ax.bar(at, one.value, 0.7, yerr=one.std, color="#56B4E9", edgecolor="#0072B2", capsize=3)
+        for name, one in published.items():
+            ax.errorbar(
+                names.index(name) + 0.22, one.value, one.std, fmt="D", color="#D55E00", markersize=4, capsize=2,
+                markerfacecolor="white", linewidth=1,
+            )  # fmt: skip
+        every = [*drawn.values(), *published.values()]
+        tops = [(one.value or 0) + (one.std or 0) for one in every] or [1.0]
+        ends = [(one.value or 0) - (one.std or 0) for one in every] or [0.0]
+        if panel in self.logarithmic:
+            ax.set_yscale("log")
+        else:
+            low = max(0.0, min(ends) - max(0.3 * (max(tops) - min(ends)), 0.02 * max(tops)))
+            step = 0.09 * (max(tops) - low)
+            height = max(tops) + step
+            for a, b, p in self.pairs.get(panel, ()):
+                left, right = sorted((names.index(a), names.index(b)))
+                ax.plot([left, left, right, right], [height, height + step / 3, height + step / 3, height],
+                        color="#444444", linewidth=0.8)  # fmt: skip
+                ax.annotate(stars(p), ((left + right) / 2, height + step / 3), ha="center", va="bottom", fontsize=7)
+                height += step
+            ax.set_ylim(low, height + step / 2)
+            if low > 0:
+                ax.set_xlabel("the axis does not begin at 0", fontsize=6)
+        ax.set_xticks(range(len(names)), [_drawn(name) for name in names], rotation=40, ha="right", fontsize=7)
+        ax.set_title(_drawn(panel), fontsize=9)
+        ax.tick_params(axis="y", labelsize=7)
+        ax.grid(axis="y", alpha=0.3)
+        ax.set_axisbelow(True)
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Images in rows and columns, each with a caption.
+
+    Attributes:
+        title: what they show.
+        rows: name of each row, and its images uint8 RGB [s, s, 3] with their captions.
+    """
+
+    title: str
+    rows: Mapping[str, Sequence[tuple[npt.NDArray[np.uint8], str]]]
+
+    def draw(self) -> Figure:
+        """The picture."""
+        most = max(len(images) for images in self.rows.values())
+        made = figure(1.5 * most + 0.6, 1.75 * len(self.rows) + 0.4)
+        axes = made.subplots(len(self.rows), most, squeeze=False)
+        for line, (name, images) in zip(axes, self.rows.items(), strict=True):
+            for ax in line:
+                ax.set_axis_off()
+            for ax, (image, caption) in zip(line, images, strict=False):
+                ax.imshow(image)
+                ax.set_title(_drawn(caption), fontsize=7)
+            line[0].text(-0.08, 0.5, _drawn(name), transform=line[0].transAxes, rotation=90, va="center", ha="right",
+                         fontsize=9)  # fmt: skip
+        made.suptitle(_drawn(self.title), fontsize=10)
+        return made
+
+
+class Drawing(Protocol):
+    """Something that can be drawn."""
+
+    def draw(self) -> Figure:
+        """The picture."""
+        ...
+
+
 class Result(ABC):
     """What an evaluation or experiment found: shown in terminals and notebooks, and saved for papers and programs."""
 
@@ -226,7 +331,7 @@ class Result(ABC):
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values."""
 
-    def chart(self) -> Chart | None:
+    def chart(self) -> Drawing | None:
         """Its picture, if it has one."""
         return None
 

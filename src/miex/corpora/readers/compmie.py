@@ -65,7 +65,7 @@ class CompMiE(Corpus):
             if part.name == "smic" and not part.trees(path, ()):  # without frames a list of its clips will do
                 given = next((p for p in files_below(path) if p.name.lower().startswith("hs_cropped")), None)
             reading = part.read(path, table=given, tree=tree, mapping=mapping, without=without, on_error=on_error)
-            readings.append(replace(reading, clips=tuple(clip for clip in reading.clips if _in_composite(clip))))
+            readings.append(replace(reading, clips=tuple(clip for clip in reading.clips if in_composite(clip))))
         clips = tuple(clip for reading in readings for clip in reading.clips)
         problems = [problem for reading in readings for problem in reading.problems]
         truth = Path(table) if table else next((p for p in files_below(path) if p.name == GROUND_TRUTH), None)
@@ -81,7 +81,8 @@ class CompMiE(Corpus):
         )  # fmt: skip
 
 
-def _in_composite(clip: Clip) -> bool:
+def in_composite(clip: Clip) -> bool:
+    """Whether a clip of CASME II, SAMM or SMIC, read with the default mapping, is one of the composite's."""
     return clip.label is not None and (clip.corpus != "casme2" or clip.apex is not None)
 
 
