@@ -23,8 +23,8 @@ from miex.errors import UsageError
 from miex.executors.base import IN_PROCESS
 
 ROOMS = (
-    "aus", "compare", "corpora", "evaluate", "examples", "experiments", "export", "faces", "ganimation", "predict",
-    "recognizers", "render", "sources", "spot", "synthesize", "train",
+    "aus", "compare", "corpora", "evaluate", "examples", "experiments", "export", "faces", "ganimation", "paper",
+    "predict", "recognizers", "render", "sources", "spot", "synthesize", "train",
 )  # fmt: skip
 CLIPS = Clips(Reading("mine", ()))
 METHODS = [

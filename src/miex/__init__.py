@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from miex.api.examples import examples
     from miex.api.experiments import realflow
     from miex.api.export import export, import_flow
+    from miex.api.paper import paper
     from miex.api.predict import load_recognizer, predict
     from miex.api.render import align, render
     from miex.api.spot import spot
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
-    "evaluate_recognizer", "examples", "export", "generators", "import_flow", "load_recognizer", "open", "plan",
+    "evaluate_recognizer", "examples", "export", "generators", "import_flow", "load_recognizer", "open", "paper", "plan",
     "predict", "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot", "synthesize",
     "train", "verify", "write_report",
 ]  # fmt: skip
@@ -55,6 +56,7 @@ _PLACES = {
     "import_flow": "miex.api.export:import_flow",
     "load_recognizer": "miex.api.predict:load_recognizer",
     "open": "miex.dataset.reader:open_dataset",
+    "paper": "miex.api.paper:paper",
     "plan": "miex.api.synthesize:plan",
     "predict": "miex.api.predict:predict",
     "read_pool": "miex.sources.pool:read_pool",

@@ -1,10 +1,10 @@
-"""What the tables of the paper are made from: corpora, faces and AU pools that a user gives, and sets made from them."""
+"""What the paper's tables are made from: corpora, faces and AU pools that a user gives, and sets made from them."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 NO_APEX = "middle"  # SMIC has no apexes: the paper takes the middle frame
 TABLE = "du2014"  # the table that the paper draws z^exp from
-FAKES = {"casme2": 3, "samm": 3, "smic": 3, "casme": 2, "mmew": 5, "ckplus": 2}  # subjects of the fakes of dry runs
+FAKES = {"casme2": 2, "samm": 5, "smic": 2, "casme": 2, "mmew": 5, "ckplus": 2}  # subjects of the fakes of dry runs
 POOLS = {"real_mie": "an AU pool of CompMiE (`real_mie`)", "early_mae": "an AU pool of CK+ (`early_mae`)"}
 
 
@@ -183,7 +183,7 @@ class Ingredients:
         return where
 
     def _composite(self) -> Clips:
-        from miex.experiments.paper.declared import COMPOSITE, COMPMIE
+        from miex.experiments.paper.declared import COMPMIE, COMPOSITE
 
         parts = [self.clips(name) for name in COMPOSITE]
         clips = tuple(clip for part in parts for clip in part if in_composite(clip))

@@ -12,10 +12,11 @@ from miex.api.experiments import said, to_do
 from miex.api.ingredients import Ingredients
 from miex.api.predict import LoadedRecognizer
 from miex.api.train import start_of
-from miex.api.work import PathLike, Say, Stages, Workers, duration, executor, path, processes, stage, unsaid
+from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
 from miex.arguments import COUNT, NAMES, PATH, TEXT, YES_NO, Kind, checking, number
 from miex.errors import UsageError, one_of
 from miex.experiments.present import Drawing, Pictures, Result, Table
+from miex.stable import json_digest
 
 if TYPE_CHECKING:
     from miex.evaluation.folds import Protocol
@@ -64,6 +65,8 @@ class Reproduced(Result):
         found: dict[str, Table] = {}
         if self.shown is not None:
             found[""] = self.shown.table()
+            if (differences := self.shown.differences()) is not None:
+                found["differences"] = differences
         elif self.estimate is not None:
             made = ", ".join(f"{name} ({n:,} samples)" for name, n in (self.to_make or {}).items())
             left = to_do(self.estimate)
@@ -166,7 +169,8 @@ def paper(
         OutputError: a folder cannot be written, or holds another set.
     """
     need_training()
-    from miex.experiments.paper.declared import EXPERIMENTS, REPEATS
+    from miex.experiments.paper.declared import EXPERIMENTS, MIE_X, REPEATS
+    from miex.experiments.study import Estimate, Study
 
     experiment = EXPERIMENTS[one_of(name, EXPERIMENTS, "`name`")]
     kinds = [one_of(one, (PAPER, LOSO), "`folds`") for one in dict.fromkeys(folds)] or [PAPER]
@@ -176,7 +180,9 @@ def paper(
     one_of(missing, (REFUSE, SKIP), "`missing`")
     place, kept = path(work), path(store)
     if dry_run:
-        place, scale, independent = place / "dry-run", DRY_SCALE, {*independent, "casme"}
+        given = [corpora, faces, real_mie, early_mae, weights]  # what is made of other things has another folder
+        place /= f"dry-run-{json_digest(str(given))[:8]}" if any(given) else "dry-run"
+        scale, independent = DRY_SCALE, {*independent, "casme"}
         kept = place / "results"
     stock = Ingredients(
         corpora or {}, faces, real_mie, early_mae, place, scale, generator, weights, independent, dry_run, workers,
@@ -189,6 +195,11 @@ def paper(
     }  # fmt: skip
     title = _title(experiment, facts)
     files = f"{name}-dry-run" if dry_run else name
+    if name == "fig4" and only_estimate:
+        to_make = {} if stock.there(MIE_X) else {MIE_X.name: MIE_X.at(scale).size}
+        return Reproduced(
+            files, title, facts, estimate=Estimate(0, 0, 0, 0, 0, stock.seconds([MIE_X])), to_make=to_make
+        )
     if name == "fig4":
         return Reproduced(files, title, facts, picture=_figure4(stock, title, dry_run))
     lacking = {row: lacks for row in experiment.rows if (lacks := stock.lacking(row))}
@@ -213,7 +224,6 @@ def paper(
     from miex.evaluation.results import Results
     from miex.experiments.paper.lines import Setting, lines_of
     from miex.experiments.paper.shown import Found, Shown
-    from miex.experiments.study import Study
 
     machine = machine_of(device, threads)
     models = None if dry_run else kept / "models"  # those of a dry run are large, and quickly trained

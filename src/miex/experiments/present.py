@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Protocol
 
 from miex.arguments import checking
@@ -25,6 +26,7 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
     c: f"\\{c}" for c in "&%$#_{}"
 }
 _LATEX |= {">": "$>$", "<": "$<$", "|": r"\textbar{}", "×": r"$\times$"}
+_LATEX |= {"α": r"$\alpha$", "β": r"$\beta$", "μ": r"$\mu$", "ν": r"$\nu$"}
 _LATEX |= {"±": r"$\pm$", "…": r"\dots{}", "–": "--", "→": r"$\rightarrow$", "←": r"$\leftarrow$", "−": "$-$"}
 
 
@@ -240,7 +242,7 @@ class Bars:
         axes = made.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
         for ax, (panel, values) in zip(axes, self.panels.items(), strict=True):
             self._panel(ax, panel, values)
-        made.suptitle(_drawn(self.title), fontsize=10)
+        made.suptitle(_drawn(_in_lines(self.title, int(11 * made.get_figwidth()))), fontsize=10)
         return made
 
     def _panel(self, ax: Any, panel: str, values: Mapping[str, Value]) -> None:
@@ -248,12 +250,11 @@ class Bars:
         published = {
             name: one for name, one in self.printed.get(panel, {}).items() if name in values and one.value is not None
         }
-        for name, one in drawn.items():
-            at = names.index(name)
-            ax.bar(at, one.value, 0.7, yerr=one.std, color="#56B4E9", edgecolor="#0072B2", capsize=3)
-        for name, one in published.items():
+        for name, value in drawn.items():
+            ax.bar(names.index(name), value.value, 0.7, yerr=value.std, color="#56B4E9", edgecolor="#0072B2", capsize=3)
+        for name, value in published.items():
             ax.errorbar(
-                names.index(name) + 0.22, one.value, one.std, fmt="D", color="#D55E00", markersize=4, capsize=2,
+                names.index(name) + 0.22, value.value, value.std, fmt="D", color="#D55E00", markersize=4, capsize=2,
                 markerfacecolor="white", linewidth=1,
             )  # fmt: skip
         every = [*drawn.values(), *published.values()]
@@ -264,14 +265,20 @@ class Bars:
         else:
             low = max(0.0, min(ends) - max(0.3 * (max(tops) - min(ends)), 0.02 * max(tops)))
             step = 0.09 * (max(tops) - low)
-            height = max(tops) + step
-            for a, b, p in self.pairs.get(panel, ()):
-                left, right = sorted((names.index(a), names.index(b)))
-                ax.plot([left, left, right, right], [height, height + step / 3, height + step / 3, height],
+            first = max(tops) + step
+            taken: list[list[tuple[int, int]]] = []  # of each height the spans of its brackets
+            for one, other, p in self.pairs.get(panel, ()):
+                left, right = sorted((names.index(one), names.index(other)))
+                free = (i for i, spans in enumerate(taken) if all(right <= a or b <= left for a, b in spans))
+                level = next(free, len(taken))
+                taken += [[]] if level == len(taken) else []
+                taken[level].append((left, right))
+                height = first + step * level
+                span = left + 0.05, right - 0.05  # so that neighbors at one height stay apart
+                ax.plot([span[0], *span, span[1]], [height, height + step / 3, height + step / 3, height],
                         color="#444444", linewidth=0.8)  # fmt: skip
                 ax.annotate(stars(p), ((left + right) / 2, height + step / 3), ha="center", va="bottom", fontsize=7)
-                height += step
-            ax.set_ylim(low, height + step / 2)
+            ax.set_ylim(low, first + step * (len(taken) + 0.5))
             if low > 0:
                 ax.set_xlabel("the axis does not begin at 0", fontsize=6)
         ax.set_xticks(range(len(names)), [_drawn(name) for name in names], rotation=40, ha="right", fontsize=7)
@@ -384,6 +391,10 @@ def _one_line(text: str) -> str:
 
 def _markdown(text: str) -> str:
     return _one_line(text).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _in_lines(text: str, width: int) -> str:
+    return "\n".join(wrap(text, width))
 
 
 def _drawn(text: str) -> str:

@@ -36,9 +36,8 @@ def printed(experiment: str) -> tuple[Printed, ...]:
     found = []
     for entry in _table().get(experiment, {}).get("values", ()):
         values = {name: value_of(entry[name]) for name in SCORES if name in entry}
-        found.append(
-            Printed(entry["row"], *(entry.get(name, "") for name in ("recognizer", "tested", "panel")), values)
-        )
+        recognizer, tested, panel = (str(entry.get(name, "")) for name in ("recognizer", "tested", "panel"))
+        found.append(Printed(entry["row"], recognizer, tested, panel, values))
     return tuple(found)
 
 
@@ -49,8 +48,8 @@ def text_of(experiment: str) -> str:
 
 def value_of(percent: list[float]) -> Value:
     """A mean, and a standard deviation where there is one."""
-    mean, *std = (round(number / 100, 6) for number in percent)
-    return Value(mean, *std)
+    mean, std = (round(number / 100, 6) for number in (*percent, 0.0)[:2])
+    return Value(mean, std if len(percent) > 1 else None)
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ HOW = (
 )
 STARS = (
     "Stars: n.s. p > 0.05, * p > 0.01, ** p > 0.001, *** below, by a corrected paired t-test of fold scores over "
-    "repeats × folds (Nadeau & Bengio 2003), after Holm; the paper does not name its test in its main text. "
+    "repeats × folds (Nadeau & Bengio 2003), after Holm; the paper does not name its test in its main text."
 )
 
 
@@ -102,13 +102,19 @@ class Shown:
                 row += [how(score, "best_on_test") if one.row.best else "–"]
                 row += [self._printed(one, "best")] if score == "accuracy" else []
             rows.append([*row, one.runs.fact("refused")])
-        compared = "".join(
-            f" {NAMES[score]} of {b} against {a}{f' ({panel}, {folds})' if panel else f' ({folds})'}: {value}."
-            for (score, panel, folds), found in self.compared.items() for a, b, value in found
-        )  # fmt: skip
-        texts = [HOW, self.experiment.note, f"The paper: {text}" if (text := text_of(self.experiment.name)) else "",
-                 STARS + compared.strip() if compared else ""]  # fmt: skip
+        texts = [HOW, self.experiment.note, f"The paper: {text}" if (text := text_of(self.experiment.name)) else ""]
         return Table(self.title, columns, rows, " ".join(text for text in texts if text))
+
+    def differences(self) -> Table | None:
+        """The lines that are compared, with stars; None where none are."""
+        rows: list[list[Entry]] = [
+            [NAMES[score], panel, folds, a, b, value]
+            for (score, panel, folds), found in self.compared.items() for a, b, value in found
+        ]  # fmt: skip
+        if not rows:
+            return None
+        columns = ["score", "figure", "folds", "from", "to", "difference, in %"]
+        return Table(f"{self.title}: differences", columns, rows, STARS)
 
     def chart(self) -> Bars | None:
         """Bars, where the paper draws some."""
