@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from miex.api.evaluate import folds_of, prove_folds
@@ -230,12 +231,14 @@ def paper(
 
     def study(view: Any) -> tuple[Study, list[tuple[Row, str]]]:
         setting = Setting(view, recipes, protocols, models, machine, independent)
-        pairs = [(row, line) for row in rows for line in lines_of(row, setting)][:cells]
+        made = ((row, line) for row in rows for line in lines_of(row, setting))
+        pairs = list(islice(made, cells))  # no more data is read than these need
         of = [(row, line.tested) for row, line in pairs]
         return Study([line for _, line in pairs], Results(kept), machine), of
 
     if only_estimate or not dry_run:
-        left, to_make = _estimate(study(stock.stand_in)[0], stock, rows)
+        todo, of = study(stock.stand_in)
+        left, to_make = _estimate(todo, stock, [row for row, _ in of])
         say(said(left, processes(workers)))
         if to_make:
             say(
@@ -270,8 +273,9 @@ class _Recipes:
             recipe, weights = recipe_of(None, recognizer=recognizer), None
             if self.dry:
                 recipe = recipe.but(
-                    side=LEAST_SIDE.get(recognizer, DRY_SIDE), batch=DRY_BATCH, samples_seen=DRY_BATCH, move=0.0
-                )
+                    side=LEAST_SIDE.get(recognizer, DRY_SIDE), batch=DRY_BATCH, samples_seen=DRY_BATCH,
+                    optimizer="sgd",  # whose step is the cheapest
+                )  # fmt: skip
             if self.start is not None and method_class(recognizer).backbones:
                 begin, recipe = start_of(self.start, recipe, self.say)
                 weights = _of_imagenet(begin, self.start)

@@ -99,17 +99,17 @@ class StandIn:
 
     @cached_property
     def rows(self) -> pa.Table:
-        """Rows of ROWS_SCHEMA: sources and classes take turns, and so do people."""
+        """Rows of ROWS_SCHEMA: rounds of identities, sources and classes, as in plans; people take turns."""
         made, several = self.of, self.people or [("casme2", "1")]
         columns: dict[str, list[Any]] = {name: [] for name in ROWS_SCHEMA.names}
         each = len(made.sources) * self.classes
         for i in range(made.size):
-            source = made.sources[i % len(made.sources)]
+            source = made.sources[i % each // self.classes]
             corpus, subject = several[i % len(several)] if source == "real_mie" else ("ckplus", str(1 + i % 123))
             known = source != "expert"
             round_number = i // (each * made.ids)
             values = {
-                "sample_id": f"{made.name}-{i}-{round_number:04d}", "label": i // len(made.sources) % self.classes,
+                "sample_id": f"{made.name}-{i}-{round_number:04d}", "label": i % self.classes,
                 "source": source, "corpus": corpus if known else None, "subject": subject if known else None,
                 "photo": str(i // each % made.ids),
             }  # fmt: skip

@@ -31,6 +31,7 @@ class Printed:
     values: Mapping[str, Value]
 
 
+@lru_cache
 def printed(experiment: str) -> tuple[Printed, ...]:
     """Every number that the paper prints for that table or figure."""
     found = []

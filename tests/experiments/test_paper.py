@@ -1,0 +1,188 @@
+"""The tables and figures of the paper: what is declared, what is printed beside it, and a dry run of each."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import miex  # noqa: E402
+from miex.api.paper import DRY  # noqa: E402
+from miex.commands.paper import PAPER  # noqa: E402
+from miex.errors import UsageError  # noqa: E402
+from miex.evaluation.evaluate import Evaluation  # noqa: E402
+from miex.evaluation.metrics import confusion, score  # noqa: E402
+from miex.evaluation.results import PREDICTIONS, StoredRun  # noqa: E402
+from miex.evaluation.significance import holm, paired  # noqa: E402
+from miex.experiments.paper.declared import (  # noqa: E402
+    COMPMIE,
+    EXPERIMENTS,
+    MIE_X,
+    MIE_X_EMOTIONS,
+    Experiment,
+    Made,
+    Part,
+    Row,
+)
+from miex.experiments.paper.lines import StandIn, chosen  # noqa: E402
+from miex.experiments.paper.printed import printed  # noqa: E402
+from miex.experiments.paper.shown import Found, Shown  # noqa: E402
+from miex.experiments.present import Value  # noqa: E402
+from miex.recognition.inputs.base import make_input  # noqa: E402
+
+
+def test_sizes_are_those_of_the_paper() -> None:
+    assert (MIE_X.size, MIE_X_EMOTIONS.size) == (45_000, 90_000)
+    parts = {(row.panel, row.name): row.other for row in EXPERIMENTS["fig6"].rows}
+    made = {key: part.of for key, part in parts.items() if isinstance(part, Part)}
+    assert {of.size for (panel, _), of in made.items() if panel != "samples"} == {30_000}
+    assert {of.ids for (panel, _), of in made.items() if panel == "AU triplets"} == {5000}
+    assert {of.triplets for (panel, _), of in made.items() if panel == "identities"} == {30_000}
+    assert {(of.ids, of.triplets, of.size) for (panel, _), of in made.items() if panel == "samples"} == {
+        (1000, 9000, 54_000)
+    }
+    assert [len(EXPERIMENTS[name].rows) for name in ("table1", "table3", "fig5", "fig6", "fig7")] == [20, 2, 9, 12, 6]
+
+
+def test_a_name_stands_for_one_set() -> None:
+    """Tables share sets by their names."""
+    sets: dict[str, set[Made]] = {}
+    for experiment in EXPERIMENTS.values():
+        for row in experiment.rows:
+            for made in row.sets:
+                sets.setdefault(made.name, set()).add(made)
+    assert all(len(of) == 1 for of in sets.values())
+
+
+def test_every_printed_number_stands_beside_a_line() -> None:
+    """And none beside two, but for the two readings of CASME and of SAMM."""
+    for name, experiment in EXPERIMENTS.items():
+        shown = Shown(experiment, "", ())
+        beside = Counter(id(known) for row in experiment.rows if (known := shown._known(row)))
+        twice = {"table2": {"SAMM": 2}}.get(name, {})
+        assert all(beside[id(one)] == twice.get(one.tested, 1) for one in printed(name)), name
+    assert all(0.3 < (value.value or 0) < 0.8 for name in EXPERIMENTS for one in printed(name)
+               for value in one.values.values())  # fmt: skip
+
+
+def test_commands_are_the_experiments() -> None:
+    assert list(PAPER) == list(EXPERIMENTS)
+
+
+def test_a_stand_in_is_like_the_set(dry: Path) -> None:
+    """As many rows of every source, class, person and round as the set that is made later."""
+    miex.paper("fig6", dry_run=True, work=dry, cells=1, workers=1)
+    for of in (Made("samples-54000", ids=2, samples=40, triplets=9), Made("mie-x", ids=2)):
+        at = dry / "like" / of.name
+        how: dict[str, Any] = {"samples": of.samples, "triplets": of.triplets} if of.samples else {}
+        made = miex.synthesize(at, ids=of.ids, size=32, nuisances="off", sources=_sources(dry), **how)
+        for part in (Part(of), Part(of, sources=("expert",)), Part(of, rounds=1)):
+            rows = [made.table, StandIn(of, 3, make_input({"name": "apex", "side": 32}), [("casme2", "1")]).rows]
+            kinds = [
+                Counter(zip(*(table.take(chosen(part, table))[name].to_pylist() for name in ("source", "label")),
+                            strict=True)) for table in rows
+            ]  # fmt: skip
+            assert kinds[0] == kinds[1]
+
+
+def _sources(dry: Path) -> list[Any]:
+    from miex.api.ingredients import Ingredients
+
+    stock = Ingredients({}, None, None, None, dry / "dry-run", dry=True)
+    return stock._sources(MIE_X)
+
+
+@pytest.fixture(scope="module")
+def dry(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    """A folder of work that all dry runs share."""
+    return tmp_path_factory.mktemp("paper")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_one_cell_of_a_dry_run(name: str, dry: Path, tmp_path: Path) -> None:
+    found = miex.paper(name, dry_run=True, work=dry, cells=1, workers=1)
+    files = found.save(tmp_path)
+    assert files
+    assert all(file.name.startswith(f"{name}-dry-run") for file in files)
+    facts = json.loads((tmp_path / f"{name}-dry-run.json").read_text())
+    assert facts["dry_run"] is True
+    assert facts["title"].startswith(DRY)
+    for table in found.tables().values():
+        assert table.title.startswith(DRY)
+    chart = found.chart()
+    assert (chart is not None) == (name.startswith("fig"))
+    if chart is not None:
+        assert chart.title.startswith(DRY)
+    if name != "fig4":
+        assert len(facts["lines"]) == 1
+    if name == "table1":  # nothing is computed twice
+        again = miex.paper(name, dry_run=True, work=dry, cells=1, workers=1)
+        assert again.shown is not None
+        assert [one.runs.computed for one in again.shown.lines] == [0]
+
+
+def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        miex.paper("table1", corpora={"casme2": tmp_path, "samm": tmp_path}, work=tmp_path)
+    for lack in ("corpus smic", "corpus ckplus", "corpus mmew", "corpus casme", "photos (`faces`)", "casme2, samm"):
+        assert lack in str(caught.value), lack
+    with pytest.raises(UsageError, match="table3"):  # nothing is left
+        miex.paper("table3", missing="skip", work=tmp_path)
+
+
+def _run(truth: np.ndarray, predicted: np.ndarray) -> StoredRun:
+    columns = {
+        "sample_id": [str(i) for i in range(len(truth))], "corpus": ["casme2"] * len(truth),
+        "subject": ["1"] * len(truth), "label": truth.tolist(), "last": np.eye(3, dtype=np.float32)[predicted].tolist(),
+        "best_on_test": np.eye(3, dtype=np.float32)[truth].tolist(),
+    }  # fmt: skip
+    return StoredRun({}, {"refused": 4}, pa.table(columns, schema=PREDICTIONS))
+
+
+def test_ours_stand_beside_the_papers() -> None:
+    rng, rows = np.random.default_rng(0), EXPERIMENTS["fig5"].rows[:2]
+    experiment = Experiment("fig5", "", rows, pairs=(("", rows[0].name, rows[1].name),), chart="bars")
+    lines, folds = [], []
+    for row in rows:
+        truth = rng.integers(0, 3, (2, 3, 40))
+        predicted = np.where(rng.random(truth.shape) < 0.5, truth, rng.integers(0, 3, truth.shape))
+        runs = [[_run(truth[r, f], predicted[r, f]) for f in range(3)] for r in range(2)]
+        lines.append(Found(row, "3-fold", 442, Evaluation(row.name, "3-fold", 3, runs)))
+        folds.append([[score(confusion(truth[r, f], predicted[r, f], 3)).uf1 for f in range(3)] for r in range(2)])
+        whole = [score(confusion(truth[r].ravel(), predicted[r].ravel(), 3)).uf1 for r in range(2)]
+        assert lines[-1].pooled("uf1").value == pytest.approx(100 * np.mean(whole))
+    shown = Shown(experiment, "title", lines)
+    table = shown.table()
+    at = {name: i for i, name in enumerate(table.columns)}
+    first = table.rows[0]
+    means = 100 * np.mean(folds[0], axis=1)
+    ours = first[at["UF1 fold mean"]]
+    assert isinstance(ours, Value)
+    assert (ours.value, ours.std) == (pytest.approx(means.mean()), pytest.approx(means.std()))
+    assert str(first[at["UF1 printed"]]) == "43.6 ± 0.5"
+    assert str(first[at["UF1 best_on_test"]]) == "100.0 ± 0.0"
+    assert first[at["refused"]] == 4
+    differences = shown.differences()
+    assert differences is not None
+    (a, b, value) = shown.compared["uf1", "", "3-fold"][0]
+    assert (a, b) == (rows[0].name, rows[1].name)
+    test = paired(np.ravel(folds[0]), np.ravel(folds[1]), test_share=0.5)
+    assert value.value == pytest.approx(100 * test.difference)
+    assert value.p == pytest.approx(holm([test.p]))
+
+
+def test_folds_of_one_subject_have_no_mean_over_folds() -> None:
+    row = Row("CompMiE", COMPMIE, "branches", "real")
+    truth = np.arange(9) % 3
+    line = Found(row, "loso", 442, Evaluation("", "LOSO", 3, [[_run(truth, truth)] * 3]))
+    table = Shown(EXPERIMENTS["fig5"], "", [line]).table()
+    at = {name: i for i, name in enumerate(table.columns)}
+    assert table.rows[0][at["UF1 fold mean"]] == "–"
+    assert str(table.rows[0][at["UF1 pooled"]]) == "100.0"
