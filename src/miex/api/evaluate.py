@@ -331,7 +331,7 @@ def evaluate(
     begun = "" if begin is None else f", from {begin}"
     cell = fit.cell(
         f"{chosen.name}, {mode}{begun}", parts, accept_unknown=accept_unknown, independent=independent,
-        faces={photo: who for storage in sets for photo, who in _faces_of(storage)},
+        faces={photo: who for storage in sets for photo, who in faces_of(storage)},
     )  # fmt: skip
     study = Study([Line(cell.name, "", [cell])], Results(path(store)), fit.machine)
     say(said(study.estimate(), processes(workers)))
@@ -378,7 +378,7 @@ def _table_of(storage: Storage) -> str:
     return str(read_record(storage)["config"].get("sources", {}).get("expert", {}).get("table", ""))
 
 
-def _faces_of(storage: Storage) -> Iterator[tuple[str, tuple[str, str | None]]]:
+def faces_of(storage: Storage) -> Iterator[tuple[str, tuple[str, str | None]]]:
     """The photos of a set that, by what their list, folders or names say, show people of a corpus, and whom."""
     from miex.dataset.plan_file import read_plan
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from miex.api.corpora import Clips, fake, read
+from miex.api.evaluate import faces_of
 from miex.api.examples import view_of
 from miex.api.faces import find_faces
 from miex.api.synthesize import PlanOptions, synthesize
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, unsaid
 from miex.aus.tracks import Track
 from miex.aus.vector import AUArray
-from miex.corpora.readers.compmie import in_composite
+from miex.corpora.readers.compmie import PARTS, in_composite
 from miex.dataset.samples import SAMPLES_FILE
 from miex.errors import InputError, UsageError
 from miex.sources import AUSource, Pool, early_mae, expert, perturbed, read_pool, real_mie
@@ -113,6 +114,13 @@ class Ingredients:
         whole = self._view(data.of.name, lambda: self.made(data.of), classes, recipe)
         return whole.take(chosen(data, whole.rows))
 
+    def people(self, data: Data | None) -> dict[str, tuple[str, str | None]]:
+        """The photos of a set that show people of a corpus, and whom; the leak guard asks."""
+        from miex.experiments.paper.declared import Part
+
+        known = self._sets.get(data.of.name) if isinstance(data, Part) else None
+        return {} if known is None else dict(faces_of(known.storage))
+
     def stand_in(self, data: Data, classes: str, recipe: Recipe) -> View:
         """The same; of a set that is not there yet, a stand-in."""
         from miex.corpora.mappings import mapping_named
@@ -183,9 +191,9 @@ class Ingredients:
         return where
 
     def _composite(self) -> Clips:
-        from miex.experiments.paper.declared import COMPMIE, COMPOSITE
+        from miex.experiments.paper.declared import COMPMIE
 
-        parts = [self.clips(name) for name in COMPOSITE]
+        parts = [Clips(part.read(self._folder(part.name))) for part in PARTS]  # CASME II by its table of 2014
         clips = tuple(clip for part in parts for clip in part if in_composite(clip))
         if len(clips) != COMPMIE.n and not self.dry:
             self.say(f"CompMiE: {len(clips)} clips, where the composite of MEGC 2019 has {COMPMIE.n}")

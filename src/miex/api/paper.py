@@ -230,7 +230,7 @@ def paper(
     models = None if dry_run else kept / "models"  # those of a dry run are large, and quickly trained
 
     def study(view: Any) -> tuple[Study, list[tuple[Row, str]]]:
-        setting = Setting(view, recipes, protocols, models, machine, independent)
+        setting = Setting(view, recipes, protocols, models, machine, independent, stock.people)
         made = ((row, line) for row in rows for line in lines_of(row, setting))
         pairs = list(islice(made, cells))  # no more data is read than these need
         of = [(row, line.tested) for row, line in pairs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from miex.experiments.study import Line
 from miex.recognition.imagenet import ImageNetWeights
 from miex.recognition.inputs.base import Input
 from miex.recognition.recipe import Recipe
-from miex.recognition.view import View
+from miex.recognition.view import MARKS, View
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Setting:
         models: folder of trainings that lines have in common; None: they are not kept.
         machine: where networks run.
         independent: corpora that share no people with others, by the user's word.
+        people: photos of a set that show people of a corpus, and whom.
     """
 
     view: Callable[[Data, str, Recipe], View]
@@ -44,6 +45,7 @@ class Setting:
     models: Path | None
     machine: Machine
     independent: Collection[str] = ()
+    people: Callable[[Data | None], Mapping[str, tuple[str, str | None]]] = lambda data: {}
 
 
 def lines_of(row: Row, setting: Setting) -> list[Line]:
@@ -59,8 +61,9 @@ def lines_of(row: Row, setting: Setting) -> list[Line]:
         row.mode, real, recipe, other, start=start, best_on_test=row.best, models=setting.models,
         machine=setting.machine, beside=beside,
     )  # fmt: skip
+    how: Any = {"independent": setting.independent, "faces": setting.people(row.other)}
     return [
-        Line(row.name, name, [fit.cell(f"{row.name}, {recipe.name}", folds, independent=setting.independent)])
+        Line(row.name, name, [fit.cell(f"{row.name}, {recipe.name}", folds, **how)])
         for name, folds in setting.folds(row, real).items()
     ]
 
@@ -116,6 +119,10 @@ class StandIn:
             for name, column in columns.items():
                 column.append(values[name])
         return pa.table(columns, schema=ROWS_SCHEMA)
+
+    @property
+    def marks(self) -> pa.ListArray:
+        return pa.array([[]] * self.of.size, MARKS.type)
 
     @property
     def digest(self) -> str:
