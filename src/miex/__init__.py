@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "import_flow", "load_recognizer", "open", "paper",
-    "plan", "predict", "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot", "synthesize",
-    "train", "verify", "write_report",
+    "plan", "predict", "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot",
+    "synthesize", "train", "verify", "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name in it; without a name, the module itself.
 _PLACES = {

@@ -262,6 +262,9 @@ class Bars:
         ends = [(one.value or 0) - (one.std or 0) for one in every] or [0.0]
         if panel in self.logarithmic:
             ax.set_yscale("log")
+            for name, value in drawn.items():
+                ax.annotate(f"{value.value:,.{value.digits}f}", (names.index(name), value.value), ha="center",
+                            va="bottom", fontsize=7)  # fmt: skip
         else:
             low = max(0.0, min(ends) - max(0.3 * (max(tops) - min(ends)), 0.02 * max(tops)))
             step = 0.09 * (max(tops) - low)
@@ -283,7 +286,7 @@ class Bars:
                 ax.set_xlabel("the axis does not begin at 0", fontsize=6)
         ax.set_xticks(range(len(names)), [_drawn(name) for name in names], rotation=40, ha="right", fontsize=7)
         ax.set_title(_drawn(panel), fontsize=9)
-        ax.tick_params(axis="y", labelsize=7)
+        ax.tick_params(axis="y", which="both", labelsize=7)
         ax.grid(axis="y", alpha=0.3)
         ax.set_axisbelow(True)
 
