@@ -163,7 +163,7 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     made = facts("train", finished, "--recipe", recipe, "--out", out)
     assert (made["samples"], made["parameters"]) == (36, 1683)
     model = out / "recognizer.safetensors"
-    assert {path.name for path in out.iterdir()} == {"recognizer.safetensors", "log.csv", "events"}
+    assert {path.name for path in out.iterdir()} == {"recognizer.safetensors", "log.csv", "events", "training.json"}
     tested = facts("evaluate", data, "--model", model, "--out", tmp_path / "tested")
     assert "evaluation-confusion.md" in {path.name for path in (tmp_path / "tested").iterdir()}
     assert tested["n"] == 60
