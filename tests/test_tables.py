@@ -8,10 +8,15 @@ import unicodedata
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tools.fuzz_tables import KINDS, judge, text, xls, xlsx
 
+from miex.aus.vector import AU_NUMBERS
+from miex.corpora.readers.plain import Plain
 from miex.errors import InputError
+from miex.evaluation.folds import read_table as read_folds
+from miex.extraction.csv_tables import import_csv
 from miex.tables.cells import missing, number, numbers, path_in, whole
 from miex.tables.table import Columns, read_sheets, read_table
 
@@ -59,6 +64,25 @@ def test_half_a_number_is_not_whole() -> None:
     for said in ("0,98", "1e17"):
         with pytest.raises(ValueError, match=said):
             whole(said)
+
+
+@pytest.mark.parametrize("said", ["1,000", "1.000", " 12,345 ", "-1.000", "１,000"])
+def test_one_or_a_thousand_is_not_whole(tmp_path: Path, said: str) -> None:
+    with pytest.raises(ValueError, match=said.strip()[-3:]):
+        whole(said)
+    assert whole("0.000") == 0
+    assert whole("1000.000") == 1000
+    assert number("1.125") == 1.125
+    path = tmp_path / "t.csv"
+    path.write_text(f"sample_id;fold;subject;clip;emotion;onset\na;{said};1;a;fear;{said}\n", "utf-8")
+    with pytest.raises(InputError, match=r"(?s)t\.csv, row 2, column onset.*without a separator"):
+        Plain("mine").read(path)
+    with pytest.raises(InputError, match=r"(?s)t\.csv, row 2, column fold.*without a separator"):
+        read_folds(["a"], np.array(["mine/1"]), path)
+    aus = [f"AU{au:02d}_r" for au in AU_NUMBERS]
+    path.write_text(";".join(["frame", *aus]) + "\n" + ";".join([said, *["0"] * len(aus)]), "utf-8")
+    with pytest.raises(InputError, match=r"(?s)t\.csv, row 2.*frame = .*without a separator"):
+        import_csv([path])
 
 
 def test_lists_in_cells() -> None:
@@ -214,3 +238,28 @@ def test_what_a_spreadsheet_claims_is_looked_at_first(
             claiming.writestr(name, content)
     with pytest.raises(InputError, match=rf"(?s)t\.xlsx.*{found}"):
         read_sheets(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('s1,a,happiness,"blink\ns1,b,disgust,\ns2,c,surprise,\n', 2),  # never closed
+        ('s1,a,happiness,"blink\ns1,b,disgust,\ns2,c,surprise,"twice"\n', 2),  # closed by one that opens a cell
+        ('s1,a,happiness,\ns1,b,disgust,"blink\ns2,c,surprise,\ns2,d,fear,ok"\n', 3),
+        ('s1,"a,happiness,x\ns1,b",disgust,\ns2,c,surprise,\n', 2),
+    ],
+)
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_an_open_quote_swallows_no_rows(tmp_path: Path, text: str, row: int, sign: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(("subject,clip,emotion,notes\n" + text).replace(",", sign))
+    with pytest.raises(InputError, match=rf"(?s)t\.csv.*row {row}: a quote.*close the quote"):
+        cells(path)
+
+
+def test_quoted_cells_may_have_several_lines(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('subject,clip,"emo\ntion"\ns1,"a, b\nc ""d"" e",fear\ns2,"[[1, 2, 3],\n [4, 5, 6]]",5" off\n')
+    assert cells(path) == [
+        ("subject", "clip", "emo\ntion"), ("s1", 'a, b\nc "d" e', "fear"), ("s2", "[[1, 2, 3],\n [4, 5, 6]]", '5" off'),
+    ]  # fmt: skip

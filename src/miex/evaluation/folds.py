@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from miex.corpora.people import corpus_key, person_key
 from miex.errors import InputError, UsageError
-from miex.tables.cells import whole
+from miex.tables.cells import in_thousands, whole
 from miex.tables.table import Columns
 from miex.tables.table import read_table as table_rows
 
@@ -256,6 +256,8 @@ def read_table(sample_ids: Sequence[str], of: Persons, path: Path) -> Protocol:
     columns = Columns(names, needed=tuple(names), most=_MOST_ROWS, even=True)
     for row in table_rows(path, columns, "fold file", do="name the columns sample_id and fold"):
         fold = _fold_name(row.said("fold"))
+        if in_thousands(fold):
+            raise row.wrong("fold", "the number or name of a fold")
         if not fold:
             raise row.wrong("fold", "the number or name of a fold", do="give every sample a fold, or leave its row out")
         if fold_of.setdefault(row.text("sample_id"), fold) != fold:

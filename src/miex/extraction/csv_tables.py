@@ -16,7 +16,7 @@ import numpy as np
 from miex.aus.tracks import Track
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS
 from miex.errors import InputError, ScaleError, UsageError
-from miex.tables.cells import missing, number, numbers, whole
+from miex.tables.cells import in_thousands, missing, number, numbers, whole
 from miex.tables.table import SUFFIXES, Sheet, is_stray, normal, read_sheets
 
 CLIP_COLUMN = "clip"  # in a file of several clips
@@ -402,7 +402,8 @@ class _Columns:
             frame = None
         if frame is None or not 0 <= frame < 2**31 - 1:
             found = f"{self.frame.name} = {text[:40]!r}"
-            raise InputError(self._at(line), expected="a frame number from 0 on", found=found)
+            do = "write it without a separator of thousands (1000)" if in_thousands(text) else ""
+            raise InputError(self._at(line), expected="a frame number from 0 on", found=found, do=do)
         return frame
 
     def _success(self, cells: Sequence[str], line: int) -> float | None:

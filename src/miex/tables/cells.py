@@ -14,6 +14,7 @@ _MISSING = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[-+]?\d+)?", re.IGNORECASE | re.ASCII)
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)  # 1,000 and 1.000 may be one or a thousand
 _MOST_EXACT = 2**53  # above it not every whole number is a float
 
 
@@ -45,14 +46,20 @@ def whole(text: str) -> int | None:
     """The whole number in a cell, which may be written 2.0; None where it says that there is no value.
 
     Raises:
-        ValueError: no whole number.
+        ValueError: no whole number, or one such as 1,000 or 1.000, which may be one or a thousand.
     """
     value = number(text)
     if value is None:
         return None
-    if not value.is_integer() or abs(value) >= _MOST_EXACT:
+    if in_thousands(text) or not value.is_integer() or abs(value) >= _MOST_EXACT:
         raise ValueError(text)
     return int(value)
+
+
+def in_thousands(text: str) -> bool:
+    """Whether a point or comma in a number may part thousands: nobody can tell whether 1,000 is one or a thousand."""
+    text = unicodedata.normalize("NFKC", text.strip()).replace("\N{MINUS SIGN}", "-")
+    return _THOUSANDS.fullmatch(text) is not None
 
 
 def numbers(text: str) -> list[float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from miex.errors import InputError
-from miex.tables.cells import missing, whole
+from miex.tables.cells import in_thousands, missing, whole
 from miex.tables.text import HEAD_LINES, Numbered, csv_rows
 from miex.tables.workbook import OLE, ZIP, sheets_of
 
@@ -107,6 +107,8 @@ class Row:
         value = self.cells.get(column, "")
         if _DATE.match(value):
             do = "the spreadsheet turned it into a date: format the column as text and type it again"
+        elif in_thousands(value):
+            do = "write it without a separator of thousands (1000), or as 1 or 1.0: it may be one or a thousand"
         return InputError(
             f"reading {self.where(column)}",
             expected=expected,

@@ -21,6 +21,7 @@ _BOMS = (
 )  # fmt: skip
 _CHUNK = 2**18
 _SAID = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)  # the first line by which Excel is told the delimiter
+_UNCLOSED = "a quote that does not close where its cell ends"
 _NOT_A_TABLE = "a workbook (xlsx or xls) or a CSV"
 
 
@@ -42,21 +43,49 @@ class CSVRows:
     said: bool
 
     def __iter__(self) -> Iterator[Numbered]:
-        """Raises InputError, with the row, for what is no CSV: a row of more than 4 MiB, a quote that never ends."""
-        number = 0
+        """The rows that are not empty.
+
+        Raises:
+            InputError: with the row, for what is no CSV: a row of more than 4 MiB, a quote that never ends or after
+                which a cell goes on, a quoted cell that holds whole rows.
+        """
+        number = width = 0
         try:
             with self.path.open(encoding=self.encoding, newline="") as file:
                 lines = _Lines(file)
-                for number, cells in enumerate(csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True), 1):
-                    lines.of_row = 0
+                rows = csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True, strict=True)
+                for number, cells in enumerate(rows, 1):
+                    width = max(width, len(cells))
+                    if lines.in_row > 1 and any(self._holds_rows(cell, width) for cell in cells):
+                        number -= 1
+                        raise csv.Error(_UNCLOSED)
+                    lines.of_row = lines.in_row = 0
                     stripped = tuple(cell.strip() for cell in cells)
                     if any(stripped) and not (self.said and number == 1):
                         yield number, stripped
-        except (csv.Error, UnicodeDecodeError, _TooLongError) as error:
+        except csv.Error as error:
+            said = str(error)
+            quoted = said == _UNCLOSED or "end of data" in said or "expected after" in said
+            raise InputError(
+                self.asked, expected="a CSV", found=f"row {number + 1}: {_UNCLOSED if quoted else said}",
+                do="close the quote that opens in this row, double it where it is part of the text, or take line breaks "
+                "out of the cell" if quoted else "check that it is the right file",
+            ) from error  # fmt: skip
+        except (UnicodeDecodeError, _TooLongError) as error:
             found = f"row {number + 1}: {error}"
             raise InputError(self.asked, expected="a CSV", found=found, do="check that it is the right file") from error
         except OSError as error:
             raise InputError(self.asked, found=error.strerror or str(error), do="check the path") from error
+
+    def _holds_rows(self, cell: str, width: int) -> bool:
+        """Whether a cell has as many delimiters as the rows that its line breaks would end.
+
+        So it is where a quote was left open, and one in a later row closed it. Notes of several lines have fewer, and
+        printed arrays have theirs in brackets.
+        """
+        breaks = len(cell.splitlines()) - 1
+        inside = re.sub(r"\[[^\]]*\]", "", cell).count(self.delimiter)
+        return width > 1 and breaks > 0 and inside >= breaks * (width - 1)
 
 
 class _TooLongError(ValueError):
@@ -68,11 +97,12 @@ class _Lines:
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self.of_row = 0  # characters since the last row ended: quotes may hold line breaks
+        self.of_row = self.in_row = 0  # characters and lines since the last row ended: quotes may hold line breaks
 
     def __iter__(self) -> Iterator[str]:
         while line := self._file.readline(MOST_CHARACTERS + 1):
             self.of_row += len(line)
+            self.in_row += 1
             if self.of_row > MOST_CHARACTERS:
                 raise _TooLongError(f"more than {MOST_CHARACTERS:,} characters")
             if "\0" in line:
