@@ -6,6 +6,7 @@ import io
 import struct
 import unicodedata
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from miex.corpora.readers.plain import Plain
 from miex.errors import InputError
 from miex.evaluation.folds import read_table as read_folds
 from miex.extraction.csv_tables import import_csv
+from miex.faces.credits import FaceCSV
 from miex.tables.cells import missing, number, numbers, path_in, whole
 from miex.tables.table import Columns, read_sheets, read_table
 
@@ -263,3 +265,115 @@ def test_quoted_cells_may_have_several_lines(tmp_path: Path) -> None:
     assert cells(path) == [
         ("subject", "clip", "emo\ntion"), ("s1", 'a, b\nc "d" e', "fear"), ("s2", "[[1, 2, 3],\n [4, 5, 6]]", '5" off'),
     ]  # fmt: skip
+
+
+def several_sheets(path: Path, rows: list[list[object]], hidden: tuple[str, ...] = ()) -> Path:
+    """A workbook with the rows in sheets `old` and `new`."""
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(path) as book:
+        for name in ("old", "new"):
+            sheet = book.add_worksheet(name)
+            for i, row in enumerate(rows):
+                sheet.write_row(i, 0, [*row, name] if i else row)
+            if name == "new":
+                sheet.activate()
+            if name in hidden:
+                sheet.hide()
+    return path
+
+
+AU_COLUMNS = [f"AU{au:02d}_r" for au in AU_NUMBERS]
+
+
+@pytest.mark.parametrize(
+    ("rows", "read"),
+    [
+        ([["subject", "clip", "emotion"], ["1", "a"]], Plain("mine").read),
+        ([["sample_id", "fold"], ["a"]], lambda path: read_folds(["a"], np.array(["mine/1"]), path)),
+        ([["file", "licence"], ["a.jpg"]], lambda path: FaceCSV(path).rows()),
+        ([["frame", *AU_COLUMNS], [1, *[0] * 17]], lambda path: import_csv([path])),
+    ],
+)
+def test_of_several_sheets_none_is_taken_in_silence(
+    tmp_path: Path, rows: list[list[object]], read: Callable[[Path], object]
+) -> None:
+    with pytest.raises(InputError, match=r"(?s)t\.xlsx.*one sheet.*sheets old, new.*hide"):
+        read(several_sheets(tmp_path / "t.xlsx", rows))
+    hidden = several_sheets(tmp_path / "hidden.xlsx", rows, hidden=("old",))
+    (sheet,) = read_sheets(hidden)
+    assert sheet.name == "new"
+    assert read(hidden)
+
+
+@pytest.mark.parametrize("face", ["face_id", "face"])
+def test_a_film_without_its_frame_column_is_no_image(tmp_path: Path, face: str) -> None:
+    path = tmp_path / "t.csv"
+
+    def written(faces: list[int]) -> Path:
+        rows = [[face, *AU_COLUMNS], *([str(number), *["1"] * 17] for number in faces)]
+        path.write_text("\n".join(map(",".join, rows)))
+        return path
+
+    with pytest.raises(InputError, match=r"(?s)t\.csv.*a column frame.*3 rows of face 0.*add the column frame"):
+        import_csv([written([0, 0, 0])])
+    assert import_csv([written([0, 1, 2])]).frames == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "read"),
+    [
+        ("subject,clip,emotion,Emotion\n1,a,fear,joy\n", "emotion", Plain("mine").read),
+        ("subject,onset,clip,emotion,onset\n1,2,a,fear,3\n", "onset", Plain("mine").read),
+        ("sample_id,fold,fold\na,1,2\n", "fold", lambda path: read_folds(["a"], np.array(["mine/1"]), path)),
+        ("file,licence,licence\na.jpg,MIT,CC0\n", "licence", lambda path: FaceCSV(path).rows()),
+    ],
+)
+def test_a_column_that_stands_twice_is_refused(
+    tmp_path: Path, text: str, column: str, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"(?s)t\.csv.*one column {column}.*found: 2.*delete or rename"):
+        read(path)
+
+
+@pytest.mark.parametrize("below", [["subject", "clip", "emotion"], ["", "", ""]])
+def test_a_header_of_two_rows(tmp_path: Path, below: list[str]) -> None:
+    path = tmp_path / "t.csv"
+    heads = [["subject", "clip", "emotion", "frames of the event", "", ""], [*below, "onset", "apex", "offset"]]
+    path.write_text("\n".join(map(",".join, [*heads, ["1", "a", "fear", "2", "5", "9"]])))
+    (clip,) = Plain("mine").read(path).clips
+    assert (clip.clip, clip.onset, clip.apex, clip.offset) == ("a", 1, 4, 8)
+
+
+@pytest.mark.parametrize("said", ["nan", "NA", "null", "none"])
+def test_no_name_is_no_value(tmp_path: Path, said: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"subject,clip,emotion\n{said},a,fear\n1,{said},fear\n1,c,{said}\n")
+    found = Plain("mine").read(path, on_error="collect")
+    assert [(clip.clip, clip.emotion, clip.label) for clip in found.clips] == [("c", "", None)]
+    for problem, where in zip(found.problems, ("row 2, column subject", "row 3, column clip"), strict=True):
+        assert where in str(problem)
+        assert repr(said) in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "column"),
+    [("licence", "license", "licence"), ("attribution", "author", "attribution"), ("credit", "author", "attribution")],
+)
+def test_two_columns_of_one_thing_are_not_chosen_from(tmp_path: Path, one: str, other: str, column: str) -> None:
+    path = tmp_path / "faces.csv"
+    path.write_text(f"file,{one},{other}\na.jpg,MIT,\nb.jpg,,CC0\n")
+    with pytest.raises(InputError, match=rf"(?s)faces\.csv.*one column of {column}.*{one} and {other}.*faces_column"):
+        FaceCSV(path).rows()
+    assert [row[column] for row in FaceCSV(path, {column: other}).rows().values()] == ["", "CC0"]
+    for cells in ("MIT,", ",MIT", "NA,MIT"):
+        path.write_text(f"file,{one},{other}\na.jpg,{cells}\n")
+        assert [row[column] for row in FaceCSV(path).rows().values()] == ["MIT"]
+
+
+def test_persons_by_number(tmp_path: Path) -> None:
+    path = tmp_path / "faces.csv"
+    path.write_text("file,person_id\na,1.0\nb,1\nc,01\nd,12.0\ne,p1.0\nf,nan\ng,10\n")
+    assert [row["person"] for row in FaceCSV(path).rows().values()] == ["1", "1", "01", "12", "p1.0", "", "10"]

@@ -241,9 +241,36 @@ def test_leftovers_and_strays_of_a_folder(tmp_path: Path) -> None:
     assert found.passed_over == [stray]
     with pytest.raises(InputError, match=r"(?s)notes\.csv.*columns name, age"):
         import_csv([stray])
-    damaged = write(tree / "damaged.csv", ["frame", *INTENSITIES[:4]], [[1, *[0] * 4]])
-    with pytest.raises(InputError, match=rf"(?s){damaged}.*no AU06_r"):  # no stray: it has AUs
+    summary = write(tree / "summary.csv", ["clip", *INTENSITIES[:2]], [["a", 0, 0]])
+    with pytest.raises(InputError, match=r"(?s)summary\.csv.*no AU04_r"):  # it is nearer to an AU table
+        import_csv([copy_of([stray, summary], tmp_path / "alone")])
+    broken = [tree / "binary.csv", tree / "broken.xlsx", tree / "nothing.csv"]
+    for path, content in zip(broken, (b"\0\1\xff" * 99, b"PK\3\4" + bytes(99), b""), strict=True):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=path.name):
+            import_csv([path])
+    found = import_csv([tree])
+    assert ([track.clip for track in found.tracks], found.files) == (["sub01/EP01"], 1)
+    assert sorted(found.passed_over) == sorted([stray, summary, *broken])
+    damaged = write(tree / "damaged.csv", ["frame", *INTENSITIES], [[1, *["x"] * 17]])
+    with pytest.raises(InputError, match=rf"(?s){damaged}, row 2"):  # no stray: it has all AUs of a program
         import_csv([tree])
+
+
+def copy_of(files: Sequence[Path], folder: Path) -> Path:
+    folder.mkdir()
+    for file in files:
+        shutil.copy(file, folder)
+    return folder
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    openface(tmp_path / "tree" / "a.csv", [{"frame": 1}])
+    os.rename(tmp_path / "tree" / "a.csv", os.fsencode(tmp_path) + b"/tree/caf\xe9.csv")
+    for given in (tmp_path / "tree", *(tmp_path / "tree").iterdir()):
+        with pytest.raises(InputError, match=r"(?s)caf\\xe9\.csv.*UTF-8.*rename"):
+            import_csv([given])
 
 
 def test_decimal_commas(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def read_table(sample_ids: Sequence[str], of: Persons, path: Path) -> Protocol:
     """
     fold_of: dict[str, str] = {}
     names = {"sample_id": ("sample_id", "sample"), "fold": ("fold",)}
-    columns = Columns(names, needed=tuple(names), most=_MOST_ROWS, even=True)
+    columns = Columns(names, needed=tuple(names), most=_MOST_ROWS, even=True, own=True)
     for row in table_rows(path, columns, "fold file", do="name the columns sample_id and fold"):
         fold = _fold_name(row.said("fold"))
         if in_thousands(fold):

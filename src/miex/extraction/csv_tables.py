@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -153,7 +154,8 @@ def import_csv(
     folder that was given, without suffix; `sub01/EP02/EP02.csv` is `sub01/EP02`. Files without frame numbers are those
     of single images (OpenFace's FaceLandmarkImg): all in one folder are one clip, in the order of the numbers in their
     names; a file of that kind without rows is a frame where no face was found. Of a folder, names that begin with a dot
-    are left out, and files without any AU column are passed over.
+    are left out; files that cannot be read, are empty or do not have all AU columns of a program are passed over if
+    others are AU tables.
 
     Where a file holds several faces (FaceLandmarkVidMulti, py-feat with Identity), the one that was seen in most frames
     is taken, of equals the one of higher confidence; of several rows of py-feat for one frame that of the higher
@@ -185,19 +187,22 @@ def import_csv(
     result = Imported()
     clips: dict[str, list[_Row]] = {}
     images: dict[str, list[tuple[Path, list[_Row]]]] = defaultdict(list)
-    stray: InputError | None = None
+    empty: set[Path] = set()
+    stray: _StrayError | None = None
     for name, path, given in _files(paths):
         try:
             found = _read(path, chosen, scale)
         except _StrayError as error:
             if given:
                 raise
-            stray = stray or error
+            stray = error if stray is None or (error.partly and not stray.partly) else stray
             result.passed_over.append(path)
             continue
         result.files += 1
         if found is None:  # nothing in it at all: the frame of a folder of images where no face was found
             images[name if single else _parent(name)].append((path, []))
+            if not given:
+                empty.add(path)
             continue
         chosen, rows_of, numbered = found
         if not numbered:
@@ -211,11 +216,15 @@ def import_csv(
     if chosen is None or not (clips or images):
         if stray is not None:
             raise stray
-        empty = next(iter(images.values()))[0][0]
+        first = next(iter(images.values()))[0][0]
         raise InputError(
-            f"AU table {empty}", expected="a header and rows", found="an empty file", do="extract it again"
+            f"AU table {first}", expected="a header and rows", found="an empty file", do="extract it again"
         )
     for clip, files in images.items():
+        if clips and not single and all(path in empty for path, _ in files):
+            result.passed_over += [path for path, _ in files]
+            result.files -= len(files)
+            continue
         if clip in clips or (not single and all(not rows for _, rows in files)):
             raise InputError(
                 f"AU table {files[0][0]}", expected="rows", found="none", do="extract it again, or remove it"
@@ -253,6 +262,13 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path, bool]]:
         if not files:
             raise InputError(f"AU tables {given}", expected="CSV files", found="none", do="check the folder")
         for path in files:
+            try:
+                str(path).encode()
+            except UnicodeEncodeError:
+                spelled = os.fsencode(path).decode("utf-8", "backslashreplace")
+                raise InputError(
+                    f"AU table {spelled}", expected="a name in UTF-8", found="bytes that are not", do="rename the file"
+                ) from None
             parts = path.relative_to(given).with_suffix("").parts if given.is_dir() else (path.stem,)
             if len(parts) > 1 and parts[-1] == parts[-2]:
                 parts = parts[:-1]
@@ -264,20 +280,36 @@ def _parent(name: str) -> str:
 
 
 class _StrayError(InputError):
-    """A table without any AU column."""
+    """What is no AU table: a file that cannot be read, or a table without all AU columns of any program.
+
+    Attributes:
+        partly: whether it has some of them.
+    """
+
+    partly = False
 
 
 def _read(path: Path, given: Format | None, scale: float | None) -> tuple[Format, dict[str, list[_Row]], bool] | None:
     """The format, the rows of each clip ("" where no column names it), and whether frames are numbered."""
     asked = f"AU table {path}"
     headers: list[tuple[Sheet, tuple[str, ...]]] = []
-    for sheet in read_sheets(path, "AU table"):
-        cells = next((cells for _, cells in sheet.rows), None)
-        if cells is not None:
-            headers.append((sheet, cells))
+    try:
+        for sheet in read_sheets(path, "AU table"):
+            cells = next((cells for _, cells in sheet.rows), None)
+            if cells is not None:
+                headers.append((sheet, cells))
+    except InputError as error:
+        raise _StrayError(error.asked, expected=error.expected, found=error.found, do=error.do) from error
     if not headers:
         return None
-    sheet, header = next(((s, h) for s, h in headers if _known_columns(h)), headers[0])
+    known = [(s, h) for s, h in headers if _known_columns(h)]
+    whole_ones = [s.name for s, h in known if any(not _missing_columns(f, h) for f in FORMATS)]
+    if len(whole_ones) > 1:
+        raise InputError(
+            asked, expected="one sheet of AUs", found=f"sheets {', '.join(whole_ones)}",
+            do="save each as a file of its own, or hide those that are not to be read",
+        )  # fmt: skip
+    sheet, header = (known or headers)[0]
     chosen = given or _format_of(header, asked)
     table = _Columns(header, chosen, scale, sheet, asked)
     rows: dict[str, list[_Row]] = defaultdict(list)
@@ -285,16 +317,26 @@ def _read(path: Path, given: Format | None, scale: float | None) -> tuple[Format
     next(lines)
     for line, cells in lines:
         rows[table.clip(cells, line)].append(table.row(cells, line))
-    if not table.numbered and table.face is None and max(map(len, rows.values()), default=0) > 1:
-        raise InputError(
-            asked,
-            expected=f"a column {chosen.frame[0]}, or {' or '.join(chosen.face)}",
-            found="several rows with neither",
-            do="add such a column, since the rows do not say which frames they are",
-        )
+    if not table.numbered:
+        _prove_images(rows, table, asked)
     if table.numbered and not rows:
         raise InputError(asked, expected="rows of frames", found="only a header", do="extract it again, or remove it")
     return chosen, rows, table.numbered
+
+
+def _prove_images(rows_of: Mapping[str, Sequence[_Row]], table: _Columns, asked: str) -> None:
+    """Raises InputError if rows without frame numbers cannot be the faces of one image."""
+    for rows in rows_of.values():
+        faces = Counter(row.face for row in rows)
+        face, n = max(faces.items(), key=lambda item: item[1], default=("", 0))
+        if n > 1 and (table.face is None or face is not None):
+            frame, names = table.format.frame[0], " or ".join(table.format.face)
+            raise InputError(
+                asked,
+                expected=f"a column {frame}" + (f", or {names}" if table.face is None else ", or each face once"),
+                found=f"{len(rows):,} rows with neither" if table.face is None else f"{n:,} rows of face {face}",
+                do=f"add the column {frame}, since the rows do not say which frames they are",
+            )
 
 
 def _bare(column: str) -> str:
@@ -317,13 +359,15 @@ def _format_of(header: Sequence[str], asked: str) -> Format:
             return known
     nearest = min(FORMATS, key=lambda known: len(_missing_columns(known, header)) / len(known.columns))
     partly = bool(_known_columns(header))
-    raise (InputError if partly else _StrayError)(
+    stray = _StrayError(
         asked,
         expected="AU columns of "
         + ", ".join(f"{f.name} ({next(iter(f.columns)).partition('[')[0]} …)" for f in FORMATS),
         found=f"no {', '.join(_missing_columns(nearest, header))}" if partly else f"columns {', '.join(header)[:120]}",
         do="write the table with its header and AUs (OpenFace: -aus)",
     )
+    stray.partly = partly
+    raise stray
 
 
 class _Columns:
@@ -336,9 +380,11 @@ class _Columns:
         counts = Counter(names)
         twice = sorted(name for name in used if counts[_bare(name)] > 1)
         if absent or twice:
-            kind = InputError if twice or _known_columns(header) else _StrayError
+            whole_one = any(not _missing_columns(known, header) for known in FORMATS)
+            kind = InputError if whole_one else _StrayError
             found = f"no {', '.join(absent)}" if absent else f"{twice[0]} twice"
             raise kind(asked, expected=f"each AU column of {chosen.name} once", found=found)
+        self.format = chosen
         self.sheet, self.width, self.top = sheet, len(header), scale or chosen.top
         self.aus = [
             (_Column(name, names.index(_bare(name))), AU_INDEX[au])

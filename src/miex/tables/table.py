@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +40,9 @@ class Sheet:
 
 
 def read_sheets(path: Path, what: str = "table") -> list[Sheet]:
-    """Every sheet of a workbook (what a file is, its content says, not its suffix), or the one table of a CSV.
+    """Every sheet of a workbook that is not hidden, or the one table of a CSV.
+
+    What a file is, its content says, not its suffix.
 
     Args:
         path: the file.
@@ -159,6 +161,8 @@ class Columns:
         headerless: for tables without a header: column of each position; needed ones must not be empty.
         sheet: part of the sheet's name, where sheets have the same columns.
         most: how many rows such a table may have.
+        own: whether it is a table of the user's own, of which none says what is to be read where two sheets have the
+            columns, or a column stands twice: both are refused. Of a corpus' tables the first is read.
         even: whether no row may have more cells than the header: a comma that is not quoted moves what follows it.
     """
 
@@ -168,6 +172,7 @@ class Columns:
     sheet: str = ""
     most: int = MOST_ROWS
     even: bool = False
+    own: bool = False
 
     def header(self, cells: Sequence[str]) -> dict[int, str] | None:
         """{position: column} if these cells are the header."""
@@ -186,24 +191,37 @@ def read_table(path: Path, columns: Columns, what: str = "table", *, do: str = _
     Rows that repeat the header, and rows without any of the needed columns, are left out (notes below the table).
 
     Raises:
-        InputError: see `read_sheets`; or no sheet has the columns, or it has more rows than such a table may have.
+        InputError: see `read_sheets`; no sheet has the columns; of a table of the user's own, two have them, or a
+            column stands twice; it has more rows than such a table may have.
     """
     asked = f"{what} {path}"
     found = [sheet for sheet in read_sheets(path, what) if columns.sheet in sheet.name or not sheet.name]
-    for sheet in found:
-        for at, (_, cells) in enumerate(islice(iter(sheet.rows), HEAD_LINES)):
-            header = columns.header(cells)
-            if header:
-                names = {column: cells[position] for position, column in header.items()}
-                below = _rows(sheet, at + 1, header, names, columns, asked)
-                return [row for row in below if any(row.cells[c] and row.cells[c] != names[c] for c in columns.needed)]
+    headed = [(sheet, *at) for sheet in found if (at := _header(sheet, columns))]
+    if columns.own and len(headed) > 1:
+        raise InputError(
+            asked, expected="one sheet with " + ", ".join(columns.needed),
+            found="sheets " + ", ".join(sheet.name for sheet, *_ in headed),
+            do="hide or delete those that are not to be read, or save the right one as a file of its own",
+        )  # fmt: skip
+    for sheet, below, cells in headed[:1]:
+        header = columns.header(cells) or {}
+        names = {column: cells[position] for position, column in header.items()}
+        given = [normal(cell) for cell in cells]
+        twice = [name for name in names.values() if given.count(normal(name)) > 1]
+        if columns.own and twice:
+            raise InputError(
+                f"reading {sheet.where}", expected=f"one column {twice[0]}", found=f"{given.count(normal(twice[0]))}",
+                do="delete or rename the others",
+            )  # fmt: skip
+        rows = _rows(sheet, below, header, names, columns, asked)
+        return [row for row in rows if any(row.cells[c] and row.cells[c] != names[c] for c in columns.needed)]
     if columns.headerless:
         header = dict(enumerate(columns.headerless))
         names = {column: f"{chr(65 + i)} ({column})" for i, column in header.items()}
         for sheet in found:
-            rows = list(_rows(sheet, 0, header, names, columns, asked))
-            if rows and all(rows[0].cells.get(column) for column in columns.needed):
-                return [row for row in rows if any(row.cells.get(c) for c in columns.needed)]
+            listed = list(_rows(sheet, 0, header, names, columns, asked))
+            if listed and all(listed[0].cells.get(column) for column in columns.needed):
+                return [row for row in listed if any(row.cells.get(c) for c in columns.needed)]
     first = next((cells for sheet in found for _, cells in islice(iter(sheet.rows), 1)), ())
     raise InputError(
         asked,
@@ -212,6 +230,25 @@ def read_table(path: Path, columns: Columns, what: str = "table", *, do: str = _
         found=("first row: " + " | ".join(filter(None, first))[:200]) if first else "no row at all",
         do=do,
     )
+
+
+def _header(sheet: Sheet, columns: Columns) -> tuple[int, tuple[str, ...]] | None:
+    """How many rows the table begins after, and the header; None if there is none.
+
+    A header may take two rows, with cells of the first merged over those of the second, or blank below.
+    """
+    head = list(islice(iter(sheet.rows), HEAD_LINES + 1))
+    for at, (_, cells) in enumerate(head[:HEAD_LINES]):
+        found = columns.header(cells)
+        if found is None:
+            continue
+        under = head[at + 1][1] if at + 1 < len(head) else ()
+        both = tuple(low or high for high, low in zip_longest(cells, under, fillvalue=""))
+        joined = columns.header(both) or {}
+        if set(joined.values()) > set(found.values()) and all(both[i] == cells[i] for i in found):
+            return at + 2, both
+        return at + 1, cells
+    return None
 
 
 def _rows(

@@ -68,8 +68,8 @@ class CSVRows:
             quoted = said == _UNCLOSED or "end of data" in said or "expected after" in said
             raise InputError(
                 self.asked, expected="a CSV", found=f"row {number + 1}: {_UNCLOSED if quoted else said}",
-                do="close the quote that opens in this row, double it where it is part of the text, or take line breaks "
-                "out of the cell" if quoted else "check that it is the right file",
+                do="close the quote that opens in this row, double it where it is part of the text, or take the line "
+                "breaks out of the cell" if quoted else "check that it is the right file",
             ) from error  # fmt: skip
         except (UnicodeDecodeError, _TooLongError) as error:
             found = f"row {number + 1}: {error}"

@@ -41,7 +41,7 @@ class _TooLargeError(ValueError):
 
 
 def sheets_of(path: Path, asked: str) -> Iterator[tuple[str, list[Numbered]]]:
-    """(name, rows without empty ones) of every sheet.
+    """(name, rows without empty ones) of every sheet that is not hidden.
 
     Cells are text: whole numbers without a point, dates as 2020-12-04. Formulas are not evaluated: what the program
     that saved the file left as their value is read. Merged cells repeat their text downwards.
@@ -59,7 +59,8 @@ def sheets_of(path: Path, asked: str) -> Iterator[tuple[str, list[Numbered]]]:
         content = path.read_bytes()
         content = _proven_xlsx(content) if content.startswith(ZIP) else _proven_xls(content)
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-        for name in book.sheet_names:
+        shown = python_calamine.SheetVisibleEnum.Visible
+        for name in (sheet.name for sheet in book.sheets_metadata if sheet.visible == shown):
             sheet = book.get_sheet_by_name(name)
             rows = sheet.to_python(skip_empty_area=False)
             filled = 0

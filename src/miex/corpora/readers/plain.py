@@ -74,7 +74,7 @@ class Plain(Corpus):
         if unknown:
             raise UsageError(f"column {unknown[0]}", expected="one of " + ", ".join(self.columns.names))
         names = {**self.columns.names, **{column: (given,) for column, given in renamed.items()}}
-        self.columns = Columns(names, needed=tuple(dict.fromkeys((*_NEEDED, *renamed))))
+        self.columns = Columns(names, needed=tuple(dict.fromkeys((*_NEEDED, *renamed))), own=True)
         self._corpus = corpus_key(corpus) or corpus
         self._labels = None if labels is None else {emotion_named(emotion): label for emotion, label in labels.items()}
         self._kind = kind
@@ -87,7 +87,10 @@ class Plain(Corpus):
         return row.cells.get("corpus", "").lower() or self._corpus
 
     def events(self, row: Row) -> list[Row]:
-        said = {name: row.said(name) if name in _OPTIONAL else cell for name, cell in row.cells.items()}
+        said = {name: row.said(name) for name in row.cells}
+        for name in ("subject", "clip"):
+            if not said[name]:
+                raise row.wrong(name, f"the name of a {name}", do="write one that does not say that there is no value")
         return [replace(row, cells={name: cell for name, cell in said.items() if cell or name != "onset"})]
 
     def counts_from(self, folder: Folder | None) -> int:
