@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import random
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -267,10 +270,10 @@ def copy_of(files: Sequence[Path], folder: Path) -> Path:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     openface(tmp_path / "tree" / "a.csv", [{"frame": 1}])
-    os.rename(tmp_path / "tree" / "a.csv", os.fsencode(tmp_path) + b"/tree/caf\xe9.csv")
-    for given in (tmp_path / "tree", *(tmp_path / "tree").iterdir()):
+    named = (tmp_path / "tree" / "a.csv").rename(tmp_path / "tree" / os.fsdecode(b"caf\xe9.csv"))
+    for path in (tmp_path / "tree", named):
         with pytest.raises(InputError, match=r"(?s)caf\\xe9\.csv.*UTF-8.*rename"):
-            import_csv([given])
+            import_csv([path])
 
 
 def test_decimal_commas(tmp_path: Path) -> None:

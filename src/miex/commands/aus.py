@@ -62,7 +62,8 @@ def import_(
         )
     if found.passed_over:
         verb = "file is no AU table" if len(found.passed_over) == 1 else "files are no AU tables"
-        console.say(f"{len(found.passed_over):,} {verb}, and passed over, such as {found.passed_over[0]}")
+        named = ", ".join(map(str, found.passed_over[:5]))
+        console.say(f"{len(found.passed_over):,} {verb}, and passed over, such as {named}")
     if found.unseen_aus:
         console.say(f"AUs that are in no table: {', '.join(map(str, found.unseen_aus))}")
     facts = {
