@@ -22,6 +22,11 @@ from miex.errors import InputError
 from miex.labels import Label
 
 _NULL = {"null": "allowed"}
+_ELSEWHERE = "AUs only of an event with another onset"
+_COUNT = (
+    "give the folder of the corpus with its frames; or, in a list without frames, numbers that count from the first "
+    "frame of each clip, which has number 1"
+)
 POOL_SCHEMA: Final = pa.schema(
     [
         ("corpus", pa.string()),
@@ -160,9 +165,11 @@ def make_pool(clips: Sequence[Clip], tracks: Mapping[str, Track], credit: Credit
         The pool. Left out, and counted, are clips without a label, without a track, with frames that all failed.
 
     Raises:
-        InputError: no clip is left: none has a track, or a frame that did not fail, or a label.
+        InputError: no clip is left: none has a track, or a frame that did not fail, or a label; or the onset, apex or
+            offset of a clip is not in its track, all of which are named.
     """
     found = {_normal(name): track for name, track in tracks.items()}
+    anywhere = {name.rpartition("@")[0] for name in found if "@" in name}
     unique = Counter(clip.clip for clip in {(c.corpus, c.subject, c.clip): c for c in clips}.values())
     left_out: Counter[str] = Counter()
     joined = []
@@ -171,18 +178,42 @@ def make_pool(clips: Sequence[Clip], tracks: Mapping[str, Track], credit: Credit
         names = [f"{full}@{clip.onset}", full, *([clip.clip] if unique[clip.clip] == 1 else [])]
         track = next((found[name] for name in map(_normal, names) if name in found), None)
         if track is None:
-            left_out["no AUs"] += 1
+            left_out[_ELSEWHERE if _normal(full) in anywhere else "no AUs"] += 1
         elif not track.success.any():
             left_out["every frame failed"] += 1
         else:
             joined.append((clip, track))
             if clip.label is None:
                 left_out[f"no label for {clip.emotion}"] += 1
+    _prove_inside(joined)
     rest = _rest(joined)
     made = [_joined(clip, track, rest[_person(clip)]) for clip, track in joined if clip.label is not None]
     if not made:
         raise _nothing(clips, tracks, left_out)
     return Pool(_ordered(made), credit or Credit(), dict(left_out))
+
+
+def _prove_inside(joined: Iterable[tuple[Clip, Track]]) -> None:
+    """Raises InputError, which names all that are not, unless every event lies in its track.
+
+    Numbers of files, taken as a count from the clip's first frame, lie behind it, or (in a longer track) at other
+    frames, which nobody would notice.
+    """
+    outside = [
+        f"{clip.corpus}/{clip.subject}/{clip.clip} ({what} {at:,}, of {_length(clip, track):,} frames)"
+        for clip, track in joined
+        for what, at in (("onset", clip.onset), ("apex", clip.apex), ("offset", clip.offset))
+        if at is not None and at >= _length(clip, track)
+    ]
+    if outside:
+        raise InputError(
+            f"AU pool of {outside[0].partition('/')[0]}", expected="onset, apex and offset (counted from 0) in each track",
+            found=f"{len(outside):,} outside: " + ", ".join(outside), do=_COUNT,
+        )  # fmt: skip
+
+
+def _length(clip: Clip, track: Track) -> int:
+    return max(len(clip.frames), int(track.frames[-1]) + 1)
 
 
 def _nothing(clips: Sequence[Clip], tracks: Mapping[str, Track], left_out: Mapping[str, int]) -> InputError:
@@ -197,6 +228,19 @@ def _nothing(clips: Sequence[Clip], tracks: Mapping[str, Track], left_out: Mappi
             + reasons,
             do="give the AU tables of these clips, with tracks of the same names",
         )
+    if _ELSEWHERE in left_out:
+        names = {f"{clip.subject}/{clip.clip}": clip for clip in clips}
+        clip, name = next(
+            (names[base], name)
+            for name in tracks
+            for base in names
+            if _normal(name.rpartition("@")[0]) == _normal(base)
+        )
+        return InputError(
+            asked, expected=f"an event at index {clip.onset}, the onset of {clip.subject}/{clip.clip}",
+            found=f"a track of this clip, {name}, whose event begins at index {name.rpartition('@')[2]}; {reasons}",
+            do=_COUNT,
+        )  # fmt: skip
     failed = "every frame failed" in left_out
     return InputError(
         asked, expected="a clip with a label, and AUs in some frame", found=reasons,
@@ -230,11 +274,10 @@ def _joined(clip: Clip, track: Track, rest: AUArray) -> PoolClip:
     if clip.descent and clip.descent.corpus and clip.descent.subject:
         corpus, subject = clip.descent.corpus, clip.descent.subject
     good = track.success
-    n = max(len(clip.frames), int(track.frames[-1]) + 1)
     aus = np.nan_to_num(track.aus[good], nan=0.0)
     return PoolClip(
         corpus, subject, clip.clip, clip.kind, clip.emotion, clip.label, clip.onset, clip.apex, clip.offset,
-        track.frames[good], aus, track.seen, rest, n, track.extractor, track.version,
+        track.frames[good], aus, track.seen, rest, _length(clip, track), track.extractor, track.version,
     )  # fmt: skip
 
 
