@@ -74,6 +74,35 @@ def test_tables_that_differ_are_asked_about(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "newer",
+    ["CASME2-coding-20190701.csv", "CASME2-coding-20190701 (1).csv", "CASME2-coding_20190701.csv",
+     "CASME2-coding-updated-20190701.csv", "CASME2 coding 20190701.csv", "backup/CASME2-coding-20190701.csv"],
+)  # fmt: skip
+def test_the_newest_table_however_it_is_called(tmp_path: Path, newer: str) -> None:
+    (tmp_path / "CASME2-coding-20140508.csv").write_text(OLD)
+    (tmp_path / "backup").mkdir()
+    (tmp_path / newer).write_text(NEW)
+    assert read("casme2", tmp_path).tables == (tmp_path / newer,)
+    (casme2,) = (part for part in PARTS if part.name == "casme2")
+    assert casme2.find_tables(tmp_path)[0].name == "CASME2-coding-20140508.csv"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("CASME2-coding-20190701.csv", "CASME2-coding-20190701 (1).csv"),
+     ("CASME2-coding-20190701.csv", "CASME2-coding-updated-20190701.csv"),
+     ("CASME2-coding-20190701.csv", "CASME2-coding-updated.csv"), ("CASME2-coding.csv", "CASME2-coding (1).csv")],
+)  # fmt: skip
+def test_tables_of_which_none_is_known_to_be_newer(tmp_path: Path, first: str, second: str) -> None:
+    (tmp_path / first).write_text(NEW)
+    (tmp_path / second).write_text(OLD)
+    with pytest.raises(UsageError, match="`table`"):
+        read("casme2", tmp_path)
+    (tmp_path / second).write_text(NEW)
+    assert len(read("casme2", tmp_path).clips) == 1
+
+
+@pytest.mark.parametrize(
     ("asked", "there"),
     [("casme2", "samm"), ("casme2", "mmew"), ("casme2", "smic"), ("casme2", "casme"), ("casme", "casme2"),
      ("samm", "casme2"), ("smic", "smic-vis"), ("smic-e", "smic"), ("ckplus", "oulu-casia"), ("mmew", "mmew-macro"),
@@ -93,9 +122,15 @@ def test_a_renamed_table_of_another_corpus_is_recognized(tmp_path: Path) -> None
     """SAMM's has the columns of CASME II; its clips have other names."""
     table = tmp_path / "labels.xlsx"
     shutil.copy(fake("samm", tmp_path) / corpora()["samm"].fake_table, table)
-    with pytest.raises(InputError, match="this is SAMM's"):
-        read("casme2", table)
-    assert not read("casme2", table, on_error="skip").clips  # nobody of SAMM becomes one of CASME II
+    named = tmp_path / "CASME2" / "CASME2-coding-20190701.xlsx"
+    named.parent.mkdir()
+    shutil.copy(table, named)
+    for there in (table, named, named.parent):
+        for how in ("raise", "skip"):  # nobody of SAMM becomes one of CASME II
+            with pytest.raises(InputError, match="this is SAMM's"):
+                read("casme2", there, on_error=how)
+        with pytest.raises(InputError, match="this is SAMM's"):
+            miex.corpora.inspect("casme2", there)
 
 
 def test_frames_of_0_bytes_are_no_frames(tmp_path: Path) -> None:

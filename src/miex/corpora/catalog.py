@@ -113,21 +113,28 @@ def recognizing(corpus: Corpus, path: Path, table: Path | str | None = None) -> 
     """While a corpus is read: if it is another one that lies there, the error names it.
 
     Raises:
-        InputError: the table has the name of another corpus' table; or, in place of another InputError, the table or
-            the folders are those of another corpus.
+        InputError: the table has the name, or the columns and clips, of another corpus' table; or, in place of another
+            InputError, the folders are those of another corpus.
     """
     there = Path(table) if table else next(iter(corpus.find_tables(path)), path)
     if corpus.tables and there.is_file() and corpus.name != OWN and not corpus.named_as_table([there]):
         for other in _others(corpus):
             if other.named_as_table([there]):
                 raise _wrong(corpus, other, there)
+    # rows that cannot be read need not be raised
+    if corpus.tables and there.is_file() and not corpus.is_table(there) and (theirs := _theirs(corpus, path, there)):
+        raise _wrong(corpus, theirs, there)
     try:
         yield
     except InputError as error:
-        theirs = None if corpus.name == OWN else next((c for c in _others(corpus) if _holds(path, there, c)), None)
+        theirs = _theirs(corpus, path, there)
         if theirs is None:
             raise
         raise _wrong(corpus, theirs, there if there.is_file() else path) from error
+
+
+def _theirs(corpus: Corpus, path: Path, table: Path) -> Corpus | None:
+    return None if corpus.name == OWN else next((c for c in _others(corpus) if _holds(path, table, c)), None)
 
 
 def _others(corpus: Corpus) -> list[Corpus]:

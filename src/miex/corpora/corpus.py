@@ -304,13 +304,19 @@ class Corpus:
                 return i, -date, -max(map(int, _VERSION.findall(file.stem)), default=0)
         return None
 
+    def _newer(self, table: Path, other: Path) -> bool:
+        """Whether names tell that a table comes before another of a lower place; not where only one has a date."""
+        a, b = self._rank(table), self._rank(other)
+        dated = a and b and a[0] == b[0] and a[1] and not b[1]
+        return a != b and not dated
+
     def _prove_one(self, found: Sequence[Path], read: Sequence[Path]) -> None:
         """Raises UsageError if another table is as good as one that is read, and says something else."""
         for table in read:
             for other in found:
-                if other not in read and self._rank(other) == self._rank(table) and not self._alike(table, other):
+                if other not in read and not self._newer(table, other) and not self._alike(table, other):
                     raise UsageError(
-                        f"table of {self.title}", expected="one, or a newer one by the date or version in its name",
+                        f"table of {self.title}", expected="one, or dates or versions in all names, of which the newest is read",
                         found=f"{table} and {other}, which differ",
                         do="name the one to read as `table`, or move the other away",
                     )  # fmt: skip

@@ -17,7 +17,7 @@ class Casme2(Corpus):
     emotions = ("others", "disgust", "happiness", "repression", "surprise", "sadness", "fear")
     folders = r"(?P<subject>sub\d+)(?:/|_|-|/[a-z]+/)(?P<clip>EP[^/]+)"
     prefer = ("raw_selected", "selected", "cropped", "raw")
-    tables: ClassVar[tuple[str, ...]] = (r"CASME2-coding-\d+", r".*CASME2-coding.*")
+    tables: ClassVar[tuple[str, ...]] = (r".*CASME2[-_ ]coding.*",)
     columns = Columns(
         {
             "subject": ("Subject",),

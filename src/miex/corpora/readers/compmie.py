@@ -25,7 +25,7 @@ GROUND_TRUTH = "combined_3class_gt.csv"
 class _Casme2Of2014(Casme2):
     """The table of 2019 has three clips of another emotion."""
 
-    tables = (r"CASME2-coding-2014\d*", *Casme2.tables)
+    tables = (r".*CASME2[-_ ]coding.*2014.*", *Casme2.tables)
 
 
 PARTS = (_Casme2Of2014(), Samm(), Smic())

@@ -30,8 +30,7 @@ class Samm(Corpus):
     folders = r"(?:\d{3}(?:/|_|-|/[a-z]+/))?(?P<clip>\d{3}_\d+_\d+)"
     prefer: ClassVar[tuple[str, ...]] = (r"(^|/)SAMM(/|$)", "raw", "cropped")
     tables: ClassVar[tuple[str, ...]] = (
-        r"(SAMM_\d*_?)?Micro_FACS_Codes(_v\d)?",
-        r"SAMM_Micro_FACS_Codes.*",
+        r"(SAMM_\d*_?)?Micro_FACS_Codes.*",
         r".*SAMM.*FACS.*",
         r"SAMM",
     )
