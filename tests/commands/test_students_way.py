@@ -100,6 +100,33 @@ def test_a_damaged_frame_leaves_one_clip_out(corpus: Path, tmp_path: Path, left:
     assert f"1 of {whole} clips left out" in done.stderr
 
 
+@pytest.mark.parametrize("empty", [True, False], ids=["frames of 0 bytes", "no folder"])
+def test_a_clip_without_frames_is_left_out(corpus: Path, tmp_path: Path, model: Path, empty: bool) -> None:
+    clips = [clip for clip in read("casme2", corpus).clips if clip.label is not None and clip.apex is not None]
+    folder = clips[3].frames[0].parent
+    frames = list(folder.iterdir())
+    if empty:
+        for frame in frames:
+            frame.write_bytes(b"")
+    else:
+        shutil.rmtree(folder)
+    out = tmp_path / "maps.npz"
+    export = ("export", f"casme2={corpus}", "--to", "flow", "--no-apex", "drop", "--out", out)
+    extract = ("aus", "extract", "casme2", corpus, "--out", tmp_path / "aus.parquet", "--landmarker", model)
+    for run in (export, extract):
+        done = command(*run)
+        assert done.returncode == 3
+        assert "--on-error skip" in done.stderr
+    done = command(*export, "--on-error", "skip", "--json")
+    assert json.loads(done.stdout)["samples"] == len(clips) - 1
+    assert "1 of 12 clips left out" in done.stderr
+    assert clips[3].clip in done.stderr
+    done = command(*extract, "--on-error", "skip", "--json")
+    assert json.loads(done.stdout)["clips"] == 11
+    assert "1 of 12 clips left out" in done.stderr
+    assert clips[3].clip in done.stderr
+
+
 def test_the_flow_file_of_a_corpus(fake: Path, tmp_path: Path) -> None:
     """It holds what its clips give, so scores are those of the clips themselves."""
     out = tmp_path / "corpus.npz"

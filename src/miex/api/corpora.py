@@ -197,6 +197,27 @@ def read(
     return Clips(read_corpus(name, place, **how))
 
 
+def readable(name: str, where: PathLike, say: Say) -> Clips:
+    """The clips of a corpus that can be read and have frames; how many others are left out, which and why, is said.
+
+    Errors are those of `read`, and InputError if no clip is left.
+    """
+    found = read(name, where, on_error="collect")
+    problems = found.reading.problems
+    n = len(found) + len(problems)
+    # without any frame, it is the folder that lacks, and not some clips
+    kept = found.of(clip for clip in found if clip.frames) if any(clip.frames for clip in found) else found
+    if problems and not kept:
+        raise problems[0]
+    if problems:
+        why = "; ".join(f"{one.asked} (expected {one.expected}, found {one.found})" for one in problems)
+        say(f"{found.corpus}: {len(problems):,} of {n:,} clips left out, since they cannot be read: {why}")
+    if len(kept) < len(found):
+        names = ", ".join(f"{clip.subject}/{clip.clip}" for clip in found if not clip.frames)
+        say(f"{found.corpus}: {len(found) - len(kept):,} of {n:,} clips left out, since they have no frames: {names}")
+    return kept
+
+
 @checking(where=PATH, images=YES_NO)
 def inspect(
     name: str,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pyarrow.compute as pc
 
-from miex.api.corpora import Clips, read
+from miex.api.corpora import Clips, read, readable
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
 from miex.arguments import PATH, TEXT, checking, instance_of, many
 from miex.corpora.mappings import mapping_named
@@ -56,8 +56,8 @@ def examples(
             classes that they have, which must be these. Default: megc2019, and whatever flow files have.
         no_apex: treatment of clips without an apex: refuse (an error), drop, middle (the middle frame is the apex), or
             spot (the frame in which the face differs most from the onset, see `recognition.spotting`).
-        on_error: treatment of clips that cannot be read, for a damaged frame or no face in the onset: raise, or skip
-            (leave them out; they are counted, and named in what is said).
+        on_error: treatment of clips that cannot be read, for no frames, a damaged one or no face in the onset: raise,
+            or skip (leave them out; they are counted, and named in what is said).
         landmarker, say: as in `miex.synthesize`.
 
     Raises:
@@ -74,7 +74,7 @@ def examples(
     asked = repr(data) if isinstance(data, Examples) else str(data)
     if isinstance(data, PathLike):
         named = corpus_in(data)
-        data = load(path(data)) if named is None else read(*named)
+        data = load(path(data)) if named is None else readable(*named, say) if skip else read(*named)
     if isinstance(data, Examples):
         if mapping is not None and data.label_names != mapping.classes:
             raise InputError(

@@ -8,7 +8,7 @@ import typer
 from miex.commands import console
 from miex.commands import options as o
 from miex.commands.group import Group
-from miex.errors import UsageError
+from miex.errors import UsageError, one_of
 
 app = Group("Extract or import the AUs of real clips, pool them, and plot them.")
 
@@ -88,6 +88,10 @@ def extract(
     version: Annotated[str, typer.Option(help="Version of that OpenFace, recorded in the table.")] = "",
     licence: Licence = "",
     attribution: Attribution = "",
+    on_error: Annotated[
+        str,
+        typer.Option(help="Treatment of clips without frames: raise an error, or skip them, which are named."),
+    ] = "raise",
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
@@ -95,11 +99,13 @@ def extract(
     log: o.Log = None,
 ) -> None:
     """Extract the AUs of every clip of a corpus. Run it again to resume."""
-    from miex.api.corpora import read
+    from miex.api.corpora import read, readable
     from miex.aus.tracks import Credit
 
+    skip = one_of(on_error, ("raise", "skip"), "`on_error`") == "skip"
+    clips = readable(name, path, console.say) if skip else read(name, path)
     with console.bars() as progress:
-        seen = read(name, path).extract(
+        seen = clips.extract(
             openface=openface, version=version, parts=out.with_name(f"{out.name}.parts"), workers=workers,
             landmarker=landmarker, progress=progress, say=console.say,
         )  # fmt: skip

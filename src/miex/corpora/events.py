@@ -54,7 +54,8 @@ def frame_places(row: Row, numbers: Frames3, first_number: int, folder: Folder |
                 f"frames of {row.where()}",
                 expected=f"frames {first} to {'the end' if last is None else last} in {folder.path}",
                 found=f"{folder.numbers[0]} to {folder.numbers[-1]}" if folder.numbers else "no numbered frame",
-                do="unpack the original files again, whose names have the published numbers, or choose another `tree`",
+                do="unpack the original files again, whose names have the published numbers, choose another `tree`, or "
+                "leave such rows out with `on_error` skip",
             )
         if place is not None and folder.numbers[place] != number:
             notes.append(f"{what} {number} has no file: {folder.frames[place].name} is used instead")
