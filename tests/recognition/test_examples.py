@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -253,3 +254,68 @@ def test_published_pictures_of_flow(tmp_path: Path) -> None:
     picture(by_subject / "006" / "u_test" / "1" / "006_006_1_2.png", maps["sub01", "EP02_01f"])
     with pytest.raises(InputError, match="another map or class"):
         miex.import_flow(by_subject, out, channels="os,v,u")
+
+
+def a_map(seed: int = 0, side: int = 28) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+
+
+def imported(folder: Path, channels: str = "u,v,os", **options: Any) -> dict[str, int]:
+    miex.import_flow(folder, folder.parent / "maps.npz", channels=channels, **options)
+    return {row["sample_id"]: row["label"] for row in read_flow(folder.parent / "maps.npz").rows.to_pylist()}
+
+
+def test_classes_and_channels_of_pictures_in_any_spelling(tmp_path: Path) -> None:
+    folder, table = tmp_path / "maps", tmp_path / "clips.csv"
+    for name in ("Negative/sub01_a.PNG", "Happiness/sub01_b.png", "2/sub02_c.bmp", "rest/sub02_d.png"):
+        picture(folder / name, a_map())
+    for name in (".cache/0/sub01_a.png", "0/.sub03_a.png", "__MACOSX/0/sub01_a.png"):
+        picture(folder / name, a_map(1))
+    (folder / "0" / "notes.txt").write_text("none")
+    table.write_text("subject,clip,label\nsub02,d,1.0\nsub01,a,DISGUST\n")
+    expected = {"casme2/sub01/a": 0, "casme2/sub01/b": 1, "casme2/sub02/c": 2, "casme2/sub02/d": 1}
+    assert imported(folder, " OS, V ,U", clips=table) == expected
+    assert miex.import_flow(folder, tmp_path / "m.npz", channels=["OS", "v ", "u"], clips=table).samples == 4
+
+
+def test_pictures_that_are_no_flow_maps_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "maps"
+    picture(folder / "0" / "sub01_a.png", a_map())
+    equal = np.repeat(a_map()[..., :1], 3, axis=2)
+    for name, pixels, why in (
+        ("sub01_b.jpg", a_map(), "jpg"), ("sub01_b.WEBP", a_map(), "WEBP"), ("sub01_b.png", equal, "gray"),
+        ("sub01_b.png", a_map(side=56), "28 × 28(.|\n)*56 × 56"), ("sub01_b.png", a_map()[:20], "28 × 20"),
+    ):  # fmt: skip
+        picture(folder / "1" / name, pixels)
+        with pytest.raises(InputError, match=f"{name}(.|\n)*{why}"):
+            imported(folder)
+        (folder / "1" / name).unlink()
+    assert imported(folder) == {"casme2/sub01/a": 0}
+    with pytest.raises(InputError, match="56 × 56"):
+        imported(folder, side=56)
+
+
+def test_a_class_that_is_said_in_two_ways_is_refused(tmp_path: Path) -> None:
+    folder, table = tmp_path / "maps", tmp_path / "clips.csv"
+    picture(folder / "0" / "sub01_a.png", a_map())
+    table.write_text("subject,clip,label\nsub01,a,1\n")
+    with pytest.raises(InputError, match=r"sub01_a\.png(.|\n)*its folder(.|\n)*1 in"):
+        imported(folder, clips=table)
+    table.write_text("subject,clip,label\nsub01,a,0\nsub1,a,positive\n")
+    with pytest.raises(InputError, match="another row of this clip"):
+        imported(folder, clips=table)
+    table.write_text("subject,clip,label\nsub01,a,0\nsub1,a,negative\n")
+    assert imported(folder, clips=table) == {"casme2/sub01/a": 0}
+
+
+def test_the_same_name_in_two_corpora_is_two_clips(tmp_path: Path) -> None:
+    folder, table = tmp_path / "maps", tmp_path / "clips.csv"
+    table.write_text("corpus,subject,clip,label\ncasme,sub01,a,0\nCASME II,sub01,a,1\n")
+    picture(folder / "sub01_a.png", a_map())
+    with pytest.raises(InputError, match="the same clip of casme, casme2"):
+        imported(folder, clips=table)
+    assert imported(folder, clips=table, corpus="casme") == {"casme/sub01/a": 0}
+    (folder / "sub01_a.png").unlink()
+    picture(folder / "CASME" / "sub01_a.png", a_map())
+    picture(folder / "CASME2" / "sub01_a.png", a_map(1))
+    assert imported(folder, clips=table) == {"casme/sub01/a": 0, "casme2/sub01/a": 1}

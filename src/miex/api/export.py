@@ -93,7 +93,7 @@ def export(
     return Exported(len(maps["label"]))
 
 
-@checking(channels=TEXT | NAMES, corpus=TEXT, clips=PATH)
+@checking(channels=TEXT | NAMES, corpus=TEXT, clips=PATH, side=whole(8))
 def import_flow(
     folder: PathLike,
     out: PathLike,
@@ -101,6 +101,7 @@ def import_flow(
     channels: str | Sequence[str],
     corpus: str = "compmie",
     clips: PathLike | None = None,
+    side: int = 28,
 ) -> Exported:
     """Make a flow file of flow maps that others published as image files.
 
@@ -115,10 +116,12 @@ def import_flow(
         corpus: name of the corpus, if `clips` does not say it; compmie means CASME II, SMIC and SAMM, told by subjects
             such as sub01, s01 and 006.
         clips: table with the columns subject, clip and label, for maps whose folder names no class.
+        side: side of the square maps, in pixels.
 
     Raises:
         UsageError: the channels are not u, v and os, or the name does not end in .npz.
-        InputError: there is no map, one cannot be read, or its class or corpus is unknown.
+        InputError: there is no map, one cannot be read, is gray or of another size, or its class or corpus is unknown
+            or said in two ways.
         OutputError: the file cannot be written.
     """
     if path(out).suffix != ".npz":
@@ -127,7 +130,7 @@ def import_flow(
 
     order = channels.split(",") if isinstance(channels, str) else channels
     maps = import_pictures(
-        path(folder), [name.strip() for name in order], corpus=corpus, table=None if clips is None else path(clips)
+        path(folder), order, corpus=corpus, table=None if clips is None else path(clips), side=side
     )
     write_flow_set(maps, path(out))
     return Exported(len(maps["label"]))

@@ -299,6 +299,7 @@ def import_flow(
         Path | None,
         typer.Option(help="Table with the columns subject, clip and label, for maps whose folder names no class."),
     ] = None,
+    side: Annotated[int, typer.Option(min=8, help="Side of the square maps, in pixels.")] = 28,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     log: o.Log = None,
@@ -306,7 +307,7 @@ def import_flow(
     """Make a flow file of flow maps that others published as PNG files."""
     from miex.api.export import import_flow as read
 
-    made = read(folder, out, channels=channels, corpus=corpus, clips=clips)
+    made = read(folder, out, channels=channels, corpus=corpus, clips=clips, side=side)
     console.show(as_json, {"out": str(out), "samples": made.samples}, f"{made.samples:,} maps: {out}")
 
 

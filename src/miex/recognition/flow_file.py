@@ -6,13 +6,17 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from miex.corpora.corpus import key_of
+from miex.corpora.corpus import Key, key_of
+from miex.corpora.folders import IMAGE
+from miex.corpora.mappings import emotion_labels, emotion_named
+from miex.corpora.people import corpus_key
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.plan_file import CONFIG_FILE
@@ -20,11 +24,13 @@ from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.images import Image, read_image
+from miex.labels import Label, label_named
 from miex.recognition.examples import Arrays, Examples, input_cache, rows_of
 from miex.recognition.inputs.base import make_input
 from miex.recognition.inputs.flow import SIDE, FlowMethod
 from miex.recognition.view import LABELS, REAL
 from miex.storage.local import write_whole
+from miex.tables.cells import whole
 from miex.tables.table import Columns, read_table
 
 _ALIASES = {"corpus": ("dataset",)}  # its name in the published flow files of MEGC 2019
@@ -141,6 +147,7 @@ def _odd_label(label: npt.NDArray[Any], names: tuple[str, ...]) -> str:
     return next((f", such as {str(value)[:40]!r}" for value in label.ravel().tolist() if value not in known), "")
 
 
+_LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 CHANNELS = ("u", "v", "os")  # of a flow map: motion to the right, down, and optical strain
 _TABLE = Columns(
     {
@@ -157,12 +164,12 @@ _COMPOSITE = {"casme2": r"sub\d+", "smic": r"s\d+", "samm": r"\d{3}"}
 
 
 def import_pictures(
-    folder: Path, channels: Sequence[str], *, corpus: str = "compmie", table: Path | None = None
+    folder: Path, channels: Sequence[str], *, corpus: str = "compmie", table: Path | None = None, side: int = SIDE
 ) -> dict[str, npt.NDArray[Any]]:
     """Read flow maps that others published as image files, in the layouts of STSTNet (Liong et al., FG 2019) and HTNet.
 
-    A file is called <subject>_<clip>.png. Its class is the folder that it lies in (0, 1, 2, or a name); where the
-    folder names none, a table says it. With leave-one-subject-out folders (<subject>/u_train and <subject>/u_test)
+    A file is called <subject>_<clip>.png (or .bmp, .tif). Its class is the folder that it lies in (0, 1, 2, or a name);
+    where the folder names none, a table says it. With leave-one-subject-out folders (<subject>/u_train and <subject>/u_test)
     those of u_test are read, which hold every map once.
 
     Args:
@@ -172,30 +179,36 @@ def import_pictures(
         corpus: the corpus, for the leak guard, if the table does not say it; compmie means CASME II, SMIC and SAMM,
             told by subjects such as sub01, s01 and 006.
         table: table with the columns subject, clip and label, and corpus if there are several; without a header in the
-            order corpus, subject, clip, label.
+            order corpus, subject, clip, label. A label may also be the name of an emotion.
+        side: side of the square maps, in pixels.
 
     Returns:
         Arrays as of `flow_set`, in the order of the sample ids.
 
     Raises:
         UsageError: the channels are not u, v and os.
-        InputError: there is no map, one cannot be read, has another size, or stands twice with different pixels; or
-            class or corpus of one is unknown.
+        InputError: there is no map, one cannot be read, has another size, is gray or of a format that changes values,
+            or stands twice with different pixels; or class or corpus of one is unknown, or said in two ways.
     """
-    if sorted(channels) != sorted(CHANNELS):
+    given = [name.strip().lower() for name in channels]
+    if sorted(given) != sorted(CHANNELS):
         raise UsageError(
             f"`channels` {','.join(channels)}", expected="u, v and os in the order of red, green and blue",
             do="ask whoever made the files; OpenCV makes os,v,u of maps u, v, os",
         )  # fmt: skip
     stated = {} if table is None else _stated(table)
-    files = [file for file in sorted(folder.rglob("*.png")) if not file.name.startswith(".")]
-    files = [file for file in files if "u_train" not in file.relative_to(folder).parts[:-1]]
     rows: dict[str, tuple[Image, int, str, str]] = {}
-    order = [channels.index(name) for name in CHANNELS]
-    for file in files:
+    order = [given.index(name) for name in CHANNELS]
+    for file in _pictures(folder):
         subject, _, clip = file.stem.strip().partition("_")
-        known = stated.get(key_of(subject, clip), {})
-        label = _class_of(file.parent.name) if "label" not in known else _class_of(known["label"])
+        known = _known(stated.get(key_of(subject, clip), {}), corpus, file)
+        label, said = _class_of(file.parent.name), _class_of(known.get("label", ""))
+        if None not in (label, said) and label != said:
+            raise InputError(
+                f"flow map {file}", expected=f"the class of its folder, {file.parent.name}",
+                found=f"{known['label']} in {table}", do="correct the one that is wrong",
+            )  # fmt: skip
+        label = said if label is None else label
         if label is None or not clip:
             raise InputError(
                 f"flow map {file}", expected="<subject>_<clip>.png in the folder of a class, 0 to 2, or in the table",
@@ -203,15 +216,9 @@ def import_pictures(
                 do="give a table with the columns subject, clip and label (`clips`)",
             )  # fmt: skip
         of = known.get("corpus") or _corpus_of(subject, corpus, file)
-        pixels = np.ascontiguousarray(read_image(file)[..., order])
-        shape = next(iter(rows.values()))[0].shape if rows else pixels.shape
-        if pixels.shape != shape or shape[0] != shape[1]:
-            raise InputError(
-                f"flow map {file}", expected="square maps of one size",
-                found=f"{pixels.shape[:2]}" + ("" if pixels.shape == shape else f" after {shape[:2]}"),
-            )  # fmt: skip
+        pixels = _map(file, side)[..., order]
         name = f"{of}/{subject}/{clip}"
-        again = rows.setdefault(name, (pixels, label, of, subject))
+        again = rows.setdefault(name, (np.ascontiguousarray(pixels), label, of, subject))
         if again[1] != label or not np.array_equal(again[0], pixels):
             raise InputError(f"flow map {file}", expected="each clip once", found=f"another map or class of {name}")
     if not rows:
@@ -232,17 +239,76 @@ def import_pictures(
     }
 
 
-def _stated(table: Path) -> dict[tuple[str, ...], Mapping[str, str]]:
-    rows = {key_of(row.text("subject"), row.text("clip")): row for row in read_table(table, _TABLE)}
-    for row in rows.values():
-        if _class_of(row.text("label")) is None:
-            raise row.wrong("label", "0 (negative), 1 (positive), 2 (surprise), or one of these words")
-    return {key: row.cells for key, row in rows.items()}
+def _pictures(folder: Path) -> list[Path]:
+    """The files of maps below a folder. Raises InputError for one of a format that changes the values."""
+    found = []
+    for file in sorted(folder.rglob("*")):
+        below = file.relative_to(folder).parts
+        if "u_train" in below[:-1] or any(part.startswith((".", "__MACOSX")) for part in below) or not file.is_file():
+            continue
+        if file.suffix.lower() in _LOSSLESS:
+            found.append(file)
+        elif IMAGE.fullmatch(file.name) or file.suffix.lower() == ".gif":
+            raise InputError(
+                f"flow map {file}", expected="a file " + ", ".join(_LOSSLESS),
+                found=f"{file.suffix}, which may have changed the values", do="give the original maps, or move it away",
+            )  # fmt: skip
+    return found
+
+
+def _map(file: Path, side: int) -> Image:
+    pixels = read_image(file)
+    if pixels.shape[:2] != (side, side):
+        raise InputError(
+            f"flow map {file}", expected=f"{side} × {side} pixels", found=f"{pixels.shape[1]} × {pixels.shape[0]}",
+            do="if all maps are so, give their `side`; else remove what is no flow map",
+        )  # fmt: skip
+    if (pixels == pixels[..., :1]).all():
+        raise InputError(
+            f"flow map {file}", expected="u, v and os in three channels", found="a gray image: all channels are equal",
+            do="remove what is no flow map",
+        )  # fmt: skip
+    return pixels
+
+
+def _stated(table: Path) -> dict[Key, dict[str, Mapping[str, str]]]:
+    """{key of subject and clip: {corpus: cells}} of a table."""
+    found: dict[Key, dict[str, Mapping[str, str]]] = {}
+    for row in read_table(table, _TABLE):
+        label = _class_of(row.text("label"))
+        if label is None:
+            raise row.wrong("label", "0 (negative), 1 (positive), 2 (surprise), one of these words, or an emotion")
+        corpus = row.cells.get("corpus", "")
+        cells = {**row.cells, "corpus": corpus_key(corpus) or corpus}
+        key = key_of(row.text("subject"), row.text("clip"))
+        again = found.setdefault(key, {}).setdefault(cells["corpus"], cells)
+        if _class_of(again["label"]) != label:
+            raise row.wrong("label", f"{again['label']}, as in another row of this clip")
+    return found
+
+
+def _known(stated: Mapping[str, Mapping[str, str]], corpus: str, file: Path) -> Mapping[str, str]:
+    """The cells of a clip; of clips of several corpora that are called so, those of the corpus that is named, or of the
+    nearest folder that is called like one."""
+    if len(stated) < 2:
+        return next(iter(stated.values()), {})
+    near = next((stated[of] for of in map(corpus_key, (corpus, *reversed(file.parts))) if of in stated), None)
+    if near is None:
+        raise InputError(
+            f"flow map {file}", expected="a clip of one corpus", found="the same clip of " + ", ".join(stated),
+            do="put the maps of each corpus into a folder of its name, or read them one by one with its `corpus`",
+        )  # fmt: skip
+    return near
 
 
 def _class_of(text: str) -> int | None:
-    names = {**{str(i): i for i in range(len(LABELS))}, **{name: i for i, name in enumerate(LABELS)}}
-    return names.get(text.strip().lower())
+    """The class that a number, a label or an emotion means, in any spelling."""
+    with suppress(UsageError):
+        return int(label_named(text))
+    with suppress(ValueError):
+        number = whole(text)
+        return number if number in set(Label) else None
+    return emotion_labels().get(emotion_named(text))
 
 
 def _corpus_of(subject: str, corpus: str, file: Path) -> str:
