@@ -152,8 +152,11 @@ def test_frames_of_0_bytes_are_no_frames(tmp_path: Path) -> None:
     "how",
     [lambda s, c, e: f"{s}_{c}", lambda s, c, e: f"frames/{s}_{c}", lambda s, c, e: f"{e}/{s}/{c}",
      lambda s, c, e: f"by class/{e}/{s}_{c}", lambda s, c, e: f"{s}/{e}/{c}",
-     lambda s, c, e: f"{'train' if s == 'sub01' else 'test'}/{s}/{c}"],
-    ids=["flat", "flat below", "by class", "flat by class", "class in subject", "train and test"],
+     lambda s, c, e: f"{'train' if s == 'sub01' else 'test'}/{s}/{c}",
+     lambda s, c, e: f"{'train' if s == 'sub01' else 'test'}/{'pos' if e == 'happiness' else 'neg'}/{s}/{c}",
+     lambda s, c, e: f"{'train' if s == 'sub01' else 'test'}/pos/{s}/{c}"],
+    ids=["flat", "flat below", "by class", "flat by class", "class in subject", "train and test",
+         "train and test by class", "train and test of one class"],
 )  # fmt: skip
 def test_flat_folders_and_folders_by_class_are_found(tmp_path: Path, how: Any) -> None:
     path = fake("casme2", tmp_path)
@@ -163,6 +166,20 @@ def test_flat_folders_and_folders_by_class_are_found(tmp_path: Path, how: Any) -
     assert told(path) == before
     assert not reading.unnamed
     assert len(reading.trees) == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [("happiness", "disgust"), ("train/pos", "test/pos")])
+def test_a_clip_in_two_folders_of_one_copy_is_named(tmp_path: Path, first: str, second: str) -> None:
+    path = fake("casme2", tmp_path)
+    moved(path, lambda s, c, e: f"{first if s == 'sub01' else second}/{s}/{c}")
+    assert len(told(path)) == 12
+    (clip,) = (clip for clip in read("casme2", path).clips if (clip.subject, clip.clip) == ("sub01", "EP02_01f"))
+    shutil.copytree(clip.frames[0].parent, path / second / "sub01" / "EP02_01f")
+    with pytest.raises(InputError, match="each clip in one") as error:
+        read("casme2", path)
+    one, other = sorted((first, second))
+    assert f"1 in two, such as {one}/sub01/EP02_01f and {other}/sub01/EP02_01f" in str(error.value)
+    assert len(read("casme2", path, tree=second, on_error="skip").clips) == 7
 
 
 @pytest.mark.parametrize("name", ["samm", "smic", "ckplus", "casme"])
@@ -180,7 +197,9 @@ def test_flat_folders_of_other_corpora(tmp_path: Path, name: str) -> None:
 def test_what_is_not_found_is_listed(tmp_path: Path) -> None:
     path = fake("casme2", tmp_path)
     moved(path, lambda s, c, e: f"{e}/{c}.{s}")
-    facts = check(corpus_named("casme2"), path).facts()
+    report = check(corpus_named("casme2"), path)
+    assert not report.good
+    facts = report.facts()
     assert (facts["with_frames"], facts["clips"]) == (0, 12)
     assert len(facts["other_folders"]) == 12
     assert "happiness/EP02_01f.sub01" in facts["other_folders"]

@@ -18,7 +18,9 @@ def test_events_outside_their_tracks_are_named() -> None:
     assert all(clip.offset is not None and clip.offset < clip.n_frames for clip in make_pool(clips, seen).clips)
     for changes in ({"onset": 46, "apex": 50, "offset": 55}, {"apex": 500}, {"offset": 12}):
         wrong = [replace(clips[0], **changes), *clips[1:]]
-        with pytest.raises(InputError, match=r"casme2/sub01/EP00 \((.|\n)*12 frames(.|\n)*folder(.|\n)*number 1") as error:
+        with pytest.raises(
+            InputError, match=r"casme2/sub01/EP00 \((.|\n)*12 frames(.|\n)*folder(.|\n)*number 1"
+        ) as error:
             make_pool(wrong, seen)
         assert "EP01" not in str(error.value)
 

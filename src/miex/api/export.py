@@ -129,8 +129,6 @@ def import_flow(
     from miex.recognition.flow_file import import_pictures, write_flow_set
 
     order = channels.split(",") if isinstance(channels, str) else channels
-    maps = import_pictures(
-        path(folder), order, corpus=corpus, table=None if clips is None else path(clips), side=side
-    )
+    maps = import_pictures(path(folder), order, corpus=corpus, table=None if clips is None else path(clips), side=side)
     write_flow_set(maps, path(out))
     return Exported(len(maps["label"]))

@@ -191,5 +191,8 @@ def _text(report: "Report") -> str:
     problems = report.reading.problems
     lines += [f"BROKEN {problem}" for problem in problems[:20]]
     lines += [f"… and {len(problems) - 20:,} more; --json lists all"] if len(problems) > 20 else []
-    lines.append(f"broken rows: {len(problems)}" if problems else "every row can be read")
+    if problems:
+        lines.append(f"broken rows: {len(problems)}")
+    else:
+        lines.append("every row can be read" + (", but no folder of images is of this layout" if report.lost else ""))
     return "\n".join(lines)

@@ -46,8 +46,13 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether every row could be read, and every frame that was opened."""
-        return not self.reading.problems and not self.damaged
+        """Whether every row could be read, and every frame that was opened, and images that are there were found."""
+        return not self.reading.problems and not self.damaged and not self.lost
+
+    @property
+    def lost(self) -> bool:
+        """Whether there are folders of images, but none of this layout."""
+        return bool(self.unlike) and not any(clip.frames for clip in self.reading.clips)
 
     def facts(self) -> dict[str, Any]:
         """Everything as plain JSON values."""

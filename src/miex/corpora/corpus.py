@@ -16,7 +16,7 @@ from miex.corpora.clip import Clip, Descent, Kind
 from miex.corpora.corrections import Correction, corrected, corrections_of
 from miex.corpora.events import frame_numbers, frame_places, objective_class
 from miex.corpora.folders import Folder, files_below, image_folders
-from miex.corpora.mappings import DEFAULT_MAPPING, ClassMapping, emotion_named, mapping_named
+from miex.corpora.mappings import DEFAULT_MAPPING, ClassMapping, emotion_labels, emotion_named, mapping_named
 from miex.errors import InputError, UsageError
 from miex.labels import Label
 from miex.tables.table import SUFFIXES, Columns, Row, read_table
@@ -24,6 +24,10 @@ from miex.tables.table import SUFFIXES, Columns, Row, read_table
 OnError = Literal["raise", "skip", "collect"]
 Key = tuple[str, ...]
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(\d{4})?(?!\d)")  # in names of tables, such as 20140508 or 2019
+# folders that divide a corpus: by the three labels or for training
+_PART = re.compile(
+    r"[0-2]|neg|pos|sur|negative|positive|surprise|train(ing)?|test(ing)?|val(id(ation)?)?|dev", re.IGNORECASE
+)
 _VERSION = re.compile(r"(?<![a-z])v(\d{1,3})(?!\d)", re.IGNORECASE)
 
 
@@ -238,6 +242,8 @@ class Corpus:
         if table is None:
             self._prove_one(found, tables)
         trees = self.trees(path, tables)
+        if tree is None:
+            self._prove_parts(trees, path)
         chosen = self._choose(trees, tree, path)
         folders = trees[chosen] if chosen is not None else {}
         if tables:
@@ -316,7 +322,7 @@ class Corpus:
             for other in found:
                 if other not in read and not self._newer(table, other) and not self._alike(table, other):
                     raise UsageError(
-                        f"table of {self.title}", expected="one, or dates or versions in all names, of which the newest is read",
+                        f"table of {self.title}", expected="one, or names with dates or versions that tell the newest",
                         found=f"{table} and {other}, which differ",
                         do="name the one to read as `table`, or move the other away",
                     )  # fmt: skip
@@ -366,7 +372,12 @@ class Corpus:
             yield folder, match if belongs else None
 
     def _joined(self, trees: dict[str, dict[Key, Folder]], path: Path) -> dict[str, dict[Key, Folder]]:
-        """Trees side by side that share no clip are parts of one copy: a folder for each class, or train and test."""
+        """Trees that share no clip are parts of one copy if they lie side by side, or in folders of a class, or of train
+        and test."""
+        for whole, names in self._parts(trees, path):
+            if not _shared(trees, names):
+                joined = {key: folder for name in names for key, folder in trees[name].items()}
+                trees = {**{name: tree for name, tree in trees.items() if name not in names}, whole: joined}
         beside: dict[tuple[str, int], list[str]] = {}
         for name in trees:
             beside.setdefault((name.rpartition("/")[0], self._preferred(name, path)), []).append(name)
@@ -375,6 +386,30 @@ class Corpus:
             if len(names) > 1 and above not in trees and len(joined) == sum(len(trees[name]) for name in names):
                 trees = {**{name: tree for name, tree in trees.items() if name not in names}, above: joined}
         return trees
+
+    def _parts(self, trees: Iterable[str], path: Path) -> list[tuple[str, list[str]]]:
+        """Names of trees that differ only in folders called like classes, or train and test; each with what they are
+        called without these."""
+        found: dict[tuple[str, int], list[str]] = {}
+        for name in trees:
+            whole = "/".join(part for part in name.split("/") if not self._is_part(part))
+            found.setdefault((whole, self._preferred(name, path)), []).append(name)
+        return [(whole, names) for (whole, _), names in found.items() if len(names) > 1]
+
+    def _is_part(self, folder: str) -> bool:
+        emotion = emotion_named(folder)
+        return bool(_PART.fullmatch(folder)) or emotion in emotion_labels() or emotion in self.emotions
+
+    def _prove_parts(self, trees: Mapping[str, Mapping[Key, Folder]], path: Path) -> None:
+        """Raises InputError if a clip lies in two folders that are called like classes, or train and test."""
+        for whole, names in self._parts(trees, path):
+            shared = [] if whole in trees else _shared(trees, names)
+            if shared:
+                raise InputError(
+                    f"folders of {self.title} in {path}", expected="each clip in one of " + listed(sorted(names)),
+                    found=f"{len(shared):,} in two, such as {shared[0][0].below} and {shared[0][1].below}",
+                    do="move one of the two away, or name the folder to read as `tree`",
+                )  # fmt: skip
 
     def _preferred(self, tree: str, path: Path) -> int:
         """Place of a tree in `prefer`."""
@@ -434,6 +469,13 @@ class Corpus:
             frames=folder.frames if folder else (), kind=self.kind(row), objective=objective_class(row),
             published=numbers, source=row.where(), notes=tuple(notes), descent=self.descent(row),
         )  # fmt: skip
+
+
+def _shared(trees: Mapping[str, Mapping[Key, Folder]], names: Iterable[str]) -> list[tuple[Folder, Folder]]:
+    """The folders of each clip that is in two of the trees."""
+    first: dict[Key, Folder] = {}
+    again = ((first.setdefault(key, folder), folder) for name in names for key, folder in trees[name].items())
+    return [(a, b) for a, b in again if a is not b]
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

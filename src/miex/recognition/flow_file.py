@@ -169,8 +169,8 @@ def import_pictures(
     """Read flow maps that others published as image files, in the layouts of STSTNet (Liong et al., FG 2019) and HTNet.
 
     A file is called <subject>_<clip>.png (or .bmp, .tif). Its class is the folder that it lies in (0, 1, 2, or a name);
-    where the folder names none, a table says it. With leave-one-subject-out folders (<subject>/u_train and <subject>/u_test)
-    those of u_test are read, which hold every map once.
+    where the folder names none, a table says it. With leave-one-subject-out folders (<subject>/u_train and
+    <subject>/u_test) those of u_test are read, which hold every map once.
 
     Args:
         folder: the folder of the maps, or of the subjects.
@@ -292,7 +292,7 @@ def _known(stated: Mapping[str, Mapping[str, str]], corpus: str, file: Path) -> 
     nearest folder that is called like one."""
     if len(stated) < 2:
         return next(iter(stated.values()), {})
-    near = next((stated[of] for of in map(corpus_key, (corpus, *reversed(file.parts))) if of in stated), None)
+    near = next((stated[of] for of in map(corpus_key, (corpus, *reversed(file.parts))) if of and of in stated), None)
     if near is None:
         raise InputError(
             f"flow map {file}", expected="a clip of one corpus", found="the same clip of " + ", ".join(stated),

@@ -207,7 +207,7 @@ def _prove_inside(joined: Iterable[tuple[Clip, Track]]) -> None:
     ]
     if outside:
         raise InputError(
-            f"AU pool of {outside[0].partition('/')[0]}", expected="onset, apex and offset (counted from 0) in each track",
+            f"AU pool of {outside[0].partition('/')[0]}", expected="onset, apex and offset (from 0) in each track",
             found=f"{len(outside):,} outside: " + ", ".join(outside), do=_COUNT,
         )  # fmt: skip
 
