@@ -372,8 +372,8 @@ class Corpus:
             yield folder, match if belongs else None
 
     def _joined(self, trees: dict[str, dict[Key, Folder]], path: Path) -> dict[str, dict[Key, Folder]]:
-        """Trees that share no clip are parts of one copy if they lie side by side, or in folders of a class, or of train
-        and test."""
+        """Trees that share no clip are parts of one copy if they lie side by side, in folders of a class, or in those
+        of train and test."""
         for whole, names in self._parts(trees, path):
             if not _shared(trees, names):
                 joined = {key: folder for name in names for key, folder in trees[name].items()}
