@@ -200,6 +200,12 @@ def test_a_recognizer_is_not_tested_on_nobody(tmp_path: Path) -> None:
         {"subject": np.array(["EP02_01"] * 9)},
         silent | {"source": np.array(["real"] * 9)},
         silent | {"source": np.array(["expert"] * 9)},
+        *(
+            {"subject": None, "source": np.array([source] * 9), "photo": np.array(["x"] * 9)}
+            for source in ("real_mie", "expert", "banana", " real", "CASME2")
+        ),
+        silent | {"source": np.array(["Expert"] * 9), "photo": np.array(["x"] * 9)},
+        {"source": np.array(["banana"] * 9), "photo": np.array(["x"] * 9)},
     ):
         file = flow_file(tmp_path / "test.npz", flow=maps, **changed)
         with pytest.raises(InputError, match="9 of 9 do not say who is in them"):
@@ -233,7 +239,7 @@ def test_whose_face_a_set_shows_is_told_by_names_and_frames(
     corpora: dict[str, miex.corpora.Clips], face_photo: Path, model: Path, tmp_path: Path
 ) -> None:
     """Photos of those who are tested, as faces of the expert source, would bring their faces into training."""
-    from miex.api.evaluate import _faces_of
+    from miex.api.examples import faces_of
     from miex.dataset import open as open_set
 
     (tmp_path / "faces" / "SAMM" / "006").mkdir(parents=True)
@@ -253,9 +259,15 @@ def test_whose_face_a_set_shows_is_told_by_names_and_frames(
             landmarker=model,
             min_inter_ocular=5,
         )
-        assert [who for _, who in _faces_of(open_set(tmp_path / f"set-{named}").storage)] == [("samm", "6")] * named
+        assert list(faces_of(open_set(tmp_path / f"set-{named}")).values()) == [("samm", "6")] * named
         with pytest.raises(InputError, match="face may be that of" if named else "photo is in the test set"):
             miex.evaluate(
                 corpora["samm"], extra=made, mode="direct", folds="loso", repeats=1, epochs=1, no_apex="middle",
                 store=tmp_path / "store",
             )  # fmt: skip
+        trained = miex.train(made, epochs=1)
+        assert trained.recognizer.history["faces"] == [["samm", "6"]] * named
+        again = flow_file(tmp_path / "more.npz", corpus=np.array(["mmew"] * 9))
+        later = miex.train(again, epochs=1, start=trained)
+        with pytest.raises(InputError, match="face may be that of" if named else "frames or photos of the test"):
+            miex.evaluate_recognizer(later, corpora["samm"], no_apex="middle")

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from miex.corpora.readers.casme_sq import SUBJECTS as CASME_SQ
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError, UsageError
 from miex.evaluation import evaluate as evaluation
@@ -116,6 +117,8 @@ ATTACKS = [
     spelled("two numbers", lambda k: f"{k}.5"),
     spelled("letters alone", lambda k: "abcdefghijklm"[k]),
     spelled("name of another corpus", lambda k: f"samm_{k:03d}"),
+    Attack("a source that does not exist", rows("x-", "banana", "samm", lambda k: f"{k:03d}")),
+    Attack("an expert source in another spelling", rows("x-", "Expert", None, None, lambda k: f"img{k}")),
     Attack("the same map, of an expert table", rows("x-", "expert", None, None), MAPS),
     Attack("the same map, of another corpus", rows("x-", "real", "samm", lambda k: f"{k:03d}"), MAPS),
     Attack("the same map, of unknown origin", rows("x-", None, None, None), MAPS, {"accept_unknown": True}),
@@ -210,6 +213,42 @@ def test_duplicate_sample_ids_are_refused(tmp_path: Path) -> None:
     twice = REAL.rows.set_column(0, "sample_id", pa.array([f"{i // 2}" for i in range(len(REAL))]))
     with pytest.raises(UsageError, match="0 more than once; 30 such samples"):
         missing([replace(cell(REAL, REAL), test=twice)], Results(tmp_path))
+
+
+def test_duplicate_sample_ids_in_training_are_refused(tmp_path: Path) -> None:
+    other = in_memory(NOISY, rows("x-", "real", "samm", lambda k: f"{k:03d}"))
+    with pytest.raises(UsageError, match="samples to train on"):
+        missing([cell(REAL, other.joined(other))], Results(tmp_path))
+
+
+def test_the_two_numberings_of_casme_sq_are_one(tmp_path: Path) -> None:
+    """Its table counts participants 1, 2, …, where its folders are called s15, s16, s19, …"""
+    real = in_memory(MAPS, rows("real-", "real", "casme_sq", lambda k: CASME_SQ[k - 1]))
+    other = in_memory(NOISY, rows("x-", "real_mie", "CAS(ME)^2", str))
+    one = cell(real, other)
+    assert uf1(one, tmp_path) <= HONEST
+    for job in one.fit.jobs:  # type: ignore[attr-defined]
+        assert not set(WHO[job.test]) & set(WHO[job.extra])
+    either = in_memory(NOISY, rows("x-", "real_mie", "CAS(ME)^2", lambda k: str(15 + k % 8)))
+    with pytest.raises(InputError, match=r"60 \(it is not known"):
+        uf1(cell(real, either), tmp_path)
+
+
+def test_own_corpora_tell_people_apart_by_letters(tmp_path: Path) -> None:
+    """Nobody is lost: 12 people are 12, however their codes are written."""
+    codes = [f"{'abcd'[i % 4]}{i // 4 + 1}" for i in range(PEOPLE)]
+    of = persons(["lab"] * len(WHO), [codes[k - 1] for k in WHO.tolist()])
+    assert len(set(of)) == PEOPLE
+    real = in_memory(MAPS, rows("real-", "real", "lab", lambda k: codes[k - 1]))
+    other = in_memory(NOISY, rows("x-", "real", "Lab", lambda k: f" {codes[k - 1].upper()} "))
+    assert uf1(cell(real, other, independent=["lab"]), tmp_path) <= HONEST
+
+
+def test_the_callers_word_clears_photos_that_only_look_like_a_corpus(tmp_path: Path) -> None:
+    other = in_memory(NOISY, rows("x-", "expert", None, None, lambda k: f"{k:016x}"))
+    some = cell(REAL, other, faces=dict.fromkeys(PHOTOS, ("casme2", None)), independent=["CASME II"])
+    assert uf1(some, tmp_path) == 1.0  # the caller's word, and result
+    assert uf1(replace(some, faces=PHOTOS), tmp_path) <= HONEST
 
 
 def test_marks_are_found_and_only_equal_bytes() -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from miex.corpora.people import corpus_key, person_key, photographed, subject_key
+from miex.corpora.people import CASME_SQ_FOLDERS, corpus_key, person_key, photographed, subject_key
+from miex.corpora.readers.casme_sq import SUBJECTS
 from miex.errors import InputError, UsageError
 from miex.evaluation import leakage
 from miex.evaluation.leakage import Verdict, allowed, verdicts
@@ -206,7 +207,11 @@ def test_different_corpora_and_people_stay_apart() -> None:
         ("samm", 6.0, "6"), ("casme3", "spNO.216", "216"), ("ravdess", "Actor_01", "1"), ("ck+", "S005", "5"),
         ("samm", "006_1_2", None), ("smic", "s1_ne_01", None), ("casme2", "EP01", None), ("mmew", "S01-02-003", None),
         ("casme2", "casme201", None), ("casme", "casme2_sub01", None), ("casme2", "lara", None), ("samm", "6.5", None),
-        ("our lab", "our-lab_x1", "1"), ("our lab", "lara", "lara"),
+        ("our lab", "our-lab_x1", "x-1"), ("our lab", "lara", "lara"), ("our lab", "X 01", "x-1"),
+        ("our lab", "y1", "y-1"), ("bp4d", "F001", "f1"), ("BP4D+", "M001", "m1"), ("bp4d", "001", None),
+        ("casme_sq", "s15", "15"), ("casme_sq", 1, "15"), ("CAS(ME)^2", "sub14", "31"), ("casme_sq", "15", None),
+        ("casme_sq", "sub22", None), ("casme_sq", "s22", "22"), ("casme_sq", "40", "40"), ("casme_sq", "s17", None),
+        ("casme_sq", "41", None), ("casme_sq", "0", None),
     ],
 )  # fmt: skip
 def test_a_subject_of_a_known_corpus_is_one_number(corpus: str, subject: object, expected: str | None) -> None:
@@ -220,12 +225,19 @@ def test_a_subject_of_a_known_corpus_is_one_number(corpus: str, subject: object,
         ("data/CASME2-RAW/sub01/EP02_01f/img1.jpg", None, ("casme2", "1")),
         ("x/casme2_sub07.png", None, ("casme2", "7")),
         ("CASME2/neutral/img1.jpg", None, ("casme2", None)), ("x/1.jpg", "SAMM/006", ("samm", "6")),
-        ("casme2/1.jpg", "sub02", ("casme2", "2")), ("x/1.jpg", "sub02", None), ("photos/ann.jpg", None, None),
+        ("casme2/1.jpg", "sub02", ("casme2", "2")),
+        ("CASME2-RAW/sub01/1.jpg", "101", ("casme2", None)), ("CASME2-RAW/sub01/1.jpg", "sub01", ("casme2", "1")),
+        ("CASME2-RAW/sub01/1.jpg", "samm/006", ("casme2", None)), ("x/casme2_sub07.png", "lara", ("casme2", None)),
+        ("x/1.jpg", "sub02", None), ("photos/ann.jpg", None, None),
     ],
 )  # fmt: skip
 def test_a_photo_says_whom_it_shows(path: str, stated: str | None, expected: tuple[str, str | None] | None) -> None:
     *folders, file = path.split("/")
     assert photographed(folders, file, stated) == expected
+
+
+def test_participants_of_casme_sq_are_those_of_its_reader() -> None:
+    assert tuple(f"s{number}" for number in CASME_SQ_FOLDERS) == SUBJECTS
 
 
 @given(st.text())

@@ -134,6 +134,15 @@ def test_more_is_learned_from_labels_that_are_true(tmp_path: Path) -> None:
     assert next(one for one in more if one.tested == "a").uf1.p is not None
 
 
+def test_faces_of_people_who_are_tested_teach_nothing(tmp_path: Path) -> None:
+    a, real = photographed(planted(180), 12), planted(90, seed=9)
+    corpora, subjects = (real.rows[name].to_pylist() for name in ("corpus", "subject"))
+    faces = {"3.png": (corpora[0], subjects[0])}
+    study, _ = learning(a, a, QUICK.but(samples_seen=64), tmp_path, real=real, seeds=1, faces=faces)
+    scores, _ = learned(study, study.run())
+    assert {one.refused for one in scores if one.tested == "real"} == {15}
+
+
 def test_a_set_whose_photos_one_fold_tests_is_left_out(tmp_path: Path) -> None:
     a = photographed(planted(180), 12)
     fold = k_fold(np.asarray(of_faces(a).people), 3, 0).folds[0]

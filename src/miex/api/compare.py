@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from miex.api.evaluate import each_once
-from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
+from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, view_of
 from miex.api.experiments import said
 from miex.api.work import (
     PathLike,
@@ -243,7 +243,15 @@ def compare(
         note = "Nothing was trained: it takes faces of two photos or more to test on other faces."
         return replace(found, measured=replace(measured, notes=[*measured.notes, note]))
     study, notes = learning(
-        views[0], views[1], chosen, kept, real=prepared, seeds=seeds, independent=independent, machine=machine
+        views[0],
+        views[1],
+        chosen,
+        kept,
+        real=prepared,
+        seeds=seeds,
+        independent=independent,
+        faces=faces_of(sets),
+        machine=machine,
     )
     say(said(study.estimate(), processes(workers)))
     scores, more = learned(study, study.run(executor=work, progress=doing("learning")))

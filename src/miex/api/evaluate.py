@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
+from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, sets_in, view_of
 from miex.api.experiments import said
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.train import start_of
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
 from miex.arguments import PATH, TEXT, checking
 from miex.corpora.mappings import mapping_named
-from miex.corpora.people import corpus_key, person_key, photographed, same_lab
+from miex.corpora.people import corpus_key, person_key, same_lab
 from miex.errors import InputError, UsageError, one_of
 from miex.experiments.present import Entry, Result, Table, Value, spread
 
@@ -322,7 +322,6 @@ def evaluate(
 
     tested = each_once(view(real, classes))
     other = None if extra is None else view(extra, extra_classes or classes)
-    sets = _sets(extra)
     notes = [] if other is None else on_expert_tables(extra, other.rows, tested.rows)
     for note in notes:
         say(note)
@@ -331,7 +330,7 @@ def evaluate(
     begun = "" if begin is None else f", from {begin}"
     cell = fit.cell(
         f"{chosen.name}, {mode}{begun}", parts, accept_unknown=accept_unknown, independent=independent,
-        faces={photo: who for storage in sets for photo, who in faces_of(storage)},
+        faces=faces_of(extra),
     )  # fmt: skip
     study = Study([Line(cell.name, "", [cell])], Results(path(store)), fit.machine)
     say(said(study.estimate(), processes(workers)))
@@ -349,7 +348,7 @@ def on_expert_tables(extra: Data | Sequence[Data] | None, rows: pa.Table, tested
         rows: their rows.
         tested: rows of the samples that are tested.
     """
-    sets = _sets(extra)
+    sets = sets_in(extra)
     tables: list[tuple[str, str | None]] = [(storage.name, _table_of(storage)) for storage in sets]
     several = extra if isinstance(extra, list | tuple) else [extra]
     if len(sets) < len(several) and "expert" in rows["source"].unique().to_pylist():
@@ -357,36 +356,11 @@ def on_expert_tables(extra: Data | Sequence[Data] | None, rows: pa.Table, tested
     return [note for name, table in tables if table != "" for note in _frequencies(name, table, tested)]
 
 
-def _sets(data: Data | Sequence[Data] | None) -> list[Storage]:
-    """Where the sets among these data are."""
-    from miex.dataset.plan_file import CONFIG_FILE
-    from miex.dataset.reader import Dataset
-    from miex.storage import storage_at
-
-    several = data if isinstance(data, list | tuple) else [data]
-    return [
-        one.storage if isinstance(one, Dataset) else storage_at(path(one))
-        for one in several
-        if isinstance(one, Dataset) or (isinstance(one, PathLike) and (path(one) / CONFIG_FILE).is_file())
-    ]
-
-
 def _table_of(storage: Storage) -> str:
     """Name of the expert table that a set's AUs were drawn from; empty if it has no expert source."""
     from miex.dataset.plan_file import read_record
 
     return str(read_record(storage)["config"].get("sources", {}).get("expert", {}).get("table", ""))
-
-
-def faces_of(storage: Storage) -> Iterator[tuple[str, tuple[str, str | None]]]:
-    """The photos of a set that, by what their list, folders or names say, show people of a corpus, and whom."""
-    from miex.dataset.plan_file import read_plan
-
-    plan = read_plan(storage)
-    for row in plan.faces.select(["sha256", "path", "person"]).to_pylist():
-        *folders, file = re.split(r"[/\\]", f"{plan.faces_root}/{row['path']}")
-        if who := photographed(folders, file, row["person"]):
-            yield row["sha256"][:16], who
 
 
 def _frequencies(name: str, table: str | None, tested: pa.Table) -> Iterator[str]:
@@ -479,20 +453,23 @@ def evaluate_recognizer(
 
 
 def _prove_says_who(samples: View) -> None:
-    """Raises InputError if a sample shows neither a subject of a corpus nor the face of a synthetic one."""
+    """Raises InputError if a sample shows neither a subject of a corpus nor, as of the expert source, only a face."""
+    from miex.evaluation.leakage import WITHOUT_PEOPLE, existing_sources
+
     columns = (samples.rows[name].to_pylist() for name in ("sample_id", "source", "corpus", "subject", "photo"))
-    nobody = [
-        (name, corpus, subject)
-        for name, source, corpus, subject, photo in zip(*columns, strict=True)
-        if person_key(corpus, subject) is None and (source in (None, "real") or subject is not None or photo is None)
-    ]
+    nobody, sources = [], {None, *existing_sources(samples.rows["source"].to_pylist())}
+    for name, source, corpus, subject, photo in zip(*columns, strict=True):
+        only_face = (source, corpus, subject) == (WITHOUT_PEOPLE, None, None) and photo is not None
+        if source not in sources or not (only_face or person_key(corpus, subject)):
+            nobody.append((name, source, corpus, subject))
     if nobody:
-        name, corpus, subject = nobody[0]
+        name, source, corpus, subject = nobody[0]
         raise InputError(
             "samples to test on", expected="corpus and subject of each, so that nobody is tested who was trained on",
-            found=f"{len(nobody):,} of {len(samples):,} do not say who is in them, such as {name} (corpus {corpus!r}, "
-            f"subject {subject!r})",
-            do="add corpus and subject to the flow file, spelled as the corpus does (sub01, S01, 006)",
+            found=f"{len(nobody):,} of {len(samples):,} do not say who is in them, such as {name} (source {source!r}, "
+            f"corpus {corpus!r}, subject {subject!r})",
+            do="add corpus and subject to the flow file, spelled as the corpus does (sub01, S01, 006); the source of "
+            "clips is real",
         )  # fmt: skip
 
 
@@ -502,16 +479,19 @@ def _prove_apart(
     """Raises InputError if a recognizer was trained on people or content that is tested, or it is not known."""
     import pyarrow as pa
 
-    from miex.evaluation.leakage import Verdict, verdicts
+    from miex.evaluation.leakage import COLUMNS, WITHOUT_PEOPLE, Verdict, verdicts
 
     origins = trained.history.get("origins", [[None] * 3])
-    table = pa.table({n: [o[i] for o in origins] for i, n in enumerate(("source", "corpus", "subject"))})
+    faces = {str(i): (face[0], face[1]) for i, face in enumerate(trained.history.get("faces", []))}
+    rows = [*([*origin, None] for origin in origins), *([WITHOUT_PEOPLE, None, None, photo] for photo in faces)]
+    table = pa.table({n: [row[i] for row in rows] for i, n in enumerate((*COLUMNS, "photo"))})
     columns = (samples.rows[key].to_pylist() for key in ("corpus", "subject"))
     people = {pair for pair in zip(*columns, strict=True) if pair[1]}
-    found = [verdict for verdict in verdicts(table, people, independent=independent) if verdict is not Verdict.allowed]
+    judged = verdicts(table, people, independent=independent, faces=faces)
+    found = [verdict for verdict in judged if verdict is not Verdict.allowed]
     why = ""
     if [v for v in found if not (accept_unknown and v is Verdict.unknown)]:
-        why = f"{len(found)} of {len(origins)} origins of its training data are refused: {found[0]}"
+        why = f"{len(found)} of {len(rows)} origins and faces of its training data are refused: {found[0]}"
     elif trained.marks is None:
         why = "" if accept_unknown else "its file does not say which maps and frames it was trained on"
     elif shared := int(np.isin(samples.marks.flatten().to_numpy(), trained.marks).sum()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial, reduce
@@ -15,6 +16,7 @@ from miex.api.corpora import Clips, read, readable
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
 from miex.arguments import PATH, TEXT, checking, instance_of, many
 from miex.corpora.mappings import mapping_named
+from miex.corpora.people import photographed
 from miex.dataset.reader import Dataset
 from miex.errors import InputError, UsageError, one_of
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from miex.recognition.inputs.base import Input
     from miex.recognition.recipe import Recipe
     from miex.recognition.view import View
+    from miex.storage.base import Storage
 
     # A set or its folder, clips of a corpus or NAME=PATH of one, a flow file, or examples made before.
     Data = PathLike | Dataset | Clips | Examples
@@ -183,6 +186,39 @@ def _unlike_clips(found: Examples, takes: Input) -> Iterator[str]:
             f"{name}: its samples end at the apex, and clips at the offset, which looks unlike; make the set with "
             '`until` offset, or train with a recipe whose input has until = "apex"'
         )
+
+
+def sets_in(data: Data | Sequence[Data] | None) -> list[Storage]:
+    """Where the sets among these data are."""
+    from miex.dataset.plan_file import CONFIG_FILE
+    from miex.storage import storage_at
+
+    found = []
+    for one in data if isinstance(data, list | tuple) else [data]:
+        own = getattr(getattr(one, "frames", None), "dataset", one)  # examples know the set that they are of
+        if isinstance(own, Dataset):
+            found.append(own.storage)
+        elif isinstance(own, PathLike) and (path(own) / CONFIG_FILE).is_file():
+            found.append(storage_at(path(own)))
+    return found
+
+
+def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | None]]:
+    """The photos of the sets among these data that show people of a corpus, and whom, for the leak guard.
+
+    Told by what the list of faces states, by the names of the faces folder and of what is below it, and by file names;
+    not by the folders that the faces folder lies in, which say nothing of the photos.
+    """
+    from miex.dataset.plan_file import read_plan
+
+    found = {}
+    for plan in map(read_plan, sets_in(data)):
+        root = re.split(r"[/\\]", plan.faces_root.rstrip("/\\"))[-1]
+        for row in plan.faces.select(["sha256", "path", "person"]).to_pylist():
+            *folders, file = re.split(r"[/\\]", row["path"])
+            if who := photographed([root, *folders], file, row["person"]):
+                found[row["sha256"][:16]] = who
+    return found
 
 
 def recipe_of(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from miex.api.examples import ONE_DATA, RECIPE, examples, machine_of, need_training, recipe_of
+from miex.api.examples import ONE_DATA, RECIPE, examples, faces_of, machine_of, need_training, recipe_of
 from miex.api.work import PathLike, Say, Stages, Workers, duration, executor, path, processes, stage, unsaid
 from miex.arguments import COUNT, MAPPING, PATH, TEXT, YES_NO, Kind, checking, many
 from miex.errors import UsageError, one_of
@@ -213,7 +213,8 @@ def realflow(
 
     table = partial(
         experiment.realflow, given, maps, path(store), seeds=seeds, machine=machine_of(None, threads),
-        executor=executor(workers), progress=partial(stage, progress), before=before,
+        faces=faces_of([one for several in sets.values() for one in several]), executor=executor(workers),
+        progress=partial(stage, progress), before=before,
     )  # fmt: skip
     if alternatives is None:
         rows = table(modes=kinds, protocols=list(folds), recipe=base, references=references)

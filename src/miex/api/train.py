@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from miex.api.examples import DATA, RECIPE, machine_of, need_training, recipe_of, view_of
+from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, view_of
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.work import PathLike, Say, Stages, Workers, path, stage, unsaid
 from miex.arguments import TEXT, checking
@@ -104,7 +104,7 @@ def train(
         seen = joined(view(joint), seen, seed)
     made = fit(
         seen, chosen, seed=seed, start=begin, folder=folder, machine=machine,
-        progress=stage(progress, f"training {chosen.recognizer}"),
+        progress=stage(progress, f"training {chosen.recognizer}"), faces=faces_of(data) | faces_of(joint),
     )  # fmt: skip
     return LoadedRecognizer(made)
 

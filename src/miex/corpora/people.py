@@ -33,13 +33,15 @@ LABS: tuple[frozenset[str], ...] = (
     frozenset({"casme", "casme2", "casme_sq", "casme3"}),
     frozenset({"smic", "4dme", "oulu_casia"}),
 )
+# Participants 1, 2, … of the table of CAS(ME)², by the numbers of their folders (s15, s16, …).
+CASME_SQ_FOLDERS = (15, 16, *range(19, 28), *range(29, 39), 40)
 Person = tuple[str, str]
 
 _PARTS = re.compile(r"(micro|macro|part|long|videos?|lv|raw|selected|cropped|hs|vis|nir|[ace])*")
 _UNKNOWN = frozenset({"", "unknown", "none", "null", "nan", "na"})
 # What may stand before the number of a subject; after other words (EP01, img1) it is the number of a clip or file.
 _WORDS = "subject|subj|sub|spno|sp|sn|s|person|participant|actor|p|number|no|nr|id|f|m"
-_ONE_NUMBER = re.compile(rf"[\W_]*(?:(?:{_WORDS})[\W_]*){{0,2}}([0-9]+)[\W_]*")
+_ONE_NUMBER = re.compile(rf"[\W_]*(?P<words>(?:(?:{_WORDS})[\W_]*){{0,2}})(?P<number>[0-9]+)[\W_]*")
 _POWER = re.compile(r"cas(?:\(me\)\W*|me\s*\^\s*)([23])(?!\d)")  # CAS(ME)^2 and CASME^2, which are not CASME 2
 
 
@@ -95,7 +97,13 @@ def person_key(corpus: object, subject: object) -> Person | None:
 
     In a corpus of CORPORA every subject has one number, so that a code must be one number: alone, after a word for
     subjects (`sub`, `S`, `spNO.`), or after the corpus' own name. Anything else, such as the code of a clip (`006_1_2`,
-    `s1_ne_01`, `EP01`), does not say who it is. In other corpora it is `subject_key` of what follows the corpus' name.
+    `s1_ne_01`, `EP01`), does not say who it is. In BP4D the letter belongs to the subject: F001 is not M001.
+
+    CAS(ME)² has two numberings: its table counts participants 1 to 22, its folders are called s15 to s40. Both give the
+    number of the folder; 15 to 22 without the letter s may be either, and do not say who it is.
+
+    In other corpora the subject is the whole of what follows the corpus' name, in lower case, whatever signs and zeros
+    stand in it: `A 01`, `a_1` → "a-1", which is not "b-1".
 
     Returns:
         Corpus and subject as keys; None where corpus or subject is not named, or the subject is not one person's code.
@@ -117,10 +125,27 @@ def _person(corpus: str, text: str) -> Person | None:
             text = text[end:]
             break
     if not known:
-        subject = subject_key(text)
-        return None if subject is None else (corpus, subject)
+        if _folded(text) in _UNKNOWN:
+            return None
+        return corpus, "-".join(part.lstrip("0") or "0" for part in re.findall(r"\d+|[^\W\d_]+", text))
     found = _ONE_NUMBER.fullmatch(text)
-    return None if found is None else (corpus, found[1].lstrip("0") or "0")
+    if found is None:
+        return None
+    words, number = _folded(found["words"]), found["number"].lstrip("0") or "0"
+    if corpus == "bp4d":
+        return (corpus, words[-1] + number) if words[-1:] in ("f", "m") else None
+    if corpus == "casme_sq":
+        folder = _folder_of_casme_sq(words, int(number))
+        return None if folder is None else (corpus, str(folder))
+    return corpus, number
+
+
+def _folder_of_casme_sq(words: str, number: int) -> int | None:
+    """The folder of a participant of CAS(ME)²; None where it may be of either numbering, or there is none."""
+    if number < CASME_SQ_FOLDERS[0]:
+        return CASME_SQ_FOLDERS[number - 1] if number else None
+    ambiguous = number <= len(CASME_SQ_FOLDERS) and words != "s"
+    return number if number in CASME_SQ_FOLDERS and not ambiguous else None
 
 
 def photographed(folders: Iterable[str], file: str, stated: str | None = None) -> tuple[str, str | None] | None:
@@ -132,8 +157,8 @@ def photographed(folders: Iterable[str], file: str, stated: str | None = None) -
         stated: the person that a list beside it states: `casme2/sub01`, or `sub01` in a folder of the corpus.
 
     Returns:
-        Corpus and subject as keys, the subject None where only the corpus is known; None if no corpus of CORPORA is
-        named.
+        Corpus and subject as keys, the subject None where only the corpus is known, or the list contradicts the folders
+        or the name; None if no corpus of CORPORA is named.
     """
     corpus, subject = None, None
     for folder in folders:
@@ -141,14 +166,29 @@ def photographed(folders: Iterable[str], file: str, stated: str | None = None) -
             corpus, subject = named, None
         elif corpus is not None and subject is None and (found := person_key(corpus, folder)):
             subject = found[1]
-    for text in filter(None, (stated, file.rpartition(".")[0])):
-        beginnings = (text[: at.start()] for at in re.finditer(r"[\W_]|$", text))
-        corpora = [named for start in beginnings if (named := corpus_key(start)) in CORPORA]
-        if corpora or (corpus and text is stated):
-            corpus = corpora[-1] if corpora else corpus
-            found = person_key(corpus, text)
-            return str(corpus), found and found[1]
-    return None if corpus is None else (corpus, subject)
+    if own := _beginning_with_corpus(file.rpartition(".")[0]):
+        corpus, subject = own
+    if not stated:
+        return None if corpus is None else (corpus, subject)
+    said = _beginning_with_corpus(stated)
+    if corpus is None:
+        return said
+    if said is None:
+        found = person_key(corpus, stated)
+        said = corpus, found and found[1]
+    if subject is None and said[0] == corpus:
+        return said
+    return corpus, subject if said == (corpus, subject) else None
+
+
+def _beginning_with_corpus(text: str) -> tuple[str, str | None] | None:
+    """Corpus and subject of a text that begins with the name of a corpus of CORPORA; None if it does not."""
+    beginnings = (text[: at.start()] for at in re.finditer(r"[\W_]|$", text))
+    corpora = [named for start in beginnings if (named := corpus_key(start)) in CORPORA]
+    if not corpora:
+        return None
+    found = person_key(corpora[-1], text)
+    return str(corpora[-1]), found and found[1]
 
 
 def _subject_text(subject: object) -> str:

@@ -203,12 +203,14 @@ def missing(cells: Sequence[Cell], store: Results) -> list[Run]:
     own training samples include a test subject is an error.
 
     Raises:
-        UsageError: two samples to test on have the same id.
+        UsageError: two samples to test on, or two others to train on, have the same id.
         InputError: nothing is left to train on, or a fold's own training samples include a test subject.
     """
     found: dict[str, Run] = {}
     for cell in cells:
         prove_each_once(cell.test)
+        if cell.extra is not None:
+            prove_each_once(cell.extra, "samples to train on")
         for protocol, descriptions in zip(cell.folds, cell.descriptions(), strict=True):
             for fold, what in zip(protocol.folds, descriptions, strict=True):
                 name = store.path(what).name
@@ -260,12 +262,12 @@ def evaluate(cell: Cell, store: Results, *, executor: Executor = IN_PROCESS, pro
     return read(cell, store, runs)
 
 
-def prove_each_once(tested: pa.Table) -> None:
-    """Raises UsageError if two of these rows have the same sample_id: scores would count a sample twice."""
-    twice = [name for name, n in Counter(tested["sample_id"].to_pylist()).items() if n > 1]
+def prove_each_once(samples: pa.Table, what: str = "samples to test on") -> None:
+    """Raises UsageError if two of these rows have the same sample_id: a sample would count twice."""
+    twice = [name for name, n in Counter(samples["sample_id"].to_pylist()).items() if n > 1]
     if twice:
         raise UsageError(
-            "samples to test on", expected="each sample once",
+            what, expected="each sample once",
             found=f"{twice[0]} more than once; {len(twice)} such samples in all",
             do="give every corpus and flow file once; different samples need different values of sample_id",
         )  # fmt: skip

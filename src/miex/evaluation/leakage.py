@@ -13,10 +13,14 @@ import pyarrow.compute as pc
 
 from miex.corpora.people import CORPORA, Person, corpus_key, person_key, same_lab
 from miex.errors import InputError, UsageError
+from miex.plugins import Registry
 
-VERSION: Final = 2  # grows whenever the guard decides otherwise; stored results of another version are computed again
+VERSION: Final = 3  # grows whenever the guard decides otherwise; stored results of another version are computed again
 COLUMNS = ("source", "corpus", "subject")
 WITHOUT_PEOPLE = "expert"  # the only source whose AUs come from no real person
+SOURCES: Final = frozenset({"real", "real_mie", "early_mae", "coded_mie", WITHOUT_PEOPLE})
+
+_ADDED: Final = Registry("AU source", "miex.sources", {})  # those of other packages
 
 
 class Verdict(StrEnum):
@@ -41,8 +45,9 @@ def allowed(
     """Decide which rows may be trained on if these subjects are tested.
 
     A row is refused if its AUs come from a subject of the test set (by any source, from any clip, and in any spelling),
-    from another corpus of a laboratory that has a corpus in the test set, or from an unknown origin; or if its face is,
-    as far as that is known, one of these people. Rows of the expert source, which have neither corpus nor subject, are
+    from another corpus of a laboratory that has a corpus in the test set, or from an unknown origin (a source that does
+    not exist is one); or if its face is, as far as that is known, one of these people.
+    Rows of the expert source, which have neither corpus nor subject, are
     allowed. The guard does not know which data an expert table was made from: a table made from AU codes of the test
     corpus leaks the frequencies of its AUs. What is in the pixels is compared by `in_test`.
 
@@ -54,7 +59,8 @@ def allowed(
             CASME II, CAS(ME)², CAS(ME)³; SMIC, 4DME, Oulu-CASIA). Subject numbers do not tell, so rows of its other
             corpora are then refused.
         independent: names of corpora that, as the caller vouches, share no people with other corpora. Otherwise rows of
-            corpora that `corpora.people` does not know are refused, as are those of the same laboratory.
+            corpora that `corpora.people` does not know are refused, as are those of the same laboratory. It also clears
+            photos of which only such a corpus is known, not the person, even if that corpus is tested.
         faces: photo of a row (its column photo) → corpus and subject of whom it shows, the subject None if only the
             corpus is known. Photos that are not named show nobody of a corpus.
 
@@ -88,7 +94,7 @@ def verdicts(
             do="give plan.parquet or samples.parquet, whose columns tell where the AUs of each row come from",
         )
     apart = {corpus_key(name) for name in independent}
-    known = CORPORA.keys() | apart
+    known, sources = CORPORA.keys() | apart, existing_sources(training["source"].to_pylist())
     test = {_tested(*pair, known) for pair in test_subjects}
     labs = {corpus for corpus, _ in test} if same_lab_overlap else set()
 
@@ -99,7 +105,7 @@ def verdicts(
         if source == WITHOUT_PEOPLE and corpus is None and subject is None:
             return Verdict.allowed
         who = person_key(corpus, subject)
-        if source is None or who is None or who[0] not in known:
+        if source not in sources or who is None or who[0] not in known:
             return Verdict.unknown
         if who in test:
             return Verdict.test_subject
@@ -111,7 +117,7 @@ def verdicts(
         if key is None:
             return Verdict.allowed
         who = person_key(key, subject)
-        there = who in test if who else any(tested == key for tested, _ in test)
+        there = who in test if who else key not in apart and any(tested == key for tested, _ in test)
         return Verdict.test_face if there or shared(key) else Verdict.allowed
 
     rows = list(zip(*(training[name].to_pylist() for name in asked), strict=True))
@@ -120,6 +126,12 @@ def verdicts(
         for row in set(rows)
     }
     return [decided[row] for row in rows]
+
+
+def existing_sources(named: Iterable[object]) -> Collection[object]:
+    """Which of these sources exist: those of miex, and those that installed packages add."""
+    asked = set(named) - {None}
+    return asked if asked <= SOURCES else asked & {*SOURCES, *_ADDED.names()}
 
 
 # Of two reasons the heavier one is given: no word of the caller's clears it.

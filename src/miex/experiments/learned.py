@@ -3,7 +3,7 @@ real samples."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,8 @@ def photos(view: View) -> int:
 
 def learning(
     a: View, b: View, recipe: Recipe, store: Path, *, real: View | None = None, seeds: int = 3, folds: int = 3,
-    independent: Collection[str] = (), machine: Machine | None = None,
+    independent: Collection[str] = (), faces: Mapping[str, tuple[str, str | None]] | None = None,
+    machine: Machine | None = None,
 ) -> tuple[Study, list[str]]:  # fmt: skip
     """The study: every set tested on every set, by folds of photos, and on real samples.
 
@@ -113,6 +114,7 @@ def learning(
         seeds: of training; folds are drawn anew for each.
         folds: how many; fewer where there are fewer photos.
         independent: corpora of the real samples that the leak guard does not know, see `leakage.allowed`.
+        faces: who is in the photos of the sets, see there.
         machine: where networks run.
 
     Returns:
@@ -143,7 +145,7 @@ def learning(
         for trained, other in zip(SIDES, (a, b), strict=True):
             fit = Fit("direct", real, recipe, other, models=models, machine=machine)
             name = f"{trained}, tested on real samples"
-            cell = fit.cell(name, parts, independent=independent, experiment="compare")
+            cell = fit.cell(name, parts, independent=independent, faces=faces, experiment="compare")
             lines.append(Line(trained, REAL_SAMPLES, [cell]))
     return Study(lines, Results(store), machine), notes
 

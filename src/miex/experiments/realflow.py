@@ -165,6 +165,7 @@ def realflow(
     recipe: Recipe | None = None,
     seeds: int = SEEDS,
     references: bool = True,
+    faces: Mapping[str, tuple[str, str | None]] | None = None,
     machine: Machine | None = None,
     executor: Executor = IN_PROCESS,
     progress: Callable[[str], Progress] = lambda name: silent,
@@ -181,6 +182,7 @@ def realflow(
         recipe: by default `fixed`.
         seeds: training seeds.
         references: also the sign rule, the bumps, the shuffled labels, real maps of the other corpus and view.
+        faces: who is in the photos of the sets, see `leakage.allowed`.
         machine: where nets run.
         executor: where the work is done.
         progress: called with a stage's name, gives its progress.
@@ -200,7 +202,7 @@ def realflow(
             name: [see(one, cache=input_cache(), progress=progress(f"examples of {name}")) for one in group]
             for name, group in sets.items()
         }
-        table = _Table(tested, store, recipe, seeds, machine)
+        table = _Table(tested, store, recipe, seeds, machine, faces or {})
         lines: list[Line] = []
         if references:
             toy = see(toy_examples(), cache=input_cache())
@@ -267,6 +269,7 @@ class _Table:
     recipe: Recipe
     seeds: int
     machine: Machine
+    faces: Mapping[str, tuple[str, str | None]]
 
     def lines(self, name: str, mode: Mode, protocol: str, views: Sequence[View | None]) -> list[Line]:
         made = []
@@ -275,7 +278,7 @@ class _Table:
             for i, other in enumerate(views):
                 fit = Fit(mode, real, self.recipe, other, models=self.store / "models", machine=self.machine)
                 label = name + (f" ({i + 1}/{len(views)})" if len(views) > 1 else "")
-                cells.append(fit.cell(f"{label}, {view} view", folds, accept_unknown=True, experiment="realflow"))
+                cells.append(fit.cell(f"{label}, {view} view", folds, faces=self.faces, experiment="realflow"))
             made.append(Line(name, view, cells))
         return made
 

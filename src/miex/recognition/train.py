@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def train(
     progress: Progress = silent,
     each_epoch: EachEpoch | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    faces: Mapping[str, tuple[str, str | None]] | None = None,
 ) -> Recognizer:
     """Train a recognizer. On CPUs the same arguments give the same weights.
 
@@ -55,6 +57,8 @@ def train(
         progress: called after each step; its note is the loss.
         each_epoch: called after each epoch with its number and a function that predicts.
         checkpoint_seconds: least time between two checkpoints, in seconds.
+        faces: photo → corpus and subject of whom it shows, the subject None if only the corpus is known; kept in the
+            history for the leak guard.
 
     Returns:
         The recognizer, in evaluation mode and on the CPU.
@@ -88,7 +92,8 @@ def train(
         log = method.fit(view, recipe, Run(seed, machine, progress, each_epoch, kept, checkpoint_seconds))
     facts = {
         **what, "loss": log[-1]["loss"], "epochs": log[-1]["epoch"] + 1, "n": len(view),
-        "origins": _origins(view, start), "marks": _marks(view, start), "started_from": _described(start),
+        "origins": _origins(view, start), "marks": _marks(view, start),
+        "faces": _faces(view, start, faces or {}), "started_from": _described(start),
     }  # fmt: skip
     recognizer = Recognizer(method.eval().cpu(), recipe, view.label_names, facts)
     if kept is not None:
@@ -142,6 +147,15 @@ def _origins(view: View, start: Recognizer | ImageNetWeights | None) -> list[lis
     before = start.history.get("origins", [[None, None, None]]) if isinstance(start, Recognizer) else []
     found = {*zip(*columns, strict=True), *map(tuple, before)}
     return [list(origin) for origin in sorted(found, key=str)]
+
+
+def _faces(
+    view: View, start: Recognizer | ImageNetWeights | None, faces: Mapping[str, tuple[str, str | None]]
+) -> list[list[str | None]]:
+    """Distinct (corpus, subject) of the people of corpora whose faces are in training, including that of `start`."""
+    before = start.history.get("faces", []) if isinstance(start, Recognizer) else []
+    found = {*(faces[photo] for photo in set(view.rows["photo"].to_pylist()) & faces.keys()), *map(tuple, before)}
+    return [list(face) for face in sorted(found, key=str)]
 
 
 def _marks(view: View, start: Recognizer | ImageNetWeights | None) -> str | None:

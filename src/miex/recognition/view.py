@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from miex.corpora.people import CORPORA, corpus_key, person_key
+from miex.corpora.people import person_key
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
 from miex.labels import Label
@@ -276,8 +276,7 @@ def people(rows: pa.Table) -> list[str]:
 
 
 def _named(corpus: str | None, subject: str) -> str:
-    # other corpora may tell people apart by letters, which keys leave out
-    who = person_key(corpus, subject) if corpus_key(corpus) in CORPORA else None
+    who = person_key(corpus, subject)
     return "/".join(who) if who else f"{corpus}/{subject}"
 
 
