@@ -482,19 +482,19 @@ def _prove_apart(
     from miex.evaluation.leakage import COLUMNS, WITHOUT_PEOPLE, Verdict, verdicts
 
     origins = trained.history.get("origins", [[None] * 3])
-    faces = {str(i): (face[0], face[1]) for i, face in enumerate(trained.history.get("faces", []))}
+    faces = {str(i): (face[0], face[1]) for i, face in enumerate(trained.history.get("faces") or [])}
     rows = [*([*origin, None] for origin in origins), *([WITHOUT_PEOPLE, None, None, photo] for photo in faces)]
     table = pa.table({n: [row[i] for row in rows] for i, n in enumerate((*COLUMNS, "photo"))})
     columns = (samples.rows[key].to_pylist() for key in ("corpus", "subject"))
     people = {pair for pair in zip(*columns, strict=True) if pair[1]}
     judged = verdicts(table, people, independent=independent, faces=faces)
     found = [verdict for verdict in judged if verdict is not Verdict.allowed]
-    why = ""
+    why, marks = "", trained.marks
     if [v for v in found if not (accept_unknown and v is Verdict.unknown)]:
         why = f"{len(found)} of {len(rows)} origins and faces of its training data are refused: {found[0]}"
-    elif trained.marks is None:
-        why = "" if accept_unknown else "its file does not say which maps and frames it was trained on"
-    elif shared := int(np.isin(samples.marks.flatten().to_numpy(), trained.marks).sum()):
+    elif not accept_unknown and (marks is None or trained.history.get("faces") is None):
+        why = "its file does not say which maps, frames and faces it was trained on"
+    elif shared := int(np.isin(samples.marks.flatten().to_numpy(), [] if marks is None else marks).sum()):
         why = f"{shared:,} maps, frames or photos of the test samples were in its training data"
     if why:
         raise InputError(

@@ -43,11 +43,6 @@ class RealFlow(Result):
     notes: Sequence[str] = ()
     name = "realflow"
 
-    @property
-    def unchecked(self) -> int:
-        """Training rows of unknown provenance, at most in one line."""
-        return max((row.unchecked for row in self.rows), default=0)
-
     def table(self) -> Table:
         """UF1 on every part, UAR, the comparison with real maps alone; or the choice; or what is left to do."""
         if self.choice is not None:

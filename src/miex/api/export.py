@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from miex.api.examples import ONE_DATA, corpus_in, examples, say_unread
+import numpy as np
+
+from miex.api.examples import ONE_DATA, corpus_in, examples, faces_of, say_unread
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage, unsaid
 from miex.arguments import NAMES, PATH, TEXT, checking, whole
 from miex.dataset.reader import Dataset, open_dataset
@@ -89,6 +91,9 @@ def export(
         taken, method=method, seed=seed, side=side, executor=work, progress=doing,
         unread=partial(say_unread, taken, say),
     )  # fmt: skip
+    if faces := faces_of(dataset):
+        shown = [faces.get(photo, ()) for photo in maps["photo"].tolist()]
+        maps["face"] = np.asarray(["/".join(filter(None, who)) for who in shown], np.str_)
     write_flow_set(maps, path(out))
     return Exported(len(maps["label"]))
 

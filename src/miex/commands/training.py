@@ -593,11 +593,6 @@ def realflow(
             progress=progress, say=console.say,
         )  # fmt: skip
     console.show_result(found, as_json, out)
-    if found.choice is None and found.unchecked:
-        console.say(
-            f"the leak guard could not check {found.unchecked:,} training rows, "
-            "which do not say where their AUs come from"
-        )
 
 
 def _settings(given: Sequence[str]) -> dict[str, list[Path]]:

@@ -100,7 +100,7 @@ def person_key(corpus: object, subject: object) -> Person | None:
     `s1_ne_01`, `EP01`), does not say who it is. In BP4D the letter belongs to the subject: F001 is not M001.
 
     CAS(ME)² has two numberings: its table counts participants 1 to 22, its folders are called s15 to s40. Both give the
-    number of the folder; 15 to 22 without the letter s may be either, and do not say who it is.
+    name of the folder; 15 to 22 without the letter s may be either, and do not say who it is.
 
     In other corpora the subject is the whole of what follows the corpus' name, in lower case, whatever signs and zeros
     stand in it: `A 01`, `a_1` → "a-1", which is not "b-1".
@@ -136,7 +136,7 @@ def _person(corpus: str, text: str) -> Person | None:
         return (corpus, words[-1] + number) if words[-1:] in ("f", "m") else None
     if corpus == "casme_sq":
         folder = _folder_of_casme_sq(words, int(number))
-        return None if folder is None else (corpus, str(folder))
+        return None if folder is None else (corpus, f"s{folder}")
     return corpus, number
 
 

@@ -95,21 +95,15 @@ def read_flow(path: Path) -> Examples:
 
     These arrays, str [n] each, may be missing: sample_id (or clip), source, corpus (or dataset), subject, photo. If
     source is missing, rows with a subject are taken as clips of a corpus, and rows without one as of unknown source,
-    which the leak guard refuses. An array label_names, str [classes], names the classes if they are not negative,
+    which the leak guard refuses. An array face, str [n], may say whom each photo shows (see `faces_in`). An array
+    label_names, str [classes], names the classes if they are not negative,
     positive and surprise.
 
     Raises:
         InputError: there is no such file, it is not an .npz, or an array has another shape or type.
     """
     asked = f"flow file {path}"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(
-            asked, expected="an .npz with arrays flow and label", found=str(error),
-            do="check the path, and that the file is complete",
-        ) from error  # fmt: skip
+    arrays = _arrays(path)
     flow, label = arrays.get("flow"), arrays.get("label")
     if flow is None or label is None:
         raise InputError(
@@ -140,6 +134,32 @@ def read_flow(path: Path) -> Examples:
         parts = zip(texts["corpus"], texts["subject"], clips, strict=True)
         texts["sample_id"] = ["/".join(filter(None, part)) for part in parts]
     return Examples(rows_of(label.tolist(), texts), Arrays(flow, "flow maps"), names)
+
+
+def faces_in(path: Path) -> dict[str, str | None]:
+    """Each photo that a flow file names, and whom its array face, str [n], says it shows: `casme2/1`, or None.
+
+    Raises:
+        InputError: there is no such file, it is not an .npz, or an array has another shape or type.
+    """
+    arrays, asked = _arrays(path, "photo", "face"), f"flow file {path}"
+    n = arrays["photo"].size if "photo" in arrays else 0
+    if not n:
+        return {}
+    pairs = zip(_texts(arrays, "photo", n, asked), _texts(arrays, "face", n, asked), strict=True)
+    return {photo: who for photo, who in pairs if photo is not None}
+
+
+def _arrays(path: Path, *names: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of these names that are in a flow file; by default all."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if name in names or not names}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise InputError(
+            f"flow file {path}", expected="an .npz with arrays flow and label", found=str(error),
+            do="check the path, and that the file is complete",
+        ) from error  # fmt: skip
 
 
 def _odd_label(label: npt.NDArray[Any], names: tuple[str, ...]) -> str:

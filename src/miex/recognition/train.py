@@ -58,7 +58,7 @@ def train(
         each_epoch: called after each epoch with its number and a function that predicts.
         checkpoint_seconds: least time between two checkpoints, in seconds.
         faces: photo → corpus and subject of whom it shows, the subject None if only the corpus is known; kept in the
-            history for the leak guard.
+            history for the leak guard. None: it is not known.
 
     Returns:
         The recognizer, in evaluation mode and on the CPU.
@@ -93,7 +93,7 @@ def train(
     facts = {
         **what, "loss": log[-1]["loss"], "epochs": log[-1]["epoch"] + 1, "n": len(view),
         "origins": _origins(view, start), "marks": _marks(view, start),
-        "faces": _faces(view, start, faces or {}), "started_from": _described(start),
+        "faces": _faces(view, start, faces), "started_from": _described(start),
     }  # fmt: skip
     recognizer = Recognizer(method.eval().cpu(), recipe, view.label_names, facts)
     if kept is not None:
@@ -150,11 +150,16 @@ def _origins(view: View, start: Recognizer | ImageNetWeights | None) -> list[lis
 
 
 def _faces(
-    view: View, start: Recognizer | ImageNetWeights | None, faces: Mapping[str, tuple[str, str | None]]
-) -> list[list[str | None]]:
-    """Distinct (corpus, subject) of the people of corpora whose faces are in training, including that of `start`."""
-    before = start.history.get("faces", []) if isinstance(start, Recognizer) else []
-    found = {*(faces[photo] for photo in set(view.rows["photo"].to_pylist()) & faces.keys()), *map(tuple, before)}
+    view: View, start: Recognizer | ImageNetWeights | None, faces: Mapping[str, tuple[str, str | None]] | None
+) -> list[list[str | None]] | None:
+    """Distinct (corpus, subject) of the people of corpora whose faces are in training, including that of `start`; None
+    if it is not known."""
+    before = start.history.get("faces") if isinstance(start, Recognizer) else []
+    photos = set(view.rows["photo"].to_pylist()) - {None}
+    if before is None or (faces is None and photos):
+        return None
+    known = faces or {}
+    found = {*(known[photo] for photo in photos & known.keys()), *map(tuple, before)}
     return [list(face) for face in sorted(found, key=str)]
 
 
