@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from miex.api.corpora import Clips, fake, read
-from miex.api.evaluate import faces_of
-from miex.api.examples import view_of
+from miex.api.examples import faces_of, view_of
 from miex.api.faces import find_faces
 from miex.api.synthesize import PlanOptions, synthesize
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, unsaid
@@ -119,7 +118,7 @@ class Ingredients:
         from miex.experiments.paper.declared import Part
 
         known = self._sets.get(data.of.name) if isinstance(data, Part) else None
-        return {} if known is None else dict(faces_of(known.storage))
+        return {} if known is None else faces_of(known)
 
     def stand_in(self, data: Data, classes: str, recipe: Recipe) -> View:
         """The same; of a set that is not there yet, a stand-in."""
