@@ -219,6 +219,9 @@ def test_duplicate_sample_ids_in_training_are_refused(tmp_path: Path) -> None:
     other = in_memory(NOISY, rows("x-", "real", "samm", lambda k: f"{k:03d}"))
     with pytest.raises(UsageError, match="samples to train on"):
         missing([cell(REAL, other.joined(other))], Results(tmp_path))
+    # sets from the same photos and another seed have the same ids, and other samples
+    reseeded = in_memory(NOISY[::-1].copy(), rows("x-", "real", "samm", lambda k: f"{k:03d}"))
+    assert missing([cell(REAL, other.joined(reseeded))], Results(tmp_path))
 
 
 def test_the_two_numberings_of_casme_sq_are_one(tmp_path: Path) -> None:

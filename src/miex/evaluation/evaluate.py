@@ -203,14 +203,14 @@ def missing(cells: Sequence[Cell], store: Results) -> list[Run]:
     own training samples include a test subject is an error.
 
     Raises:
-        UsageError: two samples to test on, or two others to train on, have the same id.
+        UsageError: two samples to test on have the same id, or two others to train on, and hold the same.
         InputError: nothing is left to train on, or a fold's own training samples include a test subject.
     """
     found: dict[str, Run] = {}
     for cell in cells:
         prove_each_once(cell.test)
         if cell.extra is not None:
-            prove_each_once(cell.extra, "samples to train on")
+            prove_each_once(cell.extra, "samples to train on", cell.extra_marks)
         for protocol, descriptions in zip(cell.folds, cell.descriptions(), strict=True):
             for fold, what in zip(protocol.folds, descriptions, strict=True):
                 name = store.path(what).name
@@ -262,9 +262,14 @@ def evaluate(cell: Cell, store: Results, *, executor: Executor = IN_PROCESS, pro
     return read(cell, store, runs)
 
 
-def prove_each_once(samples: pa.Table, what: str = "samples to test on") -> None:
-    """Raises UsageError if two of these rows have the same sample_id: a sample would count twice."""
-    twice = [name for name, n in Counter(samples["sample_id"].to_pylist()).items() if n > 1]
+def prove_each_once(samples: pa.Table, what: str = "samples to test on", marks: pa.ListArray | None = None) -> None:
+    """Raises UsageError if two of these rows have the same sample_id: a sample would count twice.
+
+    With `marks` only if they hold the same, too: ids of sets from the same photos and other seeds are the same.
+    """
+    ids = samples["sample_id"].to_pylist()
+    held = [None] * len(ids) if marks is None else [tuple(own) for own in marks.to_pylist()]
+    twice = [name for (name, _), n in Counter(zip(ids, held, strict=True)).items() if n > 1]
     if twice:
         raise UsageError(
             what, expected="each sample once",
