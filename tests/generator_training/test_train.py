@@ -25,6 +25,7 @@ from miex.generator_training.recipe import GeneratorRecipe, make_recipe  # noqa:
 from miex.generator_training.train import GENERATOR, train  # noqa: E402
 from miex.generators.ganimation.checkpoints import load_discriminator, load_generator  # noqa: E402
 from miex.generators.ganimation.manifest import known_weights  # noqa: E402
+from miex.generators.ganimation.networks import as_pictures  # noqa: E402
 from miex.generators.registry import make_generator  # noqa: E402
 from miex.storage.training import CHECKPOINT, LOG  # noqa: E402
 
@@ -264,7 +265,7 @@ def test_the_generator_learns_to_paint_what_a_judge_reads() -> None:
     """People held out get the bar that is asked for, and the rest of the picture is kept."""
     loop = _loop(critic=1)
     loop.discriminator = _ReadsBar()
-    pictures, aus = room._as_tensor(TRAINING.pixels, loop.device), torch.from_numpy(TRAINING.aus)
+    pictures, aus = as_pictures(torch.from_numpy(TRAINING.pixels)), torch.from_numpy(TRAINING.aus)
     for step in range(60):
         rows = np.arange(8) + 8 * (step % 2)
         loop._repaint(pictures[rows], aus[rows], aus[rows[::-1].copy()])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miex.api.corpora import Clips, read
-from miex.api.examples import machine_of, need_training
+from miex.api.examples import corpus_in, machine_of, need_training
 from miex.api.faces import find_faces
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
 from miex.arguments import COUNT, NONE, PATH, PATHS, PLACE, TEXT, checking, instance_of, number
@@ -215,9 +215,8 @@ _Found = tuple[str, "Pictures", str]
 def _opened(faces: PathLike | Dataset | Clips) -> Path | Dataset | Clips:
     if isinstance(faces, Dataset | Clips):
         return faces
-    name, sign, where = str(faces).partition("=")
-    if sign and not path(faces).exists():
-        return read(name, where)
+    if (corpus := corpus_in(faces)) is not None:
+        return read(*corpus)
     if not path(faces).exists():
         raise InputError(
             f"`faces` {faces}", expected="a set, a folder of photos, or a corpus as NAME=PATH", found="no such folder",

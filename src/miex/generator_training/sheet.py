@@ -11,20 +11,13 @@ from torch import Tensor
 
 from miex.aus.vector import AU_INDEX, N_AUS
 from miex.figures import figure
-from miex.generators.ganimation.networks import GeneratorNetwork
-from miex.images import Image
+from miex.generators.ganimation.networks import GeneratorNetwork, as_levels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # What is asked of each person on a sheet: one after another the muscles that carry most expressions.
 ASKED = ((12,), (4,), (1, 2), (15,), (25, 26))
-
-
-def as_levels(pictures: Tensor) -> Image:
-    """Pictures in [−1, 1], [n, 3, s, s], as uint8 RGB [n, s, s, 3]."""
-    levels = ((pictures.detach().float() + 1) * 127.5).round().clamp(0, 255)
-    return np.asarray(levels.permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy())
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -37,13 +30,13 @@ def sheet(generator: GeneratorNetwork, pictures: Tensor, intensity: float, title
         intensity: of the AUs.
         title: of the sheet.
     """
-    columns = [("photo", as_levels(pictures))]
+    columns = [("photo", as_levels(pictures).cpu().numpy())]
     for i, together in enumerate(ASKED):
         aus = torch.zeros(len(pictures), N_AUS, device=pictures.device)
         aus[:, [AU_INDEX[au] for au in together]] = intensity
         painted = generator(pictures, aus)
         name = f"AU {' + '.join(map(str, together))}"
-        columns.append((name, as_levels(painted.pictures)))
+        columns.append((name, as_levels(painted.pictures).cpu().numpy()))
         if i == 0:
             kept = (painted.attention.float()[:, 0] * 255).round().to(torch.uint8).cpu().numpy()
             columns.append((f"attention, {name}", np.repeat(kept[..., None], 3, -1)))

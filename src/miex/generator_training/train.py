@@ -32,7 +32,13 @@ from miex.generator_training.sheet import curves, sheet
 from miex.generator_training.watch import Look, collapsed, look_at
 from miex.generators.ganimation.checkpoints import tensors_of
 from miex.generators.ganimation.manifest import known_weights
-from miex.generators.ganimation.networks import ORIGINAL, REPLICATE, DiscriminatorNetwork, GeneratorNetwork
+from miex.generators.ganimation.networks import (
+    ORIGINAL,
+    REPLICATE,
+    DiscriminatorNetwork,
+    GeneratorNetwork,
+    as_pictures,
+)
 from miex.generators.weights import sha256_of
 from miex.stable import stable_hash
 from miex.storage.local import write_whole
@@ -159,12 +165,11 @@ class _Loop:
         self.cast: Any = nullcontext
         if recipe.mixed_precision:
             self.cast = lambda: torch.autocast(device.type, dtype=torch.bfloat16)
-        rng = np.random.Generator(np.random.PCG64(stable_hash("looked at", seed)))
+        rng = _rng("looked at", seed)
         looked_at = held.take(np.sort(rng.permutation(len(held))[:LOOKED_AT]))
-        self.held = _as_tensor(looked_at.pixels, device)
+        self.held = as_pictures(torch.from_numpy(looked_at.pixels).to(device))
         self.held_aus = torch.from_numpy(looked_at.aus).to(device)
-        targets = self._targets(looked_at.aus, rng)
-        self.held_targets = torch.from_numpy(targets).to(device)
+        self.held_targets = torch.from_numpy(self._targets(looked_at.aus, rng)).to(device)
         first = {person: i for i, person in reversed(list(enumerate(looked_at.people)))}
         self.shown = self.held[sorted(first.values())[:SHOWN]]
 
@@ -203,7 +208,7 @@ class _Loop:
 
     def _step(self, step: int) -> dict[str, float]:
         """One step: the discriminator learns, and every `critic` steps the generator, too. The losses by name."""
-        rng = np.random.Generator(np.random.PCG64(stable_hash("step", self.seed, step)))
+        rng = _rng("step", self.seed, step)
         rows = self._rows(step)
         pixels = self.training.pixels[rows]
         mirrored = rng.random(len(rows)) < self.recipe.mirror
@@ -211,7 +216,7 @@ class _Loop:
         own = self.training.aus[rows]
         target = self._targets(own, rng)
         share = rng.random(len(rows), np.float32)
-        pictures = _as_tensor(pixels, self.device)
+        pictures = as_pictures(torch.from_numpy(pixels).to(self.device))
         aus, targets, shares = (torch.from_numpy(values).to(self.device) for values in (own, target, share))
         losses = self._criticize(pictures, aus, targets, shares)
         if (step + 1) % self.recipe.critic == 0:
@@ -270,8 +275,8 @@ class _Loop:
         """The pictures of a step: each epoch goes through all of them in an order of its own."""
         epoch, i = divmod(step, self.each)
         if self._ordered != epoch:
-            rng = np.random.Generator(np.random.PCG64(stable_hash("order", self.seed, epoch)))
-            self._ordered, self._order = epoch, rng.permutation(len(self.training))
+            order = _rng("order", self.seed, epoch).permutation(len(self.training))
+            self._ordered, self._order = epoch, order
         return self._order[i * self.recipe.batch : (i + 1) * self.recipe.batch]
 
     def _targets(self, own: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -354,10 +359,9 @@ class _Loop:
         return found
 
 
-def _as_tensor(pixels: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Pictures in [−1, 1], float32 [n, 3, s, s], of uint8 RGB [n, s, s, 3]."""
-    levels = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
-    return levels.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+def _rng(*parts: object) -> np.random.Generator:
+    """Draws that depend on these parts alone."""
+    return np.random.Generator(np.random.PCG64(stable_hash(*parts)))
 
 
 def _note(history: list[dict[str, Any]]) -> str:

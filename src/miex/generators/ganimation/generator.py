@@ -21,7 +21,7 @@ from miex.generators.base import Generator, Rendered
 from miex.generators.ganimation.checkpoints import load_generator
 from miex.generators.ganimation.inference import PRECISIONS, Inference
 from miex.generators.ganimation.manifest import known_weights
-from miex.generators.ganimation.networks import STRIDE, blend
+from miex.generators.ganimation.networks import STRIDE, as_levels, as_pictures, blend
 from miex.generators.grid import Field, warp
 
 # Frames painted at once. On a core of a CPU larger batches gain a tenth at most, and filling them up costs more; a GPU
@@ -127,8 +127,7 @@ class GANimation(Generator[GANimationRig]):
             raise UsageError(
                 f"a face of {face.size} px, with generator {self.name}", expected=f"a multiple of {STRIDE}"
             )
-        levels = torch.from_numpy(face.crop).permute(2, 0, 1)[None]
-        crop = levels.contiguous().float() / 127.5 - 1
+        crop = as_pictures(torch.from_numpy(face.crop)[None])
         with torch_threads(1):
             seen = self._network.seen(_resized(crop, self._settings["painted"] or face.size))
         return GANimationRig(crop.to(seen.device), seen)
@@ -151,8 +150,7 @@ class GANimation(Generator[GANimationRig]):
         pictures = blend(rig.crop, color, attention)
         if not torch.isfinite(pictures).all():
             raise ArithmeticError("the network painted NaN: its weights are too large")
-        levels = ((pictures + 1) * 127.5).round().clamp(0, 255)
-        return levels.to(torch.uint8).permute(0, 2, 3, 1)
+        return as_levels(pictures)
 
 
 def _resized(pictures: Tensor, side: int) -> Tensor:

@@ -64,6 +64,16 @@ def blend(pictures: Tensor, color: Tensor, attention: Tensor) -> Tensor:
     return attention * pictures + (1 - attention) * color
 
 
+def as_pictures(levels: Tensor) -> Tensor:
+    """Gray levels, uint8 RGB [n, s, s, 3], as the networks take them: float32 [n, 3, s, s], in [−1, 1]."""
+    return levels.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+
+
+def as_levels(pictures: Tensor) -> Tensor:
+    """Pictures, float32 [n, 3, s, s], in [−1, 1], as gray levels, uint8 RGB [n, s, s, 3]."""
+    return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
 class ResidualBlock(nn.Module):  # type: ignore[misc]
     """Two 3×3 convolutions with instance norm, whose output is added to the input: [4·width, s/4, s/4] → the same."""
 
