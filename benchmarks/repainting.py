@@ -3,7 +3,7 @@
     python -m benchmarks.repainting --weights OUT/generator.safetensors --set SET [--held-out 0.05] [--seed 0]
 
 SET is the set that it was trained on (`miex ganimation train --faces SET --out OUT`); held-out fraction and seed are
-those of the training, so that the same photos are held out. Each of these faces is rendered without AUs and with a few
+those of the training, so that the same people are held out. Each of these faces is rendered without AUs and with a few
 at intensity 1, by the network and by muscle. Landmarks are found anew in every frame (enlarged to 256 px, where the
 set's are smaller) and compared: where the AUs take mouth corners, lips and brows, in % of the distance between the
 eyes. Identity is the cosine of SFace between the photo and the frame with AUs.
@@ -29,7 +29,7 @@ from miex.faces.crop import MOUTH_CORNERS, AlignedFace, Points, eye_centers, int
 from miex.faces.landmarks import MODEL, Landmarker
 from miex.faces.planned import load_face
 from miex.faces.sface import SFACE, SFace
-from miex.generator_training.pictures import chosen_people
+from miex.generator_training.pictures import chosen_people, people_of
 from miex.generators.registry import make_generator
 from miex.images import Image
 
@@ -86,11 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _held_out(dataset: Dataset, fraction: float, seed: int) -> list[AlignedFace]:
-    photos = chosen_people(dataset.table["photo"].to_pylist(), fraction, seed)
+    people = people_of(dataset)
+    chosen = chosen_people(people.values(), fraction, seed)
     rows = [row for row in dataset.faces.to_pylist() if not row["virtual"]]
-    named = dict(zip(dataset.table["identity"].to_pylist(), dataset.table["photo"].to_pylist(), strict=True))
     size, root = dataset.record["settings"]["size"], Path(dataset.record["faces_root"])
-    found = [load_face(root, row, size) for row in rows if named.get(row["identity"]) in photos]
+    found = [load_face(root, row, size) for row in rows if people.get(row["identity"]) in chosen]
     if not found:
         raise InputError(f"faces held out of {dataset.storage.address}", expected="photos", found="none")
     return found

@@ -94,6 +94,13 @@ def chosen_people(people: Iterable[str], fraction: float, seed: int) -> set[str]
     return set(names[: max(1, round(fraction * len(names)))])
 
 
+def people_of(dataset: Dataset) -> dict[str, str]:
+    """Whom each identity of a set shows: who the set says, or else its photo, which virtual relatives share."""
+    named = {face["identity"]: face["person"] for face in dataset.faces.to_pylist()}
+    columns = (dataset.table[name].to_pylist() for name in ("identity", "photo"))
+    return {identity: named[identity] or photo for identity, photo in zip(*columns, strict=True)}
+
+
 def of_set(dataset: Dataset, size: int, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> Pictures:
     """All frames of a set, with the AUs that they show; a person is who the set says, or else the photo.
 
@@ -113,10 +120,10 @@ def of_set(dataset: Dataset, size: int, *, executor: Executor = IN_PROCESS, prog
             f"training at `size` {size} on the set {dataset.storage.name}", expected=f"frames of {size} px or more",
             found=f"{side} px", do=f"make the set with `size` {size}, or train at a smaller size",
         )  # fmt: skip
-    named = {face["identity"]: face["person"] for face in dataset.faces.to_pylist() if face["person"]}
+    people = people_of(dataset)
     return _gathered(
-        [(dataset[i : i + PER_TASK], size, named) for i in range(0, len(dataset), PER_TASK)], _of_samples, len(dataset),
-        f"set {dataset.storage.address}", executor, progress,
+        [(dataset[i : i + PER_TASK], size, people) for i in range(0, len(dataset), PER_TASK)], _of_samples,
+        len(dataset), f"set {dataset.storage.address}", executor, progress,
     )  # fmt: skip
 
 
@@ -248,12 +255,11 @@ def _numbered(task: tuple[int, Any, Any]) -> tuple[int, _Part, int]:
         return i, list(work(*rest)), len(rest[0])
 
 
-def _of_samples(samples: Dataset, size: int, named: Mapping[str, str]) -> Iterator[tuple[Image, AUArray, str]]:
+def _of_samples(samples: Dataset, size: int, people: Mapping[str, str]) -> Iterator[tuple[Image, AUArray, str]]:
     for sample, row in zip(samples, samples.table.to_pylist(), strict=True):
         for frame, aus in zip(sample.frames, shown_aus(row), strict=True):
             small = frame if len(frame) == size else cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
-            person = named.get(row["identity"]) or row["photo"]
-            yield np.asarray(small, np.uint8), aus.reshape(N_AUS, -1).mean(1), person
+            yield np.asarray(small, np.uint8), aus.reshape(N_AUS, -1).mean(1), people[row["identity"]]
 
 
 def _of_photos(photos: Sequence[_Photo], size: int) -> Iterator[tuple[Image, AUArray, str]]:
