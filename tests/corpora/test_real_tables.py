@@ -6,6 +6,7 @@ Nothing of them is in the project; without them these tests are skipped.
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from miex.corpora.mappings import mapping_named
 from miex.corpora.readers.casme_sq import SUBJECTS, VIDEOS
 from miex.corpora.readers.compmie import GROUND_TRUTH, ground_truth_key, read_ground_truth
 from miex.dataset.frames import encode_image
-from miex.errors import InputError
+from miex.errors import InputError, UsageError
 from miex.labels import Label
 from miex.sources.expert import load_table
 from miex.tables.table import read_sheets
@@ -118,9 +119,22 @@ def test_emotions(corpus: str, file: str, counts: dict[str, int]) -> None:
     assert emotions(read(corpus, ANNOTATIONS / file).clips) == counts
 
 
-def test_the_composite_row_for_row() -> None:
+@pytest.fixture(scope="module")
+def as_published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The annotations without other people's copies of the same tables: two that differ are refused."""
+    return shutil.copytree(
+        ANNOTATIONS, tmp_path_factory.mktemp("published") / "annotations", ignore=shutil.ignore_patterns("variants")
+    )
+
+
+def test_two_tables_that_differ_are_refused_in_the_composite_too() -> None:
+    with pytest.raises(UsageError, match=r"table of CASME II(.|\n)*which differ(.|\n)*move away"):
+        read("compmie", ANNOTATIONS)
+
+
+def test_the_composite_row_for_row(as_published: Path) -> None:
     """442 clips, 68 subjects, each with the label of the ground-truth list; apexes as in the released file lists."""
-    reading = read("compmie", ANNOTATIONS)
+    reading = read("compmie", as_published)
     assert len(reading.clips) == 442
     assert labels(reading) == (250, 109, 83)
     assert len({(clip.corpus, clip.subject) for clip in reading.clips}) == 68
@@ -152,11 +166,11 @@ def test_the_composite_over_frames(tmp_path: Path) -> None:
     assert all(clip.frames for clip in reading.clips)
 
 
-def test_the_composite_says_where_it_differs(tmp_path: Path) -> None:
+def test_the_composite_says_where_it_differs(as_published: Path, tmp_path: Path) -> None:
     text = (ANNOTATIONS / "megc2019" / GROUND_TRUTH).read_text()
     (tmp_path / GROUND_TRUTH).write_text(text.replace("samm,6,006_1_2,0", "samm,6,006_1_2,2"))
     with pytest.raises(InputError, match="1 differences, the first: samm/6/006_1_2 has label 0"):
-        read("compmie", ANNOTATIONS, table=tmp_path / GROUND_TRUTH)
+        read("compmie", as_published, table=tmp_path / GROUND_TRUTH)
 
 
 def test_finer_classes_agree_with_the_released_lists() -> None:

@@ -324,7 +324,7 @@ class Corpus:
                     raise UsageError(
                         f"table of {self.title}", expected="one, or names with dates or versions that tell the newest",
                         found=f"{table} and {other}, which differ",
-                        do="name the one to read as `table`, or move the other away",
+                        do="move away the one that is not to be read; of one corpus, `table` can name the other",
                     )  # fmt: skip
 
     def _alike(self, a: Path, b: Path) -> bool:
