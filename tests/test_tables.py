@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import unicodedata
 import zipfile
@@ -11,13 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xlsxwriter
 from tools.fuzz_tables import KINDS, judge, text, xls, xlsx
 
 from miex.aus.vector import AU_NUMBERS
+from miex.corpora.corpus import Reading
+from miex.corpora.readers.compmie import read_ground_truth
 from miex.corpora.readers.plain import Plain
 from miex.errors import InputError
+from miex.evaluation.folds import Protocol
 from miex.evaluation.folds import read_table as read_folds
-from miex.extraction.csv_tables import import_csv
+from miex.extraction.csv_tables import Imported, import_csv
 from miex.faces.credits import FaceCSV
 from miex.tables.cells import missing, number, numbers, path_in, whole
 from miex.tables.table import Columns, read_sheets, read_table
@@ -269,8 +274,6 @@ def test_quoted_cells_may_have_several_lines(tmp_path: Path) -> None:
 
 def several_sheets(path: Path, rows: list[list[object]], hidden: tuple[str, ...] = ()) -> Path:
     """A workbook with the rows in sheets `old` and `new`."""
-    import xlsxwriter
-
     with xlsxwriter.Workbook(path) as book:
         for name in ("old", "new"):
             sheet = book.add_worksheet(name)
@@ -292,6 +295,7 @@ AU_COLUMNS = [f"AU{au:02d}_r" for au in AU_NUMBERS]
         ([["subject", "clip", "emotion"], ["1", "a"]], Plain("mine").read),
         ([["sample_id", "fold"], ["a"]], lambda path: read_folds(["a"], np.array(["mine/1"]), path)),
         ([["file", "licence"], ["a.jpg"]], lambda path: FaceCSV(path).rows()),
+        ([["data", "subject", "clip", "label"], ["samm", "6", "a", 1]], read_ground_truth),
         ([["frame", *AU_COLUMNS], [1, *[0] * 17]], lambda path: import_csv([path])),
     ],
 )
@@ -327,6 +331,7 @@ def test_a_film_without_its_frame_column_is_no_image(tmp_path: Path, face: str) 
         ("subject,onset,clip,emotion,onset\n1,2,a,fear,3\n", "onset", Plain("mine").read),
         ("sample_id,fold,fold\na,1,2\n", "fold", lambda path: read_folds(["a"], np.array(["mine/1"]), path)),
         ("file,licence,licence\na.jpg,MIT,CC0\n", "licence", lambda path: FaceCSV(path).rows()),
+        ("data,subject,clip,label,label\nsamm,6,a,1,2\n", "label", read_ground_truth),
     ],
 )
 def test_a_column_that_stands_twice_is_refused(
@@ -336,6 +341,139 @@ def test_a_column_that_stands_twice_is_refused(
     path.write_text(text)
     with pytest.raises(InputError, match=rf"(?s)t\.csv.*one column {column}.*found: 2.*delete or rename"):
         read(path)
+
+
+READERS: list[tuple[str, Callable[[Path], object]]] = [
+    ("subject,clip,emotion\n1,a,fear\n", Plain("mine").read),
+    ("sample_id,fold\na,1\n", lambda path: read_folds(["a"], np.array(["mine/1"]), path)),
+    ("file,licence\na.jpg,MIT\n", lambda path: FaceCSV(path).rows()),
+    ("data,subject,clip,label\nsamm,6,a,1\n", read_ground_truth),
+    (f"frame,{','.join(AU_COLUMNS)}\n1{',1' * 17}\n", lambda path: import_csv([path])),
+]
+
+
+@pytest.mark.parametrize(("text", "read"), READERS)
+def test_comments_and_sums_are_named(tmp_path: Path, text: str, read: Callable[[Path], object]) -> None:
+    """They are no data, and nothing is left out of a table by how it looks."""
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    read(path)
+    sign = text.splitlines()[0].count(",")
+    for row, said, do in (
+        ("# to do: ask", "a comment: '# to do", "take the # away"), ("Total", "a sum: 'Total'", "delete this row"),
+        ("Grand total: 12", "a sum: 'Grand total: 12'", "delete this row"),
+    ):  # fmt: skip
+        path.write_text(text + row + "," * sign + "\n")
+        with pytest.raises(InputError, match=rf"(?s)t\.csv, row 3.*a row of data.*{re.escape(said)}.*{do}"):
+            read(path)
+
+
+def test_comments_and_sums_of_a_corpus_are_broken_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("subject,clip,emotion\n#1,a,fear\n# 2,a,fear\n3,mean,fear\nMean,,\n4,a,fear\n")
+    found = Plain("mine").read(path, on_error="collect")
+    assert [clip.subject for clip in found.clips] == ["#1", "3", "4"]
+    assert [str(problem).split("row ")[1][0] for problem in found.problems] == ["3", "5"]
+
+
+@pytest.mark.parametrize("above", ["AUs of my clips\n", "made by OpenFace,2.2.0\n", "# a comment\n\nanother,,\n"])
+@pytest.mark.parametrize(("text", "read"), READERS)
+def test_titles_above_the_header(tmp_path: Path, above: str, text: str, read: Callable[[Path], object]) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    expected = read(path)
+    path.write_text(above + text)
+    found = read(path)
+    if isinstance(expected, Reading):
+        assert isinstance(found, Reading)
+        assert len(found.clips) == len(expected.clips) == 1
+    elif isinstance(expected, Imported):
+        assert isinstance(found, Imported)
+        assert np.array_equal(found.tracks[0].aus, expected.tracks[0].aus)
+    elif isinstance(expected, Protocol):
+        assert isinstance(found, Protocol)
+        assert found.digest == expected.digest
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize("ends", [("", ","), (",", ""), (",", ",")])
+@pytest.mark.parametrize(("text", "read"), READERS)
+def test_delimiters_at_the_ends_of_lines(
+    tmp_path: Path, ends: tuple[str, str], text: str, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "t.csv"
+    header, row = text.splitlines()
+    path.write_text(f"{header}{ends[0]}\n{row}{ends[1]}\n")
+    assert read(path)
+    if header.startswith("frame"):  # one that was cut off is still seen
+        path.write_text(f"{header}{ends[0]}\n{row.rpartition(',')[0]}\n")
+        with pytest.raises(InputError, match="18 cells"):
+            read(path)
+
+
+def with_formula(path: Path, cell: str, form: str) -> Path:
+    """A workbook in which the value of a cell is replaced by a formula without one, as openpyxl writes it."""
+    whole = path.with_name("whole.xlsx")
+    xlsx_of = [["subject", "clip", "emotion", "onset", "remark"], ["1", "a", "fear", 1, 2]]
+    with xlsxwriter.Workbook(whole) as book:
+        sheet = book.add_worksheet()
+        for i, row in enumerate(xlsx_of):
+            sheet.write_row(i, 0, row)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for entry in old.infolist():
+            part = old.read(entry)
+            if entry.filename.endswith("sheet1.xml"):
+                part, n = re.subn(rb'<c r="%s"><v>.*?</v></c>' % cell.encode(), form.encode(), part)
+                assert n == 1
+            new.writestr(entry.filename, part)
+    return path
+
+
+@pytest.mark.parametrize(
+    "form",
+    ['<c r="D2"><f>A2+1</f></c>', '<c r="D2"><f>A2+1</f><v></v></c>', '<c r="D2" t="n"><f>A2+1</f><v/></c>',
+     '<c t="str" r="D2"><f t="shared" si="0"/></c>', '<c r="D2" t="b"><f>A2</f><v> </v></c>'],
+)  # fmt: skip
+def test_a_formula_without_its_value_is_said(tmp_path: Path, form: str) -> None:
+    path = with_formula(tmp_path / "t.xlsx", "D2", form)
+    with pytest.raises(
+        InputError, match=r"(?s)t\.xlsx, sheet Sheet1, row 2, column onset.*formula without a saved value.*save it"
+    ):
+        Plain("mine").read(path)
+    saved = with_formula(tmp_path / "saved.xlsx", "D2", '<c r="D2"><f>A2+1</f><v>2</v></c>')
+    assert [clip.onset for clip in Plain("mine").read(saved).clips] == [1]
+    unread = with_formula(tmp_path / "unread.xlsx", "E2", '<c r="E2"><f>A2+1</f></c>')
+    assert len(Plain("mine").read(unread).clips) == 1
+
+
+def test_a_formula_without_its_value_is_no_au(tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["frame", *AU_COLUMNS])
+        sheet.write_row(1, 0, [1, *[1] * 16])
+        sheet.write_formula(1, 17, "=A2", value="")
+    with pytest.raises(InputError, match=rf"(?s)t\.xlsx.*row 2, column {AU_COLUMNS[-1]}.*without a saved value"):
+        import_csv([path])
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        ({"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": "<a/>"}, "OpenDocument"),
+        ({"xl/workbook.bin": "x"}, "xlsb"), ({"Index/Document.iwa": "x"}, "Numbers"), ({"a.csv": "x"}, "ZIP archive"),
+    ],
+)  # fmt: skip
+def test_other_spreadsheets_are_named(tmp_path: Path, entries: dict[str, str], found: str) -> None:
+    path = tmp_path / "clips.ods"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=rf"(?s)clips\.ods.*found: .*{found}.*save or export the table as xlsx or CSV"):
+        read_sheets(path)
+    with pytest.raises(InputError, match=r"save clips\.ods as xlsx or CSV"):
+        Plain("mine").read(tmp_path)
 
 
 @pytest.mark.parametrize("below", [["subject", "clip", "emotion"], ["", "", ""]])

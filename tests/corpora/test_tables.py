@@ -7,7 +7,7 @@ import datetime
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from miex.corpora.catalog import corpus_named, read
 from miex.corpora.clip import Clip
 from miex.errors import InputError, MiexError
 from miex.tables.table import read_sheets, read_table
+from miex.tables.text import CSVRows, Numbered
 
 HEADER = ("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None, "Action Units",
           "Estimated Emotion")  # fmt: skip
@@ -258,6 +259,27 @@ def test_so_many_rows_are_no_annotation_table(tmp_path: Path) -> None:
     text.write_text(text_of() + "1,EP,,1,2,3,,4,others\n" * 1000)
     with pytest.raises(InputError, match="more than 1,000 rows"):
         read_table(text, columns)
+
+
+@pytest.mark.parametrize("name", ["CASME2-coding.csv", "my.csv"])
+def test_what_cannot_be_read_is_not_read_by_every_corpus(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking the others whose it is takes its first rows alone; one whose clips are called so reads it, too."""
+    path, n = tmp_path / name, 20_000
+    path.write_text(text_of() + "1,EP01_01f,,1,2,3,,4,others\n" * n + '1,"EP\n')
+    rows, whole = 0, CSVRows.__iter__
+
+    def counted(self: CSVRows) -> Iterator[Numbered]:
+        nonlocal rows
+        for row in whole(self):
+            rows += 1
+            yield row
+
+    monkeypatch.setattr(CSVRows, "__iter__", counted)
+    with pytest.raises(InputError, match="does not close"):
+        read("casme2", path)
+    assert rows < 3 * n
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from miex.corpora.folders import files_below
 from miex.corpora.mappings import OWN
 from miex.errors import InputError, UsageError
 from miex.plugins import Registry
+from miex.tables.table import Sheet, read_sheets
 
 ADDED = Registry("corpus", "miex.corpora", {}, base="miex.corpora.corpus:Corpus")  # of installed packages
 
@@ -117,35 +118,56 @@ def recognizing(corpus: Corpus, path: Path, table: Path | str | None = None) -> 
             InputError, the folders are those of another corpus.
     """
     there = Path(table) if table else next(iter(corpus.find_tables(path)), path)
-    if corpus.tables and there.is_file() and corpus.name != OWN and not corpus.named_as_table([there]):
+    # of what cannot be read no corpus needs to be asked
+    sheets = _opened(there) if there.is_file() and corpus.name != OWN else []
+    if corpus.tables and sheets and not corpus.named_as_table([there]):
         for other in _others(corpus):
             if other.named_as_table([there]):
                 raise _wrong(corpus, other, there)
     # rows that cannot be read need not be raised
-    if corpus.tables and there.is_file() and not corpus.is_table(there) and (theirs := _theirs(corpus, path, there)):
+    if corpus.tables and sheets and not corpus.is_table(there, sheets) and (theirs := _theirs(corpus, there, sheets)):
         raise _wrong(corpus, theirs, there)
     try:
         yield
     except InputError as error:
-        theirs = _theirs(corpus, path, there)
+        theirs = _theirs(corpus, there, sheets) if there.is_file() else _folders(corpus, path)
         if theirs is None:
             raise
         raise _wrong(corpus, theirs, there if there.is_file() else path) from error
 
 
-def _theirs(corpus: Corpus, path: Path, table: Path) -> Corpus | None:
-    return None if corpus.name == OWN else next((c for c in _others(corpus) if _holds(path, table, c)), None)
+def _opened(table: Path) -> list[Sheet]:
+    try:
+        return read_sheets(table)
+    except InputError:  # reading says it
+        return []
 
 
 def _others(corpus: Corpus) -> list[Corpus]:
     return [other for other in corpora().values() if other.name not in (corpus.name, "compmie", OWN)]
 
 
-def _holds(path: Path, table: Path, corpus: Corpus) -> bool:
-    if table.is_file():
-        return corpus.is_table(table) and not corpus.read(table, on_error="collect").problems
-    if not path.is_dir():
+def _theirs(corpus: Corpus, table: Path, sheets: Sequence[Sheet]) -> Corpus | None:
+    """The corpus whose table it is."""
+    likely = (other for other in _others(corpus) if other.is_table(table, sheets))
+    return next((other for other in likely if _reads(other, table)), None)
+
+
+def _reads(corpus: Corpus, table: Path) -> bool:
+    try:
+        return not corpus.read(table, on_error="collect").problems
+    except InputError:
         return False
+
+
+def _folders(corpus: Corpus, path: Path) -> Corpus | None:
+    """The corpus whose folders these are."""
+    if corpus.name == OWN or not path.is_dir():
+        return None
+    return next((other for other in _others(corpus) if _lies_in(path, other)), None)
+
+
+def _lies_in(path: Path, corpus: Corpus) -> bool:
     return bool(corpus.named_as_table(files_below(path)) if corpus.tables else corpus.trees(path, ()))
 
 

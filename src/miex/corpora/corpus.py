@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -19,7 +20,7 @@ from miex.corpora.folders import Folder, files_below, image_folders
 from miex.corpora.mappings import DEFAULT_MAPPING, ClassMapping, emotion_labels, emotion_named, mapping_named
 from miex.errors import InputError, UsageError
 from miex.labels import Label
-from miex.tables.table import SUFFIXES, Columns, Row, read_table
+from miex.tables.table import SUFFIXES, Columns, Row, Sheet, read_sheets, read_table, rows_in
 
 OnError = Literal["raise", "skip", "collect"]
 Key = tuple[str, ...]
@@ -28,6 +29,7 @@ _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(\d{4})?(?!\d)")  # in names of table
 _PART = re.compile(
     r"[0-2]|neg|pos|sur|negative|positive|surprise|train(ing)?|test(ing)?|val(id(ation)?)?|dev", re.IGNORECASE
 )
+_OTHER_SPREADSHEETS = (".ods", ".xlsb", ".numbers")
 _VERSION = re.compile(r"(?<![a-z])v(\d{1,3})(?!\d)", re.IGNORECASE)
 
 
@@ -140,7 +142,7 @@ class Corpus:
         """The rows of one table. Corpora that have none may read a list of their clips instead."""
         if self.columns is None:
             raise UsageError(f"table {path} for {self.title}", expected="the folder alone: this corpus has no table")
-        return read_table(path, self.columns)
+        return read_table(path, self.columns, published=True, flawed=True)
 
     def needs_frames(self, row: Row, folders: Mapping[Key, Folder]) -> bool:
         """Whether a row without a folder is broken: unless only the table is there."""
@@ -259,7 +261,7 @@ class Corpus:
         used: set[Key] = set()
         for row in rows:
             try:
-                for event in self.events(row) if self.wanted(row) else ():
+                for event in self.events(row) if self.wanted(row.whole()) else ():
                     subject, clip_name = self.identify(event)
                     event, mended = corrected(event, subject, clip_name, corrections)
                     key = self.key(subject, clip_name, event)
@@ -336,13 +338,25 @@ class Corpus:
         except InputError:  # reading says what is wrong with the first; another one that is broken is none
             return True
 
-    def is_table(self, path: Path) -> bool:
-        """Whether a table has the columns, and its first row a subject and clip of this corpus."""
+    def is_table(self, path: Path, sheets: Sequence[Sheet] | None = None) -> bool:
+        """Whether a table has the columns, and its first row a subject and clip of this corpus.
+
+        Args:
+            path: the table.
+            sheets: those of the table, if they are open already. No more of them is read than the first rows.
+        """
         try:
-            rows = read_table(path, replace(self.columns, headerless=())) if self.columns else []
-            return bool(rows) and bool(self.identify(rows[0]))
+            return any(self.identify(row) for row in islice(self._first(path, sheets), 1))
         except InputError:
             return False
+
+    def _first(self, path: Path, sheets: Sequence[Sheet] | None) -> Iterator[Row]:
+        if self.columns is None:
+            return
+        columns = replace(self.columns, headerless=())
+        opened = read_sheets(path) if sheets is None else sheets
+        rows = rows_in(opened, columns, f"table {path}", published=True)
+        yield from (row for row in rows if row.flaw is None)
 
     def trees(self, path: Path, tables: Sequence[Path]) -> dict[str, dict[Key, Folder]]:
         """{tree: {key: clip folder}} of the corpus' folder."""
@@ -437,11 +451,18 @@ class Corpus:
             there = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "nothing"
         except OSError as error:
             there = error.strerror or str(error)
+        other = (
+            [p.name for p in files_below(path) if p.suffix.lower() in (".ods", ".xlsb", ".numbers")]
+            if path.is_dir()
+            else []
+        )
         return InputError(
             f"{self.title} in {path}",
             expected="; ".join(expected),
             found=f"{found}; the folder holds {there}",
-            do=f"to request the corpus: {self.licence}. To try miex without it: miex corpora fake {self.name} DIR",
+            do=f"save {other[0]} as xlsx or CSV, if it is the table"
+            if other and self.tables
+            else f"to request the corpus: {self.licence}. To try miex without it: miex corpora fake {self.name} DIR",
         )
 
     def _clip(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from miex.tables.table import read_table as table_rows
 Indices = npt.NDArray[np.int64]
 Persons = npt.NDArray[np.str_]
 _MOST_ROWS = 10_000_000
+_PART = re.compile(r"train(ing)?|test(ing)?|val(id(ation)?)?|dev", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +230,8 @@ def published(clips: Sequence[ListedClip], folder: Path) -> Protocol:
             )
         )
     if not folds:
+        if folder.is_dir():
+            _prove_no_parts({child.name for child in folder.iterdir()}, f"`folds` {folder}", "list each fold")
         raise InputError(
             f"`folds` {folder}",
             expected="a folder with lists *fold<i>_test_data.txt or *fold<i>_data2.txt",
@@ -249,11 +252,12 @@ def read_table(sample_ids: Sequence[str], of: Persons, path: Path) -> Protocol:
         path: the table.
 
     Raises:
-        InputError: the file cannot be read, a sample has no fold or two, or a subject is in several folds.
+        InputError: the file cannot be read, a sample has no fold or two, a subject is in several folds, or folds are
+            called like parts of which one is to be tested (train, test).
     """
     fold_of: dict[str, str] = {}
     names = {"sample_id": ("sample_id", "sample"), "fold": ("fold",)}
-    columns = Columns(names, needed=tuple(names), most=_MOST_ROWS, even=True, own=True)
+    columns = Columns(names, needed=tuple(names), most=_MOST_ROWS, even=True)
     for row in table_rows(path, columns, "fold file", do="name the columns sample_id and fold"):
         fold = _fold_name(row.said("fold"))
         if in_thousands(fold):
@@ -262,6 +266,7 @@ def read_table(sample_ids: Sequence[str], of: Persons, path: Path) -> Protocol:
             raise row.wrong("fold", "the number or name of a fold", do="give every sample a fold, or leave its row out")
         if fold_of.setdefault(row.text("sample_id"), fold) != fold:
             raise row.wrong("sample_id", "each sample in one fold", do="leave one of the rows of this sample")
+    _prove_no_parts(set(fold_of.values()), f"fold file {path}", "number the folds")
     absent = [name for name in sample_ids if name not in fold_of]
     if absent:
         raise InputError(
@@ -276,6 +281,17 @@ def read_table(sample_ids: Sequence[str], of: Persons, path: Path) -> Protocol:
                 found=f"subject {person} in several folds", do="assign folds by subject",
             )  # fmt: skip
     return _of_parts(path.stem, part, folds.tolist())
+
+
+def _prove_no_parts(names: Collection[str], asked: str, folds: str) -> None:
+    """Raises InputError for names of parts, of which only one is to be tested: every fold is."""
+    parts = sorted(name for name in names if _PART.fullmatch(name))
+    if parts:
+        raise InputError(
+            asked, expected="folds, each of which is tested after training on all others",
+            found="parts called " + ", ".join(parts),
+            do=f"{folds}; to train on one part and test another once: miex train, then miex evaluate --model",
+        )  # fmt: skip
 
 
 def _fold_name(text: str) -> str:

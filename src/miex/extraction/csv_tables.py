@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,8 @@ from miex.aus.tracks import Track
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS
 from miex.errors import InputError, ScaleError, UsageError
 from miex.tables.cells import in_thousands, missing, number, numbers, whole
-from miex.tables.table import SUFFIXES, Sheet, is_stray, normal, read_sheets
+from miex.tables.table import SUFFIXES, Sheet, flaw, is_stray, normal, read_sheets
+from miex.tables.text import HEAD_LINES
 
 CLIP_COLUMN = "clip"  # in a file of several clips
 MOST_ABSENT: Final = 100_000  # frames that a table leaves out: 8 minutes at 200 frames per second
@@ -292,30 +293,32 @@ class _StrayError(InputError):
 def _read(path: Path, given: Format | None, scale: float | None) -> tuple[Format, dict[str, list[_Row]], bool] | None:
     """The format, the rows of each clip ("" where no column names it), and whether frames are numbered."""
     asked = f"AU table {path}"
-    headers: list[tuple[Sheet, tuple[str, ...]]] = []
+    headers: list[tuple[Sheet, int, tuple[str, ...]]] = []
     try:
         for sheet in read_sheets(path, "AU table"):
-            cells = next((cells for _, cells in sheet.rows), None)
-            if cells is not None:
-                headers.append((sheet, cells))
+            head = [cells for _, cells in islice(iter(sheet.rows), HEAD_LINES)]
+            # what stands above the header, such as a title, has no AUs
+            at = next((i for i, cells in enumerate(head) if _known_columns(cells)), 0)
+            if head:
+                headers.append((sheet, at, _without_empty_end(head[at])))
     except InputError as error:
         raise _StrayError(error.asked, expected=error.expected, found=error.found, do=error.do) from error
     if not headers:
         return None
-    known = [(s, h) for s, h in headers if _known_columns(h)]
-    whole_ones = [s.name for s, h in known if any(not _missing_columns(f, h) for f in FORMATS)]
+    known = [(s, at, h) for s, at, h in headers if _known_columns(h)]
+    whole_ones = [s.name for s, _, h in known if any(not _missing_columns(f, h) for f in FORMATS)]
     if len(whole_ones) > 1:
         raise InputError(
             asked, expected="one sheet of AUs", found=f"sheets {', '.join(whole_ones)}",
             do="save each as a file of its own, or hide those that are not to be read",
         )  # fmt: skip
-    sheet, header = (known or headers)[0]
+    sheet, above, header = (known or headers)[0]
     chosen = given or _format_of(header, asked)
     table = _Columns(header, chosen, scale, sheet, asked)
     rows: dict[str, list[_Row]] = defaultdict(list)
-    lines = iter(sheet.rows)
-    next(lines)
-    for line, cells in lines:
+    for line, cells in islice(iter(sheet.rows), above + 1, None):
+        if wrong := flaw(f"AU table {sheet.where}", line, cells, table.names):
+            raise wrong
         rows[table.clip(cells, line)].append(table.row(cells, line))
     if not table.numbered:
         _prove_images(rows, table, asked)
@@ -337,6 +340,12 @@ def _prove_images(rows_of: Mapping[str, Sequence[_Row]], table: _Columns, asked:
                 found=f"{len(rows):,} rows with neither" if table.face is None else f"{n:,} rows of face {face}",
                 do=f"add the column {frame}, since the rows do not say which frames they are",
             )
+
+
+def _without_empty_end(cells: Sequence[str]) -> tuple[str, ...]:
+    """The cells, without empty ones at the end, as a delimiter at the end of a line leaves them."""
+    n = next((i for i in range(len(cells), 0, -1) if cells[i - 1]), 0)
+    return tuple(cells[:n])
 
 
 def _bare(column: str) -> str:
@@ -400,12 +409,14 @@ class _Columns:
             one_of, (chosen.frame, chosen.confidence, chosen.success, chosen.face, (CLIP_COLUMN,))
         )
         self.numbered = self.frame is not None
+        ours = (self.frame, self.confidence, self.success, self.face, self.clip_at, *(column for column, _ in self.aus))
+        self.names = {column.place: column.name for column in ours if column is not None}
 
     def _at(self, line: int) -> str:
         return f"AU table {self.sheet.where}, row {line}"
 
     def clip(self, cells: Sequence[str], line: int) -> str:
-        if len(cells) != self.width and self.sheet.delimiter:
+        if self.sheet.delimiter and (len(cells) < self.width or any(cells[self.width :])):
             digits = sum(cell.isdecimal() for cell in cells)
             if self.sheet.delimiter == "," and len(cells) > self.width and 2 * digits > len(cells):
                 raise InputError(

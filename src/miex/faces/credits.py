@@ -54,7 +54,7 @@ class FaceCSV:
         names = {column: wanted[column] for column in wanted if column not in _OF_ONE_NAME}
         names |= {key: (name,) for (_, name), key in apart.items()}
         needed = [apart[column, name] if column in _OF_ONE_NAME else column for column, name in self.columns.items()]
-        columns = Columns(names, needed=("file", *needed), most=_MOST_ROWS, even=True, own=True)
+        columns = Columns(names, needed=("file", *needed), most=_MOST_ROWS, even=True)
         found = read_table(self.path, columns, "faces CSV", do="name the column: `faces_column` file=NAME")
         filled = {column: self._filled(column, wanted[column], found, apart) for column in _OF_ONE_NAME}
         rows: dict[str, dict[str, str]] = {}

@@ -6,20 +6,26 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Final
 
 from miex.errors import InputError
 from miex.tables.cells import in_thousands, missing, whole
 from miex.tables.text import HEAD_LINES, Numbered, csv_rows
-from miex.tables.workbook import OLE, ZIP, sheets_of
+from miex.tables.workbook import OLE, UNSAVED, ZIP, sheets_of
 
 SUFFIXES: Final = (".xlsx", ".xls", ".csv", ".tsv", ".txt")
 MOST_ROWS: Final = 100_000  # of an annotation table: the largest of any corpus has 4,206
 _MOST_NUMBER = 10**9
 _WRONG_TABLE = "check that it is the table of this corpus, complete and as its owners sent it"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_COMMENT = re.compile(r"#(?!\d)")  # #1 is a number
+_SUM = re.compile(
+    r"(?:(?:grand |sub-?)?(?:total|sum|average|mean|count)s?"
+    r"(?: (?:of|number|all|clips?|samples?|videos?|subjects?|rows?))*|合计|总计|总数)\s*[:=]?[\d\s.,]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,35 @@ def normal(name: str) -> str:
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name).lower())
 
 
+def flaw(where: str, number: int, cells: Sequence[str], names: Mapping[int, str]) -> InputError | None:
+    """Why a row holds no data that can be read: it is a comment or a sum, or a formula has no saved value.
+
+    Nothing of a table is passed over by how it looks, so that no data are lost in silence.
+
+    Args:
+        where: file and sheet.
+        number: of the row.
+        cells: of the row, all of them.
+        names: {position: name} of the columns that are read.
+    """
+    asked, first = f"reading {where}, row {number}", next(filter(None, cells), "")
+    comment = _COMMENT.match(first) and not missing(first)
+    if comment or _SUM.fullmatch(first):
+        return InputError(
+            asked, expected="a row of data", found=f"{'a comment' if comment else 'a sum'}: {first[:200]!r}",
+            do="delete this row in a copy of the table; if it holds data, "
+            + ("take the # away" if comment else "call it otherwise"),
+        )  # fmt: skip
+    if UNSAVED in cells:
+        unsaved = next((name for i, name in names.items() if i < len(cells) and cells[i] == UNSAVED), None)
+        if unsaved is not None:
+            return InputError(
+                f"{asked}, column {unsaved}", expected="a value", found="a formula without a saved value",
+                do="open the file in a spreadsheet and save it, which stores the values of formulas, or type the value",
+            )  # fmt: skip
+    return None
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a table.
@@ -90,12 +125,20 @@ class Row:
         number: as a spreadsheet counts, from 1; 0 where a folder takes the place of a table.
         cells: text of each known column, stripped; a column that the table does not have is not there.
         names: how each column is called in the table itself.
+        flaw: why it holds no data that can be read, if so (see `flaw`).
     """
 
     table: str
     number: int
     cells: Mapping[str, str]
     names: Mapping[str, str] = field(default_factory=dict)
+    flaw: InputError | None = None
+
+    def whole(self) -> Row:
+        """The row itself. Raises InputError if it holds no data that can be read."""
+        if self.flaw is not None:
+            raise self.flaw
+        return self
 
     def where(self, column: str = "") -> str:
         """File, sheet, row (and column), for messages."""
@@ -161,8 +204,6 @@ class Columns:
         headerless: for tables without a header: column of each position; needed ones must not be empty.
         sheet: part of the sheet's name, where sheets have the same columns.
         most: how many rows such a table may have.
-        own: whether it is a table of the user's own, of which none says what is to be read where two sheets have the
-            columns, or a column stands twice: both are refused. Of a corpus' tables the first is read.
         even: whether no row may have more cells than the header: a comma that is not quoted moves what follows it.
     """
 
@@ -172,7 +213,6 @@ class Columns:
     sheet: str = ""
     most: int = MOST_ROWS
     even: bool = False
-    own: bool = False
 
     def header(self, cells: Sequence[str]) -> dict[int, str] | None:
         """{position: column} if these cells are the header."""
@@ -185,19 +225,46 @@ class Columns:
         return found if set(self.needed) <= set(found.values()) else None
 
 
-def read_table(path: Path, columns: Columns, what: str = "table", *, do: str = _WRONG_TABLE) -> list[Row]:
+def read_table(
+    path: Path,
+    columns: Columns,
+    what: str = "table",
+    *,
+    published: bool = False,
+    flawed: bool = False,
+    do: str = _WRONG_TABLE,
+) -> list[Row]:
     """The rows of the sheet that has the columns, whatever its place in the workbook and whatever stands above it.
 
     Rows that repeat the header, and rows without any of the needed columns, are left out (notes below the table).
 
+    Args:
+        path: the file.
+        columns: the columns.
+        what: what the table is called in messages.
+        published: whether it is a corpus' own table, whose first sheet and column are read where two are called alike.
+            Of tables that people write themselves none says which is meant: both are refused.
+        flawed: whether to give rows that hold no data too, with their `flaw`, in place of raising it.
+        do: what to do where no sheet has the columns.
+
     Raises:
-        InputError: see `read_sheets`; no sheet has the columns; of a table of the user's own, two have them, or a
-            column stands twice; it has more rows than such a table may have.
+        InputError: see `read_sheets`; no sheet has the columns, two have them, or a column stands twice (see
+            `published`); it has more rows than such a table may have; a row holds no data (see `flawed`).
     """
-    asked = f"{what} {path}"
-    found = [sheet for sheet in read_sheets(path, what) if columns.sheet in sheet.name or not sheet.name]
+    rows = list(rows_in(read_sheets(path, what), columns, f"{what} {path}", published=published, do=do))
+    return rows if flawed else [row.whole() for row in rows]
+
+
+def rows_in(
+    sheets: Sequence[Sheet], columns: Columns, asked: str, *, published: bool = False, do: str = _WRONG_TABLE
+) -> Iterator[Row]:
+    """The rows of `read_table` one by one, from sheets that are open already; those that hold no data have a `flaw`.
+
+    `asked` is how errors begin. They are those of `read_table`, raised when the row is reached.
+    """
+    found = [sheet for sheet in sheets if columns.sheet in sheet.name or not sheet.name]
     headed = [(sheet, *at) for sheet in found if (at := _header(sheet, columns))]
-    if columns.own and len(headed) > 1:
+    if len(headed) > 1 and not published:
         raise InputError(
             asked, expected="one sheet with " + ", ".join(columns.needed),
             found="sheets " + ", ".join(sheet.name for sheet, *_ in headed),
@@ -208,20 +275,24 @@ def read_table(path: Path, columns: Columns, what: str = "table", *, do: str = _
         names = {column: cells[position] for position, column in header.items()}
         given = [normal(cell) for cell in cells]
         twice = [name for name in names.values() if given.count(normal(name)) > 1]
-        if columns.own and twice:
+        if twice and not published:
             raise InputError(
                 f"reading {sheet.where}", expected=f"one column {twice[0]}", found=f"{given.count(normal(twice[0]))}",
                 do="delete or rename the others",
             )  # fmt: skip
-        rows = _rows(sheet, below, header, names, columns, asked)
-        return [row for row in rows if any(row.cells[c] and row.cells[c] != names[c] for c in columns.needed)]
+        for row in _rows(sheet, below, header, names, columns, asked):
+            if any(row.cells[c] and row.cells[c] != names[c] for c in columns.needed):
+                yield row
+        return
     if columns.headerless:
         header = dict(enumerate(columns.headerless))
         names = {column: f"{chr(65 + i)} ({column})" for i, column in header.items()}
         for sheet in found:
-            listed = list(_rows(sheet, 0, header, names, columns, asked))
-            if listed and all(listed[0].cells.get(column) for column in columns.needed):
-                return [row for row in listed if any(row.cells.get(c) for c in columns.needed)]
+            listed = _rows(sheet, 0, header, names, columns, asked)
+            first_row = next(listed, None)
+            if first_row and all(first_row.cells.get(column) for column in columns.needed):
+                yield from (r for r in chain([first_row], listed) if any(r.cells.get(c) for c in columns.needed))
+                return
     first = next((cells for sheet in found for _, cells in islice(iter(sheet.rows), 1)), ())
     raise InputError(
         asked,
@@ -268,4 +339,8 @@ def _rows(
                 found=f"{len(cells)}: {' | '.join(cells)[:200]}",
                 do="put quotes around cells that hold the delimiter",
             )  # fmt: skip
-        yield Row(sheet.where, number, {c: cells[i] if i < len(cells) else "" for i, c in header.items()}, names)
+        named = {i: names[column] for i, column in header.items()}
+        yield Row(
+            sheet.where, number, {c: cells[i] if i < len(cells) else "" for i, c in header.items()}, names,
+            flaw(sheet.where, number, cells, named),
+        )  # fmt: skip

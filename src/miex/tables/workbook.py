@@ -21,6 +21,7 @@ from miex.errors import InputError
 from miex.tables.text import Numbered
 
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how xlsx and xls begin
+UNSAVED: Final = "\ue000"  # text of a cell whose formula has no saved value; no table holds it
 MOST_BYTES: Final = 256 * 2**20  # of a file, and of what a workbook unpacks to
 MOST_CELLS: Final = 10_000_000  # from the first cell of a sheet to its farthest row and column, over all sheets
 _MOST_PARTS = 10_000
@@ -40,11 +41,16 @@ class _TooLargeError(ValueError):
     pass
 
 
+class _OtherError(ValueError):
+    """What is whole, but no xlsx."""
+
+
 def sheets_of(path: Path, asked: str) -> Iterator[tuple[str, list[Numbered]]]:
     """(name, rows without empty ones) of every sheet that is not hidden.
 
     Cells are text: whole numbers without a point, dates as 2020-12-04. Formulas are not evaluated: what the program
-    that saved the file left as their value is read. Merged cells repeat their text downwards.
+    that saved the file left as their value is read, and UNSAVED where it left none. Merged cells repeat their text
+    downwards.
 
     Raises:
         InputError: a broken workbook; one of more than 256 MiB, as it is or unpacked; sheets of more than 10,000,000
@@ -80,6 +86,13 @@ def sheets_of(path: Path, asked: str) -> Iterator[tuple[str, list[Numbered]]]:
             expected=f"a table: at most {MOST_BYTES // 2**20} MiB, and {MOST_CELLS:,} cells up to the farthest one",
             found=str(error),
             do="check that it is the right file; if so, delete what stands far from the table, or save it as CSV",
+        ) from error
+    except _OtherError as error:
+        raise InputError(
+            asked,
+            expected="a workbook (xlsx or xls) or a CSV",
+            found=str(error),
+            do="open it in the program that made it, and save or export the table as xlsx or CSV",
         ) from error
     except BaseException as error:  # zip, XML, OLE and number errors; a panic of the Rust side is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError, InputError)):
@@ -133,15 +146,27 @@ def _proven_xlsx(content: bytes) -> bytes:
             raise _TooLargeError(f"a workbook that unpacks to {unpacked / 2**20:,.0f} MiB")
         if len(entries) > _MOST_PARTS:
             raise _TooLargeError(f"a workbook of {len(entries):,} parts")
+        _refuse_others(archive)
         for entry in entries:
-            part = archive.read(entry)
-            _Part(size).prove(part)
-            small.writestr(zipfile.ZipInfo(entry.filename), part)
+            small.writestr(zipfile.ZipInfo(entry.filename), _Part(size).proven(archive.read(entry)))
     return proven.getvalue()
 
 
+def _refuse_others(archive: zipfile.ZipFile) -> None:
+    names = {name.lower() for name in archive.namelist()}
+    kind = archive.read("mimetype")[:100].decode("ascii", "replace") if "mimetype" in names else ""
+    if "opendocument" in kind:
+        raise _OtherError("an OpenDocument spreadsheet (ods)" if "spreadsheet" in kind else f"an OpenDocument, {kind}")
+    if "xl/workbook.bin" in names:
+        raise _OtherError("a binary workbook (xlsb)")
+    if any(name.endswith(".iwa") for name in names):
+        raise _OtherError("a document of Apple's Numbers or Pages")
+    if not any(name.endswith(".xml") for name in names):
+        raise _OtherError("a ZIP archive without a workbook in it")
+
+
 class _Part:
-    """One XML part of an xlsx, walked through: the farthest cell of a sheet, and counts that are claimed."""
+    """One XML part of an xlsx, walked through: the farthest cell of a sheet, counts that are claimed, and formulas."""
 
     def __init__(self, size: _Size) -> None:
         self._size = size
@@ -149,14 +174,25 @@ class _Part:
         self._at = (0, 0)  # the open cell
         self._rows = self._columns = 0
         self._depth = self._cell_depth = 0
+        self._inside = ""  # the element in the open cell
+        self._formula = self._value = False  # what the open cell has
+        self._unsaved: list[tuple[int, int, bytes]] = []  # first and last byte of cells, and what takes their place
 
-    def prove(self, part: bytes) -> None:
-        parser = expat.ParserCreate()
+    def proven(self, part: bytes) -> bytes:
+        """The part, with UNSAVED as the value of each formula that has none: programs that read it see nothing."""
+        self._parser = parser = expat.ParserCreate()
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
         parser.StartDoctypeDeclHandler = self._refuse
         self._length = len(part)
         parser.Parse(part, True)
         self._size.add(self._rows, self._columns)
+        if not self._unsaved:
+            return part
+        pieces, at = [], 0
+        for start, end, cell in self._unsaved:
+            pieces += [part[at:start], cell]
+            at = end
+        return b"".join([*pieces, part[at:]])
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -169,8 +205,13 @@ class _Part:
             else:
                 self._row_of_cell = self._row
             self._at, self._cell_depth = (self._row_of_cell, self._column), self._depth
+            self._start_of_cell, self._named = self._parser.CurrentByteIndex, attributes.get("r", "")
+            self._formula = self._value = False
             self._column += 1
         elif self._cell_depth and self._depth == self._cell_depth + 1:  # a cell with something in it
+            self._inside = local
+            if local == "f":  # the value comes after it
+                self._formula, self._parser.CharacterDataHandler = True, self._text
             self._rows, self._columns = max(self._rows, self._at[0] + 1), max(self._columns, self._at[1] + 1)
             if self._rows * self._columns > MOST_CELLS:
                 raise _TooLargeError(f"a cell in row {self._at[0] + 1:,}, column {self._at[1] + 1:,}")
@@ -182,8 +223,17 @@ class _Part:
         if local == "row":
             self._row, self._column = self._row + 1, 0
         elif self._depth == self._cell_depth:
-            self._cell_depth = 0
+            if self._formula and not self._value:
+                prefix, place = name[: -len(local)], f' r="{self._named}"' if self._named else ""
+                cell = f'<{name}{place} t="str"><{prefix}v>{UNSAVED}</{prefix}v>'
+                self._unsaved.append((self._start_of_cell, self._parser.CurrentByteIndex, cell.encode()))
+            self._cell_depth, self._parser.CharacterDataHandler = 0, None
+        elif self._cell_depth and self._depth == self._cell_depth + 1:
+            self._inside = ""
         self._depth -= 1
+
+    def _text(self, text: str) -> None:
+        self._value |= self._inside in ("v", "is") and not text.isspace()
 
     def _refuse(self, *_: object) -> None:
         raise _BrokenError("a document type, which no workbook has")

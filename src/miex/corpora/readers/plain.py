@@ -31,7 +31,7 @@ from miex.corpora.people import corpus_key
 from miex.errors import InputError, UsageError
 from miex.labels import Label, label_named
 from miex.tables.cells import path_in, whole
-from miex.tables.table import Columns, Row, read_table
+from miex.tables.table import Columns, Row, Sheet, read_table
 
 DESCENT: Final = ("aus_source", "aus_corpus", "aus_subject", "aus_clip")  # the fields of Descent
 _NEEDED = ("subject", "clip", "emotion")
@@ -74,7 +74,7 @@ class Plain(Corpus):
         if unknown:
             raise UsageError(f"column {unknown[0]}", expected="one of " + ", ".join(self.columns.names))
         names = {**self.columns.names, **{column: (given,) for column, given in renamed.items()}}
-        self.columns = Columns(names, needed=tuple(dict.fromkeys((*_NEEDED, *renamed))), own=True)
+        self.columns = Columns(names, needed=tuple(dict.fromkeys((*_NEEDED, *renamed))))
         self._corpus = corpus_key(corpus) or corpus
         self._labels = None if labels is None else {emotion_named(emotion): label for emotion, label in labels.items()}
         self._kind = kind
@@ -132,9 +132,11 @@ class Plain(Corpus):
         return bool(row.cells.get("frames"))
 
     def rows_of_table(self, path: Path) -> list[Row]:
-        return _of_parquet(path, self.columns) if path.suffix.lower() == ".parquet" else read_table(path, self.columns)
+        if path.suffix.lower() == ".parquet":
+            return _of_parquet(path, self.columns)
+        return read_table(path, self.columns, flawed=True)
 
-    def is_table(self, path: Path) -> bool:
+    def is_table(self, path: Path, sheets: Sequence[Sheet] | None = None) -> bool:
         try:
             return bool(self.rows_of_table(path))
         except InputError:
