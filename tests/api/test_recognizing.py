@@ -272,6 +272,13 @@ def test_whose_face_a_set_shows_is_told_by_names_and_frames(
                 corpora["samm"], extra=tmp_path / f"{named}.npz", mode="direct", folds="loso", repeats=1, epochs=1,
                 no_apex="middle", store=tmp_path / "store",
             )  # fmt: skip
+        read = miex.examples(tmp_path / f"{named}.npz")
+        assert list(faces_of([read]).values()) == [("samm", "6")] * named
+        with pytest.raises(InputError, match="face may be that of" if named else "photo is in the test set"):
+            miex.evaluate(
+                corpora["samm"], extra=read, mode="direct", folds="loso", repeats=1, epochs=1, no_apex="middle",
+                store=tmp_path / "store",
+            )  # fmt: skip
         trained = miex.train(made, epochs=1)
         assert trained.recognizer.history["faces"] == [["samm", "6"]] * named
         again = flow_file(tmp_path / "more.npz", corpus=np.array(["mmew"] * 9))

@@ -204,22 +204,25 @@ def sets_in(data: Data | Sequence[Data] | None) -> list[Storage]:
 
 
 def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | None]]:
-    """The photos of the sets and flow files among these that show people of a corpus, and whom, for the leak guard.
+    """The photos of these data that show people of a corpus, and whom, for the leak guard.
 
-    Of a flow file its arrays photo and face tell. Of a set it is told by what the list of faces states, by the names of
-    the faces folder and of what is below it, and by file names; not by the folders that the faces folder lies in, which
-    say nothing of the photos.
+    Of a flow file, or examples that were read from one, its arrays photo and face tell. Of a set it is told by what the
+    list of faces states, by the names of the faces folder and of what is below it, and by file names; not by the
+    folders that the faces folder lies in, which say nothing of the photos.
     """
     from miex.dataset.plan_file import read_plan
+    from miex.recognition.examples import Examples
     from miex.recognition.flow_file import faces_in
 
     found = {}
     for one in data if isinstance(data, list | tuple) else [data]:
+        said: Mapping[str, str | None] = one.faces if isinstance(one, Examples) else {}
         if isinstance(one, PathLike) and path(one).suffix == ".npz":
-            for photo, stated in faces_in(path(one)).items():
-                *folders, file = re.split(r"[/\\]", photo)
-                if who := photographed(folders, file if "." in file else f"{file}.", stated):
-                    found[photo] = who
+            said = faces_in(path(one))
+        for photo, stated in said.items():
+            *folders, file = re.split(r"[/\\]", photo)
+            if who := photographed(folders, file if "." in file else f"{file}.", stated):
+                found[photo] = who
     for plan in map(read_plan, sets_in(data)):
         root = re.split(r"[/\\]", plan.faces_root.rstrip("/\\"))[-1]
         for row in plan.faces.select(["sha256", "path", "person"]).to_pylist():

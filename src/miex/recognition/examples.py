@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,13 @@ class Examples:
         rows: one row per example, of ROWS_SCHEMA: sample_id, label, source, corpus, subject, photo.
         frames: where the frames are, in the same order.
         label_names: names of the classes 0, 1, ….
+        faces: {photo: whom it shows, such as casme2/1, or None}, where whatever they were read from says so.
     """
 
     rows: pa.Table
     frames: FrameSource
     label_names: tuple[str, ...] = LABELS
+    faces: Mapping[str, str | None] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)

@@ -133,7 +133,7 @@ def read_flow(path: Path) -> Examples:
         clips = arrays["clip"].tolist() if "clip" in arrays else [str(i) for i in range(len(flow))]
         parts = zip(texts["corpus"], texts["subject"], clips, strict=True)
         texts["sample_id"] = ["/".join(filter(None, part)) for part in parts]
-    return Examples(rows_of(label.tolist(), texts), Arrays(flow, "flow maps"), names)
+    return Examples(rows_of(label.tolist(), texts), Arrays(flow, "flow maps"), names, _faces(arrays, asked))
 
 
 def faces_in(path: Path) -> dict[str, str | None]:
@@ -142,7 +142,10 @@ def faces_in(path: Path) -> dict[str, str | None]:
     Raises:
         InputError: there is no such file, it is not an .npz, or an array has another shape or type.
     """
-    arrays, asked = _arrays(path, "photo", "face"), f"flow file {path}"
+    return _faces(_arrays(path, "photo", "face"), f"flow file {path}")
+
+
+def _faces(arrays: Mapping[str, npt.NDArray[Any]], asked: str) -> dict[str, str | None]:
     n = arrays["photo"].size if "photo" in arrays else 0
     if not n:
         return {}
@@ -361,7 +364,7 @@ def load(where: Path) -> Examples | Dataset:
     return open_set(where)
 
 
-def _texts(arrays: dict[str, npt.NDArray[Any]], name: str, n: int, asked: str) -> list[str | None]:
+def _texts(arrays: Mapping[str, npt.NDArray[Any]], name: str, n: int, asked: str) -> list[str | None]:
     for key in (name, *_ALIASES.get(name, ())):
         if key in arrays:
             if arrays[key].shape != (n,) or arrays[key].dtype.kind != "U":
