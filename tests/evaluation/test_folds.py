@@ -168,3 +168,17 @@ def test_lists_and_the_composite_name_the_same_clips() -> None:
     labels = np.array([int(row.split(",")[3]) for row in rows])
     counts = [np.bincount(labels[fold.test]).tolist() for fold in protocol.folds]
     assert counts == [[91, 48, 33], [93, 42, 26], [66, 19, 24]]
+
+
+def test_parts_are_no_folds(tmp_path: Path) -> None:
+    """Every fold is tested: of a split into train and test, the training part would be, too."""
+    table = tmp_path / "folds.csv"
+    table.write_text("sample_id,fold\na,train\nb,test\n")
+    for name in ("Train", "test"):
+        (tmp_path / name).mkdir()
+    of = persons(["smic"] * 2, ["1", "2"])
+    says = r"(?s)folds.*parts called {}, {}.*miex train, then miex evaluate --model"
+    with pytest.raises(InputError, match=says.format("test", "train")):
+        read_table(["a", "b"], of, table)
+    with pytest.raises(InputError, match=says.format("Train", "test")):
+        published([], tmp_path)
