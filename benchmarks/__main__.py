@@ -2,6 +2,7 @@
 
 from benchmarks import (
     anatomy,
+    audit,
     formats,
     ganimation,
     identity,
@@ -16,7 +17,7 @@ from benchmarks import (
 )
 
 for benchmark in (
-    resampling, formats, muscle, anatomy, recovery, identity, spotting, repainting, plan, synthesis, training,
+    resampling, formats, muscle, anatomy, recovery, audit, identity, spotting, repainting, plan, synthesis, training,
     ganimation,
 ):  # fmt: skip
     benchmark.main([])

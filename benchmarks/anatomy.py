@@ -1,14 +1,14 @@
 """How the muscles' motion agrees with measured motion, at the landmarks.
 
-    python -m benchmarks.anatomy [--shared ../shared]
+    python -m benchmarks.anatomy [--shared ../shared] [--out FILE]
 
 Two references, lent for calibration and never shipped; without them there is nothing to print:
 
 - `au-displacements.csv`: a scanned-face model's mean motion for each AU. Cosine over all skin landmarks, and gain: our
-  longest displacement over its longest. What those below 0.8 miss: reaches are shorter here, as real micro-expressions
-  move skin locally; AU 12 holds the middle of the lips still and lets the cheek swell outward, as real micro-smiles do;
-  the model's nose wrinkler balloons the upper lip (9); its chin takes the outline of the jaw along, ours leaves it
-  (17); its lips part by the whole lower face (25).
+  longest displacement over its longest. What those below ENOUGH miss: reaches are shorter here, as real
+  micro-expressions move skin locally; AU 12 holds the middle of the lips still and lets the cheek swell outward, as
+  real micro-smiles do; the model's nose wrinkler balloons the upper lip (9); its chin takes the outline of the jaw
+  along, ours leaves it (17); its lips part by the whole lower face (25).
 - `faces/pairs`: neutral and smiling photos of the same people. Smiles are aligned rigidly in three dimensions (with
   scale) at landmarks that no muscle of a smile moves; what is left is compared with AU 6, 10, 12, 25 and their best sum
   with weights ≥ 0: cosine with the mean motion, and the share of its squares that the sum explains.
@@ -16,7 +16,6 @@ Two references, lent for calibration and never shipped; without them there is no
 
 from __future__ import annotations
 
-import argparse
 import csv
 from pathlib import Path
 
@@ -25,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
+from benchmarks.page import page, parser
 from miex.aus.vector import AU_NUMBERS, from_mapping
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
 from miex.faces.landmarks import MODEL, Landmarker
@@ -38,6 +38,7 @@ from miex.images import read_image
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SKIN = slice(0, 468)
 SMILE = (6, 10, 12, 25)
+ENOUGH = 0.8  # cosine
 # no muscle of a smile moves them: forehead, bridge of the nose, corners of the eyes, before the ears
 STILL = [10, 151, 9, 8, 168, 6, 197, 33, 133, 362, 263, 127, 356, 234, 454, 54, 284, 109, 338]
 Floats = npt.NDArray[np.float64]
@@ -112,39 +113,54 @@ def smiles(folder: Path, size: int = 128) -> tuple[Floats, dict[int, Floats]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=SHARED)
-    shared = parser.parse_args(arguments).shared
+    options = parser("anatomy", __doc__)
+    options.add_argument("--shared", type=Path, default=SHARED)
+    given = options.parse_args(arguments)
     cv2.setNumThreads(1)
-    table = shared / "au-displacements.csv"
-    if not table.is_file():
-        print(f"no {table}: nothing to compare with")
-    else:
-        print("against a scanned-face model, 468 landmarks\nAU   cosine   gain")
-        for au, (angle, gain) in against_the_model(table).items():
-            print(f"{au:2d}   {angle:6.3f}  {gain:5.2f}" + ("   below 0.8" if angle < 0.8 else ""))
-    if not (shared / "faces" / "pairs").is_dir():
-        print(f"no {shared / 'faces' / 'pairs'}: nothing to compare with")
-        return
-    motion, fields = smiles(shared / "faces" / "pairs")
+    with page("The muscles' motion against measured motion, at the landmarks", options, given):
+        table, pairs = given.shared / "au-displacements.csv", given.shared / "faces" / "pairs"
+        if table.is_file():
+            print_model(table)
+        else:
+            print("No au-displacements.csv: no model to compare with.\n")
+        if pairs.is_dir():
+            print_smiles(pairs)
+        else:
+            print("No pairs of photos: no smiles to compare with.")
+
+
+def print_model(path: Path) -> None:
+    """Each AU against the scanned model."""
+    found = against_the_model(path)
+    near = sum(angle >= ENOUGH for angle, _ in found.values())
+    print(f"A scanned-face model, 468 landmarks: {near} of {len(found)} AUs have a cosine of {ENOUGH} or more.\n")
+    print("| AU | cosine | gain |\n|---|---|---|")
+    for au, (angle, gain) in found.items():
+        print(f"| {au} | {angle:.3f} | {gain:.2f} |")
+
+
+def print_smiles(folder: Path) -> None:
+    """AUs of a smile against real ones."""
+    motion, fields = smiles(folder)
     mean = motion.mean(0)
     means = {au: field.mean(0) for au, field in fields.items()}
-    print(
-        f"against {len(motion)} real smiles, mean residual motion: longest {np.hypot(*mean.T).max():.3f} inter-ocular"
-    )
+    longest = np.hypot(*mean.T).max()
+    print(f"\nThe mean smile of {len(motion)} people; it moves skin by {longest:.3f} inter-ocular distances at most.\n")
+    print("| AUs | cosine | share of the squares that they explain |\n|---|---|---|")
     for au, field in means.items():
-        print(f"AU {au:2d} alone: cosine {cosine(field, mean):.3f}")
+        print(f"| {au} | {cosine(field, mean):.3f} | |")
     columns = np.stack([field.ravel() for field in means.values()], 1)
     weights, left = nnls(columns, mean.ravel())
     total = np.sqrt((mean**2).sum())
-    sums = " + ".join(f"{weight:.2f}·AU {au}" for au, weight in zip(means, weights, strict=True))
-    print(f"{sums}: cosine {cosine((columns @ weights).reshape(mean.shape), mean):.3f},", end=" ")
-    print(f"explains {1 - (left / total) ** 2:.3f} of the squares")
+    sums = " + ".join(f"{weight:.2f} · {au}" for au, weight in zip(means, weights, strict=True))
+    angle = cosine((columns @ weights).reshape(mean.shape), mean)
+    print(f"| {sums} | {angle:.3f} | {1 - (left / total) ** 2:.3f} |")
     each = []
     for i, one in enumerate(motion):
         _, rest = nnls(np.stack([field[i].ravel() for field in fields.values()], 1), one.ravel())
         each.append(1 - rest**2 / (one**2).sum())
-    print(f"person by person: explains {np.median(each):.3f} (median), {min(each):.3f} to {max(each):.3f}")
+    spread = f"{np.median(each):.3f} ({min(each):.3f} to {max(each):.3f})"
+    print(f"| the best sum of each person, median and range | | {spread} |")
 
 
 if __name__ == "__main__":

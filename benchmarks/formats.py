@@ -1,6 +1,6 @@
 """What lossy frames cost: how much JPEG changes the difference between onset and apex.
 
-    python -m benchmarks.formats [--faces DIR]
+    python -m benchmarks.formats [--faces DIR] [--out FILE]
 
 Pairs of the default settings and of `--nuisances off`, 128 px, are encoded as sets store them and decoded. The change
 is the L2 norm of (apex − onset, decoded) − (apex − onset), over that of apex − onset; PNG and lossless WebP change
@@ -9,7 +9,6 @@ nothing.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import miex
-from benchmarks.machine import machine
+from benchmarks.page import page, parser
 from miex.dataset.frames import encode_frame
 from miex.images import Image, decode_image
 
@@ -25,15 +24,21 @@ SAMPLES = 300
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faces", type=Path, help="Folder of photos. Default: the embedded face.")
-    options = parser.parse_args(arguments)
-    print(f"{machine()}\n")
+    options = parser("formats", __doc__)
+    options.add_argument("--faces", type=Path, help="Folder of photos. Default: the embedded face.")
+    given = options.parse_args(arguments)
+    with page("How much JPEG changes the difference between onset and apex", options, given):
+        print_changes(given.faces)
+
+
+def print_changes(faces: Path | None) -> None:
+    """Print the table."""
+    print("Relative L2 change of apex − onset, 128 px.\n")
     print("| nuisances | format | pairs | median | 5 % | 95 % | bytes |\n|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for nuisances in ("off", "face"):
             made = miex.synthesize(
-                Path(folder, nuisances), faces=options.faces, ids=SAMPLES // 3, nuisances=nuisances, workers=2
+                Path(folder, nuisances), faces=faces, ids=SAMPLES // 3, nuisances=nuisances, workers=2
             )
             pairs = [made.pair(i) for i in range(len(made))]
             for name in ("png", "webp", "jpeg"):

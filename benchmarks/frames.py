@@ -1,7 +1,9 @@
 """What recognizers of frames learn from a set: accuracy on identities that were held out of the training.
 
-`python -m benchmarks.frames [--faces FOLDER] [--ids N] [--held N] [--size N] [--per N] [--epochs N] [--threads N]
-[--mu M] [--nu N] [--runs NAMES] [--out FOLDER]`. Each recognizer is trained by its own recipe for a few epochs, from
+    python -m benchmarks.frames [--faces DIR] [--ids N] [--held N] [--size N] [--per N] [--epochs N] [--threads N]
+        [--mu M] [--nu N] [--runs NAMES] [--out FILE]
+
+Each recognizer is trained by its own recipe for a few epochs, from
 ImageNet (EfficientNet-Lite0) and from random weights. STSTNet, which sees optical flow, is trained and tested on the
 same samples with its own recipe. Without photos the identities are virtual ones, relatives of each other.
 """
@@ -12,7 +14,6 @@ import argparse
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ import numpy as np
 import torch
 
 import miex
-from benchmarks.machine import machine
+from benchmarks.page import page, parser
 from miex.api.examples import recipe_of
 from miex.evaluation.significance import by_subject
 from miex.executors.local import available_workers, local_executor
 from miex.executors.machine import Machine
-from miex.experiments.present import Entry, Result, Table, Value
+from miex.experiments.present import Entry, Table, Value
 from miex.faces.photos import default_pool
 from miex.recognition.imagenet import find_weights
 from miex.recognition.places import of_set
@@ -42,20 +43,6 @@ RUNS = {
 ROUNDS = 10_000
 
 
-@dataclass(frozen=True, repr=False)
-class Learned(Result):
-    """Accuracies on held-out identities."""
-
-    table: Table
-    name = "frames"
-
-    def tables(self) -> dict[str, Table]:
-        return {"": self.table}
-
-    def plain(self) -> dict[str, Any]:
-        return {"rows": [dict(zip(self.table.columns, map(str, line), strict=True)) for line in self.table.rows]}
-
-
 def accuracy(truth: np.ndarray, predicted: np.ndarray, people: list[str]) -> Value:
     """Accuracy with its 95 % interval, by a bootstrap over identities."""
     counts = by_subject(truth, predicted, people, 3).astype(float)
@@ -67,30 +54,28 @@ def accuracy(truth: np.ndarray, predicted: np.ndarray, people: list[str]) -> Val
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the table, and store it if a folder is given."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faces", type=Path, default=None, help="photos; default: those of miex, and virtual people")
-    parser.add_argument("--ids", type=int, default=60)
-    parser.add_argument("--held", type=int, default=20, help="identities held out of the training, beside --ids")
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--per", type=int, default=1)
-    parser.add_argument("--mu", type=float, default=0.1, help="weakest AU; 0.5 and --nu 1 show macro-expressions")
-    parser.add_argument("--nu", type=float, default=0.3, help="strongest AU")
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--runs", default=",".join(RUNS), help="some of " + ", ".join(RUNS))
-    parser.add_argument("--out", type=Path, default=None)
-    given = parser.parse_args(arguments)
+    """Print the table."""
+    options = parser("frames", __doc__)
+    options.add_argument("--faces", type=Path, default=default_pool(), help="photos; default: virtual people")
+    options.add_argument("--ids", type=int, default=60)
+    options.add_argument("--held", type=int, default=20, help="identities held out of the training, beside --ids")
+    options.add_argument("--size", type=int, default=64)
+    options.add_argument("--per", type=int, default=1)
+    options.add_argument("--mu", type=float, default=0.1, help="weakest AU; 0.5 and --nu 1 show macro-expressions")
+    options.add_argument("--nu", type=float, default=0.3, help="strongest AU")
+    options.add_argument("--epochs", type=int, default=1)
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--runs", default=",".join(RUNS), help="some of " + ", ".join(RUNS))
+    given = options.parse_args(arguments)
     work = Path(tempfile.mkdtemp())
     try:
         made = miex.synthesize(
-            work / "set", faces=given.faces or default_pool(), ids=given.ids + given.held, per=given.per,
+            work / "set", faces=given.faces, ids=given.ids + given.held, per=given.per,
             size=given.size, sources=[miex.sources.expert(mu=given.mu, nu=given.nu)], workers=available_workers(),
         )  # fmt: skip
-        result = Learned(_table(made, work, given))
-        print(f"\n## {result.table}\n\n{machine()}, torch {torch.__version__}, {given.threads} threads")
-        if given.out is not None:
-            result.save(given.out)
+        with page("What recognizers of frames learn from a small set", options, given):
+            print(f"torch {torch.__version__}, {given.threads} threads\n")
+            print(_table(made, work, given).markdown())
     finally:
         shutil.rmtree(work)
 
@@ -123,7 +108,6 @@ def _table(dataset: Any, work: Path, given: argparse.Namespace) -> Table:
             recognizer, backbone or "–", found.history["started_from"].split(" (")[0], value, Value(fitted),
             f"{found.method.parameter_count:,}", f"{step:.2f}", f"{seconds:.0f}",
         ])  # fmt: skip
-        print(*lines[-1], sep=" | ", flush=True)
     trained, tested = int((~test).sum()), int(test.sum())
     title = (
         f"{trained:,} pairs of {len(names) - given.held} identities, {given.size} px, AUs of {given.mu:g} to "

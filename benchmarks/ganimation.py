@@ -1,7 +1,8 @@
 """Frames per second of GANimation's network, one core: as it stands, and by each faster path; muscle beside it.
 
-`python -m benchmarks.ganimation [--weights FILE] [--frames N] [--rounds N] [--no-compile] [--out FOLDER]`. All paths
-paint the same frames of one face, 128 px, in turns, each on one thread. Times are those of the processor
+    python -m benchmarks.ganimation [--weights FILE] [--frames N] [--rounds N] [--no-compile] [--out FILE]
+
+All paths paint the same frames of one face, 128 px, in turns, each on one thread. Times are those of the processor
 (`thread_time`), so that other work on the machine counts little. Differences are from the network in float32, in gray
 levels, whole ones where a path gives whole ones; beside them, how much onset → apex changes (rest, and AUs of 0.1 to
 0.3). "All in": rows of a plan with default nuisances, from the photo to encoded frames and their measures.
@@ -16,7 +17,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.machine import machine
+from benchmarks.page import page, parser
 from benchmarks.synthesis import make_plan
 from miex.aus.vector import N_AUS
-from miex.experiments.present import Entry, Result, Table
+from miex.experiments.present import Entry, Table
 from miex.faces.align import align_photo
 from miex.faces.crop import AlignedFace, CropOptions
 from miex.faces.landmarks import MODEL
@@ -42,20 +42,6 @@ from miex.synthesis.render import render_identity
 
 SIZE = 128
 Frames = np.ndarray  # float32 or uint8 [n, s, s, 3], gray levels
-
-
-@dataclass(frozen=True, repr=False)
-class Fast(Result):
-    """Frames per second of each path."""
-
-    table: Table
-    name = "ganimation"
-
-    def tables(self) -> dict[str, Table]:
-        return {"": self.table}
-
-    def plain(self) -> dict[str, Any]:
-        return {"rows": [dict(zip(self.table.columns, map(str, line), strict=True)) for line in self.table.rows]}
 
 
 def stand_in(path: Path) -> Path:
@@ -136,16 +122,15 @@ def all_in(generator: Generator[Any]) -> Callable[[], int]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the table, and store it if a folder is given."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
+    """Print the table."""
+    options = parser("ganimation", __doc__)
+    options.add_argument(
         "--weights", type=Path, default=None, help="checkpoint; default: a stand-in with random weights"
     )
-    parser.add_argument("--frames", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes a minute")
-    parser.add_argument("--out", type=Path, default=None)
-    given = parser.parse_args(arguments)
+    options.add_argument("--frames", type=int, default=16)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes a minute")
+    given = options.parse_args(arguments)
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     aus = (rng.uniform(0.1, 0.3, (given.frames, N_AUS)) * (rng.random((given.frames, N_AUS)) < 0.2)).astype(np.float32)
@@ -162,10 +147,8 @@ def main(arguments: list[str] | None = None) -> None:
             ),
         }
         table = _table(calls, rendering, given)
-    result = Fast(table)
-    print(f"\n## {result.table}\n\n{machine()}, torch {torch.__version__}, 1 thread")
-    if given.out is not None:
-        result.save(given.out)
+    with page("Frames per second of GANimation's network on one core", options, given):
+        print(f"torch {torch.__version__}, 1 thread; medians by the processor's time.\n\n{table.markdown()}")
 
 
 def _table(

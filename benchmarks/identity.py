@@ -1,6 +1,6 @@
 """How well the descriptors of identity tell people apart, and how far faces go from themselves when muscle moves them.
 
-    python -m benchmarks.identity --pairs DIR
+    python -m benchmarks.identity --pairs DIR [--out FILE]
 
 DIR holds two photos of each person, NAME_neutral.* and NAME_smiling.* (the Face Research Lab London Set has them). Both
 are cut to crops as sets hold them, landmarks are found anew in the crops, and each smiling crop is compared with every
@@ -14,7 +14,6 @@ most different photos of one of them and the two most alike of different ones; s
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -24,7 +23,8 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 import miex
-from benchmarks.machine import machine, milliseconds
+from benchmarks.machine import milliseconds
+from benchmarks.page import page, parser
 from miex.aus.vector import AU_INDEX, N_AUS
 from miex.errors import InputError
 from miex.executors.local import one_thread
@@ -40,21 +40,20 @@ TOGETHER = 12  # faces that a report gives to the network at once
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=Path, help="Folder of the photos. Without it there is nothing to measure.")
-    options = parser.parse_args(arguments)
-    if options.pairs is None:
+    options = parser("identity", __doc__)
+    options.add_argument("--pairs", type=Path, help="Folder of the photos. Without it there is nothing to measure.")
+    given = options.parse_args(arguments)
+    if given.pairs is None:
         print("no --pairs: skipped")
         return
-    neutral = sorted(options.pairs.glob("*_neutral.*"))
+    neutral = sorted(given.pairs.glob("*_neutral.*"))
     smiling = [path.with_name(path.name.replace("_neutral.", "_smiling.")) for path in neutral]
     if len(neutral) < 4 or not all(path.is_file() for path in smiling):
-        raise InputError(
-            f"pairs of {options.pairs}", expected="NAME_neutral.* and NAME_smiling.* of four people or more"
-        )
-    print(f"{machine()}\n{len(neutral)} people, a neutral and a smiling photo of each\n")
-    sface = SFace(SFACE.find())
-    with one_thread(), Landmarker(MODEL.find()) as landmarker:
+        raise InputError(f"pairs of {given.pairs}", expected="NAME_neutral.* and NAME_smiling.* of four people or more")
+    sface, title = SFace(SFACE.find()), "How well distances between faces tell people apart"
+    with page(title, options, given), one_thread(), Landmarker(MODEL.find()) as landmarker:
+        print(f"{len(neutral)} people, a neutral and a smiling photo of each. Thresholds are chosen on one half of the")
+        print('people; "within the threshold" is the other half.\n')
         ruler = Ruler(landmarker, sface)
         for size in SIZES:
             measure(neutral, smiling, size, ruler)

@@ -1,9 +1,10 @@
 """Memory of training on pairs of color frames, and the loader's share of a training step.
 
-`python -m benchmarks.loader [--pairs N,N] [--side N] [--steps N] [--threads N]`. For each number of pairs, a process
-makes the stored examples, and trains Branches on them for a few steps. The pairs are those of a small set, again and
-again: storing and reading do not know that. Memory is sampled every 20 ms: what a process holds for itself (anonymous
-pages), and pages of files that it has mapped, which the system can take back.
+    python -m benchmarks.loader [--pairs N,N] [--side N] [--steps N] [--threads N] [--out FILE]
+
+For each number of pairs, a process makes the stored examples, and trains Branches on them for a few steps. The pairs
+are those of a small set, again and again: storing and reading do not know that. Memory is sampled every 20 ms: what a
+process holds for itself (anonymous pages), and pages of files that it has mapped, which the system can take back.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import pyarrow as pa
 import torch
 
 import miex
-from benchmarks.machine import machine
+from benchmarks.page import page, parser
 from miex.dataset.reader import Dataset
 from miex.executors.local import available_workers
 from miex.executors.machine import Machine
@@ -122,26 +123,34 @@ def measure(folder: Path, n: int, side: int, steps: int, threads: int) -> dict[s
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", default="500,2000")
-    parser.add_argument("--side", type=int, default=112)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", type=Path, default=None, help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
+    options = parser("loader", __doc__)
+    options.add_argument("--pairs", default="500,2000")
+    options.add_argument("--side", type=int, default=112)
+    options.add_argument("--steps", type=int, default=4)
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--only", type=Path, default=None, help=argparse.SUPPRESS)
+    given = options.parse_args(arguments)
     torch.set_num_threads(given.threads)
     if given.only is not None:
         print(json.dumps(measure(given.only, int(given.pairs), given.side, given.steps, given.threads)))
         return
+    with page("Memory of training on pairs of color frames, and the loader's share", options, given):
+        print_memory(given.pairs.split(","), given.side, given.steps, given.threads)
+
+
+def print_memory(numbers: list[str], side: int, steps: int, threads: int) -> None:
+    """Print the table."""
+    print(f"Branches on pairs of {side} px, batches of 32. Storing and training: the most memory that the process held")
+    print("for itself. Mapped files: pages that the system can take back.")
+    print(f"torch {torch.__version__}, {threads} threads\n")
+    print("| pairs | stored, GB | made in, s | s/step | loader's share |", end="")
+    print(" memory at start, MB | storing | training | mapped files |\n|" + "---|" * 9)
     work = Path(tempfile.mkdtemp())
     try:
         miex.synthesize(work / "set", faces=default_pool(), ids=20, workers=available_workers())
-        print(f"\n## Pairs of {given.side} px, Branches, batches of 32, {given.threads} threads")
-        print("\n| pairs | stored, GB | made in, s | s/step | loader's share |", end="")
-        print(" memory at start, MB | storing | training | mapped files |\n|" + "---|" * 9)
-        for n in given.pairs.split(","):
+        for n in numbers:
             command = [sys.executable, "-m", "benchmarks.loader", "--only", str(work), "--pairs", n]
-            command += ["--side", str(given.side), "--steps", str(given.steps), "--threads", str(given.threads)]
+            command += ["--side", str(side), "--steps", str(steps), "--threads", str(threads)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             m = json.loads(done.stdout.splitlines()[-1])
             line = [f"{m['pairs']:,}", f"{m['bytes'] / 1e9:.2f}", f"{m['make']:.0f}", f"{m['step']:.2f}"]
@@ -149,7 +158,6 @@ def main(arguments: list[str] | None = None) -> None:
             line += [f"{m[name]:,.0f}" for name in ("base", "storing", "training", "mapped")]
             print("| " + " | ".join(line) + " |", flush=True)
             shutil.rmtree(work / f"inputs-{n}")
-        print(f"\n{machine()}, torch {torch.__version__}")
     finally:
         shutil.rmtree(work)
 

@@ -1,13 +1,12 @@
 """What a frame of the muscle generator costs, step by step, relative to a bound measured in the same run.
 
-    python benchmarks/muscle.py [--size 128]
+    python -m benchmarks.muscle [--size 128] [--out FILE]
 
 The bound of a frame: one bilinear cv2.remap and one cv2.imencode('.png'), default settings, one thread.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 from skimage.data import astronaut
 
+from benchmarks.page import page, parser
 from miex.aus.vector import AU_NUMBERS, from_mapping
 from miex.faces.crop import OVERSAMPLING, CropOptions, align, place_crop
 from miex.faces.landmarks import MODEL, Landmarker
@@ -55,12 +55,16 @@ def microseconds(call: Callable[[], object], seconds: float = 0.3) -> float:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the cost of each step."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=128)
-    size = parser.parse_args(arguments).size
-    cv2.setNumThreads(1)
+    options = parser("muscle", __doc__)
+    options.add_argument("--size", type=int, default=128)
+    given = options.parse_args(arguments)
+    with page("What a frame of the muscle generator costs", options, given):
+        measure(given.size)
 
+
+def measure(size: int) -> None:
+    """Print the cost of each step."""
+    cv2.setNumThreads(1)
     photo = astronaut()
     with Landmarker(MODEL.find()) as landmarker:
         (mesh,) = landmarker.detect(photo).landmarks
@@ -72,10 +76,10 @@ def main(arguments: list[str] | None = None) -> None:
     bound = microseconds(lambda: sample(crop, shifted)) + microseconds(lambda: cv2.imencode(".png", crop))
 
     def row(name: str, cost: float) -> None:
-        print(f"{name:44s} {cost:9.0f} µs   {cost / bound:6.2f} of the bound")
+        print(f"| {name} | {cost:.0f} | {cost / bound:.2f} |")
 
-    print(f"{size} px, one thread")
-    row("bound: remap + PNG", bound)
+    print(f"{size} px, one thread; the fastest of many calls.\n\n| step | µs | × bound |\n|---|---|---|")
+    row("bound: one bilinear remap + one PNG", bound)
     row("identity: basis", microseconds(lambda: generator.prepare(face)))
     row("identity: unrounded samples", microseconds(lambda: muscle.unrounded(face.samples)))
     for name, aus in (("4 AUs", TYPICAL), ("all 17 AUs", dict.fromkeys(AU_NUMBERS, 0.2))):

@@ -1,23 +1,22 @@
 """Plans of any length in the same memory: drawn and written, opened, read and proven, a shard here and there.
 
-`python -m benchmarks.plan [--rows N] [--ids N]`; 10,000,000 rows took 38 CPU minutes, 360 MB of memory
-and 756 MB of disk.
+    python -m benchmarks.plan [--rows N] [--ids N] [--out FILE]
+
 The landmarks of the embedded face stand for every photo: a plan reads no pixel.
 """
 
 from __future__ import annotations
 
-import argparse
 import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.machine import machine
+from benchmarks.machine import processor_seconds
+from benchmarks.page import page, parser
 from miex.dataset.plan_file import PLAN_FILE, PlanRows, read_plan, read_record
 from miex.faces.index import index_photos
 from miex.faces.landmarks import MODEL
@@ -48,36 +47,42 @@ def megabytes() -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--ids", type=int, default=1000)
-    given = parser.parse_args(arguments)
-    print(f"\n## Plans: {given.rows:,} rows, {given.ids:,} identities ({machine()})\n")
+    options = parser("plan", __doc__)
+    options.add_argument("--rows", type=int, default=100_000)
+    options.add_argument("--ids", type=int, default=1000)
+    given = options.parse_args(arguments)
+    with page("Time and memory of plans", options, given):
+        measure(given.rows, given.ids)
+
+
+def measure(n: int, ids: int) -> None:
+    """Print the table."""
+    print(f"{n:,} rows, {ids:,} identities; time is the processor's.\n")
     print("| step | s | µs a row | peak memory so far, MB |\n|---|---|---|---|")
 
     def line(step: str, seconds: float, rows: int) -> None:
         print(f"| {step} | {seconds:.1f} | {seconds / rows * 1e6:.1f} | {megabytes():.0f} |", flush=True)
 
-    index = photos(given.ids)
+    index = photos(ids)
     with tempfile.TemporaryDirectory() as folder:
         out = Folder(Path(folder))
-        start = time.perf_counter()
-        config = PlanConfig(samples=given.rows)
+        start = processor_seconds()
+        config = PlanConfig(samples=n)
         adopt_plan(build_plan(config, index, [ExpertSource(load_table("micro"))], GENERATOR, faces_root="faces"), out)
-        line("draw and write", time.perf_counter() - start, given.rows)
-        start = time.perf_counter()
+        line("draw and write", processor_seconds() - start, n)
+        start = processor_seconds()
         plan = read_plan(out)
-        line("open", time.perf_counter() - start, given.rows)
-        start = time.perf_counter()
-        assert sum(rows.num_rows for rows in plan.shards()) == given.rows
-        line("read every shard, proven", time.perf_counter() - start, given.rows)
-        start = time.perf_counter()
+        line("open", processor_seconds() - start, n)
+        start = processor_seconds()
+        assert sum(rows.num_rows for rows in plan.shards()) == n
+        line("read every shard, proven", processor_seconds() - start, n)
+        start = processor_seconds()
         rows, every = PlanRows(out, read_record(out)), max(1, plan.n_shards // SHARDS)
         read = sum(rows.shard(shard).num_rows for shard in range(0, plan.n_shards, every))
-        line(f"read {-(-plan.n_shards // every)} shards one by one", time.perf_counter() - start, read)
+        line(f"read {-(-plan.n_shards // every)} shards one by one", processor_seconds() - start, read)
         size = out.size(PLAN_FILE) or 0
         groups = pq.read_metadata(out.path / PLAN_FILE).num_row_groups
-    print(f"\n{PLAN_FILE}: {size / 1e6:,.0f} MB, {size / given.rows:.0f} bytes a row, {groups} row groups")
+    print(f"\n{PLAN_FILE}: {size / 1e6:,.0f} MB, {size / n:.0f} bytes a row, {groups} row groups")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a trained GANimation does to faces that its training held out, beside what the muscle generator does to them.
 
     python -m benchmarks.repainting --weights OUT/generator.safetensors --set SET [--held-out 0.05] [--seed 0]
+        [--out FILE]
 
 SET is the set that it was trained on (`miex ganimation train --faces SET --out OUT`); held-out fraction and seed are
 those of the training, so that the same people are held out. Each of these faces is rendered without AUs and with a few
@@ -11,7 +12,6 @@ eyes. Identity is the cosine of SFace between the photo and the frame with AUs.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 import miex
-from benchmarks.machine import machine
+from benchmarks.page import page, parser
 from miex.aus.vector import AU_INDEX, N_AUS
 from miex.dataset.reader import Dataset
 from miex.errors import InputError
@@ -38,22 +38,27 @@ INNER_LIPS, INNER_BROWS, BROWS = (13, 14), (107, 336), (105, 334)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
+    options = parser("repainting", __doc__)
+    options.add_argument(
         "--weights", type=Path, help="Weights of a generator. Without them there is nothing to measure."
     )
-    parser.add_argument("--set", type=Path, help="The set that it was trained on.")
-    parser.add_argument("--held-out", type=float, default=0.05)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    if options.weights is None or options.set is None:
+    options.add_argument("--set", type=Path, help="The set that it was trained on.")
+    options.add_argument("--held-out", type=float, default=0.05)
+    options.add_argument("--seed", type=int, default=0)
+    given = options.parse_args(arguments)
+    if given.weights is None or given.set is None:
         print("no --weights and --set: skipped")
         return
-    dataset = miex.dataset.open(options.set)
-    faces = _held_out(dataset, options.held_out, options.seed)
-    print(f"{machine()}\n{len(faces)} faces held out, {faces[0].size} px, AUs at intensity 1\n")
+    faces = _held_out(miex.dataset.open(given.set), given.held_out, given.seed)
+    with page("What a GANimation does to faces that its training held out", options, given):
+        print_changes(faces, given.weights)
+
+
+def print_changes(faces: list[AlignedFace], weights: Path) -> None:
+    """Print the tables."""
+    print(f"{len(faces)} faces held out, {faces[0].size} px, AUs at intensity 1\n")
     generators = {
-        "ganimation": make_generator("ganimation", weights=options.weights),
+        "ganimation": make_generator("ganimation", weights=weights),
         "muscle": make_generator("muscle"),
     }
     print("| AUs | change | generator | faces | mean | 95 % | in the right direction |\n|---|---|---|---|---|---|---|")

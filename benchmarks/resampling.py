@@ -1,6 +1,6 @@
 """Which resampling moves a face by a fraction of a pixel, and blurs no frame of a pair more than the other.
 
-    python benchmarks/resampling.py
+    python -m benchmarks.resampling [--out FILE]
 
 A band-limited texture is known everywhere (a sum of waves), so the truth needs no resampling. Each method moves it and
 is asked for the recovered shift over the true one (gain; least squares on Fourier shifts of the rest frame) and for the
@@ -9,12 +9,14 @@ contrast that is left of the rest frame's at a pattern of four pixels' period, a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 from scipy import ndimage
+
+from benchmarks.machine import milliseconds
+from benchmarks.page import page, parser
 
 SIZE = 128
 SHIFTS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -109,25 +111,29 @@ def recovered_shift(rest: np.ndarray, moved: np.ndarray) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print both tables; there is nothing to choose."""
+    options = parser("resampling", __doc__)
+    with page("Which resampling moves a face by a fraction of a pixel", options, options.parse_args(arguments)):
+        measure()
+
+
+def measure() -> None:
+    """Print the gains, and what is left of contrast."""
     cv2.setNumThreads(1)
     line = np.arange(SIZE, dtype=float)
     inner = slice(16, -16)
     textured, striped = resamplers(Texture()), resamplers(stripes)
-    print(f"{'':36s}" + "".join(f"{shift:8g}" for shift in SHIFTS) + "   px\n" + f"{'gain of a shift of':36s}")
+    print("Recovered shift over the true one:\n")
+    print("| shift, px | " + " | ".join(f"{shift:g}" for shift in SHIFTS) + " |\n" + "|---" * (len(SHIFTS) + 1) + "|")
     for name, move in textured.items():
         rest = move(line, line)[inner, inner].astype(float)
         gains = [recovered_shift(rest, move(line - s, line)[inner, inner].astype(float)) / s for s in SHIFTS]
-        print(f"  {name:34s}" + "".join(f"{gain:8.3f}" for gain in gains))
-    print("contrast left of the rest frame's, four pixels' period, at the worst shift; ms a frame here")
+        print(f"| {name} | " + " | ".join(f"{gain:.3f}" for gain in gains) + " |")
+    print("\nContrast left of the rest frame's, of four pixels' period, at the worst shift:\n")
+    print("| method | contrast left | ms a frame |\n|---|---|---|")
     for name, move in striped.items():
         rest = move(line, line)[inner, inner].astype(float)
         left = min(_amplitude(move(line - s, line)[inner, inner]) / _amplitude(rest) for s in np.arange(0, 1, 0.05))
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            move(line, line)
-            times.append(time.perf_counter() - start)
-        print(f"  {name:34s}{left:8.3f}{1e3 * min(times):10.2f}")
+        print(f"| {name} | {left:.3f} | {milliseconds(lambda move=move: move(line, line)):.2f} |")
 
 
 def _amplitude(picture: np.ndarray) -> float:

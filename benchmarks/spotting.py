@@ -1,6 +1,6 @@
 """How well apexes and events are spotted in fakes whose truth is known.
 
-    python -m benchmarks.spotting --faces DIR [--ids 16] [--motion FILE.npz] [--video FILE …]
+    python -m benchmarks.spotting --faces DIR [--ids 16] [--motion FILE.npz] [--video FILE …] [--out FILE]
 
 Clips: synthesized at 100 frames/s and 256 px from onset to offset with the nuisances `all`, three per identity; the
 error of the spotted apex is in frames, beside that of the middle frame (N // 2).
@@ -21,7 +21,6 @@ README are those of the others. --motion keeps what was measured, so that settin
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 import miex
-from benchmarks.machine import machine
+from benchmarks.page import page, parser
 from miex.aus.vector import AU_INDEX, N_AUS
 from miex.dataset.plan_file import read_plan
 from miex.easing import ease
@@ -229,22 +228,27 @@ def score(found: dict[str, npt.NDArray[Any]], half: int, share: float | None = N
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faces", type=Path, default=default_pool())
-    parser.add_argument("--ids", type=int, default=16)
-    parser.add_argument("--motion", type=Path, help="File that the measured motion is kept in, or read from.")
-    parser.add_argument("--video", type=Path, nargs="*", default=())
-    options = parser.parse_args(arguments)
-    if options.motion and options.motion.is_file():
-        found = dict(np.load(options.motion))
+    options = parser("spotting", __doc__)
+    options.add_argument("--faces", type=Path, default=default_pool())
+    options.add_argument("--ids", type=int, default=16)
+    options.add_argument("--motion", type=Path, help="File that the measured motion is kept in, or read from.")
+    options.add_argument("--video", type=Path, nargs="*", default=())
+    given = options.parse_args(arguments)
+    if given.motion and given.motion.is_file():
+        found = dict(np.load(given.motion))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            found = measured(options.faces, options.ids, Path(folder))
-        if options.motion:
-            np.savez(options.motion, **found)
-    print(f"{machine()}\n")
-    for half, name in enumerate(("first half, on which settings were chosen", "second half")):
-        print(f"{name}:\n\n| apex of a clip, frames at {CLIP_FPS}/s | n | mean error | median | within 1 frame |")
+            found = measured(given.faces, given.ids, Path(folder))
+        if given.motion:
+            np.savez(given.motion, **found)
+    with page("Spotting in fakes", options, given):
+        print_scores(found, given.video)
+
+
+def print_scores(found: dict[str, npt.NDArray[Any]], videos: Sequence[Path]) -> None:
+    """Print the tables of both halves, and the events of the videos."""
+    for half, name in enumerate(("First half, on which settings were chosen", "Second half")):
+        print(f"## {name}\n\n| apex of a clip, frames at {CLIP_FPS}/s | n | mean error | median | within 1 frame |")
         print("|---|---|---|---|---|")
         for way, off in errors(found, half).items():
             print(f"| {way} | {len(off)} | {off.mean():.2f} | {np.median(off):g} | {(off <= 1).mean():.0%} |")
@@ -259,8 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             numbers = f"{hits / max(spotted, 1):.2f} | {hits / true:.2f} | {_f1(hits, spotted, true):.2f}"
             print(f"| {rule} | {true} | {spotted} | {hits} | {numbers} | {np.mean(apexes):.2f} |")
         print()
-    for video in options.video:
-        print(miex.spot(video).table(), "\n")
+    for video in videos:
+        print(miex.spot(video).table().markdown())
 
 
 def _f1(hits: int, spotted: int, true: int) -> float:

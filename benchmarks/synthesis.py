@@ -1,12 +1,13 @@
 """The main job against its bound: cost of each step, whole runs, and what 45,000 pairs take.
 
-`python -m benchmarks.synthesis [--faces DIR] [--samples N] [--nuisances LEVEL]`; by default virtual identities of the
-embedded face, which cost one resampling more than photos.
+    python -m benchmarks.synthesis [--faces DIR] [--samples N] [--out FILE]
+
+With `--nuisances off` and with the default nuisances; by default virtual identities of the embedded face, which cost
+one resampling more than photos.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import resource
 import sys
@@ -18,7 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.machine import bound, machine, milliseconds
+from benchmarks.machine import WHO, bound, milliseconds, processor_seconds
+from benchmarks.page import page, parser
 from miex.dataset.frames import encode_frame
 from miex.dataset.plan_file import Plan
 from miex.executors.local import available_workers, local_executor
@@ -50,8 +52,8 @@ def make_plan(faces: Path, samples: int, nuisances: str = NUISANCES) -> Plan:
     return build_plan(config, index, [source], describe(make_generator("muscle")), faces_root=str(faces.resolve()))
 
 
-def steps(plan: Plan) -> None:
-    """Each step alone, on one thread, at 128 px."""
+def steps(plan: Plan) -> float:
+    """Each step alone, on one thread; it returns the bound of a frame, ms."""
     cv2.setNumThreads(1)
     generator = make_generator("muscle")
     face = plan.faces.slice(0, 1).to_pylist()[0]
@@ -93,7 +95,7 @@ def steps(plan: Plan) -> None:
         / n,
         "encode both (PNG, marked)": milliseconds(lambda: [encode_frame(f, "png") for pair in frames for f in pair])
         / n,
-        "motion, PSNR, SSIM": milliseconds(
+        "measures: motion, PSNR, SSIM": milliseconds(
             lambda: [
                 measure_pair(frames[i][0], frames[i][1], fields[i][1] - fields[i][0], area, aligned.inter_ocular)
                 for i in every
@@ -103,50 +105,51 @@ def steps(plan: Plan) -> None:
         "three members of a tar": milliseconds(tar),
     }
     limit = bound(frames[0][1])
-    print(f"\n| step at {size} px, one thread | ms | × bound of a frame |\n|---|---|---|")
-    print(f"| **bound: one bilinear remap + one PNG** | {limit:.3f} | 1.00 |")
+    print(f"\n| step at {size} px, one thread | ms | × bound |\n|---|---|---|")
+    print(f"| bound: one bilinear remap + one PNG | {limit:.3f} | 1.00 |")
     for name, ms in (per_identity | per_pair).items():
         print(f"| {'per identity' if name in per_identity else 'per pair'}: {name} | {ms:.3f} | {ms / limit:.2f} |")
     mean = sum(ms for name, ms in per_pair.items() if "tar" not in name) / 2
-    print(f"| **mean frame of a pair: half of all these but the tar (budget 2)** | {mean:.3f} | {mean / limit:.2f} |")
+    print(f"| mean frame of a pair: half of all these but the tar | {mean:.3f} | {mean / limit:.2f} |")
+    return limit
 
 
-def whole(plan: Plan, workers: int) -> None:
+def whole(plan: Plan, workers: int, limit: float) -> None:
     """A whole run, files and all."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set"
         adopt_plan(plan, out)
-        start = time.perf_counter()
+        start, began = time.perf_counter(), processor_seconds()
         summary = run_plan(out, executor=local_executor(workers))
-        seconds = time.perf_counter() - start
+        seconds, used = time.perf_counter() - start, processor_seconds() - began
     scale = 1024 if sys.platform == "darwin" else 1
-    memory = [
-        resource.getrusage(who).ru_maxrss / scale / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
+    memory = [resource.getrusage(who).ru_maxrss / scale / 1024 for who in WHO]
+    frames = 2 * summary.made
     print(
-        f"| {workers} | {summary.made:,} | {seconds:.1f} | {2 * summary.made / seconds:,.0f} "
-        f"| {summary.bytes / 1e6:,.0f} | {MIE_X / summary.made * seconds:,.0f} | {memory[0]:,.0f} / {memory[1]:,.0f} |"
+        f"| {workers} | {summary.made:,} | {used / frames * 1e3:.2f} | {used / frames * 1e3 / limit:.2f} | "
+        f"{MIE_X / summary.made * used / 60:.1f} | {seconds:.1f} | {summary.bytes / 1e6:,.0f} | "
+        f"{memory[0]:,.0f} / {memory[1]:,.0f} |"
     )
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faces", type=Path, default=None)
-    parser.add_argument("--samples", type=int, default=1800)
-    parser.add_argument("--nuisances", default=NUISANCES)
-    given = parser.parse_args(arguments)
-    plan = make_plan(given.faces or default_pool(), given.samples, given.nuisances)
-    virtual = sum(plan.faces["virtual"].to_pylist())
-    print(f"\n## The main job: {plan.rows.num_rows:,} pairs, {plan.faces.num_rows:,} identities ({virtual:,} virtual)")
-    steps(plan)
-    print(
-        f"\n| workers | pairs | s | frames/s | MB | s for {MIE_X:,} pairs (budget 240) | peak MB: parent / a worker |\n"
-        "|---|---|---|---|---|---|---|"
-    )
-    for workers in sorted({1, available_workers()}):
-        whole(plan, workers)
-    print(f"\n{machine()}")
+    """Print the tables of both levels."""
+    options = parser("synthesis", __doc__)
+    options.add_argument("--faces", type=Path, default=default_pool())
+    options.add_argument("--samples", type=int, default=1800)
+    given = options.parse_args(arguments)
+    with page("What synthesis takes, against one remap and one PNG per frame", options, given):
+        print("Time is the processor's; the bound of a frame, one bilinear remap and one PNG, is measured in this run.")
+        for nuisances in ("off", NUISANCES):
+            plan = make_plan(given.faces, given.samples, nuisances)
+            virtual = sum(plan.faces["virtual"].to_pylist())
+            print(f"\n## Nuisances {nuisances}: {plan.rows.num_rows:,} pairs of {plan.settings['size']} px", end="")
+            print(f", {plan.faces.num_rows:,} identities ({virtual:,} virtual)")
+            limit = steps(plan)
+            print(f"\n| workers | pairs | ms a frame | × bound | minutes of one core for {MIE_X:,} pairs |", end="")
+            print(" wall clock, s | MB | peak MB: parent / a worker |\n|---|---|---|---|---|---|---|---|")
+            for workers in sorted({1, available_workers()}):
+                whole(plan, workers, limit)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Training against a plain image-folder loader that reads the same frames.
 
-`python -m benchmarks.training [--set DIR] [--samples N] [--epochs E] [--threads T]`; by default a small set is made
-first. Every way feeds the same STSTNet the same maps for the same number of epochs; the folder holds the very bytes of
-the shards' frames, and everybody's flow is DIS.
+    python -m benchmarks.training [--set DIR] [--samples N] [--epochs E] [--threads T] [--out FILE]
+
+By default a small set is made first. Every way feeds the same STSTNet the same maps for the same number of epochs; the
+folder holds the very bytes of the shards' frames, and everybody's flow is DIS.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 import time
@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchData
 
 import miex.dataset
-from benchmarks.machine import machine
+from benchmarks.page import page, parser
 from benchmarks.synthesis import make_plan
 from miex.dataset import Dataset
 from miex.executors.local import available_workers, local_executor
@@ -128,12 +128,12 @@ def read(data: TorchData, workers: int) -> float:  # type: ignore[type-arg]
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--set", type=Path, default=None)
-    parser.add_argument("--samples", type=int, default=900)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args(arguments)
+    options = parser("training", __doc__)
+    options.add_argument("--set", type=Path, default=None)
+    options.add_argument("--samples", type=int, default=900)
+    options.add_argument("--epochs", type=int, default=5)
+    options.add_argument("--threads", type=int, default=1)
+    given = options.parse_args(arguments)
     torch.set_num_threads(given.threads)
     work = Path(tempfile.mkdtemp())
     try:
@@ -141,7 +141,8 @@ def main(arguments: list[str] | None = None) -> None:
             adopt_plan(make_plan(default_pool(), given.samples), work / "set")
             run_plan(work / "set", executor=local_executor(available_workers()))
         dataset = miex.dataset.open(given.set or work / "set")[: given.samples]
-        _report(dataset, work, given.epochs, given.threads)
+        with page("Training from a set, against a plain folder of its frames", options, given):
+            _report(dataset, work, given.epochs, given.threads)
     finally:
         shutil.rmtree(work)
 
@@ -150,7 +151,8 @@ def _report(dataset: Dataset, work: Path, epochs: int, threads: int) -> None:
     write_folder(dataset, work / "folder")
     options, n, workers = stored_layout(dataset), len(dataset), available_workers()
     recipe = load_recipe("fixed").but(epochs=epochs, batch=BATCH, schedule="constant")
-    print(f"\n## Training: {n:,} pairs of {options.size} px, {epochs} epochs, batches of {BATCH}, STSTNet on DIS flow")
+    print(f"STSTNet on DIS flow, {n:,} pairs of {options.size} px, {epochs} epochs, batches of {BATCH}. Seconds are")
+    print(f"those of the clock. torch {torch.__version__}, {threads} threads")
     print("\n| reading alone, no flow (frames as tensors) | samples/s | × folder |\n|---|---|---|")
     folder = read(FolderPairs(work / "folder", options, False), 0)
     for name, speed in (("plain image folder", folder), ("shards of the set", read(StoredPairs(dataset, False), 0))):
@@ -182,7 +184,6 @@ def _report(dataset: Dataset, work: Path, epochs: int, threads: int) -> None:
     for name, total, waited in ways:
         speed = n * epochs / total
         print(f"| {name} | {total:.1f} | {speed:,.0f} | {waited / total:.0%} | {best / total:.1f} |")
-    print(f"\n{machine()}, torch {torch.__version__}, {threads} threads")
 
 
 if __name__ == "__main__":
