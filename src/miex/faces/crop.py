@@ -21,8 +21,8 @@ MOUTH_CORNERS = (61, 291)
 
 # Samples of the aligned photo per pixel of the crop. Frames are made from it by bilinear sampling. At 4 the
 # sampling passes at least 0.97 of a pattern of four pixels' period whatever the sub-pixel shift (at 1: 0.71), so
-# no frame of a pair is blurred more than the other; and pixels of the crop are samples themselves, so that no
-# motion returns the crop bit for bit. benchmarks/resampling.py measures 1, 2, 3, 4.
+# no frame of a pair is blurred more than the other (docs/results/resampling.md); and pixels of the crop are samples
+# themselves, so that no motion returns the crop bit for bit.
 OVERSAMPLING = 4
 
 

@@ -70,7 +70,7 @@ def _quiet_stderr() -> Iterator[None]:
 
 
 class Landmarker:
-    """Finds faces and their meshes: `with Landmarker(model) as landmarker`. About 12 ms a photo."""
+    """Finds faces and their meshes: `with Landmarker(model) as landmarker`."""
 
     def __init__(self, model: Path) -> None:
         from mediapipe.tasks.python import BaseOptions, vision  # 0.1 s, needed only here

@@ -17,9 +17,9 @@ from miex.faces.crop import LEFT_EYE_CORNERS, MOUTH_CORNERS, OVERSAMPLING, RIGHT
 from miex.faces.mesh import mirror_landmarks
 from miex.images import Image
 
-# Relatives of one photo share texture, hair and background, and the moves of proportions.toml hold two thirds of the
-# variance among people. With 1.35 the landmarks of relatives differ 0.9 times as much as those of strangers (Procrustes
-# distance, frontal faces at rest); with more, faces begin to look drawn.
+# Relatives of one photo share texture, hair and background, and the moves of proportions.toml hold most of the
+# variance among people. With 1.35 the landmarks of relatives differ nearly as much as those of strangers; with more,
+# faces begin to look drawn.
 SPREAD = 1.35
 FURTHEST = 2.2  # standard deviations
 _GRID = 33  # nodes of the map over the crop: the changes are smooth

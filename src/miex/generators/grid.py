@@ -23,7 +23,8 @@ GRID = 80  # cells: 1.6 px of a 128 px crop, 0.04 inter-ocular distances
 TOLERANCE = 0.01  # of the inversion, pixels: a tenth of the smallest motion that counts
 MOST_STEPS = 24  # of the inversion, where a field is too steep to be inverted to the tolerance
 # Samples per pixel that `warp` reads between, as OpenCV rounds positions to 1/32 of one; odd, so that every pixel is
-# a sample itself. Lanczos finds them: what OpenCV calls bicubic takes a shift of 0.1 px for 0.12.
+# a sample itself. Lanczos finds them: what OpenCV calls bicubic takes a shift of 0.1 px for 0.113
+# (docs/results/resampling.md).
 FINER = 5
 
 

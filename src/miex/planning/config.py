@@ -61,7 +61,7 @@ class PlanConfig(BaseModel):
             recognizers of sequences are tested on.
         nuisances: what is seen beside the expression (nuisances.columns): off, clean, face, all, or some of a level.
         frame_format: png and webp are lossless; jpeg (quality 95, 4:4:4) changes the onset → apex difference by a
-            quarter or more (benchmarks/formats.py).
+            quarter or more (docs/results/formats.md).
         shard_size: samples per shard; None: 500 pairs, or as many sequences as have about as many frames.
     """
 

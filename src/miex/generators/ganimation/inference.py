@@ -34,7 +34,7 @@ class Inference:
     - What the first convolution makes of the picture is computed once (`seen`). Planes of AUs are constant, so what it
       makes of them is the same everywhere but at the borders: a canvas as small as the kernel shows all of it.
     - Both heads are one convolution: half the work, since four maps cost as much as one.
-    - Instance norm is group norm of one map each, which torch computes several times faster.
+    - Instance norm is group norm of one map each, which torch computes faster.
 
     At float32 that is what the network gives, but for rounding. At bfloat16 all convolutions but the first take and
     give bfloat16; sums of residual blocks, norms, tanh and sigmoid stay float32.

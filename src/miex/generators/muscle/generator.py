@@ -103,8 +103,8 @@ class MuscleGenerator(Generator[MuscleRig]):
 def unrounded(samples: Image) -> npt.NDArray[np.uint16]:
     """Likely values of the picture before it was rounded to gray levels: smoother, and within half a level.
 
-    Skin changes by a few levels per pixel. Between rounded samples a motion of 0.05 px is often rounded away again:
-    the gain falls to 0.90; from here it is 0.97 and more. Rounded, the values are the samples, bit for bit.
+    Skin changes by a few levels per pixel. Between rounded samples a motion of 0.05 px is often rounded away again.
+    Rounded, the values are the samples, bit for bit.
 
     Args:
         samples: uint8 [m, m, 3].

@@ -86,7 +86,7 @@ class Layers:
             some = moving(field)  # the bound is 0 elsewhere
             here = found[window][some][:-1, :-1]
             np.maximum(here, bound(field[some], grid / size) * cells[some][:-1, :-1], out=here)
-        in_rows = found.reshape(TILES, -1, grid).max(1)  # both ways at once takes four times as long
+        in_rows = found.reshape(TILES, -1, grid).max(1)  # both ways at once takes longer
         return np.asarray(in_rows.reshape(TILES, TILES, -1).max(2))
 
     def _seen(self, field: Field, weights: Floats) -> list[Part]:
