@@ -1,13 +1,18 @@
-"""Numbers below 1 are written with their leading zero: 0.05, in prose, comments and code alike."""
+"""Numbers below 1 are written with their leading zero; those that the README measures are the stored ones."""
 
 from __future__ import annotations
 
 import ast
+import csv
 import io
 import re
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+from benchmarks.page import page as page_of
+from benchmarks.page import parser
 
 ROOT = Path(__file__).parents[1]
 # a point and digits with neither a number nor a name around them: not v1.2, `file.7z` or {:.2f}
@@ -61,3 +66,159 @@ def test_bare_numbers_are_told_from_names() -> None:
         assert BARE.search(text), text
     for text in ("0.05", "OpenCV 5.0", "sub01.7z", ".7z", "<id>.000.png", "shards/00000.tar", "{}.0", r"\.0+", "1.2.3"):
         assert not BARE.search(text), text
+
+
+DOCUMENTS = ("README.md", "docs/trainability.md")
+# where their figures stand: pages of docs/results (whole sentences by their words, cells by table, row, column,
+# and, where a cell holds several numbers, which)
+Cell = tuple[str, int, str, str] | tuple[str, int, str, str, int]
+Sentence = tuple[str, str]
+FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
+    (r"onset → apex difference by (\d+ %) in the median", [("formats", 0, "face | jpeg", "median")]),
+    (r"moves the face ([\d.]+) times as far as a scanned-face model", [("anatomy", 0, "12", "gain")]),
+    (r"(\d+) of (\d+) AUs move in the direction of that model \(cosine ≥ ([\d.]+)\)",
+     [("anatomy", words) for words in (r"(\d+) of 17 AUs have", r"\d+ of (\d+) AUs have", r"a cosine of (\S+) or")]),
+    (r"explain (\d+ %) of the squared motion of the mean real smile of (\d+) people",
+     [("anatomy", 1, "0.", "share of the squares that they explain"), ("anatomy", r"mean smile of (\d+) people")]),
+    (r"On (\d+) pairs of (\d+) faces, rendered at (\d+) px with random AUs of 0.1 to 0.3, it read (\d+), with a mean "
+     r"slope of ([\d.]+) \(([\d.]+) for AU 25 and ([\d.]+) for AU 23",
+     [("recovery", r"(\d+) pairs of"), ("recovery", r"pairs of (\d+) faces"), ("recovery", r"faces of (\d+) px"),
+      ("recovery", r"px, (\d+) of them read"), ("recovery", 0, "mean", "slope"), ("recovery", 0, "25", "slope"),
+      ("recovery", 0, "23", "slope")]),
+    (r"a mean correlation of ([\d.]+)", [("recovery", 0, "mean", "correlation")]),
+    (r"paints ([\d.]+) frames per second at 128 px in float32 and ([\d.]+) in bfloat16; `muscle` makes (\d+)",
+     [("ganimation", 0, "generator float32", "frames/s"), ("ganimation", 0, "generator bfloat16 |", "frames/s"),
+      ("ganimation", 0, "all in: muscle", "frames/s")]),
+    (r"moves mouth corners by AU 12 in (\d+ %) of faces held out",
+     [("repainting", 0, "12 | mouth corners up and apart | ganimation", "in the right direction")]),
+    (r"misses the true apex by ([\d.]+) and ([\d.]+) frames of 100 a second on average \(the middle frame by ([\d.]+) "
+     r"and ([\d.]+); the highest frame, without that search, by ([\d.]+) and ([\d.]+)\)",
+     [("spotting", table, row, "mean error") for row in ("spotted", "middle", "highest") for table in (0, 2)]),
+    (r"F1 at IoU 0.5 is ([\d.]+) on the half that settings were chosen on and ([\d.]+) on the other, with the "
+     r"threshold of MEGC's baselines ([\d.]+) and ([\d.]+)",
+     [("spotting", table, row, "F1") for row in ("local", "mean") for table in (1, 3)]),
+    (r"Between the neutral and the smiling photo of one person \((\d+) people of one studio, crops of 256 px\) it is "
+     r"([\d.]+) on average and ([\d.]+) at most; between two people, ([\d.]+) on average and ([\d.]+) at least",
+     [("identity", r"of (\d+) people"), *(("identity", 1, f"SFace | {row}", column) for row, column in (
+         ("neutral", "mean"), ("neutral", "most"), ("photos", "mean"), ("photos", "least")))]),
+    (r"Between onset and apex of the default settings it is ([\d.]+) on average and ([\d.]+) at most; between a face "
+     r"at rest and AU 12 at intensity 1, ([\d.]+) and ([\d.]+)\.",
+     [("identity", 1, f"SFace | muscle, {what}", column) for what in ("default", "AU") for column in ("mean", "most")]),
+    (r"one PNG per frame, ([\d.]+) ms of one core", [("synthesis", 2, "bound", "ms")]),
+    (r"takes ([\d.]+) bounds with `--nuisances off` and ([\d.]+) with the default",
+     [("synthesis", table, "mean frame", "× bound") for table in (0, 2)]),
+    (r"take ([\d.]+) and ([\d.]+) minutes of one core",
+     [("synthesis", table, "1", "minutes of one core for 45,000 pairs") for table in (1, 3)]),
+    (r"holds (\d+) MB at most", [("synthesis", 3, "2", "peak MB: parent / a worker", which) for which in (0,)]),
+    (r"Measured on ([\d,]+) pairs", [("synthesis", 1, "1", "pairs")]),
+    (r"slope ([\d.]+) to ([\d.]+) and correlation ([\d.]+) or more",
+     [("aus-realized", 0, row, column) for row, column in (("5", "slope"), ("7", "slope"), ("5", "correlation"))]),
+    (r"slopes range from ([\d.]+) \(AU 5\) to ([\d.]+) and correlations from ([\d.]+) to ([\d.]+)",
+     [("aus-realized", 1, row, column) for row, column in (
+         ("5 |", "slope"), ("23", "slope"), ("5 |", "correlation"), ("12", "correlation"))]),
+    (r"The apex has ([\d.]+) in the median with `--nuisances off` \(the onset, which is the photo, (\d)\), and "
+     r"([\d.]+) with the default",
+     [("sharpness-and-motion", 0, row, f"sharpness, {frame}") for row, frame in (
+         ("off | 256", "apex"), ("off | 256", "onset"), ("default | 256", "apex"))]),
+    (r"and ([\d.]+) % of the inter-ocular distance are read at 256 px \(([\d.]+) % at 128 px; ([\d.]+) % with the "
+     r"default nuisances\)",
+     [("sharpness-and-motion", 0, f"{row} |", "where none does, % IOD") for row in (
+         "off | 256", "off | 128", "default | 256")]),
+    (r"against ([\d.]+) % where AUs ask", [("sharpness-and-motion", 0, "off | 256", "motion where AUs ask, % IOD")]),
+    (r"it stays ([\d.]+) below them on the first view \(p = ([\d.]+) in a bootstrap over subjects, ([\d.]+) in a "
+     r"paired test over seeds and folds\) and ([\d.]+) on the second",
+     [*(("realflow.csv", 0, "miex, direct | first", f"against real{part}") for part in ("", " p", " p 2")),
+      ("realflow.csv", 0, "miex, direct | second", "against real")]),
+    (r"subjects of the first view \(UF1 ([\d.]+)\); on the other half it reaches ([\d.]+)\.",
+     [("realflow.csv", 0, "miex, direct | first", half) for half in ("choose (160)", "report (149)")]),
+    (r"reaches UF1 ([\d.]+) ± ([\d.]+), between the sign rule \(([\d.]+)\) and folds of the real maps themselves "
+     r"\(([\d.]+)\); on the second view, in a looser crop, it reaches ([\d.]+), less than the sign rule \(([\d.]+)\)",
+     [("realflow.csv", 0, row, column) for row, column in (
+         ("miex, direct | first", "all (309)"), ("miex, direct | first", "all (309) std"),
+         ("sign rule, no training | first", "all (309)"), ("real only | first", "all (309)"),
+         ("miex, direct | second", "all (309)"), ("sign rule, no training | second", "all (309)"))]),
+    (r"has not seen the tested one either: ([\d.]+)\.",
+     [("realflow.csv", 0, "real maps of the other corpus | first", "all (309)")]),
+    (r"A threshold of ([\d.]+), chosen", [("identity", 0, "SFace", "threshold")]),
+    (r"Shape has an AUC of only ([\d.]+), SFace one of (\d)",
+     [("identity", 0, row, "AUC same against other person") for row in ("shape", "SFace")]),
+]  # fmt: skip
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / "results" / (name if "." in name else f"{name}.md")).read_text("utf-8")
+
+
+def tables(text: str) -> list[list[dict[str, str]]]:
+    """The rows of every table, cells by column; the line below its head is one of dashes."""
+    found: list[list[dict[str, str]]] = []
+    head: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip()[1:-1].split("|")] if line.startswith("|") else []
+        if not cells or not head:
+            head = cells
+        elif set(line) <= set("|- "):
+            found.append([])
+        else:
+            found[-1].append(dict(zip(head, cells, strict=True)))
+    return found
+
+
+def number(text: str) -> float:
+    """As a share where it is a percentage."""
+    value = float(text.rstrip(" %").replace(",", ""))
+    return value / 100 if text.endswith("%") else value
+
+
+def stored(source: Cell | Sentence) -> float:
+    name, where = source[0], source[1]
+    if isinstance(where, str):
+        found = re.findall(where, " ".join(page(name).split()))
+        assert len(found) == 1, source
+        return number(found[0])
+    _, _, row, column, *which = source
+    table = list(csv.DictReader(io.StringIO(page(name)))) if name.endswith(".csv") else tables(page(name))[where]
+    lines = [line for line in table if " | ".join(line.values()).startswith(row)]
+    assert len(lines) == 1, source
+    return number(re.findall(r"[\d.,]*\d ?%?", lines[0][column])[which[0] if which else 0])
+
+
+@pytest.mark.parametrize(("words", "sources"), FIGURES, ids=[words[:40] for words, _ in FIGURES])
+def test_the_figures_of_the_documents_are_the_stored_ones(words: str, sources: list[Cell | Sentence]) -> None:
+    (found,) = re.finditer(words, " ".join(" ".join((ROOT / name).read_text("utf-8") for name in DOCUMENTS).split()))
+    for shown, source in zip(found.groups(), sources, strict=True):
+        digits = len(shown.rstrip(" %").replace(",", "").partition(".")[2]) + (2 if shown.endswith("%") else 0)
+        assert abs(number(shown) - stored(source)) <= 0.5001 * 10**-digits, (shown, source)
+
+
+def test_every_stored_page_names_its_command() -> None:
+    pages = {path.stem: path.read_text("utf-8") for path in (ROOT / "docs" / "results").glob("*.md")}
+    for name, text in pages.items():
+        commands = re.findall(r"python -m benchmarks\.(\w+)", text)
+        assert commands or re.search(r"\bmiex [a-z]+ ", text) or name == "realflow", name  # of its command
+        assert all((ROOT / "benchmarks" / f"{command}.py").is_file() for command in commands), name
+    readers = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    cited = {name for path in readers for name in re.findall(r"results/([\w-]+)\.md", path.read_text("utf-8"))}
+    assert cited <= set(pages)
+
+
+def test_a_benchmark_stores_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = parser("sums", None)
+    options.add_argument("--faces", type=Path)
+    options.add_argument("--ids", type=int, default=3)
+    options.add_argument("--rows", type=int, default=4)
+    given = options.parse_args(["--faces", str(tmp_path), "--ids", "5", "--out", str(tmp_path / "sums.md")])
+    with page_of("Sums", options, given):
+        print("2 and 3 are 5.")
+    kept = (tmp_path / "sums.md").read_text("utf-8")
+    assert kept == capsys.readouterr().out
+    assert kept.startswith("# Sums\n\n`python -m benchmarks.sums --faces DIR --ids 5`\n\n")
+    assert kept.endswith("\n\n2 and 3 are 5.\n")
+
+
+def test_a_benchmark_that_fails_stores_nothing(tmp_path: Path) -> None:
+    options = parser("sums", None)
+    given = options.parse_args(["--out", str(tmp_path / "sums.md")])
+    with pytest.raises(ZeroDivisionError), page_of("Sums", options, given):
+        print(1 // 0)
+    assert not list(tmp_path.iterdir())
