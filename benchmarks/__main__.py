@@ -14,10 +14,11 @@ from benchmarks import (
     spotting,
     synthesis,
     training,
+    virtual,
 )
 
 for benchmark in (
-    resampling, formats, muscle, anatomy, recovery, audit, identity, spotting, repainting, plan, synthesis, training,
-    ganimation,
+    resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, spotting, repainting, plan, synthesis,
+    training, ganimation,
 ):  # fmt: skip
     benchmark.main([])

@@ -10,9 +10,12 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from benchmarks.page import page as page_of
 from benchmarks.page import parser
+
+from miex.sources.timing import draw_timing
 
 ROOT = Path(__file__).parents[1]
 # a point and digits with neither a number nor a name around them: not v1.2, `file.7z` or {:.2f}
@@ -111,20 +114,26 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
      [("synthesis", table, "1", "minutes of one core for 45,000 pairs") for table in (1, 3)]),
     (r"holds (\d+) MB at most", [("synthesis", 3, "2", "peak MB: parent / a worker", which) for which in (0,)]),
     (r"Measured on ([\d,]+) pairs", [("synthesis", 1, "1", "pairs")]),
+    (r"60 by default; ([\d.]+) s of one core each", [("audit", 1, "off, 256", "s of the processor a pair")]),
+    (r"In (\d+) pairs of (\d+) photos at 256 px with `--nuisances off`",
+     [("audit", 0, "off, 256", "pairs"), ("audit", r"(\d+) identities at 256")]),
     (r"slope ([\d.]+) to ([\d.]+) and correlation ([\d.]+) or more",
-     [("aus-realized", 0, row, column) for row, column in (("5", "slope"), ("7", "slope"), ("5", "correlation"))]),
-    (r"slopes range from ([\d.]+) \(AU 5\) to ([\d.]+) and correlations from ([\d.]+) to ([\d.]+)",
-     [("aus-realized", 1, row, column) for row, column in (
-         ("5 |", "slope"), ("23", "slope"), ("5 |", "correlation"), ("12", "correlation"))]),
+     [("audit", 3, row, column) for row, column in (("5", "slope"), ("7", "slope"), ("5", "correlation"))]),
+    (r"slopes range from ([\d.]+) \(AU 25\) to ([\d.]+) and correlations from ([\d.]+) \(AU 5\) to ([\d.]+)",
+     [("audit", 4, row, column) for row, column in (
+         ("25", "slope"), ("7", "slope"), ("5 |", "correlation"), ("12", "correlation"))]),
+    (r"kept every bit in (\d+) of (\d+) pairs with either",
+     [("audit", 1, f"{nuisances}, 256", "keep every such pixel") for nuisances in ("off", "default")]),
     (r"The apex has ([\d.]+) in the median with `--nuisances off` \(the onset, which is the photo, (\d)\), and "
      r"([\d.]+) with the default",
-     [("sharpness-and-motion", 0, row, f"sharpness, {frame}") for row, frame in (
-         ("off | 256", "apex"), ("off | 256", "onset"), ("default | 256", "apex"))]),
+     [("audit", 0, row, f"{frame}, sharpness") for row, frame in (
+         ("off, 256", "apex"), ("off, 256", "onset"), ("default, 256", "apex"))]),
     (r"and ([\d.]+) % of the inter-ocular distance are read at 256 px \(([\d.]+) % at 128 px; ([\d.]+) % with the "
      r"default nuisances\)",
-     [("sharpness-and-motion", 0, f"{row} |", "where none does, % IOD") for row in (
-         "off | 256", "off | 128", "default | 256")]),
-    (r"against ([\d.]+) % where AUs ask", [("sharpness-and-motion", 0, "off | 256", "motion where AUs ask, % IOD")]),
+     [("audit", 0, row, "where none does") for row in ("off, 256", "off, 128", "default, 256")]),
+    (r"against ([\d.]+) % where AUs ask", [("audit", 0, "off, 256", "motion where AUs ask")]),
+    (r"the median apex is ([\d.]+) times as far from its rest face as two people are from each other \(([\d.]+) with",
+     [("audit", 2, row, "apex / people") for row in ("default, 256", "off, 256")]),
     (r"it stays ([\d.]+) below them on the first view \(p = ([\d.]+) in a bootstrap over subjects, ([\d.]+) in a "
      r"paired test over seeds and folds\) and ([\d.]+) on the second",
      [*(("realflow.csv", 0, "miex, direct | first", f"against real{part}") for part in ("", " p", " p 2")),
@@ -189,6 +198,16 @@ def test_the_figures_of_the_documents_are_the_stored_ones(words: str, sources: l
     for shown, source in zip(found.groups(), sources, strict=True):
         digits = len(shown.rstrip(" %").replace(",", "").partition(".")[2]) + (2 if shown.endswith("%") else 0)
         assert abs(number(shown) - stored(source)) <= 0.5001 * 10**-digits, (shown, source)
+
+
+def test_timings_are_drawn_with_the_medians_of_the_readme() -> None:
+    (found,) = re.finditer(
+        r"\(([\d.]+) s up to the apex, ([\d.]+) s in all\)", " ".join((ROOT / "README.md").read_text("utf-8").split())
+    )
+    rng = np.random.default_rng(0)
+    drawn = [draw_timing(rng) for _ in range(4000)]
+    for shown, seconds in zip(found.groups(), ([t.rise for t in drawn], [t.rise + t.fall for t in drawn]), strict=True):
+        assert abs(float(shown) - np.median(seconds)) < 0.0075
 
 
 def test_every_stored_page_names_its_command() -> None:

@@ -28,8 +28,9 @@ class PairMeasures:
         motion_mean_iod, motion_p95_iod: the same in inter-ocular distances.
         motion_from: "field": the displacement is the generator's own, of the AUs alone; "flow": of a generator that
             knows none, the optical flow of the frames, in which everything counts that changed.
-        psnr: peak signal-to-noise ratio of the gray frames, dB; inf where they are identical.
-        ssim: structural similarity of the gray frames, at most 1.
+        psnr: peak signal-to-noise ratio of the whole gray frames, dB; inf where they are identical. Like SSIM, it
+            depends on the frames' size: both are compared between sets of one size only.
+        ssim: structural similarity of the gray frames, at most 1: the mean over the frame.
         identical: whether the RGB frames are equal in every bit.
     """
 
@@ -52,7 +53,7 @@ def psnr(a: Image, b: Image) -> float:
 def ssim(a: Image, b: Image) -> float:
     """Mean structural similarity of two gray images uint8 [h, w], h and w at least 7; equals scikit-image's default.
 
-    float32 throughout: within 1e-4 of scikit-image's float64, at a tenth of its time.
+    float32 throughout: within 1e-4 of scikit-image's float64, and faster.
     """
     # gray levels are centered first: variances are small differences of large squares
     x, y = a.astype(np.float32) - 128, b.astype(np.float32) - 128
