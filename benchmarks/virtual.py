@@ -41,10 +41,8 @@ def measure(faces: Path, photos: int) -> None:
             shutil.copy(photos_root(faces) / name, kept)
         found = audited("virtual", Path(folder), kept, ids=2 * len(chosen), classes=["negative"])
     distances = found.audit.identity["SFace"]
-    print(
-        f"{2 * len(chosen)} identities of {len(chosen)} photos, 128 px. Distances by SFace between faces at rest: the"
-    )
-    print("median, in brackets 5 to 95 %.\n")
+    print(f"{2 * len(chosen)} identities of {len(chosen)} photos, 128 px. Distances by SFace, between faces at rest:")
+    print("the median, in brackets 5 to 95 %.\n")
     print("| between | pairs of faces | distance | least | most |\n|---|---|---|---|---|")
     for name, values in (("a photo and its relative", distances.relatives), ("two people", distances.people)):
         print(f"| {name} | {len(values):,} | {spread(values, 3)} | {values.min():.3f} | {values.max():.3f} |")

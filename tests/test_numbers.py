@@ -132,6 +132,10 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
      r"default nuisances\)",
      [("audit", 0, row, "where none does") for row in ("off, 256", "off, 128", "default, 256")]),
     (r"against ([\d.]+) % where AUs ask", [("audit", 0, "off, 256", "motion where AUs ask")]),
+    (r"(\d+) of (\d+) photos are nearer than the threshold above; distance ([\d.]+) in the median, "
+     r"([\d.]+) at most",
+     [("virtual", 0, "a photo", "pairs of faces"), ("virtual", r"of (\d+) photos"),
+      ("virtual", 0, "a photo", "distance"), ("virtual", 0, "a photo", "most")]),
     (r"the median apex is ([\d.]+) times as far from its rest face as two people are from each other \(([\d.]+) with",
      [("audit", 2, row, "apex / people") for row in ("default, 256", "off, 256")]),
     (r"it stays ([\d.]+) below them on the first view \(p = ([\d.]+) in a bootstrap over subjects, ([\d.]+) in a "
