@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import resource
 import struct
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
+from PIL import features
 from skimage import data
 
 from miex import images
 from miex.errors import InputError
-from miex.images import Image, ImageError, decode_image, read_image
+from miex.images import Image, ImageError, decode_image, read_image, read_noted
 from tests.support import png
+from tools.fuzz_images import judge
 
 ORIENTATION = 0x0112
 SMALL: Image = data.astronaut()[20:84, 200:240]  # 64 × 40, every turn shows
@@ -205,9 +209,87 @@ def test_broken_files(content: bytes) -> None:
     assert refused(content).reason == "unreadable"
 
 
-@pytest.mark.parametrize("kind", ["EPS", "GIF", "PPM"])
+@pytest.mark.parametrize("kind", ["EPS", "TGA", "PCX"])
 def test_other_formats_are_refused_whatever_their_name(kind: str) -> None:
-    assert refused(encode(SMALL, kind)).expected == "a whole JPEG, PNG, WebP, BMP or TIFF image"
+    assert refused(encode(SMALL, kind)).expected.startswith("a whole image of JPEG, PNG, WEBP")
+
+
+@pytest.mark.parametrize("kind", ["PPM", "DIB", *(["AVIF"] if features.check("avif") else [])])
+def test_formats_that_cameras_and_databases_have(kind: str) -> None:
+    options = {"quality": 100, "subsampling": "4:4:4"} if kind == "AVIF" else {}
+    assert abs(decode(encode(SMALL, kind, **options)).astype(int) - SMALL).max() <= (12 if kind == "AVIF" else 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "found", "reason"),
+    [
+        (b"\0\0\0\x18ftypheic" + b"\0" * 90, "a HEIC photo", "other format"),
+        (b"\0\0\0\x18ftypisom" + b"\0" * 90, "a video", "other format"),
+        (b"<!DOCTYPE html><html>", "a web page or XML", "unreadable"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS", "unreadable"),
+        (b"\0" * 500, "nothing but zeros", "unreadable"),
+        (b"", "0 bytes", "unreadable"),
+    ],
+)
+def test_what_a_file_is_that_is_called_jpg(content: bytes, found: str, reason: str) -> None:
+    error = refused(content)
+    assert (error.found, error.reason) == (found, reason)
+    assert error.do
+
+
+@pytest.mark.parametrize("raised", [AssertionError, IndexError, MemoryError, RecursionError, struct.error, KeyError])
+def test_whatever_a_decoder_raises_is_an_image_error(raised: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_: object) -> None:
+        raise raised("within")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    assert refused(encode(SMALL, "PNG")).found == f"{raised.__name__}: " + (
+        "'within'" if raised is KeyError else "within"
+    )
+
+
+def test_a_palette_image_without_its_palette() -> None:
+    assert refused(png(2, 1, 8, 3, b"\0\0\1")).reason == "unreadable"
+
+
+def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:
+    values = np.array([[0, 16, 2048, 4095]], np.uint16)
+    PillowImage.fromarray(values).save(tmp_path / "a.png")
+    pixels, note = read_noted(tmp_path / "a.png")
+    assert pixels[0, :, 0].tolist() == [0, 1, 128, 255]
+    assert note == "12 of 16 bits are used"
+
+
+def test_what_is_not_shown_is_said(tmp_path: Path) -> None:
+    for name, note, options in (
+        ("a.gif", "the first frame of an animation is taken", {"save_all": True}),
+        ("a.tif", "the first page is taken", {"save_all": True}),
+        ("a.png", "", {}),
+    ):
+        more = {"append_images": [PillowImage.fromarray(SMALL[::-1].copy())]} if options else {}
+        PillowImage.fromarray(SMALL).save(tmp_path / name, **options, **more)
+        assert read_noted(tmp_path / name)[1] == note
+    seen = PillowImage.fromarray(SMALL).convert("RGBA")
+    seen.save(tmp_path / "opaque.png")
+    assert read_noted(tmp_path / "opaque.png")[1] == ""
+    seen.putalpha(100)
+    seen.save(tmp_path / "clear.png")
+    assert read_noted(tmp_path / "clear.png")[1] == "transparency is laid over gray"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_pipes_and_devices_are_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "zero.png"):
+        with pytest.raises(ImageError, match="a pipe, device or socket"):
+            read_image(tmp_path / name)
+
+
+def test_fuzzed_pictures_are_read_or_refused() -> None:
+    """`python -m tools.fuzz_images` reads more of them, within bounds of memory."""
+    taken = Counter(judge(seed)[1] for seed in range(300))
+    assert taken.keys() == {"read", "refused"}
 
 
 WHOLE = [

@@ -4,25 +4,69 @@ from __future__ import annotations
 
 import io
 import re
+import stat
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags
+from PIL import ExifTags, features
 from PIL import Image as PillowImage
 
 from miex.errors import InputError
 
 Image = npt.NDArray[np.uint8]
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})  # of photos
-FRAME_SUFFIXES = SUFFIXES | {".bmp", ".tif", ".tiff"}  # of frames
+FRAME_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})  # of frames
+_AVIF = features.check("avif")  # not every build of Pillow has it
+SUFFIXES = (  # of photos
+    FRAME_SUFFIXES
+    | {".jpe", ".jfif", ".jif", ".mpo", ".apng", ".dib", ".gif", ".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".j2k"}
+    | ({".avif"} if _AVIF else set())
+)
 # whatever the name says; Pillow's others include some that start programs (EPS)
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", *(("AVIF",) if _AVIF else ()))
+CONVERT: Final = "convert it to PNG or JPEG"
+_TAKE_FRAMES: Final = "save frames of it as PNG or JPEG"
+_UNPACK: Final = "unpack it"
+_OTHERS: Final = (  # what else holds pictures: what it is, what to do, suffixes
+    ("a HEIC photo", CONVERT, ".heic .heif .hif .heics .avci"),
+    ("an AVIF picture", CONVERT, ".avif .avifs"),
+    ("a JPEG XL picture", CONVERT, ".jxl"),
+    (
+        "a raw photo", CONVERT,
+        ".3fr .ari .arw .cap .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef "
+        ".ptx .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f",
+    ),
+    (
+        "a picture of another format", CONVERT,
+        ".bpg .cur .dcm .dcx .dds .emf .eps .exr .fit .fits .flif .hdr .icns .ico .im .j2c .jng .jp2k .jpc .jpf .jpm "
+        ".jpx .jxr .mng .msp .odg .pam .pcd .pcx .pfm .pic .pict .pix .ps .psb .psd .qoi .ras .rgb .rgba .sgi .svg "
+        ".svgz .tga .wbmp .wdp .wmf .xbm .xcf .xpm",
+    ),
+    (
+        "a video", _TAKE_FRAMES,
+        ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .vob .webm .wmv",
+    ),
+)  # fmt: skip
+_OTHER_SUFFIXES = {suffix: (what, do) for what, do, suffixes in _OTHERS for suffix in suffixes.split()}
+_PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".z"})
+_MAGIC: Final = (  # how a file begins that is no picture, or one that is not read
+    (rb"\0*\Z", "nothing but zeros", "copy or download it again"),
+    (rb"....ftyp(?:hei|hev|mif1|msf1)", "a HEIC photo", CONVERT),
+    (rb"....ftypavi", "an AVIF picture", CONVERT),
+    (rb"....ftypcrx|FUJIFILMCCD|II(?:RO|RS|U\0)|II\*\0....CR|\0MRM", "a raw photo", CONVERT),
+    (rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba", "a video", _TAKE_FRAMES),
+    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture", CONVERT),
+    (rb"8BPS|%!PS|%PDF|qoif", "a picture of another format", CONVERT),
+    (rb"PK\x03\x04|\x1f\x8b|BZh|\xfd7zXZ|7z\xbc|Rar!", "an archive", _UNPACK),
+    (rb"(?i:\s*<(?:!doctype|html|\?xml|svg))", "a web page or XML", "download the photo again"),
+    (rb"version https://git-lfs", "a pointer of Git LFS", "fetch the photo itself: git lfs pull"),
+)
 _TURNS = {  # EXIF orientation: what turns the picture upright
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
     3: PillowImage.Transpose.ROTATE_180,
@@ -45,29 +89,62 @@ class ImageError(InputError):
         self.reason = reason
 
 
+def other_format(name: str) -> tuple[str, str] | None:
+    """What a file holds whose name is that of pictures which are not read, and what to do; None for all other names."""
+    *_, inner, suffix = ("", "", *Path(name.lower()).suffixes)
+    if suffix in _PACKED and inner in SUFFIXES | _OTHER_SUFFIXES.keys():
+        return "a compressed picture", _UNPACK
+    return None if suffix in SUFFIXES else _OTHER_SUFFIXES.get(suffix)
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """A file, opened to be read. What could wait or never end (pipes, devices, sockets, links to them) is not opened.
+
+    Raises:
+        OSError: that, or it cannot be opened.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError("a folder" if stat.S_ISDIR(mode) else "a pipe, device or socket")
+    return path.open("rb")
+
+
 def read_image(path: Path) -> Image:
     """The image in a file; see `decode_image`."""
-    return _decode(path, path.name)
+    return read_noted(path)[0]
+
+
+def read_noted(path: Path) -> tuple[Image, str]:
+    """The image in a file, and what of the file it does not show: text for people, empty if there is nothing to say."""
+    try:
+        with open_file(path) as file:
+            return _decode(file, path.name)
+    except OSError as error:
+        raise ImageError(
+            f"image {path.name}", expected="a file that can be read", found=error.strerror or str(error),
+            do="replace or remove it",
+        ) from error  # fmt: skip
 
 
 def decode_image(content: bytes, name: str) -> Image:
     """The image that these bytes hold, uint8 RGB [h, w, 3], turned upright by its EXIF orientation.
 
-    Gray, palette, CMYK and 16-bit images are converted; transparency is laid over mid gray; of animations the first
-    frame is taken.
+    Gray, palette and CMYK images are converted, color profiles are not applied. Of 16 bits the upper 8 are taken; a
+    gray image of 16 bits whose values are all below 4096 holds 12, as those of cameras for near infrared do.
+    Transparency is laid over mid gray; of animations the first frame is taken, of several pages the first.
 
     Args:
-        content: of a JPEG, PNG, WebP, BMP or TIFF file.
+        content: of a JPEG, PNG, WebP, BMP, TIFF, GIF, PBM, PGM, PPM or JPEG 2000 file, or AVIF where Pillow reads it.
         name: of the image, for the message.
 
     Raises:
-        ImageError: missing, empty, truncated, not an image, or larger than MAX_PIXELS (reason "unreadable" or
-            "too large").
+        ImageError: empty, truncated, not an image that is read, or larger than MAX_PIXELS (reason "unreadable", "other
+            format" or "too large"), whatever the decoder found wrong.
     """
-    return _decode(io.BytesIO(content), name)
+    return _decode(io.BytesIO(content), name)[0]
 
 
-def _decode(file: Path | BinaryIO, name: str) -> Image:
+def _decode(file: BinaryIO, name: str) -> tuple[Image, str]:
     asked = f"image {name}"
     try:
         # warnings are about odd metadata, which does not hurt
@@ -76,7 +153,8 @@ def _decode(file: Path | BinaryIO, name: str) -> Image:
             if width * height > MAX_PIXELS:
                 raise PillowImage.DecompressionBombError(f"{width} by {height} pixels in its header")
             opened.load()
-            return _rgb(_upright(opened))
+            pixels, note = _rgb(_upright(opened))
+            return pixels, "; ".join(filter(None, (_part(opened), note)))
     except PillowImage.DecompressionBombError as error:  # ours, or from Pillow's own limit above it
         raise ImageError(
             asked,
@@ -85,12 +163,25 @@ def _decode(file: Path | BinaryIO, name: str) -> Image:
             do="scale it down; a face needs a few hundred pixels",
             reason="too large",
         ) from error
-    except (OSError, ValueError, SyntaxError) as error:
-        # Pillow raises SyntaxError for broken PNG chunks, ValueError for broken headers
+    except Exception as error:  # decoders raise whatever they stumble on, such as AssertionError, or MemoryError
+        what, do = _told_by_content(file) or ("", "replace or remove it")
         found = f"{type(error).__name__}: {error}".replace(str(file), name)
         raise ImageError(
-            asked, expected="a whole JPEG, PNG, WebP, BMP or TIFF image", found=found, do="replace or remove it"
-        ) from error
+            asked, expected=f"a whole image of {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}", found=what or found,
+            do=do, reason="other format" if do in (CONVERT, _TAKE_FRAMES, _UNPACK) else "unreadable",
+        ) from error  # fmt: skip
+
+
+def _told_by_content(file: BinaryIO) -> tuple[str, str] | None:
+    with suppress(OSError, ValueError):
+        file.seek(0)
+        head = file.read(64)
+        if not head:
+            return "0 bytes", "copy or download it again"
+        for pattern, what, do in _MAGIC:
+            if re.match(pattern, head, re.DOTALL):
+                return what, do
+    return None
 
 
 def _upright(image: PillowImage.Image) -> PillowImage.Image:
@@ -102,15 +193,34 @@ def _upright(image: PillowImage.Image) -> PillowImage.Image:
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
-def _rgb(image: PillowImage.Image) -> Image:
-    if image.mode.startswith("I"):  # 16-bit gray: its high byte, as Pillow does for 16-bit color
-        high = (np.asarray(image) >> 8).astype(np.uint8)
-        return np.repeat(high[..., None], 3, axis=2)
+def _part(image: PillowImage.Image) -> str:
+    """Which part of a file with several pictures is shown; phones put a depth map beside the photo, which is none."""
+    with suppress(Exception):  # frames behind the first may be broken
+        if image.format != "MPO" and getattr(image, "is_animated", False):
+            return "the first page is taken" if image.format == "TIFF" else "the first frame of an animation is taken"
+    return ""
+
+
+def _rgb(image: PillowImage.Image) -> tuple[Image, str]:
+    note = ""
+    if image.mode.startswith("I"):  # gray of 16 bits, or of 32
+        values = np.asarray(image)
+        least, most = int(values.min()), int(values.max())
+        if least < 0 or most > 0xFFFF:
+            raise ValueError(f"gray values from {least} to {most}, which is more than 16 bits")
+        used = 12 if 0xFF < most <= 0xFFF else 16
+        note = "12 of 16 bits are used" if used == 12 else ""
+        # the upper bits, as Pillow does for 16-bit color
+        return np.repeat((values >> (used - 8)).astype(np.uint8)[..., None], 3, axis=2), note
+    if image.mode == "F":
+        raise ValueError("pixels that are no whole numbers: what is white is not said")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
+        if np.asarray(rgba)[..., 3].min() < 255:
+            note = "transparency is laid over gray"
         ground = PillowImage.new("RGBA", rgba.size, (128, 128, 128, 255))
         image = PillowImage.alpha_composite(ground, rgba)
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    return np.array(image.convert("RGB"), dtype=np.uint8), note
 
 
 def gray(frame: Image) -> Image:

@@ -21,7 +21,7 @@ from PIL import Image as PillowImage
 
 from miex.errors import InputError, UsageError
 from miex.faces.credits import FaceCSV, csv_beside
-from miex.faces.index import Quality, index_photos, write_index, write_refused
+from miex.faces.index import Quality, index_photos, passed_over, write_index, write_refused
 from miex.faces.photos import list_photos, write_list
 from miex.images import Image
 from tests.support import Shuffled, png
@@ -65,7 +65,7 @@ POSIX_NAMES = ["two\nlines.png", "back\\slash.jpeg", "star*?.png"]
 @posix
 def test_any_name(photos: Path, face_photo: Path, index: Callable[..., list[dict[str, Any]]]) -> None:
     names = sorted(NAMES + POSIX_NAMES)
-    for name in [*names, "notes.txt", "x.gif", ".hidden.png", ".folder/x.png", "png", "jpg/none.doc"]:
+    for name in [*names, "notes.txt", "x.zip", ".hidden.png", ".folder/x.png", "png", "jpg/none.doc"]:
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(face_photo, photos / name)
     assert list_photos(photos) == names
@@ -249,6 +249,46 @@ def test_a_list_elsewhere_is_refused(photos: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "list.txt").exists()
 
 
+@posix
+def test_every_file_is_accounted_for(
+    photos: Path, face_photo: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(face_photo, photos / "good.png")
+    for name in ("a.HEIC", "b.cr2", "c.mov", "d.ppm.bz2", "f.JPE"):
+        (photos / name).write_bytes(b"not opened")
+    for name in (".x.png", "Thumbs.db", "e.csv", "no suffix", "@eaDir/good.png/thumb.jpg"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(b"x")
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "device.jpg").symlink_to("/dev/zero")
+    (photos / "again").symlink_to(photos)
+    (photos / "closed").mkdir()
+    scandir = os.scandir
+
+    def closing(place: Path) -> Any:
+        if Path(place).name == "closed":  # root may open all
+            raise PermissionError(13, "Permission denied")
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", closing)
+    said: list[str] = []
+    table = index_photos(photos, model=lambda: model, say=said.append)
+    assert {row["path"]: row["reason"] for row in table.to_pylist()} == {
+        "a.HEIC": "other format", "b.cr2": "other format", "c.mov": "other format", "closed/": "unreadable",
+        "d.ppm.bz2": "other format", "f.JPE": "unreadable", "good.png": "",
+    }  # fmt: skip
+    assert table["detail"].to_pylist()[0] == "a HEIC photo: convert it to PNG or JPEG"
+    kinds = {"hidden": 3, "pipes, devices or sockets": 2, "links to a folder that is there": 1, ".csv": 1}
+    assert passed_over(table) == {**kinds, "without a suffix": 1}
+    assert said[-1].startswith("15 files: 1 photos used, 6 refused, 8 passed over (3 hidden, 2 pipes")
+
+
+def test_a_folder_of_other_formats_alone_says_what_to_do(photos: Path) -> None:
+    (photos / "a.heic").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"none; a.heic is a HEIC photo: convert it to PNG or JPEG"):
+        list_photos(photos)
+
+
 # The CSV beside
 
 
@@ -313,6 +353,38 @@ def test_a_faces_csv_from_another_system(photos: Path, face_photo: Path, model: 
     licences = dict(zip(table["path"].to_pylist(), table["licence"].to_pylist(), strict=True))
     assert licences == {"D.PNG": "", unicodedata.normalize("NFD", "Zoë.png"): "CC0", "sub/c.png": "MIT"}
     assert said == ["1 of 4 rows of faces.csv names no photo, such as d.png"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "licences", "said"),
+    [
+        (["B.JPG,MIT", "sub/c.png,CC0"], ["MIT", "CC0", None], "1 of 2 rows of faces.csv names a photo in other upper"),
+        (["C:\\me\\pics\\b.jpg,MIT", "C:\\me\\pics\\sub\\c.png,CC0"], ["MIT", "CC0", None], "photo below C:/me/pics"),
+        (["photos/sub/c.png,CC0"], [None, "CC0", None], "1 of 1 rows of faces.csv names a photo below photos"),
+        (["s1/b.jpg,MIT"], [None, None, None], "1 of 1 rows of faces.csv names no photo, such as s1/b.jpg"),
+        (["/x/b.jpg,MIT", "/y/sub/c.png,CC0"], [None, None, None], "2 of 2 rows of faces.csv name no photo"),
+        (["B.jpg,MIT", "b.JPG,CC0"], [None, None, None], "2 of 2 rows of faces.csv name no photo"),
+    ],
+)
+def test_rows_are_matched_aloud_or_named(photos: Path, rows: list[str], licences: list[str | None], said: str) -> None:
+    (photos / "faces.csv").write_text("\n".join(["file,licence", *rows]), "utf-8-sig")
+    names = ["b.jpg", "sub/c.png", "sub/d.png"]
+    (photos / "sub").mkdir()
+    for name in names:
+        (photos / name).touch()
+    found, texts = FaceCSV(photos / "faces.csv").match(photos, names)
+    assert [found[name]["licence"] if name in found else None for name in names] == licences
+    assert any(said in text for text in texts)
+
+
+def test_photos_without_a_row_are_said(two: Path, model: Path) -> None:
+    (two / "faces.csv").write_text("file,licence\nsub/c.png,MIT\n")
+    said: list[str] = []
+    table = index_photos(two, model=lambda: model, say=said.append)
+    assert table["detail"].to_pylist()[0] == "no row in faces.csv"
+    assert (
+        "1 of 2 photos can be used, but has no row in faces.csv, such as a, b.png: no licence is noted for them" in said
+    )
 
 
 def test_nobody_loses_a_licence_in_silence(two: Path) -> None:

@@ -71,6 +71,25 @@ def test_celeba_by_its_photos_alone(celeba: Path) -> None:
         inside.select(["000001.jpg"], {"partition": "train"})
 
 
+def test_celeba_as_kaggle_packs_it(tmp_path: Path) -> None:
+    tree = "img_align_celeba/img_align_celeba"
+    root = photos(tmp_path / "celeba", *(f"{tree}/{n:06d}.jpg" for n in range(1, 4)))
+    (root / "list_attr_celeba.csv").write_text(
+        "image_id,Smiling,Young\n000001.jpg,-1,1\n000002.jpg,1,1\n000003.jpg,-1,1\n"
+    )
+    (root / "list_eval_partition.csv").write_text("image_id,partition\n000001.jpg,0\n000002.jpg,0\n000003.jpg,1\n")
+    (root / "identity_CelebA.txt").write_text("000001.jpg 7\n000002.jpg 7\n000003.jpg 9\n")
+    for place in (root, root / "img_align_celeba", root / tree):
+        found = find_layout(place)
+        assert found is not None
+        listed = list_photos(place)
+        assert numbers(found.select(listed, {"partition": "train", "Smiling": "no"})) == [1]
+        facts = found.describe(listed)
+        assert [fact["person"] for fact in facts.values()] == ["celeba 7", "celeba 7", "celeba 9"]
+        assert "3 photos in" in found.assumed(facts)
+        assert "of 2 people" in found.assumed(facts)
+
+
 def test_broken_lists_name_their_line(celeba: Path) -> None:
     found = find_layout(celeba)
     assert found is not None
@@ -101,7 +120,7 @@ def test_ffhq(tmp_path: Path) -> None:
         found.describe(listed)
 
 
-@pytest.mark.parametrize("tree", ["lfw", "lfw-deepfunneled", "lfw_funneled", ""])
+@pytest.mark.parametrize("tree", ["lfw", "lfw-deepfunneled", "lfw-deepfunneled/lfw-deepfunneled", "lfw_funneled", ""])
 def test_lfw(tmp_path: Path, tree: str) -> None:
     names = ["George_W_Bush/George_W_Bush_0001.jpg", "George_W_Bush/George_W_Bush_0002.jpg", "Ada_L/Ada_L_0001.jpg"]
     root = photos(tmp_path / "lfw_funneled" / "lfw", *(f"{tree}/{n}" if tree else n for n in names))

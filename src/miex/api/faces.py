@@ -24,7 +24,8 @@ class FaceIndex:
     """The photos of a folder, and what was found in each.
 
     Attributes:
-        table: one row per photo: path, faces, landmarks, pose, licence, and the reason if it cannot be used.
+        table: one row per photo: path, faces, landmarks, pose, licence, and the reason if it cannot be used. Each file
+            of the folder has a row or is counted in `passed_over`.
     """
 
     table: pa.Table
@@ -37,6 +38,19 @@ class FaceIndex:
         """The photos that cannot be used: path, reason, detail."""
         rows: list[dict[str, Any]] = self.table.select(["path", "reason", "detail"]).to_pylist()
         return [row for row in rows if row["reason"]]
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """{kind, such as ".csv" or "hidden": number of files in the folder that are no photos}."""
+        from miex.faces.index import passed_over
+
+        return passed_over(self.table)
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """What should be known of photos that can be used, such as no row in faces.csv: path, detail."""
+        rows: list[dict[str, Any]] = self.table.select(["path", "detail", "reason"]).to_pylist()
+        return [{"path": row["path"], "detail": row["detail"]} for row in rows if row["detail"] and not row["reason"]]
 
     @property
     def several(self) -> list[dict[str, Any]]:

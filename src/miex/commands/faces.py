@@ -40,7 +40,11 @@ def index(
     refused = found.refused
     lines = [f"{row['path']}: {row['reason']}" + (f" ({row['detail']})" if row["detail"] else "") for row in refused]
     lines += [f"{row['path']}: {row['n_faces']} faces, the largest is taken" for row in found.several]
-    facts = {"photos": len(found), "usable": len(found) - len(refused), "refused": refused}
+    lines += [f"{row['path']}: {row['detail']}" for row in found.notes]
+    facts = {
+        "photos": len(found), "usable": len(found) - len(refused), "refused": refused, "notes": found.notes,
+        "passed_over": found.passed_over,
+    }  # fmt: skip
     text = f"{facts['usable']:,} of {facts['photos']:,} photos can be used"
     console.show(as_json, facts, "\n".join([*sorted(lines), text]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,16 +20,15 @@ import pyarrow.parquet as pq
 
 from miex.errors import OutputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
-from miex.faces.credits import FaceCSV, csv_beside, photo_key
+from miex.faces.credits import CSV_COLUMNS, FaceCSV, csv_beside, places
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
 from miex.faces.landmarks import DETECTION, MODEL, Detection, Landmarker
 from miex.faces.layouts import find_layout
 from miex.faces.mesh import N_LANDMARKS
-from miex.faces.photos import list_photos, photos_root
-from miex.images import ImageError, read_image
+from miex.faces.photos import kinds_text, look_through, photos_root
+from miex.images import ImageError, open_file, read_noted
 from miex.storage.cache import cache_folder
 from miex.storage.local import write_whole
-from miex.tables.cells import path_in
 
 INDEX_SCHEMA: Final = pa.schema(
     [
@@ -48,10 +48,11 @@ INDEX_SCHEMA: Final = pa.schema(
         ("kind", pa.string()),  # real or synthetic, as the CSV says; empty if it says nothing
         ("person", pa.string()),  # whose photo it is, as the CSV says
         ("reason", pa.string()),  # why it cannot be used; empty if it can
-        ("detail", pa.string()),
+        ("detail", pa.string()),  # more about the reason; of photos that can be used, what people should know
     ]
 )
 REFUSED_FILE = "refused.csv"
+_PASSED_OVER: Final = b"passed over"  # in the schema's metadata
 PER_TASK = 32  # photos a worker takes at a time: large against loading the model, small against a progress bar
 
 
@@ -123,26 +124,30 @@ def index_photos(
         executor: where the work is done.
         per_task: photos a worker takes at a time.
         progress: called with photos done and photos in all.
-        say: called with what should be known: rows of the table that name no photo.
+        say: called with what should be known: what is assumed of the folder, how many files are in it, rows of the
+            table that name no photo, photos without a row.
 
     Returns:
         Table of INDEX_SCHEMA, a row per photo in the order of paths; unusable photos have a reason: "unreadable",
-        "too large", "no face", "too small", "too turned", "cut off", "duplicate".
+        "other format", "too large", "no face", "too small", "too turned", "cut off", "duplicate". Pictures and videos
+        that are not read have rows, too; all other files are counted in its metadata (see `passed_over`).
 
     Raises:
         InputError: no such folder, no photos, a broken CSV.
     """
-    paths = list_photos(faces)
-    root = photos_root(faces)
+    files = look_through(faces)
+    paths, root = files.photos, photos_root(faces)
     table = table or csv_beside(root)
-    described = table.rows() if table else {}
-    named = [facts["file"] for facts in described.values()]
-    lost = [name for name in named if table and path_in(table.path.parent, name) is None]
-    if table and lost:
-        verb = "names" if len(lost) == 1 else "name"
-        say(f"{len(lost):,} of {len(described):,} rows of {table.path.name} {verb} no photo, such as {lost[0]}")
+    described, matching = table.match(root, [*paths, *files.refused]) if table else ({}, [])
     known = find_layout(root)
     by_layout = known.describe(paths) if known else {}
+    if known:
+        say(known.assumed(by_layout))
+    for text in matching:
+        say(text)
+    if table is None and (others := places(root)):
+        names = ", ".join(CSV_COLUMNS["file"])
+        say(f"{others[0]} is not used: it has no column of file names ({names}; or name it by `faces_column`)")
     tasks = [_Chunk(root, tuple(paths[i : i + per_task]), cache_folder()) for i in range(0, len(paths), per_task)]
     examined: dict[str, _Examined] = {}
     missing: list[_Chunk] = []
@@ -161,15 +166,40 @@ def index_photos(
             done += len(chunk)
             progress(done, len(paths), "")
     nothing = dict.fromkeys(("licence", "attribution", "kind", "person"), "")
-    rows, first = [], dict[str, str]()
-    for path in paths:
+    reason = {path: "unreadable" if path.endswith("/") else "other format" for path in files.refused}
+    examined |= {path: _Examined(path, reason=reason[path], detail=why) for path, why in files.refused.items()}
+    rows, first, bare = [], dict[str, str](), list[str]()
+    for path in sorted(examined):
         row = _row(examined[path], quality or Quality())
         if not row["reason"] and first.setdefault(row["sha256"], path) != path:
             row["reason"], row["detail"] = "duplicate", f"same bytes as {first[row['sha256']]}"
-        facts = described.get(photo_key(root / path)) or by_layout.get(path, nothing)
+        if table and path not in described and not row["reason"]:
+            row["detail"] = "; ".join(filter(None, (row["detail"], f"no row in {table.path.name}")))
+            bare.append(row["path"])
+        facts = described.get(path) or by_layout.get(path, nothing)
         row.update({column: facts[column] for column in nothing})
         rows.append(row)
-    return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
+    if table and bare:
+        verb, licence = "has" if len(bare) == 1 else "have", "the licence of the pool" if known else "no licence"
+        say(
+            f"{len(bare):,} of {len(paths):,} photos can be used, but {verb} no row in {table.path.name}, such as "
+            f"{bare[0]}: {licence} is noted for them"
+        )
+    refused = sum(bool(row["reason"]) for row in rows)
+    passed = files.passed_over
+    if refused or passed:
+        say(
+            f"{len(rows) + passed.total():,} files: {len(rows) - refused:,} photos used, {refused:,} refused, "
+            f"{passed.total():,} passed over" + (f" ({kinds_text(passed)})" if passed else "")
+        )
+    counted = {_PASSED_OVER: json.dumps(passed).encode()}
+    return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA.with_metadata(counted))
+
+
+def passed_over(index: pa.Table) -> dict[str, int]:
+    """{kind, such as ".csv" or "hidden": files of it in the folder that were no photos}; see `photos.FoundFiles`."""
+    found: dict[str, int] = json.loads((index.schema.metadata or {}).get(_PASSED_OVER, b"{}"))
+    return found
 
 
 @dataclass(frozen=True)
@@ -203,7 +233,7 @@ def _examine(chunk: _Chunk) -> list[_Examined]:
             found.append(_Examined(path, reason="unreadable", detail="its name is not UTF-8"))
             continue
         try:
-            with (chunk.root / path).open("rb") as file:
+            with open_file(chunk.root / path) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             found.append(_Examined(path, reason="unreadable", detail=error.strerror or str(error)))
@@ -212,7 +242,8 @@ def _examine(chunk: _Chunk) -> list[_Examined]:
         if cached is None:
             found.append(_Examined(path, digest))
         else:
-            found.append(_Examined(path, digest, *cached))
+            size, detection, note = cached
+            found.append(_Examined(path, digest, size, detection, detail=note))
     return found
 
 
@@ -226,16 +257,20 @@ def _detect(chunk: _Chunk) -> list[_Examined]:
                 found.append(item)
                 continue
             try:
-                photo = read_image(chunk.root / item.path)
+                photo, note = read_noted(chunk.root / item.path)
             except ImageError as error:
-                found.append(_Examined(item.path, item.sha256, reason=error.reason, detail=error.found))
+                found.append(_Examined(item.path, item.sha256, reason=error.reason, detail=_told(error)))
                 continue
             size = (photo.shape[1], photo.shape[0])
             detection = landmarker.detect(photo)
             with suppress(OutputError):  # a cache that cannot be written costs time, not the run
-                _save_cached(_cache_file(chunk.cache, item.sha256), size, detection)
-            found.append(_Examined(item.path, item.sha256, size, detection))
+                _save_cached(_cache_file(chunk.cache, item.sha256), size, detection, note)
+            found.append(_Examined(item.path, item.sha256, size, detection, detail=note))
     return found
+
+
+def _told(error: ImageError) -> str:
+    return f"{error.found}: {error.do}" if error.reason == "other format" else error.found
 
 
 def _cache_file(cache: Path, digest: str) -> Path:
@@ -244,22 +279,23 @@ def _cache_file(cache: Path, digest: str) -> Path:
     return cache / "landmarks" / made_with / digest[:2] / f"{digest}.npz"
 
 
-def _save_cached(path: Path, size: tuple[int, int], detection: Detection) -> None:
+def _save_cached(path: Path, size: tuple[int, int], detection: Detection, note: str) -> None:
     content = io.BytesIO()
-    np.savez(content, size=np.array(size), landmarks=detection.landmarks, pose=detection.pose)
+    np.savez(content, size=np.array(size), landmarks=detection.landmarks, pose=detection.pose, note=np.array(note))
     write_whole(path, content.getvalue())
 
 
-def _load_cached(path: Path) -> tuple[tuple[int, int], Detection] | None:
+def _load_cached(path: Path) -> tuple[tuple[int, int], Detection, str] | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             width, height = map(int, arrays["size"])
             landmarks, pose = arrays["landmarks"], arrays["pose"]
+            note = str(arrays["note"])
     except Exception:  # absent, or broken in one of the many ways of zip and npy: detect again
         return None
     if landmarks.shape[1:] != (N_LANDMARKS, 3) or pose.shape != (len(landmarks), 3):
         return None
-    return (width, height), Detection(landmarks, pose)
+    return (width, height), Detection(landmarks, pose), note
 
 
 def _row(item: _Examined, quality: Quality) -> dict[str, Any]:
@@ -278,7 +314,9 @@ def _row(item: _Examined, quality: Quality) -> dict[str, Any]:
     largest = item.detection.largest
     landmarks, (yaw, pitch, roll) = item.detection.landmarks[largest], item.detection.pose[largest].tolist()
     row.update(landmarks=landmarks.ravel(), inter_ocular=inter_ocular(landmarks), yaw=yaw, pitch=pitch, roll=roll)
-    row["reason"], row["detail"] = _refusal(row, landmarks, quality)
+    refusal, why = _refusal(row, landmarks, quality)
+    if refusal:
+        row["reason"], row["detail"] = refusal, why
     return row
 
 

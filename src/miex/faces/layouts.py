@@ -77,6 +77,15 @@ class FoundLayout:
         passes = [self.layout.filters(self.root / self.tree, name, value) for name, value in where.items()]
         return [photo for photo, name in inside.items() if all(passed(name) for passed in passes)]
 
+    def assumed(self, facts: Mapping[str, Facts]) -> str:
+        """What is assumed of the folder, given what `describe` found: layout, tree, people, for people to read."""
+        people = {fact["person"] for fact in facts.values()} - {""}
+        who = (
+            f"of {len(people):,} people" if people
+            else "whose people are not known (no list of them is there): each counts as a person of its own"
+        )  # fmt: skip
+        return f"{self.layout.title}: {len(facts):,} photos in {self.tree or 'the folder itself'}, {who}"
+
     def _inside(self, photos: Iterable[str]) -> dict[str, str]:
         prefix = f"{self.tree}/" if self.tree else ""
         return {photo: photo.removeprefix(prefix) for photo in photos if photo.startswith(prefix)}
@@ -87,7 +96,8 @@ def find_layout(root: Path) -> FoundLayout | None:
     for layout in LAYOUTS.values():
         # a folder that is itself the tree: names such as 000001.jpg alone say nothing
         itself = ("",) if layout.telling or root.resolve().name in {Path(t).name for t in layout.trees} else ()
-        for tree in (*layout.trees, *itself):
+        # Kaggle unpacks a folder into one of its own name
+        for tree in (*(name for t in layout.trees for name in (t, f"{t}/{Path(t).name}")), *itself):
             if (root / tree).is_dir() and layout.tell(root / tree):
                 return FoundLayout(layout, root, tree)
     return None
@@ -105,12 +115,12 @@ def _tell(pattern: str) -> Callable[[Path], bool]:
 
 
 def _lines(tree: Path, *names: str) -> tuple[Path, list[str]]:
-    """The first of the lists that lies in the tree, beside it, or in Anno or Eval there."""
-    places = [folder / sub for folder in (tree, *tree.resolve().parents[:2]) for sub in ("", "Anno", "Eval")]
+    """The first of the lists that lies in the tree, beside it or above, or in Anno or Eval there."""
+    places = [folder / sub for folder in (tree, *tree.resolve().parents[:3]) for sub in ("", "Anno", "Eval")]
     for path in (place / name for place in places for name in names):
         if path.is_file():
             try:
-                return path, path.read_text("utf-8").splitlines()
+                return path, path.read_text("utf-8-sig").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"list {path}", found=str(error)) from error
     raise InputError(
@@ -121,9 +131,14 @@ def _lines(tree: Path, *names: str) -> tuple[Path, list[str]]:
     )
 
 
+def _cells(path: Path, line: str) -> list[str]:
+    """Of the owners' lists, whose columns spaces part, or of those of Kaggle, with commas."""
+    return [cell.strip(' "') for cell in line.split(",")] if path.suffix == ".csv" and line.strip() else line.split()
+
+
 def _table(path: Path, lines: list[str], columns: int, skip: int = 0) -> Iterator[list[str]]:
     for number, line in enumerate(lines[skip:], start=skip + 1):
-        cells = line.split()
+        cells = _cells(path, line)
         if cells and len(cells) != columns:
             raise InputError(f"{path}, line {number}", expected=f"{columns} columns", found=line[:80])
         if cells:
@@ -141,28 +156,32 @@ _PARTITIONS = {"train": "0", "val": "1", "test": "2"}
 
 def _celeba_facts(tree: Path, photos: Iterable[str]) -> Mapping[str, Facts]:
     try:
-        path, lines = _lines(tree, "identity_CelebA.txt")
+        path, lines = _lines(tree, "identity_CelebA.txt", "identity_CelebA.csv")
     except InputError:
         return {}  # it is sent on request only
-    return {name: {"person": f"celeba {person}"} for name, person in _table(path, lines, 2)}
+    people = {Path(name).stem: person for name, person in _table(path, lines, 2)}  # the photos may be PNG
+    return {photo: {"person": f"celeba {people[Path(photo).stem]}"} for photo in photos if Path(photo).stem in people}
 
 
 def _celeba_filter(tree: Path, name: str, value: str) -> Callable[[str], bool]:
     if name == "partition":
         if value not in _PARTITIONS:
             raise UsageError(f"filter {name}={value}", expected="one of " + ", ".join(_PARTITIONS))
-        path, lines = _lines(tree, "list_eval_partition.txt")
-        wanted = {photo for photo, part in _table(path, lines, 2) if part == _PARTITIONS[value]}
-        return wanted.__contains__
-    path, lines = _lines(tree, "list_attr_celeba.txt")
-    names = lines[1].split() if len(lines) > 1 else []  # line 1 is the count
-    if name not in names:
-        raise UsageError(f"filter {name}={value}", expected="partition or one of " + ", ".join(names))
-    if value.lower() not in _YES | _NO:
-        raise UsageError(f"filter {name}={value}", expected="yes or no")
-    column, sign = 1 + names.index(name), "1" if value.lower() in _YES else "-1"
-    wanted = {cells[0] for cells in _table(path, lines, 1 + len(names), skip=2) if cells[column] == sign}
-    return wanted.__contains__
+        path, lines = _lines(tree, "list_eval_partition.txt", "list_eval_partition.csv")
+        wanted = {Path(photo).stem for photo, part in _table(path, lines, 2) if part == _PARTITIONS[value]}
+    else:
+        path, lines = _lines(tree, "list_attr_celeba.txt", "list_attr_celeba.csv")
+        first = 1 if path.suffix == ".csv" else 2  # a .txt begins with the count
+        header = _cells(path, lines[first - 1]) if len(lines) >= first else []
+        names = header[1:] if path.suffix == ".csv" else header  # a .csv names the photos' column, too
+        if name not in names:
+            raise UsageError(f"filter {name}={value}", expected="partition or one of " + ", ".join(names))
+        if value.lower() not in _YES | _NO:
+            raise UsageError(f"filter {name}={value}", expected="yes or no")
+        column, sign = 1 + names.index(name), "1" if value.lower() in _YES else "-1"
+        rows = _table(path, lines, 1 + len(names), skip=first)
+        wanted = {Path(cells[0]).stem for cells in rows if cells[column] == sign}
+    return lambda photo: Path(photo).stem in wanted
 
 
 # FFHQ
@@ -210,7 +229,8 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
     layout.name: layout
     for layout in (
         Layout(
-            "celeba", "CelebA (Liu et al. 2015)", ("img_align_celeba", "Img/img_align_celeba"),
+            "celeba", "CelebA (Liu et al. 2015)",
+            ("img_align_celeba", "Img/img_align_celeba", "img_align_celeba_png", "Img/img_align_celeba_png"),
             _tell(r"\d{6}\.(jpg|png)"), "non-commercial research only (CelebA's agreement)", _celeba_facts,
             _celeba_filter,
         ),

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 from miex.errors import InputError, UsageError
 from miex.faces.layouts import find_layout
-from miex.images import SUFFIXES
+from miex.images import SUFFIXES, other_format
 from miex.storage.local import write_whole
+
+_OF_SYSTEMS: Final = frozenset({  # lower case; what begins with a dot or ~$ beside
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin", "lost+found",
+    "system volume information",
+})  # fmt: skip
+_MOST_KINDS = 6  # listed one by one
+
+
+@dataclass
+class FoundFiles:
+    """What lies in a folder of photos. Each file is counted once.
+
+    Attributes:
+        photos: to be read; sorted paths, relative to the folder.
+        refused: {path: why and what to do}: pictures and videos that are not read, folders that cannot be opened.
+        passed_over: {kind, such as ".csv": how many}: what is no picture by its name, hidden files and folders (a
+            folder counts once), pipes, devices and sockets.
+    """
+
+    photos: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+
+def kinds_text(passed_over: Mapping[str, int]) -> str:
+    """Such as "3 .csv, 1 hidden", the most frequent first."""
+    kinds = sorted(passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
+    named = [f"{count:,} {kind}" for kind, count in kinds[:_MOST_KINDS]]
+    rest = sum(count for _, count in kinds[_MOST_KINDS:])
+    return ", ".join([*named, *([f"{rest:,} others"] if rest else [])])
 
 
 def default_pool() -> Path:
@@ -47,11 +80,20 @@ def _listed(text: str) -> set[str]:
 def list_photos(folder: Path) -> list[str]:
     """Paths of the photos below a folder (or those that a .txt list names, one a line), sorted, relative to it.
 
-    Links to folders are followed, each folder once. Hidden files are left out. Of a pool with a known layout (see
-    `layouts`) only the tree of its photos is taken, not their copies in other sizes.
-
     Raises:
         InputError: no such folder, or no photo in it.
+    """
+    return look_through(folder).photos
+
+
+def look_through(folder: Path) -> FoundFiles:
+    """Every file below a folder, or of a .txt list that names photos, one a line.
+
+    Links to folders are followed, each folder once. Of a pool with a known layout (see `layouts`) only the tree of its
+    photos is looked through, not their copies in other sizes.
+
+    Raises:
+        InputError: no such folder, it cannot be opened, or no photo in it.
     """
     if folder.is_file() and folder.suffix == ".txt":
         try:
@@ -63,23 +105,24 @@ def list_photos(folder: Path) -> list[str]:
         bad = next((p for p in photos if Path(p).is_absolute() or ".." in Path(p).parts), None)
         if bad:
             raise InputError(f"list of photos {folder}", expected="paths below the folder of the list", found=bad)
+        found = FoundFiles(photos)
     elif folder.is_dir():
         known = find_layout(folder)
-        tree = known.tree if known else ""
-        photos = sorted(f"{tree}/{photo}" if tree else photo for photo in _walk(folder / tree))
+        found = _walk(folder, known.tree if known else "")
     else:
-        found = "another file" if folder.exists() else "no such folder"
+        what = "another file" if folder.exists() else "no such folder"
         raise InputError(
-            f"faces {folder}", expected="a folder of photos, or a .txt list of them", found=found, do="check `faces`"
+            f"faces {folder}", expected="a folder of photos, or a .txt list of them", found=what, do="check `faces`"
         )
-    if not photos:
+    if not found.photos:
+        example = next((f"; {path} is {why}" for path, why in sorted(found.refused.items())), "")
         raise InputError(
             f"faces {folder}",
             expected="photos (" + ", ".join(sorted(SUFFIXES)) + ")",
-            found="none",
+            found="none" + example + (f"; beside {kinds_text(found.passed_over)}" if found.passed_over else ""),
             do="give a folder that holds photos of faces, or leave `faces` out for the embedded default",
         )
-    return photos
+    return found
 
 
 def photos_root(faces: Path) -> Path:
@@ -87,21 +130,53 @@ def photos_root(faces: Path) -> Path:
     return faces.parent if faces.is_file() else faces
 
 
-def _refuse(error: OSError) -> None:
-    raise InputError(
-        f"folder {error.filename}", found=error.strerror or str(error), do="make it readable, or move it elsewhere"
-    ) from error
-
-
-def _walk(folder: Path) -> Iterator[str]:
-    seen: set[tuple[int, int]] = set()
-    for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link that leads back
-            folders.clear()
+def _walk(root: Path, tree: str) -> FoundFiles:
+    """The files below a folder of the root; paths are relative to the root."""
+    found, seen, waiting = FoundFiles(), set[tuple[int, int]](), [tree]
+    while waiting:
+        inside = waiting.pop()
+        try:
+            status = (root / inside).stat()
+            if (status.st_dev, status.st_ino) in seen:
+                found.passed_over["links to a folder that is there"] += 1
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(root / inside) as entries:
+                sorted_entries = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            why = error.strerror or str(error)
+            if inside == tree:
+                raise InputError(f"folder {root / inside}", found=why, do="make it readable") from error
+            found.refused[f"{inside}/"] = f"a folder that cannot be opened ({why}): make it readable"
             continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield (Path(parent) / name).relative_to(folder).as_posix()
+        folders = []
+        for entry in sorted_entries:
+            path = f"{inside}/{entry.name}" if inside else entry.name
+            if entry.name.startswith((".", "~$")) or entry.name.lower() in _OF_SYSTEMS:
+                found.passed_over["hidden"] += 1
+            elif (kind := _kind(entry)) == "folder":
+                folders.append(path)
+            elif kind == "special":
+                found.passed_over["pipes, devices or sockets"] += 1
+            elif (suffix := Path(entry.name).suffix.lower()) in SUFFIXES:
+                found.photos.append(path)  # a link that leads nowhere, too: its row says so
+            elif other := other_format(entry.name):
+                found.refused[path] = ": ".join(other)
+            else:
+                found.passed_over[suffix or "without a suffix"] += 1
+        waiting += reversed(folders)
+    found.photos.sort()
+    return found
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Of an entry or of what it links to: folder, file or special. Only links cost a look at the disk."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+        entry.stat()
+    except OSError:  # a link that leads nowhere
+        return "file"
+    return "special"
