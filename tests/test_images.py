@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from PIL import features
 from skimage import data
+from tools.fuzz_images import judge
 
 from miex import images
 from miex.errors import InputError
 from miex.images import Image, ImageError, decode_image, read_image, read_noted
 from tests.support import png
-from tools.fuzz_images import judge
 
 ORIENTATION = 0x0112
 SMALL: Image = data.astronaut()[20:84, 200:240]  # 64 × 40, every turn shows
