@@ -26,6 +26,7 @@ from miex.extraction.csv_tables import Imported, import_csv
 from miex.faces.credits import FaceCSV
 from miex.tables.cells import missing, number, numbers, path_in, whole
 from miex.tables.table import Columns, read_sheets, read_table
+from miex.tables.written import csv_text
 
 ROWS: list[list[object]] = [["Name", "n"], ["Zoë", 2], ["b; c", 2.5], ["d", ""]]
 CELLS = [("Name", "n"), ("Zoë", "2"), ("b; c", "2.5"), ("d", "")]
@@ -515,3 +516,19 @@ def test_persons_by_number(tmp_path: Path) -> None:
     path = tmp_path / "faces.csv"
     path.write_text("file,person_id\na,1.0\nb,1\nc,01\nd,12.0\ne,p1.0\nf,nan\ng,10\n")
     assert [row["person"] for row in FaceCSV(path).rows().values()] == ["1", "1", "01", "12", "p1.0", "", "10"]
+
+
+@pytest.mark.parametrize(
+    ("said", "cell"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"), ("@sum", "'@sum"), ("-1+2|cmd", "'-1+2|cmd"), (" =1", "' =1"),
+        ("'=1", "''=1"), ("-1.5e-3", "-1.5e-3"), ("+4", "+4"), ("it's", "it's"), ("'tis", "'tis"),,
+    ],
+)  # fmt: skip
+def test_no_cell_that_is_written_is_a_formula(tmp_path: Path, said: str, cell: str) -> None:
+    """As OWASP advises; what miex wrote it reads as it was."""
+    written = csv_text(["name", "other"], [[said, 1]])
+    assert written == f"name,other\n{cell},1\n"
+    (tmp_path / "t.csv").write_text(written)
+    rows = read_table(tmp_path / "t.csv", Columns({"name": ("name",), "other": ("other",)}, ("name",)))
+    assert [row.cells["name"] for row in rows] == ([said.strip()] if said else [""])

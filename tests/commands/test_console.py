@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,10 @@ def test_every_command_can_print_json(tmp_path: Path) -> None:
         text = CliRunner().invoke(app, [*one, "--help"]).stdout
         assert "--json" in text, one
         assert "--log" in text, one
+
+
+def test_no_text_commands_the_terminal() -> None:
+    assert console.visible("a\x1b[2Jb\x9b1m\u202egpj.exe") == r"a\u001b[2Jb\u009b1m\u202egpj.exe"
+    assert console.visible("line\nand\ttab, é, 顔") == "line\nand\ttab, é, 顔"
+    told = {"name": "\x9b \u202e"}
+    assert json.loads(console.visible(json.dumps(told, ensure_ascii=False))) == told

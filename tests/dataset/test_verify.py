@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
+import subprocess
+import tarfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from miex.dataset.pages import PAGES, SUMS, write_sums
 from miex.dataset.plan_file import read_plan
 from miex.dataset.proven import write_blocks
 from miex.dataset.samples import read_samples
 from miex.dataset.schema import SAMPLES_SCHEMA
-from miex.dataset.shard import SHARDS, write_shard
+from miex.dataset.shard import SHARDS, read_stored, write_shard
 from miex.dataset.verify import verify
+from miex.errors import InputError
 from miex.stable import canonical_json
 from miex.storage.local import Folder
 from tests.support import flip_bit, stored_samples
@@ -41,11 +47,18 @@ def test_verify_compares_samples_with_the_plan(finished: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"label": "surprise"}, "label"),
-        ({"aus": [[0.0] * 17, [1.0] * 17]}, "aus"),
-        ({"aus": [[0.0]]}, "aus"),
-        ({"emotion": "bored"}, "emotion"),
-        ({"photo": "0" * 16}, "photo"),
+        ({"label": "surprise"}, 'label "'),
+        ({"aus": [[0.0] * 17, [1.0] * 17]}, "aus "),
+        ({"aus": [[0.0]]}, "aus "),
+        ({"emotion": "bored"}, "emotion "),
+        ({"photo": "0" * 16}, "photo "),
+        ({"licence": "CC0"}, "licence "),
+        ({"corpus": "casme2"}, 'corpus null → "casme2"'),
+        ({"subject": "01"}, "subject "),
+        ({"synthetic": False}, "synthetic true → false"),
+        ({"generator": "muscle 1"}, "generator "),
+        ({"nuisances": {"blink": 9.0}}, "nuisances."),
+        ({"more": None}, "more entries"),
     ],
 )
 def test_verify_compares_descriptions_with_the_plan(
@@ -57,7 +70,8 @@ def test_verify_compares_descriptions_with_the_plan(
     changed = replace(first, description=first.description | change)
     write_shard(Folder(out), 0, read_plan(out).digests["plan"], [changed, *others])
     problems = [p for p in verify(out).problems if "samples.parquet" not in p]
-    assert problems == [f"shard 00000, {first.sample_id}: its {named} is not the plan's"]
+    assert len(problems) == 1
+    assert problems[0].startswith(f"shard 00000, {first.sample_id}: not as planned: {named}")
 
 
 @pytest.mark.parametrize(
@@ -96,9 +110,115 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     record["digest"] = hashlib.sha256(canonical_json(record).encode()).hexdigest()
     (out / SHARDS / "00000.json").write_text(json.dumps(record))
     report = verify(out)
-    assert len(report.problems) == 3, report.problems
-    assert report.problems[2].startswith("samples.parquet: ")
-    assert "onset and apex are the same picture" in report.problems[0]
-    assert record["samples"][0]["sample_id"] in report.problems[0]
-    assert "instead of sample" in report.problems[1]
+    assert len(report.problems) == 4, report.problems
+    assert "not behind the sample before it" in report.problems[0]
+    assert report.problems[3].startswith("samples.parquet: ")
+    assert "onset and apex are the same picture" in report.problems[1]
+    assert record["samples"][0]["sample_id"] in report.problems[1]
+    assert "instead of sample" in report.problems[2]
     assert report.identical == 1
+
+
+def _redo(out: Path, tar: bytes, **fields: object) -> None:
+    """Put another tar in the place of shard 0, and a record that agrees with it."""
+    (out / SHARDS / "00000.tar").write_bytes(tar)
+    record = json.loads((out / SHARDS / "00000.json").read_text())
+    del record["digest"]
+    record |= {"sha256": hashlib.sha256(tar).hexdigest(), "bytes": len(tar), **fields}
+    record["digest"] = hashlib.sha256(canonical_json(record).encode()).hexdigest()
+    (out / SHARDS / "00000.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("appended", [b"", b"\0" * 20480])
+def test_verify_finds_members_behind_the_last_sample(finished: Path, tmp_path: Path, appended: bytes) -> None:
+    """Records can be right and tars hold more: whoever reads shards/*.tar reads that, too."""
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    with tarfile.open(out / SHARDS / "00000.tar", "a") as tar:
+        if not appended:
+            info = tarfile.TarInfo("another.000.png")
+            info.size = 5
+            tar.addfile(info, io.BytesIO(b"bytes"))
+    _redo(out, (out / SHARDS / "00000.tar").read_bytes() + appended)
+    (problem,) = verify(out).problems
+    assert "behind its last sample" in problem
+
+
+def test_a_member_that_is_there_twice_or_claims_more_than_is_there_is_no_sample(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    sample = json.loads((out / SHARDS / "00000.json").read_text())["samples"][0]
+    tar = (out / SHARDS / "00000.tar").read_bytes()
+    first = tar[: sample["bytes"]]
+    frame = first[: 512 + -(-int(first[124:135], 8) // 512) * 512]
+
+    def told(content: bytes) -> str:
+        (out / SHARDS / "00000.tar").write_bytes(content)
+        with pytest.raises(InputError) as error:
+            read_stored(Folder(out), 0, 0, len(content), zlib.crc32(content), sample["sample_id"])
+        return str(error.value)
+
+    assert "is there twice" in told(frame + first)
+    info = tarfile.TarInfo(f"{sample['sample_id']}.000.png")
+    info.size = 2**40
+    assert "no plain file" in told(info.tobuf() + first)
+    info.size, info.type = 0, tarfile.SYMTYPE
+    assert "no plain file" in told(info.tobuf() + first)
+
+
+def test_a_place_that_is_far_outside_takes_no_memory(finished: Path) -> None:
+    assert len(Folder(finished).read_range(f"{SHARDS}/00000.tar", 512, 2**60)) > 0
+    assert Folder(finished).read_range(f"{SHARDS}/00000.tar", 2**40, 1) == b""
+
+
+def test_every_problem_is_told_beside_a_record_that_cannot_be_read(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    (out / SHARDS / "00000.json").write_text("{")
+    samples = read_samples(out)
+    at = samples.schema.get_field_index("emotion")
+    turned = samples.set_column(at, "emotion", pa.array(["bored"] * samples.num_rows))
+    with Folder(out).writing("samples.parquet") as draft:
+        write_blocks(draft, [turned.slice(i, 4) for i in range(0, 36, 4)], SAMPLES_SCHEMA, block_rows=4)
+    flip_bit(out / SHARDS / "00003.tar", 5000)
+    problems = verify(out).problems
+    assert len(problems) == 3
+    assert all(name in problem for name, problem in zip(("00000", "00003", "emotion"), problems, strict=True))
+
+
+def test_a_sampled_check_still_looks_at_every_record_and_size(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    report = verify(out, sample=0.2)
+    assert (report.shards, report.problems) == (2, ())
+    for shard in range(9):
+        with (out / SHARDS / f"{shard:05d}.tar").open("ab") as file:
+            file.write(b"more")
+    problems = verify(out, sample=0.2).problems
+    assert [problem[:11] for problem in sorted(problems)] == [f"shard {shard:05d}" for shard in range(9)]
+    for shard in range(9):
+        (out / SHARDS / f"{shard:05d}.json").unlink()
+    assert len(verify(out, sample=0.2).problems) == 9
+
+
+def test_pages_are_proven(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    place = Folder(out)
+    for name in PAGES:
+        place.write(name, f"{name}: as written".encode())
+    assert len(verify(out).problems) == 3  # nobody says what they were
+    write_sums(place, PAGES)
+    assert verify(out).problems == ()
+    subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=out, check=True, capture_output=True)
+    for i, name in enumerate(PAGES):
+        flip_bit(out / name, i)
+        (problem,) = verify(out).problems
+        assert problem.startswith(f"{name}: sha256")
+        flip_bit(out / name, i)
+    (out / "README.md").unlink()
+    assert verify(out).problems == ("README.md: not there, but in SHA256SUMS",)
+    write_sums(place, ["README.md"])
+    assert verify(out).problems == ()
+    flip_bit(out / SUMS, 3)
+    assert len(verify(out).problems) == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,15 +103,14 @@ class Spotted:
             OutputError: the file cannot be written.
         """
         from miex.storage.local import write_whole
+        from miex.tables.written import csv_text
 
-        content = io.StringIO(newline="")
-        writer = csv.writer(content, lineterminator="\n")
-        writer.writerow(["vid", "pred_onset", "pred_offset", "type"])
-        for event in self.events:
-            kind = "me" if (event.offset - event.onset) / self.fps <= MICRO else "mae"
-            name = self.video.name if self.video.is_dir() else self.video.stem
-            writer.writerow([name, event.onset + 1, event.offset + 1, kind])
-        write_whole(path(file), content.getvalue().encode())
+        name = self.video.name if self.video.is_dir() else self.video.stem
+        rows = (
+            (name, e.onset + 1, e.offset + 1, "me" if (e.offset - e.onset) / self.fps <= MICRO else "mae")
+            for e in self.events
+        )
+        write_whole(path(file), csv_text(("vid", "pred_onset", "pred_offset", "type"), rows).encode())
 
     @checking()
     def picture(self, file: PathLike) -> None:

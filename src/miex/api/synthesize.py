@@ -173,6 +173,7 @@ def plan(
 
     Arguments and errors are those of `synthesize`.
     """
+    from miex.dataset.pages import REFUSED, write_sums
     from miex.faces.index import Quality, write_refused
     from miex.faces.photos import default_pool, photos_root
     from miex.generators.registry import describe, make_generator
@@ -224,6 +225,7 @@ def plan(
     if adopted.was_there:
         say(f"{folder} holds this plan already: resuming")
     listed = write_refused(index, folder)
+    write_sums(place, [REFUSED])
     if listed:
         say(f"{refused:,} photos cannot be used: {listed}")
     return planned
@@ -271,15 +273,24 @@ def repair(
 
 
 @checking(out=_SET)
-def verify(out: SetLike, *, workers: Workers = 1, progress: Stages | None = None) -> Report:
+def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: Stages | None = None) -> Report:
     """Check every byte of a set against its records, and every sample against its plan.
+
+    Args:
+        out: a set, or its folder.
+        sample: share of the shards that are checked, above 0 and at most 1: of a big set, 0.05 may do. Of the others
+            only the record and the size are looked at.
 
     Raises:
         InputError: the folder holds no set.
+        UsageError: another share.
     """
     from miex.dataset.verify import verify as verify_set
 
-    return verify_set(_folder(out), executor=executor(workers), progress=stage(progress, "checking shards"))
+    if not 0 < sample <= 1:
+        raise UsageError(f"`sample` {sample}", expected="a share above 0 and at most 1, such as 0.05")
+    where, at_work = stage(progress, "checking shards"), executor(workers)
+    return verify_set(_folder(out), sample=sample, executor=at_work, progress=where)
 
 
 @checking(out=_SET)
@@ -357,6 +368,7 @@ def _make(
     repairing: bool = False,
     digest: str | None = None,
 ) -> Made:
+    from miex.dataset.pages import page_problems
     from miex.dataset.plan_file import read_plan
     from miex.dataset.verify import foreign_files
     from miex.faces.photos import photos_root
@@ -387,7 +399,8 @@ def _make(
     else:
         summary = run_plan(folder, **how, digest=digest, progress=stage(progress, "making samples"))
     gallery, readme = report_files(folder)
-    if summary.rendered or not (gallery.exists() and readme.exists()):  # measures of the same frames are kept
+    whole = gallery.exists() and readme.exists() and not (repairing and page_problems(storage_at(folder)))
+    if summary.rendered or not whole:  # measures of the same frames are kept
         write_report(folder)
     there = open_dataset(folder)
     made = Made(there.storage, there.table)

@@ -54,22 +54,36 @@ def spelled(text: str) -> str:
     return re.sub(r"`([a-z][a-z_]*)`", lambda match: "--" + match[1].replace("_", "-"), text)
 
 
+# What a terminal obeys instead of showing: C0 but line feed and tab, DEL, C1, and marks that turn the order of text
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """A text in which no character commands the terminal: names of files and cells of tables may hold any.
+
+    Such a character is written as JSON escapes it, so JSON stays what it was.
+    """
+    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def say(text: str) -> None:
     """Print a note, which is not part of the result."""
+    text = visible(spelled(text))
     if not _Manner.quiet:
-        print(spelled(text), file=sys.stderr)
-    _write(spelled(text))
+        print(text, file=sys.stderr)
+    _write(text)
 
 
 def complain(text: str) -> None:
     """Print an error, even if notes are off."""
-    print(f"miex: {spelled(text)}", file=sys.stderr)
-    _write(spelled(text))
+    text = visible(spelled(text))
+    print(f"miex: {text}", file=sys.stderr)
+    _write(text)
 
 
 def show(as_json: bool, facts: Any, text: str) -> None:
     """Print a command's result: as JSON for programs, or as text."""
-    shown = json.dumps(facts, ensure_ascii=False, allow_nan=False) if as_json else text
+    shown = visible(json.dumps(facts, ensure_ascii=False, allow_nan=False) if as_json else text)
     print(shown)
     _write(shown)
 
@@ -93,15 +107,15 @@ def show_table(table: Table) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=Text(table.title), title_justify="left")
+    drawn = RichTable(title=Text(visible(table.title)), title_justify="left")
     for name in table.columns:
-        drawn.add_column(Text(name))
+        drawn.add_column(Text(visible(name)))
     for row in table.texts:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*(Text(visible(text)) for text in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240).print(drawn)
     if table.note:
-        print(table.note)
-    _write(str(table))
+        print(visible(table.note))
+    _write(visible(str(table)))
 
 
 def show_list(rows: list[dict[str, Any]]) -> None:
@@ -114,7 +128,7 @@ def show_list(rows: list[dict[str, Any]]) -> None:
     for i, column in enumerate(rows[0]):
         drawn.add_column(column, overflow="fold", no_wrap=i == 0)
     for row in rows:
-        drawn.add_row(*(Text(str(value)) for value in row.values()))
+        drawn.add_row(*(Text(visible(str(value))) for value in row.values()))
     # in a pipe lines are not wrapped
     Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 200).print(drawn)
 
@@ -129,6 +143,7 @@ def bars() -> Iterator[Stages | None]:
         yield _log_stage if _Manner.log is not None else None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -143,7 +158,8 @@ def bars() -> Iterator[Stages | None]:
             if task == -1:
                 task = tasks[what] = drawn.add_task(what, total=None, rate="", note="")
             speed = drawn.tasks[drawn.task_ids.index(task)].speed
-            drawn.update(task, completed=done, total=total, note=note, rate=f"{speed:,.0f}/s" if speed else "")
+            rate = f"{speed:,.0f}/s" if speed else ""
+            drawn.update(task, completed=done, total=total, note=escape(visible(note)), rate=rate)
             _log_stage(what, done, total, note)
 
         yield move
@@ -151,7 +167,7 @@ def bars() -> Iterator[Stages | None]:
 
 def _log_stage(what: str, done: int, total: int, note: str) -> None:
     if done == total:
-        _write(f"{what}: {done:,}" + (f", {note}" if note else ""))
+        _write(visible(f"{what}: {done:,}" + (f", {note}" if note else "")))
 
 
 def _write(text: str) -> None:

@@ -162,8 +162,22 @@ def repair(
     _show_made(made, folder, as_json)
 
 
+def _share(text: str) -> float:
+    number = text.removesuffix("%")
+    return float(number) / (100 if number != text else 1)
+
+
 def verify(
     folder: o.SetFolder,
+    sample: Annotated[
+        float,
+        typer.Option(
+            parser=_share,
+            metavar="SHARE",
+            help="Share of the shards that are checked, such as 5% or 0.05. Of the others only the record and the size "
+            "are looked at.",
+        ),
+    ] = 1.0,
     workers: o.Workers = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -173,18 +187,18 @@ def verify(
     from miex.api import synthesize as api
 
     with console.bars() as progress:
-        found = api.verify(folder, workers=workers, progress=progress)
-    for problem in found.problems:
-        console.say(problem)
+        found = api.verify(folder, sample=sample, workers=workers, progress=progress)
     facts = {
+        "shards": found.shards,
         "samples": found.samples,
         "failed": found.failed,
         "identical": found.identical,
         "problems": list(found.problems),
     }
     verdict = "clean" if not found.problems else f"{len(found.problems)} problems"
-    text = f"{found.samples:,} samples, {found.failed} not made, {found.identical} identical pairs: {verdict}"
-    console.show(as_json, facts, text)
+    checked = f"{found.samples:,} samples in {found.shards:,} shard{'s' * (found.shards != 1)}"
+    text = f"{checked}, {found.failed} not made, {found.identical} identical pairs: {verdict}"
+    console.show(as_json, facts, "\n".join([*found.problems, text]))
     if found.problems:
         raise typer.Exit(PartialFailureError.exit_code)
 

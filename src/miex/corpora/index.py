@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from miex.corpora.clip import Clip, Descent
 from miex.errors import OutputError, UsageError
 from miex.storage.local import write_whole
 from miex.tables.table import first_row
+from miex.tables.written import csv_text
 
 COLUMNS = (
     "corpus", "subject", "clip", "onset", "apex", "offset", "emotion", "frames", "aus", "kind", "objective", "label",
@@ -70,11 +70,7 @@ def write_index(clips: Iterable[Clip], out: Path) -> int:
         )  # fmt: skip
     rows = index_rows(clips, out.parent)
     if out.suffix == ".csv":
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(out, text.getvalue().encode())
+        write_whole(out, csv_text(COLUMNS, ([row[name] for name in COLUMNS] for row in rows)).encode())
     else:
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -30,32 +30,40 @@ def write_samples(out: Storage, plan: Plan) -> None:
 
 
 def collect_samples(out: Storage, plan: Plan) -> Iterator[pa.Table]:
-    """What samples.parquet must hold, shard by shard: the plan's rows with what the shards' records say of them.
+    """What samples.parquet must hold, shard by shard.
 
     Raises:
         InputError: a shard has no record, or one that does not cover its rows.
     """
-    for shard, rows in enumerate(plan.shards()):
-        record = read_shard_record(out, shard)
-        where = f"shard {shard} of {out.address}"
-        if record is None:
-            raise InputError(
-                where, expected="a commit record", found="none", do="run the same command again to make the shard"
-            )
-        found: dict[str, dict[str, object]] = {}
-        for sample in record.samples:
-            found[sample["sample_id"]] = {**sample, "shard": shard, "status": "ok", "reason": ""}
-        for failure in record.failed:
-            found[failure["sample_id"]] = {**failure, "shard": shard, "status": "failed"}
-        ids = rows["sample_id"].to_pylist()
-        if found.keys() != set(ids):
-            raise InputError(
-                where, expected="a record of the plan's rows", found="a record of other rows", do="run miex repair"
-            )
-        columns = [rows[column.name] for column in PLAN_COLUMNS]
-        for column in RESULT_COLUMNS:
-            columns.append(pa.array([found[sample_id].get(column.name) for sample_id in ids], column.type))
-        yield pa.Table.from_arrays(columns, schema=SAMPLES_SCHEMA)
+    return (with_results(out, shard, rows) for shard, rows in enumerate(plan.shards()))
+
+
+def with_results(out: Storage, shard: int, rows: pa.Table) -> pa.Table:
+    """The plan's rows of a shard, with what the shard's record says of them.
+
+    Raises:
+        InputError: the shard has no record, or one that does not cover its rows.
+    """
+    record = read_shard_record(out, shard)
+    where = f"shard {shard} of {out.address}"
+    if record is None:
+        raise InputError(
+            where, expected="a commit record", found="none", do="run the same command again to make the shard"
+        )
+    found: dict[str, dict[str, object]] = {}
+    for sample in record.samples:
+        found[sample["sample_id"]] = {**sample, "shard": shard, "status": "ok", "reason": ""}
+    for failure in record.failed:
+        found[failure["sample_id"]] = {**failure, "shard": shard, "status": "failed"}
+    ids = rows["sample_id"].to_pylist()
+    if found.keys() != set(ids):
+        raise InputError(
+            where, expected="a record of the plan's rows", found="a record of other rows", do="run miex repair"
+        )
+    columns = [rows[column.name] for column in PLAN_COLUMNS]
+    for column in RESULT_COLUMNS:
+        columns.append(pa.array([found[sample_id].get(column.name) for sample_id in ids], column.type))
+    return pa.Table.from_arrays(columns, schema=SAMPLES_SCHEMA)
 
 
 def read_samples(out: Place) -> pa.Table:

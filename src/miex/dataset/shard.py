@@ -219,7 +219,11 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sa
             raise tarfile.ReadError("its checksum is not that of its record")
         # a slice between two members is a tar without its end mark, which tarfile reads to the end
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
-            members = {member.name: _content(tar, member) for member in tar}
+            members = {}
+            for member in tar:
+                if member.name in members:
+                    raise tarfile.ReadError(f"{member.name} is there twice")
+                members[member.name] = _content(tar, member, size)
         text = members.pop(f"{sample_id}.json", b"")
         description = json.loads(text) if text else None
     except (OSError, tarfile.TarError, ValueError) as error:
@@ -231,7 +235,10 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sa
     return StoredSample(tuple(members[name] for name in sorted(members)), MIME.get(suffix, ""), description)
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
+    # miex writes plain files only; a sparse one claims any size, and memory would be taken for it
+    if member.type != tarfile.REGTYPE or member.size > most:
+        raise tarfile.ReadError(f"{member.name} is no plain file of at most {most} bytes")
     file = tar.extractfile(member)
     content = file.read() if file else b""
     if len(content) != member.size:

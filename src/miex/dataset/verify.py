@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import tarfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from miex.dataset.plan_file import Plan, PlanRows, read_plan, read_record
-from miex.dataset.samples import collect_samples, read_samples
-from miex.dataset.shard import SHARDS, read_shard_record, read_stored, record_name, tar_name
+from miex.dataset.description import describe_sample
+from miex.dataset.frames import DIGITAL_SOURCE_TYPE
+from miex.dataset.pages import page_problems
+from miex.dataset.plan_file import Plan, PlanRows, read_faces, read_plan, read_record
+from miex.dataset.samples import read_samples, with_results
+from miex.dataset.shard import SHARDS, ShardRecord, read_shard_record, read_stored, record_name, tar_name
 from miex.errors import InputError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.images import decode_image
-from miex.labels import Label
+from miex.stable import first_difference, sample_rng
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
@@ -26,12 +32,14 @@ class Report:
     """What verify found.
 
     Attributes:
+        shards: shards that were checked.
         samples: samples that were checked.
         failed: rows that the set itself says it could not make.
         identical: pairs whose onset and apex are the same picture.
         problems: what is wrong, each with the shard or file; empty for a clean set.
     """
 
+    shards: int
     samples: int
     failed: int
     identical: int
@@ -57,13 +65,16 @@ class _Task:
     size: int
 
 
-def verify(out: Place, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> Report:
+def verify(out: Place, *, sample: float = 1, executor: Executor = IN_PROCESS, progress: Progress = silent) -> Report:
     """Check a finished set: the plan against its digests, each shard's sha256 and size against its record, each
-    sample's checksum, ids and order against the plan, every description against its row, every frame there, decoded
-    and of the right size, no identical pair, nothing else among the shards, samples.parquet against plan and records.
+    sample's checksum, ids and order against the plan, every description against its row and face, every frame there,
+    decoded, of the right size and marked as synthetic, no identical pair, nothing else in or among the shards,
+    samples.parquet against plan and records, README.md, gallery.html and refused.csv against their digests.
 
     Args:
         out: the set.
+        sample: share of the shards that are checked, in (0, 1]; at least one, chosen by the plan's digest. Of the
+            others only the record is read, and the size of the tar.
         executor: where shards are checked.
         progress: called with shards done and shards in all.
 
@@ -75,37 +86,65 @@ def verify(out: Place, *, executor: Executor = IN_PROCESS, progress: Progress = 
     """
     out = storage_at(out)
     plan = read_plan(out)
-    checks = check_shards(out, plan, executor=executor, progress=progress)
+    checks = check_shards(out, plan, sample=sample, executor=executor, progress=progress)
     return Report(
+        len(checks),
         sum(check.samples for check in checks),
         sum(check.failed for check in checks),
         sum(check.identical for check in checks),
         (
             *(problem for check in checks for problem in check.problems),
             *(f"{name}: not of this plan" for name in foreign_files(out, plan.n_shards)),
-            *_samples_problems(out, plan),
+            *_samples_problems(out, plan, {check.shard for check in checks}),
+            *page_problems(out),
         ),
     )
 
 
 def check_shards(
-    out: Storage, plan: Plan, *, executor: Executor = IN_PROCESS, progress: Progress = silent
+    out: Storage, plan: Plan, *, sample: float = 1, executor: Executor = IN_PROCESS, progress: Progress = silent
 ) -> list[ShardCheck]:
-    """Check every shard of a set; in their order."""
-    tasks = [_Task(out, shard, plan.digests["plan"], plan.settings["size"]) for shard in range(plan.n_shards)]
+    """Check the shards of a set, or a share of them; in their order."""
+    digest, shards = plan.digests["plan"], list(range(plan.n_shards))
+    if sample < 1:
+        chosen = sample_rng(0, digest).choice(len(shards), max(1, math.ceil(sample * len(shards))), replace=False)
+        shards = sorted(chosen.tolist())
+    tasks = [_Task(out, shard, digest, plan.settings["size"]) for shard in shards]
     found: dict[int, ShardCheck] = {}
     for outcome in executor.run(_check_shard, tasks):
         shard = outcome.task.shard
         problem = f"shard {shard:05d}: {outcome.error}"
         found[shard] = outcome.result or ShardCheck(shard, problems=(problem,))
-        progress(len(found), plan.n_shards, "")
+        progress(len(found), len(tasks), "")
     return [found[shard] for shard in sorted(found)]
 
 
 @lru_cache(maxsize=2)
-def _rows_of(out: Storage, plan: str) -> PlanRows:
+def _opened(out: Storage, plan: str) -> tuple[dict[str, Any], PlanRows]:
     # keyed by the digest, so that a new plan in the same place is read again
-    return PlanRows(out, read_record(out))
+    record = read_record(out)
+    return record["settings"], PlanRows(out, record)
+
+
+def _planned(task: _Task) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Settings, rows of a shard, and rows of its faces by identity."""
+    settings, rows = _opened(task.out, task.plan)
+    table = rows.shard(task.shard)
+    faces = read_faces(task.out, table["identity"].unique().to_pylist())
+    return settings, table.to_pylist(), {face["identity"]: face for face in faces.to_pylist()}
+
+
+def _gap(out: Storage, record: ShardRecord) -> str:
+    """What of a tar belongs to none of its samples; empty if nothing does."""
+    end = 0
+    for sample in record.samples:
+        if sample["offset"] != end:
+            return f"{sample['sample_id']} lies at byte {sample['offset']}, not behind the sample before it ({end})"
+        end += sample["bytes"]
+    rest = record.bytes - end  # a tar ends with two empty blocks, and is filled up to a record of 10,240 bytes
+    if not 2 * tarfile.BLOCKSIZE <= rest < 2 * tarfile.BLOCKSIZE + tarfile.RECORDSIZE:
+        return f"{rest} bytes behind its last sample"
+    return "members behind its last sample" if any(out.read_range(tar_name(record.shard), end, rest)) else ""
 
 
 def _check_shard(task: _Task) -> ShardCheck:
@@ -130,16 +169,19 @@ def _check_shard(task: _Task) -> ShardCheck:
     if digest != record.sha256:
         return broken(f"sha256 {digest[:12]}…, its record says {record.sha256[:12]}…")
     problems = []
-    by_id = {row["sample_id"]: row for row in _rows_of(task.out, task.plan).shard(task.shard).to_pylist()}
+    settings, rows, faces = _planned(task)
+    by_id = {row["sample_id"]: row for row in rows}
     planned = list(by_id)
     made = {sample["sample_id"]: sample for sample in record.samples}
     failed = {failure["sample_id"] for failure in record.failed}
+    problems += [f"{where}: {gap}" for gap in [_gap(task.out, record)] if gap]
     in_order = [sample_id for sample_id in planned if sample_id in made]
     if in_order != [sample["sample_id"] for sample in record.samples] or made.keys() | failed != set(planned):
         problems.append(f"{where}: its samples are not the plan's rows")
     identical = 0
     for sample_id, sample in made.items():
-        problem = _problem(task, sample, by_id.get(sample_id))
+        row = by_id.get(sample_id)
+        problem = _problem(task, sample, row, row and describe_sample(faces[row["identity"]], row, settings))
         if problem:
             problems.append(f"{where}, {sample_id}: {problem}")
             identical += problem == _IDENTICAL
@@ -149,7 +191,7 @@ def _check_shard(task: _Task) -> ShardCheck:
 _IDENTICAL = "onset and apex are the same picture"
 
 
-def _problem(task: _Task, sample: dict[str, Any], row: dict[str, Any] | None) -> str:
+def _problem(task: _Task, sample: dict[str, Any], row: dict[str, Any] | None, described: dict[str, Any] | None) -> str:
     """What is wrong with a sample; empty if nothing is."""
     sample_id, place = sample["sample_id"], (sample["offset"], sample["bytes"], sample["crc32"])
     try:
@@ -164,46 +206,41 @@ def _problem(task: _Task, sample: dict[str, Any], row: dict[str, Any] | None) ->
         return ""  # said of the whole shard
     if len(frames) != len(row["aus"]):
         return f"{len(frames)} frames, {len(row['aus'])} planned"
-    contradiction = _contradiction(stored.description, row)
-    if contradiction:
-        return f"its {contradiction} is not the plan's"
+    if (planned := json.loads(json.dumps(described))) != stored.description:
+        return f"not as planned: {first_difference(planned, stored.description) or 'more entries'}"
+    if not all(DIGITAL_SOURCE_TYPE.encode() in frame for frame in stored.frames):
+        return "a frame without the mark of a synthetic picture"
     return _IDENTICAL if np.array_equal(frames[0], frames[row["apex"]]) else ""
 
 
-def _samples_problems(out: Storage, plan: Plan) -> tuple[str, ...]:
+def _samples_problems(out: Storage, plan: Plan, checked: Collection[int]) -> tuple[str, ...]:
+    """What is wrong with samples.parquet, and with shards that were not checked."""
     try:
         samples = read_samples(out)
     except InputError as error:
         return (f"samples.parquet: {error.found}",)
     wrong: dict[str, None] = {}
-    first = 0
-    try:
-        for expected in collect_samples(out, plan):
-            there = samples.slice(first, expected.num_rows)
-            wrong |= dict.fromkeys(name for name in expected.schema.names if not there[name].equals(expected[name]))
-            first += expected.num_rows
-    except InputError:
-        return ()  # a shard is not there, which is said already
-    if first != samples.num_rows:
-        return (f"samples.parquet: {samples.num_rows} rows, {first} planned",)
-    return (f"samples.parquet: {', '.join(wrong)} are not what plan and records say",) if wrong else ()
+    problems = []
+    for shard, rows in enumerate(plan.shards()):
+        there = samples.slice(shard * plan.shard_size, rows.num_rows)
+        try:
+            expected = with_results(out, shard, rows)
+            record = read_shard_record(out, shard) if shard not in checked else None
+        except InputError as error:
+            if shard not in checked:  # of those that were, it is said already
+                problems.append(f"shard {shard:05d}: {error.found}")
+            continue
+        if record and out.size(tar_name(shard)) != record.bytes:
+            problems.append(f"shard {shard:05d}: {out.size(tar_name(shard))} bytes, its record says {record.bytes}")
+        wrong |= dict.fromkeys(name for name in expected.schema.names if not there[name].equals(expected[name]))
+    if plan.n_rows != samples.num_rows:
+        problems.append(f"samples.parquet: {samples.num_rows} rows, {plan.n_rows} planned")
+    elif wrong:
+        problems.append(f"samples.parquet: {', '.join(wrong)} are not what plan and records say")
+    return tuple(problems)
 
 
 def foreign_files(out: Storage, n_shards: int) -> list[str]:
     """What lies among the shards and is not of the plan: whoever reads shards/*.tar reads it, too."""
     known = {name(shard) for name in (tar_name, record_name) for shard in range(n_shards)}
     return [name for name in (f"{SHARDS}/{name}" for name in out.names(SHARDS)) if name not in known]
-
-
-def _contradiction(description: dict[str, Any], row: dict[str, Any]) -> str:
-    """The first entry of a .json member that is not what the plan says; empty if there is none."""
-    for name in ("sample_id", "identity", "photo", "source", "emotion", "apex"):
-        if description.get(name) != row[name]:
-            return name
-    if (description.get("label"), description.get("label_index")) != (Label(row["label"]).name, row["label"]):
-        return "label"
-    try:
-        same = np.allclose(np.array(description.get("aus"), float), np.array(row["aus"]), atol=1e-6)
-    except ValueError:
-        same = False
-    return "" if same else "aus"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from miex.arguments import checking
 from miex.figures import figure, write_picture
 from miex.storage.local import write_whole
+from miex.tables.written import csv_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,11 +154,8 @@ class Table:
         for i in range(len(self.columns)):
             held = [name for row in self.rows if isinstance(entry := row[i], Value) for name in entry.numbers()]
             parts.append(list(dict.fromkeys(held)) or [""])
-        content = io.StringIO()
-        writer = csv.writer(content, lineterminator="\n")
-        writer.writerow(
-            [f"{name} {part}".strip() for name, own in zip(self.columns, parts, strict=True) for part in own]
-        )
+        columns = [f"{name} {part}".strip() for name, own in zip(self.columns, parts, strict=True) for part in own]
+        rows = []
         for row in self.rows:
             cells: list[Any] = []
             for entry, own in zip(row, parts, strict=True):
@@ -168,8 +164,8 @@ class Table:
                     cells += [numbers.get(part, "") for part in own]
                 else:
                     cells += [entry, *[""] * (len(own) - 1)]
-            writer.writerow(cells)
-        return content.getvalue()
+            rows.append(cells)
+        return csv_text(columns, rows)
 
 
 @dataclass(frozen=True)

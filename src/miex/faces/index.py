@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from miex.errors import OutputError, UsageError
@@ -29,6 +28,7 @@ from miex.faces.photos import kinds_text, look_through, photos_root
 from miex.images import ImageError, open_file, read_noted
 from miex.storage.cache import cache_folder
 from miex.storage.local import write_whole
+from miex.tables.written import csv_text
 
 INDEX_SCHEMA: Final = pa.schema(
     [
@@ -77,7 +77,7 @@ def write_index(index: pa.Table, path: Path) -> None:
     """Write an index as Parquet, or as CSV without the landmarks, by the path's suffix."""
     content = io.BytesIO()
     if path.suffix == ".csv":
-        pacsv.write_csv(index.drop_columns("landmarks"), content)
+        content.write(_csv(index.drop_columns("landmarks")))
     elif path.suffix == ".parquet":
         pq.write_table(index, content, compression="zstd")
     else:
@@ -94,10 +94,12 @@ def write_refused(index: pa.Table, out: Path) -> Path | None:
     if not table.num_rows:
         (out / REFUSED_FILE).unlink(missing_ok=True)
         return None
-    content = io.BytesIO()
-    pacsv.write_csv(table, content)
-    write_whole(out / REFUSED_FILE, content.getvalue())
+    write_whole(out / REFUSED_FILE, _csv(table))
     return out / REFUSED_FILE
+
+
+def _csv(table: pa.Table) -> bytes:
+    return csv_text(table.column_names, (row.values() for row in table.to_pylist())).encode()
 
 
 def index_photos(

@@ -10,6 +10,7 @@ import numpy as np
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
+from miex.dataset.pages import GALLERY, README, write_sums
 from miex.dataset.samples import read_samples
 from miex.labels import Label
 from miex.quality.audit import describe_audit
@@ -25,11 +26,11 @@ MOST_SHOWN = 12  # frames of a sequence on the sheet: the page holds every pictu
 
 def report_files(out: Path) -> tuple[Path, Path]:
     """The gallery and the README of a set's folder."""
-    return out / "gallery.html", out / "README.md"
+    return out / GALLERY, out / README
 
 
 def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None = None) -> Path:
-    """Write both files; returns the gallery's path.
+    """Write both files, and their digests; returns the gallery's path.
 
     Args:
         out: folder of a finished set.
@@ -60,6 +61,7 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None =
     }
     html = render_gallery(title=out.resolve().name, facts=facts, samples=shown, table=samples, measured=measured)
     write_whole(gallery, html.encode())
+    write_sums(dataset.storage, [GALLERY, README])
     return gallery
 
 

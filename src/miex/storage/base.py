@@ -96,8 +96,9 @@ class Storage(ABC):
     def read_range(self, name: str, offset: int, size: int) -> bytes:
         """`size` bytes from `offset` on, fewer at the end of the file. Raises FileNotFoundError where there is none."""
         with as_input_errors(f"reading {name} of {self.address}"), self.open(name) as file:
+            rest = file.seek(0, io.SEEK_END) - offset  # memory is taken for what is asked for, not for what is there
             file.seek(offset)
-            return file.read(size)
+            return file.read(max(0, min(size, rest)))
 
     def write(self, name: str, content: bytes) -> None:
         """Write the whole file under that name, or nothing."""

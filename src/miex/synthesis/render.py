@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import AU_NUMBERS
+from miex.dataset.description import describe_sample
 from miex.dataset.frames import LOSSY, SUFFIX, encode_frame
 from miex.dataset.shard import Failure, Sample
 from miex.faces.crop import AlignedFace
@@ -19,9 +19,7 @@ from miex.faces.planned import load_face
 from miex.generators.base import Generator, Rendered
 from miex.generators.grid import GRID, Field, face_area
 from miex.images import Image, ImageError, decode_image
-from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
-from miex.nuisances.columns import NAMES
 from miex.synthesis.measures import measure_pair
 
 # Of the frames that go to a generator in one call, unless a single row has more: 64 frames of 128 px. With their fields
@@ -147,7 +145,7 @@ def _sample(
     if not np.isfinite(measures.psnr):  # colors differ and grays do not; JSON knows no infinity
         kept["psnr"] = None
     return Sample(
-        row["sample_id"], encoded, SUFFIX[settings["frame_format"]], _description(prepared.face, row, generator), kept
+        row["sample_id"], encoded, SUFFIX[settings["frame_format"]], describe_sample(prepared.face, row, settings), kept
     )
 
 
@@ -155,25 +153,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ImageError):
         return f"{error.reason}: {error.found}"
     return f"{type(error).__name__}: {error}"
-
-
-def _description(face: dict[str, Any], row: dict[str, Any], generator: Generator[Any]) -> dict[str, Any]:
-    """The .json member: all that is known of a sample, for who has only the tar."""
-    return {
-        "sample_id": row["sample_id"],
-        "label": Label(row["label"]).name,
-        "label_index": row["label"],
-        "emotion": row["emotion"],
-        "source": row["source"],
-        "apex": row["apex"],
-        "au_numbers": AU_NUMBERS,
-        "aus": [[round(z, 6) for z in frame] for frame in row["aus"]],
-        "identity": row["identity"],
-        "photo": row["photo"],
-        "virtual": face["virtual"],
-        **{key: row[key] for key in ("corpus", "subject", "clip", "onset_frame", "apex_frame") if row[key] is not None},
-        "nuisances": {name: row[name] for name in NAMES if row[name] is not None},
-        **{key: face[key] for key in ("kind", "person", "licence", "attribution") if face[key]},
-        "synthetic": True,
-        "generator": f"{generator.name} {generator.version}",
-    }

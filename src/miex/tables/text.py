@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from miex.errors import InputError
+from miex.tables.written import unguarded
 
 Numbered = tuple[int, tuple[str, ...]]  # the row's number as a spreadsheet counts, from 1; its cells, stripped
 MOST_CHARACTERS: Final = 4 * 2**20  # of a row; py-feat's longest have 3,000 numbers
@@ -60,7 +61,7 @@ class CSVRows:
                         number -= 1
                         raise csv.Error(_UNCLOSED)
                     lines.of_row = lines.in_row = 0
-                    stripped = tuple(cell.strip() for cell in cells)
+                    stripped = tuple(unguarded(cell.strip()) for cell in cells)
                     if any(stripped) and not (self.said and number == 1):
                         yield number, stripped
         except csv.Error as error:

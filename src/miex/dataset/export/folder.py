@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from miex.errors import InputError, OutputError
 from miex.executors.base import Progress, silent
 from miex.labels import Label
 from miex.storage.local import write_whole
+from miex.tables.written import csv_text
 
 CLIPS_FILE = "clips.csv"
 _COLUMNS = (
@@ -53,9 +52,7 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
             do="give a new `out`",
         )  # fmt: skip
     suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(_COLUMNS)
+    rows = []
     n_frames = 0
     for i, row in enumerate(dataset.table.to_pylist()):
         if not ID.fullmatch(row["sample_id"]):  # it becomes a part of a path
@@ -70,10 +67,10 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
             write_whole(out / folder / f"{k:03d}{suffix}", frame)
         text = json.dumps(stored.description, indent=1, ensure_ascii=False) + "\n"
         write_whole(out / folder / "sample.json", text.encode())
-        rows.writerow(_cells(row, len(stored.frames), folder))
+        rows.append(_cells(row, len(stored.frames), folder))
         n_frames += len(stored.frames)
         progress(i + 1, len(dataset), "")
-    write_whole(out / CLIPS_FILE, table.getvalue().encode())
+    write_whole(out / CLIPS_FILE, csv_text(_COLUMNS, rows).encode())
     return n_frames
 
 

@@ -1,0 +1,36 @@
+"""Tables that are written: CSV that a spreadsheet shows as it is, and never computes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+# What a spreadsheet takes for a formula (OWASP, CSV Injection); a number that begins so is none.
+_FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
+_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*|[+-](inf|nan)")
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A CSV with one header row, whose text cells are none of a spreadsheet's formulas (see `guarded`)."""
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow([guarded(name) for name in columns])
+    writer.writerows([guarded(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    return content.getvalue()
+
+
+def guarded(text: str) -> str:
+    """A text as a cell: with an apostrophe before what a spreadsheet would compute, or before such an apostrophe."""
+    return f"'{text}" if _computed(text.lstrip("'")) else text
+
+
+def unguarded(cell: str) -> str:
+    """The text of a cell that `guarded` made; of any other cell, the cell."""
+    return cell[1:] if cell.startswith("'") and _computed(cell.lstrip("'")) else cell
+
+
+def _computed(text: str) -> bool:
+    return bool(_FORMULA.match(text)) and not _NUMBER.fullmatch(text)
