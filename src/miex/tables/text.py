@@ -61,7 +61,7 @@ class CSVRows:
                         number -= 1
                         raise csv.Error(_UNCLOSED)
                     lines.of_row = lines.in_row = 0
-                    stripped = tuple(unguarded(cell.strip()) for cell in cells)
+                    stripped = tuple(unguarded(cell.strip()).strip() for cell in cells)
                     if any(stripped) and not (self.said and number == 1):
                         yield number, stripped
         except csv.Error as error:
