@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,8 @@ def test_one_cell_of_a_dry_run(name: str, dry: Path, tmp_path: Path) -> None:
     assert facts["title"].startswith(DRY)
     for table in found.tables().values():
         assert table.title.startswith(DRY)
+        prove_latex(table.latex())
+        assert {row["dry run"] for row in csv.DictReader(table.csv().splitlines())} == {"yes"}
     chart = found.chart()
     assert (chart is not None) == (name.startswith("fig"))
     if chart is not None:
@@ -126,6 +130,46 @@ def test_one_cell_of_a_dry_run(name: str, dry: Path, tmp_path: Path) -> None:
         again = miex.paper(name, dry_run=True, work=dry, cells=1, workers=1)
         assert again.shown is not None
         assert [one.runs.computed for one in again.shown.lines] == [0]
+
+
+def test_every_table_is_whole_latex() -> None:
+    """Of every experiment with all its lines, scores, printed numbers and stars."""
+    rng = np.random.default_rng(0)
+    for experiment in EXPERIMENTS.values():
+        lines = []
+        for row in experiment.rows:
+            truth = rng.integers(0, 3, (2, 3, 30))
+            runs = [[_run(truth[r, f], rng.permutation(truth[r, f])) for f in range(3)] for r in range(2)]
+            lines.append(Found(row, "3-fold", 442, Evaluation(row.name, "3-fold", 3, runs)))
+        shown = Shown(experiment, "50 % of a_b & c #1", lines)
+        for table in (shown.table(), shown.differences()) if lines else ():
+            if table is not None:
+                prove_latex(table.latex())
+
+
+def prove_latex(text: str) -> None:
+    """What a compiler would refuse: open environments, braces or formulas, rows of other lengths, bare letters."""
+    open_: list[str] = []
+    for what, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if what == "begin":
+            open_.append(name)
+        else:
+            assert open_.pop() == name
+    assert not open_
+    depth = 0
+    for mark in re.findall(r"(?<!\\)[{}]", text):
+        depth += 1 if mark == "{" else -1
+        assert depth >= 0
+    assert depth == 0
+    (kinds,) = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) > 1
+    assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(kinds)}
+    assert all(len(re.findall(r"(?<!\\)\$", line)) % 2 == 0 for line in text.splitlines())
+    outside = re.sub(r"(?<!\\)\$[^$]*(?<!\\)\$", "", text)
+    assert not re.findall(r"(?<!\\)[%#_^~]", outside)
+    assert text.isascii() or not set(re.findall(r"[^\x00-\x7f]", text)) - set("éü’")  # what inputenc has no letter for
+    assert not re.findall(r"(?<!\\)&", "".join(line for line in outside.splitlines() if line not in rows))
 
 
 def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:

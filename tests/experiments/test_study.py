@@ -62,6 +62,10 @@ def test_what_is_missing_is_counted_before_and_after(tmp_path: Path) -> None:
     # 5 cells × 3 folds × 2 repeats; 2 sets × 2 seeds are pre-trained; fine-tune and real train in every fold
     assert (left.total, left.stored, left.shared, left.own) == (30, 0, 4, 18)
     assert left.seconds is not None
+    (load,) = left.loads
+    assert (load.trainings, load.samples) == (22, 22 * (QUICK.samples_seen or 0))
+    assert load.steps == 22 * ((QUICK.samples_seen or 0) // QUICK.batch)
+    assert load.per_second
     assert not list(tmp_path.glob("*.parquet"))
     found = asked.run()
     assert [(one.name, len(one.repeats), one.computed) for one in found] == [
@@ -105,6 +109,7 @@ def test_recognizers_that_are_fitted_at_once_are_estimated(tmp_path: Path) -> No
     cell = Fit("real", real, recipe).cell("x", [k_fold(np.asarray(real.people), 3)])
     left = Study([Line("x", "", [cell])], Results(tmp_path)).estimate()
     assert (left.shared, left.own) == (0, 3)
+    assert [(load.trainings, load.samples, load.steps) for load in left.loads] == [(3, 120, 0)]  # 3 × 40 of 60
     assert left.seconds is not None
     assert 0 < left.seconds < 600
 

@@ -285,7 +285,7 @@ def listed(what: str = "corpora") -> list[dict[str, Any]]:
     ]
 
 
-@checking(subjects=whole(2))
+@checking(subjects=whole(2), strength=number(0.1, 10))
 def fake(
     name: str,
     out: PathLike,
@@ -294,6 +294,7 @@ def fake(
     subjects: int = 4,
     size: int = 96,
     seed: int = 0,
+    strength: float = 1.0,
     generator: str = "muscle",
     landmarker: PathLike | None = None,
     progress: Stages | None = None,
@@ -308,6 +309,8 @@ def fake(
         subjects: number of subjects.
         size: side of the square frames, in pixels.
         seed: random seed of the fake.
+        strength: factor of all intensities, which are micro with 1; with 2 or more they are those of
+            macro-expressions.
         generator: name of the generator that moves the faces.
         landmarker, progress, say: as in `miex.synthesize`.
 
@@ -330,7 +333,9 @@ def fake(
     moves = make_generator(generator)
     people = actors(align_photo(photo, landmark_model(landmarker, say), CropOptions(size)), moves, seed)
     doing = stage(progress, f"faking {corpus.name}")
-    return write_fake(corpus, path(out), people, encode_image, subjects=subjects, seed=seed, progress=doing)
+    return write_fake(
+        corpus, path(out), people, encode_image, subjects=subjects, seed=seed, strength=strength, progress=doing
+    )
 
 
 @checking(paths=PATHS, scale=number(), first_frame=whole(0, 1), min_confidence=number(0, 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,7 @@ class RealFlow(Result):
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values."""
         choice = None if self.choice is None else {"choose": dict(self.choice.choose), "best": self.choice.best}
-        estimate = None if self.estimate is None else vars(self.estimate)
+        estimate = None if self.estimate is None else asdict(self.estimate)
         return {
             "rows": [row.plain() for row in self.rows],
             "choice": choice,
@@ -123,6 +123,22 @@ def to_do(left: Estimate | None) -> Table:
         time = "unknown" if left.seconds is None else duration(left.seconds)
         rows.append([left.total, left.stored, left.shared, left.own, time])
     return Table("What is left to do", columns, rows)
+
+
+def loads_of(left: Estimate) -> Table:
+    """What the trainings to do look at, by recipe."""
+    columns = ["recipe", "trainings", "samples seen", "steps", "samples/s", "hours at that rate"]
+    rows: list[list[Entry]] = []
+    for one in left.loads:
+        rate = one.per_second
+        measured: list[Entry] = (
+            [Value(rate, digits=1), Value(one.samples / rate / 3600, digits=1)] if rate else ["unknown"] * 2
+        )
+        rows.append([one.recipe, one.trainings, one.samples, one.steps, *measured])
+    note = (
+        "Samples seen: samples × epochs. Rates by two short trainings of each recipe, on the device that was asked for."
+    )
+    return Table("Trainings to do", columns, rows, note)
 
 
 def _take_settings(value: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from miex.api.evaluate import folds_of, prove_folds
 from miex.api.examples import machine_of, need_training, recipe_of
-from miex.api.experiments import said, to_do
+from miex.api.experiments import loads_of, said, to_do
 from miex.api.ingredients import Ingredients
 from miex.api.predict import LoadedRecognizer
 from miex.api.train import start_of
@@ -73,13 +73,16 @@ class Reproduced(Result):
             left = to_do(self.estimate)
             found[""] = Table(f"{self.title}: what is left to do", left.columns, left.rows,
                               f"Sets to make first, in that time: {made}." if made else "")  # fmt: skip
+            if self.estimate.loads:
+                loads = loads_of(self.estimate)
+                found["trainings"] = replace(loads, title=f"{self.title}: trainings to do")
         elif self.picture is not None:
             rows = [[name, ", ".join(caption for _, caption in images)] for name, images in self.picture.rows.items()]
             found[""] = Table(self.title, ["label", "apex frames"], rows, "Frames of real corpora: see their licences.")
         if self.left_out:
             lines = [[name, "; ".join(lacks)] for name, lacks in self.left_out.items()]
             found["left-out" if found else ""] = Table(f"{self.title}: left out", ["line", "lacks"], lines)
-        return found
+        return {key: _marked(table) for key, table in found.items()} if self.facts.get("dry_run") else found
 
     def chart(self) -> Drawing | None:
         """The picture."""
@@ -87,11 +90,16 @@ class Reproduced(Result):
 
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values."""
-        estimate = None if self.estimate is None else {**vars(self.estimate), "sets": dict(self.to_make or {})}
+        estimate = None if self.estimate is None else {**asdict(self.estimate), "sets": dict(self.to_make or {})}
         return {
             "title": self.title, **self.facts, "lines": [] if self.shown is None else self.shown.plain(),
             "left_out": {name: list(lacks) for name, lacks in (self.left_out or {}).items()}, "estimate": estimate,
         }  # fmt: skip
+
+
+def _marked(table: Table) -> Table:
+    """The table with a last column that marks every row, since programs that read the CSV see no title."""
+    return replace(table, columns=[*table.columns, "dry run"], rows=[[*row, "yes"] for row in table.rows])
 
 
 def _take_paths(value: Any) -> Any:
@@ -105,7 +113,8 @@ _PATHS_BY_NAME = Kind("a dict from names to paths", _take_paths)
 
 @checking(
     corpora=_PATHS_BY_NAME, lists=_PATHS_BY_NAME, real_mie=PATH, early_mae=PATH, start=PATH, folds=NAMES,
-    scale=number(1e-4, 1), cells=COUNT, missing=TEXT, dry_run=YES_NO, only_estimate=YES_NO, work=PATH,
+    scale=number(1e-4, 1), side=COUNT, epochs=COUNT, cells=COUNT, missing=TEXT, dry_run=YES_NO, only_estimate=YES_NO,
+    work=PATH,
 )  # fmt: skip
 def paper(
     name: str,
@@ -121,6 +130,8 @@ def paper(
     lists: Mapping[str, PathLike] | None = None,
     independent: Collection[str] = (),
     scale: float = 1,
+    side: int | None = None,
+    epochs: int | None = None,
     cells: int | None = None,
     missing: str = REFUSE,
     dry_run: bool = False,
@@ -153,6 +164,9 @@ def paper(
             samm are for its 115 clips.
         independent: as in `miex.evaluate`. The line CASME needs "casme": one laboratory filmed CASME and CASME II.
         scale: factor of all sizes of sets, for those who have fewer photos.
+        side: side of the frames that recognizers see, in pixels; smaller ones are faster, and not the paper's. Default:
+            that of each recipe.
+        epochs: length of each training; likewise. Default: that of each recipe. A dry run has its own side and length.
         cells: number of lines to make, the first ones. Default: all.
         missing: what to do with lines whose ingredients were not given: refuse (an error), or skip (leave them out).
         dry_run: whether to go through every line in minutes, on fakes of what was not given: tiny sets, one step of
@@ -189,10 +203,10 @@ def paper(
         corpora or {}, faces, real_mie, early_mae, place, scale, generator, weights, independent, dry_run, workers,
         landmarker, progress, say,
     )  # fmt: skip
-    recipes = _Recipes(start, dry_run, say)
+    recipes = _Recipes(start, dry_run, say, side, epochs)
     facts = {
         "experiment": name, "dry_run": dry_run, "scale": scale, "generator": generator, "folds": kinds,
-        "start": recipes.named, "repeats": 1 if dry_run else REPEATS,
+        "start": recipes.named, "side": side, "epochs": epochs, "repeats": 1 if dry_run else REPEATS,
     }  # fmt: skip
     title = _title(experiment, facts)
     files = f"{name}-dry-run" if dry_run else name
@@ -203,10 +217,11 @@ def paper(
         )
     if name == "fig4":
         return Reproduced(files, title, facts, picture=_figure4(stock, title, dry_run))
-    lacking = {row: lacks for row in experiment.rows if (lacks := stock.lacking(row))}
-    if lacking and (missing == REFUSE or len(lacking) == len(experiment.rows)):
+    asked = experiment.rows if missing == SKIP else experiment.rows[:cells]  # what no line needs is not asked for
+    lacking = {row: lacks for row in asked if (lacks := stock.lacking(row))}
+    if lacking and (missing == REFUSE or len(lacking) == len(asked)):
         raise _incomplete(name, lacking)
-    rows = [row for row in experiment.rows if row not in lacking]
+    rows = [row for row in asked if row not in lacking]
     left_out = {_called(row): lacks for row, lacks in lacking.items()}
     repeats = 1 if dry_run else REPEATS
 
@@ -258,8 +273,11 @@ def paper(
 class _Recipes:
     """The recipe of each recognizer, and the weights that it starts from."""
 
-    def __init__(self, start: PathLike | None, dry: bool, say: Say) -> None:
+    def __init__(
+        self, start: PathLike | None, dry: bool, say: Say, side: int | None = None, epochs: int | None = None
+    ) -> None:
         self.start, self.dry, self.say = start, dry, say
+        self.side, self.epochs = side, epochs
         self.known: dict[str, tuple[Recipe, ImageNetWeights | None]] = {}
 
     @property
@@ -276,6 +294,9 @@ class _Recipes:
                     side=LEAST_SIDE.get(recognizer, DRY_SIDE), batch=DRY_BATCH, samples_seen=DRY_BATCH,
                     optimizer="sgd",  # whose step is the cheapest
                 )  # fmt: skip
+            else:
+                epochs = self.epochs if method_class(recognizer).fine_tunes else None
+                recipe = recipe.but(side=self.side, epochs=epochs)
             if self.start is not None and method_class(recognizer).backbones:
                 begin, recipe = start_of(self.start, recipe, self.say)
                 weights = _of_imagenet(begin, self.start)
@@ -298,6 +319,10 @@ def _title(experiment: Experiment, facts: Mapping[str, Any]) -> str:
     parts = [experiment.title, f"generator {facts['generator']}"]
     if experiment.rows:
         parts.append(f"networks start from {facts['start']} weights")
+    if facts["side"] and not facts["dry_run"]:
+        parts.append(f"frames of {facts['side']} pixels")
+    if facts["epochs"] and not facts["dry_run"]:
+        parts.append(f"{facts['epochs']} epochs")
     if facts["scale"] != 1 and not facts["dry_run"]:
         parts.append(f"sets at {facts['scale']:g} of their printed sizes")
     return (DRY if facts["dry_run"] else "") + "; ".join(parts)

@@ -128,6 +128,9 @@ def fake(
     subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 4,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the square frames, in pixels.")] = 96,
     seed: Annotated[int, typer.Option(help="Random seed of the fake.")] = 0,
+    strength: Annotated[
+        float, typer.Option(help="Factor of all intensities: 1 for micro-expressions, 2 or more for macro-expressions.")
+    ] = 1.0,
     generator: Annotated[str, typer.Option(help="Generator that moves the faces: muscle.")] = "muscle",
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
@@ -139,8 +142,8 @@ def fake(
 
     with console.bars() as progress:
         made = write(
-            name, path, table=table, subjects=subjects, size=size, seed=seed, generator=generator,
-            landmarker=landmarker, progress=progress, say=console.say,
+            name, path, table=table, subjects=subjects, size=size, seed=seed, strength=strength,
+            generator=generator, landmarker=landmarker, progress=progress, say=console.say,
         )  # fmt: skip
     facts = {"corpus": made.corpus, "path": str(made.path), "events": made.events, "images": made.images}
     console.show(

@@ -8,7 +8,7 @@ import typer
 
 from miex.commands import console
 from miex.commands import options as o
-from miex.commands.training import Device, Independent, Out, Store, Threads, experiment_app
+from miex.commands.training import Device, Epochs, Independent, Out, Store, Threads, experiment_app
 
 # what each command's help says
 PAPER = {
@@ -88,6 +88,15 @@ def _command(name: str) -> Callable[..., None]:
                 help="Factor of all sizes of sets, for those who have fewer photos.", rich_help_panel=o.OUTPUT
             ),
         ] = 1.0,
+        side: Annotated[
+            int | None,
+            typer.Option(
+                help="Side of the frames that recognizers see, in pixels; smaller ones are faster, and not the "
+                "paper's. Default: that of each recipe.",
+                rich_help_panel=o.TRAINING,
+            ),
+        ] = None,
+        epochs: Epochs = None,
         cells: Annotated[
             int | None,
             typer.Option(min=1, help="Number of lines to make, the first ones. Default: all.", rich_help_panel=o.RUN),
@@ -136,9 +145,9 @@ def _command(name: str) -> Callable[..., None]:
                 name, corpora=dict(o.pairs(corpus, "corpus", "NAME=PATH")), faces=faces, real_mie=real_mie,
                 early_mae=early_mae, generator=generator, weights=weights, start=start, folds=folds.split(","),
                 lists=dict(o.pairs(lists, "lists", "NAME=FOLDER")), independent=independent or (), scale=scale,
-                cells=cells, missing=missing, dry_run=dry_run, only_estimate=only_estimate, store=store, work=work,
-                landmarker=landmarker, device=device, threads=threads, workers=workers, progress=progress,
-                say=console.say,
+                side=side, epochs=epochs, cells=cells, missing=missing, dry_run=dry_run, only_estimate=only_estimate,
+                store=store, work=work, landmarker=landmarker, device=device, threads=threads, workers=workers,
+                progress=progress, say=console.say,
             )  # fmt: skip
         console.show_result(found, as_json, out)
 

@@ -15,6 +15,7 @@ from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.machine import Machine
 from miex.experiments.modes import Fit, Training
 from miex.recognition.method import method_class
+from miex.recognition.networks.base import steps_per_epoch
 from miex.recognition.recipe import Recipe
 from miex.recognition.train import train
 
@@ -37,6 +38,25 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Load:
+    """The trainings of one recipe that a study has yet to do.
+
+    Attributes:
+        recipe: its name.
+        trainings: how many.
+        samples: samples that all of them look at, epoch after epoch.
+        steps: steps of the optimizer; 0 of what is fitted at once.
+        per_second: samples per second, from two short trainings on the study's machine; None where they failed.
+    """
+
+    recipe: str
+    trainings: int
+    samples: int
+    steps: int
+    per_second: float | None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a study has yet to do.
 
@@ -48,6 +68,7 @@ class Estimate:
         predictions: runs to do, each of which ends with predictions.
         seconds: how long all that takes one processor, from two short trainings of each recipe; 0 if nothing is left,
             None where such a training failed: then the study will say why.
+        loads: the trainings to do by recipe.
     """
 
     total: int
@@ -56,6 +77,7 @@ class Estimate:
     own: int
     predictions: int
     seconds: float | None
+    loads: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +112,25 @@ class Study:
     def estimate(self) -> Estimate:
         """What is left to do, and about how long it takes. Two short trainings of each recipe are timed for it."""
         shared, own = self._shared, [one for run in self.missing if (one := _fit(run).own(run.job)) is not None]
-        cost: dict[str, tuple[float, float]] = {}
-        seconds, failed = 0.0, False
+        groups: dict[str, list[Training]] = {}
         for one in [*shared, *own]:
-            if one.recipe.digest not in cost:
-                try:
-                    cost[one.recipe.digest] = _cost(one, self.machine)
-                except Exception:  # what fails on some examples may work on all; if not, the training itself says so
-                    failed = True
-                    break
-            fixed, each = cost[one.recipe.digest]
-            seconds += fixed + each * _length(one.recipe, len(one.view))
+            groups.setdefault(one.recipe.digest, []).append(one)
+        loads = []
+        seconds: float | None = 0.0
+        for several in groups.values():
+            recipe, cost = several[0].recipe, None
+            samples = [_length(recipe, len(one.view)) for one in several]
+            try:
+                cost = _cost(several[0], self.machine)
+            except Exception:  # what fails on some examples may work on all; if not, the training itself says so
+                seconds = None
+            if cost is not None and seconds is not None:
+                seconds += cost[0] * len(several) + cost[1] * sum(samples)
+            steps = sum(_steps(recipe, len(one.view)) for one in several)
+            rate = round(1 / cost[1], 3) if cost is not None and cost[1] > 0 else None
+            loads.append(Load(recipe.name, len(several), sum(samples), steps, rate))
         left = len(self.missing)
-        return Estimate(self.total, self.total - left, len(shared), len(own), left, None if failed else seconds)
+        return Estimate(self.total, self.total - left, len(shared), len(own), left, seconds, tuple(loads))
 
     def run(self, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> list[Evaluation]:
         """Compute what is missing; then, of each line, the runs of all its cells.
@@ -158,6 +186,15 @@ def _length(recipe: Recipe, n: int) -> int:
     if not method_class(recipe.recognizer).fine_tunes:
         return n  # fitted at once
     return recipe.samples_seen or (recipe.epochs or 1) * n
+
+
+def _steps(recipe: Recipe, n: int) -> int:
+    """Steps of the optimizer that a training makes."""
+    if not method_class(recipe.recognizer).fine_tunes:
+        return 0
+    if recipe.samples_seen:
+        return max(1, recipe.samples_seen // recipe.batch)
+    return (recipe.epochs or 1) * steps_per_epoch(n, recipe)
 
 
 def _cost(training: Training, machine: Machine) -> tuple[float, float]:

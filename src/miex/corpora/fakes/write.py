@@ -50,10 +50,11 @@ def movement(numbers: Sequence[int], onset: int, apex: int, offset: int) -> npt.
     return (0.5 - 0.5 * np.cos(np.pi * rise)) * (0.5 - 0.5 * np.cos(np.pi * fall))
 
 
-def apex_vector(text: str, rng: np.random.Generator) -> AUArray:
+def apex_vector(text: str, rng: np.random.Generator, strength: float = 1.0) -> AUArray:
     """Intensities at the apex of coded AUs, float32 [17, 2]; a letter A to E is 1/5 to 1, without one it is drawn.
 
-    Where no AU was certainly seen (`L12 or L14`), the first that is named moves.
+    All are multiplied by `strength`, up to 1. Where no AU was certainly seen (`L12 or L14`), the first that is named
+    moves.
     """
     vector = np.zeros((N_AUS, len(SIDES)), np.float32)
     aus = parse_aus(text).aus
@@ -67,7 +68,7 @@ def apex_vector(text: str, rng: np.random.Generator) -> AUArray:
         vector[place, sides] = np.maximum(vector[place, sides], intensity)
         if au.asymmetric:
             vector[place, 1] /= 2
-    return vector
+    return np.minimum(strength * vector, 1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def write_fake(
     *,
     subjects: int = 4,
     seed: int = 0,
+    strength: float = 1.0,
     progress: Progress = silent,
 ) -> Made:
     """Write a small fake of a corpus in its true layout.
@@ -103,6 +105,7 @@ def write_fake(
         encode: writes an image.
         subjects: how many people, 2 to 8.
         seed: of lengths and intensities; the same seed gives the same fake.
+        strength: factor of all intensities; 1: micro-expressions.
         progress: called with folders done and folders in all.
 
     Raises:
@@ -119,7 +122,7 @@ def write_fake(
     for part in parts:
         write_tables(part, path)
         for events in _folders(part.corpus, part.events).values():
-            written, truth = _write_folder(part, path, events, render, encode, seed)
+            written, truth = _write_folder(part, path, events, render, encode, seed, strength)
             images, done, clips = images + written, done + 1, clips + truth
             progress(done, total, "")
         write_strays(part, path)
@@ -151,7 +154,7 @@ def _fields(corpus: Corpus, event: FakeEvent) -> dict[str, Any]:
 
 
 def _write_folder(
-    part: FakePart, root: Path, events: list[FakeEvent], render: Render, encode: Encode, seed: int
+    part: FakePart, root: Path, events: list[FakeEvent], render: Render, encode: Encode, seed: int, strength: float
 ) -> tuple[int, list[dict[str, Any]]]:
     """Render the frames of a folder, once for every tree of the corpus; the number of images, and the truth."""
     corpus = part.corpus
@@ -162,7 +165,7 @@ def _write_folder(
     truth = []
     for event in events:
         name = f"{seed}/{corpus.name}/{event.subject}/{event.clip}/{event.onset}"
-        apex = apex_vector(event.aus, np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))))
+        apex = apex_vector(event.aus, np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))), strength)
         moved = movement(numbers, event.onset, event.apex, event.offset)
         aus = np.maximum(aus, (apex * moved[:, None, None]).astype(np.float32))
         truth.append(
