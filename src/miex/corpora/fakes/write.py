@@ -68,7 +68,8 @@ def apex_vector(text: str, rng: np.random.Generator, strength: float = 1.0) -> A
         vector[place, sides] = np.maximum(vector[place, sides], intensity)
         if au.asymmetric:
             vector[place, 1] /= 2
-    return np.minimum(strength * vector, 1).astype(np.float32)
+    scaled: AUArray = np.minimum(strength * vector, 1).astype(np.float32)
+    return scaled
 
 
 @dataclass(frozen=True)
