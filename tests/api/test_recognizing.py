@@ -279,6 +279,17 @@ def test_whose_face_a_set_shows_is_told_by_names_and_frames(
                 corpora["samm"], extra=read, mode="direct", folds="loso", repeats=1, epochs=1, no_apex="middle",
                 store=tmp_path / "store",
             )  # fmt: skip
+        folder = tmp_path / f"folder-{named}"
+        miex.export(made, folder, to="folder")
+        clips = miex.corpora.read("mine", folder)
+        miex.corpora.write_index(clips, tmp_path / f"{named}.csv")
+        for exported in (f"mine={folder}", clips, f"mine={tmp_path / str(named)}.csv"):
+            assert set(faces_of(exported).values()) == {("samm", "6")} if named else not faces_of(exported)
+            with pytest.raises(InputError, match="face may be that of" if named else "photo is in the test set"):
+                miex.evaluate(
+                    corpora["samm"], extra=exported, mode="direct", folds="loso", repeats=1, epochs=1,
+                    no_apex="middle", store=tmp_path / "store",
+                )  # fmt: skip
         trained = miex.train(made, epochs=1)
         assert trained.recognizer.history["faces"] == [["samm", "6"]] * named
         again = flow_file(tmp_path / "more.npz", corpus=np.array(["mmew"] * 9))

@@ -206,7 +206,8 @@ def sets_in(data: Data | Sequence[Data] | None) -> list[Storage]:
 def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | None]]:
     """The photos of these data that show people of a corpus, and whom, for the leak guard.
 
-    Of a flow file, or examples that were read from one, its arrays photo and face tell. Of a set it is told by what the
+    Of a flow file, or examples that were read from one, its arrays photo and face tell; of an exported folder, its
+    table. Of a set it is told by what the
     list of faces states, by the names of the faces folder and of what is below it, and by file names; not by the
     folders that the faces folder lies in, which say nothing of the photos.
     """
@@ -217,7 +218,11 @@ def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | N
     found = {}
     for one in data if isinstance(data, list | tuple) else [data]:
         said: Mapping[str, str | None] = one.faces if isinstance(one, Examples) else {}
-        if isinstance(one, PathLike) and path(one).suffix == ".npz":
+        if isinstance(one, PathLike) and (named := corpus_in(one)):
+            one = readable(*named, unsaid)
+        if isinstance(one, Clips):
+            said = {clip.subject: clip.descent.face for clip in one if clip.descent and clip.descent.face}
+        elif isinstance(one, PathLike) and path(one).suffix == ".npz":
             said = faces_in(path(one))
         for photo, stated in said.items():
             *folders, file = re.split(r"[/\\]", photo)

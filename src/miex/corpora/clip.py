@@ -44,12 +44,15 @@ class Descent:
     Attributes:
         source: real_mie, early_mae, coded_mie or expert; None if unknown.
         corpus, subject, clip: those of the real clip that the AUs come from; None if they come from none.
+        face: the person of a corpus whose photo was moved, such as samm/006, or samm if only that is known; None if
+            the table names none.
     """
 
     source: str | None
     corpus: str | None = None
     subject: str | None = None
     clip: str | None = None
+    face: str | None = None
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,8 @@ def of_clips(
         "photo": [c.subject if c.descent else None for c in kept],
     }
     names = LABELS if mapping is None else mapping.classes
-    return Examples(rows_of(codes, texts), ClipFrames(tuple(kept), model, skip), names)
+    faces = {c.subject: c.descent.face for c in kept if c.descent and c.descent.face}
+    return Examples(rows_of(codes, texts), ClipFrames(tuple(kept), model, skip), names, faces)
 
 
 def _name(clip: Clip) -> str:

@@ -27,15 +27,16 @@ from miex.corpora.clip import Descent, Kind
 from miex.corpora.corpus import Corpus, Key, Tree
 from miex.corpora.folders import IMAGE, Folder
 from miex.corpora.mappings import ClassMapping, emotion_named, mapping_named
-from miex.corpora.people import corpus_key
+from miex.corpora.people import corpus_key, photographed
 from miex.errors import InputError, UsageError
 from miex.labels import Label, label_named
 from miex.tables.cells import path_in, whole
 from miex.tables.table import Columns, Row, Sheet, read_table
 
 DESCENT: Final = ("aus_source", "aus_corpus", "aus_subject", "aus_clip")  # the fields of Descent
+_FACE = ("photo_path", "person")
 _NEEDED = ("subject", "clip", "emotion")
-_OPTIONAL = ("onset", "apex", "offset", "frames", "aus", "kind", "objective", "corpus", "label", *DESCENT)
+_OPTIONAL = ("onset", "apex", "offset", "frames", "aus", "kind", "objective", "corpus", "label", *DESCENT, *_FACE)
 
 
 class Plain(Corpus):
@@ -122,8 +123,12 @@ class Plain(Corpus):
         return super().kind(row) if row.cells.get("kind") else self._kind
 
     def descent(self, row: Row) -> Descent | None:
-        said = [row.cells.get(column) or None for column in DESCENT]
-        return Descent(*said) if any(said) else None
+        source, corpus, subject, clip = (row.cells.get(column) or None for column in DESCENT)
+        *folders, file = row.cells.get("photo_path", "").split("/")
+        who = photographed(folders, file, row.cells.get("person") or None)
+        face = "/".join(filter(None, who)) if who else None
+        found = Descent(source, corpus, subject, clip, face)
+        return None if found == Descent(None) else found
 
     def key(self, subject: str, clip: str, row: Row) -> Key:
         return (row.cells.get("frames", ""),)

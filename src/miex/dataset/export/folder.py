@@ -19,7 +19,7 @@ from miex.tables.written import csv_text
 CLIPS_FILE = "clips.csv"
 _COLUMNS = (
     "subject", "clip", "onset", "apex", "offset", "emotion", "label", "frames",
-    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "aus_onset", "aus_apex", "identity",
+    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "aus_onset", "aus_apex", "photo_path", "person", "identity",
     *(f"{when}_AU{au:02d}" for when in ("onset", "apex") for au in AU_NUMBERS),
 )  # fmt: skip
 
@@ -31,8 +31,9 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
     The table can be read as a corpus (`miex corpora check NAME OUT`). Its subject is the photo, shared by the virtual
     identities made from it. Onset, apex and offset are the numbers of the files; the offset is empty if the sequence
     ends with the apex. aus_source … aus_clip say where the AUs come from, for the leak guard, aus_onset and aus_apex
-    which frames of that clip they are, 0-based. Further columns hold the identity, and the intensity of every AU at
-    onset and apex, in [0, 1].
+    which frames of that clip they are, 0-based. photo_path, which begins with the name of the folder of photos, and
+    person, where their list names one, say for the leak guard whose face it is. Further columns, for other programs,
+    hold the identity, and the intensity of every AU at onset and apex, in [0, 1].
 
     Args:
         dataset: the set, or a selection of it.
@@ -54,6 +55,9 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
     suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
     rows = []
     n_frames = 0
+    root = dataset.record["faces_root"].replace("\\", "/").rstrip("/").rpartition("/")[2]
+    faces = dataset.faces.select(["identity", "path", "person"]).to_pylist()
+    shown = {face["identity"]: (f"{root}/{face['path']}", face["person"]) for face in faces}
     for i, row in enumerate(dataset.table.to_pylist()):
         if not ID.fullmatch(row["sample_id"]):  # it becomes a part of a path
             raise InputError(
@@ -67,17 +71,28 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
             write_whole(out / folder / f"{k:03d}{suffix}", frame)
         text = json.dumps(stored.description, indent=1, ensure_ascii=False) + "\n"
         write_whole(out / folder / "sample.json", text.encode())
-        rows.append(_cells(row, len(stored.frames), folder))
+        rows.append(_cells(row, len(stored.frames), folder, shown[row["identity"]]))
         n_frames += len(stored.frames)
         progress(i + 1, len(dataset), "")
     write_whole(out / CLIPS_FILE, csv_text(_COLUMNS, rows).encode())
     return n_frames
 
 
-def _cells(row: dict[str, Any], n: int, folder: str) -> tuple[Any, ...]:
+def _cells(row: dict[str, Any], n: int, folder: str, shown: tuple[str, str | None]) -> tuple[Any, ...]:
     apex = row["apex"] + 1
     numbers = 1, apex, n if apex < n else None
     descent = (row[name] for name in ("source", "corpus", "subject", "clip", "onset_frame", "apex_frame"))
     aus = (f"{z:.6g}" for at in (0, row["apex"]) for z in row["aus"][at])
     label = Label(row["label"]).name
-    return (row["photo"], row["sample_id"], *numbers, row["emotion"], label, folder, *descent, row["identity"], *aus)
+    return (
+        row["photo"],
+        row["sample_id"],
+        *numbers,
+        row["emotion"],
+        label,
+        folder,
+        *descent,
+        *shown,
+        row["identity"],
+        *aus,
+    )
