@@ -84,7 +84,7 @@ def with_a_sample_less(record: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("change", "found"),
-    [(without_digest, "digest"), (of_another_format, "format 1, expected 2"), (with_a_sample_less, "its own digest")],
+    [(without_digest, "digest"), (of_another_format, "format 1, expected 3"), (with_a_sample_less, "its own digest")],
 )
 def test_records_of_something_else_are_refused(out: Path, change: Callable[[dict[str, Any]], None], found: str) -> None:
     path = out / record_name(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from miex.generators.base import Generator
     from miex.synthesis.preview import Preview
 
-# AUs set by hand: {12: 0.2, "L4": 0.5} (L and R are the person's own sides), or ["12=0.2", "L4=0.5"]
+# AUs set by hand: {12: 0.2, "L4": 0.5} (L and R are the person's own sides), or ["12=0.2", "L4=0.5", "6"]
 AUs = Mapping[int | str, float] | Iterable[str]
 _AUS = MAPPING | many(TEXT, "a list of text")
 _AUS_BY_HAND = Kind('intensities by AU, {12: 0.2, "L4": 0.5}, or a list of text, ["12=0.2", "L4=0.5"]', _AUS.take)
+ALONE = 0.2  # of an AU that is given without an intensity: the mean of the expert source, U[0.1, 0.3]
+MOST_SIDE, LEAST_TILE = 2400, 48  # of a sheet and of each face on it, pixels: about 10 MB
 _FACE = instance_of("a face that `miex.align` gave", "miex.faces.crop:AlignedFace")
 _GENERATOR = instance_of("a generator", "miex.generators.base:Generator")
 
@@ -66,7 +68,8 @@ def render(
 
     Args:
         photo: a photo with a face, or a face that `align` gave.
-        aus: intensities in [0, 1] by AU, such as {12: 0.2}, or {"L12": 0.2, "R4": 0.5} for one side alone.
+        aus: intensities in [0, 1] by AU, such as {12: 0.2}, or {"L12": 0.2, "R4": 0.5} for one side alone;
+            or as text, ["12=0.2"], where an AU alone, ["12"], means 0.2.
         out: folder for onset.png, apex.png and flicker.webp; None: nothing is written.
         size: side of the square frames, in pixels; a multiple of 4 from 32 to 1024.
         generator: generator that moves the face, or its name.
@@ -109,7 +112,7 @@ def render(
 
 @checking(aus=_AUS_BY_HAND)
 def au_vector(aus: AUs) -> AUArray:
-    """AUs set by hand as a vector, float32 [17, 2] (the person's left and right side).
+    """AUs set by hand as a vector, float32 [17, 2] (the person's left and right side); an AU alone means 0.2.
 
     Raises:
         UsageError: an AU is not one of the 17.
@@ -117,7 +120,7 @@ def au_vector(aus: AUs) -> AUArray:
     """
     from miex.aus.vector import parse
 
-    return parse(_texts(aus))
+    return parse(_texts(aus), alone=ALONE)
 
 
 @checking(aus=_AUS_BY_HAND)
@@ -127,7 +130,7 @@ def generator_picture(
     aus: AUs | None = None,
     photo: PathLike | None = None,
     faces: PathLike | None = None,
-    n: int = 6,
+    n: int = 2,
     size: int | None = None,
     landmarker: PathLike | None = None,
     progress: Stages | None = None,
@@ -141,14 +144,16 @@ def generator_picture(
         photo: a photo with a face. Default: the embedded face.
         faces: folder of photos for the sheet, or a .txt file that lists them; not together with `photo`.
         n: number of those photos to use, evenly spread.
-        size: side of each face, in pixels. Default: 512, or 192 on a sheet.
+        size: side of each face, in pixels. Default: 512; on a sheet, which has at most 2,400 pixels each way, as many
+            as fit, at most 192.
         landmarker, progress, say: as in `miex.synthesize`.
 
     Returns:
         The path of the picture.
 
     Raises:
-        UsageError: the name does not end in .png, or both `photo` and `faces` are given.
+        UsageError: the name does not end in .png, both `photo` and `faces` are given, or more faces than fit on a
+            sheet.
         InputError: a photo cannot be read, or shows no face.
     """
     if path(out).suffix.lower() != ".png":
@@ -164,13 +169,14 @@ def generator_picture(
     from miex.storage.local import write_whole
 
     typed = None if aus is None else list(_texts(aus))
-    side = size or (192 if typed is None else 512)
+    wanted = n if typed is None and photo is None else 1
+    columns, largest = _sheet_layout(wanted)
+    side = size or 512 if typed is not None else min(size or 192, largest)
     if photo is not None:
         photos = [path(photo)]
     else:
         folder = default_pool() if faces is None else path(faces)
         names = list_photos(folder)
-        wanted = n if typed is None else 1
         photos = [photos_root(folder) / name for name in names[:: max(1, len(names) // wanted)][:wanted]]
     aligned = [align(one, size=side, landmarker=landmarker, say=say) for one in photos]
     if typed is None:
@@ -178,11 +184,39 @@ def generator_picture(
         for done, (number, row) in enumerate(sheet_rows(aligned, side), 1):
             rows.append(row)
             drawn(done, N_AUS, f"AU {number}")
-        picture = np.vstack(rows)
+        rows += [np.full_like(rows[0], 255)] * (-len(rows) % columns)
+        each = len(rows) // columns
+        picture = np.hstack([np.vstack(rows[i : i + each]) for i in range(0, len(rows), each)])
     else:
-        picture = field_picture(aligned[0], parse(typed), "AU " + " ".join(typed))
+        texts = [text if "=" in text else f"{text}=1" for text in typed]
+        picture = field_picture(aligned[0], parse(typed, alone=1), "AU " + " ".join(texts))
     write_whole(path(out), cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
     return path(out)
+
+
+def _sheet_layout(faces: int) -> tuple[int, int]:
+    """Into how many columns the AUs of a sheet go, so that faces are largest; and their largest side, pixels.
+
+    Raises:
+        UsageError: they would be smaller than LEAST_TILE.
+    """
+    from miex.aus.vector import N_AUS
+    from miex.generators.muscle.pictures import HANDS, INTENSITIES, TEXT_HEIGHT
+
+    tiles = 1 + len(HANDS) * len(INTENSITIES)
+
+    def sides(faces: int) -> Iterator[tuple[int, int]]:
+        for columns in range(1, N_AUS + 1):
+            rows = -(-N_AUS // columns)
+            yield min(MOST_SIDE // (columns * tiles), (MOST_SIDE // rows - TEXT_HEIGHT) // faces), columns
+
+    side, columns = max(sides(faces))
+    if side < LEAST_TILE:
+        most = next(n for n in range(faces, 0, -1) if max(sides(n))[0] >= LEAST_TILE)
+        raise UsageError(
+            f"`n` {faces}", expected=f"at most {most} faces, as many as a sheet of {MOST_SIDE:,} pixels holds"
+        )
+    return columns, side
 
 
 def _texts(aus: AUs) -> Iterable[str]:

@@ -116,8 +116,12 @@ def to_mapping(vector: npt.ArrayLike) -> dict[int, float]:
     return {au: float(z) for au, z in zip(AU_NUMBERS, np.asarray(vector, np.float32), strict=True) if z}
 
 
-def parse(settings: Iterable[str]) -> AUArray:
+def parse(settings: Iterable[str], *, alone: float | None = None) -> AUArray:
     """AUs as users type them: `12=0.2` (both sides), `L12=0.2`, `R4=0.5`, with an optional leading `AU`.
+
+    Args:
+        settings: one text for each AU.
+        alone: intensity of an AU that is given without one (`12`); None: that is refused.
 
     Returns:
         float32 [17, 2]; the last axis is the person's left and right side.
@@ -128,16 +132,24 @@ def parse(settings: Iterable[str]) -> AUArray:
     """
     vector = np.zeros((N_AUS, len(SIDES)))
     for text in settings:
-        match = re.fullmatch(r"\s*([LR]?)(?:AU)?\s*(\d+)\s*=\s*([-+.\deE]+)\s*", text, re.IGNORECASE)
+        match = re.fullmatch(r"\s*([LR]?)(?:AU)?\s*(\d+)\s*(?:=\s*([-+.\deE]+)\s*)?", text, re.IGNORECASE)
         try:
             assert match is not None
-            side, au, value = match[1].upper(), int(match[2]), float(match[3])
+            given = alone if match[3] is None else float(match[3])
+            assert given is not None
         except (AssertionError, ValueError):
+            short = "" if alone is None else f", or NUMBER alone for the intensity {alone:g}"
             raise UsageError(
                 f"AU setting {text!r}",
-                expected="NUMBER=INTENSITY, such as 12=0.2, L12=0.2 or R4=0.5",
+                expected=f"NUMBER=INTENSITY, such as 12=0.2, L12=0.2 or R4=0.5{short}",
                 do="give each AU separately",
             ) from None
+        side, au, value = match[1].upper(), int(match[2]), given
+        if not 0 <= value <= 1:
+            raise ScaleError(
+                f"AU setting {text!r}", expected="an intensity in [0, 1]", found=f"{value:g}",
+                do="divide FACS intensities, which go from 0 to 5, by 5",
+            )  # fmt: skip
         sides = {"": slice(None), "L": slice(0, 1), "R": slice(1, 2)}[side]
         vector[au_index(au, where=text), sides] = value
     return checked(vector, where="AU settings")

@@ -37,9 +37,14 @@ def show(
     faces: Annotated[
         Path | None, typer.Option(help="Folder of photos for the sheet, or a .txt file that lists them.")
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Number of those photos to use, evenly spread.")] = 6,
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of those photos to use, evenly spread.")] = 2,
     size: Annotated[
-        int | None, typer.Option(min=64, help="Side of each face, in pixels. Default: 512, or 192 on a sheet.")
+        int | None,
+        typer.Option(
+            min=64,
+            help="Side of each face, in pixels. Default: 512; on a sheet, which has at most 2,400 pixels each way, as "
+            "many as fit, at most 192.",
+        ),
     ] = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
@@ -51,10 +56,9 @@ def show(
 
     if sheet == bool(au):
         raise UsageError("generators show", expected="either --au or --sheet", found="both" if au else "neither")
-    aus = None if sheet else [text if "=" in text else f"{text}=1" for text in au or ()]
     with console.bars() as progress:
         made = generator_picture(
-            out, aus=aus, photo=photo, faces=faces, n=n, size=size, landmarker=landmarker, progress=progress,
-            say=console.say,
+            out, aus=None if sheet else au, photo=photo, faces=faces, n=n, size=size, landmarker=landmarker,
+            progress=progress, say=console.say,
         )  # fmt: skip
     console.show(as_json, {"out": str(made)}, str(made))

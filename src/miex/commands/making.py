@@ -330,8 +330,9 @@ def render(
     au: Annotated[
         list[str],
         typer.Option(
-            metavar="AU=INTENSITY",
-            help="AU and its intensity in [0, 1]: 12=0.2, or L12=0.2 for the person's left side alone. Repeatable.",
+            metavar="AU[=INTENSITY]",
+            help="AU and its intensity in [0, 1]: 12=0.2, or L12=0.2 for the person's left side alone. Repeatable. "
+            "Default intensity: 0.2.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for onset.png, apex.png and flicker.webp.")] = Path("render"),

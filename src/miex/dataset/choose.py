@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ Ints = npt.NDArray[np.int64]
 
 
 def choose(table: pa.Table, n: int, seed: int) -> list[int]:
-    """Choose varied rows: spread evenly over label × source × emotion, and each identity as rarely as possible.
+    """Choose varied rows: as many of each label × source, of these as many of each emotion as there are, and each
+    identity as rarely as possible.
 
     Ties are broken by a hash of (seed, sample_id), which does not depend on how the table is ordered or chunked.
 
@@ -57,21 +58,22 @@ def choose(table: pa.Table, n: int, seed: int) -> list[int]:
 
 
 def _quotas(sizes: Mapping[tuple[str, ...], int], n: int, seed: int) -> dict[tuple[str, ...], int]:
-    """How many from each (label, source, emotion): one each in turn until n are there or all are empty."""
-    ranks: dict[tuple[str, ...], int] = {}
-    groups: dict[tuple[str, ...], int] = defaultdict(int)
+    """How many from each (label, source, emotion): to each label and source in turn, and there to each emotion."""
+    emotions: dict[tuple[str, ...], deque[tuple[str, ...]]] = defaultdict(deque)  # whose turn it is, first
     for key in sorted(sizes, key=lambda key: _hash(seed, *key)):
-        ranks[key] = groups[key[:2]]
-        groups[key[:2]] += 1
-    # where n does not suffice for all, every label and source comes before the second emotion of any
-    order = sorted(sizes, key=lambda key: (ranks[key], _hash(seed, *key)))
-    quota = dict.fromkeys(order, 0)
-    left = min(n, sum(sizes.values()))
-    while left:
-        for key in order:
-            if left and quota[key] < sizes[key]:
-                quota[key] += 1
-                left -= 1
+        emotions[key[:2]].append(key)
+    turns = deque(sorted(emotions, key=lambda group: _hash(seed, *group)))
+    quota = dict.fromkeys(sizes, 0)
+    left = n
+    while left and turns:
+        group = turns.popleft()
+        key = emotions[group].popleft()
+        quota[key] += 1
+        left -= 1
+        if quota[key] < sizes[key]:
+            emotions[group].append(key)
+        if emotions[group]:
+            turns.append(group)
     return quota
 
 

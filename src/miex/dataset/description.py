@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from miex.aus.vector import AU_NUMBERS
+from miex.dataset.also import also_seen
+from miex.dataset.schema import AU_COLUMNS
 from miex.labels import Label
 from miex.nuisances.columns import NAMES
 
@@ -26,7 +28,8 @@ def describe_sample(face: dict[str, Any], row: dict[str, Any], settings: dict[st
         "source": row["source"],
         "apex": row["apex"],
         "au_numbers": AU_NUMBERS,
-        "aus": [[round(z, 6) for z in frame] for frame in row["aus"]],
+        **{name: [[round(z, 6) for z in frame] for frame in row[name]] for name in AU_COLUMNS},
+        "also_seen": also_seen(row),
         "identity": row["identity"],
         "photo": row["photo"],
         "virtual": face["virtual"],

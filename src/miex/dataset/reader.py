@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from miex.aus.vector import AU_NUMBERS, AUArray
+from miex.aus.vector import AU_NUMBERS, SIDES, AUArray
 from miex.dataset.plan_file import read_plan, read_record
 from miex.dataset.samples import read_samples
+from miex.dataset.schema import AU_COLUMNS, rendered_aus
 from miex.dataset.shard import StoredSample, read_stored
 from miex.errors import UsageError, one_of
 from miex.images import Image, decode_image
@@ -36,20 +37,26 @@ class SampleData:
         sample_id: its id.
         frames: uint8 RGB [n, size, size, 3]; the first is the onset.
         apex: index of the apex frame.
-        aus: intensities in [0, 1] of every frame, float32 [n, 17].
-        label: its class, 0 negative, 1 positive, 2 surprise.
-        emotion: the finer category that was drawn.
+        aus: coded AUs, as their source drew them: intensities in [0, 1] of every frame, float32 [n, 17].
+        rendered: the AUs that the face performs, float32 [n, 17, 2] in [0, 1]; the last axis is the person's left and
+            right side. They are the coded ones as nuisances change them (blinks, other muscles, uneven sides).
+        also_seen: what is seen beside the coded AUs, in words and numbers: blinks, other AUs from onset to apex,
+            residual motion, the head, light … (`dataset.also`).
+        label: its class, negative, positive or surprise.
+        emotion: the finer category that was drawn, such as happiness.
         source: source of the AUs: real_mie, early_mae, coded_mie or expert.
         identity: the face that is shown.
         provenance: everything else that is known: photo (shared by virtual identities made from it), corpus, subject,
-            clip and frames of real AUs, virtual, licence, attribution, generator.
+            clip and frames of real AUs, virtual, licence, attribution, generator, the nuisances as drawn, also_seen.
     """
 
     sample_id: str
     frames: Image
     apex: int
     aus: AUArray
-    label: Label
+    rendered: AUArray
+    also_seen: tuple[str, ...]
+    label: str
     emotion: str
     source: str
     identity: str
@@ -62,17 +69,24 @@ class SampleData:
 
     def __repr__(self) -> str:
         n, side = self.frames.shape[:2]
+        also = f" · also seen: {'; '.join(self.also_seen)}" if self.also_seen else ""
         return (
-            f"{self.sample_id}: {self.label.name} ({self.emotion}), {_aus_text(self.aus[self.apex])} · "
+            f"{self.sample_id}: {self.label} ({self.emotion}), {_aus_text(self.aus[self.apex])}{also} · "
             f"{n} frames of {side} px, apex {self.apex}"
         )
 
     def _repr_html_(self) -> str:
         from miex.dataset import show
 
-        ends = [show.aus_that_are_on(self.aus[i]) for i in (0, self.apex)]
-        rows = {f"AU{au}": [end.get(au, 0) for end in ends] for au in sorted(ends[0].keys() | ends[1].keys())}
-        return show.figure(show.flicker(*self.pair), repr(self)) + show.table(rows, ("onset", "apex"))
+        kinds = {"coded": self.aus, **{side: self.rendered[..., k] for k, side in enumerate(SIDES)}}
+        ends = {
+            f"{name}, {when}": show.aus_that_are_on(aus[i])
+            for name, aus in kinds.items()
+            for when, i in (("onset", 0), ("apex", self.apex))
+        }
+        on = sorted({au for end in ends.values() for au in end})
+        rows = {f"AU{au}": [end.get(au, 0) for end in ends.values()] for au in on}
+        return show.figure(show.flicker(*self.pair), repr(self)) + show.table(rows, tuple(ends))
 
     def show(self) -> Path:
         """Show onset and apex flickering: in a notebook below the cell, otherwise in the web browser.
@@ -128,17 +142,29 @@ class Dataset(Sequence[SampleData]):
             return Dataset(self.storage, self.table.take(pa.array(np.arange(len(self))[i], pa.int64())))
         row = self._row(operator.index(i))
         stored = self._stored(row)
-        known = ("sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "aus", "au_numbers")
+        known = {
+            "sample_id",
+            "label",
+            "label_index",
+            "emotion",
+            "source",
+            "identity",
+            "apex",
+            "au_numbers",
+            *AU_COLUMNS,
+        }
         return SampleData(
             sample_id=row["sample_id"],
             frames=np.stack([decode_image(frame, row["sample_id"]) for frame in stored.frames]),
             apex=row["apex"],
             aus=np.asarray(row["aus"], np.float32),
-            label=Label(row["label"]),
+            rendered=rendered_aus(row),
+            also_seen=tuple(stored.description["also_seen"]),
+            label=Label(row["label"]).name,
             emotion=row["emotion"],
             source=row["source"],
             identity=row["identity"],
-            provenance={key: value for key, value in stored.description.items() if key not in known},
+            provenance={key: value for key, value in stored.description.items() if key not in known.union(AU_COLUMNS)},
         )
 
     def __iter__(self) -> Iterator[SampleData]:
@@ -232,8 +258,9 @@ class Dataset(Sequence[SampleData]):
         return read_record(self.storage)
 
     def torch(self) -> Any:
-        """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus float32 [n, 17], label int64,
-        apex int64 and sample_id. It can be pickled, so DataLoader may use workers; batches of sequences of different
+        """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus (coded) float32 [n, 17], rendered
+        (what each side performs) float32 [n, 17, 2], label int64 (0 negative, 1 positive, 2 surprise), apex int64 and
+        sample_id. It can be pickled, so DataLoader may use workers; batches of sequences of different
         lengths (frames "all") need your own `collate_fn`.
 
         Raises:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
-from miex.aus.vector import N_AUS
+from miex.aus.vector import N_AUS, SIDES, AUArray
 from miex.nuisances.columns import NUISANCES
 
 
@@ -20,6 +21,7 @@ class Column(NamedTuple):
 
 
 _TEXT = pa.string()
+_AUS = pa.list_(pa.list_(pa.float32(), N_AUS))  # one vector per frame
 PLAN_COLUMNS: Final = (
     Column(
         "sample_id",
@@ -35,16 +37,27 @@ PLAN_COLUMNS: Final = (
     ),
     Column("source", _TEXT, "source of the AUs: real_mie, early_mae, coded_mie or expert"),
     Column("label", pa.int8(), "0 negative, 1 positive, 2 surprise"),
-    Column("emotion", _TEXT, "the finer category that was drawn, as its source spells it"),
+    Column(
+        "emotion",
+        _TEXT,
+        "the finer category that was drawn, such as happiness or disgust; negative where its source knows no finer one",
+    ),
     Column("corpus", _TEXT, "corpus that the AUs come from; null for the expert source"),
     Column("subject", _TEXT, "subject of that corpus"),
     Column("clip", _TEXT, "clip of that subject"),
     Column("onset_frame", pa.int32(), "onset in that clip, 0-based; null if unknown"),
     Column("apex_frame", pa.int32(), "apex in that clip, 0-based"),
     Column("apex", pa.int16(), "index of the apex among the sample's own frames, 0-based"),
-    Column("aus", pa.list_(pa.list_(pa.float32(), N_AUS)), "intensities in [0, 1], one vector per frame"),
+    Column("aus", _AUS, "coded AUs, as their source drew them: intensities in [0, 1], one vector of 17 per frame"),
     Column("seed", pa.uint64(), "random seed of this sample"),
     *(Column(n.name, n.type, f"nuisance: {n.meaning}; null if off") for n in NUISANCES),
+    Column(
+        "rendered_left",
+        _AUS,
+        "AUs that the person's left side performs: the coded ones as nuisances change them, blinks and other muscles; "
+        "form and range as in aus",
+    ),
+    Column("rendered_right", _AUS, "the same of the person's right side"),
 )
 FACES_COLUMNS: Final = (
     Column("identity", _TEXT, "id of the identity"),
@@ -87,6 +100,9 @@ RESULT_COLUMNS: Final = (
 )
 
 
+AU_COLUMNS: Final = ("aus", *(f"rendered_{side}" for side in SIDES))  # coded, and as rendered on each side
+
+
 def schema_of(columns: Iterable[Column]) -> pa.Schema:
     """Their Arrow schema."""
     return pa.schema([(column.name, column.type) for column in columns])
@@ -99,3 +115,11 @@ SAMPLES_SCHEMA: Final = schema_of((*PLAN_COLUMNS, *RESULT_COLUMNS))
 ROWS_SCHEMA: Final = pa.schema(
     [PLAN_SCHEMA.field(name) for name in ("sample_id", "label", "source", "corpus", "subject", "photo")]
 )
+
+
+def rendered_aus(row: Mapping[str, Any]) -> AUArray:
+    """The AUs that the face performs in a row of a plan, nuisances included, float32 [n, 17, 2] in [0, 1].
+
+    The last axis is the person's left and right side. `row["aus"]` holds the coded ones alone.
+    """
+    return np.stack([np.asarray(row[f"rendered_{side}"], np.float32) for side in SIDES], -1)

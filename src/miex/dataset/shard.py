@@ -18,7 +18,7 @@ from miex.stable import json_digest
 from miex.storage.base import Draft, Storage
 
 SHARDS = "shards"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from miex.labels import Label
+
 if TYPE_CHECKING:
     from miex.dataset.reader import Dataset
 
@@ -27,7 +29,8 @@ class TorchDataset(torch.utils.data.Dataset):  # type: ignore[misc]
         return {
             "frames": torch.from_numpy(sample.frames).permute(0, 3, 1, 2).contiguous(),
             "aus": torch.from_numpy(sample.aus),
-            "label": torch.tensor(int(sample.label)),
+            "rendered": torch.from_numpy(sample.rendered),
+            "label": torch.tensor(int(Label[sample.label])),
             "apex": torch.tensor(sample.apex),
             "sample_id": sample.sample_id,
         }

@@ -18,6 +18,7 @@ from miex.aus.tracks import Track
 from miex.aus.vector import N_AUS, AUArray
 from miex.corpora.clip import Clip
 from miex.dataset.reader import Dataset
+from miex.dataset.schema import rendered_aus
 from miex.errors import InputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
@@ -25,7 +26,6 @@ from miex.extraction.extractor import track_name
 from miex.faces.crop import CropOptions, cut, place_crop
 from miex.faces.landmarks import Landmarker
 from miex.images import Image, ImageError, read_image
-from miex.nuisances.apply import shown_aus
 from miex.stable import stable_hash
 
 PER_TASK = 64
@@ -257,7 +257,7 @@ def _numbered(task: tuple[int, Any, Any]) -> tuple[int, _Part, int]:
 
 def _of_samples(samples: Dataset, size: int, people: Mapping[str, str]) -> Iterator[tuple[Image, AUArray, str]]:
     for sample, row in zip(samples, samples.table.to_pylist(), strict=True):
-        for frame, aus in zip(sample.frames, shown_aus(row), strict=True):
+        for frame, aus in zip(sample.frames, rendered_aus(row), strict=True):
             small = frame if len(frame) == size else cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
             yield np.asarray(small, np.uint8), aus.reshape(N_AUS, -1).mean(1), people[row["identity"]]
 

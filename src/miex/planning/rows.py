@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from miex.aus.vector import AUArray
+from miex.corpora.mappings import emotion_named
 from miex.dataset.plan_file import Plan
 from miex.dataset.schema import PLAN_SCHEMA
 from miex.errors import UsageError
 from miex.executors.base import Progress, silent
 from miex.faces import VERSION as FACES_VERSION
+from miex.nuisances.apply import shown_aus
 from miex.nuisances.columns import nuisances_of
 from miex.nuisances.draw import draw
 from miex.planning.config import MOST_FRAMES, PlanConfig, PlannedClass
@@ -37,6 +39,7 @@ def build_plan(
     faces_root: str,
     chosen_by: Mapping[str, Any] | None = None,
     progress: Progress = silent,
+    triplets_progress: Progress = silent,
 ) -> Plan:
     """Every sample of a set.
 
@@ -54,6 +57,7 @@ def build_plan(
         faces_root: folder of the photos, recorded for later runs.
         chosen_by: how the photos were chosen, recorded for messages.
         progress: called with rows drawn and rows in all, whenever they are drawn.
+        triplets_progress: called with AU triplets drawn and triplets in all, if their number is fixed.
 
     Raises:
         InputError: no photo can be used; the message counts the reasons.
@@ -64,7 +68,7 @@ def build_plan(
     faces = choose_faces(index, config)
     n_rows = config.samples or config.per * faces.num_rows * len(sources) * len(config.planned)
     shard_size = _shard_size(config)
-    banks = banks_of(config, sources)
+    banks = banks_of(config, sources, triplets_progress)
 
     def shards() -> Iterator[pa.Table]:
         rows, done = _rows(config, faces, sources, banks, n_rows), 0
@@ -125,10 +129,20 @@ def _rows(
                 else:
                     triplet = source.sample(kind.label, emotion=kind.emotion, rng=sample_rng(seed, "aus"))
                 aus, apex = _frames(config, triplet, seed)
-                start = (sample_id, round_number, identity, sha256[:16], source.name, int(kind.label), triplet.emotion)
+                emotion = emotion_named(triplet.emotion)
+                start = (sample_id, round_number, identity, sha256[:16], source.name, int(kind.label), emotion)
                 descent = (triplet.corpus, triplet.subject, triplet.clip, *(triplet.frames or (None, None)))
                 drawn = draw(chosen, len(aus), apex, partial(sample_rng, seed))
-                yield (*start, *descent, apex, list(aus), seed, *drawn.values())
+                rendered = shown_aus({"aus": aus, **drawn})
+                yield (
+                    *start,
+                    *descent,
+                    apex,
+                    list(aus),
+                    seed,
+                    *drawn.values(),
+                    *map(list, np.moveaxis(rendered, -1, 0)),
+                )
 
 
 def _frames(config: PlanConfig, triplet: AUTriplet, seed: int) -> tuple[AUArray, int]:

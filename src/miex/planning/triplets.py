@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from miex.errors import UsageError
+from miex.executors.base import Progress, silent
 from miex.planning.config import PlanConfig, PlannedClass
 from miex.sources.source import AUSource, AUTriplet
 from miex.stable import sample_rng, stable_hash
@@ -19,7 +21,9 @@ class Bank:
 
     _REPEATS = 1000  # of triplets that are there already, one after the other, before a source counts as exhausted
 
-    def __init__(self, seed: int, source: AUSource, kind: PlannedClass, n: int) -> None:
+    def __init__(
+        self, seed: int, source: AUSource, kind: PlannedClass, n: int, progress: Callable[[int], None] = lambda n: None
+    ) -> None:
         self._key = (seed, "triplets", source.name, kind.name)
         found: dict[bytes, AUTriplet] = {}
         draws = last = 0
@@ -29,6 +33,7 @@ class Bank:
             draws += 1
             if found.setdefault(triplet.onset.tobytes() + triplet.apex.tobytes(), triplet) is triplet:
                 last = draws
+                progress(len(found))
         self._triplets: list[AUTriplet] = list(found.values())
         self._orders: dict[int, npt.NDArray[np.int64]] = {}
 
@@ -41,7 +46,17 @@ class Bank:
         return self._triplets[int(self._orders[turn][place])]
 
 
-def banks_of(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str, PlannedClass], Bank]:
+def banks_of(
+    config: PlanConfig, sources: Sequence[AUSource], progress: Progress = silent
+) -> dict[tuple[str, PlannedClass], Bank]:
+    """A bank for each source and class; none if the number of triplets is not fixed.
+
+    Args:
+        progress: called with triplets drawn and triplets in all.
+
+    Raises:
+        UsageError: fewer triplets than sources × classes.
+    """
     if config.triplets is None:
         return {}
     cells = [(source, kind) for source in sources for kind in config.planned]
@@ -52,10 +67,21 @@ def banks_of(config: PlanConfig, sources: Sequence[AUSource]) -> dict[tuple[str,
             do=f"ask for {len(cells)} or more",
         )
     share, rest = divmod(config.triplets, len(cells))
-    return {
-        (source.name, kind): Bank(config.seed, source, kind, share + (k < rest))
-        for k, (source, kind) in enumerate(cells)
-    }
+    found: dict[tuple[str, PlannedClass], Bank] = {}
+    drawn = 0
+    for k, (source, kind) in enumerate(cells):
+        n = share + (k < rest)
+        found[source.name, kind] = Bank(
+            config.seed, source, kind, n, partial(_report, progress, drawn, config.triplets)
+        )
+        drawn += n
+        progress(drawn, config.triplets, "")
+    return found
+
+
+def _report(progress: Progress, before: int, total: int, n: int) -> None:
+    if n % 1000 == 0:
+        progress(before + n, total, "")
 
 
 def distinct_triplets(shards: Iterable[pa.Table]) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from miex.aus.vector import AUArray
 from miex.dataset import Dataset
 from miex.dataset.plan_file import read_faces
+from miex.dataset.schema import rendered_aus
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.extraction.flow import EmbeddedExtractor
@@ -27,7 +28,7 @@ from miex.faces.sface import SFace
 from miex.generators.grid import Field, face_area
 from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError
-from miex.nuisances.apply import drift, shown_aus
+from miex.nuisances.apply import drift
 from miex.quality.identity import FrameDescriptor, describe_frames
 from miex.quality.motion import Motion, motion_of
 from miex.quality.recovery import read_change
@@ -116,7 +117,7 @@ def _measure(task: _Task) -> dict[int, Measured]:
         extractor = EmbeddedExtractor(task.model) if task.model else None
         landmarker = open_until_end.enter_context(Landmarker(task.model)) if task.model else None
         for i, row in enumerate(dataset.table.to_pylist()):
-            shown = shown_aus(row)[[0, row["apex"]]]  # with the nuisances
+            shown = rendered_aus(row)[[0, row["apex"]]]  # with the nuisances
             pair = dataset.pair(i)
             try:
                 face = load_face(task.faces_root, faces[row["identity"]], size)

@@ -12,13 +12,13 @@ from miex.aus.vector import AU_NUMBERS, N_AUS, AUArray
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
+from miex.dataset.schema import rendered_aus
 from miex.errors import UsageError
 from miex.executors.base import Executor, Progress, silent
 from miex.executors.local import one_thread
 from miex.extraction.flow import SIZE, EmbeddedExtractor
 from miex.faces.landmarks import Landmarker
 from miex.images import Image
-from miex.nuisances.apply import shown_aus
 from miex.storage import Place
 
 Floats = npt.NDArray[np.float64]
@@ -132,7 +132,7 @@ def _read(task: tuple[list[int], Dataset, EmbeddedExtractor]) -> dict[int, Any]:
     found = {}
     with one_thread(), Landmarker(extractor.model) as landmarker:
         for i, (place, row) in enumerate(zip(rows, dataset.table.to_pylist(), strict=True)):
-            shown = shown_aus(row)[[0, row["apex"]]]  # with the nuisances
+            shown = rendered_aus(row)[[0, row["apex"]]]  # with the nuisances
             read = read_change(extractor, landmarker, dataset.pair(i))
             found[place] = ((shown[1] - shown[0]).mean(-1), read)
     return found

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
+from miex.dataset.frames import MIME, encode_frame
 from miex.dataset.pages import GALLERY, README, write_sums
 from miex.dataset.samples import read_samples
+from miex.images import decode_image
 from miex.labels import Label
 from miex.quality.audit import describe_audit
 from miex.report.card import dataset_card, frames_of
@@ -21,7 +24,10 @@ from miex.storage.local import write_whole
 if TYPE_CHECKING:
     from miex.quality.audit import Audit
 
-MOST_SHOWN = 12  # frames of a sequence on the sheet: the page holds every picture of its samples
+MOST_BYTES = 14 * 10**6  # of the cards of a page, which all its pictures are part of: mail and browsers take it
+MOST_SHOWN = 12  # frames of a sequence on the sheet
+MOST_SIDE, MOST_SIDE_OF_SEQUENCES = 256, 128  # of a picture, pixels; larger ones are shrunk
+_CARD_BYTES = 4000  # about, without its pictures
 
 
 def report_files(out: Path) -> tuple[Path, Path]:
@@ -34,7 +40,7 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None =
 
     Args:
         out: folder of a finished set.
-        n: samples on the sheet: a stratified random choice.
+        n: samples on the sheet: a stratified random choice; fewer, if more do not fit into MOST_BYTES.
         seed: of that choice.
         audit: what `quality.audit.audit_set` measured; None: the files say that it is still to be measured.
 
@@ -46,7 +52,7 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None =
     measured = describe_audit(audit) if audit else None
     gallery, readme = report_files(out)
     write_whole(readme, dataset_card(dataset, samples, measured).encode())
-    shown = [gallery_sample(dataset, row) for row in choose(dataset.table, n, seed)]
+    shown = _that_fit(dataset, n, seed)
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
         "samples": f"{len(dataset):,}",
@@ -65,12 +71,35 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None =
     return gallery
 
 
+def _that_fit(dataset: Dataset, n: int, seed: int) -> list[GallerySample]:
+    """A choice of n samples, or of the most below n that one page holds; at least one."""
+    made: dict[int, GallerySample] = {}
+    while True:
+        chosen, room = choose(dataset.table, n, seed), MOST_BYTES
+        for fit, i in enumerate(chosen):
+            made[i] = made.get(i) or gallery_sample(dataset, i)
+            room -= _bytes_of(made[i])
+            if room < 0 and fit:
+                n = fit  # chosen anew, so that no class is left out
+                break
+        else:
+            return [made[i] for i in chosen]
+
+
+def _bytes_of(sample: GallerySample) -> int:
+    pictures = sum(-(-len(frame) // 3) * 4 for frame in sample.frames)  # base64
+    return pictures + _CARD_BYTES + 12 * len(sample.licence + sample.attribution)  # at most "\ud83d\ude00" for a letter
+
+
 def gallery_sample(dataset: Dataset, i: int) -> GallerySample:
-    """Sample i as the gallery shows it: of a long sequence MOST_SHOWN frames, and the apex."""
+    """Sample i as the gallery shows it: of a long sequence MOST_SHOWN frames, and the apex; large pictures shrunk."""
     row = dataset.table.slice(i, 1).to_pylist()[0]
     stored = dataset.stored(i)
     n, apex = len(stored.frames), row["apex"]
     shown = sorted({apex, *np.linspace(0, n - 1, min(n, MOST_SHOWN)).round().astype(int).tolist()})
+    side = dataset.record["settings"]["size"]
+    most = MOST_SIDE if n == 2 else MOST_SIDE_OF_SEQUENCES
+    frames = tuple(stored.frames[k] for k in shown)
     return GallerySample(
         sample_id=row["sample_id"],
         identity=row["identity"],
@@ -78,10 +107,12 @@ def gallery_sample(dataset: Dataset, i: int) -> GallerySample:
         label=Label(row["label"]).name,
         emotion=row["emotion"],
         source=row["source"],
-        frames=tuple(stored.frames[k] for k in shown),
-        mime=stored.mime,
+        frames=frames if side <= most else tuple(_shrunk(frame, most, row["sample_id"]) for frame in frames),
+        shrunk=side > most,
+        mime=stored.mime if side <= most else MIME[".png"],
         apex=shown.index(apex),
         aus=np.asarray(row["aus"], np.float32)[shown],
+        also_seen=tuple(stored.description["also_seen"]),
         motion_mean_px=row["motion_mean_px"],
         motion_p95_px=row["motion_p95_px"],
         motion_mean_iod=row["motion_mean_iod"],
@@ -91,3 +122,8 @@ def gallery_sample(dataset: Dataset, i: int) -> GallerySample:
         licence=stored.description.get("licence", ""),
         attribution=stored.description.get("attribution", ""),
     )
+
+
+def _shrunk(frame: bytes, side: int, sample_id: str) -> bytes:
+    picture = cv2.resize(decode_image(frame, sample_id), (side, side), interpolation=cv2.INTER_AREA)
+    return encode_frame(np.asarray(picture, np.uint8), "png")

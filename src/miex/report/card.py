@@ -16,6 +16,8 @@ from miex.dataset import Dataset
 from miex.dataset.frames import STATEMENT
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS
 from miex.labels import Label
+from miex.nuisances.columns import OFF
+from miex.report.statistics import also_of
 
 _MEASURES = (
     ("motion_mean_px", "motion, mean over the face (px)", 3),
@@ -68,7 +70,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "",
         "```python",
         "import miex.dataset",
-        f'sample = miex.dataset.open("{dataset.storage.name}")[0]  # .frames .aus .label .emotion .provenance',
+        f'sample = miex.dataset.open("{dataset.storage.name}")[0]  # .frames .aus .rendered .also_seen .label .emotion',
         "```",
         "",
         "## Columns of samples.parquet",
@@ -85,6 +87,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "|---|---|---|",
         *(f"| {Label(label).name} | {_cell(emotion)} | {n:,} |" for (label, emotion), n in _counts(table)),
         "",
+        *_also(also_of(table, np.arange(table.num_rows)), config["nuisances"]),
         "## Measures of the pairs",
         "",
         f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is "
@@ -99,6 +102,8 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         *(_quantiles(table[name].drop_null().to_numpy(), text, digits) for name, text, digits in _MEASURES),
         "",
         "## Action units at the apex",
+        "",
+        "Of the coded AUs (column `aus`), whatever else is seen.",
         "",
         "| AU | | on in | mean intensity where on |",
         "|---|---|---|---|",
@@ -193,6 +198,46 @@ def _reasons(failed: list[dict[str, Any]]) -> str:
 
 def _counts(table: pa.Table) -> list[tuple[tuple[int, str], int]]:
     return sorted(Counter(zip(table["label"].to_pylist(), table["emotion"].to_pylist(), strict=True)).items())
+
+
+def _also(also: Mapping[str, Any], nuisances: str) -> list[str]:
+    """What is seen beside the coded AUs."""
+    lines = ["## Seen beside the coded AUs", ""]
+    if nuisances == OFF:
+        return [*lines, "Nothing: nuisances are off, and faces perform the coded AUs alone.", ""]
+    n = also["n"]
+    rows = [
+        ("blinks (AU 45)", also["blink"], ""),
+        ("other AUs, of another intensity than the coded one", also["aus"], ""),
+        ("residual motion, which no AU accounts for", also["residual"], _residual(also)),
+        ("motion of the head, or local shifts", also["head"], ""),
+        ("other light, noise or compression", also["pictures"], ""),
+        ("AUs that change more beside the coded change than by it", also["larger"], ""),
+    ]
+    return [
+        *lines,
+        f"Nuisances `{nuisances}`, as planned. Labels, and the column `aus`, tell what is coded; `rendered_left` and"
+        " `rendered_right` hold all that the face performs, and the other columns say why. Every sample says it in"
+        " words, too (`also_seen`). Real clips of micro-expressions hold blinks and small motion like these; for faces"
+        " that do no more than what is coded, use `--nuisances off`.",
+        "",
+        "| in samples | share | |",
+        "|---|---|---|",
+        *(f"| {text} | {found / n:.0%} | {note} |" for text, found, note in rows if n),
+        "",
+        f"Median change of AUs from onset to apex (sum over the 17): {_number(also['coded'])} coded,"
+        f" {_number(also['beside'])} beside it.",
+        "",
+    ]
+
+
+def _residual(also: Mapping[str, Any]) -> str:
+    if also["residual_px"] is None:
+        return ""
+    return (
+        f"median {also['residual_px']:.2f} px ({also['residual_iod']:.4f} inter-ocular distances), root mean square;"
+        f" the AUs move the face by {also['motion_px']:.2f} px (median of the mean)"
+    )
 
 
 def _quantiles(values: np.ndarray, text: str, digits: int) -> str:

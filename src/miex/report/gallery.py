@@ -33,10 +33,12 @@ class GallerySample:
     Attributes:
         sample_id, identity, label, emotion, source: as in the plan; the label by its name.
         virtual: whether the identity is a virtual one.
-        frames: encoded images as stored; the first is the onset. With more than two the card plays the sequence.
+        frames: encoded images, the first is the onset. With more than two the card plays the sequence.
+        shrunk: whether they are smaller than those that are stored.
         mime: image/png, image/webp or image/jpeg.
         apex: index of the apex frame.
-        aus: intensities in [0, 1] of every frame, float32 [n_frames, 17].
+        aus: coded intensities in [0, 1] of every frame, float32 [n_frames, 17].
+        also_seen: what is seen beside them, in words (`dataset.also`).
         motion_mean_px … ssim: measures of the pair onset → apex (see miex.synthesis.measures); psnr may be inf.
         licence, attribution: of the photo.
     """
@@ -48,9 +50,11 @@ class GallerySample:
     emotion: str
     source: str
     frames: tuple[bytes, ...]
+    shrunk: bool
     mime: str
     apex: int
     aus: AUArray
+    also_seen: tuple[str, ...]
     motion_mean_px: float
     motion_p95_px: float
     motion_mean_iod: float
@@ -90,6 +94,7 @@ def render_gallery(
         # one scale for every bar of the page, so that cards can be compared
         "auScale": max([statistics["au"]["upper"], *(upper_end(sample.aus) for sample in samples)]),
         "samples": cards,
+        "shrunk": any(sample.shrunk for sample in samples),
         "licences": licences_of(samples),
         "statistics": statistics,
         "measured": measured,
@@ -129,6 +134,7 @@ def _card(sample: GallerySample) -> dict[str, Any]:
         "apex": sample.apex,
         "onsetAUs": [number(z) for z in aus[0]],
         "apexAUs": [number(z) for z in aus[sample.apex]],
+        "alsoSeen": sample.also_seen,
         "motion": {
             name: [number(getattr(sample, f"motion_{name}_{unit}")) for unit in ("px", "iod")]
             for name in ("mean", "p95")

@@ -72,7 +72,10 @@ def _side(sample: GallerySample, title: str) -> str:
     decoded = [decode_image(one, sample.sample_id) for one in (onset, apex)]
     figures = [_figure("onset", onset, sample.mime), _figure("apex", apex, sample.mime)]
     amplified = _figure("difference", encode_frame(difference(*decoded), "png"), "image/png", "difference × 10")
-    return f'<div class="side"><h3>{escape(title)}</h3><div class="frames">{"".join(figures)}</div>{amplified}</div>'
+    also = f'<p class="also">also seen: {escape(" · ".join(sample.also_seen) or "nothing")}</p>'
+    return (
+        f'<div class="side"><h3>{escape(title)}</h3><div class="frames">{"".join(figures)}</div>{amplified}{also}</div>'
+    )
 
 
 def _figure(kind: str, content: bytes, mime: str, caption: str = "") -> str:

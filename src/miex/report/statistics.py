@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import N_AUS
+from miex.aus.vector import AU_INDEX, N_AUS
+from miex.dataset.also import LEAST
 from miex.dataset.choose import LABELS, Ints, codes_of, ok_rows, texts_of
+from miex.dataset.schema import AU_COLUMNS
+from miex.nuisances.columns import NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +31,7 @@ def statistics_of(table: pa.Table) -> dict[str, Any]:
     names = {name: texts_of(table, name, rows) for name in ("label", "source", "emotion")}
     labels = ordered(names["label"], LABELS)
     label, _ = codes_of(names["label"], labels)
-    apexes = _apexes(table, rows)
+    apexes = _ends(table, "aus", rows)[:, 1]
     upper = upper_end(apexes)
     edges = np.linspace(0, upper, _INTENSITY_BINS + 1).round(6)
     on = apexes > 0
@@ -52,6 +55,7 @@ def statistics_of(table: pa.Table) -> dict[str, Any]:
                 for i in range(N_AUS)
             ],
         },
+        "also": also_of(table, rows),
         "motion": _histogram(table, "motion_p95_iod", rows, label, len(labels), from_zero=True),
         "psnr": _histogram(table, "psnr", rows, label, len(labels), from_zero=False),
     }
@@ -63,17 +67,64 @@ def ordered(values: Sequence[str] | set[str], first: Sequence[str]) -> list[str]
     return [name for name in first if name in there] + sorted(there.difference(first))
 
 
-def _apexes(table: pa.Table, rows: Ints) -> npt.NDArray[np.float32]:
-    """AU intensities of the apex frames, float32 [rows, 17]."""
+def also_of(table: pa.Table, rows: Ints) -> dict[str, Any]:
+    """What is seen beside the coded AUs, as planned, over the given rows; of AUs, at onset and apex.
+
+    Returns:
+        n: how many rows;
+        blink, aus, residual, head, pictures: how many rows have a blink, other AUs with another intensity than the
+            coded one, residual motion, motion of the head or local shifts, and other light, noise or compression;
+        larger: in how many rows AUs change more beside the coded change than by it;
+        coded, beside: medians of these changes from onset to apex, sums of |change| over the 17 AUs, the second as a
+            mean of both sides;
+        residual_px, residual_iod: median of the residual motion at the apex (root mean square) where there is some,
+            pixels and inter-ocular distances; None where there is none;
+        motion_px: median of the motion of all rendered AUs (motion_mean_px).
+    """
+    coded, left, right = (_ends(table, name, rows) for name in AU_COLUMNS)
+    beside = np.stack([left - coded, right - coded], -1)
+    differs = np.abs(beside).max((1, 3), initial=0) >= LEAST
+    change, more = (np.abs(ends[:, 1] - ends[:, 0]) for ends in (coded, beside))
+    sums = change.sum(-1), more.mean(-1).sum(-1)
+    on = {name: table[name].take(rows).is_valid().to_numpy() for name in NAMES}
+    residual = table["residual"].take(rows).drop_null().to_pylist()
+    iod = np.array([rms for _, rms in residual])
+    px, per_iod = (table[f"motion_mean_{unit}"].take(rows).to_numpy() for unit in ("px", "iod"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sides = (px / per_iod)[on["residual"]] * iod
+    return {
+        "n": len(rows),
+        "blink": int(differs[:, AU_INDEX[45]].sum()),
+        "aus": int(np.delete(differs, AU_INDEX[45], 1).any(-1).sum()),
+        "residual": len(residual),
+        "head": int((on["head"] | on["outliers"]).sum()),
+        "pictures": int((on["light"] | on["noise"] | on["compression"]).sum()),
+        "larger": int((sums[1] > sums[0]).sum()),
+        "coded": _median(sums[0]),
+        "beside": _median(sums[1]),
+        "residual_px": _median(sides),
+        "residual_iod": _median(iod),
+        "motion_px": _median(px),
+    }
+
+
+def _median(values: npt.NDArray[Any]) -> float | str | None:
+    finite = values[np.isfinite(values)]
+    return number(np.median(finite)) if len(finite) else None
+
+
+def _ends(table: pa.Table, name: str, rows: Ints) -> npt.NDArray[np.float32]:
+    """AU intensities of onset and apex, float32 [rows, 2, 17]."""
     if not len(rows):
-        return np.zeros((0, N_AUS), np.float32)
+        return np.zeros((0, 2, N_AUS), np.float32)
     # chunk by chunk: the flattened values of one Arrow array are limited to 2³¹
     found = []
-    for chunk in table.select(["aus", "apex"]).take(rows).to_batches():
-        frames, apex = chunk.column("aus"), chunk.column("apex").to_numpy()
+    for chunk in table.select([name, "apex"]).take(rows).to_batches():
+        frames, apex = chunk.column(name), chunk.column("apex").to_numpy()
         lengths = frames.value_lengths().to_numpy()
         intensities = frames.flatten().flatten().to_numpy().reshape(-1, N_AUS)
-        found.append(intensities[np.cumsum(lengths) - lengths + apex])
+        first = np.cumsum(lengths) - lengths
+        found.append(np.stack([intensities[first], intensities[first + apex]], 1))
     return np.concatenate(found)
 
 

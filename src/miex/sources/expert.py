@@ -26,6 +26,7 @@ _DRAWS = 1000  # an emotion that draws no AU this many times in a row has none
 
 class _EmotionModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
+    emotion: str | None = Field(default=None, min_length=1)
     label: Literal["negative", "positive", "surprise"]
     weight: float = Field(default=1.0, ge=0, strict=True, allow_inf_nan=False)
     aus: dict[int, Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]] = Field(min_length=1)
@@ -45,13 +46,15 @@ class Emotion:
     """One row of an expert table.
 
     Attributes:
-        name: the emotion.
+        name: of the row.
+        emotion: what its samples are called; several rows may share one.
         label: its label.
         weight: how often it is drawn among the emotions of its label, relative to them; 0: only by its own name.
         probability: float64 [17]: with which probability each AU is on.
     """
 
     name: str
+    emotion: str
     label: Label
     weight: float
     probability: np.ndarray
@@ -71,7 +74,7 @@ class ExpertTable:
 
     def of_emotion(self, name: str) -> tuple[Emotion, ...]:
         """The rows of an emotion, named as in `corpora.mappings`; rows may spell it otherwise (happy, happiness)."""
-        return tuple(emotion for emotion in self.emotions if emotion_named(emotion.name) == name)
+        return tuple(emotion for emotion in self.emotions if emotion_named(emotion.emotion) == name)
 
     def __repr__(self) -> str:
         return f"expert table {self.name}: {len(self.emotions)} emotions"
@@ -145,7 +148,7 @@ def _parse(text: str, where: str) -> ExpertTable:
                 probability[index] = 1 - (1 - probability[index]) * (1 - p)
         if not probability.any():
             raise InputError(at, expected="at least one AU of the 17", found=f"only {sorted(row.aus)}", do=do)
-        emotions.append(Emotion(name, Label[row.label], row.weight, probability))
+        emotions.append(Emotion(name, row.emotion or name, Label[row.label], row.weight, probability))
     return ExpertTable(model.name, model.source, tuple(emotions))
 
 
@@ -211,7 +214,7 @@ class ExpertSource(AUSource):
         if not weights.any():
             weights[:] = 1
         row = rows[rng.choice(len(rows), p=weights / weights.sum())]
-        return AUTriplet(np.zeros(N_AUS, np.float32), self._apex(row, rng), label, row.name)
+        return AUTriplet(np.zeros(N_AUS, np.float32), self._apex(row, rng), label, row.emotion)
 
     def _apex(self, emotion: Emotion, rng: np.random.Generator) -> AUArray:
         for _ in range(_DRAWS):

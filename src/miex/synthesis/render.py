@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from miex.dataset.description import describe_sample
 from miex.dataset.frames import LOSSY, SUFFIX, encode_frame
+from miex.dataset.schema import AU_COLUMNS, rendered_aus
 from miex.dataset.shard import Failure, Sample
 from miex.faces.crop import AlignedFace
 from miex.faces.planned import load_face
 from miex.generators.base import Generator, Rendered
 from miex.generators.grid import GRID, Field, face_area
 from miex.images import Image, ImageError, decode_image
-from miex.nuisances.apply import drift, shown_aus, through_sensor
+from miex.nuisances.apply import drift, through_sensor
 from miex.synthesis.measures import measure_pair
 
 # Of the frames that go to a generator in one call, unless a single row has more: 64 frames of 128 px. With their fields
@@ -108,7 +109,7 @@ def _render(
 
 def _rendered(prepared: _Prepared, rows: Sequence[Row], size: int, generator: Generator[Any]) -> list[Rendered]:
     """What the generator makes of each row, in one call."""
-    aus = [shown_aus(row) for row in rows]
+    aus = [rendered_aus(row) for row in rows]
     drifts = [drift(row, size, prepared.aligned.inter_ocular, prepared.area) for row in rows]
     made = generator.render(prepared.rig, np.concatenate(aus), _together(drifts, aus))
     ends = np.cumsum([len(z) for z in aus])

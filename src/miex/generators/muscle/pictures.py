@@ -17,6 +17,7 @@ HANDS = (("", "both"), ("L", "left"), ("R", "right"))  # the person's own, as in
 PAPER, INK = (255, 255, 255), (40, 40, 40)
 ARROW, TIP = (0, 90, 220), (200, 30, 30)
 ARROWS = 28  # across a picture
+TEXT_HEIGHT = 22  # of a line above pictures, pixels
 LEAST = 0.03  # of the longest arrow: shorter ones are not drawn
 
 
@@ -82,8 +83,7 @@ def _labels(au: int, size: int) -> Image:
 
 
 def _band(text: str, width: int) -> Image:
-    height = 22
-    band = np.full((height, width, 3), PAPER, np.uint8)
+    band = np.full((TEXT_HEIGHT, width, 3), PAPER, np.uint8)
     scale = 0.42
     while scale > 0.2 and cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0] > width - 6:
         scale -= 0.02
