@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 import miex.dataset
 from miex.aus.vector import to_mapping
+from miex.dataset import SampleData
 from miex.executors.local import local_executor
 from miex.faces.index import index_photos
 from miex.faces.landmarks import MODEL
@@ -23,7 +24,7 @@ from miex.synthesis.run import run_plan
 
 OUT = Path(__file__).parent.parent / "docs" / "pairs.png"
 SIZE, GAP, TEXT = 176, 6, 22
-EMOTIONS = ("happiness", "surprise", "surprise-casme3", "disgust", "negative-casme3")  # a column each
+EMOTIONS = ("happiness", "surprise", "surprise", "disgust", "negative")  # a column each
 
 
 def main() -> None:
@@ -37,22 +38,20 @@ def main() -> None:
         adopt_plan(plan, Path(folder))
         run_plan(Path(folder), executor=local_executor(2))
         dataset = miex.dataset.open(folder)
-        shown = {}
+        shown: list[SampleData] = []
         for emotion in EMOTIONS:
-            fresh = (
-                s for s in dataset.select(emotion=emotion) if s.identity not in {t.identity for t in shown.values()}
-            )
-            shown[emotion] = next(fresh)
+            there = {sample.identity for sample in shown}
+            shown.append(next(s for s in dataset.select(emotion=emotion) if s.identity not in there))
         picture = Image.new("RGB", (len(EMOTIONS) * (SIZE + GAP) - GAP, 3 * (SIZE + GAP) + TEXT), "white")
         draw = ImageDraw.Draw(picture)
-        for column, (emotion, sample) in enumerate(shown.items()):
+        for column, sample in enumerate(shown):
             x = column * (SIZE + GAP)
             onset, apex = sample.pair
             difference = np.clip(128 + 10 * (apex.astype(int) - onset), 0, 255).astype(np.uint8)
             for row, frame in enumerate((onset, apex, difference)):
                 picture.paste(Image.fromarray(frame), (x, TEXT + row * (SIZE + GAP)))
             aus = " ".join(str(au) for au in to_mapping(sample.aus[sample.apex]))
-            draw.text((x + 2, 5), f"{emotion}: AU {aus}", fill="black")
+            draw.text((x + 2, 5), f"{sample.emotion}: AU {aus}", fill="black")
     OUT.parent.mkdir(exist_ok=True)
     picture.save(OUT, optimize=True)
     print(OUT)

@@ -124,9 +124,16 @@ def test_other_texts_are_refused(text: str) -> None:
         parse([text])
 
 
+def test_an_au_alone_has_the_intensity_that_it_is_said_to_have() -> None:
+    both, left = from_mapping({12: 0.2, 4: 0.5}), from_mapping({12: 0.2, 4: 0.5, 6: 0.2})
+    assert np.array_equal(parse(["12", "4=.5", "L6"], alone=0.2), np.stack([left, both], axis=-1))
+    with pytest.raises(UsageError, match=r"or NUMBER alone for the intensity 0\.2"):
+        parse(["12="], alone=0.2)
+
+
 def test_typed_settings_outside_are_refused() -> None:
     with pytest.raises(UsageError, match=r"AU 24 in L24=\.2"):
         parse(["L24=.2"])
     for text in ("12=1.2", "12=-.1", "12=1e99"):
-        with pytest.raises(ScaleError, match="AU settings: AU12"):
+        with pytest.raises(ScaleError, match="AU setting '12="):
             parse([text])

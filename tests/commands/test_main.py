@@ -171,6 +171,8 @@ def test_faces_index_and_frontal(photos: Path, tmp_path: Path) -> None:
         (["report", "nowhere"], 3, "samples.parquet"),
         (["render", "nowhere.jpg", "--au", "12=.2"], 3, "No such file"),
         (["render", "nowhere.jpg", "--au", "12=2"], 3, "[0, 1]"),
+        (["render", "nowhere.jpg", "--au", "12=strong"], 2, "such as 12=0.2"),
+        (["render", "nowhere.jpg", "--au", "12"], 3, "nowhere.jpg"),
         (["render", "nowhere.jpg", "--au", "3=.2"], 2, "one of 1, 2, 4"),
         (["synthesise"], 2, "No such command"),
     ],

@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from miex.api import render
+from miex.api.render import LEAST_TILE, MOST_PIXELS, MOST_SIDE, _sheet_layout
 from miex.aus.vector import AU_NUMBERS, N_AUS, from_mapping, parse
-from miex.errors import InputError
+from miex.errors import InputError, UsageError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
 from miex.generators.grid import GRID, invert, invert_sheets
 from miex.generators.muscle import MuscleGenerator, MuscleRig
@@ -366,6 +368,25 @@ def test_the_command_draws(face_photo: Path, tmp_path: Path, model: Path) -> Non
     sheet = tmp_path / "sheet.png"
     assert command("generators", "show", face_photo, "--sheet", "--out", sheet, "--size", 64).returncode == 0
     assert cv2.imread(str(sheet)).shape[1] == 640
+
+
+def test_a_sheet_has_a_sane_size(
+    face_photo: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for faces, size in ((1, 192), (2, 192), (6, 512), (1, 1024), (1, 64)):
+        side, columns = _sheet_layout(faces, size)
+        width, height = 10 * side * columns, -(-17 // columns) * (22 + faces * side)
+        assert LEAST_TILE <= side <= size
+        assert max(width, height) <= MOST_SIDE
+        assert width * height <= MOST_PIXELS
+        larger = min(size, side + 1)
+        assert side == size or 10 * larger * columns * -(-17 // columns) * (22 + faces * larger) > MOST_PIXELS
+    with pytest.raises(UsageError, match=r"`n` 1000\n  expected: at most \d+ faces"):
+        _sheet_layout(1000, 192)
+    monkeypatch.setattr(render, "MOST_PIXELS", 10 * 40 * 17 * (22 + 40))
+    monkeypatch.setattr(render, "LEAST_TILE", 40)
+    out = render.generator_picture(tmp_path / "sheet.png", photo=face_photo, landmarker=model)
+    assert cv2.imread(str(out)).shape[:2] == (17 * (22 + 40), 400)
 
 
 @pytest.mark.parametrize("options", [[], ["--au", "12", "--sheet"], ["--au", "3"], ["--au", "12=2"]])

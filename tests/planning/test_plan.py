@@ -278,3 +278,34 @@ def test_config_refuses_what_cannot_be() -> None:
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             PlanConfig(**wrong)
+
+
+def test_planning_that_is_stopped_keeps_nothing_and_says_so(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import miex
+    from miex.planning import rows
+
+    def stopping(*arguments: object) -> dict[str, object]:
+        if len(drawn) == 5:
+            raise KeyboardInterrupt
+        drawn.append(arguments)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    drawn: list[object] = []
+    said: list[str] = []
+    real = rows.draw
+    asked = {"ids": 3, "shard_size": 2, "landmarker": model, "say": said.append}
+    monkeypatch.setattr(rows, "draw", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        miex.plan(tmp_path / "set", **asked)  # type: ignore[arg-type]
+    assert f"nothing of this plan is kept in {tmp_path / 'set'}" in said[-1]
+    assert [path.name for path in (tmp_path / "set").iterdir()] == [".miex.lock"]
+    monkeypatch.setattr(rows, "draw", real)
+    stages: list[tuple[str, int, int]] = []
+    plan = miex.plan(
+        tmp_path / "set", triplets=9, progress=lambda *stage: stages.append(stage[:3]), **asked  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert plan.n_rows == 9
+    assert ("planning samples", 9, 9) in stages
+    assert ("drawing AU triplets", 9, 9) in stages

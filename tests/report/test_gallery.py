@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -24,7 +25,10 @@ from miex.dataset.choose import choose
 from miex.dataset.frames import encode_frame
 from miex.errors import UsageError
 from miex.labels import Label
+from miex.nuisances.columns import NAMES
+from miex.report import build
 from miex.report.gallery import GallerySample, render_gallery
+from miex.report.statistics import statistics_of
 
 HOSTILE = "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\"> & 'quoted'"
 EMOTIONS = {0: ("sad", "angry"), 1: ("happy",), 2: ("surprised",)}
@@ -40,6 +44,15 @@ def frames(i: int) -> tuple[np.ndarray, np.ndarray]:
     )
     apex[30:35, 30:35] -= 20
     return onset, np.clip(apex, 0, 255).astype(np.uint8)
+
+
+def rendered(aus: np.ndarray, i: int) -> dict[str, Any]:
+    """Every fourth sample blinks by 0.5 at the onset, every second one has AU 9 more by 0.1 at the left of the apex."""
+    left, right = aus.copy(), aus.copy()
+    left[0, -1] = right[0, -1] = 0.5 * (i % 4 == 0)
+    left[1, AU_NUMBERS.index(9)] += 0.1 * (i % 2)
+    nuisances = dict.fromkeys(NAMES) | {"residual": [0.1, 0.01 * i] if i % 3 else None}
+    return {"rendered_left": left.tolist(), "rendered_right": right.tolist(), **nuisances}
 
 
 def rows(n: int = 24) -> list[dict[str, Any]]:
@@ -59,6 +72,7 @@ def rows(n: int = 24) -> list[dict[str, Any]]:
                 "emotion": HOSTILE if i == 4 else EMOTIONS[label][i % len(EMOTIONS[label])],
                 "apex": 1,
                 "aus": aus.tolist(),
+                **rendered(aus, i),
                 "status": "failed" if i == 7 else "ok",
                 "motion_mean_px": 0.1 + i,
                 "motion_p95_px": 0.2 + i,
@@ -87,7 +101,9 @@ def sample_of(row: dict[str, Any], i: int) -> GallerySample:
         frames=tuple(encode_frame(frame, "png") for frame in frames(i)),
         mime="image/png",
         apex=1,
+        shrunk=i == 3,
         aus=np.asarray(row["aus"], np.float32),
+        also_seen=("AU 9: 0 → 0.10", HOSTILE) if i % 2 else (),
         licence="CC0" if i % 2 else HOSTILE,
         attribution="somebody",
         **measures,
@@ -147,15 +163,55 @@ def test_choice_is_stratified_and_does_not_depend_on_order() -> None:
     chosen = choose(table, 30, seed=3)
     assert chosen == sorted(set(chosen))
     assert len(chosen) == 30
-    keys = [(row["label"], row["source"], row["emotion"]) for row in many]
-    counts = {key: sum(keys[i] == key for i in chosen) for key in set(keys)}
-    assert max(counts.values()) - min(counts.values()) <= 1  # every stratum is large enough
+    for parts in (("label", "source"), ("label",)):  # every stratum is large enough, and labels have 1 to 3 emotions
+        keys = [tuple(row[part] for part in parts) for row in many]
+        counts = Counter(keys[i] for i in chosen)
+        assert set(counts) == set(keys)
+        assert max(counts.values()) == min(counts.values())
+    emotions = Counter((many[i]["label"], many[i]["source"], many[i]["emotion"]) for i in chosen)
+    assert emotions.keys() == {(row["label"], row["source"], row["emotion"]) for row in many}
     order = np.random.default_rng(0).permutation(len(many))
     again = choose(table.take(order), 30, seed=3)
     assert {many[order[i]]["sample_id"] for i in again} == {many[i]["sample_id"] for i in chosen}
     assert choose(table, 30, seed=4) != chosen
     assert choose(table, 0, seed=0) == []
     assert set(choose(table_of(MADE), 10**6, 0)) == {i for i, row in enumerate(MADE) if row["status"] == "ok"}
+
+
+def test_a_page_has_no_more_samples_than_fit(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    for most, side, n in ((250_000, 256, range(3, 13)), (250_000, 32, range(14, 37)), (1, 256, range(1, 2))):
+        monkeypatch.setattr(build, "MOST_BYTES", most)
+        monkeypatch.setattr(build, "MOST_SIDE", side)
+        html = build.write_report(out).read_text("utf-8")
+        told = json.loads(html.split('<script type="application/json" id="data">')[1].split("</script>")[0])
+        cards = told["samples"]
+        assert len(cards) in n
+        assert len(json.dumps(cards)) < most or most == 1
+        labels = Counter(card["label"] for card in cards)
+        assert max(labels.values()) - min(labels.values()) <= 1
+        assert len(labels) == min(3, len(cards))
+        with Image.open(io.BytesIO(base64.b64decode(cards[0]["frames"][0]))) as picture:
+            assert picture.size == (min(96, side),) * 2
+        assert told["shrunk"] == (side < 96)
+
+
+def test_the_page_tells_how_much_is_seen_beside_the_coded_aus() -> None:
+    """By hand, of the 23 rows that were made: `rendered` says what they are."""
+    told = statistics_of(table_of(MADE))["also"]
+    ok = [i for i in range(24) if i != 7]
+    assert told["n"] == len(ok)
+    assert told["blink"] == sum(i % 4 == 0 for i in ok)
+    assert told["aus"] == sum(i % 2 for i in ok)
+    assert told["residual"] == sum(i % 3 > 0 for i in ok)
+    assert (told["head"], told["pictures"]) == (0, 0)
+    coded = np.array([np.sum(MADE[i]["aus"][1]) for i in ok])
+    beside = np.array([0.5 * (i % 4 == 0) + 0.05 * (i % 2) for i in ok])  # AU 9 on one side of two
+    assert told["larger"] == np.sum(beside > coded)
+    assert told["coded"] == pytest.approx(np.median(coded), abs=1e-5)
+    assert told["beside"] == pytest.approx(np.median(beside), abs=1e-5)
+    assert told["residual_iod"] == pytest.approx(np.median([0.01 * i for i in ok if i % 3]))
 
 
 def test_choice_takes_each_identity_as_rarely_as_possible() -> None:
@@ -269,6 +325,13 @@ def test_cards_show_the_frames_that_were_given(gallery: Any) -> None:
         for source, frame in zip(sources[row["sample_id"]], frames(i), strict=True):
             content = base64.b64decode(source.split(",", 1)[1])
             assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), frame)
+
+
+def test_cards_say_what_is_seen_beside_the_coded_aus(gallery: Any) -> None:
+    script = "return [...document.querySelectorAll('.card')].map(card => card.querySelector('.also').textContent)"
+    told = gallery.execute_script(script)
+    nothing = "nothing else than the coded AUs"
+    assert told == [f"also seen AU 9: 0 → 0.10 · {HOSTILE}" if i % 2 else nothing for i, _ in SHOWN]
 
 
 def test_what_was_measured_is_shown(gallery: Any) -> None:

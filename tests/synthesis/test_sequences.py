@@ -17,7 +17,6 @@ import miex.dataset
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, from_mapping
 from miex.corpora.catalog import read as read_corpus
 from miex.corpora.clip import Descent
-from miex.corpora.mappings import emotion_named
 from miex.dataset.export.folder import export_folder
 from miex.dataset.plan_file import Plan, read_plan
 from miex.dataset.shard import tar_name, write_shard
@@ -269,14 +268,19 @@ def test_a_folder_of_frames_reads_back_as_a_corpus(whole: Path, tmp_path: Path) 
         read = clips[sample.sample_id]
         assert (read.onset, read.apex, read.offset) == (0, sample.apex, len(sample.frames) - 1)
         assert (read.corpus, read.subject) == ("madehere", sample.provenance["photo"])
-        assert (read.label, read.emotion) == (sample.label, emotion_named(sample.emotion))
+        assert (read.label, read.emotion) == (Label[sample.label], sample.emotion)
         assert read.descent == Descent("expert")
         assert tuple(path.read_bytes() for path in read.frames) == dataset.stored(i).frames
     rows = {row["clip"]: row for row in csv.DictReader((out / "clips.csv").read_text("utf-8").splitlines())}
     for sample in dataset:
         for when, at in (("onset", 0), ("apex", sample.apex)):
-            told = [float(rows[sample.sample_id][f"{when}_AU{au:02d}"]) for au in AU_NUMBERS]
-            np.testing.assert_allclose(told, sample.aus[at], atol=1e-6)
+            for kind, aus in (
+                ("coded", sample.aus), ("rendered_left", sample.rendered[..., 0]),
+                ("rendered_right", sample.rendered[..., 1]),
+            ):  # fmt: skip
+                told = [float(rows[sample.sample_id][f"{kind}_{when}_AU{au:02d}"]) for au in AU_NUMBERS]
+                np.testing.assert_allclose(told, aus[at], atol=1e-6)
+        assert rows[sample.sample_id]["also_seen"] == "; ".join(sample.also_seen)
     before = hashlib.sha256((out / "clips.csv").read_bytes()).digest()
     with pytest.raises(OutputError, match="new or empty"):
         export_folder(dataset, out)

@@ -21,7 +21,7 @@ AUs = Mapping[int | str, float] | Iterable[str]
 _AUS = MAPPING | many(TEXT, "a list of text")
 _AUS_BY_HAND = Kind('intensities by AU, {12: 0.2, "L4": 0.5}, or a list of text, ["12=0.2", "L4=0.5"]', _AUS.take)
 ALONE = 0.2  # of an AU that is given without an intensity: the mean of the expert source, U[0.1, 0.3]
-MOST_SIDE, LEAST_TILE = 2400, 48  # of a sheet and of each face on it, pixels: about 10 MB
+MOST_SIDE, MOST_PIXELS, LEAST_TILE = 4000, 6 * 10**6, 48  # of a sheet, about 10 MB; of each face on it
 _FACE = instance_of("a face that `miex.align` gave", "miex.faces.crop:AlignedFace")
 _GENERATOR = instance_of("a generator", "miex.generators.base:Generator")
 
@@ -144,8 +144,8 @@ def generator_picture(
         photo: a photo with a face. Default: the embedded face.
         faces: folder of photos for the sheet, or a .txt file that lists them; not together with `photo`.
         n: number of those photos to use, evenly spread.
-        size: side of each face, in pixels. Default: 512; on a sheet, which has at most 2,400 pixels each way, as many
-            as fit, at most 192.
+        size: side of each face, in pixels. Default: 512. On a sheet, which has at most 6 million pixels, the most that
+            it may be; default: 192.
         landmarker, progress, say: as in `miex.synthesize`.
 
     Returns:
@@ -170,8 +170,7 @@ def generator_picture(
 
     typed = None if aus is None else list(_texts(aus))
     wanted = n if typed is None and photo is None else 1
-    columns, largest = _sheet_layout(wanted)
-    side = size or 512 if typed is not None else min(size or 192, largest)
+    side, columns = _sheet_layout(wanted, size or 192) if typed is None else (size or 512, 1)
     if photo is not None:
         photos = [path(photo)]
     else:
@@ -194,29 +193,29 @@ def generator_picture(
     return path(out)
 
 
-def _sheet_layout(faces: int) -> tuple[int, int]:
-    """Into how many columns the AUs of a sheet go, so that faces are largest; and their largest side, pixels.
+def _sheet_layout(faces: int, largest: int) -> tuple[int, int]:
+    """How large each face of a sheet is, pixels, at most `largest`; and into how many columns its AUs go.
 
     Raises:
-        UsageError: they would be smaller than LEAST_TILE.
+        UsageError: more faces than fit.
     """
     from miex.aus.vector import N_AUS
     from miex.generators.muscle.pictures import HANDS, INTENSITIES, TEXT_HEIGHT
 
-    tiles = 1 + len(HANDS) * len(INTENSITIES)
+    def fits(faces: int, side: int, columns: int) -> bool:
+        width = columns * (1 + len(HANDS) * len(INTENSITIES)) * side
+        height = -(-N_AUS // columns) * (faces * side + TEXT_HEIGHT)
+        return max(width, height) <= MOST_SIDE and width * height <= MOST_PIXELS
 
-    def sides(faces: int) -> Iterator[tuple[int, int]]:
-        for columns in range(1, N_AUS + 1):
-            rows = -(-N_AUS // columns)
-            yield min(MOST_SIDE // (columns * tiles), (MOST_SIDE // rows - TEXT_HEIGHT) // faces), columns
+    def layouts(faces: int) -> Iterator[tuple[int, int]]:
+        for side in range(largest, min(largest, LEAST_TILE) - 1, -1):
+            yield from ((side, columns) for columns in range(1, N_AUS + 1) if fits(faces, side, columns))
 
-    side, columns = max(sides(faces))
-    if side < LEAST_TILE:
-        most = next(n for n in range(faces, 0, -1) if max(sides(n))[0] >= LEAST_TILE)
-        raise UsageError(
-            f"`n` {faces}", expected=f"at most {most} faces, as many as a sheet of {MOST_SIDE:,} pixels holds"
-        )
-    return columns, side
+    found = next(layouts(faces), None)
+    if found is None:
+        most = next(n for n in range(faces, 0, -1) if next(layouts(n), None))
+        raise UsageError(f"`n` {faces}", expected=f"at most {most} faces, as many as one sheet holds")
+    return found
 
 
 def _texts(aus: AUs) -> Iterable[str]:

@@ -42,8 +42,8 @@ def show(
         int | None,
         typer.Option(
             min=64,
-            help="Side of each face, in pixels. Default: 512; on a sheet, which has at most 2,400 pixels each way, as "
-            "many as fit, at most 192.",
+            help="Side of each face, in pixels. Default: 512. On a sheet, which has at most 6 million pixels, the most "
+            "that it may be; default: 192.",
         ),
     ] = None,
     landmarker: o.Landmarker = None,

@@ -18,10 +18,10 @@ _EYES = " % of the distance between the eyes"
 def also_seen(row: Mapping[str, Any]) -> list[str]:
     """Everything that nuisances add to the frames, or change in them, as the plan has it.
 
-    Motion is given in parts of the distance between the eyes. One text for each thing: a blink, each AU that is rendered with another intensity than the coded one, residual
-    motion, the head, local shifts, light, noise, compression. AUs are given from onset to apex ("0 → 0.05"; of one
-    value, both have it), and for each side where the sides differ (L and R are the person's own). What is too small to
-    be written is left out.
+    One text for each thing: a blink, each AU that is rendered with another intensity than the coded one, residual
+    motion, the head, local shifts, light, noise, compression. AUs are given at onset and apex ("AU 7: 0 → 0.05"), once
+    where both are the same, and for each side where the sides differ (L and R are the person's own); motion in parts of
+    the distance between the eyes. What is too small to be written is left out.
 
     Args:
         row: of a plan.
@@ -37,7 +37,7 @@ def _of_aus(row: Mapping[str, Any]) -> Iterator[str]:
         left, right = (_path(rendered[:, i, side], apex) for side in (0, 1))
         text = left if left == right else f"L {left}, R {right}"
         known = f" (coded {_path(coded[:, i], apex)})" if coded[:, i].any() else ""
-        yield ("blink " if i == _BLINK else f"AU {AU_NUMBERS[i]} ") + text + known
+        yield ("blink: " if i == _BLINK else f"AU {AU_NUMBERS[i]}: ") + text + known
 
 
 def _path(values: AUArray, apex: int) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from miex.dataset.description import describe_sample
 from miex.dataset.frames import LOSSY, SUFFIX, encode_frame
-from miex.dataset.schema import AU_COLUMNS, rendered_aus
+from miex.dataset.schema import rendered_aus
 from miex.dataset.shard import Failure, Sample
 from miex.faces.crop import AlignedFace
 from miex.faces.planned import load_face
