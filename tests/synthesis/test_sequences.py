@@ -19,6 +19,7 @@ from miex.corpora.catalog import read as read_corpus
 from miex.corpora.clip import Descent
 from miex.dataset.export.folder import export_folder
 from miex.dataset.plan_file import Plan, read_plan
+from miex.dataset.schema import AU_COLUMNS
 from miex.dataset.shard import tar_name, write_shard
 from miex.dataset.verify import verify
 from miex.easing import ease
@@ -86,11 +87,12 @@ def test_the_stream_of_each_use_is_told_by_its_name_alone() -> None:
 
 def test_longer_sequences_leave_all_else_of_a_row_alone() -> None:
     pairs, ten, whole = (smiles(**how) for how in ({}, {"frames": 10}, {"frames": "all", "until": "offset"}))
-    same = [name for name in pairs.rows.schema.names if name not in ("aus", "apex", "blink", "others")]
+    of_frames = (*AU_COLUMNS, "blink", "others")
+    same = [name for name in pairs.rows.schema.names if name not in ("apex", *of_frames)]
     assert pairs.rows.select(same) == ten.rows.select(same) == whole.rows.select(same)
     for two, n, m in zip(*(plan.rows.to_pylist() for plan in (pairs, ten, whole)), strict=True):
         for longer in (n, m):
-            for name in ("aus", "blink", "others"):
+            for name in of_frames:
                 assert [longer[name][0], longer[name][longer["apex"]]] == two[name]
     assert distinct_triplets(whole.shards()) == distinct_triplets(pairs.shards()) == 3
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -199,15 +198,18 @@ def plan(
     quality = Quality(asked.get("min_inter_ocular", Quality.min_inter_ocular))
     table = csv_of(pool, asked.get("faces_csv"), asked.get("faces_columns") or {})
     index = find_faces(pool, table, quality, work, landmarker, progress, say)
-    with _said_if_stopped(
-        say, f"stopped while planning: nothing of this plan is kept in {folder}; repeat it to plan anew"
-    ):
+    try:
         made = build_plan(
             config, index, sources, describe(moves), faces_root=str(photos_root(pool).resolve()),
             chosen_by={"quality": asdict(quality)}, progress=stage(progress, "planning samples"),
             triplets_progress=stage(progress, "drawing AU triplets"),
         )  # fmt: skip
         adopted = adopt_plan(made, folder)
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C, or a signal
+        say(f"stopped while planning: nothing of this plan is kept in {folder}, and the next run plans anew")
+        raise
     # its rows are read back when they are needed
     place = storage_at(folder)
     digests = read_record(place)["digests"]
@@ -439,18 +441,6 @@ def _config(asked: PlanOptions) -> PlanConfig:
     except ValidationError as error:
         wrong = first_wrong(error)
         raise UsageError(f"`{wrong.where.split('.')[0]}` {wrong.found}", expected=wrong.expected) from error
-
-
-@contextmanager
-def _said_if_stopped(say: Say, text: str) -> Iterator[None]:
-    """Say it where the work is stopped from outside (Ctrl-C, SIGTERM), not where it fails."""
-    try:
-        yield
-    except Exception:
-        raise
-    except BaseException:
-        say(text)
-        raise
 
 
 def _say_left_out(sources: Sequence[AUSource], say: Say) -> None:
