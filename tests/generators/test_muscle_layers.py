@@ -377,9 +377,10 @@ def test_a_sheet_has_a_sane_size(
         side, columns = _sheet_layout(faces, size)
         width, height = 10 * side * columns, -(-17 // columns) * (22 + faces * side)
         assert LEAST_TILE <= side <= size
+        assert side % 4 == 0
         assert max(width, height) <= MOST_SIDE
         assert width * height <= MOST_PIXELS
-        larger = min(size, side + 1)
+        larger = min(size, side + 4)
         assert side == size or 10 * larger * columns * -(-17 // columns) * (22 + faces * larger) > MOST_PIXELS
     with pytest.raises(UsageError, match=r"`n` 1000\n  expected: at most \d+ faces"):
         _sheet_layout(1000, 192)

@@ -169,14 +169,14 @@ def generator_picture(
     from miex.storage.local import write_whole
 
     typed = None if aus is None else list(_texts(aus))
-    wanted = n if typed is None and photo is None else 1
-    side, columns = _sheet_layout(wanted, size or 192) if typed is None else (size or 512, 1)
     if photo is not None:
         photos = [path(photo)]
     else:
         folder = default_pool() if faces is None else path(faces)
         names = list_photos(folder)
+        wanted = n if typed is None else 1
         photos = [photos_root(folder) / name for name in names[:: max(1, len(names) // wanted)][:wanted]]
+    side, columns = _sheet_layout(len(photos), size or 192) if typed is None else (size or 512, 1)
     aligned = [align(one, size=side, landmarker=landmarker, say=say) for one in photos]
     if typed is None:
         rows, drawn = [], stage(progress, "drawing")
@@ -208,7 +208,7 @@ def _sheet_layout(faces: int, largest: int) -> tuple[int, int]:
         return max(width, height) <= MOST_SIDE and width * height <= MOST_PIXELS
 
     def layouts(faces: int) -> Iterator[tuple[int, int]]:
-        for side in range(largest, min(largest, LEAST_TILE) - 1, -1):
+        for side in range(largest, min(largest, LEAST_TILE) - 1, -4):  # crops are multiples of 4
             yield from ((side, columns) for columns in range(1, N_AUS + 1) if fits(faces, side, columns))
 
     found = next(layouts(faces), None)
