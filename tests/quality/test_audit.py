@@ -201,7 +201,7 @@ def test_a_set_is_measured_whatever_the_order_of_the_work(
     assert measured.sharpness is not None
     assert measured.moved is not None
     assert len(measured.sharpness.onset) == len(measured.moved.asked) == 6
-    assert measured.sharpness.apex.max() < 1.05
+    assert measured.sharpness.apex.max() < 1.1  # parted lips and folds add a little
     assert np.median(measured.moved.asked) > 5 * np.median(measured.moved.unasked)
 
     seen: list[tuple[int, int, str]] = []
