@@ -119,7 +119,7 @@ def test_its_generator_corpus_and_source_are_found_by_name(my_package: Path, mon
     assert SOURCES.load("textbook").name == "textbook"
     source, config = SOURCES.load("textbook")(load_table("du2014")), PlanConfig(classes=("fear", "anger"))
     plan = build_plan(config, fake_index(1), [source], GENERATOR, faces_root="")
-    assert plan.rows["emotion"].to_pylist() == ["fearful", "angry"]
+    assert plan.rows["emotion"].to_pylist() == ["fear", "anger"]
     assert SOURCES.names()[-2:] == ["number", "textbook"]
 
 
