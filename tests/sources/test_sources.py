@@ -517,7 +517,7 @@ def test_all_sources_in_one_plan_by_emotion(triplets: int | None) -> None:
     found = Counter((row["source"], row["sample_id"].split("-")[2], row["emotion"], row["label"]) for row in rows)
     assert found == {
         ("coded_mie", "disgust", "disgust", 0): 4, ("coded_mie", "happiness", "happiness", 1): 4,
-        ("expert", "disgust", "disgusted", 0): 4, ("expert", "happiness", "happy", 1): 4,
+        ("expert", "disgust", "disgust", 0): 4, ("expert", "happiness", "happiness", 1): 4,
     }  # fmt: skip
     assert len({str(row["aus"]) for row in rows}) == (triplets or 16)
 
