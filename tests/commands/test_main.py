@@ -61,7 +61,7 @@ def test_synthesize_verify_and_everything_after(photos: Path, tmp_path: Path) ->
     assert (made["samples"], made["made"], made["failed"]) == (6, 6, 0)
     assert {p.name for p in out.iterdir() if not p.name.startswith(".")} == {
         "plan.parquet", "plan.json", "faces.parquet", "shards", "samples.parquet", "README.md", "gallery.html",
-        "refused.csv",
+        "refused.csv", "SHA256SUMS",
     }  # fmt: skip
     with (out / "refused.csv").open() as file:
         refused = {row["path"]: row["reason"] for row in csv.DictReader(file)}
@@ -125,7 +125,7 @@ def test_verify_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "shards" / "00000.tar").write_bytes(b"")
     done = command("verify", tmp_path)
     assert done.returncode == 4
-    assert "shard 00000: sha256" in done.stderr
+    assert "shard 00000: sha256" in done.stdout
     assert "1 problems" in done.stdout
 
 

@@ -51,20 +51,23 @@ def row(left: dict[int, dict[int, float]], right: dict[int, dict[int, float]] | 
         (row({1: {45: 0.4}}), ["blink: 0, 0.40 at frame 1"]),
         (row({2: {7: 0.05}}, {}), ["AU 7: L 0 → 0.05, R 0"]),
         (row({2: {12: 0.2}}, {0: {12: 0.1}}), ["AU 12: L 0 → 0.20, R 0.10 → 0.30 (coded 0 → 0.30)"]),
-        (row({}, residual=[0.1, 0.02]), ["residual motion 0.80 px"]),
-        (row({}, residual=[0.1, 0.0001]), []),
+        (row({}, residual=[0.1, 0.02]), ["residual motion 2.00 % of the distance between the eyes"]),
+        (row({}, residual=[0.1, 0.00001]), []),
         (
             row({}, head=[[0] * 4] * 2 + [[0.03, 0.04, 0.01, -0.02]]),
-            ["head 2.00 px, turned by 0.6°, farther by 2.0 %"],
+            ["head 5.0 % of the distance between the eyes, turned by 0.6°, farther by 2.0 %"],
         ),
-        (row({}, outliers=[[0.5, 0.5, 0.1, 0.01, 0], [0.5, 0.5, 0.1, 0, 0.02]]), ["2 local shifts of up to 0.80 px"]),
+        (
+            row({}, outliers=[[0.5, 0.5, 0.1, 0.01, 0], [0.5, 0.5, 0.1, 0, 0.02]]),
+            ["2 local shifts of up to 2.0 % of the distance between the eyes"],
+        ),
         (row({}, outliers=[]), []),
         (row({}, light=[[0] * 3] * 2 + [[-0.02, 0.03, 0.04]]), ["light darker by 2.0 %, uneven by 5.0 %"]),
         (row({}, noise=2.04, compression=80), ["noise of 2.0 gray levels", "JPEG quality 80"]),
     ],
 )
 def test_what_is_seen_by_hand(given: Any, said: list[str]) -> None:
-    assert also_seen(given, inter_ocular=40) == said
+    assert also_seen(given) == said
 
 
 def test_samples_give_the_aus_that_were_rendered(finished: Path) -> None:
@@ -84,7 +87,7 @@ def test_without_nuisances_what_is_rendered_is_what_is_coded() -> None:
     plan = build_plan(PlanConfig(nuisances="off", frames=5), fake_index(2), sources, GENERATOR, faces_root="")
     for planned in plan.rows.to_pylist():
         assert np.array_equal(rendered_aus(planned), np.repeat(np.array(planned["aus"], np.float32)[..., None], 2, -1))
-        assert also_seen(planned, 40) == []
+        assert also_seen(planned) == []
 
 
 def test_verify_finds_rendered_aus_that_are_not_the_plans(finished: Path, tmp_path: Path) -> None:
@@ -100,7 +103,7 @@ def test_verify_finds_rendered_aus_that_are_not_the_plans(finished: Path, tmp_pa
         if path.is_file():
             out.write(str(path.relative_to(finished)), path.read_bytes())
     write_shard(out, shard, plan.digests["plan"], [samples[0], replace(samples[1], description=wrong), *samples[2:]])
-    assert any("its rendered_right is not the plan's" in problem for problem in verify(out).problems)
+    assert any("not as planned: rendered_right" in problem for problem in verify(out).problems)
 
 
 def test_emotions_have_one_spelling_in_every_plan() -> None:

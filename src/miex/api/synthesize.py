@@ -22,7 +22,7 @@ from miex.api.work import (
     stage,
     unsaid,
 )
-from miex.arguments import COUNT, NAMED, NAMES, NONE, PATH, TEXT, TEXT_BY_TEXT, checking, instance_of
+from miex.arguments import COUNT, NAMED, NAMES, NONE, PATH, TEXT, TEXT_BY_TEXT, checking, instance_of, number
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError, first_wrong, one_of
@@ -279,7 +279,7 @@ def repair(
     return _make(out, faces, weights, workers, max_failed, progress, say, repairing=True)
 
 
-@checking(out=_SET)
+@checking(out=_SET, sample=number(0, 1))
 def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: Stages | None = None) -> Report:
     """Check every byte of a set against its records, and every sample against its plan.
 
@@ -294,7 +294,7 @@ def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: S
     """
     from miex.dataset.verify import verify as verify_set
 
-    if not 0 < sample <= 1:
+    if sample == 0:
         raise UsageError(f"`sample` {sample}", expected="a share above 0 and at most 1, such as 0.05")
     where, at_work = stage(progress, "checking shards"), executor(workers)
     return verify_set(_folder(out), sample=sample, executor=at_work, progress=where)

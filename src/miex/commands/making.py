@@ -162,9 +162,9 @@ def repair(
     _show_made(made, folder, as_json)
 
 
-def _share(text: str) -> float:
-    number = text.removesuffix("%")
-    return float(number) / (100 if number != text else 1)
+def _share(text: str | float) -> float:
+    number = str(text).removesuffix("%")  # the default comes as a number
+    return float(number) / (100 if number != str(text) else 1)
 
 
 def verify(
