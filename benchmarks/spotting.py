@@ -45,6 +45,7 @@ from miex.generators.registry import make_generator
 from miex.images import Image, decode_image
 from miex.nuisances.apply import drift, shown_aus, through_sensor
 from miex.nuisances.draw import LIGHT, NOISE, OTHER, QUALITY, ROLL, SHIFT, TILT, ZOOM
+from miex.nuisances.still import still_area
 from miex.recognition.spotting import apex_of, events_of, region_motion, spot_events, threshold_of
 from miex.sources.timing import LONGEST, SHORTEST
 from miex.stable import sample_rng, stable_hash
@@ -139,7 +140,7 @@ def frames_of(film: Film) -> Iterator[Image]:
     face, script, _ = scripted(film)
     aligned = load_face(film.photos, face, SIZE)
     generator = make_generator("muscle")
-    rig, area = generator.prepare(aligned), face_area(aligned)
+    rig, area, still = generator.prepare(aligned), face_area(aligned), still_area(aligned)
     for first in range(0, len(script), CHUNK):
         part = script[first : first + CHUNK]
         whole = {name: [one[name] for one in part] for name in ("aus", "head", "light")}
@@ -147,11 +148,11 @@ def frames_of(film: Film) -> Iterator[Image]:
             **whole, "apex": 1, "outliers": None, "residual": None, "noise": part[0]["noise"],
             "compression": part[0]["compression"], "seed": stable_hash(film.identity, first),
         }  # fmt: skip
-        moved = drift(row, SIZE, aligned.inter_ocular, area)
+        moved = drift(row, SIZE, aligned.inter_ocular, area, still)
         assert moved is not None
         for i, one in enumerate(part):
             if one["event"] is not None:
-                own = drift(one["event"] | {"head": None}, SIZE, aligned.inter_ocular, area)
+                own = drift(one["event"] | {"head": None}, SIZE, aligned.inter_ocular, area, still)
                 if own is not None:
                     moved[i] += own[one["at"]]
         yield from through_sensor(generator.render(rig, np.stack(whole["aus"]), moved).frames, row)

@@ -33,6 +33,7 @@ from miex.generators.grid import face_area
 from miex.generators.registry import describe, make_generator
 from miex.images import decode_image
 from miex.nuisances.apply import drift, shown_aus
+from miex.nuisances.still import still_area
 from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
@@ -65,9 +66,9 @@ def steps(plan: Plan) -> float:
     aligned = align(photo, landmarks, place, size)
     rig = generator.prepare(aligned)
     rows = plan.rows.slice(0, 60).to_pylist()
-    area = face_area(aligned)
+    area, still = face_area(aligned), still_area(aligned)
     aus = [shown_aus(row) for row in rows]
-    drifts = [drift(row, size, aligned.inter_ocular, area) for row in rows]
+    drifts = [drift(row, size, aligned.inter_ocular, area, still) for row in rows]
     rendered = [generator.render(rig, z, d) for z, d in zip(aus, drifts, strict=True)]
     frames, fields = [pair.frames for pair in rendered], [pair.fields for pair in rendered]
     encoded = encode_frame(frames[0][1], "png")
@@ -88,7 +89,7 @@ def steps(plan: Plan) -> float:
         "basis fields": milliseconds(lambda: generator.prepare(aligned)),
     }
     per_pair = {
-        "residual motion": milliseconds(lambda: [drift(r, size, aligned.inter_ocular, area) for r in rows]) / n,
+        "residual motion": milliseconds(lambda: [drift(r, size, aligned.inter_ocular, area, still) for r in rows]) / n,
         "both frames: field, inversion, resampling, lips, lids, furrows": milliseconds(
             lambda: [generator.render(rig, z, d) for z, d in zip(aus, drifts, strict=True)]
         )

@@ -24,6 +24,7 @@ from miex.generators.muscle.folds import MOST, compression, restraint
 from miex.generators.muscle.furrows import DARKEST, load_furrows, relight
 from miex.generators.muscle.generator import restrained
 from miex.generators.muscle.layers import moving_rows, opened
+from miex.generators.muscle.lids import STRIP, behind
 from miex.generators.muscle.mouth import illumination
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
 from tests.support import command
@@ -153,6 +154,21 @@ def test_the_eye_holds_still_under_its_lids(rig: MuscleRig) -> None:
             assert (
                 np.abs(frame[opening.box].astype(int) - rig.face.crop[opening.box])[own].max() <= 2
             )  # a furrow's end may reach in
+
+
+@pytest.mark.parametrize("intensity", [0.1, 0.3, 1])
+def test_the_iris_keeps_its_size_under_a_raised_lid(rig: MuscleRig, intensity: float) -> None:
+    """Nothing of the eye moves sideways, and up only what lies at the lid itself."""
+    for layer in openings(rig, f"5={intensity}"):
+        opening, unit = layer.opening, rig.face.inter_ocular
+        source = behind(opening, np.zeros(2, np.float32))
+        moved = source - np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
+        assert not moved[..., 0].any()
+        assert (np.diff(source[..., 1], axis=0) > 0).all()  # nothing is seen twice
+        upper, lower = (np.interp(opening.x, edge[:, 0], edge[:, 1]) for edge in opening.cut.edges)
+        assert not moved[(opening.y > upper + STRIP * unit) & (opening.y < lower - STRIP * unit), 1].any()
+        inside = (opening.y > opening.upper) & (opening.y < opening.lower)
+        assert moved[inside, 1].max() > 0  # something was uncovered
 
 
 def test_one_eye_blinks_alone(rig: MuscleRig) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import miex.dataset
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, from_mapping
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, from_mapping
 from miex.corpora.catalog import read as read_corpus
 from miex.corpora.clip import Descent
 from miex.dataset.export.folder import export_folder
@@ -125,9 +125,10 @@ def test_what_cannot_be_is_refused() -> None:
 
 def test_nuisances_are_smooth_on_the_way_and_keeps_the_pair() -> None:
     n, apex = 61, 24
+    aus = np.zeros((n, N_AUS), np.float32)
     for seed in range(100):
-        two = draw(nuisances_of("all"), 2, 1, partial(sample_rng, seed))
-        long = draw(nuisances_of("all"), n, apex, partial(sample_rng, seed))
+        two = draw(nuisances_of("all"), aus[:2], 1, partial(sample_rng, seed))
+        long = draw(nuisances_of("all"), aus, apex, partial(sample_rng, seed))
         for name in ("blink", "others", "head", "light"):
             ends, values = np.asarray(two[name], float), np.asarray(long[name], float)
             assert len(values) == n
@@ -138,14 +139,20 @@ def test_nuisances_are_smooth_on_the_way_and_keeps_the_pair() -> None:
         for name in ("asymmetry", "outliers", "noise", "compression"):
             assert np.array_equal(np.asarray(long[name]), np.asarray(two[name]))
     assert (
-        np.max([draw(nuisances_of("face:blink"), n, apex, partial(sample_rng, s))["blink"] for s in range(100)])
+        np.max([draw(nuisances_of("face:blink"), aus, apex, partial(sample_rng, s))["blink"] for s in range(100)])
         <= BLINK
     )
 
 
 def test_outliers_come_and_go_and_noise_is_new_in_every_frame() -> None:
     row: dict[str, Any] = {**dict.fromkeys(NAMES), "aus": np.zeros((11, 17)), "apex": 4, "noise": 3.0, "seed": 5}
-    field = drift({**row, "outliers": [[0.5, 0.25, 0.05, 0.04, 0.0]]}, 128, 40.0, np.ones((80, 80), np.bool_))
+    field = drift(
+        {**row, "outliers": [[0.5, 0.25, 0.05, 0.04, 0.0]]},
+        128,
+        40.0,
+        np.ones((80, 80), np.bool_),
+        np.zeros((80, 80), np.bool_),
+    )
     assert field is not None
     height = field[..., 0].max((1, 2))
     np.testing.assert_allclose(

@@ -16,17 +16,22 @@ from miex.stable import sample_rng
 
 COARSER = 2  # cells of the grid per point at which residual motion is drawn; its shortest length is 1.3 cells
 RIM = 0.2  # over which residual motion fades to zero inside the face, inter-ocular distances
+FURTHEST = 0.06  # that a single place moves, inter-ocular distances
+NEARER = 0.4  # and no further than this share of the way to what holds still: so nothing folds before it
 
 
-def drift(row: dict[str, Any], size: int, inter_ocular: float, area: npt.NDArray[np.bool_]) -> Field | None:
-    """Where what is seen goes, beside the AUs: the head and local outliers with all around, and residual motion of the
-    face.
+def drift(
+    row: dict[str, Any], size: int, inter_ocular: float, area: npt.NDArray[np.bool_], still: npt.NDArray[np.bool_]
+) -> Field | None:
+    """Where what is seen goes, beside the AUs: the head with all around, local outliers, and residual motion of the
+    face. Only the head moves what holds still.
 
     Args:
         row: of a plan.
         size: side of the frames, pixels.
         inter_ocular: distance of the eyes in them, pixels.
         area: cells on the face, bool [grid, grid].
+        still: cells of what never moves by itself, as `still_area` finds them, bool [grid, grid].
 
     Returns:
         float32 [n, grid, grid, 2], (right, down) in pixels; None if nothing drifts.
@@ -43,21 +48,30 @@ def drift(row: dict[str, Any], size: int, inter_ocular: float, area: npt.NDArray
         to[..., 0] = (scale * np.cos(roll) - 1) * dx - scale * np.sin(roll) * dy + right * inter_ocular
         to[..., 1] = scale * np.sin(roll) * dx + (scale * np.cos(roll) - 1) * dy + down * inter_ocular
     shares = np.asarray(ease(progress(len(field), row["apex"])), np.float32)
+    cells = inter_ocular * grid / size
+    own = []  # motion of single places
     if row["residual"] is not None:
         length, rms = row["residual"]
-        cells = inter_ocular * grid / size
-        pattern = _pattern(sample_rng(row["seed"], "pattern"), grid, length * cells)
         inside = np.asarray(cv2.distanceTransform(area.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
-        pattern *= ease(inside / np.float32(RIM * cells))[..., None] * np.float32(rms * inter_ocular)
-        for to, share in zip(field, shares, strict=True):
-            to += pattern * share
+        pattern = _pattern(sample_rng(row["seed"], "pattern"), grid, length * cells)
+        own.append(pattern * (ease(inside / np.float32(RIM * cells))[..., None] * np.float32(rms)))
     for at_x, at_y, radius, right, down in row["outliers"] or ():
         far = ((x - at_x * size) ** 2 + (y - at_y * size) ** 2) / (2 * (radius * inter_ocular) ** 2)
-        push = np.array([right, down], np.float32) * np.float32(inter_ocular)
-        bump = np.exp(-far)[..., None].astype(np.float32) * push
-        for to, share in zip(field, shares, strict=True):
-            to += bump * share
+        own.append(np.exp(-far)[..., None].astype(np.float32) * np.array([right, down], np.float32))
+    if own:
+        away = np.asarray(cv2.distanceTransform((~still).astype(np.uint8), cv2.DIST_L2, 3), np.float32) / cells
+        most = np.minimum(FURTHEST, NEARER * away)
+        for motion in own:
+            bounded = _bounded(motion, most) * np.float32(inter_ocular)
+            for to, share in zip(field, shares, strict=True):
+                to += bounded * share
     return field
+
+
+def _bounded(motion: Field, most: npt.NDArray[np.floating]) -> Field:
+    """Motion no longer than `most` [grid, grid], and all but the same where it is much shorter."""
+    length = np.maximum(np.hypot(motion[..., 0], motion[..., 1]), 1e-9)
+    return np.asarray(motion * (most * np.tanh(length / np.maximum(most, 1e-9)) / length)[..., None], np.float32)
 
 
 def _pattern(rng: np.random.Generator, grid: int, length: float) -> Field:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import N_AUS
+from miex.aus.vector import AU_INDEX, N_AUS, AUArray
 from miex.easing import ease, progress
 from miex.nuisances.columns import NAMES, Chosen
 
 Random = np.random.Generator
+_RAISES, _CLOSES = AU_INDEX[5], AU_INDEX[45]  # the upper lid
 Shares = npt.NDArray[np.float64]  # how far each frame is from onset (0) to apex (1), and back: easing.progress
 
 # How much of each. A blink or a movement of the eyes is the commonest strain in real clips, and a face at rest is
@@ -32,20 +32,30 @@ NOISE = 4.0  # largest standard deviation, gray levels
 QUALITY = (60, 95)  # of JPEG
 
 
-def draw(chosen: Chosen, n_frames: int, apex: int, rng_of: Callable[[str], Random]) -> dict[str, Any]:
+def draw(chosen: Chosen, aus: AUArray, apex: int, rng_of: Callable[[str], Random]) -> dict[str, Any]:
     """The columns of one sample. Onset and apex look the same however many frames lie between and behind them; on the
     way everything goes as smoothly as it would (noise is drawn for each frame when it is rendered).
 
+    A lid that is raised (AU 5) never falls (AU 45): one that is raised at the apex may be about to open at the onset,
+    and no more. The expression's own AUs come first, then the blink, then the others.
+
     Args:
         chosen: from `nuisances_of`.
-        n_frames, apex: of the sample: how many, and which is the apex.
+        aus: of the expression, float32 [n, 17], one vector per frame.
+        apex: which frame is the apex.
         rng_of: randomness by the name of a nuisance, so that switching one off leaves the others as they were.
 
     Returns:
         a value for each of NUISANCES; None for those that are off.
     """
-    shares = progress(n_frames, apex)
-    draws = _DRAW | ({"blink": partial(_blink, at_apex=True)} if chosen.neutral_onset else {})
+    shares = progress(len(aus), apex)
+    own = np.asarray(aus)[[0, apex]] > 0
+    blink = _blink(rng_of("blink"), shares, own, at_apex=chosen.neutral_onset)
+    closes = own[:, _CLOSES] | (np.asarray(blink)[[0, apex]] > 0)  # where blinks are off, too
+    draws = _DRAW | {
+        "blink": lambda rng, t: blink,
+        "others": lambda rng, t: _others(rng, t, own[:, _RAISES], closes),
+    }
     return {name: draws[name](rng_of(name), shares) if name in chosen.names else None for name in NAMES}
 
 
@@ -59,21 +69,39 @@ def _swaying(t: Shares) -> Shares:
     return t * (2 - t)  # under way at the onset already, turning at the apex
 
 
-def _blink(rng: Random, t: Shares, at_apex: bool = False) -> list[Any]:
+def _blink(rng: Random, t: Shares, own: npt.NDArray[np.bool_], at_apex: bool) -> list[Any]:
     """Somewhere in a blink at the onset or the apex; it fades at its own speed, from and to both sides of that. One at
-    the apex has faded at the onset."""
+    the apex has faded at the onset.
+
+    Args:
+        own: which AUs the expression has at onset and apex, [2, 17].
+        at_apex: never at the onset.
+    """
+    none = [np.float32(0)] * len(t)
     if rng.random() >= BLINK_CHANCE:
-        return [np.float32(0)] * len(t)
+        return none
     closed = rng.uniform(0.05, BLINK)
     at_apex = (rng.random() < 0.6) or at_apex
+    if not _one_way(own[:, _RAISES], np.array([not at_apex, at_apex])):
+        return none
     far = 1 - t if at_apex else np.where(np.arange(len(t)) <= np.argmax(t), t, 1)
     return list((closed * ease(1 - far / rng.uniform(*BLINK_WAY))).astype(np.float32))
 
 
-def _others(rng: Random, t: Shares) -> list[Any]:
+def _one_way(raised: npt.NDArray[np.bool_], closes: npt.NDArray[np.bool_]) -> bool:
+    """Whether upper lids that are raised, and close, at onset and apex [2] only rise from one to the other."""
+    return not (raised.any() and closes.any()) or not (raised[0] or closes[1])
+
+
+def _others(rng: Random, t: Shares, raises: npt.NDArray[np.bool_], closes: npt.NDArray[np.bool_]) -> list[Any]:
+    """`raises`, `closes`: whether the upper lid is raised or closes at onset and apex without them, [2]."""
     ends = np.zeros((2, N_AUS))
     for au in rng.choice(N_AUS, OTHERS, replace=False):
         ends[int(rng.random() < 0.5), au] = rng.uniform(0, OTHER)
+    if not _one_way(raises | (ends[:, _RAISES] > 0), closes):
+        ends[:, _RAISES] = 0
+    if not _one_way(raises | (ends[:, _RAISES] > 0), closes | (ends[:, _CLOSES] > 0)):
+        ends[:, _CLOSES] = 0
     return _path(ends, ease(t))
 
 
@@ -111,6 +139,6 @@ def _compression(rng: Random, t: Shares) -> int:
 
 
 _DRAW: dict[str, Callable[[Random, Shares], Any]] = {
-    "blink": _blink, "others": _others, "residual": _residual, "asymmetry": _asymmetry, "head": _head,
+    "residual": _residual, "asymmetry": _asymmetry, "head": _head,
     "outliers": _outliers, "light": _light, "noise": _noise, "compression": _compression,
 }  # fmt: skip

@@ -132,17 +132,9 @@ def _rows(
                 emotion = emotion_named(triplet.emotion)
                 start = (sample_id, round_number, identity, sha256[:16], source.name, int(kind.label), emotion)
                 descent = (triplet.corpus, triplet.subject, triplet.clip, *(triplet.frames or (None, None)))
-                drawn = draw(chosen, len(aus), apex, partial(sample_rng, seed))
-                rendered = shown_aus({"aus": aus, **drawn})
-                yield (
-                    *start,
-                    *descent,
-                    apex,
-                    list(aus),
-                    seed,
-                    *drawn.values(),
-                    *map(list, np.moveaxis(rendered, -1, 0)),
-                )
+                drawn = draw(chosen, aus, apex, partial(sample_rng, seed))
+                rendered = np.moveaxis(shown_aus({"aus": aus, **drawn}), -1, 0)
+                yield (*start, *descent, apex, list(aus), seed, *drawn.values(), *map(list, rendered))
 
 
 def _frames(config: PlanConfig, triplet: AUTriplet, seed: int) -> tuple[AUArray, int]:

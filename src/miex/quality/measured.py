@@ -29,6 +29,7 @@ from miex.generators.grid import Field, face_area
 from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError
 from miex.nuisances.apply import drift
+from miex.nuisances.still import still_area
 from miex.quality.identity import FrameDescriptor, describe_frames
 from miex.quality.motion import Motion, motion_of
 from miex.quality.recovery import read_change
@@ -155,7 +156,7 @@ def _measure(task: _Task) -> dict[int, Measured]:
 
 def _drift(row: dict[str, Any], face: AlignedFace) -> Field | None:
     """Where the plan moves all that is seen beside the AUs, from onset to apex."""
-    field = drift(row, face.size, face.inter_ocular, face_area(face))
+    field = drift(row, face.size, face.inter_ocular, face_area(face), still_area(face))
     return None if field is None else field[row["apex"]] - field[0]
 
 

@@ -21,6 +21,7 @@ from miex.generators.base import Generator, Rendered
 from miex.generators.grid import GRID, Field, face_area
 from miex.images import Image, ImageError, decode_image
 from miex.nuisances.apply import drift, through_sensor
+from miex.nuisances.still import still_area
 from miex.synthesis.measures import measure_pair
 
 # Of the frames that go to a generator in one call, unless a single row has more: 64 frames of 128 px. With their fields
@@ -38,6 +39,7 @@ class _Prepared:
     aligned: AlignedFace
     rig: Any
     area: npt.NDArray[np.bool_]
+    still: npt.NDArray[np.bool_]
     crop: Image
     rest: bytes  # the crop, encoded once: most samples start from it
 
@@ -70,7 +72,7 @@ def _prepare(faces_root: Path, face: dict[str, Any], settings: dict[str, Any], g
     aligned = load_face(faces_root, face, settings["size"])
     crop = aligned.crop
     rest = encode_frame(crop, settings["frame_format"])
-    return _Prepared(face, aligned, generator.prepare(aligned), face_area(aligned), crop, rest)
+    return _Prepared(face, aligned, generator.prepare(aligned), face_area(aligned), still_area(aligned), crop, rest)
 
 
 def _batches(rows: Sequence[Row], size: int, generator: Generator[Any]) -> Iterator[Sequence[Row]]:
@@ -110,7 +112,8 @@ def _render(
 def _rendered(prepared: _Prepared, rows: Sequence[Row], size: int, generator: Generator[Any]) -> list[Rendered]:
     """What the generator makes of each row, in one call."""
     aus = [rendered_aus(row) for row in rows]
-    drifts = [drift(row, size, prepared.aligned.inter_ocular, prepared.area) for row in rows]
+    unit = prepared.aligned.inter_ocular
+    drifts = [drift(row, size, unit, prepared.area, prepared.still) for row in rows]
     made = generator.render(prepared.rig, np.concatenate(aus), _together(drifts, aus))
     ends = np.cumsum([len(z) for z in aus])
     return [

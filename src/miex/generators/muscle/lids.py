@@ -21,6 +21,7 @@ UNROLLED = 0.6  # intensity at which the lid has no folds left
 LEAST = 0.85  # brightness of a lid without its lashes, of its brighter part
 BEYOND = 0.1, 0.06  # how far a bare lid goes on past the outer and the inner end of the eye, inter-ocular
 LASH_LINE = 0.009  # half its height, inter-ocular
+STRIP = 0.03  # of the eye along a lid that is stretched where the lid is raised, inter-ocular
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
 def behind(opening: Opening, drift: Floats) -> npt.NDArray[np.float32]:
     """Where in the rest picture the eye between the lids came from: float32 [h, w, 2], pixels of the crop.
 
-    It holds still. What a raised lid uncovers was never seen: there the nearest part of the eye is stretched.
+    It holds still, and the iris keeps its size. What a raised lid uncovers was never seen: there a narrow strip along
+    the lid is stretched, and the lid's shadow in it goes along.
 
     Args:
         drift: (right, down) of the head at the eye, pixels.
@@ -158,9 +160,11 @@ def behind(opening: Opening, drift: Floats) -> npt.NDArray[np.float32]:
     x, y = opening.x - np.float32(drift[0]), opening.y - np.float32(drift[1])
     rest = [np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) for edge in opening.cut.edges]
     now = [opening.upper - np.float32(drift[1]), opening.lower - np.float32(drift[1])]
-    middle = (rest[0] + rest[1]) / 2
-    upper_scale = np.minimum(1, (middle - rest[0]) / np.maximum(middle - now[0], 1e-3))
-    lower_scale = np.minimum(1, (rest[1] - middle) / np.maximum(now[1] - middle, 1e-3))
-    upper_scale, lower_scale = (np.where(s > 0, s, 1) for s in (upper_scale, lower_scale))
-    source = middle + (y - middle) * np.where(y < middle, upper_scale, lower_scale)
+    strip = np.clip((rest[1] - rest[0]) / 2, 1e-3, STRIP * opening.cut.unit)
+    source = np.broadcast_to(y, np.broadcast_shapes(x.shape, y.shape))
+    for edge, moved, inward in zip(rest, now, (1, -1), strict=True):
+        uncovered = np.maximum(0, (edge - moved) * inward)
+        deep = (y - moved) * inward  # below the lid's edge
+        stretched = edge + inward * deep * strip / (strip + uncovered)
+        source = np.where((uncovered > 0) & (deep < strip + uncovered), stretched, source)
     return np.stack([np.broadcast_to(x, source.shape), source], -1).astype(np.float32)
