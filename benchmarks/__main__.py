@@ -7,6 +7,7 @@ from benchmarks import (
     ganimation,
     identity,
     muscle,
+    neutral,
     plan,
     recovery,
     repainting,
@@ -19,6 +20,6 @@ from benchmarks import (
 
 for benchmark in (
     resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, spotting, repainting, plan, synthesis,
-    training, ganimation,
+    training, ganimation, neutral,
 ):  # fmt: skip
     benchmark.main([])
