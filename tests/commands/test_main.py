@@ -76,7 +76,7 @@ def test_synthesize_verify_and_everything_after(photos: Path, tmp_path: Path) ->
     readme = (out / "README.md").read_text()
     assert "| CC0 | not stated | 1 | NASA |" in readme
     assert "| CC-BY | not stated | 1 | Jo, A. |" in readme
-    assert facts("verify", out) == {"samples": 6, "failed": 0, "identical": 0, "problems": []}
+    assert facts("verify", out) == {"shards": 1, "samples": 6, "failed": 0, "identical": 0, "problems": []}
     again = facts("synthesize", *options, *columns)
     assert (again["rendered"], again["made"]) == (0, 6)
     other = command("synthesize", *options, *columns, "--per", 2)
