@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from miex.errors import InputError, UsageError
+from miex.faces.align import align_photo
 from miex.faces.credits import FaceCSV, csv_beside
+from miex.faces.crop import CropOptions
 from miex.faces.index import Quality, index_photos, passed_over, write_index, write_refused
 from miex.faces.photos import list_photos, write_list
 from miex.images import Image
@@ -514,3 +516,22 @@ def test_refused_photos_are_listed(tmp_path: Path, two: Path, model: Path) -> No
     assert pacsv.read_csv(path).to_pylist() == [
         {"path": "sub/c.png", "reason": "duplicate", "detail": "same bytes as a, b.png"}
     ]
+
+
+# Photos that stand another way up
+
+
+def test_turned_photos_are_found_and_say_so(
+    photos: Path, astronaut: Image, index: Callable[..., list[dict[str, Any]]], model: Path
+) -> None:
+    """The crop of a photo that lies on its side or stands on its head is that of the upright one."""
+    face = astronaut[20:240, 100:350]
+    for turn in (0, 90, 180, 270):
+        save(np.ascontiguousarray(np.rot90(face, turn // 90)), photos / f"{turn:03}.png")
+    rows = index(photos)
+    assert [(row["turn"], row["reason"]) for row in rows] == [(turn, "") for turn in (0, 90, 180, 270)]
+    crops = [align_photo(photos / row["path"], model, CropOptions(64)).crop.astype(int) for row in rows]
+    for crop in crops[1:]:
+        assert np.abs(crop - crops[0]).mean() < 0.5
+        assert np.abs(crop[::-1] - crops[0]).mean() > 20
+    assert index(photos, quality=Quality(min_score=0.99))[0]["reason"] == "no sure face"

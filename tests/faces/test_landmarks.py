@@ -331,3 +331,39 @@ def test_the_runtime_writes_nothing(model: Path, astronaut: Image, capfd: pytest
         landmarker.detect(astronaut)
     os.write(2, b"still open")
     assert capfd.readouterr().err == "still open"
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_photo_has_the_mesh_of_the_upright_one(landmarker: Landmarker, astronaut: Image, degrees: int) -> None:
+    photo = astronaut[20:300, 100:350]  # not square: width and height must not be mixed up
+    upright = landmarker.detect(photo)
+    turned = landmarker.detect(np.rot90(photo, degrees // 90))  # counter-clockwise, so clockwise is the way back
+    assert (upright.turn, turned.turn) == (0, degrees)
+    x, y = upright.landmarks[0, :, 0], upright.landmarks[0, :, 1]
+    height, width = photo.shape[:2]
+    there = {90: (y, width - 1 - x), 180: (width - 1 - x, height - 1 - y), 270: (height - 1 - y, x)}[degrees]
+    np.testing.assert_array_equal(turned.landmarks[0, :, :2], np.stack(there, axis=1))
+    np.testing.assert_array_equal(turned.pose[0, :2], upright.pose[0, :2])
+    rolled = turned.pose[0, 2] - upright.pose[0, 2] + degrees
+    assert rolled % 360 == pytest.approx(0, abs=0.01) or rolled % 360 == pytest.approx(360, abs=0.01)
+    assert landmarker.detect(np.rot90(photo, degrees // 90), degrees).score == turned.score == upright.score
+
+
+def test_a_photo_that_stands_upright_is_looked_at_once(
+    landmarker: Landmarker, astronaut: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    plain = landmarker._turned
+    monkeypatch.setattr(landmarker, "_turned", lambda photo, turn: tried.append(turn) or plain(photo, turn))
+    assert landmarker.detect(astronaut).sure
+    assert tried == [0]
+
+
+def test_a_mesh_where_the_detector_sees_no_face_is_not_taken(
+    landmarker: Landmarker, astronaut: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert landmarker.mesh(astronaut) is not None
+    monkeypatch.setattr(landmarker, "_seen", lambda photo, padding=0.0: [])
+    found = landmarker.detect(astronaut)
+    assert (len(found.landmarks), found.score, found.sure) == (1, 0, False)
+    assert landmarker.mesh(astronaut) is None

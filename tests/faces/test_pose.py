@@ -23,7 +23,15 @@ def index_of(n: int, seed: int, refused: set[int] = frozenset()) -> pa.Table:  #
         mesh = rng.normal(size=(478, 3)).astype(np.float32)
         yaw, pitch, roll = rng.normal(scale=10, size=3)
         row = dict.fromkeys(INDEX_SCHEMA.names)
-        row |= {"path": f"{i}.jpg", "landmarks": mesh.ravel(), "yaw": yaw, "pitch": pitch, "roll": roll, "reason": ""}
+        row |= {
+            "path": f"{i}.jpg",
+            "landmarks": mesh.ravel(),
+            "yaw": yaw,
+            "pitch": pitch,
+            "roll": roll,
+            "turn": 0,
+            "reason": "",
+        }
         if i in refused:
             row["reason"] = "no face" if i % 2 else "too small"
             if i % 2:

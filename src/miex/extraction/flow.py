@@ -23,7 +23,7 @@ from miex.corpora.clip import Clip
 from miex.executors.local import one_thread
 from miex.extraction.extractor import AUExtractor, track_name
 from miex.faces.crop import CropOptions, CropPlace, align, cut, place_crop, rigid_motions, similarity
-from miex.faces.landmarks import Landmarker
+from miex.faces.landmarks import Detection, Landmarker
 from miex.generators.grid import optical_flow
 from miex.generators.muscle import MuscleGenerator
 from miex.images import Image, ImageError, gray, read_image
@@ -144,12 +144,13 @@ class EmbeddedExtractor(AUExtractor):
             everywhere if there is no neutral frame.
         """
         aus = np.full((len(photos), N_AUS), np.nan, np.float32)
-        meshes = [None if photo is None else _mesh(landmarker, photo) for photo in photos]
-        reference = next((i for i in range(neutral, len(photos)) if meshes[i] is not None), None)
-        if reference is None:
+        reference, mesh, turn = _first_face(photos, landmarker, neutral)
+        if mesh is None:
             return aus
-        mesh = meshes[reference]
-        assert mesh is not None
+        meshes = [
+            mesh if i == reference else None if photo is None else _mesh(landmarker, photo, turn)
+            for i, photo in enumerate(photos)
+        ]
         place = place_crop(mesh, CropOptions(SIZE)).photo_from_crop(SIZE)
         inverse = np.linalg.inv(place[:, :2])
         in_crop = np.column_stack(
@@ -182,6 +183,17 @@ def _photo(path: Path) -> Image | None:
         return None
 
 
-def _mesh(landmarker: Landmarker, photo: Image) -> npt.NDArray[np.float64] | None:
-    found = landmarker.detect(photo)
+def _first_face(
+    photos: Sequence[Image | None], landmarker: Landmarker, first: int
+) -> tuple[int, npt.NDArray[np.float64] | None, int]:
+    """The first picture with a face: its index, its mesh, and how it stands: one camera turns no frame of a clip."""
+    for i, photo in enumerate(photos[first:], first):
+        found = Detection.none() if photo is None else landmarker.detect(photo)
+        if found.sure:
+            return i, np.asarray(found.landmarks[found.largest], np.float64), found.turn
+    return first, None, 0
+
+
+def _mesh(landmarker: Landmarker, photo: Image, turn: int) -> npt.NDArray[np.float64] | None:
+    found = landmarker.detect(photo, turn)
     return np.asarray(found.landmarks[found.largest], np.float64) if len(found.landmarks) else None

@@ -18,10 +18,9 @@ def align_photo(photo: Path, model: Path, options: CropOptions) -> AlignedFace:
     """
     image = read_image(photo)
     with Landmarker(model) as landmarker:
-        found = landmarker.detect(image)
-    if not len(found.landmarks):
+        landmarks = landmarker.mesh(image)
+    if landmarks is None:
         raise InputError(
             f"photo {photo}", expected="a face", found="none", do="choose a photo that shows a face from the front"
         )
-    landmarks = found.landmarks[found.largest]
     return align(image, landmarks, place_crop(landmarks, options), options.size)

@@ -21,7 +21,7 @@ from miex.errors import OutputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.faces.credits import CSV_COLUMNS, FaceCSV, csv_beside, places
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
-from miex.faces.landmarks import DETECTION, MODEL, Detection, Landmarker
+from miex.faces.landmarks import DETECTION, MIN_SCORE, MODEL, Detection, Landmarker
 from miex.faces.layouts import find_layout
 from miex.faces.mesh import N_LANDMARKS
 from miex.faces.photos import kinds_text, look_through, photos_root
@@ -42,6 +42,8 @@ INDEX_SCHEMA: Final = pa.schema(
         ("yaw", pa.float32()),  # degrees, see faces.landmarks.Detection
         ("pitch", pa.float32()),
         ("roll", pa.float32()),
+        ("turn", pa.int32()),  # degrees clockwise that the photo has to be turned to stand upright, beside EXIF
+        ("score", pa.float32()),  # of the detector for this face, in [0, 1]
         ("landmarks", pa.list_(pa.float32())),  # 478 × (x, y, z), photo pixels
         ("licence", pa.string()),
         ("attribution", pa.string()),
@@ -61,6 +63,7 @@ class Quality:
     """Which photos are refused.
 
     Attributes:
+        min_score: smallest score of the detector for the face ("no sure face").
         min_inter_ocular: smallest distance between the eye centers, photo pixels ("too small"). At 128 px a crop
             shows about 40: below 30 a pixel of the crop is less than one of the photo.
         max_yaw, max_pitch: largest turn of the head, degrees ("too turned").
@@ -71,6 +74,7 @@ class Quality:
     max_yaw: float = 30.0
     max_pitch: float = 30.0
     max_outside: float = 0.01
+    min_score: float = MIN_SCORE
 
 
 def write_index(index: pa.Table, path: Path) -> None:
@@ -283,7 +287,8 @@ def _cache_file(cache: Path, digest: str) -> Path:
 
 def _save_cached(path: Path, size: tuple[int, int], detection: Detection, note: str) -> None:
     content = io.BytesIO()
-    np.savez(content, size=np.array(size), landmarks=detection.landmarks, pose=detection.pose, note=np.array(note))
+    facts = {"turn": np.array(detection.turn), "score": np.array(detection.score), "note": np.array(note)}
+    np.savez(content, size=np.array(size), landmarks=detection.landmarks, pose=detection.pose, **facts)
     write_whole(path, content.getvalue())
 
 
@@ -293,11 +298,12 @@ def _load_cached(path: Path) -> tuple[tuple[int, int], Detection, str] | None:
             width, height = map(int, arrays["size"])
             landmarks, pose = arrays["landmarks"], arrays["pose"]
             note = str(arrays["note"])
+            turn, score = int(arrays["turn"]), float(arrays["score"])
     except Exception:  # absent, or broken in one of the many ways of zip and npy: detect again
         return None
     if landmarks.shape[1:] != (N_LANDMARKS, 3) or pose.shape != (len(landmarks), 3):
         return None
-    return (width, height), Detection(landmarks, pose), note
+    return (width, height), Detection(landmarks, pose, turn, score), note
 
 
 def _row(item: _Examined, quality: Quality) -> dict[str, Any]:
@@ -315,6 +321,7 @@ def _row(item: _Examined, quality: Quality) -> dict[str, Any]:
         return row
     largest = item.detection.largest
     landmarks, (yaw, pitch, roll) = item.detection.landmarks[largest], item.detection.pose[largest].tolist()
+    row.update(turn=item.detection.turn, score=item.detection.score)
     row.update(landmarks=landmarks.ravel(), inter_ocular=inter_ocular(landmarks), yaw=yaw, pitch=pitch, roll=roll)
     refusal, why = _refusal(row, landmarks, quality)
     if refusal:
@@ -325,6 +332,8 @@ def _row(item: _Examined, quality: Quality) -> dict[str, Any]:
 def _refusal(row: Mapping[str, Any], landmarks: np.ndarray, quality: Quality) -> tuple[str, str]:
     x, y = landmarks[:, 0], landmarks[:, 1]
     outside = float(((x < -0.5) | (y < -0.5) | (x > row["width"] - 0.5) | (y > row["height"] - 0.5)).mean())
+    if row["score"] < quality.min_score:
+        return "no sure face", f"score {row['score']:.2f} of the detector, at least {quality.min_score:g}"
     if row["inter_ocular"] < quality.min_inter_ocular:
         return "too small", f"{row['inter_ocular']:.0f} px between the eyes, at least {quality.min_inter_ocular:g}"
     if abs(row["yaw"]) > quality.max_yaw or abs(row["pitch"]) > quality.max_pitch:

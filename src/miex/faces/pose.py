@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -28,8 +30,23 @@ def five_points(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 
 def most_frontal(index: pa.Table, n: int = N_QUERIES) -> list[int]:
     """Rows of the n faces with the smallest turn √(yaw² + pitch² + roll²), of those that can be used."""
-    turn = np.sqrt(sum(np.nan_to_num(index[a].to_numpy(), nan=np.inf) ** 2 for a in ("yaw", "pitch", "roll")))
+    angles = [np.nan_to_num(index[a].to_numpy(), nan=np.inf) for a in ("yaw", "pitch")]
+    angles.append(np.nan_to_num(_roll(index), nan=np.inf))
+    turn = np.sqrt(sum(angle**2 for angle in angles))
     return [int(row) for row in np.argsort(turn, kind="stable") if not index["reason"][int(row)].as_py()][:n]
+
+
+def _roll(index: pa.Table) -> npt.NDArray[np.float64]:
+    """Roll of each photo turned upright, degrees."""
+    roll, turn = (np.asarray(index[name].to_numpy(zero_copy_only=False), np.float64) for name in ("roll", "turn"))
+    return (roll + turn + 180) % 360 - 180
+
+
+def _upright(row: dict[str, Any]) -> npt.NDArray[np.float64]:
+    """Landmarks in the photo turned upright, but for its place."""
+    points = np.asarray(row["landmarks"], np.float64).reshape(-1, 3)[:, :2]
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[row["turn"]]
+    return points @ np.array([[cos, sin], [-sin, cos]])
 
 
 def rows_of(index: pa.Table, paths: list[str]) -> list[int]:
@@ -66,7 +83,9 @@ def choose_frontal(index: pa.Table, n: int, queries: list[int] | None = None) ->
     refused = [index["path"][q].as_py() for q in queries if q not in usable]
     if refused:
         raise UsageError(f"query {refused[0]}", expected="a photo with a usable face", do="choose another query")
-    points = np.stack([five_points(np.asarray(index["landmarks"][r].as_py()).reshape(-1, 3)) for r in usable])
+    points = np.stack(
+        [five_points(_upright(row)) for row in index.select(["landmarks", "turn"]).take(usable).to_pylist()]
+    )
     position = {row: i for i, row in enumerate(usable)}
     distance = np.stack([np.sqrt(((points - points[position[q]]) ** 2).sum((1, 2))) for q in queries])  # [q, faces]
     rank = distance.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").min(0)

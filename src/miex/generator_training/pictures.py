@@ -275,9 +275,9 @@ def _of_frames(photos: Sequence[_Photo], size: int, model: Path) -> Iterator[tup
                 picture = read_image(photo.path)
             except ImageError:
                 continue
-            found = landmarker.detect(picture)
-            if len(found.landmarks):
-                yield _aligned(picture, found.landmarks[found.largest], size), photo.aus, photo.person
+            mesh = landmarker.mesh(picture)
+            if mesh is not None:
+                yield _aligned(picture, mesh, size), photo.aus, photo.person
 
 
 def _aligned(photo: Image, landmarks: npt.NDArray[np.floating], size: int) -> Image:

@@ -130,12 +130,12 @@ def aligned(read: Callable[[int], Image], count: int, apex: int, landmarker: Lan
         InputError: the onset shows no face; later, when it is read, a frame has another size.
     """
     onset = read(0)
-    found = landmarker.detect(onset)
-    if not len(found.landmarks):
+    mesh = landmarker.mesh(onset)
+    if mesh is None:
         raise InputError(
             name, expected="a face in its onset frame", found="none", do="check the frame, or leave the clip out"
         )  # fmt: skip
-    mesh, layout = found.landmarks[found.largest], CropOptions(CLIP_SIZE)
+    layout = CropOptions(CLIP_SIZE)
     place = place_crop(mesh, layout)
 
     def cut(i: int) -> Image:

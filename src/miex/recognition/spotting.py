@@ -122,10 +122,8 @@ class _Reference:
     @classmethod
     def found_in(cls, frame: Image, landmarker: Landmarker) -> Self | None:
         """With the largest face of a frame; None if there is no face in it."""
-        found = landmarker.detect(frame)
-        if not len(found.landmarks):
-            return None
-        return cls(frame, np.asarray(found.landmarks[found.largest], np.float64))
+        mesh = landmarker.mesh(frame)
+        return None if mesh is None else cls(frame, np.asarray(mesh, np.float64))
 
     def moved(self, frame: Image) -> tuple[npt.NDArray[np.float64], float, bool]:
         """Where the skin of this frame is in another one, the head's own motion taken off.
