@@ -49,6 +49,8 @@ WRONG: dict[str, list[Any]] = {
     "size": ["256", 1, 130, 2048, None],
     "max_failed": ["a", -0.1, 1.5, float("nan"), None],
     "min_inter_ocular": ["a", -1, None],
+    "quality": [3, ["min_mouth"]],
+    "licence_allow": ["CC0", [3]],
     "onset": [1.5, None],
     "apex": ["3", -1, 1.5],
     "offset": ["9", -1, 1.5],

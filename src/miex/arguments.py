@@ -244,8 +244,8 @@ _SAME = [
         "backbone corpus flow format_name generator kind mapping mode name no_apex on_error origin recognizer to tree",
     ),
     (TEXT, "attribution licence version what"),
-    (NAMES, "independent query window without"),
-    (NAMED, "generator_options options"),
+    (NAMES, "independent licence_allow query window without"),
+    (NAMED, "generator_options options quality"),
     (TEXT_BY_TEXT, "columns faces_columns labels"),
 ]
 KINDS.update({name: kind for kind, names in _SAME for name in names.split()})

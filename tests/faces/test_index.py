@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ from miex.errors import InputError, UsageError
 from miex.faces.align import align_photo
 from miex.faces.credits import FaceCSV, csv_beside
 from miex.faces.crop import CropOptions
-from miex.faces.index import Quality, index_photos, passed_over, write_index, write_refused
+from miex.faces.index import Quality, index_photos, passed_over, quality_of, write_index, write_refused
 from miex.faces.photos import list_photos, write_list
 from miex.images import Image
 from tests.support import Shuffled, png
@@ -535,3 +536,59 @@ def test_turned_photos_are_found_and_say_so(
         assert np.abs(crop - crops[0]).mean() < 0.5
         assert np.abs(crop[::-1] - crops[0]).mean() > 20
     assert index(photos, quality=Quality(min_score=0.99))[0]["reason"] == "no sure face"
+
+
+# Quality, with reasons
+
+
+def on_face(face: Image, mesh: np.ndarray, part: list[int], color: tuple[int, int, int]) -> Image:
+    """The photo with the hull of some landmarks painted over."""
+    painted = face.copy()
+    cv2.fillConvexPoly(painted, cv2.convexHull(mesh[part, :2].astype(np.int32)), color)
+    return painted
+
+
+def test_what_hides_a_face_is_named(
+    photos: Path, astronaut: Image, astronaut_mesh: np.ndarray, index: Callable[..., list[dict[str, Any]]]
+) -> None:
+    mask = [i for i in OVAL if astronaut_mesh[i, 1] > astronaut_mesh[5, 1]] + [195]
+    glasses = [226, 446, 105, 334, 111, 340, 193, 417]
+    face = slice(20, 300), slice(80, 370)
+    faults = {
+        "good": (astronaut, ""),
+        "mask blue": (on_face(astronaut, astronaut_mesh, mask, (130, 175, 210)), "mouth covered"),
+        "mask white": (on_face(astronaut, astronaut_mesh, mask, (225, 228, 230)), "mouth covered"),
+        "glasses": (on_face(astronaut, astronaut_mesh, glasses, (22, 22, 22)), "eyes covered"),
+        "dark": ((astronaut * 0.08).astype(np.uint8), "too dark"),
+        "blurred": (cv2.GaussianBlur(astronaut, (0, 0), 4), "too blurred"),
+    }
+    for name, (picture, _) in faults.items():
+        save(np.ascontiguousarray(picture[face]), photos / f"{name}.png")
+    rows = {row["path"][:-4]: row for row in index(photos)}
+    assert {name: row["reason"] for name, row in rows.items()} == {name: said for name, (_, said) in faults.items()}
+    assert re.fullmatch(r"light \d+(\.\d+)?, at least 20", rows["dark"]["detail"])
+    off = quality_of(30, {"min_mouth": None, "min_eyes": None, "min_light": None, "min_sharpness": None})
+    assert not any(row["reason"] for row in index(photos, quality=off))
+    with pytest.raises(UsageError, match="min_nose"):
+        quality_of(30, {"min_nose": 1})
+
+
+def test_only_photos_of_allowed_licences_are_used(
+    photos: Path, face_photo: Path, index: Callable[..., list[dict[str, Any]]]
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        shutil.copy(face_photo, photos / name)
+    (photos / "faces.csv").write_text("file,licence\na.png,all rights reserved\nb.png,CC0\n")
+    rows = index(photos, quality=quality_of(30, {}, ["cc0"]))
+    assert [(row["reason"], row["detail"]) for row in rows] == [
+        ("licence", "all rights reserved"), ("", ""), ("licence", "unknown"),
+    ]  # fmt: skip
+
+
+def test_twelve_bits_in_sixteen_are_seen(photos: Path, astronaut: Image, index: Callable[..., Any]) -> None:
+    levels = astronaut[20:240, 100:350].mean(axis=2).astype(np.uint16)
+    for name, factor in (("twelve", 16), ("sixteen", 257)):
+        PillowImage.fromarray(levels * factor).save(photos / f"{name}.png")
+    sixteen, twelve = index(photos)
+    assert twelve["reason"] == sixteen["reason"] == ""
+    assert twelve["light"] == pytest.approx(sixteen["light"], abs=1)

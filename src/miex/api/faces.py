@@ -78,6 +78,8 @@ def index(
     faces_csv: PathLike | None = None,
     faces_columns: Mapping[str, str] | None = None,
     min_inter_ocular: float = 30,
+    quality: Mapping[str, float | None] | None = None,
+    licence_allow: Sequence[str] | None = None,
     workers: Workers = 1,
     landmarker: PathLike | None = None,
     progress: Stages | None = None,
@@ -93,11 +95,11 @@ def index(
     Raises:
         InputError: there is no such folder, or no photo in it.
     """
-    from miex.faces.index import Quality
+    from miex.faces.index import quality_of
 
-    work, quality = executor(workers), Quality(min_inter_ocular)
+    work, limits = executor(workers), quality_of(min_inter_ocular, quality or {}, licence_allow or ())
     table = csv_of(path(folder), faces_csv, faces_columns or {})
-    return FaceIndex(find_faces(path(folder), table, quality, work, landmarker, progress, say))
+    return FaceIndex(find_faces(path(folder), table, limits, work, landmarker, progress, say))
 
 
 @checking(where=TEXT_BY_TEXT)

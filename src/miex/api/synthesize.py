@@ -50,6 +50,8 @@ class PlanOptions(TypedDict, total=False):
     faces_csv: PathLike | None
     faces_columns: Mapping[str, str] | None
     min_inter_ocular: float
+    quality: Mapping[str, float | None] | None
+    licence_allow: Sequence[str] | None
     ids: int | None
     per: int | None
     samples: int | None
@@ -76,6 +78,8 @@ _PLANNED = {
     "sources": SOURCES | NONE,
     "classes": TEXT | NAMES,
     "faces_columns": TEXT_BY_TEXT | NONE,
+    "quality": NAMED | NONE,
+    "licence_allow": NAMES | NONE,
     "generator_options": NAMED | NONE,
     **dict.fromkeys(("faces", "faces_csv", "landmarker", "weights"), PATH | NONE),
     **dict.fromkeys(("ids", "per", "samples", "triplets", "shard_size"), COUNT | NONE),
@@ -115,6 +119,10 @@ def synthesize(
         faces_csv: CSV with the licence and attribution of each photo. Default: faces.csv beside the photos.
         faces_columns: names of that CSV's columns, by file, licence, attribution, kind, person.
         min_inter_ocular: smallest distance between the eyes in a usable photo, in pixels.
+        quality: other limits of a usable photo, by name, such as {"min_mouth": 0.03}, None for no limit: max_yaw,
+            max_pitch (degrees), max_outside (fraction of the face), min_score (of the detector), min_light (gray
+            level), min_sharpness, min_mouth, min_eyes (contrast there, relative to the cheeks).
+        licence_allow: licences of the photos that may be used. Default: all, unknown ones too.
         ids: number of identities; those beyond the number of photos are virtual. Default: one per photo.
         per: samples per identity, class and source. Default: 1.
         samples: number of samples in all, instead of `per`.
@@ -174,7 +182,7 @@ def plan(
     Arguments and errors are those of `synthesize`.
     """
     from miex.dataset.pages import REFUSED, write_sums
-    from miex.faces.index import Quality, write_refused
+    from miex.faces.index import quality_of, write_refused
     from miex.faces.photos import default_pool, photos_root
     from miex.generators.registry import describe, make_generator
     from miex.nuisances.columns import nuisances_of
@@ -195,7 +203,9 @@ def plan(
         sources = [expert()]
     _say_left_out(sources, say)
     pool = default_pool() if faces is None else path(faces)
-    quality = Quality(asked.get("min_inter_ocular", Quality.min_inter_ocular))
+    quality = quality_of(
+        asked.get("min_inter_ocular", 30.0), asked.get("quality") or {}, asked.get("licence_allow") or ()
+    )
     table = csv_of(pool, asked.get("faces_csv"), asked.get("faces_columns") or {})
     index = find_faces(pool, table, quality, work, landmarker, progress, say)
     try:

@@ -21,6 +21,8 @@ def index(
     faces_csv: o.FacesCSV = None,
     faces_column: o.FacesColumn = None,
     min_inter_ocular: o.MinInterOcular = 30,
+    quality: o.Quality = None,
+    licence_allow: o.LicenceAllow = None,
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
@@ -33,7 +35,8 @@ def index(
     with console.bars() as progress:
         found = api.index(
             folder, faces_csv=faces_csv, faces_columns=o.columns(faces_column), min_inter_ocular=min_inter_ocular,
-            workers=workers, landmarker=landmarker, progress=progress, say=console.say,
+            quality=o.limits(quality), licence_allow=licence_allow, workers=workers,
+            landmarker=landmarker, progress=progress, say=console.say,
         )  # fmt: skip
     if out:
         found.save(out)

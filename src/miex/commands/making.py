@@ -26,6 +26,8 @@ def synthesize(
     faces_csv: o.FacesCSV = None,
     faces_column: o.FacesColumn = None,
     min_inter_ocular: o.MinInterOcular = 30,
+    quality: o.Quality = None,
+    licence_allow: o.LicenceAllow = None,
     ids: o.Ids = None,
     per: o.Per = None,
     samples: o.Samples = None,
@@ -76,6 +78,8 @@ def plan(
     faces_csv: o.FacesCSV = None,
     faces_column: o.FacesColumn = None,
     min_inter_ocular: o.MinInterOcular = 30,
+    quality: o.Quality = None,
+    licence_allow: o.LicenceAllow = None,
     ids: o.Ids = None,
     per: o.Per = None,
     samples: o.Samples = None,
@@ -393,6 +397,7 @@ def _planned(options: dict[str, Any], progress: Any) -> dict[str, Any]:
         del options[name]
     columns = o.columns(options.pop("faces_column"))
     chosen = o.generator_options(options.pop("generator_option"))
+    options["quality"] = o.limits(options["quality"])
     how = {"progress": progress, "say": console.say}
     at = {name: options[name] for name in ("workers", "landmarker", "generator")}
     sources = named_sources(**o.source_options(options), **at, **how)

@@ -49,6 +49,24 @@ MinInterOcular = Annotated[
     float,
     typer.Option(help="Smallest distance between the eyes in a usable photo, in pixels.", rich_help_panel=FACES),
 ]
+Quality = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Limit of a usable photo, off for none: max_yaw and max_pitch (30 degrees), max_outside (0.01 of the face "
+        "outside the photo), min_score (0.6, of the face detector), min_light (20 of 255), min_sharpness (0.02), "
+        "min_mouth (0.06) and min_eyes (0.04: contrast, against masks and sunglasses). Repeatable.",
+        rich_help_panel=FACES,
+    ),
+]
+LicenceAllow = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LICENCE",
+        help="Licence of photos that may be used; all others are refused, unknown ones too. Repeatable. Default: any.",
+        rich_help_panel=FACES,
+    ),
+]
 Ids = Annotated[
     int | None,
     typer.Option(
@@ -321,6 +339,17 @@ def pairs(given: Iterable[str] | None, option: str, form: str) -> list[tuple[str
 def columns(given: Iterable[str] | None) -> dict[str, str]:
     """The columns of --faces-column. Raises UsageError for a text of another form."""
     return dict(pairs(given, "faces_column", "COLUMN=NAME, where COLUMN is file, licence, attribution, kind or person"))
+
+
+def limits(given: Iterable[str] | None) -> dict[str, float | None]:
+    """The limits of --quality. Raises UsageError for a text of another form."""
+    found: dict[str, float | None] = {}
+    for name, value in pairs(given, "quality", "NAME=VALUE"):
+        try:
+            found[name] = None if value == "off" else float(value)
+        except ValueError:
+            raise UsageError(f"`quality` {name}={value}", expected="a number, or off") from None
+    return found
 
 
 def generator_options(given: Iterable[str] | None) -> dict[str, Any]:

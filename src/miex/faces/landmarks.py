@@ -1,8 +1,8 @@
 """The face mesh: 478 landmarks and the head's pose, from MediaPipe's face landmarker, in photos that stand any way up.
 
 The mesh is sure of itself whatever it is laid on: of a face that stands on its head it finds an upright one, with its
-eyes on the chin. The detector that the mesh starts from is not: its score tells. So a photo whose mesh the detector does
-not second is looked at the other ways up, too.
+eyes on the chin. The detector that the mesh starts from is not: its score tells. So a photo whose mesh the detector
+does not second is looked at the other ways up, too.
 """
 
 from __future__ import annotations

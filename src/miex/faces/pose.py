@@ -39,7 +39,7 @@ def most_frontal(index: pa.Table, n: int = N_QUERIES) -> list[int]:
 def _roll(index: pa.Table) -> npt.NDArray[np.float64]:
     """Roll of each photo turned upright, degrees."""
     roll, turn = (np.asarray(index[name].to_numpy(zero_copy_only=False), np.float64) for name in ("roll", "turn"))
-    return (roll + turn + 180) % 360 - 180
+    return np.asarray((roll + turn + 180) % 360 - 180, np.float64)
 
 
 def _upright(row: dict[str, Any]) -> npt.NDArray[np.float64]:

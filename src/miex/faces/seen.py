@@ -1,0 +1,99 @@
+"""What a photo shows of a face: its light, its sharpness, and whether mouth and eyes can be seen.
+
+The mesh is sure of a mouth behind a mask and of eyes behind sunglasses. What they have, and cloth and glass mostly have
+not, is contrast: the dark line between lips, and iris, white and lashes within the lids. Both are measured in a small
+aligned crop, relative to the light of the cheeks, so that dark skin is not refused more often than light skin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from miex.faces.crop import CropOptions, cut, place_crop
+from miex.faces.mesh import OVAL
+from miex.images import Image, gray
+
+SIZE = 64  # of the crop, pixels
+_CHEEKS = ((117, 118, 101, 50, 123), (346, 347, 330, 280, 352))
+_LIDS = (
+    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
+    (362, 398, 384, 385, 386, 387, 388, 466, 263, 249, 390, 373, 374, 380, 381, 382),
+)
+_LIPS = ((80, 82, 13, 312, 310), (88, 87, 14, 317, 318))  # the inner edges, upper and lower
+_FAR, _NEAR = (0.1, 0.2, 0.32), (-0.05, 0.0, 0.05)  # from the line between the lips, mouth widths
+
+Points = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of a face.
+
+    Attributes:
+        light: median gray level of the face, 0 to 255.
+        sharpness: standard deviation of what a blur by a pixel of the small crop takes away, relative to the light.
+        mouth: how much darker the line between the lips is than the skin above and below, relative to the cheeks.
+        eyes: standard deviation of gray levels within the lids, relative to the cheeks.
+    """
+
+    light: float
+    sharpness: float
+    mouth: float
+    eyes: float
+
+
+def see(photo: Image, landmarks: npt.NDArray[np.floating]) -> Seen | None:
+    """What is seen of the face with these landmarks, [478, 3] in pixels of the photo, uint8 RGB [h, w, 3].
+
+    None where the mouth of the mesh is not below its eyes, so that nothing can be aligned.
+    """
+    place = place_crop(landmarks, CropOptions(SIZE))
+    if place.side <= 2:
+        return None
+    affine = place.photo_from_crop(SIZE)
+    crop = gray(cut(photo, affine, SIZE))
+    aligned = np.linalg.solve(affine[:, :2], (np.asarray(landmarks, np.float64)[:, :2] - affine[:, 2]).T).T
+    points = np.asarray(aligned, np.float64)
+    levels = cv2.GaussianBlur(crop, (0, 0), 0.7).astype(np.float64)
+    face = _within(points[list(OVAL)])
+    cheeks = _within(points[list(_CHEEKS[0])]) | _within(points[list(_CHEEKS[1])])
+    light = float(levels[cheeks].mean()) + 5  # the 5 against noise of black pictures
+    fine = crop.astype(np.float64) - cv2.GaussianBlur(crop.astype(np.float64), (0, 0), 1)
+    lids = [levels[_within(points[list(ring)], 1.25)].std() for ring in _LIDS]
+    return Seen(
+        light=float(np.median(crop[face])),
+        sharpness=float(fine[face].std() / (crop[face].mean() + 5)),
+        mouth=_lip_line(levels, points) / light,
+        eyes=float(np.mean(lids)) / light,
+    )
+
+
+def _lip_line(levels: npt.NDArray[np.float64], points: Points) -> float:
+    """Gray levels by which the line between the lips is darker than what is above and below it."""
+    line = points[list(_LIPS[0])] / 2 + points[list(_LIPS[1])] / 2
+    width = float(np.hypot(*(points[61] - points[291])))
+    down = points[152] - points[10]
+    down = down / np.hypot(*down) * width
+
+    def level(offset: float) -> float:
+        x, y = (line + down * offset).astype(np.float32).T[:, None]
+        return float(cv2.remap(levels.astype(np.float32), x, y, cv2.INTER_LINEAR).mean())
+
+    above, below = (max(level(side * far) for far in _FAR) for side in (-1, 1))
+    return (above + below) / 2 - min(level(near) for near in _NEAR)
+
+
+def _within(ring: Points, grow: float = 1.0) -> npt.NDArray[np.bool_]:
+    middle = ring.mean(axis=0)
+    hull = cv2.convexHull(((ring - middle) * grow + middle).astype(np.float32))
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.fillConvexPoly(mask, np.asarray(hull, np.int32), 1)
+    # a face seen from the side may leave no pixel: then the nearest one stands for it
+    if not mask.any():
+        x, y = np.clip(middle.round().astype(int), 0, SIZE - 1)
+        mask[y, x] = 1
+    return mask > 0
