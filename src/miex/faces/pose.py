@@ -46,7 +46,7 @@ def _upright(row: dict[str, Any]) -> npt.NDArray[np.float64]:
     """Landmarks in the photo turned upright, but for its place."""
     points = np.asarray(row["landmarks"], np.float64).reshape(-1, 3)[:, :2]
     cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[row["turn"]]
-    return points @ np.array([[cos, sin], [-sin, cos]])
+    return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]), np.float64)
 
 
 def rows_of(index: pa.Table, paths: list[str]) -> list[int]:
