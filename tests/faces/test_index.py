@@ -25,6 +25,7 @@ from miex.faces.align import align_photo
 from miex.faces.credits import FaceCSV, csv_beside
 from miex.faces.crop import CropOptions
 from miex.faces.index import Quality, index_photos, passed_over, quality_of, write_index, write_refused
+from miex.faces.mesh import OVAL
 from miex.faces.photos import list_photos, write_list
 from miex.images import Image
 from tests.support import Shuffled, png

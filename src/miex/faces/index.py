@@ -280,8 +280,8 @@ def _examine(chunk: _Chunk) -> list[_Examined]:
         if cached is None:
             found.append(_Examined(path, digest))
         else:
-            size, detection, note = cached
-            found.append(_Examined(path, digest, size, detection, detail=note))
+            size, detection, seen, note = cached
+            found.append(_Examined(path, digest, size, detection, seen, detail=note))
     return found
 
 
