@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,7 +48,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
     between = "" if config.get("frames", 2) == 2 else "the frames between or after them, "
     lines = [
         *_header(dataset),
-        f"# {dataset.storage.name}: a synthetic micro-expression set",
+        f"# {_cell(dataset.storage.name)}: a synthetic micro-expression set",
         "",
         f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
         " each, and a label. The set is made for training recognizers; it says nothing about what anybody felt, and"
@@ -57,7 +58,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "|---|---|",
         f"| samples | {len(dataset):,} × {frames_of(dataset)}; {settings['size']} × {settings['size']} px, "
         f"{settings['frame_format']} |",
-        f"| classes | {', '.join(config['classes'])} |",
+        f"| classes | {_cell(', '.join(config['classes']))} |",
         f"| failed samples | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
         f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (another person made from a photo) |",
         f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",
@@ -70,7 +71,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "",
         "```python",
         "import miex.dataset",
-        f'sample = miex.dataset.open("{dataset.storage.name}")[0]  # .frames .aus .rendered .also_seen .label .emotion',
+        f"sample = miex.dataset.open({json.dumps(dataset.storage.name, ensure_ascii=False)})[0]  # .frames .aus .rendered .also_seen .label .emotion",
         "```",
         "",
         "## Columns of samples.parquet",
@@ -159,7 +160,9 @@ def frames_of(dataset: Dataset) -> str:
 
 
 def _source(name: str, settings: dict[str, Any]) -> str:
-    return f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})" if "table" in settings else name
+    if "table" not in settings:
+        return _cell(name)
+    return _cell(f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})")
 
 
 def _sources(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -176,8 +179,8 @@ def _sources(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "| source | corpus | clips | subjects | extractor | licence | attribution |",
         "|---|---|---|---|---|---|---|",
         *(
-            f"| {name} | {_cell(facts['corpus'])} | {facts['clips']:,} | {facts['subjects']:,} | {_extractor(facts)} "
-            f"| {_cell(facts['licence'])} | {_cell(facts['attribution'])} |"
+            f"| {_cell(name)} | {_cell(facts['corpus'])} | {facts['clips']:,} | {facts['subjects']:,} "
+            f"| {_extractor(facts)} | {_cell(facts['licence'])} | {_cell(facts['attribution'])} |"
             for name, facts in rows
         ),
         "",
@@ -268,7 +271,8 @@ def _licences(faces: pa.Table) -> list[str]:
 
 
 def _cell(text: str | None) -> str:
-    return " ".join((text or "not stated").replace("|", "\\|").split())
+    """A text that stays one: no markup, link, HTML or end of a table's cell. Photos and tables come from anyone."""
+    return re.sub(r"[\\`*\[\]<>|&~$]", r"\\\g<0>", " ".join((text or "not stated").split()))
 
 
 def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:

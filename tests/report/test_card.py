@@ -1,0 +1,38 @@
+"""README.md of a set: what comes from anyone's photos and tables stays text there."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+from pathlib import Path
+
+from markdown_it import MarkdownIt  # rich brings it
+
+import miex
+
+HOSTILE = (
+    '<script>alert(1)</script> <img src=x onerror=alert(1)> [click](javascript:alert(1)) ![x](http://a/b.png) | # a '
+    "`code` **bold** &lt;b&gt; \\<i\\> ~~gone~~"
+)  # fmt: skip
+
+
+def test_what_comes_from_anyone_stays_text(tmp_path: Path, face_photo: Path, model: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / face_photo.name).write_bytes(face_photo.read_bytes())
+    with (photos / "faces.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "licence", "attribution"], [face_photo.name, HOSTILE, HOSTILE]])
+    out = tmp_path / 'a "set" <b> `of` [mine](x)'
+    miex.synthesize(out, faces=photos, ids=1, per=1, size=32, landmarker=model)
+    text = (out / "README.md").read_text()
+    body = text.split("---\n", 2)[2]
+    shown = MarkdownIt("commonmark", {"html": True}).enable("table").render(body)
+    for tag in ("<script", "<img", "<a ", "<b>", "<i>", "<strong"):
+        assert tag not in shown
+    assert html.unescape(shown).count(HOSTILE) == 2
+    assert f"<h1>{html.escape(out.name, quote=True)}: " in shown.replace("&#x27;", "'")
+    assert f"open({json.dumps(out.name)})" in html.unescape(shown)
+    page = (out / "gallery.html").read_text()
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
