@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError, first_wrong, one_of
 from miex.executors import local
+from miex.stable import canonical_json
 from miex.storage import storage_at
 from miex.storage.local import Folder
 
@@ -211,7 +213,8 @@ def plan(
     try:
         made = build_plan(
             config, index, sources, describe(moves), faces_root=str(photos_root(pool).resolve()),
-            chosen_by={"quality": asdict(quality)}, progress=stage(progress, "planning samples"),
+            chosen_by={"quality": json.loads(canonical_json(asdict(quality)))},
+            progress=stage(progress, "planning samples"),
             triplets_progress=stage(progress, "drawing AU triplets"),
         )  # fmt: skip
         adopted = adopt_plan(made, folder)

@@ -17,7 +17,7 @@ from miex.tables.written import csv_text
 
 COLUMNS = (
     "corpus", "subject", "clip", "onset", "apex", "offset", "emotion", "frames", "aus", "kind", "objective", "label",
-    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "person", "onset_place", "apex_place", "offset_place",
+    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "face", "onset_place", "apex_place", "offset_place",
     "n_frames", "notes", "source",
 )  # fmt: skip
 
@@ -38,7 +38,7 @@ def index_rows(clips: Iterable[Clip], folder: Path) -> list[dict[str, Any]]:
                 "aus": format_aus(clip.aus), "kind": clip.kind, "objective": clip.objective,
                 "label": None if clip.label is None else clip.label.name, "aus_source": descent.source,
                 "aus_corpus": descent.corpus, "aus_subject": descent.subject, "aus_clip": descent.clip,
-                "person": descent.face, "onset_place": clip.onset, "apex_place": clip.apex, "offset_place": clip.offset,
+                "face": descent.face, "onset_place": clip.onset, "apex_place": clip.apex, "offset_place": clip.offset,
                 "n_frames": len(clip.frames), "notes": "; ".join(clip.notes), "source": clip.source,
             }
         )  # fmt: skip

@@ -34,7 +34,7 @@ from miex.tables.cells import path_in, whole
 from miex.tables.table import Columns, Row, Sheet, read_table
 
 DESCENT: Final = ("aus_source", "aus_corpus", "aus_subject", "aus_clip")  # the fields of Descent
-_FACE = ("photo_path", "person")
+_FACE = ("face_photo", "face")
 _NEEDED = ("subject", "clip", "emotion")
 _OPTIONAL = ("onset", "apex", "offset", "frames", "aus", "kind", "objective", "corpus", "label", *DESCENT, *_FACE)
 
@@ -124,8 +124,8 @@ class Plain(Corpus):
 
     def descent(self, row: Row) -> Descent | None:
         source, corpus, subject, clip = (row.cells.get(column) or None for column in DESCENT)
-        *folders, file = row.cells.get("photo_path", "").split("/")
-        who = photographed(folders, file, row.cells.get("person") or None)
+        *folders, file = row.cells.get("face_photo", "").split("/")
+        who = photographed(folders, file, row.cells.get("face") or None)
         face = "/".join(filter(None, who)) if who else None
         found = Descent(source, corpus, subject, clip, face)
         return None if found == Descent(None) else found

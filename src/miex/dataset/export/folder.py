@@ -21,7 +21,7 @@ CLIPS_FILE = "clips.csv"
 _KINDS = {"coded": "aus", **{f"rendered_{side}": f"rendered_{side}" for side in SIDES}}  # in the table: in the plan
 _COLUMNS = (
     "subject", "clip", "onset", "apex", "offset", "emotion", "label", "frames",
-    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "aus_onset", "aus_apex", "photo_path", "person", "identity",
+    "aus_source", "aus_corpus", "aus_subject", "aus_clip", "aus_onset", "aus_apex", "face_photo", "face", "identity",
     "also_seen",
     *(f"{kind}_{when}_AU{au:02d}" for kind in _KINDS for when in ("onset", "apex") for au in AU_NUMBERS),
 )  # fmt: skip
@@ -35,8 +35,8 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
     The table can be read as a corpus (`miex corpora check NAME OUT`). Its subject is the photo, shared by the virtual
     identities made from it. Onset, apex and offset are the numbers of the files; the offset is empty if the sequence
     ends with the apex. aus_source … aus_clip say where the AUs come from, for the leak guard, aus_onset and aus_apex
-    which frames of that clip they are, 0-based. photo_path, which begins with the name of the folder of photos, and
-    person, where their list names one, say for the leak guard whose face it is. Further columns, for other programs,
+    which frames of that clip they are, 0-based. face_photo, which begins with the name of the folder of photos, and
+    face, where their list names a person, say for the leak guard whose face it is. Further columns, for other programs,
     hold the identity; what is seen beside the coded AUs, in words; and the intensity of every AU at onset and apex, in
     [0, 1], as coded (coded_onset_AU12) and as each side of the face performs it, nuisances included
     (rendered_left_onset_AU12).
