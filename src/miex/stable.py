@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+_DIGEST = b"miex.digest"
 
 
 def stable_hash(*parts: object) -> int:
@@ -64,11 +67,67 @@ def _update(digest: Any, array: pa.Array) -> None:
         digest.update(np.ascontiguousarray(values, kind).tobytes())
 
 
-def parquet_bytes(table: pa.Table, rows_per_group: int) -> bytes:
-    """The table as a Parquet file, in groups that can be read one by one."""
+def parquet_bytes(table: pa.Table) -> bytes:
+    """The table as a Parquet file that holds the digest of its rows and of its metadata."""
+    meta: dict[bytes, bytes] = dict(table.schema.metadata or {})
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", row_group_size=rows_per_group)
+    proven = table.replace_schema_metadata({**meta, _DIGEST: _proof(table, meta).encode()})
+    pq.write_table(proven, sink, compression="zstd", row_group_size=max(1, table.num_rows), write_page_checksum=True)
     return sink.getvalue()
+
+
+def parquet_table(content: bytes) -> pa.Table:
+    """The table of a Parquet file, with its metadata; proven, if `parquet_bytes` wrote it.
+
+    Raises:
+        ValueError: the rows are not those that were written. Other errors of Arrow and OSError: it is no Parquet file.
+    """
+    # not by the dataset reader, which goes by statistics: of a damaged footer they end the process
+    table = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
+    meta: dict[bytes, bytes] = dict(table.schema.metadata or {})
+    stated = meta.pop(_DIGEST, None)
+    table = table.replace_schema_metadata(meta)
+    if stated is not None and stated.decode(errors="replace") != _proof(table, meta):
+        raise ValueError("its rows do not match its digest: it was damaged or changed after it was written")
+    return table
+
+
+def _proof(table: pa.Table, meta: Mapping[bytes, bytes]) -> str:
+    told = {key.decode("latin-1"): value.decode("latin-1") for key, value in meta.items()}
+    return json_digest({"rows": table_digest(_as_read(table)), "metadata": told})
+
+
+def _as_read(table: pa.Table) -> pa.Table:
+    """The table with one name for what lists hold, whatever Parquet calls it."""
+
+    def named(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_fixed_size_list(kind):
+            return pa.list_(named(kind.value_type), kind.list_size)
+        return pa.list_(named(kind.value_type)) if pa.types.is_list(kind) else kind
+
+    return table.cast(pa.schema([(field.name, named(field.type)) for field in table.schema]))
+
+
+def npz_arrays(content: BinaryIO | bytes, *names: str) -> dict[str, np.ndarray]:
+    """The arrays of these names that an .npz holds; by default all. Whatever is read is proven by the checksums of zip.
+
+    numpy alone reads as many bytes as the shape of an array asks for, and sees no checksum of the rest.
+
+    Raises:
+        ValueError, OSError, zipfile.BadZipFile, and what else zip has for damaged files.
+    """
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(content) if isinstance(content, bytes) else content) as file:
+        for info in file.infolist():
+            with file.open(info) as member:  # which compares the two names that it has
+                name = info.filename.removesuffix(".npy")
+                if names and name not in names:
+                    continue
+                whole = io.BytesIO(member.read())
+                arrays[name] = np.lib.format.read_array(whole, allow_pickle=False)
+                if whole.read(1):
+                    raise ValueError(f"{name} holds more than its shape says")
+    return arrays
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:

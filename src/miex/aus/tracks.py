@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from miex.aus.vector import AU_NUMBERS, N_AUS, AUArray
 from miex.errors import InputError, ScaleError
-from miex.storage.local import whole_file
+from miex.stable import parquet_bytes, parquet_table
+from miex.storage.local import write_whole
 
 TABLE_SCHEMA: Final = pa.schema(
     [
@@ -161,8 +161,7 @@ def floats(column: pa.ChunkedArray, *shape: int) -> npt.NDArray[np.float32]:
 
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Write the table under that name, whole or not at all."""
-    with whole_file(path) as file:
-        pq.write_table(table, file, compression="zstd")
+    write_whole(path, parquet_bytes(table))
 
 
 def read_parquet(path: Path, schema: pa.Schema, what: str) -> pa.Table:
@@ -175,9 +174,10 @@ def read_parquet(path: Path, schema: pa.Schema, what: str) -> pa.Table:
     if not path.is_file():
         raise InputError(asked, expected="a Parquet file", found="no such file", do="check the path")
     try:
-        table = pq.read_table(path)
+        table = parquet_table(path.read_bytes())
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise InputError(asked, expected="a Parquet file", found=str(error).splitlines()[0]) from error
+        found, do = str(error).splitlines()[0], "restore the file from a copy, or make it again"
+        raise InputError(asked, expected="a whole Parquet file", found=found, do=do) from error
     missing = [name for name in schema.names if name not in table.schema.names]
     if missing:
         found = "no column " + ", ".join(missing)

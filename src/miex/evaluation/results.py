@@ -11,11 +11,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from miex.errors import InputError, OutputError
 from miex.evaluation.metrics import Counts, confusion
-from miex.stable import canonical_json, json_digest, parquet_bytes
+from miex.stable import canonical_json, json_digest, parquet_bytes, parquet_table
 from miex.storage.local import write_whole
 
 PREDICTIONS: Final = pa.schema(
@@ -97,7 +96,7 @@ class Results:
         """
         meta = canonical_json({"what": run.what, "facts": run.facts})
         table = run.predictions.cast(PREDICTIONS).replace_schema_metadata({_META: meta.encode()})
-        write_whole(self.path(run.what), parquet_bytes(table, max(1, table.num_rows)))
+        write_whole(self.path(run.what), parquet_bytes(table))
 
     def read(self, what: Mapping[str, Any]) -> StoredRun:
         """Read the run that is described by `what`.
@@ -122,7 +121,7 @@ class Results:
 
 def _read(path: Path) -> StoredRun:
     try:
-        table = pq.read_table(path)
+        table = parquet_table(path.read_bytes())
         meta = json.loads(table.schema.metadata[_META])
         return StoredRun(meta["what"], meta["facts"], table.cast(PREDICTIONS))
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:

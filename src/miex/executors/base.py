@@ -20,6 +20,16 @@ class WorkerDiedError(MiexError):
     """A worker process ended without an answer, again and again (killed by the system for its memory, say)."""
 
 
+def out_of_memory(task: object, cause: MemoryError) -> WorkerDiedError:
+    """The error of a task that found too little memory."""
+    error = WorkerDiedError(
+        f"{task}", expected="enough memory", found=f"it ran out: {cause}".rstrip(": "),
+        do="use fewer `workers`, end other programs, and run the same command again to resume",
+    )  # fmt: skip
+    error.__cause__ = cause
+    return error
+
+
 @dataclass(frozen=True)
 class Outcome(Generic[Task, Result]):
     """The outcome of a task: a result, or the exception that ended it."""
@@ -32,8 +42,9 @@ class Outcome(Generic[Task, Result]):
 class Executor(ABC):
     """Maps a function over tasks.
 
-    Every task has exactly one outcome, in any order. A task whose worker died is tried again, `retries` times; one
-    that raised is not: the same input would raise again. Functions, tasks and results must be picklable.
+    Every task has exactly one outcome, in any order. A task whose worker died is tried again, `retries` times; so
+    is one that ran out of memory, which others may have taken. One that raised anything else is not: the same input
+    would raise again. Functions, tasks and results must be picklable.
     """
 
     retries: int = 2
@@ -60,6 +71,8 @@ class InProcess(Executor):
         for task in tasks:
             try:
                 outcome = Outcome[Task, Result](task, function(task))
+            except MemoryError as error:
+                outcome = Outcome[Task, Result](task, error=out_of_memory(task, error))
             except Exception as error:  # the outcome carries it
                 outcome = Outcome[Task, Result](task, error=error)
             yield outcome

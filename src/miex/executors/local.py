@@ -15,7 +15,7 @@ from multiprocessing import connection, get_context, parent_process
 from multiprocessing.synchronize import Event
 from typing import Any
 
-from miex.executors.base import IN_PROCESS, Executor, Outcome, Result, Task, WorkerDiedError
+from miex.executors.base import IN_PROCESS, Executor, Outcome, Result, Task, WorkerDiedError, out_of_memory
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,12 @@ class LocalProcesses(Executor):
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         task, tried = running.pop(future)
                         error = future.exception()
-                        if not isinstance(error, BrokenProcessPool):
+                        if isinstance(error, MemoryError):  # there may be more when others have ended
+                            if tried < self.retries:
+                                waiting.append((task, tried + 1))
+                            else:
+                                yield Outcome(task, error=out_of_memory(task, error))
+                        elif not isinstance(error, BrokenProcessPool):
                             yield Outcome(task, None if error else future.result(), error)
                         elif not begun.is_set():
                             raise self._never_began()

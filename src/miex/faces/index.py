@@ -27,8 +27,9 @@ from miex.faces.mesh import N_LANDMARKS
 from miex.faces.photos import kinds_text, look_through, photos_root
 from miex.faces.seen import Seen, see
 from miex.images import ImageError, open_file, read_noted
+from miex.stable import npz_arrays
 from miex.storage.cache import cache_folder
-from miex.storage.local import write_whole
+from miex.storage.local import Folder, write_whole
 from miex.tables.written import csv_text
 
 INDEX_SCHEMA: Final = pa.schema(
@@ -123,7 +124,7 @@ def write_refused(index: pa.Table, out: Path) -> Path | None:
     """
     table = index.filter(pc.not_equal(index["reason"], "")).select(["path", "reason", "detail"])
     if not table.num_rows:
-        (out / REFUSED_FILE).unlink(missing_ok=True)
+        Folder(out).delete(REFUSED_FILE)
         return None
     write_whole(out / REFUSED_FILE, _csv(table))
     return out / REFUSED_FILE
@@ -328,12 +329,12 @@ def _save_cached(path: Path, size: tuple[int, int], detection: Detection, seen: 
 
 def _load_cached(path: Path) -> tuple[tuple[int, int], Detection, Seen | None, str] | None:
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            width, height = map(int, arrays["size"])
-            landmarks, pose = arrays["landmarks"], arrays["pose"]
-            note = str(arrays["note"])
-            turn, score = int(arrays["turn"]), float(arrays["score"])
-            seen = Seen(*map(float, arrays["seen"])) if len(arrays["seen"]) else None
+        arrays = npz_arrays(path.read_bytes())
+        width, height = map(int, arrays["size"])
+        landmarks, pose = arrays["landmarks"], arrays["pose"]
+        note = str(arrays["note"])
+        turn, score = int(arrays["turn"]), float(arrays["score"])
+        seen = Seen(*map(float, arrays["seen"])) if len(arrays["seen"]) else None
     except Exception:  # absent, or broken in one of the many ways of zip and npy: detect again
         return None
     if landmarks.shape[1:] != (N_LANDMARKS, 3) or pose.shape != (len(landmarks), 3):

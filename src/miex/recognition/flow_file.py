@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +28,7 @@ from miex.recognition.examples import Arrays, Examples, input_cache, rows_of
 from miex.recognition.inputs.base import make_input
 from miex.recognition.inputs.flow import SIDE, FlowMethod
 from miex.recognition.view import LABELS, REAL
+from miex.stable import npz_arrays
 from miex.storage.local import write_whole
 from miex.tables.cells import whole
 from miex.tables.table import Columns, read_table
@@ -156,9 +156,9 @@ def _faces(arrays: Mapping[str, npt.NDArray[Any]], asked: str) -> dict[str, str 
 def _arrays(path: Path, *names: str) -> dict[str, npt.NDArray[Any]]:
     """The arrays of these names that are in a flow file; by default all."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files if name in names or not names}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        with path.open("rb") as file:
+            return npz_arrays(file, *names)
+    except Exception as error:  # a damaged file fails in zip and npy in any way it likes
         raise InputError(
             f"flow file {path}", expected="an .npz with arrays flow and label", found=str(error),
             do="check the path, and that the file is complete",

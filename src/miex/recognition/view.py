@@ -9,7 +9,8 @@ import hashlib
 import json
 import mmap
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,14 +19,14 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock
 
 from miex.corpora.people import person_key
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
 from miex.labels import Label
-from miex.stable import canonical_json, parquet_bytes, table_digest
+from miex.stable import canonical_json, parquet_bytes, parquet_table, table_digest
+from miex.storage.base import as_output_errors
 from miex.storage.local import Folder
 
 LABELS: Final = tuple(label.name for label in Label)
@@ -326,8 +327,7 @@ def stored(
         InputError: the folder's record was not written by miex, or is damaged.
         OutputError: the array cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
+    with _one_maker(folder):
         if not (folder / RECORD).is_file():
             place = Folder(folder)
             place.remove_leftovers()
@@ -355,13 +355,25 @@ def stored(
                         seen[path] = mark(_content(path))
                     own.append(seen[path])
             table = rows.append_column(MARKS, pa.array(marks, MARKS.type))
-            place.write(ROWS, parquet_bytes(table, max(1, len(rows))))
+            place.write(ROWS, parquet_bytes(table))
             record = {
                 "format": FORMAT, "digest": _file_digest(folder / ARRAY), "rows_digest": table_digest(table),
                 "unread": sorted(unread.items()), "of": what,
             }  # fmt: skip
             place.create(RECORD, json.dumps(record, indent=1).encode())
     return _recorded(folder)
+
+
+@contextmanager
+def _one_maker(folder: Path) -> Iterator[None]:
+    lock = FileLock(f"{folder}.lock")
+    with as_output_errors(f"examples in {folder}"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _recorded(folder: Path) -> Stored:
@@ -386,7 +398,7 @@ def _mapped(path: Path, digest: str, *stamp: int) -> tuple[Array, mmap.mmap | No
 @lru_cache(maxsize=16)
 def _table(path: Path, digest: str, *stamp: int) -> pa.Table:
     try:
-        table = pq.read_table(path).cast(_STORED)
+        table = parquet_table(path.read_bytes()).cast(_STORED)
         found = table_digest(table)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _damaged(path, "rows of examples", str(error).splitlines()[0]) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, BinaryIO
 
 from miex.errors import InputError, OutputError
@@ -86,7 +86,20 @@ class Storage(ABC):
 
     @abstractmethod
     def remove_leftovers(self) -> int:
-        """Delete files left behind by writers that were killed; returns how many."""
+        """Delete drafts whose writers were killed, and none that is being written; returns how many."""
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """`locked`, and leftovers are removed at the beginning and at the end, however the block ends."""
+        with self.locked():
+            self.remove_leftovers()
+            try:
+                yield
+            except BaseException:
+                with suppress(OutputError):  # what ended the block is to be told
+                    self.remove_leftovers()
+                raise
+            self.remove_leftovers()
 
     def read(self, name: str) -> bytes:
         """All of a file. Raises FileNotFoundError where there is none."""

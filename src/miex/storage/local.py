@@ -14,6 +14,11 @@ from typing import BinaryIO
 from miex.errors import OutputError
 from miex.storage.base import Draft, Storage, as_input_errors, as_output_errors
 
+try:
+    import fcntl
+except ImportError:  # on Windows, where nobody can delete a file that is open
+    fcntl = None  # type: ignore[assignment]
+
 LOCK_FILE = ".miex.lock"
 _TEMPORARY = ".tmp-"
 
@@ -68,10 +73,9 @@ class Folder(Storage):
 
     def names(self, under: str = "") -> Iterator[str]:
         folder = self.path / under
-        if folder.is_dir():
-            with as_input_errors(f"reading {folder}"):
-                names = sorted(path.name for path in folder.iterdir())
-            yield from names
+        with as_input_errors(f"reading {folder}"):
+            names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        yield from names
 
     def size(self, name: str) -> int | None:
         try:
@@ -85,8 +89,9 @@ class Folder(Storage):
             (self.path / name).unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
-        there = next(place for place in (self.path, *self.path.resolve().parents) if place.exists())
-        return shutil.disk_usage(there).free
+        with as_input_errors(f"reading {self.path}"):
+            there = next(place for place in (self.path, *self.path.resolve().parents) if place.exists())
+            return shutil.disk_usage(there).free
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -111,13 +116,11 @@ class Folder(Storage):
             lock.release()
 
     def remove_leftovers(self) -> int:
-        folders = [self.path, *(path for path in self.path.glob("*") if path.is_dir())]
-        # exactly ours: users, too, write ".tmp-"
-        leftovers = [path for folder in folders for path in folder.glob(f"*{_TEMPORARY}{'[0-9a-f]' * 32}")]
         with as_output_errors(f"deleting leftovers in {self.path}"):
-            for path in leftovers:
-                path.unlink(missing_ok=True)
-        return len(leftovers)
+            folders = [self.path, *(path for path in self.path.glob("*") if path.is_dir())]
+            # exactly ours: users, too, write ".tmp-"
+            drafts = [path for folder in folders for path in folder.glob(f"*{_TEMPORARY}{'[0-9a-f]' * 32}")]
+            return sum(_deleted(path) for path in drafts)
 
 
 @contextmanager
@@ -148,10 +151,40 @@ def _temporary(target: Path) -> Iterator[Path]:
     try:
         with as_output_errors(f"writing {target}"):
             target.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
+            with _held(temporary):
+                yield temporary
     finally:
         with suppress(OSError):  # a disk that went read-only keeps its leftover; the next run removes it
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(draft: Path) -> Iterator[None]:
+    """A new draft, locked until the block ends: the system frees the lock of a process that ends, however it ends."""
+    with draft.open("wb") as file:
+        if fcntl is not None:
+            with suppress(OSError):  # some network disks know no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _deleted(draft: Path) -> bool:
+    """Delete a draft, unless a process that lives is writing it; returns whether this did."""
+    if fcntl is None:
+        draft.unlink(missing_ok=True)  # type: ignore[unreachable]
+        return True
+    try:
+        with draft.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            except OSError:  # as above: nothing tells that its writer lives
+                pass
+            draft.unlink()
+    except FileNotFoundError:  # it has got its name, or is gone
+        return False
+    return True
 
 
 def _fsync_folder(folder: Path) -> None:

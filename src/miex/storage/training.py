@@ -14,7 +14,7 @@ from torch import Tensor
 from miex.errors import OutputError
 from miex.stable import canonical_json
 from miex.storage.base import as_output_errors
-from miex.storage.local import is_leftover, write_whole
+from miex.storage.local import Folder, is_leftover, write_whole
 from miex.storage.weights import read_weights, write_weights
 
 RECORD, LOG, EVENTS, CHECKPOINT = "training.json", "log.csv", "events", "checkpoint.safetensors"
@@ -66,6 +66,7 @@ class TrainingFolder:
         prove_own(folder, product)
         with as_output_errors(f"training in {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
+        Folder(folder).remove_leftovers()
         if (there := _record(folder)) and isinstance(there.get("what"), dict):
             self.prove_same(there["what"])
         else:
@@ -124,7 +125,8 @@ class TrainingFolder:
 
     def remove_checkpoint(self) -> None:
         """Remove the checkpoint, once the result is there."""
-        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        with as_output_errors(f"deleting {self.folder / CHECKPOINT}"):
+            (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
     def write_log(self, history: list[dict[str, Any]]) -> None:
         """Write log.csv. Raises OutputError if it cannot be written."""

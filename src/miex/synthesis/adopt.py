@@ -51,8 +51,7 @@ def adopt_plan(plan: Plan, out: Place) -> Adopted:
             found=", ".join(foreign[:3]),
             do="give a new `out`",
         )
-    with out.locked():
-        out.remove_leftovers()
+    with out.alone():
         there = _whole_record(out)
 
         def check(digests: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -62,6 +63,7 @@ def render_identity(
     try:
         prepared = _prepare(faces_root, face, settings, generator)
     except Exception as error:  # one odd face must not end a run of a million; its rows carry the reason
+        _prove_memory(error)
         yield from (Failure(row["sample_id"], _reason(error)) for row in rows)
         return
     for batch in _batches(rows, settings["size"], generator):
@@ -95,6 +97,7 @@ def _render(
     try:
         rendered = _rendered(prepared, rows, settings["size"], generator)
     except Exception as error:  # as for the identity above
+        _prove_memory(error)
         if len(rows) == 1:
             yield Failure(rows[0]["sample_id"], _reason(error))
             return
@@ -105,6 +108,7 @@ def _render(
         try:
             found = _sample(prepared, row, one, settings, generator)
         except Exception as error:
+            _prove_memory(error)
             found = Failure(row["sample_id"], _reason(error))
         yield found
 
@@ -151,6 +155,13 @@ def _sample(
     return Sample(
         row["sample_id"], encoded, SUFFIX[settings["frame_format"]], describe_sample(prepared.face, row, settings), kept
     )
+
+
+def _prove_memory(error: Exception) -> None:
+    """Raises MemoryError for what ran out of memory: that is no fault of the row, which another try can make."""
+    told = isinstance(error, cv2.error) and ("bad_alloc" in str(error) or error.code == cv2.Error.StsNoMem)
+    if told or isinstance(error, MemoryError):
+        raise MemoryError(str(error)) from error
 
 
 def _reason(error: Exception) -> str:

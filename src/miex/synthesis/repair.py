@@ -34,9 +34,8 @@ def repair_set(
     """
     out = storage_at(out)
     read_record(out)  # where there is none, nothing is written
-    with out.locked():
+    with out.alone():
         plan = read_plan(out)
-        out.remove_leftovers()
         there, better = {}, set()
 
         def checked(done: int, total: int, note: str) -> None:

@@ -72,7 +72,7 @@ def run_plan(
     """
     out = storage_at(out)
     read_record(out)  # where there is none, nothing is written
-    with out.locked():
+    with out.alone():
         plan = read_plan(out)
         if digest not in (None, plan.digests["plan"]):
             raise OutputError(
@@ -81,7 +81,6 @@ def run_plan(
                 found=f"plan {plan.digests['plan'][:12]}…",
                 do="give another `out`: another process of miex has just put its plan there",
             )
-        out.remove_leftovers()
         found = {shard: _committed(out, shard, plan.digests["plan"]) for shard in range(plan.n_shards)}
         there = {shard: result for shard, result in found.items() if result is not None}
         return make_shards(
@@ -147,7 +146,6 @@ def make_shards(
         if failed() > max_failed * plan.n_rows:
             break
     _check_failed(out, failed(), plan.n_rows, max_failed, results)
-    out.remove_leftovers()  # of workers that died
     write_samples(out, plan)
     return Summary(
         samples=plan.n_rows,
