@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Collection, Mapping
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _DIGEST = b"miex.digest"
+_ZIP_END = struct.Struct("<4s6xH10x")  # its mark, and how many files there are
 
 
 def stable_hash(*parts: object) -> int:
@@ -116,8 +118,12 @@ def npz_arrays(content: BinaryIO | bytes, *names: str) -> dict[str, np.ndarray]:
     Raises:
         ValueError, OSError, zipfile.BadZipFile, and what else zip has for damaged files.
     """
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(content) if isinstance(content, bytes) else content) as file:
+    arrays, stream = {}, io.BytesIO(content) if isinstance(content, bytes) else content
+    with zipfile.ZipFile(stream) as file:
+        stream.seek(-_ZIP_END.size, io.SEEK_END)
+        mark, n = _ZIP_END.unpack(stream.read(_ZIP_END.size))
+        if mark == b"PK\5\6" and n not in (len(file.infolist()), 0xFFFF):  # zipfile skips what a damaged length hides
+            raise ValueError(f"{len(file.infolist())} arrays, where its end says {n}")
         for info in file.infolist():
             with file.open(info) as member:  # which compares the two names that it has
                 name = info.filename.removesuffix(".npy")
