@@ -1,10 +1,11 @@
-# Everything a clone needs: `make demo` for a first look, `make test` before a change is shown to others.
+# Everything a clone needs: `make demo` for a first look, `make test` before a change is shown to others; `make faults`
+# (half an hour) after changes to what is written or read.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= test
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench check format clean
+.PHONY: demo test faults bench check format clean
 
 # installed again only when the dependencies change, so that a second run needs no network
 $(VENV)/installed-%: pyproject.toml constraints.txt
@@ -19,6 +20,11 @@ test: $(VENV)/installed-$(EXTRAS)
 	$(BIN)/miex doctor --fetch
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# every fault, of which `make test` injects a few; writes docs/results/faults.md. Its files lie in memory, if they can
+faults: $(VENV)/installed-test,train
+	$(BIN)/miex doctor --fetch
+	$(BIN)/python -m pytest tests/faults --every-fault $(if $(wildcard /dev/shm),--basetemp=/dev/shm/miex-faults)
 
 check: $(VENV)/installed-$(EXTRAS)
 	$(BIN)/ruff check .

@@ -107,3 +107,19 @@ def test_workers_follow_a_killed_parent(tmp_path: Path) -> None:
             parent.kill()
         assert len(workers | {parent.pid}) == 3
         parent.communicate(timeout=60)  # the workers hold the pipe, too: it is at its end when they are gone
+
+
+def lacks_memory(folder: Path) -> str:
+    """Once."""
+    if not (folder / "lacked").exists():
+        (folder / "lacked").touch()
+        raise MemoryError
+    return "done"
+
+
+def test_what_ran_out_of_memory_is_tried_again_or_told(tmp_path: Path) -> None:
+    assert [o.result for o in LocalProcesses(2).run(lacks_memory, [tmp_path])] == ["done"]
+    (tmp_path / "lacked").unlink()
+    (outcome,) = InProcess().run(lacks_memory, [tmp_path])
+    assert isinstance(outcome.error, WorkerDiedError)
+    assert "enough memory" in str(outcome.error)

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-from multiprocessing import parent_process
 from pathlib import Path
 
 from tests.faults.disk import Call, Disk, Fault
@@ -31,7 +30,7 @@ class _Recorded(Disk):
 
 def _disk() -> Disk | None:
     asked = json.loads(os.environ[ASKED])
-    who = "driver" if parent_process() is None else "worker"
+    who = "driver" if __name__ == "__main__" else "worker"
     if "notes" in asked:
         return _Recorded(Path(asked["folder"]), f"{asked['notes']}/{who}")
     if who != asked["who"]:

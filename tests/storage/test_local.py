@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -165,3 +166,26 @@ def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MIEX_CACHE", "") if unset == "" else monkeypatch.delenv("MIEX_CACHE")
         assert cache_folder().is_absolute()
         assert cache_folder().name in ("miex", "Cache")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks on files")
+def test_a_draft_that_is_being_written_is_no_leftover(tmp_path: Path) -> None:
+    dead = tmp_path / f"dead.tmp-{'0' * 32}"
+    dead.touch()
+    with whole_file(tmp_path / "file") as file:
+        file.write(b"whole")
+        assert Folder(tmp_path).remove_leftovers() == 1
+        assert not dead.exists()
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, OutputError("x")])
+def test_leftovers_are_gone_at_the_end_however_it_comes(tmp_path: Path, error: BaseException | None) -> None:
+    left = tmp_path / f"file.tmp-{'0' * 32}"
+    left.touch()
+    with contextlib.suppress(KeyboardInterrupt, OutputError), Folder(tmp_path).alone():
+        assert not left.exists()
+        left.touch()
+        if error is not None:
+            raise error
+    assert not left.exists()

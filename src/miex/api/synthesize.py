@@ -403,6 +403,8 @@ def _make(
             f"{at_once} worker{'s' * (at_once > 1)}, {estimate.bytes / 1e6:,.0f} MB"
             + (f" ({estimate.free / 1e9:,.0f} GB free)" if estimate.free is not None else "")
         )
+        for page in report_files(folder):  # they tell of other samples soon; a run that is killed leaves none behind
+            Folder(folder).delete(page.name)
 
     folder = _folder(out)
     how: dict[str, Any] = {
