@@ -85,7 +85,10 @@ def parquet_table(content: bytes) -> pa.Table:
         ValueError: the rows are not those that were written. Other errors of Arrow and OSError: it is no Parquet file.
     """
     # not by the dataset reader, which goes by statistics: of a damaged footer they end the process
-    table = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
+    file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
+    if not file.metadata.metadata and file.metadata.created_by.startswith("parquet-cpp-arrow"):
+        raise ValueError("its metadata is gone, which Arrow always writes: it was damaged")
+    table = file.read()
     meta: dict[bytes, bytes] = dict(table.schema.metadata or {})
     stated = meta.pop(_DIGEST, None)
     table = table.replace_schema_metadata(meta)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.tally import Tally
+from tests.faults.tally import Tally, store
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "faults.md"
 
@@ -23,10 +23,10 @@ def every(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--every-fault", default=False))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tally(every: bool, request: pytest.FixtureRequest) -> Iterator[Tally]:
     """What was injected, and what came of it."""
-    counts = Tally(Counter())
+    counts, failed = Tally(Counter()), request.session.testsfailed
     yield counts
-    if every and not request.session.testsfailed:
-        RESULTS.write_text(counts.report(), "utf-8")
+    if every and request.session.testsfailed == failed:
+        store(RESULTS, request.module.__name__.rpartition("test_")[2], counts)

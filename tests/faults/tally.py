@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 SEEN, HARMLESS = "seen", "harmless"
+HEAD = """# Faults that were injected, and what came of them
+
+`make faults`. Seen: a clear error, or a problem that `miex verify` names; of a kill, that the process ended. Harmless:
+the same bytes were made, or the same values read. After every fault of a disk and every kill nothing broken had a final
+name, nothing that was there was lost, and the same command ended with the bytes of an undisturbed run. Lost or wrong:
+all else; one such case fails the suite, and then its table is not written.
+
+"""
 
 
 @dataclass(frozen=True)
@@ -18,16 +28,9 @@ class Tally:
     def add(self, fault: str, where: str, outcome: str, n: int = 1) -> None:
         self.counts[fault, where, outcome] += n
 
-    def report(self) -> str:
-        """A page of Markdown."""
+    def table(self) -> str:
+        """In Markdown."""
         lines = [
-            "# Faults that were injected, and what came of them",
-            "",
-            "`make faults`. Seen: a clear error, or a problem that `miex verify` names. Harmless: the same bytes were",
-            "made, or the same values read. After every fault of a disk and every kill nothing broken had a final",
-            "name, nothing that was there was lost, and the same command ended with the bytes of an undisturbed run.",
-            "Lost or wrong: all else; one such case fails the suite.",
-            "",
             "| fault | where | injected | seen | harmless | lost or wrong |",
             "|---|---|---|---|---|---|",
         ]
@@ -37,4 +40,12 @@ class Tally:
             total.update({SEEN: seen, HARMLESS: harmless})
             lines.append(f"| {fault} | {where} | {seen + harmless:,} | {seen:,} | {harmless:,} | 0 |")
         lines.append(f"| **all** | | {total[SEEN] + total[HARMLESS]:,} | {total[SEEN]:,} | {total[HARMLESS]:,} | 0 |")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines)
+
+
+def store(page: Path, part: str, counts: Tally) -> None:
+    """Write the counts of a part of the suite into a page of Markdown; other parts stay as they are."""
+    there = re.split(r"^## (.*)\n", page.read_text("utf-8") if page.is_file() else "", flags=re.MULTILINE)[1:]
+    parts = dict(zip(there[::2], there[1::2], strict=True)) | {part: f"\n{counts.table()}\n\n"}
+    text = HEAD + "".join(f"## {name}\n{parts[name]}" for name in sorted(parts))
+    page.write_text(text.rstrip() + "\n", "utf-8")

@@ -83,6 +83,9 @@ def main() -> None:
     except _Stopped:
         console.complain("stopped. Where results are kept, the same command continues from there.")
         sys.exit(130)
+    except MemoryError:
+        console.complain("memory ran out. Where results are kept, the same command continues from there.")
+        sys.exit(MiexError.exit_code)
     except OSError as error:
         console.complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         sys.exit(OutputError.exit_code)
