@@ -155,7 +155,9 @@ def test_a_run_of_an_evaluation(tmp_path: Path, flips: Callable[..., None]) -> N
 def test_landmarks_in_the_cache(tmp_path: Path, flips: Callable[..., None]) -> None:
     """What is damaged there is detected again."""
     path, rng = tmp_path / "a.npz", np.random.default_rng(0)
-    index._save_cached(path, (40, 30), Detection(rng.random((1, 478, 3), np.float32), rng.random((1, 3), np.float32)))
+    index._save_cached(
+        path, (40, 30), Detection(rng.random((1, 478, 3), np.float32), rng.random((1, 3), np.float32)), ""
+    )
 
     def read() -> Any:
         found = index._load_cached(path)

@@ -46,7 +46,8 @@ def _disk() -> Disk | None:
             raise MemoryError
         os.kill(os.getpid(), signal.Signals[asked["what"]])
 
-    return Disk(Path(asked["folder"]), Call(*asked["at"]), Fault(happens, frozenset() if asked["once"] else frozenset({asked["at"][0]})))
+    later = frozenset() if asked["once"] else frozenset({asked["at"][0]})
+    return Disk(Path(asked["folder"]), Call(*asked["at"]), Fault(happens, later))
 
 
 if ASKED in os.environ and __name__ in ("__main__", "__mp_main__") and (disk := _disk()):
