@@ -218,7 +218,9 @@ def test_every_stored_page_names_its_command() -> None:
     pages = {path.stem: path.read_text("utf-8") for path in (ROOT / "docs" / "results").glob("*.md")}
     for name, text in pages.items():
         commands = re.findall(r"python -m benchmarks\.(\w+)", text)
-        assert commands or re.search(r"\bmiex [a-z]+ ", text) or name == "realflow", name  # of its command
+        assert commands or re.search(r"\bmiex [a-z]+ |\bmake faults\b", text) or name == "realflow", (
+            name
+        )  # of its command
         assert all((ROOT / "benchmarks" / f"{command}.py").is_file() for command in commands), name
     readers = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     cited = {name for path in readers for name in re.findall(r"results/([\w-]+)\.md", path.read_text("utf-8"))}

@@ -23,6 +23,7 @@ from miex.evaluation.results import PREDICTIONS, Results, StoredRun
 from miex.faces import index
 from miex.faces.landmarks import Detection
 from miex.faces.photos import default_pool
+from miex.faces.seen import Seen
 from miex.labels import Label
 from miex.sources.pool import Pool, PoolClip, read_pool, write_pool
 from miex.storage.local import Folder
@@ -155,9 +156,8 @@ def test_a_run_of_an_evaluation(tmp_path: Path, flips: Callable[..., None]) -> N
 def test_landmarks_in_the_cache(tmp_path: Path, flips: Callable[..., None]) -> None:
     """What is damaged there is detected again."""
     path, rng = tmp_path / "a.npz", np.random.default_rng(0)
-    index._save_cached(
-        path, (40, 30), Detection(rng.random((1, 478, 3), np.float32), rng.random((1, 3), np.float32)), ""
-    )
+    detection = Detection(rng.random((1, 478, 3), np.float32), rng.random((1, 3), np.float32))
+    index._save_cached(path, (40, 30), detection, Seen(*rng.random(len(fields(Seen))).tolist()), "a note")
 
     def read() -> Any:
         found = index._load_cached(path)
