@@ -9,6 +9,7 @@ from benchmarks import (
     muscle,
     neutral,
     plan,
+    proving,
     recovery,
     repainting,
     resampling,
@@ -19,7 +20,7 @@ from benchmarks import (
 )
 
 for benchmark in (
-    resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, spotting, repainting, plan, synthesis,
-    training, ganimation, neutral,
+    resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, spotting, repainting, plan, proving,
+    synthesis, training, ganimation, neutral,
 ):  # fmt: skip
     benchmark.main([])

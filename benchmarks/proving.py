@@ -1,0 +1,83 @@
+"""What it costs that everything that is read is proven.
+
+    python -m benchmarks.proving [--faces DIR] [--rows N] [--out FILE]
+
+Reading samples (their members, and decoding onset and apex) and the rows of samples.parquet, with and without proof, in
+turn, by processor time. Without means that the function which computes the digest answers at once what was stored.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+from unittest import mock
+
+import miex
+from benchmarks.machine import processor_seconds
+from benchmarks.page import page, parser
+from miex.dataset.proven import ProvenFile
+from miex.dataset.samples import read_samples
+
+ROUNDS = 15
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser("proving", __doc__)
+    options.add_argument("--faces", type=Path, help="Folder of photos. Default: the embedded face.")
+    options.add_argument("--rows", type=int, default=900, help="Samples of the set. Default: 900.")
+    given = options.parse_args(arguments)
+    title = "What it costs that everything that is read is proven"
+    with page(title, options, given), tempfile.TemporaryDirectory() as folder:
+        print_costs(Path(folder), given.faces, given.rows)
+
+
+def print_costs(folder: Path, faces: Path | None, rows: int) -> None:
+    """Print the table."""
+    made = miex.synthesize(folder / "set", faces=faces, ids=rows // 3)
+    some = range(0, len(made), max(1, len(made) // 300))
+    sums = iter(())
+
+    def no_crc(content: bytes) -> int:
+        return next(sums)
+
+    def read_pairs() -> None:
+        nonlocal sums
+        sums = iter(made.table["crc32"].take(list(some)).to_pylist())
+        for i in some:
+            made.pair(i)
+
+    def unproven() -> AbstractContextManager[object]:
+        return mock.patch("miex.dataset.shard.zlib", SimpleNamespace(crc32=no_crc))
+
+    def unproven_rows() -> AbstractContextManager[object]:
+        return mock.patch.object(ProvenFile, "_proven", lambda self, number, rows: rows.cast(self._schema))
+
+    print(f"{len(made):,} pairs of 128 px, default settings; medians of {ROUNDS} turns.\n")
+    print("| reading | with proof, ms | without, ms | ratio |\n|---|---|---|---|")
+    for what, job, off in (
+        (f"{len(some):,} pairs, decoded", read_pairs, unproven),
+        (f"all {len(made):,} rows of samples.parquet", lambda: read_samples(folder / "set"), unproven_rows),
+    ):
+        proven, plain = _in_turn(job, off)
+        print(f"| {what} | {proven:.1f} | {plain:.1f} | {proven / plain:.3f} |")
+
+
+def _in_turn(job: Callable[[], object], off: Callable[[], AbstractContextManager[object]]) -> tuple[float, float]:
+    """Milliseconds with and without, each the median of its turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    job()
+    for _ in range(ROUNDS):
+        for kept, context in zip(times, (nullcontext, off), strict=True):
+            with context():
+                start = processor_seconds()
+                job()
+                kept.append((processor_seconds() - start) * 1e3)
+    return median(times[0]), median(times[1])
+
+
+if __name__ == "__main__":
+    main()
