@@ -71,7 +71,8 @@ def _update(digest: Any, array: pa.Array) -> None:
 
 def parquet_bytes(table: pa.Table) -> bytes:
     """The table as a Parquet file that holds the digest of its rows and of its metadata."""
-    meta: dict[bytes, bytes] = dict(table.schema.metadata or {})
+    # what was read by other means brings the digest of its file along
+    meta = {key: value for key, value in (table.schema.metadata or {}).items() if key != _DIGEST}
     sink = io.BytesIO()
     proven = table.replace_schema_metadata({**meta, _DIGEST: _proof(table, meta).encode()})
     pq.write_table(proven, sink, compression="zstd", row_group_size=max(1, table.num_rows), write_page_checksum=True)
