@@ -21,7 +21,7 @@ from scipy.interpolate import LinearNDInterpolator
 
 from miex.errors import InputError, OutputError
 from miex.faces.crop import eye_centers
-from miex.faces.landmarks import MODEL, Landmarker
+from miex.faces.landmarks import MODEL, Landmarker, _picture
 from miex.images import Image
 
 NOSE_TIP = 1
@@ -257,7 +257,7 @@ def test_a_face_that_fills_the_frame(
     landmarker: Landmarker, astronaut: Image, astronaut_mesh: np.ndarray, factor: int
 ) -> None:
     close = astronaut[95:175, 180:265].repeat(factor, 0).repeat(factor, 1)
-    padded = landmarker._detect(close, padding=0.5).landmarks[0, :, :2]
+    padded = landmarker._detect(_picture(close, padding=0.5)).landmarks[0, :, :2]
     np.testing.assert_allclose(
         (padded.mean(0) + 0.5) / factor - 0.5 + (180, 95), astronaut_mesh[:, :2].mean(0), atol=1.5
     )
@@ -269,12 +269,12 @@ def test_the_padding_is_only_tried_when_nothing_is_found(
     tried = []
     plain = landmarker._detect
     monkeypatch.setattr(
-        landmarker, "_detect", lambda photo, padding=0.0: tried.append(padding) or plain(photo, padding)
+        landmarker, "_detect", lambda picture: tried.append(picture.border > 0) or plain(picture)
     )
     landmarker.detect(astronaut)
-    assert tried == [0]
+    assert tried == [False]
     assert landmarker.detect(np.zeros((50, 60, 3), np.uint8)).landmarks.shape == (0, 478, 3)
-    assert tried == [0, 0, 0.5]
+    assert tried == [False, False, True]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3000, 2), (60, 300_000)])
@@ -363,7 +363,7 @@ def test_a_mesh_where_the_detector_sees_no_face_is_not_taken(
     landmarker: Landmarker, astronaut: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert landmarker.mesh(astronaut) is not None
-    monkeypatch.setattr(landmarker, "_seen", lambda photo, padding=0.0: [])
+    monkeypatch.setattr(landmarker, "_seen", lambda picture: [])
     found = landmarker.detect(astronaut)
     assert (len(found.landmarks), found.score, found.sure) == (1, 0, False)
     assert landmarker.mesh(astronaut) is None

@@ -154,18 +154,13 @@ def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, s
     """
     affine = place.photo_from_crop(size)
     scale = place.side / size  # photo pixels per crop pixel
-    # Only the part of the photo that the crop covers is filtered.
-    half = place.side * (abs(np.cos(place.roll)) + abs(np.sin(place.roll))) / 2 + 4 * scale + 4
-    height, width = photo.shape[:2]
-    x0, y0 = max(0, int(place.x - half)), max(0, int(place.y - half))
-    x1, y1 = min(width, int(place.x + half) + 2), min(height, int(place.y + half) + 2)
-    part = photo[y0:y1, x0:x1]
+    part, corner = covered(photo, affine, size)
     if scale > 1:  # a Gaussian that joins the photo's own pixel to one crop pixel: no aliasing
         sigma = 0.5 * float(np.sqrt(scale**2 - 1))
         part = cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101).astype(np.uint8, copy=False)
     fine = affine.copy()
     fine[:, :2] /= OVERSAMPLING
-    fine[:, 2] -= (x0, y0)
+    fine[:, 2] -= corner
     side = OVERSAMPLING * (size - 1) + 1
     samples = cv2.warpAffine(
         part, fine, (side, side), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101
@@ -184,12 +179,26 @@ def cut(photo: Image, place: npt.NDArray[np.float64], size: int) -> Image:
         size: side of the crop in pixels.
     """
     scale = float(np.sqrt(np.linalg.det(place[:, :2])))  # photo pixels per crop pixel
+    part, corner = covered(photo, place, size)
     if scale > 1:  # no aliasing: see `align`
-        photo = np.asarray(cv2.GaussianBlur(photo, (0, 0), 0.5 * float(np.sqrt(scale**2 - 1))), np.uint8)
+        part = np.asarray(cv2.GaussianBlur(part, (0, 0), 0.5 * float(np.sqrt(scale**2 - 1))), np.uint8)
+    there = np.column_stack([place[:, :2], place[:, 2] - corner])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return np.asarray(
-        cv2.warpAffine(photo, place, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101), np.uint8
+        cv2.warpAffine(part, there, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101), np.uint8
     )
+
+
+def covered(photo: Image, place: npt.NDArray[np.float64], size: int) -> tuple[Image, tuple[int, int]]:
+    """The part of a photo that a crop covers, with what filters need around it, and the place (x, y) of its corner:
+    nothing else of the photo has to be filtered."""
+    scale = float(np.sqrt(np.linalg.det(place[:, :2])))
+    (x, y), (right, down) = place @ ((size - 1) / 2, (size - 1) / 2, 1), np.abs(place[:, :2]).sum(axis=1) * size / 2
+    more = 4 * scale + 4
+    height, width = photo.shape[:2]
+    x0, y0 = min(max(0, int(x - right - more)), width - 1), min(max(0, int(y - down - more)), height - 1)
+    x1, y1 = max(x0 + 1, int(x + right + more) + 2), max(y0 + 1, int(y + down + more) + 2)
+    return photo[y0:y1, x0:x1], (x0, y0)
 
 
 def similarity(source: npt.NDArray[np.floating], target: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -12,7 +12,8 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,11 +36,10 @@ MODEL = PublishedFile(
     argument="landmarker",
     variable="MIEX_LANDMARKER",
 )
-DETECTION = 2  # grows whenever the same photo and model give other landmarks
+DETECTION = 3  # grows whenever the same photo and model give other landmarks
 MAX_FACES = 5  # enough to tell a portrait from a group
 _LONGEST_SIDE = 1024  # the detector works at 128 px, the mesh at 256: more only costs time
 _PADDING = 0.5  # of the photo's side, for faces that fill the frame, which the detector misses
-_GLANCE = 256  # longest side at which the detector is asked for its score, which is the same at 512
 SURE = 0.85  # score from which no other turn is tried: of 914 faces on their heads none has it, of upright ones 95 %
 MIN_SCORE = 0.6  # below it, what was found is taken for no face
 _TURNED = 0.05  # by how much the score of another turn must be higher: photos stand upright more often than not
@@ -116,8 +116,9 @@ class Landmarker:
         with _quiet_stderr():
             self._task = vision.FaceLandmarker.create_from_options(options)
             self._detector = vision.FaceDetector.create_from_options(alone)
-            self._detect(np.zeros((64, 64, 3), np.uint8))
-            self._seen(np.zeros((64, 64, 3), np.uint8))
+            nothing = _picture(np.zeros((64, 64, 3), np.uint8))
+            self._detect(nothing)
+            self._seen(nothing)
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +145,8 @@ class Landmarker:
         upright = self._turned(photo, 0)
         if upright.score >= SURE and abs(upright.pose[upright.largest, 2]) <= _TILTED:
             return upright
-        best = {turn: self._best(_turn(photo, turn)) for turn in (0, 90, 180, 270)}
+        pictures = _picture(photo), _picture(photo, _PADDING)  # see `_turned`
+        best = {turn: max(self._best(picture, turn) for picture in pictures) for turn in (0, 90, 180, 270)}
         turn = max(best, key=lambda turn: best[turn] + _TURNED * (turn == 0))
         other = self._turned(photo, turn) if turn else upright
         return other if other.score > upright.score else upright
@@ -152,65 +154,90 @@ class Landmarker:
     def _turned(self, photo: Image, turn: int) -> Detection:
         """The faces of a photo, looked at as it stands when it is turned clockwise."""
         seen = _turn(photo, turn)
-        padding = 0.0
-        found = self._detect(seen)
+        picture = _picture(seen)
+        found = self._detect(picture)
         if not len(found.landmarks):
-            padding = _PADDING
-            found = self._detect(seen, padding)
+            picture = _picture(seen, _PADDING)
+            found = self._detect(picture)
         if not len(found.landmarks):
             return found
-        score = self._score(seen, found.landmarks[found.largest], padding)
+        score = self._score(picture, found.landmarks[found.largest])
+        if not turn:
+            return replace(found, score=score)
         landmarks, pose = found.landmarks.copy(), found.pose.copy()
         height, width = photo.shape[:2]
         x, y = found.landmarks[..., 0], found.landmarks[..., 1]
-        back = {0: (x, y), 90: (y, height - 1 - x), 180: (width - 1 - x, height - 1 - y), 270: (width - 1 - y, x)}
+        back = {90: (y, height - 1 - x), 180: (width - 1 - x, height - 1 - y), 270: (width - 1 - y, x)}
         landmarks[..., 0], landmarks[..., 1] = back[turn]
-        if turn:
-            pose[:, 2] = (pose[:, 2] - turn + 180) % 360 - 180
+        pose[:, 2] = (pose[:, 2] - turn + 180) % 360 - 180
         return Detection(landmarks, pose, turn, score)
 
-    def _score(self, photo: Image, mesh: npt.NDArray[np.float32], padding: float) -> float:
+    def _score(self, picture: _Picture, mesh: npt.NDArray[np.float32]) -> float:
         """What the detector gives a face where this mesh lies: eyes, nose and mouth where the mesh has them."""
         points = _four(mesh)
         eyes, mouth = points[:2].mean(axis=0), points[3]
         far = _APART * max(inter_ocular(mesh), float(np.hypot(*(mouth - eyes))))
         there = (
             score
-            for score, seen in self._seen(photo, padding)
+            for score, seen in self._seen(picture)
             if float(np.sqrt(((seen - points) ** 2).sum(axis=1).mean())) <= far
         )
         return max(there, default=0.0)
 
-    def _best(self, photo: Image) -> float:
-        seen = self._seen(photo) + self._seen(photo, _PADDING)  # see `_turned`
+    def _best(self, picture: _Picture, turn: int) -> float:
+        seen = self._seen(replace(picture, pixels=_turn(picture.pixels, turn)))
         return max((score for score, _ in seen), default=0.0)
 
-    def _seen(self, photo: Image, padding: float = 0.0) -> list[tuple[float, npt.NDArray[np.float64]]]:
+    def _seen(self, picture: _Picture) -> list[tuple[float, npt.NDArray[np.float64]]]:
         """What the detector takes for faces: score, and eyes, nose tip and mouth in photo pixels, [4, 2]."""
-        small, border, scale = _prepared(photo, padding, _GLANCE)
-        height, width = small.shape[:2]
-        found = self._detector.detect(_for_mediapipe(small)).detections
+        height, width = picture.pixels.shape[:2]
+        found = self._detector.detect(picture.for_mediapipe).detections
         return [
             (
                 float(one.categories[0].score),
-                (np.array([(p.x * width, p.y * height) for p in one.keypoints[:4]]) - border) * scale - 0.5,
+                picture.in_photo(np.array([(p.x * width, p.y * height) for p in one.keypoints[:4]])),
             )
             for one in found
         ]
 
-    def _detect(self, photo: Image, padding: float = 0.0) -> Detection:
-        """The faces of a photo with gray around it, `padding` times its longest side wide."""
-        small, border, scale = _prepared(photo, padding, _LONGEST_SIDE)
-        height, width = small.shape[:2]
-        result = self._task.detect(_for_mediapipe(small))
+    def _detect(self, picture: _Picture) -> Detection:
+        """The faces of a picture, as it stands."""
+        height, width = picture.pixels.shape[:2]
+        result = self._task.detect(picture.for_mediapipe)
         meshes = np.array(
             [[(p.x, p.y, p.z) for p in face] for face in result.face_landmarks], dtype=np.float64
         ).reshape(-1, N_LANDMARKS, 3)
         # the model's own coordinates are fractions of the picture, edges at 0 and 1; z is on the scale of x
-        inside = meshes * (width, height, width) - (border, border, 0)
-        pixels = inside * (*scale, scale[0]) - (0.5, 0.5, 0)
+        landmarks = meshes * (width, height, width)
+        landmarks[..., :2] = picture.in_photo(landmarks[..., :2])
+        landmarks[..., 2] *= picture.scale[0]
         pose = np.array([_angles(np.asarray(m)) for m in result.facial_transformation_matrixes]).reshape(-1, 3)
-        return Detection((np.round(pixels * 64) / 64).astype(np.float32), np.round(pose, 2).astype(np.float32))
+        return Detection((np.round(landmarks * 64) / 64).astype(np.float32), np.round(pose, 2).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A photo as both models see it: made small once, perhaps with gray around it.
+
+    Attributes:
+        pixels: uint8 RGB [h, w, 3].
+        border: width of the gray, pixels.
+        scale: photo pixels per pixel in x and y, float64 [2].
+    """
+
+    pixels: Image
+    border: int
+    scale: npt.NDArray[np.float64]
+
+    @cached_property
+    def for_mediapipe(self) -> Any:
+        import mediapipe
+
+        return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(self.pixels))
+
+    def in_photo(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Points [..., 2] of the picture, edges at 0, in photo pixels, pixel centers at integers."""
+        return (points - self.border) * self.scale - 0.5
 
 
 def _turn(photo: Image, degrees: int) -> Image:
@@ -218,31 +245,20 @@ def _turn(photo: Image, degrees: int) -> Image:
     return np.ascontiguousarray(np.rot90(photo, -degrees // 90))
 
 
-def _prepared(photo: Image, padding: float, longest: int) -> tuple[Image, int, npt.NDArray[np.float64]]:
-    """A photo as a model sees it, the width of the gray around it, and photo pixels per pixel in x and y.
-
-    Args:
-        photo: uint8 RGB [h, w, 3].
-        padding: width of the gray, as a fraction of the photo's longest side.
-        longest: side, pixels, that the result does not exceed.
-    """
+def _picture(photo: Image, padding: float = 0.0) -> _Picture:
+    """The picture of a photo, with gray around it, `padding` times its longest side wide."""
     import cv2
 
     height, width = photo.shape[:2]
     side = max(height, width) * (1 + 2 * padding)
     size = np.array([width, height])
-    if side > longest:  # first made small, then padded: large photos stay as small in memory as others
-        size = np.maximum(1, np.round(size * longest / side).astype(int))
+    if side > _LONGEST_SIDE:  # first made small, then padded: large photos stay as small in memory as others
+        size = np.maximum(1, np.round(size * _LONGEST_SIDE / side).astype(int))
         photo = np.asarray(cv2.resize(photo, size.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
     border = round(padding * max(size))
-    photo = np.pad(photo, ((border, border), (border, border), (0, 0)), constant_values=128)
-    return photo, border, np.array([width, height]) / size
-
-
-def _for_mediapipe(photo: Image) -> Any:
-    import mediapipe
-
-    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(photo))
+    if border:
+        photo = np.pad(photo, ((border, border), (border, border), (0, 0)), constant_values=128)
+    return _Picture(photo, border, np.array([width, height]) / size)
 
 
 def _four(mesh: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
