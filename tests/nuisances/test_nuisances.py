@@ -167,6 +167,23 @@ def test_light_noise_and_compression() -> None:
     assert 0 < np.abs(blocks.astype(int) - noisy).mean() < 6
 
 
+def test_frames_of_a_gray_photo_are_gray(rig: MuscleRig) -> None:
+    """With every nuisance at once, and with a mouth that opens onto what is not in the photo."""
+    levels = rig.face.samples[..., 1:2].repeat(3, axis=2)
+    face = AlignedFace(levels, SIZE, rig.face.landmarks)
+    generator, area, still = MuscleGenerator(), face_area(face), still_area(face)
+    for gray in (generator.prepare(face), generator.prepare(make_virtual(face, 1))):
+        rows = list(samples(40, "all"))
+        every = {name: next(row[name] for row in rows if row[name]) for name in NAMES}
+        open_mouth = np.stack([from_mapping({25: 0.1, 26: 0.3}), from_mapping({10: 0.4, 25: 0.6, 26: 0.6})])
+        for row in (rows[0] | every | {"aus": open_mouth}, *rows[1:6]):
+            field = drift(row, SIZE, face.inter_ocular, area, still)
+            frames = through_sensor(generator.render(gray, shown_aus(row), field).frames, row)
+            assert len(frames) == 2
+            assert (frames == frames[..., :1]).all()
+            assert not np.array_equal(*frames)
+
+
 def test_expression_outweighs_the_rest() -> None:
     """On average over samples, the AUs of the expression stay the largest change from onset to apex."""
     source = ExpertSource(load_table("micro"))

@@ -15,7 +15,7 @@ from scipy.interpolate import RBFInterpolator
 
 from miex.faces.crop import LEFT_EYE_CORNERS, MOUTH_CORNERS, OVERSAMPLING, RIGHT_EYE_CORNERS, AlignedFace, Points
 from miex.faces.mesh import mirror_landmarks
-from miex.images import Image
+from miex.images import Image, gray
 
 # Relatives of one photo share texture, hair and background, and the moves of proportions.toml hold most of the
 # variance among people. With 1.35 the landmarks of relatives differ nearly as much as those of strangers; with more,
@@ -199,7 +199,9 @@ def _draw_tone(rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDA
 
 
 def _tone(samples: Image, curves: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32], light: float) -> Image:
-    toned = cv2.transform(cv2.LUT(samples, curves[None]), matrix)
+    toned = np.asarray(cv2.transform(cv2.LUT(samples, curves[None]), matrix), np.uint8)
+    if (samples == samples[..., :1]).all():  # a gray photo stays gray
+        toned = gray(toned)[..., None].repeat(3, axis=2)
     gradient = np.linspace(1 + light, 1 - light, samples.shape[1], dtype=np.float32)
     rows = np.repeat(np.repeat(gradient, 3).reshape(1, -1, 3), samples.shape[0], axis=0)
     return np.asarray(cv2.multiply(toned, rows, dtype=cv2.CV_8U), np.uint8)

@@ -85,10 +85,14 @@ def _pattern(rng: np.random.Generator, grid: int, length: float) -> Field:
 
 
 def through_sensor(frames: Image, row: dict[str, Any]) -> Image:
-    """The frames uint8 [n, h, w, 3] after light, noise and compression; the same array where all are off."""
+    """The frames uint8 [n, h, w, 3] after light, noise and compression; the same array where all are off.
+
+    Frames without colors get none: their noise is that of one channel.
+    """
     if row["light"] is None and not row["noise"] and row["compression"] is None:
         return frames
     size, rng = frames.shape[1], sample_rng(row["seed"], "sensor")
+    channels = slice(1 if (frames == frames[..., :1]).all() else 3)
     slope = np.linspace(-1, 1, size, dtype=np.float32)
     seen = []
     for i, frame in enumerate(frames):
@@ -97,7 +101,7 @@ def through_sensor(frames: Image, row: dict[str, Any]) -> Image:
             brightness, right, down = row["light"][i]
             levels *= (1 + brightness + right * slope[None, :, None] + down * slope[:, None, None]).astype(np.float32)
         if row["noise"]:
-            levels += rng.standard_normal(levels.shape, np.float32) * np.float32(row["noise"])
+            levels += rng.standard_normal(levels.shape, np.float32)[..., channels] * np.float32(row["noise"])
         picture = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         if row["compression"] is not None:
             _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, row["compression"]])

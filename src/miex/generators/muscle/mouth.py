@@ -22,6 +22,7 @@ CLOSED, OPEN = (
 SEARCH = 0.03  # how far from the landmarks the lips may meet, inter-ocular
 STIFF = 2.0  # of the line where they meet: price of a step of one sample up or down, in its own darkness
 TEETH, TONGUE = 0.5, 0.75  # of the gap in an open-mouthed photo, from the upper lip: where they end and begin
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as `images.gray`
 WHITES = 0.9, 1.1  # each color of the whites of the eyes, of their brightness
 RIGHT_IRIS, LEFT_IRIS = slice(468, 473), slice(473, 478)
 EYES = (  # rings of the person's right and left eye
@@ -39,6 +40,7 @@ class Mouth:
         own: how much of what is between open lips of the photo itself is kept, in [0, 1].
         light: color of something white in this light, float32 [3], gray levels.
         shade: color of the skin, float32 [3], gray levels.
+        gray: whether the photo has no colors, so that there are none in its mouth.
         jaw: entries of the basis that move the lower teeth; jaw_drop: how far, pixels.
     """
 
@@ -46,6 +48,7 @@ class Mouth:
     own: float
     light: Floats
     shade: Floats
+    gray: bool
     jaw: tuple[int, ...]
     jaw_drop: float
 
@@ -64,7 +67,8 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
     muscles = [m for m in anatomy.muscles if m.au == load_table()["teeth"]["jaw"]]
     drop = max(muscle.gain for muscle in muscles) * frame.unit
     light, shade = illumination(face)
-    return Mouth(cut, own, light, shade, (jaw, jaw + 1), drop)
+    gray = bool((face.samples == face.samples[..., :1]).all())
+    return Mouth(cut, own, light, shade, gray, (jaw, jaw + 1), drop)
 
 
 def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
@@ -176,7 +180,8 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Fl
     lower_lit = lit * seams * ease((opening.lower - y + np.float32(0.05 * unit)) / np.float32(0.12 * unit))
     lower = (white * 0.5 * (lower_lit * np.ones_like(y))[..., None]).astype(np.float32)
     picture = over(picture, lower, covers(y - low_edge, 0.012))
-    return over(picture, upper, covers(top_edge - y, 0.012))
+    picture = over(picture, upper, covers(top_edge - y, 0.012))
+    return np.repeat((picture @ LUMA)[..., None], 3, axis=-1) if mouth.gray else picture
 
 
 def stretched(opening: Opening, drift: np.float32) -> tuple[Floats, Floats]:
