@@ -103,6 +103,21 @@ def test_a_moving_head_is_no_expression(model: Path, read_aus: Read) -> None:
     np.testing.assert_allclose(read[1::2], np.stack([SMILE] * 3), atol=0.08)
 
 
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_a_turned_clip_has_the_aus_of_the_upright_one(
+    model: Path, read_aus: Read, landmarker: Landmarker, monkeypatch: pytest.MonkeyPatch, quarters: int
+) -> None:
+    frames = rendered(model, REST, SMILE, FROWN)
+    upright = read_aus(frames)
+    asked: list[int | None] = []
+    detect = landmarker.detect
+    monkeypatch.setattr(landmarker, "detect", lambda photo, turn=None: asked.append(turn) or detect(photo, turn))
+    turned = read_aus([np.ascontiguousarray(np.rot90(frame, quarters)) for frame in frames])
+    assert asked == [None, 90 * quarters, 90 * quarters]  # found out once, of the whole clip
+    np.testing.assert_allclose(turned, upright, atol=0.03)
+    assert (np.abs(turned[1] - SMILE) <= NEAR).all()
+
+
 def test_aus_count_from_the_neutral_frame(model: Path, read_aus: Read) -> None:
     frames = rendered(model, SMILE, SMILE + FROWN, REST)
     read = read_aus(frames, neutral=0)

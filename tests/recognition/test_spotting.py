@@ -106,6 +106,15 @@ def test_a_film_of_a_face(film: Image, landmarker: Landmarker) -> None:
     assert np.array_equal(motion, region_motion(iter(film), landmarker))
 
 
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_a_turned_film_moves_as_the_upright_one(film: Image, landmarker: Landmarker, quarters: int) -> None:
+    onset, apex, offset = EVENT
+    turned = np.rot90(film[onset : offset + 1], quarters, axes=(1, 2))
+    assert apex - 1 <= onset + spot_apex(turned, landmarker, name="film") <= apex + 1
+    upright = region_motion(film[[onset, apex]], landmarker)
+    np.testing.assert_allclose(region_motion(turned[[0, apex - onset]], landmarker), upright, atol=0.003)
+
+
 def test_without_a_face_there_is_no_motion(film: Image, landmarker: Landmarker) -> None:
     gray = np.full_like(film[0], 128)
     motion = region_motion([gray, *film[:2], gray, film[0]], landmarker)
