@@ -268,9 +268,7 @@ def test_the_padding_is_only_tried_when_nothing_is_found(
 ) -> None:
     tried = []
     plain = landmarker._detect
-    monkeypatch.setattr(
-        landmarker, "_detect", lambda picture: tried.append(picture.border > 0) or plain(picture)
-    )
+    monkeypatch.setattr(landmarker, "_detect", lambda picture: tried.append(picture.border > 0) or plain(picture))
     landmarker.detect(astronaut)
     assert tried == [False]
     assert landmarker.detect(np.zeros((50, 60, 3), np.uint8)).landmarks.shape == (0, 478, 3)
