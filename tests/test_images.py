@@ -252,12 +252,13 @@ def test_a_palette_image_without_its_palette() -> None:
     assert refused(png(2, 1, 8, 3, b"\0\0\1")).reason == "unreadable"
 
 
-def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:
-    values = np.array([[0, 16, 2048, 4095]], np.uint16)
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_fewer_bits_in_sixteen(tmp_path: Path, bits: int) -> None:
+    values = (np.array([[0, 1, 128, 255]]) << (bits - 8)).astype(np.uint16)
     PillowImage.fromarray(values).save(tmp_path / "a.png")
     pixels, note = read_noted(tmp_path / "a.png")
     assert pixels[0, :, 0].tolist() == [0, 1, 128, 255]
-    assert note == "12 of 16 bits are used"
+    assert note == ("" if bits == 16 else f"{bits} bits are used")
 
 
 def test_what_is_not_shown_is_said(tmp_path: Path) -> None:

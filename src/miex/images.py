@@ -130,7 +130,7 @@ def decode_image(content: bytes, name: str) -> Image:
     """The image that these bytes hold, uint8 RGB [h, w, 3], turned upright by its EXIF orientation.
 
     Gray, palette and CMYK images are converted, color profiles are not applied. Of 16 bits the upper 8 are taken; a
-    gray image of 16 bits whose values are all below 4096 holds 12, as those of cameras for near infrared do.
+    gray image of 16 bits holds 8, 10, 12 or 14 if its largest value says so, as those of cameras for near infrared do.
     Transparency is laid over mid gray; of animations the first frame is taken, of several pages the first.
 
     Args:
@@ -165,7 +165,8 @@ def _decode(file: BinaryIO, name: str) -> tuple[Image, str]:
         ) from error
     except Exception as error:  # decoders raise whatever they stumble on, such as AssertionError, or MemoryError
         what, do = _told_by_content(file) or ("", "replace or remove it")
-        found = f"{type(error).__name__}: {error}".replace(str(file), name)
+        said = str(error).replace(str(file), name)
+        found = f"{type(error).__name__}: {said}" if said else f"a decoder that gave up ({type(error).__name__})"
         raise ImageError(
             asked, expected=f"a whole image of {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}", found=what or found,
             do=do, reason="other format" if do in (CONVERT, _TAKE_FRAMES, _UNPACK) else "unreadable",
@@ -208,8 +209,8 @@ def _rgb(image: PillowImage.Image) -> tuple[Image, str]:
         least, most = int(values.min()), int(values.max())
         if least < 0 or most > 0xFFFF:
             raise ValueError(f"gray values from {least} to {most}, which is more than 16 bits")
-        used = 12 if 0xFF < most <= 0xFFF else 16
-        note = "12 of 16 bits are used" if used == 12 else ""
+        used = next(bits for bits in (8, 10, 12, 14, 16) if most < 1 << bits)
+        note = f"{used} bits are used" if used < 16 else ""
         # the upper bits, as Pillow does for 16-bit color
         return np.repeat((values >> (used - 8)).astype(np.uint8)[..., None], 3, axis=2), note
     if image.mode == "F":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import miex  # noqa: E402
+from miex.api.ingredients import Ingredients  # noqa: E402
 from miex.api.paper import DRY  # noqa: E402
 from miex.commands.paper import PAPER  # noqa: E402
 from miex.errors import UsageError  # noqa: E402
@@ -38,6 +40,7 @@ from miex.experiments.paper.printed import printed  # noqa: E402
 from miex.experiments.paper.shown import Found, Shown  # noqa: E402
 from miex.experiments.present import Value  # noqa: E402
 from miex.recognition.inputs.base import make_input  # noqa: E402
+from tests.support import command  # noqa: E402
 
 
 def test_sizes_are_those_of_the_paper() -> None:
@@ -95,8 +98,6 @@ def test_a_stand_in_is_like_the_set(dry: Path) -> None:
 
 
 def _sources(dry: Path) -> list[Any]:
-    from miex.api.ingredients import Ingredients
-
     stock = Ingredients({}, None, None, None, dry / "dry-run", dry=True)
     return stock._sources(MIE_X)
 
@@ -130,6 +131,45 @@ def test_one_cell_of_a_dry_run(name: str, dry: Path, tmp_path: Path) -> None:
         again = miex.paper(name, dry_run=True, work=dry, cells=1, workers=1)
         assert again.shown is not None
         assert [one.runs.computed for one in again.shown.lines] == [0]
+
+
+def test_the_aus_of_given_corpora_are_extracted(dry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only fakes of our own say in a file how they move."""
+
+    class Extracted(Exception):
+        pass
+
+    def extract(self: object, **how: object) -> None:
+        raise Extracted
+
+    made = Ingredients({}, None, None, None, dry / "dry-run", dry=True)
+    made.clips("compmie")
+    given = {name: shutil.copytree(made._folder(name), tmp_path / name) for name in ("casme2", "samm", "smic")}
+    for folder in given.values():
+        (folder / "fake.json").unlink()
+    monkeypatch.setattr(miex.corpora.Clips, "extract", extract)
+    with pytest.raises(Extracted):
+        Ingredients(given, None, None, None, tmp_path / "work", dry=True)._pool("real_mie")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"corpora": {"mmev": "x"}}, "`corpus` 'mmev'"),
+        ({"lists": {"compmie": "loso"}}, "`lists` compmie=loso"),
+        ({"lists": {"compmi": "x"}}, "compmi"),
+    ],
+)  # fmt: skip
+def test_what_no_table_takes_is_refused_at_once(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        miex.paper("table1", dry_run=True, work=tmp_path / "work", **options)
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_corpus_given_twice_is_refused() -> None:
+    done = command("experiment", "table1", "--corpus", "casme2=a", "--corpus", "casme2=b")
+    assert done.returncode == 2
+    assert "each name once" in done.stderr
 
 
 def test_every_table_is_whole_latex() -> None:

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
+import miex
 from miex.errors import InputError, UsageError
 from miex.faces.align import align_photo
 from miex.faces.credits import FaceCSV, csv_beside
@@ -550,7 +551,7 @@ def on_face(face: Image, mesh: np.ndarray, part: list[int], color: tuple[int, in
 
 
 def test_what_hides_a_face_is_named(
-    photos: Path, astronaut: Image, astronaut_mesh: np.ndarray, index: Callable[..., list[dict[str, Any]]]
+    photos: Path, astronaut: Image, astronaut_mesh: np.ndarray, model: Path, index: Callable[..., list[dict[str, Any]]]
 ) -> None:
     mask = [i for i in OVAL if astronaut_mesh[i, 1] > astronaut_mesh[5, 1]] + [195]
     glasses = [226, 446, 105, 334, 111, 340, 193, 417]
@@ -568,6 +569,9 @@ def test_what_hides_a_face_is_named(
     rows = {row["path"][:-4]: row for row in index(photos)}
     assert {name: row["reason"] for name, row in rows.items()} == {name: said for name, (_, said) in faults.items()}
     assert re.fullmatch(r"light \d+(\.\d+)?, at least 20", rows["dark"]["detail"])
+    told: list[str] = []
+    miex.align(photos / "mask blue.png", say=told.append, landmarker=model)
+    assert "mask blue.png: mouth covered (mouth 0" in told[0]
     off = quality_of(30, {"min_mouth": None, "min_eyes": None, "min_light": None, "min_sharpness": None})
     assert not any(row["reason"] for row in index(photos, quality=off))
     with pytest.raises(UsageError, match="min_nose"):

@@ -264,7 +264,8 @@ class Ingredients:
             return read_pool(path(given))
         clips = self.clips(corpus)
         kept = clips.of([clip for clip in clips if clip.label is not None])
-        if self.dry and corpus not in self.corpora:
+        parts = {clip.corpus for clip in kept}
+        if self.dry and not parts & set(self.corpora):
             return make_pool(kept.reading.clips, self._truth(kept))
         self.say(f"no {POOLS[source]} was given: AUs of {corpus} by the extractor of miex")
         return kept.extract(

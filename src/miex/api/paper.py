@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from miex.api.evaluate import folds_of, prove_folds
+from miex.api.evaluate import folds_of
 from miex.api.examples import machine_of, need_training, recipe_of
 from miex.api.experiments import loads_of, said, to_do
-from miex.api.ingredients import Ingredients
+from miex.api.ingredients import FAKES, Ingredients
 from miex.api.predict import LoadedRecognizer
 from miex.api.train import start_of
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
@@ -189,9 +189,14 @@ def paper(
 
     experiment = EXPERIMENTS[one_of(name, EXPERIMENTS, "`name`")]
     kinds = [one_of(one, (PAPER, LOSO), "`folds`") for one in dict.fromkeys(folds)] or [PAPER]
+    for key in corpora or {}:
+        one_of(key, FAKES, "`corpus`")
     listed = {one_of(key, ("compmie", "mmew", "samm"), "`lists`"): where for key, where in (lists or {}).items()}
-    for where in listed.values():
-        prove_folds(str(where))
+    for key, where in listed.items():
+        if not path(where).is_dir():
+            raise UsageError(
+                f"`lists` {key}={where}", expected="the folder of the authors' lists", found="no such folder"
+            )
     one_of(missing, (REFUSE, SKIP), "`missing`")
     place, kept = path(work), path(store)
     if dry_run:

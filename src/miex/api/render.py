@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,15 @@ def align(
     """
     from miex.faces.align import align_photo
     from miex.faces.crop import CropOptions
+    from miex.faces.index import Quality, unseen
+    from miex.faces.seen import see
 
-    return align_photo(path(photo), landmark_model(landmarker, say), CropOptions(size))
+    face = align_photo(path(photo), landmark_model(landmarker, say), CropOptions(size))
+    seen = see(face.crop, face.landmarks)
+    reason, measure = unseen(asdict(seen), Quality()) if seen else ("", "")
+    if reason:
+        say(f"{photo}: {reason} ({measure}): AUs may be drawn where nobody sees them; sets leave such photos out")
+    return face
 
 
 @checking(photo=PATH | _FACE, aus=_AUS_BY_HAND, generator=TEXT | _GENERATOR)

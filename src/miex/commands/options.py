@@ -336,6 +336,18 @@ def pairs(given: Iterable[str] | None, option: str, form: str) -> list[tuple[str
     return found
 
 
+def named(given: Iterable[str] | None, option: str, form: str) -> dict[str, str]:
+    """The same as a mapping. Raises UsageError if a name occurs twice, too."""
+    found: dict[str, str] = {}
+    for name, value in pairs(given, option, form):
+        if name in found:
+            raise UsageError(
+                f"`{option}` {name}={value}", expected="each name once", found=f"{name}={found[name]}, too"
+            )
+        found[name] = value
+    return found
+
+
 def columns(given: Iterable[str] | None) -> dict[str, str]:
     """The columns of --faces-column. Raises UsageError for a text of another form."""
     return dict(pairs(given, "faces_column", "COLUMN=NAME, where COLUMN is file, licence, attribution, kind or person"))

@@ -142,9 +142,9 @@ def _command(name: str) -> Callable[..., None]:
 
         with console.bars() as progress:
             found = paper(
-                name, corpora=dict(o.pairs(corpus, "corpus", "NAME=PATH")), faces=faces, real_mie=real_mie,
+                name, corpora=o.named(corpus, "corpus", "NAME=PATH"), faces=faces, real_mie=real_mie,
                 early_mae=early_mae, generator=generator, weights=weights, start=start, folds=folds.split(","),
-                lists=dict(o.pairs(lists, "lists", "NAME=FOLDER")), independent=independent or (), scale=scale,
+                lists=o.named(lists, "lists", "NAME=FOLDER"), independent=independent or (), scale=scale,
                 side=side, epochs=epochs, cells=cells, missing=missing, dry_run=dry_run, only_estimate=only_estimate,
                 store=store, work=work, landmarker=landmarker, device=device, threads=threads, workers=workers,
                 progress=progress, say=console.say,

@@ -390,8 +390,18 @@ def _refusal(row: Mapping[str, Any], landmarks: np.ndarray, quality: Quality) ->
         return "too turned", "the mouth is not below the eyes"
     if _above(outside, quality.max_outside):
         return "cut off", f"{outside:.0%} of the face is outside the photo"
+    return unseen(row, quality)
+
+
+def unseen(seen: Mapping[str, float | None], quality: Quality) -> tuple[str, str]:
+    """The first reason for which too little is seen of a face, and its measure; both empty if there is none.
+
+    Args:
+        seen: the fields of `faces.seen.Seen`.
+        quality: the limits.
+    """
     for name, reason in _SEEN.items():
-        least = getattr(quality, f"min_{name}")
-        if row[name] is not None and _below(row[name], least):
-            return reason, f"{name} {row[name]:.3g}, at least {least:g}"
+        least, found = getattr(quality, f"min_{name}"), seen[name]
+        if found is not None and _below(found, least):
+            return reason, f"{name} {found:.3g}, at least {least:g}"
     return "", ""
