@@ -46,6 +46,6 @@ class Tally:
 def store(page: Path, part: str, counts: Tally) -> None:
     """Write the counts of a part of the suite into a page of Markdown; other parts stay as they are."""
     there = re.split(r"^## (.*)\n", page.read_text("utf-8") if page.is_file() else "", flags=re.MULTILINE)[1:]
-    parts = dict(zip(there[::2], there[1::2], strict=True)) | {part: f"\n{counts.table()}\n\n"}
-    text = HEAD + "".join(f"## {name}\n{parts[name]}" for name in sorted(parts))
+    parts = dict(zip(there[::2], there[1::2], strict=True)) | {part: counts.table()}
+    text = HEAD + "".join(f"## {name}\n\n{parts[name].strip()}\n\n" for name in sorted(parts))
     page.write_text(text.rstrip() + "\n", "utf-8")
