@@ -47,7 +47,7 @@ def measure(faces: Path, ids: int, picture: Path | None) -> None:
     """Print the table."""
     model, generator = MODEL.find(), describe(make_generator("muscle"))
     executor = local_executor(available_workers())
-    every = Emotion("any", Label.negative, 1.0, np.full(N_AUS, 0.25))
+    every = Emotion("any", "any", Label.negative, 1.0, np.full(N_AUS, 0.25))
     source = ExpertSource(ExpertTable("each", "", (every,)))
     config = PlanConfig(ids=ids, classes=("negative",), size=SIZE, shard_size=50, nuisances="off")
     index = index_photos(faces, model=lambda: model, executor=executor)
