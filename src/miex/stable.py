@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import struct
 import zipfile
 from collections.abc import Collection, Mapping
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 # under two keys, so that a flipped bit in one does not make the file one that never had a digest
 _DIGESTS = (b"miex.digest", b"miex.digest.again")
 _ZIP_END = struct.Struct("<4s6xH10x")  # its mark, and how many files there are
+MOST_UNPACKED, MOST_RATIO = 256 * 2**20, 100  # bytes, or so many times the size of its file: whichever is more
 
 
 def stable_hash(*parts: object) -> int:
@@ -80,14 +82,22 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def within_file(claimed: int, size: int) -> None:
+    """Raises ValueError where a file of `size` bytes claims that far more are in it than what is packed well has."""
+    if claimed > max(MOST_UNPACKED, MOST_RATIO * size):
+        raise ValueError(f"it claims {claimed:,} bytes, and the file has {size:,}")
+
+
 def parquet_table(content: bytes) -> pa.Table:
     """The table of a Parquet file, with its metadata; proven, if `parquet_bytes` wrote it.
 
     Raises:
-        ValueError: the rows are not those that were written. Other errors of Arrow and OSError: it is no Parquet file.
+        ValueError: the rows are not those that were written, a column stands twice, or more values are claimed than
+            such a file holds. Other errors of Arrow and OSError: it is no Parquet file.
     """
     # not by the dataset reader, which goes by statistics: of a damaged footer they end the process
     file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
+    prove_footer(file.metadata, len(content))
     table = file.read()
     meta: dict[bytes, bytes] = dict(table.schema.metadata or {})
     stated = {meta.pop(key, None) for key in _DIGESTS}
@@ -96,6 +106,15 @@ def parquet_table(content: bytes) -> pa.Table:
     if any(key in content for key in _DIGESTS) and stated != {_proof(table, meta).encode()}:
         raise ValueError("its rows do not match its digest: it was damaged or changed after it was written")
     return table
+
+
+def prove_footer(footer: pq.FileMetaData, size: int) -> None:
+    """Raises ValueError if the footer of a Parquet file of that size in bytes claims more than it holds."""
+    names = footer.schema.to_arrow_schema().names
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"column {twice!r} twice")
+    # not by what it says of column chunks: of a damaged footer that ends the process
+    within_file(8 * footer.num_rows * footer.num_columns, size)
 
 
 def _proof(table: pa.Table, meta: Mapping[bytes, bytes]) -> str:
@@ -120,24 +139,39 @@ def npz_arrays(content: BinaryIO | bytes, *names: str) -> dict[str, np.ndarray]:
     numpy alone reads as many bytes as the shape of an array asks for, and sees no checksum of the rest.
 
     Raises:
-        ValueError, OSError, zipfile.BadZipFile, and what else zip has for damaged files.
+        ValueError: they claim more bytes than such a file holds. ValueError, OSError, zipfile.BadZipFile, and what else
+            zip and numpy have for damaged files.
     """
     arrays, stream = {}, io.BytesIO(content) if isinstance(content, bytes) else content
+    size = stream.seek(0, io.SEEK_END)
     with zipfile.ZipFile(stream) as file:
         stream.seek(-_ZIP_END.size, io.SEEK_END)
         mark, n = _ZIP_END.unpack(stream.read(_ZIP_END.size))
         if mark == b"PK\5\6" and n not in (len(file.infolist()), 0xFFFF):  # zipfile skips what a damaged length hides
             raise ValueError(f"{len(file.infolist())} arrays, where its end says {n}")
-        for info in file.infolist():
+        there = [(info.filename.removesuffix(".npy"), info) for info in file.infolist()]
+        within_file(sum(info.file_size for name, info in there if name in names or not names), size)
+        for name, info in there:
             with file.open(info) as member:  # which compares the two names that it has
-                name = info.filename.removesuffix(".npy")
                 if names and name not in names:
                     continue
                 whole = io.BytesIO(member.read())
-                arrays[name] = np.lib.format.read_array(whole, allow_pickle=False)
-                if whole.read(1):
-                    raise ValueError(f"{name} holds more than its shape says")
+            _prove_header(name, whole, info.file_size)
+            arrays[name] = np.lib.format.read_array(whole, allow_pickle=False)
+            if whole.read(1):
+                raise ValueError(f"{name} holds more than its shape says")
     return arrays
+
+
+def _prove_header(name: str, array: io.BytesIO, size: int) -> None:
+    version = np.lib.format.read_magic(array)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"{name} is an array of version {version}")
+    shape, _, dtype = read(array)
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"{name} claims {dtype} {list(shape)}, and has {size:,} bytes")
+    array.seek(0)
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:

@@ -176,7 +176,7 @@ def read_parquet(path: Path, schema: pa.Schema, what: str) -> pa.Table:
     try:
         table = parquet_table(path.read_bytes())
     except (OSError, pa.ArrowException, ValueError) as error:
-        found, do = str(error).splitlines()[0], "restore the file from a copy, or make it again"
+        found, do = _line(error), "restore the file from a copy, or make it again"
         raise InputError(asked, expected="a whole Parquet file", found=found, do=do) from error
     missing = [name for name in schema.names if name not in table.schema.names]
     if missing:
@@ -190,7 +190,11 @@ def read_parquet(path: Path, schema: pa.Schema, what: str) -> pa.Table:
         _check_nulls(table, asked)
         return table
     except (pa.ArrowException, ValueError) as error:
-        raise InputError(asked, expected=f"the columns of a {what}", found=str(error).splitlines()[0]) from error
+        raise InputError(asked, expected=f"the columns of a {what}", found=_line(error)) from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _check_nulls(table: pa.Table, asked: str) -> None:

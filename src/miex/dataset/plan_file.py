@@ -10,23 +10,69 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import metadata
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from miex.dataset.frames import FrameFormat
 from miex.dataset.proven import ProvenFile, root_of, write_blocks
-from miex.dataset.schema import FACES_SCHEMA, PLAN_SCHEMA
-from miex.errors import InputError
+from miex.dataset.schema import AU_COLUMNS, FACES_SCHEMA, PLAN_SCHEMA
+from miex.errors import InputError, first_wrong
+from miex.labels import Label
 from miex.stable import json_digest, table_digest
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
+from miex.storage.documents import json_of, within
 
 FORMAT = 3  # of the folder: grows when older readers would misread it
 PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
 ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_CONTENT = frozenset({"path"})  # every other column of the faces is seen in the samples
 _FACES_PER_BLOCK = 256
+MOST_SIDE, MOST_PER_SHARD = 1024, 100_000  # of frames in pixels; samples whose record is still small
+
+
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Count = Annotated[int, Field(ge=0)]
+
+
+class _Digests(BaseModel):
+    model_config = ConfigDict(strict=True)
+    plan: _Digest
+    rows: _Digest
+    faces: _Digest
+    settings: _Digest
+
+
+class _Generator(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    name: str
+    version: str | int
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    size: Annotated[int, Field(ge=1, le=MOST_SIDE)]
+    shard_size: Annotated[int, Field(ge=1, le=MOST_PER_SHARD)]
+    frame_format: FrameFormat
+    generator: _Generator
+
+
+class _Record(BaseModel):
+    """plan.json: what every reader of a set relies on."""
+
+    model_config = ConfigDict(strict=True)
+    format: int
+    digests: _Digests
+    rows: _Count
+    frames: _Count
+    settings: _Settings
+    config: dict[str, Any]
+    faces_root: str
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -176,7 +222,8 @@ def read_record(out: Place) -> dict[str, Any]:
     out = storage_at(out)
     asked, do = f"plan {out.address}", "make one with miex plan, or give the folder of one"
     try:
-        record: Any = json.loads(out.read(CONFIG_FILE).decode())
+        within(out.size(CONFIG_FILE) or 0)
+        record: Any = json_of(out.read(CONFIG_FILE))
     except FileNotFoundError:
         raise InputError(asked, expected=f"a folder with {CONFIG_FILE}", found="none", do=do) from None
     except ValueError as error:
@@ -191,8 +238,13 @@ def read_record(out: Place) -> dict[str, Any]:
         raise _damaged(out, f"{type(error).__name__}: {error}") from error
     if not whole:
         raise _damaged(out, "it does not match its own digest")
-    found_record: dict[str, Any] = record
-    return found_record
+    try:
+        _Record.model_validate(record)
+    except ValidationError as error:
+        wrong = first_wrong(error)
+        raise _damaged(out, f"{wrong.where}: {wrong.found}, expected {wrong.expected}") from error
+    proven: dict[str, Any] = record
+    return proven
 
 
 def _damaged(out: Storage, found: str) -> InputError:
@@ -218,7 +270,7 @@ def read_plan(out: Place) -> Plan:
     out = storage_at(out)
     record = read_record(out)
     faces = _open(out, FACES_FILE, FACES_SCHEMA, record["digests"]["faces"], _NOT_CONTENT).read()
-    _check_names(out, faces["identity"], paths=faces["path"])
+    _check_faces(out, faces)
     rows = PlanRows(out, record)
     return Plan(
         rows.shards, rows.n_rows, faces, record["settings"], record["config"], record["faces_root"], record["digests"],
@@ -257,6 +309,7 @@ class PlanRows:
 
     def _checked(self, rows: pa.Table) -> pa.Table:
         _check_names(self._out, rows["sample_id"], rows["identity"])
+        check_rows(rows, f"{PLAN_FILE} of {self._out.address}")
         return rows
 
 
@@ -268,7 +321,7 @@ def read_faces(out: Storage, identities: list[str]) -> pa.Table:
     """
     digest = read_record(out)["digests"]["faces"]
     found = _open(out, FACES_FILE, FACES_SCHEMA, digest, _NOT_CONTENT).select("identity", identities)
-    _check_names(out, found["identity"], paths=found["path"])
+    _check_faces(out, found)
     return found
 
 
@@ -279,6 +332,50 @@ def _open(
     if file.root != digest:
         raise _changed(out, name)
     return file
+
+
+_ALWAYS = ("sample_id", "round", "identity", "photo", "source", "label", "emotion", "apex", "seed")
+
+
+def check_rows(rows: pa.Table, where: str) -> None:
+    """Raises InputError for rows that are no samples, whoever wrote them: their digests are only those of the file."""
+    odd = next((name for name in (*_ALWAYS, *AU_COLUMNS) if rows[name].null_count), None)
+    found = f"none in column {odd}" if odd else ""
+    if not found:
+        lengths = [np.asarray(pc.list_value_length(rows[name])) for name in AU_COLUMNS]
+        labels, apexes = np.asarray(rows["label"]), np.asarray(rows["apex"])
+        if len(rows) and not np.isin(labels, list(Label)).all():
+            found = f"label {labels[~np.isin(labels, list(Label))][0]}"
+        elif any((length != lengths[0]).any() for length in lengths[1:]):
+            found = "AUs of another number of frames on one side"
+        elif ((apexes < 0) | (apexes >= lengths[0])).any():
+            found = "an apex that is none of the frames"
+        elif not all(map(_intensities, (rows[name] for name in AU_COLUMNS))):
+            found = "AUs that are no intensities"
+    if found:
+        do = "do not use it: it was not made by miex"
+        raise InputError(where, expected="samples with AUs in [0, 1], label and apex", found=found, do=do)
+
+
+def _intensities(column: pa.ChunkedArray) -> bool:
+    for chunk in column.chunks:
+        vectors = chunk.flatten()
+        values = vectors.flatten()
+        if vectors.null_count or values.null_count:
+            return False
+        array = np.asarray(values)
+        if not ((array >= 0) & (array <= 1)).all():
+            return False
+    return True
+
+
+def _check_faces(out: Storage, faces: pa.Table) -> None:
+    missing = next((name for name in ("identity", "path", "sha256", "virtual") if faces[name].null_count), None)
+    if missing or len(faces) != pc.count_distinct(faces["identity"]).as_py():
+        found = f"none in column {missing}" if missing else "an identity twice"
+        do = "do not run this plan: it was not made by miex"
+        raise InputError(f"{FACES_FILE} of {out.address}", expected="an identity in each row", found=found, do=do)
+    _check_names(out, faces["identity"], paths=faces["path"])
 
 
 def _check_names(out: Storage, *ids: pa.ChunkedArray, paths: pa.ChunkedArray | None = None) -> None:
@@ -295,4 +392,9 @@ def _check_names(out: Storage, *ids: pa.ChunkedArray, paths: pa.ChunkedArray | N
 
 
 def _is_below(path: str) -> bool:
-    return not (PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in PurePosixPath(path).parts)
+    return not (
+        "\0" in path
+        or PurePosixPath(path).is_absolute()
+        or PureWindowsPath(path).drive
+        or ".." in PurePosixPath(path).parts
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby
@@ -14,8 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miex.errors import InputError
-from miex.stable import table_digest
+from miex.stable import prove_footer, table_digest
 from miex.storage.base import Draft
+from miex.storage.documents import json_of
 
 ROWS_PER_GROUP = (
     8192  # about; small enough to read one for a block, large enough for the footer of 10⁷ rows to stay small
@@ -87,12 +89,13 @@ class ProvenFile:
         try:
             with open_file() as file:
                 self._footer = pq.read_metadata(file)
-            found = json.loads((self._footer.metadata or {})[_KEY])
+                prove_footer(self._footer, file.seek(0, io.SEEK_END))
+            found = json_of((self._footer.metadata or {})[_KEY])
             self.block_rows, self._group = int(found["rows"]), int(found["group"])
             self._digests = [str(digest) for digest in found["digests"]]
             self.n_rows = int(self._footer.num_rows)
             there = self._footer.schema.to_arrow_schema()
-        except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, OverflowError) as error:
             raise self._wrong(str(error) or type(error).__name__) from error
         if not there.equals(schema):
             raise self._wrong("other columns: it is of another version")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from miex.dataset.plan_file import Plan
+from miex.dataset.plan_file import Plan, check_rows
 from miex.dataset.proven import ProvenFile, write_blocks
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS, SAMPLES_SCHEMA
 from miex.dataset.shard import read_shard_record
@@ -61,8 +62,13 @@ def with_results(out: Storage, shard: int, rows: pa.Table) -> pa.Table:
             where, expected="a record of the plan's rows", found="a record of other rows", do="run miex repair"
         )
     columns = [rows[column.name] for column in PLAN_COLUMNS]
-    for column in RESULT_COLUMNS:
-        columns.append(pa.array([found[sample_id].get(column.name) for sample_id in ids], column.type))
+    try:
+        for column in RESULT_COLUMNS:
+            columns.append(pa.array([found[sample_id].get(column.name) for sample_id in ids], column.type))
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(
+            where, expected=f"a record with {column.name} of each sample", found=str(error), do="run miex repair"
+        ) from error
     return pa.Table.from_arrays(columns, schema=SAMPLES_SCHEMA)
 
 
@@ -78,4 +84,14 @@ def read_samples(out: Place) -> pa.Table:
             f"set {out.address}", expected=f"a finished set with {SAMPLES_FILE}", found="none",
             do="finish the set with miex run, or check the path",
         )  # fmt: skip
-    return ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, f"{SAMPLES_FILE} of {out.address}").read()
+    where = f"{SAMPLES_FILE} of {out.address}"
+    samples = ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, where).read()
+    check_rows(samples, where)
+    made = samples.filter(pc.equal(samples["status"], "ok"))
+    places = [made[name] for name in ("shard", "offset", "bytes", "crc32")]
+    if samples["status"].null_count or any(
+        place.null_count or (pc.min(place).as_py() or 0) < 0 for place in places if len(made)
+    ):
+        do = "run miex repair, or do not use the set: it was not made by miex"
+        raise InputError(where, expected="the place of each sample", found="none, or one below 0", do=do)
+    return samples

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from miex.corpora.people import corpus_key, person_key
 from miex.errors import InputError, UsageError
+from miex.storage.documents import read_bytes
 from miex.tables.cells import in_thousands, whole
 from miex.tables.table import Columns
 from miex.tables.table import read_table as table_rows
@@ -162,10 +163,14 @@ def read_list(path: Path) -> list[ListedClip]:
         InputError: the list cannot be read, or a line is not a path in a known layout.
     """
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [line.strip() for line in read_bytes(path).decode().splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
         raise InputError(f"fold list {path}", expected="a text file that can be read", found=str(error)) from error
-    clips = [_listed(line, path, number) for number, line in enumerate(lines, 1)]
+    try:
+        clips = [_listed(line, path, number) for number, line in enumerate(lines, 1)]
+    except InputError as error:
+        error.asked = error.asked if str(path) in error.asked else f"fold list {path}, {error.asked}"
+        raise
     if len(clips) % 2 or clips[::2] != clips[1::2]:
         raise InputError(
             f"fold list {path}", expected="two lines per sample, for its onset and its apex",

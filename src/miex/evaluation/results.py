@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 from miex.errors import InputError, OutputError
 from miex.evaluation.metrics import Counts, confusion
 from miex.stable import canonical_json, json_digest, parquet_bytes, parquet_table
+from miex.storage.documents import json_of
 from miex.storage.local import write_whole
 
 PREDICTIONS: Final = pa.schema(
@@ -122,12 +122,29 @@ class Results:
 def _read(path: Path) -> StoredRun:
     try:
         table = parquet_table(path.read_bytes())
-        meta = json.loads(table.schema.metadata[_META])
-        return StoredRun(meta["what"], meta["facts"], table.cast(PREDICTIONS))
+        meta = json_of(table.schema.metadata[_META])
+        what, facts, predictions = meta["what"], meta["facts"], table.cast(PREDICTIONS)
+        if not isinstance(what, dict) or not isinstance(facts, dict):
+            raise ValueError("no description of the run")
+        _prove(predictions)
+        return StoredRun(what, facts, predictions)
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"run {path}",
             expected="a file that miex wrote",
-            found=str(error).splitlines()[0],
+            found=(str(error).splitlines() or [type(error).__name__])[0],
             do="delete it, and run the same command again",
         ) from error
+
+
+def _prove(predictions: pa.Table) -> None:
+    """Raises ValueError if a sample has no class, or no probability for each class."""
+    if any(predictions[name].null_count for name in ("sample_id", "label", "last")):
+        raise ValueError("a sample without its id, class or prediction")
+    lengths = {len(p) for name in ("last", "best_on_test") for p in predictions[name].to_pylist() if p is not None}
+    values = [z for name in ("last", "best_on_test") for p in predictions[name].to_pylist() for z in p or ()]
+    if len(lengths) > 1 or not all(z is not None and 0 <= z <= 1.001 for z in values):
+        raise ValueError("predictions that are not probabilities of the same classes")
+    classes = next(iter(lengths), 0)
+    if not all(0 <= label < classes for label in predictions["label"].to_pylist()):
+        raise ValueError(f"a class that is none of {classes}")

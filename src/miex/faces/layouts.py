@@ -5,7 +5,6 @@ CelebA, FFHQ, LFW and EmotioNet are known; any other folder of photos has no lay
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from miex.errors import InputError, UsageError
+from miex.storage.documents import json_of, read_bytes
 
 Facts = dict[str, str]  # licence, attribution, kind, person: the columns of the index
 _YES, _NO = {"1", "yes", "true"}, {"-1", "0", "no", "false"}
@@ -187,6 +187,7 @@ def _celeba_filter(tree: Path, name: str, value: str) -> Callable[[str], bool]:
 # FFHQ
 
 _FFHQ_JSON = "ffhq-dataset-v2.json"
+_FFHQ_BYTES = 2**30  # its metadata has a quarter of that
 _FFHQ_TRAINING = 60_000  # the first; the rest is validation
 
 
@@ -197,9 +198,11 @@ def _ffhq_facts(tree: Path, photos: Iterable[str]) -> Mapping[str, Facts]:
     if path is None:
         return found
     try:
-        entries = json.loads(path.read_text("utf-8"))
+        entries = json_of(read_bytes(path, _FFHQ_BYTES))
         for photo, facts in found.items():
             data = entries[str(int(Path(photo).stem))]["metadata"]
+            if not isinstance(data["license"], str):
+                raise TypeError(f"licence {data['license']!r}"[:80])
             facts |= {"licence": data["license"], "attribution": f"{data['author']}, {data['photo_url']}"}
     except (OSError, ValueError, KeyError, TypeError) as error:
         found_instead = f"{type(error).__name__} {error}"

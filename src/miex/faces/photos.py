@@ -13,12 +13,14 @@ from typing import Final
 from miex.errors import InputError, UsageError
 from miex.faces.layouts import find_layout
 from miex.images import SUFFIXES, other_format
+from miex.storage.documents import read_bytes
 from miex.storage.local import write_whole
 
 _OF_SYSTEMS: Final = frozenset({  # lower case; what begins with a dot or ~$ beside
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin", "lost+found",
     "system volume information",
 })  # fmt: skip
+_MOST_LIST = 2**30  # bytes of a list of photos: ten million paths
 _MOST_KINDS = 6  # listed one by one
 
 
@@ -97,8 +99,8 @@ def look_through(folder: Path) -> FoundFiles:
     """
     if folder.is_file() and folder.suffix == ".txt":
         try:
-            photos = sorted(_listed(folder.read_bytes().decode("utf-8-sig")))
-        except (OSError, UnicodeDecodeError) as error:
+            photos = sorted(_listed(read_bytes(folder, _MOST_LIST).decode("utf-8-sig")))
+        except (OSError, ValueError) as error:
             raise InputError(
                 f"list of photos {folder}", expected="paths in UTF-8, one per line", found=str(error)
             ) from error

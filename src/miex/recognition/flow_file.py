@@ -156,6 +156,8 @@ def _faces(arrays: Mapping[str, npt.NDArray[Any]], asked: str) -> dict[str, str 
 def _arrays(path: Path, *names: str) -> dict[str, npt.NDArray[Any]]:
     """The arrays of these names that are in a flow file; by default all."""
     try:
+        if not path.is_file():  # reading a pipe would wait forever
+            raise FileNotFoundError("no such file")
         with path.open("rb") as file:
             return npz_arrays(file, *names)
     except Exception as error:  # a damaged file fails in zip and npy in any way it likes

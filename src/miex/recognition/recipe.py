@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from miex.errors import InputError, UsageError, first_wrong
 from miex.recognition.inputs.base import Input, make_input
 from miex.stable import canonical_json
+from miex.storage.documents import MOST_TEXT, read_bytes, toml_of
 
 _PROSE = frozenset({"name", "source"})  # not in the digest, as they do not change results
 
@@ -147,19 +147,19 @@ def load_recipe(name: str) -> Recipe:
         InputError: the file cannot be read, or is not TOML.
     """
     if name in recipe_names():
-        text = resources.files("miex.recognition").joinpath("recipes", f"{name}.toml").read_text("utf-8")
+        content = resources.files("miex.recognition").joinpath("recipes", f"{name}.toml").read_bytes()
     elif name.endswith(".toml"):
         try:
-            text = Path(name).expanduser().read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            content = read_bytes(Path(name).expanduser(), MOST_TEXT)
+        except (OSError, ValueError) as error:
             raise InputError(f"recipe {name}", expected="a TOML file that can be read", found=str(error)) from error
     else:
         raise UsageError(
             f"recipe {name!r}", expected="one of " + ", ".join(recipe_names()) + ", or the path of a .toml file"
         )  # fmt: skip
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = toml_of(content)
+    except ValueError as error:
         raise InputError(f"recipe {name}", expected="valid TOML", found=str(error), do="correct the file") from error
     like = values.pop("like", None)
     values.setdefault("name", Path(name).stem)

@@ -27,6 +27,7 @@ from miex.errors import InputError
 from miex.labels import Label
 from miex.stable import canonical_json, parquet_bytes, parquet_table, table_digest
 from miex.storage.base import as_output_errors
+from miex.storage.documents import json_of, read_bytes
 from miex.storage.local import Folder
 
 LABELS: Final = tuple(label.name for label in Label)
@@ -378,7 +379,7 @@ def _one_maker(folder: Path) -> Iterator[None]:
 
 def _recorded(folder: Path) -> Stored:
     try:
-        record = json.loads((folder / RECORD).read_bytes())
+        record = json_of(read_bytes(folder / RECORD))
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']}")
         unread = tuple((int(i), str(why)) for i, why in record.get("unread", ()))
@@ -401,7 +402,7 @@ def _table(path: Path, digest: str, *stamp: int) -> pa.Table:
         table = parquet_table(path.read_bytes()).cast(_STORED)
         found = table_digest(table)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise _damaged(path, "rows of examples", str(error).splitlines()[0]) from error
+        raise _damaged(path, "rows of examples", (str(error).splitlines() or ["an error"])[0]) from error
     if found != digest:
         raise _damaged(path, f"rows of sha256 {digest}", f"sha256 {found}")
     return table

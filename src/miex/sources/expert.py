@@ -18,6 +18,7 @@ from miex.corpora.mappings import emotion_named
 from miex.errors import NOTHING, InputError, UsageError, first_wrong
 from miex.labels import Label
 from miex.sources.source import AUSource, AUTriplet, asked_for
+from miex.storage.documents import MOST_TEXT, read_bytes, toml_of
 
 PRESETS = ("micro", "du2014", "du2014-compound", "mie-x-code")
 DROPPED = "drop"  # value in `outside` for an AU that is left out
@@ -102,8 +103,8 @@ def load_table(name_or_file: str) -> ExpertTable:
         InputError: a file of another form; the message names the entry.
     """
     if name_or_file in PRESETS:
-        text = resources.files("miex.sources").joinpath("tables", f"{name_or_file}.toml").read_text("utf-8")
-        return _parse(text, name_or_file)
+        content = resources.files("miex.sources").joinpath("tables", f"{name_or_file}.toml").read_bytes()
+        return _parse(content, name_or_file)
     path = Path(name_or_file)
     if not path.is_file():
         raise UsageError(
@@ -113,9 +114,10 @@ def load_table(name_or_file: str) -> ExpertTable:
             do="check the spelling or the path",
         )
     try:
-        return _parse(path.read_text("utf-8-sig"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_bytes(path, MOST_TEXT)
+    except (OSError, ValueError) as error:
         raise InputError(f"expert table {path}", expected="a TOML file in UTF-8", found=str(error)) from error
+    return _parse(content, str(path))
 
 
 def corpora_of(name: str) -> frozenset[str]:
@@ -126,16 +128,16 @@ def corpora_of(name: str) -> frozenset[str]:
     return frozenset(tomllib.loads(text).get("corpora", []))
 
 
-def _parse(text: str, where: str) -> ExpertTable:
+def _parse(content: bytes, where: str) -> ExpertTable:
     do = "compare with the example in the README"
     try:
-        model = _TableModel.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"expert table {where}", expected="TOML", found=str(error), do=do) from error
+        model = _TableModel.model_validate(toml_of(content))
     except ValidationError as error:
         entry, expected, value = first_wrong(error)
         found = f"no {entry}" if value == NOTHING else f"{entry} = {value}"
         raise InputError(f"expert table {where}", expected=expected, found=found, do=do) from error
+    except ValueError as error:
+        raise InputError(f"expert table {where}", expected="a TOML file in UTF-8", found=str(error), do=do) from error
     for au in model.outside:
         _index(au, model.outside, f"expert table {where}")
     emotions = []

@@ -14,6 +14,7 @@ from torch import Tensor
 from miex.errors import OutputError
 from miex.stable import canonical_json
 from miex.storage.base import as_output_errors
+from miex.storage.documents import json_of, read_bytes
 from miex.storage.local import Folder, is_leftover, write_whole
 from miex.storage.weights import read_weights, write_weights
 
@@ -39,7 +40,7 @@ def prove_own(folder: Path, product: str) -> None:
 def _record(folder: Path) -> dict[str, Any]:
     """What training.json says; empty if there is none that says anything."""
     try:
-        found = json.loads((folder / RECORD).read_text("utf-8"))
+        found = json_of(read_bytes(folder / RECORD))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

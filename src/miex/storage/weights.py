@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from torch import Tensor
 from miex import __version__
 from miex.errors import InputError
 from miex.stable import canonical_json
+from miex.storage.documents import json_of
 from miex.storage.local import write_whole
 
 FORMAT = 1
@@ -77,7 +77,7 @@ def read_weights(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tens
             text = (file.metadata() or {}).get("header", "null")
             # copies, so that a later change of the file cannot alter what was checked
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
-        header = json.loads(text)
+        header = json_of(text)
         if not isinstance(header, dict) or "header_digest" not in header:
             raise ValueError("no header of miex")
         stated = str(header.pop("header_digest"))

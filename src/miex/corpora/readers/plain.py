@@ -162,13 +162,16 @@ class Plain(Corpus):
 
 def _of_parquet(path: Path, columns: Columns) -> list[Row]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from miex.stable import parquet_table
 
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        table = parquet_table(path.read_bytes())
+        values = {name: table[name].to_pylist() for name in table.column_names}
+    except (OSError, pa.ArrowException, ValueError) as error:
+        found = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"table {path}", expected="a Parquet index of miex", found=str(error).splitlines()[0],
+            f"table {path}", expected="a Parquet index of miex", found=found,
             do="make it again with miex corpora index",
         ) from error  # fmt: skip
     header = columns.header(table.column_names)
@@ -178,7 +181,7 @@ def _of_parquet(path: Path, columns: Columns) -> list[Row]:
             do="give the file that miex corpora index wrote",
         )  # fmt: skip
     names = {column: table.column_names[i] for i, column in header.items()}
-    cells = {c: ["" if v is None else str(v) for v in table[name].to_pylist()] for c, name in names.items()}
+    cells = {c: ["" if v is None else str(v) for v in values[name]] for c, name in names.items()}
     return [Row(str(path), i + 1, {c: v[i] for c, v in cells.items()}, names) for i in range(table.num_rows)]
 
 

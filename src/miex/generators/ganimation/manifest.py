@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from miex.errors import InputError, first_wrong
+from miex.storage.documents import MOST_TEXT, read_bytes, toml_of
 
 MANIFEST = Path(__file__).with_name("weights.toml")
 
@@ -47,9 +47,9 @@ def known_weights(sha256: str, file: Path) -> KnownWeights | None:
 def _read(path: Path) -> _Manifest:
     asked = f"description of weights {path}"
     try:
-        return _Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(asked, expected="TOML", found=str(error)) from error
+        return _Manifest.model_validate(toml_of(read_bytes(path, MOST_TEXT)))
     except ValidationError as error:
         wrong = first_wrong(error)
         raise InputError(f"{asked}, {wrong.where}", expected=wrong.expected, found=wrong.found) from error
+    except (OSError, ValueError) as error:
+        raise InputError(asked, expected="TOML", found=str(error)) from error

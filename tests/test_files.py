@@ -1,0 +1,63 @@
+"""Every reader gives a whole result or an error of ours that names the file, whatever is in it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tools.fuzz_files import LIGHT, judge
+
+from miex.errors import InputError
+from miex.recognition.flow_file import read_flow
+from miex.recognition.recipe import load_recipe
+from miex.stable import npz_arrays
+from miex.storage.documents import MOST_DEPTH, MOST_TEXT, json_of, toml_of
+
+
+def test_fuzzed_files_are_read_or_refused() -> None:
+    """`python -m tools.fuzz_files` reads more of them, within bounds of memory, and those of torch."""
+    files = tuple(kind for kind in LIGHT if not kind.name.endswith(("parquet", "json", "shard")))
+    taken = {judge(seed, files) for seed in range(150)}
+    assert {how for _, how in taken} == {"read", "refused"}
+
+
+@pytest.mark.parametrize("text", ["[" * 20_000, '{"a":' * 900 + "1" + "}" * 900, "9" * 5_000, "NaN", '{"a": 1e'])
+def test_odd_json_is_one_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        json_of(text)
+
+
+def test_json_and_toml_may_be_nested_as_deeply_as_is_said() -> None:
+    whole = "[" * MOST_DEPTH + "]" * MOST_DEPTH
+    assert json_of(whole)
+    with pytest.raises(ValueError, match="nested deeper"):
+        json_of(f"[{whole}]")
+    assert toml_of(f"x = {whole[1:-1]}".encode())
+    with pytest.raises(ValueError, match="nested deeper"):
+        toml_of(f"x = {whole}".encode())
+
+
+def test_a_recipe_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.toml"
+    with path.open("wb") as file:
+        file.truncate(3 * 2**30)  # takes no room
+    with pytest.raises(InputError, match=f"at most {MOST_TEXT:,} are read"):
+        load_recipe(str(path))
+
+
+def test_a_flow_file_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, flow=np.zeros((300, 1000, 1000, 1), np.uint8), label=np.zeros(3))
+    with pytest.raises(InputError, match="it claims"):
+        read_flow(path)
+
+
+def test_an_array_is_not_made_larger_than_its_bytes() -> None:
+    content = io.BytesIO()
+    np.savez(content, a=np.zeros(4, np.uint8))
+    bomb = content.getvalue().replace(b"'shape': (4,), }      ", b"'shape': (4000000,), }")
+    assert bomb != content.getvalue()
+    with pytest.raises(Exception, match=r"claims|CRC"):
+        npz_arrays(io.BytesIO(bomb))
