@@ -10,10 +10,11 @@ import pytest
 from tools.fuzz_files import LIGHT, judge
 
 from miex.errors import InputError
+from miex.images import clip_length, read_clip
 from miex.recognition.flow_file import read_flow
 from miex.recognition.recipe import load_recipe
-from miex.stable import npz_arrays
-from miex.storage.documents import MOST_DEPTH, MOST_TEXT, json_of, toml_of
+from miex.stable import MOST_DEPTH, json_of, npz_arrays
+from miex.storage.documents import MOST_TEXT, toml_of
 
 
 def test_fuzzed_files_are_read_or_refused() -> None:
@@ -61,3 +62,12 @@ def test_an_array_is_not_made_larger_than_its_bytes() -> None:
     assert bomb != content.getvalue()
     with pytest.raises(Exception, match=r"claims|CRC"):
         npz_arrays(io.BytesIO(bomb))
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/x.mp4", "rtsp://127.0.0.1/x", "videotestsrc ! appsink", "0"])
+def test_a_clip_is_a_file_never_an_address(address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cv2.VideoCapture", lambda *_: pytest.fail("it was opened"))
+    for read in (clip_length, lambda path: next(read_clip(path))):
+        with pytest.raises(InputError, match="no such file"):
+            read(Path(address))

@@ -256,7 +256,7 @@ def clip_length(path: Path) -> tuple[int, float | None]:
     """
     if path.is_dir():
         return len(_numbered(path)), None
-    video = cv2.VideoCapture(str(path))
+    video = _opened(path)
     opened = video.isOpened()
     count, rate = (float(video.get(what)) for what in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
     video.release()
@@ -268,13 +268,22 @@ def clip_length(path: Path) -> tuple[int, float | None]:
     return max(0, int(count)), rate if 0 < rate < float("inf") else None
 
 
+def _opened(path: Path) -> cv2.VideoCapture:
+    """A video. OpenCV opens addresses and pipelines too, so only what is a file, by its whole path, goes there."""
+    if not path.is_file():
+        raise InputError(
+            f"clip {path}", expected="a video, or a folder of its frames", found="no such file", do="check the path"
+        )
+    return cv2.VideoCapture(str(path.resolve()))
+
+
 def _numbered(folder: Path) -> list[Path]:
     files = [file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES]
     return sorted(files, key=lambda file: ([int(n) for n in re.findall(r"\d+", file.stem)[-1:]], file.name))
 
 
 def _read_video(path: Path) -> Iterator[Image]:
-    video = cv2.VideoCapture(str(path))
+    video = _opened(path)
     try:
         width, height = (int(video.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > MAX_PIXELS:

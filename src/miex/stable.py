@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 # under two keys, so that a flipped bit in one does not make the file one that never had a digest
 _DIGESTS = (b"miex.digest", b"miex.digest.again")
 _ZIP_END = struct.Struct("<4s6xH10x")  # its mark, and how many files there are
+MOST_BYTES = 64 * 2**20  # of a JSON file: a record of 200,000 samples
+MOST_DEPTH = 64  # of lists and objects in each other; Python ends at a depth that depends on who calls
+DEEP = f"lists or objects that are nested deeper than {MOST_DEPTH}"
 MOST_UNPACKED, MOST_RATIO = 256 * 2**20, 100  # bytes, or so many times the size of its file: whichever is more
 
 
@@ -80,6 +83,38 @@ def parquet_bytes(table: pa.Table) -> bytes:
     proven = table.replace_schema_metadata({**meta, **dict.fromkeys(_DIGESTS, _proof(table, meta).encode())})
     pq.write_table(proven, sink, compression="zstd", row_group_size=max(1, table.num_rows), write_page_checksum=True)
     return sink.getvalue()
+
+
+def within(size: int, most: int = MOST_BYTES) -> None:
+    """Raises ValueError for more bytes than are read."""
+    if size > most:
+        raise ValueError(f"{size:,} bytes, and at most {most:,} are read")
+
+
+def json_of(content: bytes | str) -> Any:
+    """The value of a JSON text. Raises ValueError if it is none, holds NaN or a number of more
+    than 64 bits, or is nested deeper than MOST_DEPTH."""
+    try:
+        return shallow(json.loads(content, parse_constant=_no_number))
+    except RecursionError:
+        raise ValueError(DEEP) from None
+
+
+def shallow(value: Any) -> Any:
+    """The value. Raises ValueError if it is nested deeper than MOST_DEPTH, or holds a number of more than 64 bits."""
+    level: list[Any] = [[value]]
+    for _ in range(MOST_DEPTH + 1):
+        inside = [one for held in level for one in (held.values() if isinstance(held, dict) else held)]
+        if any(isinstance(one, int) and not -(2**63) <= one < 2**64 for one in inside):
+            raise ValueError("a number of more than 64 bits")
+        level = [one for one in inside if isinstance(one, dict | list)]
+        if not level:
+            return value
+    raise ValueError(DEEP)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text}, which is no number")
 
 
 def within_file(claimed: int, size: int) -> None:

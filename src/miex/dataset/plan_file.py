@@ -10,69 +10,25 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import metadata
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from miex.dataset.frames import FrameFormat
 from miex.dataset.proven import ProvenFile, root_of, write_blocks
 from miex.dataset.schema import AU_COLUMNS, FACES_SCHEMA, PLAN_SCHEMA
-from miex.errors import InputError, first_wrong
+from miex.errors import InputError
 from miex.labels import Label
-from miex.stable import json_digest, table_digest
+from miex.stable import json_digest, json_of, table_digest, within
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
-from miex.storage.documents import json_of, within
 
 FORMAT = 3  # of the folder: grows when older readers would misread it
 PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
 ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_CONTENT = frozenset({"path"})  # every other column of the faces is seen in the samples
 _FACES_PER_BLOCK = 256
-MOST_SIDE, MOST_PER_SHARD = 1024, 100_000  # of frames in pixels; samples whose record is still small
-
-
-_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-_Count = Annotated[int, Field(ge=0)]
-
-
-class _Digests(BaseModel):
-    model_config = ConfigDict(strict=True)
-    plan: _Digest
-    rows: _Digest
-    faces: _Digest
-    settings: _Digest
-
-
-class _Generator(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
-    name: str
-    version: str | int
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
-    size: Annotated[int, Field(ge=1, le=MOST_SIDE)]
-    shard_size: Annotated[int, Field(ge=1, le=MOST_PER_SHARD)]
-    frame_format: FrameFormat
-    generator: _Generator
-
-
-class _Record(BaseModel):
-    """plan.json: what every reader of a set relies on."""
-
-    model_config = ConfigDict(strict=True)
-    format: int
-    digests: _Digests
-    rows: _Count
-    frames: _Count
-    settings: _Settings
-    config: dict[str, Any]
-    faces_root: str
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -219,6 +175,8 @@ def read_record(out: Place) -> dict[str, Any]:
     Raises:
         InputError: there is none, or it is not a plan of this format, or damaged.
     """
+    from miex.dataset.records import prove_plan_record  # loads pydantic, which `import miex.dataset` need not
+
     out = storage_at(out)
     asked, do = f"plan {out.address}", "make one with miex plan, or give the folder of one"
     try:
@@ -239,10 +197,9 @@ def read_record(out: Place) -> dict[str, Any]:
     if not whole:
         raise _damaged(out, "it does not match its own digest")
     try:
-        _Record.model_validate(record)
-    except ValidationError as error:
-        wrong = first_wrong(error)
-        raise _damaged(out, f"{wrong.where}: {wrong.found}, expected {wrong.expected}") from error
+        prove_plan_record(record)
+    except ValueError as error:
+        raise _damaged(out, str(error)) from error
     proven: dict[str, Any] = record
     return proven
 

@@ -15,9 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miex.errors import InputError
-from miex.stable import prove_footer, table_digest
+from miex.stable import json_of, prove_footer, table_digest
 from miex.storage.base import Draft
-from miex.storage.documents import json_of
 
 ROWS_PER_GROUP = (
     8192  # about; small enough to read one for a block, large enough for the footer of 10⁷ rows to stay small

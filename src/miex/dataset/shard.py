@@ -10,15 +10,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from miex.dataset.frames import MIME
-from miex.errors import InputError, first_wrong
-from miex.stable import json_digest
+from miex.errors import InputError
+from miex.stable import json_digest, json_of, within
 from miex.storage.base import Draft, Storage
-from miex.storage.documents import json_of, within
 
 SHARDS = "shards"
 FORMAT = 3
@@ -49,35 +46,6 @@ class Failure:
 
     sample_id: str
     reason: str
-
-
-_Place = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class _Made(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
-    __pydantic_extra__: dict[str, float | str | None]  # its measures
-    sample_id: str
-    offset: _Place
-    bytes: _Place
-    crc32: Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class _Failed(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    sample_id: str
-    reason: str
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    shard: Annotated[int, Field(ge=0)]
-    plan: str
-    rows: Annotated[int, Field(ge=0)]
-    sha256: str
-    bytes: _Place
-    samples: list[_Made]
-    failed: list[_Failed]
 
 
 @dataclass(frozen=True)
@@ -201,6 +169,8 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
     Raises:
         InputError: a record that is not one (records are written whole: something else changed it).
     """
+    from miex.dataset.records import prove_shard_record  # loads pydantic, which who reads samples does not need
+
     try:
         within(out.size(record_name(shard)) or 0)
         content = json_of(out.read(record_name(shard)))
@@ -210,7 +180,7 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
         if json_digest(content) != digest:
             raise ValueError("it does not match its own digest")
         del content["format"]
-        _Record.model_validate(content)
+        prove_shard_record(content)
         record = ShardRecord(**content)
         if record.shard != shard:
             raise ValueError(f"the record of shard {record.shard}")
@@ -218,11 +188,10 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        wrong = first_wrong(error) if isinstance(error, ValidationError) else None
         raise InputError(
             f"record {record_name(shard)} of {out.address}",
-            expected=f"a shard's record, {wrong.where}: {wrong.expected}" if wrong else "a shard's record",
-            found=wrong.found if wrong else f"{type(error).__name__}: {error}",
+            expected="a shard's record",
+            found=f"{type(error).__name__}: {error}",
             do="run miex repair to make the shard again",
         ) from error
 

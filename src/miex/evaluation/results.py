@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from miex.errors import InputError, OutputError
 from miex.evaluation.metrics import Counts, confusion
-from miex.stable import canonical_json, json_digest, parquet_bytes, parquet_table
-from miex.storage.documents import json_of
+from miex.stable import canonical_json, json_digest, json_of, parquet_bytes, parquet_table
 from miex.storage.local import write_whole
 
 PREDICTIONS: Final = pa.schema(

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from miex.errors import InputError, UsageError
-from miex.storage.documents import json_of, read_bytes
+from miex.stable import json_of
+from miex.storage.documents import read_bytes
 
 Facts = dict[str, str]  # licence, attribution, kind, person: the columns of the index
 _YES, _NO = {"1", "yes", "true"}, {"-1", "0", "no", "false"}

@@ -25,9 +25,9 @@ from miex.corpora.people import person_key
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
 from miex.labels import Label
-from miex.stable import canonical_json, parquet_bytes, parquet_table, table_digest
+from miex.stable import canonical_json, json_of, parquet_bytes, parquet_table, table_digest
 from miex.storage.base import as_output_errors
-from miex.storage.documents import json_of, read_bytes
+from miex.storage.documents import read_bytes
 from miex.storage.local import Folder
 
 LABELS: Final = tuple(label.name for label in Label)

@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from miex.errors import OutputError
-from miex.stable import canonical_json
+from miex.stable import canonical_json, json_of
 from miex.storage.base import as_output_errors
-from miex.storage.documents import json_of, read_bytes
+from miex.storage.documents import read_bytes
 from miex.storage.local import Folder, is_leftover, write_whole
 from miex.storage.weights import read_weights, write_weights
 

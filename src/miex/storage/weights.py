@@ -14,8 +14,7 @@ from torch import Tensor
 
 from miex import __version__
 from miex.errors import InputError
-from miex.stable import canonical_json
-from miex.storage.documents import json_of
+from miex.stable import canonical_json, json_of
 from miex.storage.local import write_whole
 
 FORMAT = 1
