@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from miex.corpora.mappings import emotion_labels, emotion_named, mappings
 from miex.dataset.frames import FrameFormat
+from miex.dataset.records import MOST_PER_SHARD
 from miex.errors import UsageError
 from miex.faces.crop import CropOptions
 from miex.labels import Label
@@ -80,7 +81,7 @@ class PlanConfig(BaseModel):
     fps: float = Field(default=200, ge=5, le=1000)
     nuisances: str = "face"
     frame_format: FrameFormat = "png"
-    shard_size: int | None = Field(default=None, ge=1)
+    shard_size: int | None = Field(default=None, ge=1, le=MOST_PER_SHARD)
 
     @field_validator("classes")
     @classmethod

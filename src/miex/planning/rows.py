@@ -28,6 +28,8 @@ from miex.sources.timing import FALL, RISE, draw_timing, expression
 from miex.stable import sample_rng, stable_hash
 
 FRAMES_PER_SHARD = 1000  # of default shards: 500 pairs
+MOST_ROWS, MOST_IDENTITIES = 10**8, 10**6  # identities are held in memory, rows are not
+BYTES_PER = {"samples": 60_000, "identities": 6_000}  # about: a pair of 128 pixels as PNG; the landmarks of a face
 
 
 def build_plan(
@@ -65,6 +67,10 @@ def build_plan(
     """
     for source, kind in product(sources, config.planned):
         source.sample(kind.label, emotion=kind.emotion, rng=sample_rng(config.seed, "try"))
+    usable = config.ids or index.num_rows
+    asked_for = config.samples or config.per * usable * len(sources) * len(config.planned)
+    _bounded(asked_for, MOST_ROWS, "samples")
+    _bounded(config.ids or 0, MOST_IDENTITIES, "identities")
     faces = choose_faces(index, config)
     n_rows = config.samples or config.per * faces.num_rows * len(sources) * len(config.planned)
     shard_size = _shard_size(config)
@@ -94,6 +100,15 @@ def build_plan(
         "sources": {source.name: source.settings for source in sources},
     }
     return Plan(shards, n_rows, faces, settings, asked, faces_root)
+
+
+def _bounded(n: int, most: int, of: str) -> None:
+    if n > most:
+        raise UsageError(
+            f"a plan of {n:,} {of}", expected=f"at most {most:,}",
+            found=f"about {n * BYTES_PER[of] / 1e9:,.0f} GB of {'frames' if of == 'samples' else 'memory'}",
+            do="ask for fewer `ids`, `per` or `samples`, or make several sets of different seeds",
+        )  # fmt: skip
 
 
 def _shard_size(config: PlanConfig) -> int:
