@@ -25,6 +25,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -497,7 +498,7 @@ def _altered(value: Any, luck: random.Random) -> Any:
     """The value with some others in it."""
     value = json.loads(json.dumps(value))
     if luck.random() < 0.05:
-        return luck.choice(ODD)
+        return deepcopy(luck.choice(ODD))
     for _ in range(luck.randrange(1, 4)):
         places = _places(value)
         if not places:
@@ -507,12 +508,12 @@ def _altered(value: Any, luck: random.Random) -> Any:
             case 0:
                 del holder[key]
             case 1 if isinstance(holder, dict):
-                holder[luck.choice(["", "x", "name", "rows", "label", "12", "99"])] = holder[key]
+                holder[luck.choice(["", "x", "name", "rows", "label", "12", "99"])] = deepcopy(holder[key])
             case 2:
                 other, there = luck.choice(places)
                 holder[key] = json.loads(json.dumps(other[there]))
             case _:
-                holder[key] = luck.choice(ODD)
+                holder[key] = deepcopy(luck.choice(ODD))
     return value
 
 
