@@ -12,17 +12,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
-import resource
 import struct
-import subprocess
-import sys
 import tempfile
 import tomllib
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
@@ -63,6 +58,7 @@ from miex.sources.pool import Pool, PoolClip, read_pool, write_pool
 from miex.stable import json_digest
 from miex.storage.local import Folder
 from tools.fuzz_tables import damaged
+from tools.fuzzing import fuzz
 
 BATCH = 400
 MOST_MEMORY = 3 * 2**30  # torch alone takes more than one of addresses
@@ -927,52 +923,13 @@ def judge(seed: int, kinds: tuple[Kind, ...] = KINDS) -> tuple[str, str]:
     return kind.name, "read"
 
 
-def _work(first: int, n: int, at: Path) -> None:
+def _prepare() -> None:
     for kind in KINDS:
         kind.whole()  # what is written and imported for it takes no time of an input
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    for seed in range(first, first + n):
-        at.write_text(str(seed))
-        resource.setrlimit(resource.RLIMIT_CPU, (int(sum(os.times()[:2])) + MOST_SECONDS, resource.RLIM_INFINITY))
-        what, how = judge(seed)
-        print(seed, what, how.replace("\n", " "), sep="\t", flush=True)
-
-
-def main(n: int, first: int) -> int:
-    """Read that many inputs; returns how many of them were not taken as they should be."""
-    counts: Counter[str] = Counter()
-    bad = 0
-    with tempfile.TemporaryDirectory() as folder:
-        at = Path(folder) / "seed"
-        start = first
-        while start < first + n:
-            size = min(BATCH, first + n - start)
-            at.write_text(str(start))
-            work = [sys.executable, "-m", "tools.fuzz_files", "--work", str(start), str(size), str(at)]
-            done = subprocess.run(work, capture_output=True, text=True, errors="replace", check=False)
-            for line in done.stdout.splitlines():
-                if line.count("\t") < 2:
-                    continue
-                seed, what, how = line.split("\t", 2)
-                counts[f"{what}: {how if how in ('read', 'refused') else 'wrong'}"] += 1
-                if how not in ("read", "refused"):
-                    bad += 1
-                    print(f"seed {seed} ({what}): {how[:300]}", flush=True)
-            start += size
-            if done.returncode:
-                bad += 1
-                ended = int(at.read_text())
-                print(f"seed {ended} ended the process: {done.returncode}: {done.stderr[-300:]}", flush=True)
-                start = ended + 1
-    for what, count in sorted(counts.items()):
-        print(f"{what}: {count:,}")
-    print(f"{sum(counts.values()):,} inputs, {bad:,} uncaught")
-    return bad
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--work"]:
-        _work(int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
-    else:
-        given = [int(number) for number in sys.argv[1:3]]
-        sys.exit(main(*(given + [20_000, 0][len(given) :])) > 0)
+    fuzz(
+        "tools.fuzz_files", judge, inputs=20_000, batch=BATCH, memory=MOST_MEMORY, seconds=MOST_SECONDS,
+        prepare=_prepare,
+    )  # fmt: skip

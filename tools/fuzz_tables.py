@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import random
 import struct
-import subprocess
-import sys
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -33,6 +29,7 @@ from miex.evaluation.folds import read_table as read_folds
 from miex.extraction.csv_tables import FORMATS, import_csv
 from miex.faces.credits import FaceCSV
 from miex.tables.table import read_sheets
+from tools.fuzzing import fuzz
 
 Rows = list[list[object]]
 ODD: tuple[str, ...] = (
@@ -296,51 +293,10 @@ def judge(seed: int, path: Path) -> tuple[str, str]:
     return what, "read"
 
 
-def _work(first: int, n: int, at: Path) -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+def _in_a_folder(seed: int) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(first, first + n):
-            at.write_text(str(seed))
-            what, how = judge(seed, Path(folder) / "fuzzed.csv")
-            print(seed, what, how.replace("\n", " "), sep="\t")
-
-
-def main(n: int, first: int) -> int:
-    """Read that many inputs; returns how many of them were not taken as they should be."""
-    counts: Counter[str] = Counter()
-    bad = 0
-    with tempfile.TemporaryDirectory() as folder:
-        at = Path(folder) / "seed"
-        start = first
-        while start < first + n:
-            size = min(BATCH, first + n - start)
-            work = [sys.executable, "-m", "tools.fuzz_tables", "--work", str(start), str(size), str(at)]
-            done = subprocess.run(
-                work, capture_output=True, text=True, check=False, env={**os.environ, "RUST_BACKTRACE": "0"}
-            )
-            for line in done.stdout.splitlines():
-                seed, what, how = line.split("\t", 2)
-                counts[f"{what}: {how if how in ('read', 'refused') else 'wrong'}"] += 1
-                if how not in ("read", "refused"):
-                    bad += 1
-                    print(f"seed {seed} ({what}): {how[:300]}")
-            start += size
-            if done.returncode:
-                bad += 1
-                ended = int(at.read_text())
-                print(f"seed {ended} ended the process: {done.returncode}: {done.stderr[-300:]}")
-                start = ended + 1
-    for what, count in sorted(counts.items()):
-        print(f"{what}: {count:,}")
-    print(f"{sum(counts.values()):,} inputs, {bad:,} uncaught")
-    return bad
+        return judge(seed, Path(folder) / "fuzzed.csv")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--work"]:
-        _work(int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
-    else:
-        given = [int(number) for number in sys.argv[1:3]]
-        sys.exit(main(*(given + [100_000, 0][len(given) :])) > 0)
+    fuzz("tools.fuzz_tables", _in_a_folder, inputs=100_000, batch=BATCH, memory=MOST_MEMORY)
