@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from miex.dataset.plan_file import Plan, check_rows
 from miex.dataset.proven import ProvenFile, write_blocks
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS, SAMPLES_SCHEMA
-from miex.dataset.shard import read_shard_record
+from miex.dataset.shard import ShardRecord, read_shard_record
 from miex.errors import InputError
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
@@ -36,16 +36,15 @@ def collect_samples(out: Storage, plan: Plan) -> Iterator[pa.Table]:
     Raises:
         InputError: a shard has no record, or one that does not cover its rows.
     """
-    return (with_results(out, shard, rows) for shard, rows in enumerate(plan.shards()))
+    return (with_results(out, shard, read_shard_record(out, shard), rows) for shard, rows in enumerate(plan.shards()))
 
 
-def with_results(out: Storage, shard: int, rows: pa.Table) -> pa.Table:
+def with_results(out: Storage, shard: int, record: ShardRecord | None, rows: pa.Table) -> pa.Table:
     """The plan's rows of a shard, with what the shard's record says of them.
 
     Raises:
         InputError: the shard has no record, or one that does not cover its rows.
     """
-    record = read_shard_record(out, shard)
     where = f"shard {shard} of {out.address}"
     if record is None:
         raise InputError(
