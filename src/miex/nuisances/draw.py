@@ -36,8 +36,9 @@ def draw(chosen: Chosen, aus: AUArray, apex: int, rng_of: Callable[[str], Random
     """The columns of one sample. Onset and apex look the same however many frames lie between and behind them; on the
     way everything goes as smoothly as it would (noise is drawn for each frame when it is rendered).
 
-    A lid that is raised (AU 5) never falls (AU 45): one that is raised at the apex may be about to open at the onset,
-    and no more. The expression's own AUs come first, then the blink, then the others.
+    What a sample is labelled with moves as it is coded: other AUs are none that the expression has. Upper lids move by
+    the expression and by blinks alone, and those that it raises (AU 5) never fall (AU 45): they may be about to open at
+    the onset, and no more.
 
     Args:
         chosen: from `nuisances_of`.
@@ -51,10 +52,9 @@ def draw(chosen: Chosen, aus: AUArray, apex: int, rng_of: Callable[[str], Random
     shares = progress(len(aus), apex)
     own = np.asarray(aus)[[0, apex]] > 0
     blink = _blink(rng_of("blink"), shares, own, at_apex=chosen.neutral_onset)
-    closes = own[:, _CLOSES] | (np.asarray(blink)[[0, apex]] > 0)  # where blinks are off, too
     draws = _DRAW | {
         "blink": lambda rng, t: blink,
-        "others": lambda rng, t: _others(rng, t, own[:, _RAISES], closes),
+        "others": lambda rng, t: _others(rng, t, own[0] | own[1]),
     }
     return {name: draws[name](rng_of(name), shares) if name in chosen.names else None for name in NAMES}
 
@@ -82,26 +82,18 @@ def _blink(rng: Random, t: Shares, own: npt.NDArray[np.bool_], at_apex: bool) ->
         return none
     closed = rng.uniform(0.05, BLINK)
     at_apex = (rng.random() < 0.6) or at_apex
-    if not _one_way(own[:, _RAISES], np.array([not at_apex, at_apex])):
+    if own[:, _CLOSES].any() or own[0, _RAISES] or (own[1, _RAISES] and at_apex):
         return none
     far = 1 - t if at_apex else np.where(np.arange(len(t)) <= np.argmax(t), t, 1)
     return list((closed * ease(1 - far / rng.uniform(*BLINK_WAY))).astype(np.float32))
 
 
-def _one_way(raised: npt.NDArray[np.bool_], closes: npt.NDArray[np.bool_]) -> bool:
-    """Whether upper lids that are raised, and close, at onset and apex [2] only rise from one to the other."""
-    return not (raised.any() and closes.any()) or not (raised[0] or closes[1])
-
-
-def _others(rng: Random, t: Shares, raises: npt.NDArray[np.bool_], closes: npt.NDArray[np.bool_]) -> list[Any]:
-    """`raises`, `closes`: whether the upper lid is raised or closes at onset and apex without them, [2]."""
+def _others(rng: Random, t: Shares, own: npt.NDArray[np.bool_]) -> list[Any]:
+    """AUs at the onset or the apex; `own`: which the expression has, [17]."""
+    free = [au for au in range(N_AUS) if not own[au] and au not in (_RAISES, _CLOSES)]
     ends = np.zeros((2, N_AUS))
-    for au in rng.choice(N_AUS, OTHERS, replace=False):
+    for au in rng.choice(np.array(free, int), min(OTHERS, len(free)), replace=False):
         ends[int(rng.random() < 0.5), au] = rng.uniform(0, OTHER)
-    if not _one_way(raises | (ends[:, _RAISES] > 0), closes):
-        ends[:, _RAISES] = 0
-    if not _one_way(raises | (ends[:, _RAISES] > 0), closes | (ends[:, _CLOSES] > 0)):
-        ends[:, _CLOSES] = 0
     return _path(ends, ease(t))
 
 
