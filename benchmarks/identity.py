@@ -2,10 +2,10 @@
 
     python -m benchmarks.identity --pairs DIR [--out FILE]
 
-DIR holds two photos of each person, NAME_neutral.* and NAME_smiling.* (the Face Research Lab London Set has them). Both
-are cut to crops as sets hold them, landmarks are found anew in the crops, and each smiling crop is compared with every
-neutral one. A broad smile changes a face far more than a micro-expression does. Where one studio took all photos, as
-there, neither light nor camera tells people apart, nor does it differ between the two photos of one person.
+DIR holds two photos of each person, as benchmarks/pairs.py says. Both are cut to crops as sets hold them, landmarks are
+found anew in the crops, and each smiling crop is compared with every neutral one. A broad smile changes a face far more
+than a micro-expression does. Where one studio took all photos, as there, neither light nor camera tells people apart,
+nor does it differ between the two photos of one person.
 
 Then each neutral face is moved: by plans of the default settings, where the apex is compared with the onset, and by AU
 12 alone at intensity 1, compared with the crop. The threshold is chosen on every second person, halfway between the two
@@ -25,8 +25,8 @@ from scipy.stats import mannwhitneyu
 import miex
 from benchmarks.machine import milliseconds
 from benchmarks.page import page, parser
+from benchmarks.pairs import add_pairs, pairs_of
 from miex.aus.vector import AU_INDEX, N_AUS
-from miex.errors import InputError
 from miex.executors.local import one_thread
 from miex.faces.crop import AlignedFace, CropOptions, align, place_crop
 from miex.faces.landmarks import MODEL, Landmarker
@@ -41,15 +41,12 @@ TOGETHER = 12  # faces that a report gives to the network at once
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser("identity", __doc__)
-    options.add_argument("--pairs", type=Path, help="Folder of the photos. Without it there is nothing to measure.")
+    add_pairs(options)
     given = options.parse_args(arguments)
     if given.pairs is None:
         print("no --pairs: skipped")
         return
-    neutral = sorted(given.pairs.glob("*_neutral.*"))
-    smiling = [path.with_name(path.name.replace("_neutral.", "_smiling.")) for path in neutral]
-    if len(neutral) < 4 or not all(path.is_file() for path in smiling):
-        raise InputError(f"pairs of {given.pairs}", expected="NAME_neutral.* and NAME_smiling.* of four people or more")
+    neutral, smiling = pairs_of(given.pairs, 4)
     sface, title = SFace(SFACE.find()), "How well distances between faces tell people apart"
     with page(title, options, given), one_thread(), Landmarker(MODEL.find()) as landmarker:
         print(f"{len(neutral)} people, a neutral and a smiling photo of each. Thresholds are chosen on one half of the")

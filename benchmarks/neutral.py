@@ -1,21 +1,19 @@
 """How much of a photo's own smile the AUs of the muscle generator could take off, before an onset is made of it.
 
-    python -m benchmarks.neutral --pairs DIR [--out F.png]
+    python -m benchmarks.neutral --pairs DIR [--picture FILE] [--out FILE]
 
-DIR holds two photos of each person, NAME_neutral.* and NAME_smiling.* (the Face Research Lab London Set has them).
-Nobody's neutral face is known from a smiling photo alone, so intensities ≥ 0 of SMILE are read off one mesh by a ridge
-regression, which learns from both photos of other people (6 folds over people): a neutral mesh has none, a smiling one
-those that best explain the way from that person's neutral mesh. Meshes are aligned rigidly in three dimensions (with
-scale) at landmarks that no muscle of a smile moves. What is read is taken off, and the result compared with the
-person's neutral mesh: share of the squared motion of the smile that is gone, over all landmarks of the skin. Neutral
-photos should not move.
+DIR holds two photos of each person, as benchmarks/pairs.py says. Nobody's neutral face is known from a smiling photo
+alone, so intensities ≥ 0 of SMILE are read off one mesh by a ridge regression, which learns from both photos of other
+people (6 folds over people): a neutral mesh has none, a smiling one those that best explain the way from that person's
+neutral mesh. Meshes are aligned rigidly in three dimensions (with scale) at landmarks that no muscle of a smile moves.
+What is read is taken off, and the result compared with the person's neutral mesh: share of the squared motion of the
+smile that is gone, over all landmarks of the skin. Neutral photos should not move.
 
---out draws smiling photo, the same with the AUs taken off by a warp, and neutral photo of eight people.
+--picture draws smiling photo, the same with the AUs taken off by a warp, and neutral photo of eight people.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,8 +23,9 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from benchmarks.anatomy import SKIN, STILL, field_at_landmarks, rigid
+from benchmarks.page import page, parser
+from benchmarks.pairs import add_pairs, pairs_of
 from miex.aus.vector import from_mapping
-from miex.errors import InputError
 from miex.executors.local import one_thread
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, inter_ocular, place_crop
 from miex.faces.landmarks import MODEL, Landmarker
@@ -43,33 +42,32 @@ Floats = npt.NDArray[np.float64]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=Path, help="Folder of the photos. Without it there is nothing to measure.")
-    parser.add_argument("--out", type=Path, help="Picture to write.")
-    options = parser.parse_args(arguments)
-    if options.pairs is None:
+    options = parser("neutral", __doc__)
+    add_pairs(options)
+    options.add_argument("--picture", type=Path, help="Picture to write.")
+    given = options.parse_args(arguments)
+    if given.pairs is None:
         print("no --pairs: skipped")
         return
-    neutral = sorted(options.pairs.glob("*_neutral.*"))
-    smiling = [path.with_name(path.name.replace("_neutral.", "_smiling.")) for path in neutral]
-    if len(neutral) < FOLDS or not all(path.is_file() for path in smiling):
-        raise InputError(f"pairs of {options.pairs}", expected=f"NAME_neutral.* and NAME_smiling.* of {FOLDS} people")
-    with one_thread(), Landmarker(MODEL.find()) as landmarker:
+    neutral, smiling = pairs_of(given.pairs, FOLDS)
+    title = "A photo's own smile, taken off before the onset"
+    with page(title, options, given), one_thread(), Landmarker(MODEL.find()) as landmarker:
         meshes = [[_mesh(landmarker, path) for path in paths] for paths in (neutral, smiling)]
         template = meshes[0][0] / inter_ocular(meshes[0][0])
         for _ in range(3):
             template = np.mean([rigid(one, template, STILL) for one in meshes[0]], axis=0)
         rest, smile = (np.stack([rigid(one, template, STILL)[SKIN, :2] for one in part]) for part in meshes)
         fields = basis(template)
-        read_rest, read_smile = read(rest, smile, fields)
-        report(rest, smile, read_rest, read_smile, fields)
-        if options.out:
+        best = explained(rest, smile, fields)
+        read_rest, read_smile = read(rest, smile, best)
+        report(rest, smile, read_rest, read_smile, best, fields)
+        if given.picture:
             gap = smile[:, LIPS[1], 1] - smile[:, LIPS[0], 1]
             order = np.argsort(gap)
             chosen = order[np.linspace(0, len(order) - 1, 8).round().astype(int)]
             rows = [_row(neutral[i], smiling[i], meshes[0][i], meshes[1][i], read_smile[i]) for i in chosen]
             half = [np.vstack(rows[:4]), np.vstack(rows[4:])]
-            cv2.imwrite(str(options.out), np.hstack(half)[..., ::-1])
+            cv2.imwrite(str(given.picture), np.hstack(half)[..., ::-1])
 
 
 def _mesh(landmarker: Landmarker, path: Path) -> Floats:
@@ -86,11 +84,16 @@ def basis(template: Floats) -> Floats:
     return np.stack([field_at_landmarks(face, au) for au in SMILE]) * inter_ocular(template)
 
 
-def read(rest: Floats, smile: Floats, fields: Floats) -> tuple[Floats, Floats]:
-    """Intensities read off each neutral and each smiling mesh by what was learned from other people, [people, AUs]."""
-    n = len(rest)
+def explained(rest: Floats, smile: Floats, fields: Floats) -> Floats:
+    """Intensities that best explain the way from each neutral mesh to the smiling one, [people, AUs]."""
     columns = fields.reshape(len(SMILE), -1).T
-    best = np.array([nnls(columns, motion.ravel())[0] for motion in smile - rest])
+    return np.array([nnls(columns, motion.ravel())[0] for motion in smile - rest])
+
+
+def read(rest: Floats, smile: Floats, best: Floats) -> tuple[Floats, Floats]:
+    """Intensities read off each neutral and each smiling mesh by what was learned from other people, [people, AUs];
+    `best`: from `explained`."""
+    n = len(rest)
     found = np.zeros((2, n, len(SMILE)))
     for fold in range(FOLDS):
         tested = np.arange(n) % FOLDS == fold
@@ -104,11 +107,15 @@ def read(rest: Floats, smile: Floats, fields: Floats) -> tuple[Floats, Floats]:
     return found[0], found[1]
 
 
-def report(rest: Floats, smile: Floats, read_rest: Floats, read_smile: Floats, fields: Floats) -> None:
+def report(rest: Floats, smile: Floats, read_rest: Floats, read_smile: Floats, best: Floats, fields: Floats) -> None:
     """Print the table."""
     motion = smile - rest
-    left = motion - np.tensordot(read_smile, fields, 1)
-    share = 1 - (left**2).sum((1, 2)) / (motion**2).sum((1, 2))
+    left, least = (motion - np.tensordot(aus, fields, 1) for aus in (read_smile, best))
+    share, most = (1 - (kept**2).sum((1, 2)) / (motion**2).sum((1, 2)) for kept in (left, least))
+    print(
+        f"AUs {', '.join(map(str, SMILE))} of {len(rest)} people. Distances are rms over {rest.shape[1]} landmarks, in"
+    )
+    print("inter-ocular distances, after the head's motion is taken out.\n")
     is_open = smile[:, LIPS[1], 1] - smile[:, LIPS[0], 1] > OPEN
 
     def rms(moved: Floats) -> Floats:
@@ -121,7 +128,8 @@ def report(rest: Floats, smile: Floats, read_rest: Floats, read_smile: Floats, f
         worst, farther = np.percentile(share[some], 10), (share[some] < 0).sum()
         print(f"| {name} | {some.sum()} | {numbers} | {np.median(share[some]):.2f} | {worst:.2f} | {farther} |")
     stray = rms(np.tensordot(read_rest, fields, 1))
-    print(f"\nneutral photos move by {np.median(stray):.4f} in the median, worst 5 %: {np.percentile(stray, 95):.4f}")
+    print(f"\nWith the person's own neutral mesh known, the same AUs explain {np.median(most):.0%} (median).")
+    print(f"Neutral photos move by {np.median(stray):.4f} in the median, worst 5 %: {np.percentile(stray, 95):.4f}.")
 
 
 def _row(neutral: Path, smiling: Path, rest: Floats, smile: Floats, aus: Floats) -> Image:
