@@ -102,7 +102,7 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
      [("spotting", table, row, "F1") for row in ("local", "mean") for table in (1, 3)]),
     (r"Between the neutral and the smiling photo of one person \((\d+) people of one studio, crops of 256 px\) it is "
      r"([\d.]+) on average and ([\d.]+) at most; between two people, ([\d.]+) on average and ([\d.]+) at least",
-     [("identity", r"of (\d+) people"), *(("identity", 1, f"SFace | {row}", column) for row, column in (
+     [("identity", r"^(\d+) people"), *(("identity", 1, f"SFace | {row}", column) for row, column in (
          ("neutral", "mean"), ("neutral", "most"), ("photos", "mean"), ("photos", "least")))]),
     (r"Between onset and apex of the default settings it is ([\d.]+) on average and ([\d.]+) at most; between a face "
      r"at rest and AU 12 at intensity 1, ([\d.]+) and ([\d.]+)\.",
