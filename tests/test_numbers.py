@@ -88,7 +88,8 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
      [("recovery", r"(\d+) pairs of"), ("recovery", r"pairs of (\d+) faces"), ("recovery", r"faces of (\d+) px"),
       ("recovery", r"px, (\d+) of them read"), ("recovery", 0, "mean", "slope"), ("recovery", 0, "25", "slope"),
       ("recovery", 0, "23", "slope")]),
-    (r"a mean correlation of ([\d.]+)", [("recovery", 0, "mean", "correlation")]),
+    (r"a mean correlation of ([\d.]+), and cross-talk of at most ([\d.]+)",
+     [("recovery", 0, "mean", "correlation"), ("recovery", 0, "23", "largest cross-talk")]),
     (r"paints ([\d.]+) frames per second at 128 px in float32 and ([\d.]+) in bfloat16; `muscle` makes (\d+)",
      [("ganimation", 0, "generator float32", "frames/s"), ("ganimation", 0, "generator bfloat16 |", "frames/s"),
       ("ganimation", 0, "all in: muscle", "frames/s")]),
@@ -102,7 +103,7 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
      [("spotting", table, row, "F1") for row in ("local", "mean") for table in (1, 3)]),
     (r"Between the neutral and the smiling photo of one person \((\d+) people of one studio, crops of 256 px\) it is "
      r"([\d.]+) on average and ([\d.]+) at most; between two people, ([\d.]+) on average and ([\d.]+) at least",
-     [("identity", r"^(\d+) people"), *(("identity", 1, f"SFace | {row}", column) for row, column in (
+     [("identity", r"(\d+) people, a neutral"), *(("identity", 1, f"SFace | {row}", column) for row, column in (
          ("neutral", "mean"), ("neutral", "most"), ("photos", "mean"), ("photos", "least")))]),
     (r"Between onset and apex of the default settings it is ([\d.]+) on average and ([\d.]+) at most; between a face "
      r"at rest and AU 12 at intensity 1, ([\d.]+) and ([\d.]+)\.",
