@@ -27,7 +27,7 @@ from miex.faces.credits import FaceCSV, csv_beside
 from miex.faces.crop import CropOptions
 from miex.faces.index import Quality, index_photos, passed_over, quality_of, write_index, write_refused
 from miex.faces.mesh import OVAL
-from miex.faces.photos import list_photos, write_list
+from miex.faces.photos import list_photos, photos_root, write_list
 from miex.images import Image
 from tests.support import Shuffled, png
 
@@ -248,10 +248,27 @@ def test_lists_read_back_or_are_refused(photos: Path, names: list[str]) -> None:
         assert list_photos(photos / "list.txt") == sorted(set(paths))
 
 
-def test_a_list_elsewhere_is_refused(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"expected: a file in {photos}"):
-        write_list(["a.png"], photos, tmp_path / "list.txt")
-    assert not (tmp_path / "list.txt").exists()
+def test_a_list_elsewhere_names_the_folder_of_its_photos(
+    photos: Path, tmp_path: Path, face_photo: Path, index: Callable[..., list[dict[str, Any]]]
+) -> None:
+    """A folder of photos may be read-only; what lies beside the photos is found all the same."""
+    shutil.copy(face_photo, photos / "a.png")
+    (photos / "faces.csv").write_text("file,licence\na.png,MIT\n")
+    before = sorted(photos.iterdir())
+    listed = tmp_path / "of an experiment" / "list.txt"
+    write_list(["a.png"], photos, listed)
+    assert list_photos(listed) == ["a.png"]
+    assert photos_root(listed) == photos.resolve()
+    (row,) = index(listed)
+    assert (row["path"], row["licence"], row["reason"]) == ("a.png", "MIT", "")
+    assert sorted(photos.iterdir()) == before
+    with pytest.raises(UsageError, match=r"ends in \.txt"):
+        write_list(["a.png"], photos, tmp_path / "list")
+    with pytest.raises(UsageError, match="line breaks"):
+        write_list(["a.png"], tmp_path / "a \n", listed)
+    shutil.move(photos, tmp_path / "moved")
+    with pytest.raises(InputError, match=f"found: {photos.resolve()}, no folder"):
+        list_photos(listed)
 
 
 @posix

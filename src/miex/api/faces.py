@@ -108,14 +108,14 @@ def write_list(folder: PathLike, out: PathLike, where: Mapping[str, str] | None 
 
     Args:
         folder: folder of CelebA, FFHQ, LFW, EmotioNet, or any other photos.
-        out: list to write, a .txt file in the folder; it can be given as `faces`.
+        out: list to write, a .txt file; it can be given as `faces`. One outside the folder names it in its first line.
         where: value of each condition, such as {"partition": "train"}, or an attribute of CelebA.
 
     Returns:
         The number of photos listed, the number of all photos, and the name of the layout.
 
     Raises:
-        UsageError: the layout has no such condition, or the list is outside the folder.
+        UsageError: the layout has no such condition, or the list is no .txt file.
     """
     from miex.faces import photos as files
     from miex.faces.layouts import find_layout
@@ -149,7 +149,7 @@ def frontal(
     Args:
         folder: folder of photos.
         n: number of faces.
-        out: list to write, a .txt file in the folder; None: no list.
+        out: list to write, a .txt file, as `write_list` does; None: no list.
         query: query photos, relative to the folder. Default: the ten most frontal.
 
     Returns:

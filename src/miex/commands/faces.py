@@ -57,7 +57,7 @@ def list_photos(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder of CelebA, FFHQ, LFW, EmotioNet, or any other photos.")
     ],
-    out: Annotated[Path, typer.Option(help="List to write, a .txt file in FOLDER; --faces takes it.")],
+    out: Annotated[Path, typer.Option(help="List to write, a .txt file; --faces takes it.")],
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,7 +82,7 @@ def frontal(
     folder: Photos,
     n: Annotated[int, typer.Option("--ids", help="Number of faces.")],
     out: Annotated[
-        Path | None, typer.Option(help="List to write, a .txt file in FOLDER; --faces takes it. Default: print it.")
+        Path | None, typer.Option(help="List to write, a .txt file; --faces takes it. Default: print it.")
     ] = None,
     query: Annotated[
         list[str] | None,

@@ -22,6 +22,7 @@ _OF_SYSTEMS: Final = frozenset({  # lower case; what begins with a dot or ~$ bes
 })  # fmt: skip
 _MOST_LIST = 2**30  # bytes of a list of photos: ten million paths
 _MOST_KINDS = 6  # listed one by one
+_FOLDER = "# folder: "  # begins the first line of a list that does not lie in the folder of its photos
 
 
 @dataclass
@@ -54,29 +55,49 @@ def default_pool() -> Path:
 
 
 def write_list(paths: Iterable[str], folder: Path, out: Path) -> None:
-    """Write a list of photos that `list_photos` reads; raises UsageError unless it lies in the photos' folder."""
-    if out.resolve().parent != folder.resolve():
-        raise UsageError(
-            f"list {out}",
-            expected=f"a file in {folder}",
-            found=str(out.parent),
-            do="paths in a list are relative to it",
-        )
-    paths = list(paths)
+    """Write a list of photos that `list_photos` reads; paths are relative to their folder.
+
+    A list that lies elsewhere names that folder in its first line: folders of photos may be read-only.
+
+    Raises:
+        UsageError: a name that would not be read back; a list that is not called .txt.
+        OutputError: it cannot be written.
+    """
+    root, paths = folder.resolve(), list(paths)
+    if out.suffix != ".txt":
+        raise UsageError(f"list {out}", expected="a name that ends in .txt", do="others are not read as lists")
     odd = next((path for path in paths if _listed(path) != {path}), None)
+    head = [] if out.resolve().parent == root else [f"{_FOLDER}{root}"]
+    if odd is None and any(_folder_of(line) != str(root) for line in head):
+        odd = str(root)
     if odd is not None:
         raise UsageError(
             f"list {out}",
-            expected="paths without line breaks",
+            expected="paths without line breaks, or spaces at their ends",
             found=repr(odd),
-            do="rename that photo, or leave it out",
+            do="rename that one, or leave it out",
         )
-    write_whole(out, ("\n".join(paths) + "\n").encode())
+    write_whole(out, ("\n".join([*head, *paths]) + "\n").encode())
 
 
 def _listed(text: str) -> set[str]:
     lines = (line.strip() for line in text.split("\n"))
     return {line for line in lines if line and not line.startswith("#")}
+
+
+def _folder_of(text: str) -> str:
+    """The folder that the first line of a list names; empty if it names none."""
+    first = text.partition("\n")[0].strip()
+    return first.removeprefix(_FOLDER) if first.startswith(_FOLDER) else ""
+
+
+def _text_of(listing: Path) -> str:
+    try:
+        return read_bytes(listing, _MOST_LIST).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"list of photos {listing}", expected="paths in UTF-8, one per line", found=str(error)
+        ) from error
 
 
 def list_photos(folder: Path) -> list[str]:
@@ -97,16 +118,18 @@ def look_through(folder: Path) -> FoundFiles:
     Raises:
         InputError: no such folder, it cannot be opened, or no photo in it.
     """
-    if folder.is_file() and folder.suffix == ".txt":
-        try:
-            photos = sorted(_listed(read_bytes(folder, _MOST_LIST).decode("utf-8-sig")))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"list of photos {folder}", expected="paths in UTF-8, one per line", found=str(error)
-            ) from error
+    if _is_list(folder):
+        photos = sorted(_listed(_text_of(folder)))
         bad = next((p for p in photos if Path(p).is_absolute() or ".." in Path(p).parts), None)
         if bad:
             raise InputError(f"list of photos {folder}", expected="paths below the folder of the list", found=bad)
+        if not (root := photos_root(folder)).is_dir():
+            raise InputError(
+                f"list of photos {folder}",
+                expected="the folder of the photos in its first line",
+                found=f"{root}, no folder",
+                do=f'correct the line "{_FOLDER}{root}", or make the list again',
+            )
         found = FoundFiles(photos)
     elif folder.is_dir():
         known = find_layout(folder)
@@ -128,8 +151,18 @@ def look_through(folder: Path) -> FoundFiles:
 
 
 def photos_root(faces: Path) -> Path:
-    """The folder that the photos' paths are relative to."""
-    return faces.parent if faces.is_file() else faces
+    """The folder that the photos' paths are relative to; of a list its own, unless its first line names another.
+
+    Raises:
+        InputError: a list that cannot be read.
+    """
+    if not faces.is_file():
+        return faces
+    return faces.parent / (_folder_of(_text_of(faces)) if _is_list(faces) else "")
+
+
+def _is_list(faces: Path) -> bool:
+    return faces.is_file() and faces.suffix == ".txt"
 
 
 def _walk(root: Path, tree: str) -> FoundFiles:
