@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
 
-from miex.experiments.present import Chart, Result, Table, Value, spread, stars
+from miex.errors import OutputError
+from miex.experiments.present import Chart, Result, Table, Value, prove_folder, spread, stars
 
 ROWS: list[list[str | int | Value]] = [
     ["a|b & 5 %", 9, Value(0.7284, 0.0138), Value(-0.0471, p=(0.03, 0.2), signed=True)],
@@ -86,7 +89,7 @@ class Found(Result):
 def test_saved_files_are_whole_and_the_same_each_time(tmp_path: Path) -> None:
     written = Found().save(tmp_path / "new")
     names = [f"found{part}.{kind}" for part in ("", "-more") for kind in ("md", "tex", "csv")]
-    assert [path.name for path in written] == [*names, "found.json", "found.png"]
+    assert [path.name for path in written] == ["found.json", *names, "found.png"]
     assert json.loads((tmp_path / "new" / "found.json").read_text()) == {"uf1": 0.7}
     assert (tmp_path / "new" / "found.csv").read_text() == TABLE.csv()
     picture = cv2.imread(str(written[-1]))
@@ -122,3 +125,84 @@ def test_an_empty_table_can_be_shown() -> None:
 @pytest.mark.parametrize("text", ["50 %_{}#$~^\\", "± … – → ←"])
 def test_latex_of_odd_text_is_plain(text: str) -> None:
     assert Table(text, [text], [[text]]).latex().isascii()
+
+
+def test_columns_without_anything_are_for_programs_alone() -> None:
+    table = Table(
+        "a", ["name", "UF1", "UF1 printed", "panel"], [["x", Value(0.5), "–", ""], ["y", Value(0.6), "–", ""]]
+    )
+    for text in (str(table), table._repr_html_(), table.markdown(), table.latex()):
+        assert "UF1" in text
+        assert not [word for word in ("printed", "panel", "–", "--  ") if word in text.replace("| --- |", "")]
+    assert next(csv.reader(io.StringIO(table.csv()))) == ["name", "UF1", "UF1 printed", "panel"]
+    assert "printed" in Table("a", ["name", "printed"], [["x", "–"], ["y", Value(0.6)]]).markdown()
+
+
+def _wide(n: int, scores: Sequence[str], groups: int) -> Table:
+    columns = ["tested on", "trained on", "folds", "repeats", *(f"{s} {w}" for s in scores for w in ("a", "b", "c"))]
+    rows: list[list[Any]] = [
+        [f"corpus {i * groups // n}", f"a set of some name {i}", "3-fold", 3, *[Value(i / n, 0.1)] * 3 * len(scores)]
+        for i in range(n)
+    ]
+    return Table("Wide", columns, rows, "Read it.")
+
+
+def test_a_wide_table_fits_a_page() -> None:
+    """What all rows share is in the caption, names of groups stand above them, and the scores below each other."""
+    scores = ["UF1", "UAR", "accuracy"]
+    text = _wide(6, scores, 2).latex()
+    assert "Read it. In all rows: folds 3-fold, repeats 3." in text
+    tabulars = re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}\}", text, re.DOTALL)
+    assert [kinds for kinds, _ in tabulars] == ["lrrr", "lrrrrrr"]
+    assert text.count(r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%") == 2
+    for score in scores:
+        assert sum(rf"\shortstack[r]{{{score}\\a}}" in body for _, body in tabulars) == 1
+    for kinds, body in tabulars:
+        assert [line for line in body.splitlines() if "multicolumn" in line] == [
+            rf"\multicolumn{{{len(kinds)}}}{{l}}{{\emph{{corpus {i}}}}} \\" for i in range(2)
+        ]
+        assert [f"a set of some name {i} &" in body for i in range(6)] == [True] * 6
+    assert "corpus 0 &" in _wide(6, scores, 6).latex()  # each of one row: no group
+    assert "multicolumn" not in _wide(6, scores, 1).latex()  # the same in all rows
+    assert "resizebox" not in TABLE.latex()
+
+
+@pytest.mark.parametrize(
+    ("files", "foreign"),
+    [
+        ([], ""),
+        (["table1.json", "table1.md", "table1-left-out.csv", "fig1.json", "fig1.png", ".DS_Store"], ""),
+        (["table1.json", "table1.md.tmp-" + "0" * 32], ""),
+        (["table1-dry-run.json", "table1-dry-run-differences.tex"], ""),
+        (["table1.json", "table1.txt"], "table1.txt"),
+        (["table1.md", "table2.json"], "table1.md"),
+        (["a.md", "b.tex"], "a.md and 1 more"),
+    ],
+)
+def test_folders_of_results(tmp_path: Path, files: list[str], foreign: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in files:
+        (tmp_path / name).touch()
+    if not foreign:
+        prove_folder(tmp_path)
+    else:
+        with pytest.raises(OutputError, match=re.escape(f"`out` {tmp_path}") + f"(\n.*)+found: {foreign}\n"):
+            prove_folder(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*files, "folder"}
+
+
+def test_what_was_saved_is_known_again(tmp_path: Path) -> None:
+    prove_folder(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()  # nothing is left
+    Found().save(tmp_path / "a" / "b")
+    prove_folder(tmp_path / "a" / "b")
+    for no_folder in (tmp_path / "a" / "b" / "found.md", tmp_path / "a" / "b" / "found.md" / "in"):
+        with pytest.raises(OutputError, match="a folder that can be written"):
+            prove_folder(no_folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(mode=0o555)
+    with pytest.raises(OutputError, match="Permission denied"):
+        prove_folder(tmp_path / "a" / "b")

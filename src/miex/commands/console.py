@@ -107,10 +107,10 @@ def show_table(table: Table) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=Text(visible(table.title)), title_justify="left")
-    for name in table.columns:
+    drawn, shown = RichTable(title=Text(visible(table.title)), title_justify="left"), table.shown
+    for name in shown.columns:
         drawn.add_column(Text(visible(name)))
-    for row in table.texts:
+    for row in shown.texts:
         drawn.add_row(*(Text(visible(text)) for text in row))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240).print(drawn)
     if table.note:

@@ -139,7 +139,10 @@ def _command(name: str) -> Callable[..., None]:
         log: o.Log = None,
     ) -> None:
         from miex.api.paper import paper
+        from miex.experiments.present import prove_folder
 
+        if out is not None:
+            prove_folder(out)  # what is computed takes days
         with console.bars() as progress:
             found = paper(
                 name, corpora=o.named(corpus, "corpus", "NAME=PATH"), faces=faces, real_mie=real_mie,

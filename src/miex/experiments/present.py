@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from html import escape
+from itertools import chain, combinations, groupby, pairwise
 from pathlib import Path
+from tempfile import TemporaryFile
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Protocol
 
 from miex.arguments import checking
+from miex.errors import OutputError
 from miex.figures import figure, write_picture
-from miex.storage.local import write_whole
+from miex.storage.local import is_leftover, write_whole
 from miex.tables.written import csv_text
 
 if TYPE_CHECKING:
@@ -27,6 +31,10 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 _LATEX |= {">": "$>$", "<": "$<$", "|": r"\textbar{}", "×": r"$\times$"}
 _LATEX |= {"α": r"$\alpha$", "β": r"$\beta$", "μ": r"$\mu$", "ν": r"$\nu$"}
 _LATEX |= {"±": r"$\pm$", "…": r"\dots{}", "–": "--", "→": r"$\rightarrow$", "←": r"$\leftarrow$", "−": "$-$"}
+
+# letters of 10 points beside each other on a page 345 points wide, and as many as can still be read when made smaller
+_PAGE, _WIDEST = 69, 120
+_SHRUNK = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}"
 
 
 def stars(p: float) -> str:
@@ -107,9 +115,16 @@ class Table:
             [f"{entry:,}" if isinstance(entry, int) else _one_line(str(entry)) for entry in row] for row in self.rows
         ]
 
+    @property
+    def shown(self) -> Table:
+        """Without columns in which every row has nothing, or a dash: people see no use in them. CSV keeps them."""
+        kept = [i for i in range(len(self.columns)) if not self.rows or {text[i] for text in self.texts} - {"", "–"}]
+        return self if len(kept) == len(self.columns) else self._with(kept)
+
     def __str__(self) -> str:
-        lines = [list(self.columns), *self.texts]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        shown = self.shown
+        lines = [list(shown.columns), *shown.texts]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(shown.columns))]
         text = ("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
         return "\n".join([self.title, *text, *([self.note] if self.note else [])])
 
@@ -119,34 +134,106 @@ class Table:
         def row(cells: Sequence[str], tag: str) -> str:
             return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
-        body = "".join(row(cells, "td") for cells in self.texts)
+        shown = self.shown
+        body = "".join(row(cells, "td") for cells in shown.texts)
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return f"<table><caption>{escape(self.title)}</caption>{row(self.columns, 'th')}{body}</table>{note}"
+        return f"<table><caption>{escape(self.title)}</caption>{row(shown.columns, 'th')}{body}</table>{note}"
 
     def markdown(self) -> str:
         """As a table of GitHub's Markdown, its title above and its note below."""
-        head, *rows = ([_markdown(cell) for cell in line] for line in [self.columns, *self.texts])
+        shown = self.shown
+        head, *rows = ([_markdown(cell) for cell in line] for line in [shown.columns, *shown.texts])
         lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
         return "\n".join([f"**{_markdown(self.title)}**", "", *lines, *(["", self.note] if self.note else []), ""])
 
     def latex(self) -> str:
-        """As a table of LaTeX that needs the package booktabs; stars are raised."""
-        kinds = "".join(
-            "r" if any(isinstance(row[i], int | Value) for row in self.rows) else "l" for i in range(len(self.columns))
-        )
-        lines = [[_latex(entry) for entry in row] for row in self.rows]
-        # a row that begins with [ or * would be read as part of the command before it
-        body = [
-            "{}" * line[0].startswith(("[", "*")) + " & ".join(line) + r" \\"
-            for line in [[_latex(name) for name in self.columns], *lines]
-        ]
-        caption = _latex(self.title + (f". {self.note}" if self.note else ""))
-        return "\n".join(
-            [
-                r"\begin{table}", f"\\caption{{{caption}}}", f"\\begin{{tabular}}{{{kinds}}}", r"\toprule", body[0],
-                r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
-            ]
-        )  # fmt: skip
+        """As a table of LaTeX that needs the package booktabs; stars are raised.
+
+        One that is wider than a page of one column (about 69 letters) needs the package graphicx too. Its caption says
+        what all rows have in common; names that come again in its first column stand above their rows; still wider
+        than 120 letters, its numbers stand below each other, each part with the columns of text again; and each part
+        is made as small as the page is wide.
+        """
+        shown = self.shown
+        if (wide := shown._width > _PAGE) and len(self.rows) > 1:
+            shown = shown._without_common()
+        caption = _latex(shown.title + (f". {shown.note}" if shown.note else ""))
+        parts = [part for table in (shown._parts() if wide else [shown]) for part in [*table._tabular(wide), ""]]
+        return "\n".join([r"\begin{table}", f"\\caption{{{caption}}}", *parts[:-1], r"\end{table}", ""])
+
+    @property
+    def _numbers(self) -> list[bool]:
+        """Of each column whether it holds numbers."""
+        return [any(isinstance(row[i], int | Value) for row in self.rows) for i in range(len(self.columns))]
+
+    @property
+    def _widths(self) -> list[int]:
+        """Of each column in letters, with the space beside it; a wide table has names of numbers in two lines."""
+        cells = list(zip(self.columns, *self.texts, strict=True))
+        return [2 + max(map(len, (*name.split(" ", 1), *column))) for name, *column in cells]
+
+    @property
+    def _width(self) -> int:
+        return sum(map(max, self._widths, (2 + len(name) for name in self.columns)))
+
+    def _with(self, at: Sequence[int]) -> Table:
+        """Only these columns."""
+        rows = [[row[i] for i in at] for row in self.rows]
+        return replace(self, columns=[self.columns[i] for i in at], rows=rows)
+
+    def _without_common(self) -> Table:
+        """Columns in which all rows have the same text or number of something are named in the note instead."""
+        first, every = self.rows[0], range(len(self.columns))
+        same = [
+            i for i in every if not isinstance(first[i], Value) and len({text[i] for text in self.texts}) == 1
+        ]  # fmt: skip
+        if not same or len(same) == len(self.columns):
+            return self
+        common = ", ".join(f"{self.columns[i]} {self.texts[0][i]}" for i in same)
+        note = f"{self.note} In all rows: {common}.".lstrip()
+        return replace(self._with([i for i in every if i not in same]), note=note)
+
+    def _parts(self) -> list[Table]:
+        """Parts that are not much wider than a page, each with the columns of text that this begins with."""
+        numbers, widths = self._numbers, self._widths
+        lead = numbers.index(True) if True in numbers else len(numbers)
+        stacked = range(1 if self._titled else 0, lead)
+        groups = [
+            list(of) for _, of in groupby(range(lead, len(self.columns)), lambda i: self.columns[i].split(" ", 1)[0])
+        ]  # what one score is shown by stays together
+        own, beside = [sum(widths[i] for i in group) for group in groups], sum(widths[i] for i in stacked)
+        for n in range(1, len(groups) + 1):
+            cuts = [(0, *inner, len(groups)) for inner in combinations(range(1, len(groups)), n - 1)]
+            widest, best = min((max(beside + sum(own[a:b]) for a, b in pairwise(cut)), cut) for cut in cuts)
+            if widest <= _WIDEST or n == len(groups):
+                return [self._with([*range(lead), *chain(*groups[a:b])]) for a, b in pairwise(best)]
+        return [self]
+
+    @property
+    def _titled(self) -> bool:
+        """Whether the first column names several rows each, one after the other."""
+        runs = [name for name, _ in groupby(text[0] for text in self.texts)]
+        return 1 < len(runs) == len(set(runs)) <= len(self.rows) / 2 and not self._numbers[0]
+
+    def _tabular(self, wide: bool) -> list[str]:
+        """Its lines of LaTeX; those of a wide one are made as small as the page."""
+        titled, kinds = wide and self._titled, ["r" if number else "l" for number in self._numbers]
+        heads = [_head(name) if wide and kind == "r" else _latex(name) for name, kind in
+                 zip(self.columns, kinds, strict=True)]  # fmt: skip
+        lines, above = [], ""
+        for row in self.rows:
+            if titled and row[0] != above:
+                above = str(row[0])
+                lines.append(f"\\multicolumn{{{len(kinds) - 1}}}{{l}}{{\\emph{{{_latex(above)}}}}}")
+            cells = [_latex(entry) for entry in row[titled:]]
+            # a row that begins with [ or * would be read as part of the command before it
+            lines.append("{}" * cells[0].startswith(("[", "*")) + " & ".join(cells))
+        body = [rf"{line} \\" for line in lines]
+        tabular = [
+            f"\\begin{{tabular}}{{{''.join(kinds[titled:])}}}", r"\toprule", rf"{' & '.join(heads[titled:])} \\",
+            r"\midrule", *body, r"\bottomrule", r"\end{tabular}",
+        ]  # fmt: skip
+        return [rf"{_SHRUNK}{{%", *tabular[:-1], rf"{tabular[-1]}}}"] if wide else tabular
 
     def csv(self) -> str:
         """As CSV for programs: a value's parts have columns of their own, such as "UF1" and "UF1 std"."""
@@ -364,12 +451,12 @@ class Result(ABC):
             written.append(place / f"{self.name}{suffix}")
             write_whole(written[-1], text.encode())
 
+        put(".json", json.dumps(self.plain(), indent=1, allow_nan=False) + "\n")  # by it the others are known as ours
         for name, table in self.tables().items():
             own = f"-{name}" if name else ""
             put(f"{own}.md", table.markdown())
             put(f"{own}.tex", table.latex())
             put(f"{own}.csv", table.csv())
-        put(".json", json.dumps(self.plain(), indent=1, allow_nan=False) + "\n")
         if (chart := self.chart()) is not None:
             written.append(place / f"{self.name}.png")
             write_picture(chart.draw(), written[-1])
@@ -382,6 +469,49 @@ class Result(ABC):
 
     def _repr_html_(self) -> str:
         return "".join(table._repr_html_() for table in self.tables().values())
+
+
+def prove_folder(folder: str | Path) -> None:
+    """Prove that results can be saved in a folder, before anything is computed for them. Nothing is left there.
+
+    Results of several commands may share a folder. Folders in it, hidden files, and drafts of a stopped run are passed
+    over.
+
+    Raises:
+        OutputError: it is a file, cannot be written, or holds files that no result was saved as.
+    """
+    place = Path(folder).expanduser()
+    new = [one for one in (place, *place.parents) if not one.exists()]
+    try:
+        files = [one.name for one in place.iterdir() if one.is_file()] if place.exists() else []
+        place.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"`out` {place}", expected="a folder that can be written", found=error.strerror or str(error),
+            do="give another folder, or make it writable",
+        ) from error  # fmt: skip
+    finally:
+        for one in new:
+            with suppress(OSError):  # it could not be made, or another process has put something there
+                one.rmdir()
+    if foreign := sorted(name for name in files if not _of_results(name, files)):
+        more = f" and {len(foreign) - 1:,} more" if len(foreign) > 1 else ""
+        raise OutputError(
+            f"`out` {place}", expected="a new folder, or one that holds only results of miex",
+            found=f"{foreign[0]}{more}", do="give another folder, such as a new one in it",
+        )  # fmt: skip
+
+
+def _of_results(file: str, files: Collection[str]) -> bool:
+    """Whether a file may be one that `Result.save` wrote: beside each of them lies the JSON of the same result."""
+    if file.startswith(".") or is_leftover(file):
+        return True
+    stem, _, suffix = file.rpartition(".")
+    parts = stem.split("-")
+    beside = ("-".join(parts[:n]) + ".json" for n in range(1, len(parts) + 1))
+    return suffix in ("md", "tex", "csv", "json", "png", "html") and any(name in files for name in beside)
 
 
 def _one_line(text: str) -> str:
@@ -399,6 +529,12 @@ def _in_lines(text: str, width: int) -> str:
 def _drawn(text: str) -> str:
     """A text for a picture, in which nothing is a formula."""
     return text.replace("$", r"\$")
+
+
+def _head(name: str) -> str:
+    """Name of a column of numbers in two lines: its first word above the others."""
+    first, *others = (_latex(part) for part in name.split(" ", 1))
+    return rf"\shortstack[r]{{{first}\\{others[0]}}}" if others else first
 
 
 def _latex(entry: Entry) -> str:

@@ -81,27 +81,22 @@ class Shown:
     def table(self) -> Table:
         """Ours beside the paper's."""
         lead = [name for name, of in self._leading.items() if len({of(one) for one in self.lines}) > 1 or name == _ON]
-        columns = [*lead, "folds", "repeats"]
+        columns, best = [*lead, "folds", "repeats"], any(one.row.best for one in self.lines)
         for score in self.experiment.scores:
-            columns += [f"{NAMES[score]} fold mean", f"{NAMES[score]} printed", f"{NAMES[score]} pooled"]
-        best = any(one.row.best for one in self.lines)
-        if best:
-            for score in self.experiment.scores:
-                columns += [f"{NAMES[score]} best_on_test"]
-                columns += [f"{NAMES[score]} best printed"] if score == "accuracy" else []
-        columns += ["refused"]
+            columns += [f"{NAMES[score]} {what}" for what in ("fold mean", "printed", "pooled")]
+            columns += [f"{NAMES[score]} best_on_test"] if best else []
+            columns += [f"{NAMES[score]} best printed"] if best and score == "accuracy" else []
         rows: list[list[Entry]] = []
         for one in self.lines:
             row: list[Entry] = [self._leading[name](one) for name in lead]
             row += [one.folds, len(one.runs.repeats)]
             for score in self.experiment.scores:
-                ours: Entry = "–" if one.by_subject else one.mean(score)
-                row += [ours, self._printed(one, score), one.pooled(score)]
-            for score in self.experiment.scores if best else ():
                 how = one.pooled if one.by_subject else one.mean
-                row += [how(score, "best_on_test") if one.row.best else "–"]
-                row += [self._printed(one, "best")] if score == "accuracy" else []
+                row += ["–" if one.by_subject else one.mean(score), self._printed(one, score), one.pooled(score)]
+                row += [how(score, "best_on_test") if one.row.best else "–"] if best else []
+                row += [self._printed(one, "best")] if best and score == "accuracy" else []
             rows.append([*row, one.runs.fact("refused")])
+        columns += ["refused"]
         texts = [HOW, self.experiment.note, f"The paper: {text}" if (text := text_of(self.experiment.name)) else ""]
         return Table(self.title, columns, rows, " ".join(text for text in texts if text))
 
@@ -180,7 +175,9 @@ class Shown:
     def _leading(self) -> dict[str, Any]:
         return {
             "tested on": lambda one: one.row.tested.name, "": lambda one: one.row.panel,
-            _ON: lambda one: one.row.name, "recognizer": lambda one: one.row.recognizer,
+            _ON: lambda one: one.row.name,
+            # names of lines may begin with it
+            "recognizer": lambda one: "" if one.row.name.lower().startswith(one.row.recognizer) else one.row.recognizer,
             "samples": lambda one: one.size if self.experiment.chart == "sizes" else 0,
         }  # fmt: skip
 
