@@ -30,6 +30,7 @@ from miex.experiments.paper.declared import (  # noqa: E402
     EXPERIMENTS,
     MIE_X,
     MIE_X_EMOTIONS,
+    MIE_X_FRONTAL,
     Experiment,
     Made,
     Part,
@@ -39,8 +40,9 @@ from miex.experiments.paper.lines import StandIn, chosen  # noqa: E402
 from miex.experiments.paper.printed import printed  # noqa: E402
 from miex.experiments.paper.shown import Found, Shown  # noqa: E402
 from miex.experiments.present import Value  # noqa: E402
+from miex.faces.photos import list_photos, photos_root, write_list  # noqa: E402
 from miex.recognition.inputs.base import make_input  # noqa: E402
-from tests.support import command  # noqa: E402
+from tests.support import command, photo_folder  # noqa: E402
 
 
 def test_sizes_are_those_of_the_paper() -> None:
@@ -166,6 +168,22 @@ def test_what_no_table_takes_is_refused_at_once(options: dict[str, Any], said: s
     assert not (tmp_path / "work").exists()
 
 
+def test_nothing_is_written_beside_the_photos(tmp_path: Path, model: Path) -> None:
+    """The list of frontal faces lies beside the set that is made of them; a list of photos will do, too."""
+    photos = photo_folder(tmp_path / "photos", 3)
+    before = sorted(photos.iterdir())
+    made = MIE_X_FRONTAL.at(1 / 2500)
+    for given in (photos, tmp_path / "list.txt"):
+        if given != photos:
+            write_list(["0.png", "1.png", "2.png"], photos, given)
+        stock = Ingredients({}, given, None, None, tmp_path / "work", 1 / 2500)
+        listed = stock._photos(made)
+        assert listed.parent == tmp_path / "work" / "sets"
+        assert len(list_photos(listed)) == 2
+        assert photos_root(listed) == photos.resolve()
+    assert sorted(photos.iterdir()) == before
+
+
 def test_a_corpus_given_twice_is_refused() -> None:
     done = command("experiment", "table1", "--corpus", "casme2=a", "--corpus", "casme2=b")
     assert done.returncode == 2
@@ -185,6 +203,8 @@ def test_every_table_is_whole_latex() -> None:
         for table in (shown.table(), shown.differences()) if lines else ():
             if table is not None:
                 prove_latex(table.latex())
+                parts = table.shown._without_common()._parts()
+                assert max(sum(part._widths[part._titled :]) for part in parts) <= 120, experiment.name
 
 
 def prove_latex(text: str) -> None:
@@ -201,24 +221,61 @@ def prove_latex(text: str) -> None:
         depth += 1 if mark == "{" else -1
         assert depth >= 0
     assert depth == 0
-    (kinds,) = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert len(rows) > 1
-    assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(kinds)}
+    tables = re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", text, re.DOTALL)
+    assert len(tables) == text.count(r"\begin{tabular}") > 0
+    rows: list[str] = []
+    for kinds, body in tables:
+        own = [line for line in body.splitlines() if line.endswith(r"\\")]
+        assert len(own) > 1
+        for row in own:
+            columns = int(found[1]) if (found := re.match(r"\\multicolumn\{(\d+)\}\{l\}\{", row)) else 1
+            assert len(re.findall(r"(?<!\\)&", row)) + columns == len(kinds), row
+        rows += own
     assert all(len(re.findall(r"(?<!\\)\$", line)) % 2 == 0 for line in text.splitlines())
-    outside = re.sub(r"(?<!\\)\$[^$]*(?<!\\)\$", "", text)
+    outside = re.sub(r"(?<!\\)\$[^$]*(?<!\\)\$", "", text.replace("{%\n", "{\n"))
     assert not re.findall(r"(?<!\\)[%#_^~]", outside)
     assert text.isascii() or not set(re.findall(r"[^\x00-\x7f]", text)) - set("éü’")  # what inputenc has no letter for
     assert not any(re.findall(r"(?<!\\)&", line) for line in text.splitlines() if line not in rows)
 
 
 def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
+    """With the option that gives it, and no advice that would not help."""
     with pytest.raises(UsageError) as caught:
         miex.paper("table1", corpora={"casme2": tmp_path, "samm": tmp_path}, work=tmp_path)
-    for lack in ("corpus smic", "corpus ckplus", "corpus mmew", "corpus casme", "photos (`faces`)", "casme2, samm"):
+    for lack in ("corpus smic", "corpus ckplus", "corpus mmew", "corpus casme", "photos of faces (`faces` FOLDER)"):
         assert lack in str(caught.value), lack
-    with pytest.raises(UsageError, match="table3"):  # nothing is left
+    assert "`missing`" not in str(caught.value)  # nothing would be left
+    assert "real_mie" not in str(caught.value)  # the clips are asked for already
+    parts = dict.fromkeys(("casme2", "samm", "smic"), tmp_path)
+    with pytest.raises(UsageError, match="leave these lines out: `missing` skip"):
+        miex.paper("fig5", corpora=parts, work=tmp_path)
+    with pytest.raises(UsageError, match="table3") as caught:  # nothing is left
         miex.paper("table3", missing="skip", work=tmp_path)
+    assert "leave these lines out" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", [{}, {"only_estimate": True}, {"missing": "skip"}])
+def test_figure_4_says_what_it_needs(how: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        miex.paper("fig4", corpora={"casme2": tmp_path, "samm": tmp_path}, work=tmp_path, **how)
+    assert str(caught.value).splitlines() == [
+        "experiment fig4",
+        "  expected: all that it needs",
+        "  found: without:",
+        "    corpus smic (`corpus` smic=PATH)",
+        "    photos of faces (`faces` FOLDER)",
+        "    an AU pool of CK+ (`early_mae` FILE), as miex aus pool makes it, or the clips (`corpus` ckplus=PATH)",
+        "  what to do: give them; to see it run on fakes: `dry_run`",
+    ]
+
+
+def test_out_is_proven_before_anything_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    done = command("experiment", "table3", "--dry-run", "--work", tmp_path / "work", "--out", tmp_path)
+    assert done.returncode == 5
+    assert f"--out {tmp_path}" in done.stderr
+    assert "notes.txt" in done.stderr
+    assert not (tmp_path / "work").exists()
 
 
 def _run(truth: np.ndarray, predicted: np.ndarray) -> StoredRun:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NO_APEX = "middle"  # SMIC has no apexes: the paper takes the middle frame
 TABLE = "du2014"  # the table that the paper draws z^exp from
 FAKES = {"casme2": 3, "samm": 5, "smic": 3, "casme": 2, "mmew": 5, "ckplus": 2}  # subjects of the fakes of dry runs
-POOLS = {"real_mie": "an AU pool of CompMiE (`real_mie`)", "early_mae": "an AU pool of CK+ (`early_mae`)"}
+POOLS = {"real_mie": "AU pool of CompMiE (`real_mie` FILE)", "early_mae": "AU pool of CK+ (`early_mae` FILE)"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +82,21 @@ class Ingredients:
             found.append(
                 "your word that nobody in CASME is in CASME II (`independent` casme): one laboratory filmed both"
             )
-        return found + [lack for made in row.sets for lack in self.lacking_for(made)]
+        return found + [lack for made in row.sets for lack in self.lacking_for(made, row.corpora)]
 
-    def lacking_for(self, made: Made) -> list[str]:
-        """What a set needs and was not given."""
+    def lacking_for(self, made: Made, asked: Collection[str] = ()) -> list[str]:
+        """What a set needs and was not given, beside the corpora that are asked for anyway."""
         from miex.experiments.paper.declared import COMPOSITE
 
         if self.dry:
             return []
-        found = ["photos (`faces`)"] if self.faces is None else []
+        found = ["photos of faces (`faces` FOLDER)"] if self.faces is None else []
         for source, clips, given in (
             ("real_mie", COMPOSITE, self.real_mie), ("early_mae", ("ckplus",), self.early_mae)
         ):  # fmt: skip
-            if source in made.sources and given is None and not set(clips) <= set(self.corpora):
-                found.append(f"{POOLS[source]}, or the clips of {', '.join(clips)}")
+            if source in made.sources and given is None and not set(clips) <= {*self.corpora, *asked}:
+                clips_of = ", ".join(f"{name}=PATH" for name in clips if name not in self.corpora)
+                found.append(f"an {POOLS[source]}, as miex aus pool makes it, or the clips (`corpus` {clips_of})")
         return found
 
     def clips(self, name: str) -> Clips:
@@ -216,7 +217,7 @@ class Ingredients:
 
     def _photos(self, made: Made) -> Path:
         """The photos, or a list of the frontal ones among them, as many as the set has identities."""
-        from miex.faces.photos import write_list
+        from miex.faces.photos import photos_root, write_list
         from miex.faces.pose import choose_frontal
 
         folder, index = path(self.faces or ""), self._index
@@ -231,12 +232,10 @@ class Ingredients:
             )  # fmt: skip
         if not made.frontal:
             return folder
-        if folder.is_file():
-            raise UsageError(
-                f"`faces` {folder} for the set {made.name}", expected="a folder, of which frontal faces can be listed"
-            )
-        listed = folder / f"miex-frontal-{made.ids}.txt"
-        write_list([str(index["path"][row].as_py()) for row in choose_frontal(index, made.ids)], folder, listed)
+        listed = self.folder(made).with_name(f"{self.folder(made).name}.txt")
+        write_list(
+            [str(index["path"][row].as_py()) for row in choose_frontal(index, made.ids)], photos_root(folder), listed
+        )
         self.say(f"frontal faces: {listed}")
         return listed
 

@@ -184,7 +184,7 @@ def paper(
         OutputError: a folder cannot be written, or holds another set.
     """
     need_training()
-    from miex.experiments.paper.declared import EXPERIMENTS, MIE_X, REPEATS
+    from miex.experiments.paper.declared import EXPERIMENTS, FIGURE_4, MIE_X, REPEATS
     from miex.experiments.study import Estimate, Study
 
     experiment = EXPERIMENTS[one_of(name, EXPERIMENTS, "`name`")]
@@ -215,17 +215,19 @@ def paper(
     }  # fmt: skip
     title = _title(experiment, facts)
     files = f"{name}-dry-run" if dry_run else name
-    if name == "fig4" and only_estimate:
-        to_make = {} if stock.there(MIE_X) else {MIE_X.name: MIE_X.at(scale).size}
-        return Reproduced(
-            files, title, facts, estimate=Estimate(0, 0, 0, 0, 0, stock.seconds([MIE_X])), to_make=to_make
-        )
     if name == "fig4":
+        if lacks := stock.lacking(FIGURE_4):
+            raise _incomplete(name, dict.fromkeys(lacks, ""), skip=False)
+        if only_estimate:
+            to_make = {} if stock.there(MIE_X) else {MIE_X.name: MIE_X.at(scale).size}
+            estimate = Estimate(0, 0, 0, 0, 0, stock.seconds([MIE_X]))
+            return Reproduced(files, title, facts, estimate=estimate, to_make=to_make)
         return Reproduced(files, title, facts, picture=_figure4(stock, title, dry_run))
     asked = experiment.rows if missing == SKIP else experiment.rows[:cells]  # what no line needs is not asked for
     lacking = {row: lacks for row in asked if (lacks := stock.lacking(row))}
     if lacking and (missing == REFUSE or len(lacking) == len(asked)):
-        raise _incomplete(name, lacking)
+        some = any(not stock.lacking(row) for row in experiment.rows)  # lines for which all is there
+        raise _incomplete(name, _needed(lacking), skip=some and missing == REFUSE)
     rows = [row for row in asked if row not in lacking]
     left_out = {_called(row): lacks for row, lacks in lacking.items()}
     repeats = 1 if dry_run else REPEATS
@@ -338,20 +340,26 @@ def _called(row: Row) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _incomplete(name: str, lacking: Mapping[Row, Iterable[str]]) -> UsageError:
-    """One message for all that is missing, with the lines that need it."""
+def _needed(lacking: Mapping[Row, Iterable[str]]) -> dict[str, str]:
+    """What is lacking, and which lines need it."""
     needed: dict[str, list[str]] = {}
     for row, lacks in lacking.items():
         for lack in lacks:
             needed.setdefault(lack, []).append(_called(row))
-    listed = "".join(
-        f"\n    {lack}: {len(lines)} lines, such as {lines[0]}" if len(lines) > 2 else f"\n    {lack}: "
-        + "; ".join(lines)
+    return {
+        lack: f"{len(lines)} lines, such as {lines[0]}" if len(lines) > 2 else "; ".join(lines)
         for lack, lines in needed.items()
-    )  # fmt: skip
+    }
+
+
+def _incomplete(name: str, needed: Mapping[str, str], *, skip: bool) -> UsageError:
+    """One message for all that is missing, with the lines that need it; `skip`: whether lines are left without them."""
+    listed = "".join(f"\n    {lack}" + (f": {lines}" if lines else "") for lack, lines in needed.items())
     return UsageError(
-        f"experiment {name}", expected="all that its lines need", found=f"without:{listed}",
-        do="give them, or leave these lines out: `missing` skip; to see it run on fakes: `dry_run`",
+        f"experiment {name}", expected="all that its lines need" if any(needed.values()) else "all that it needs",
+        found=f"without:{listed}",
+        do="give them" + (", or leave these lines out: `missing` skip" if skip else "")
+        + "; to see it run on fakes: `dry_run`",
     )  # fmt: skip
 
 
@@ -374,11 +382,8 @@ def _figure4(stock: Ingredients, title: str, dry: bool) -> Pictures:
     """Apex frames of CompMiE beside those that each source gives."""
     import numpy as np
 
-    from miex.experiments.paper.declared import COMPMIE, LABELS, MIE_X, SOURCES, Part, Row
+    from miex.experiments.paper.declared import COMPMIE, LABELS, MIE_X, SOURCES, Part
 
-    row = Row("", COMPMIE, "apexme", "direct", Part(MIE_X))
-    if lacks := stock.lacking(row):
-        raise _incomplete("fig4", {row: lacks})
     recipe, _ = _Recipes(None, dry, stock.say)("apexme")
     parts: dict[str, Data] = {"real": "compmie"}
     parts |= {f"z^{short}": Part(MIE_X, (source,)) for source, short in SOURCES.items()}

@@ -267,6 +267,7 @@ def _neighbors(rows: tuple[Row, ...]) -> tuple[tuple[str, str, str], ...]:
     return tuple((a.panel, a.name, b.name) for a, b in pairwise(rows) if a.panel == b.panel)
 
 
+FIGURE_4 = Row("", COMPMIE, "apexme", "direct", Part(MIE_X))  # whose frames it shows
 _CORPORA = {"SMIC": "smic", "CASME II": "casme2", "CASME": "casme", "SAMM": "samm", "MMEW": "mmew"}
 _ROWS5, _ROWS6, _ROWS7 = tuple(_fig5()), tuple(_fig6()), tuple(_fig7())
 _TABLE1 = tuple(_table1())
