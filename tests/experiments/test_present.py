@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import cv2
 import pytest
 
 from miex.errors import OutputError
-from miex.experiments.present import Chart, Result, Table, Value, prove_folder, spread, stars
+from miex.experiments.present import Bars, Chart, Result, Table, Value, prove_folder, spread, stars
 
 ROWS: list[list[str | int | Value]] = [
     ["a|b & 5 %", 9, Value(0.7284, 0.0138), Value(-0.0471, p=(0.03, 0.2), signed=True)],
@@ -136,6 +137,31 @@ def test_columns_without_anything_are_for_programs_alone() -> None:
         assert not [word for word in ("printed", "panel", "–", "--  ") if word in text.replace("| --- |", "")]
     assert next(csv.reader(io.StringIO(table.csv()))) == ["name", "UF1", "UF1 printed", "panel"]
     assert "printed" in Table("a", ["name", "printed"], [["x", "–"], ["y", Value(0.6)]]).markdown()
+
+
+def test_bars_can_be_read() -> None:
+    """No text of a bar or bracket leaves its axes or lies on another; many panels stand in two rows."""
+    values = {f"set {i}": Value(40.0 + 5 * i, 2.0) for i in range(6)}
+    pairs = [(f"set {i}", "set 5", 0.5) for i in range(5)] + [("set 0", "set 1", 0.01), ("set 1", "set 2", 0.2)]
+    sizes = {name: Value(10.0**i, digits=0) for i, name in enumerate(values)}
+    bars = Bars("title", {"UF1": values, "UAR": values, "n": sizes}, {}, {"UF1": pairs}, frozenset({"n"}))
+    levels = bars._levels("UF1", list(values))
+    assert len(levels) == 5
+    assert sum(map(len, levels)) == len(pairs)
+    assert all(right <= left for level in map(sorted, levels) for (_, right, _), (left, _, _) in pairwise(level))
+    drawn = bars.draw()
+    drawn.canvas.draw()
+    assert {ax.get_subplotspec().rowspan.start for ax in drawn.axes} == {0}
+    for ax in drawn.axes:
+        boxes = [text.get_window_extent() for text in ax.texts]
+        frame = ax.get_window_extent()
+        assert all(frame.ymin < box.ymin and box.ymax < frame.ymax for box in boxes)
+        assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert [len(ax.texts) for ax in drawn.axes] == [7, 0, 6]
+    four = Bars("title", dict.fromkeys("abcd", values)).draw().axes
+    assert [(ax.get_title(), ax.get_subplotspec().rowspan.start) for ax in four] == [
+        ("a", 0), ("c", 0), ("b", 1), ("d", 1)
+    ]  # fmt: skip
 
 
 def _wide(n: int, scores: Sequence[str], groups: int) -> Table:

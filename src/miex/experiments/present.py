@@ -34,6 +34,7 @@ _LATEX |= {"±": r"$\pm$", "…": r"\dots{}", "–": "--", "→": r"$\rightarrow
 
 # letters of 10 points beside each other on a page 345 points wide, and as many as can still be read when made smaller
 _PAGE, _WIDEST = 69, 120
+_AXES, _LEVEL = 2.9, 0.22  # inches: height of bars without brackets, and of a bracket with its stars
 _SHRUNK = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}"
 
 
@@ -158,8 +159,9 @@ class Table:
         if (wide := shown._width > _PAGE) and len(self.rows) > 1:
             shown = shown._without_common()
         caption = _latex(shown.title + (f". {shown.note}" if shown.note else ""))
-        parts = [part for table in (shown._parts() if wide else [shown]) for part in [*table._tabular(wide), ""]]
-        return "\n".join([r"\begin{table}", f"\\caption{{{caption}}}", *parts[:-1], r"\end{table}", ""])
+        parts = ["\n".join(part._tabular(wide)) for part in (shown._parts() if wide else [shown])]
+        body = "\n\n\\medskip\n".join(parts)
+        return "\n".join([r"\begin{table}", f"\\caption{{{caption}}}", body, r"\end{table}", ""])
 
     @property
     def _numbers(self) -> list[bool]:
@@ -319,14 +321,33 @@ class Bars:
     logarithmic: frozenset[str] = frozenset()
 
     def draw(self) -> Figure:
-        """The picture. Axes of scores begin below the lowest value, and say so where that is not 0."""
-        widths = [max(2.2, 0.55 * len(values)) for values in self.panels.values()]
-        made = figure(sum(widths) + 0.9 * len(widths), 4.2)
-        axes = made.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
-        for ax, (panel, values) in zip(axes, self.panels.items(), strict=True):
+        """The picture. Axes of scores begin below the lowest value, and say so where that is not 0.
+
+        More than three panels stand in two rows, so that they can be read on a page: the first two above each other.
+        """
+        rows = 2 if len(self.panels) > 3 else 1
+        widths = [max(2.2, 0.55 * len(values)) for values in self.panels.values()][::rows]
+        levels = max(len(self._levels(panel, list(values))) for panel, values in self.panels.items())
+        made = figure(sum(widths) + 0.9 * len(widths), rows * (_AXES + 1.3 + _LEVEL * levels))
+        axes = made.subplots(rows, len(widths), squeeze=False, width_ratios=widths)
+        for ax in axes.ravel(order="F")[len(self.panels) :]:
+            ax.set_axis_off()
+        for ax, (panel, values) in zip(axes.ravel(order="F"), self.panels.items(), strict=False):
             self._panel(ax, panel, values)
         made.suptitle(_drawn(_in_lines(self.title, int(11 * made.get_figwidth()))), fontsize=10)
         return made
+
+    def _levels(self, panel: str, names: Sequence[str]) -> list[list[tuple[int, int, float]]]:
+        """Of each height the brackets that do not meet: places of their two bars, and the p value."""
+        levels: list[list[tuple[int, int, float]]] = []
+        for one, other, p in self.pairs.get(panel, ()):
+            left, right = sorted((names.index(one), names.index(other)))
+            free = (level for level in levels if all(right <= a or b <= left for a, b, _ in level))
+            level = next(free, None)
+            if level is None:
+                levels.append(level := [])
+            level.append((left, right, p))
+        return levels
 
     def _panel(self, ax: Any, panel: str, values: Mapping[str, Value]) -> None:
         names, drawn = list(values), {name: one for name, one in values.items() if one.value is not None}
@@ -345,26 +366,22 @@ class Bars:
         ends = [(one.value or 0) - (one.std or 0) for one in every] or [0.0]
         if panel in self.logarithmic:
             ax.set_yscale("log")
+            ax.set_ylim(min(ends) / 2, max(tops) * 2)  # room for the smallest bar, and for the number above the largest
             for name, value in drawn.items():
                 ax.annotate(f"{value.value:,.{value.digits}f}", (names.index(name), value.value), ha="center",
                             va="bottom", fontsize=7)  # fmt: skip
         else:
             low = max(0.0, min(ends) - max(0.3 * (max(tops) - min(ends)), 0.02 * max(tops)))
-            step = 0.09 * (max(tops) - low)
-            first = max(tops) + step
-            taken: list[list[tuple[int, int]]] = []  # of each height the spans of its brackets
-            for one, other, p in self.pairs.get(panel, ()):
-                left, right = sorted((names.index(one), names.index(other)))
-                free = (i for i, spans in enumerate(taken) if all(right <= a or b <= left for a, b in spans))
-                level = next(free, len(taken))
-                taken += [[]] if level == len(taken) else []
-                taken[level].append((left, right))
-                height = first + step * level
-                span = left + 0.05, right - 0.05  # so that neighbors at one height stay apart
-                ax.plot([span[0], *span, span[1]], [height, height + step / 3, height + step / 3, height],
-                        color="#444444", linewidth=0.8)  # fmt: skip
-                ax.annotate(stars(p), ((left + right) / 2, height + step / 3), ha="center", va="bottom", fontsize=7)
-            ax.set_ylim(low, first + step * (len(taken) + 0.5))
+            step = _LEVEL / _AXES * (max(tops) - low)
+            first, levels = max(tops) + step / 2, self._levels(panel, names)
+            for i, level in enumerate(levels):
+                height = first + step * i
+                for left, right, p in level:
+                    span = left + 0.05, right - 0.05  # so that neighbors at one height stay apart
+                    ax.plot([span[0], *span, span[1]], [height, height + step / 4, height + step / 4, height],
+                            color="#444444", linewidth=0.8)  # fmt: skip
+                    ax.annotate(stars(p), ((left + right) / 2, height + step / 4), ha="center", va="bottom", fontsize=7)
+            ax.set_ylim(low, first + step * (len(levels) + 0.3))
             if low > 0:
                 ax.set_xlabel("the axis does not begin at 0", fontsize=6)
         ax.set_xticks(range(len(names)), [_drawn(name) for name in names], rotation=40, ha="right", fontsize=7)

@@ -131,7 +131,8 @@ class Shown:
         for (score, panel, folds), compared in self.compared.items():
             pairs[self._panel(panel, folds, score)] = [(a, b, value.p[0]) for a, b, value in compared]
         known = "; diamonds: printed by the paper" if published else ""
-        return Bars(f"{self.title} (in %, ± std over repeats{known})", panels, published, pairs, frozenset({"samples"}))
+        scale = "(in\N{NO-BREAK SPACE}%, ±\N{NO-BREAK SPACE}std over repeats"
+        return Bars(f"{self.title} {scale}{known})", panels, published, pairs, frozenset({"samples"}))
 
     @cached_property
     def compared(self) -> dict[tuple[str, str, str], list[tuple[str, str, Value]]]:
