@@ -61,6 +61,7 @@ def test_latex_escapes_and_raises_stars() -> None:
     assert r"\begin{tabular}{lrrr}" in text
     assert text.isascii()
     assert text.count("{") == text.count("}")
+    assert r"of z$^{\mathrm{MaE}}$, a\textasciicircum{}2 & b" in Table("", ["of z^MaE, a^2", "b"], []).latex()
 
 
 def test_csv_gives_every_number_back() -> None:
@@ -111,7 +112,7 @@ def test_odd_names_break_no_form(tmp_path: Path) -> None:
     assert "{}*a" in table.latex()
     assert table.texts[0][1] == "0.000"
     assert ">" not in Table("p > 0.05", ["a"], []).latex().replace("$>$", "")
-    odd = {"cost $\\x$": Value(0.5), "a$1$_b": Value(0.4)}
+    odd = {"cost $\\x$": Value(0.5), "a$1$_b": Value(0.4), "$ of z^MiE": Value(0.3)}
     Chart("a $1$", "UF1", {"p $x$": odd}).draw().savefig(tmp_path / "odd.png")
     assert (tmp_path / "odd.png").stat().st_size > 1000
 

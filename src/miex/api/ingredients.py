@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NO_APEX = "middle"  # SMIC has no apexes: the paper takes the middle frame
 TABLE = "du2014"  # the table that the paper draws z^exp from
 FAKES = {"casme2": 3, "samm": 5, "smic": 3, "casme": 2, "mmew": 5, "ckplus": 2}  # subjects of the fakes of dry runs
-POOLS = {"real_mie": "AU pool of CompMiE (`real_mie` FILE)", "early_mae": "AU pool of CK+ (`early_mae` FILE)"}
+POOLS = {"real_mie": "AU pool of CompMiE (`real_mie` POOL)", "early_mae": "AU pool of CK+ (`early_mae` POOL)"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ DRY = "DRY RUN on fakes, no result: "
 DRY_SCALE = 1 / 2500  # 5,000 identities are 2
 DRY_SIDE, DRY_BATCH = 32, 4
 LEAST_SIDE = {"tlcnn": 64}  # recognizers that cannot see less
+REAL, FAKE = "real", "fake"
 SHOWN = 2  # apex frames of each kind in a row of Figure 4
 
 
@@ -77,8 +78,10 @@ class Reproduced(Result):
                 loads = loads_of(self.estimate)
                 found["trainings"] = replace(loads, title=f"{self.title}: trainings to do")
         elif self.picture is not None:
-            rows = [[name, ", ".join(caption for _, caption in images)] for name, images in self.picture.rows.items()]
-            found[""] = Table(self.title, ["label", "apex frames"], rows, "Frames of real corpora: see their licences.")
+            rows = [[name, "; ".join(caption for _, caption in images)] for name, images in self.picture.rows.items()]
+            real = any(caption.startswith(REAL) for images in self.picture.rows.values() for _, caption in images)
+            note = "Frames of real corpora: see their licences." if real else ""
+            found[""] = Table(self.title, ["label", "apex frames"], rows, note)
         if self.left_out:
             lines = [[name, "; ".join(lacks)] for name, lacks in self.left_out.items()]
             found["left-out" if found else ""] = Table(f"{self.title}: left out", ["line", "lacks"], lines)
@@ -385,7 +388,7 @@ def _figure4(stock: Ingredients, title: str, dry: bool) -> Pictures:
     from miex.experiments.paper.declared import COMPMIE, LABELS, MIE_X, SOURCES, Part
 
     recipe, _ = _Recipes(None, dry, stock.say)("apexme")
-    parts: dict[str, Data] = {"real": "compmie"}
+    parts: dict[str, Data] = {REAL: "compmie"}
     parts |= {f"z^{short}": Part(MIE_X, (source,)) for source, short in SOURCES.items()}
     lines: dict[str, list[tuple[Any, str]]] = {label: [] for label in LABELS}
     for kind, data in parts.items():
@@ -393,8 +396,7 @@ def _figure4(stock: Ingredients, title: str, dry: bool) -> Pictures:
         for code, label in enumerate(LABELS):
             found = np.flatnonzero(view.labels == code)
             at = found[np.linspace(0, len(found) - 1, min(SHOWN, len(found))).astype(np.int64)]
-            names = (
-                f"{kind}, {corpus}" if kind == "real" else kind for corpus in view.rows["corpus"].take(at).to_pylist()
-            )
+            corpora = view.rows["corpus"].take(at).to_pylist() if kind == REAL else [""] * len(at)
+            names = (f"{FAKE if dry and one not in stock.corpora else REAL}, {one}" if one else kind for one in corpora)
             lines[label] += list(zip(view.batch(at), names, strict=True))
     return Pictures(title, lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 }
 _LATEX |= {">": "$>$", "<": "$<$", "|": r"\textbar{}", "×": r"$\times$"}
 _LATEX |= {"α": r"$\alpha$", "β": r"$\beta$", "μ": r"$\mu$", "ν": r"$\nu$"}
+_RAISED = re.compile(r"\b([A-Za-z])\^([A-Za-z]+)\b")  # as papers write sources: z^MiE
 _LATEX |= {"±": r"$\pm$", "…": r"\dots{}", "–": "--", "→": r"$\rightarrow$", "←": r"$\leftarrow$", "−": "$-$"}
 
 # letters of 10 points beside each other on a page 345 points wide, and as many as can still be read when made smaller
@@ -371,7 +373,7 @@ class Bars:
                 ax.annotate(f"{value.value:,.{value.digits}f}", (names.index(name), value.value), ha="center",
                             va="bottom", fontsize=7)  # fmt: skip
         else:
-            low = max(0.0, min(ends) - max(0.3 * (max(tops) - min(ends)), 0.02 * max(tops)))
+            low = max(0.0, min(ends) - max(0.3 * (max(tops) - min(ends)), 0.1 * max(tops)))
             step = _LEVEL / _AXES * (max(tops) - low)
             first, levels = max(tops) + step / 2, self._levels(panel, names)
             for i, level in enumerate(levels):
@@ -544,8 +546,8 @@ def _in_lines(text: str, width: int) -> str:
 
 
 def _drawn(text: str) -> str:
-    """A text for a picture, in which nothing is a formula."""
-    return text.replace("$", r"\$")
+    """A text for a picture, in which nothing is a formula but what is raised, such as MiE in z^MiE."""
+    return _RAISED.sub(r"\1$^{\\mathrm{\2}}$", text.replace("$", r"\$"))
 
 
 def _head(name: str) -> str:
@@ -556,7 +558,9 @@ def _head(name: str) -> str:
 
 def _latex(entry: Entry) -> str:
     if not isinstance(entry, Value):
-        return "".join(_LATEX.get(c, c) for c in _one_line(str(entry)))
+        parts = ["".join(_LATEX.get(c, c) for c in part) for part in _RAISED.split(_one_line(str(entry)))]
+        powers = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+        return parts[0] + "".join(rf"{base}$^{{\mathrm{{{above}}}}}${rest}" for base, above, rest in powers)
     text = str(replace(entry, p=())).replace("±", r"\pm").replace("…", r"\ldots")
     raised = "/".join(mark if mark.startswith("*") else f"\\mathrm{{{mark}}}" for mark in map(stars, entry.p))
     return f"${text}" + (f"^{{{raised}}}" if raised else "") + "$" if text or raised else ""

@@ -108,7 +108,7 @@ class Shown:
         ]  # fmt: skip
         if not rows:
             return None
-        columns = ["score", "figure", "folds", "from", "to", "difference, in %"]
+        columns = ["score", "varied", "folds", "from", "to", "difference, in %"]
         return Table(f"{self.title}: differences", columns, rows, STARS)
 
     def chart(self) -> Bars | None:
@@ -131,8 +131,9 @@ class Shown:
         for (score, panel, folds), compared in self.compared.items():
             pairs[self._panel(panel, folds, score)] = [(a, b, value.p[0]) for a, b, value in compared]
         known = "; diamonds: printed by the paper" if published else ""
-        scale = "(in\N{NO-BREAK SPACE}%, ±\N{NO-BREAK SPACE}std over repeats"
-        return Bars(f"{self.title} {scale}{known})", panels, published, pairs, frozenset({"samples"}))
+        repeated = ", ±\N{NO-BREAK SPACE}std over repeats" * any(len(one.runs.repeats) > 1 for one in self.lines)
+        title = f"{self.title} (in\N{NO-BREAK SPACE}%{repeated}{known})"
+        return Bars(title, panels, published, pairs, frozenset({"samples"}))
 
     @cached_property
     def compared(self) -> dict[tuple[str, str, str], list[tuple[str, str, Value]]]:
@@ -175,7 +176,7 @@ class Shown:
     @property
     def _leading(self) -> dict[str, Any]:
         return {
-            "tested on": lambda one: one.row.tested.name, "": lambda one: one.row.panel,
+            "tested on": lambda one: one.row.tested.name, "varied": lambda one: one.row.panel,
             _ON: lambda one: one.row.name,
             # names of lines may begin with it
             "recognizer": lambda one: "" if one.row.name.lower().startswith(one.row.recognizer) else one.row.recognizer,
