@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 from collections.abc import Sequence
 from itertools import combinations, pairwise
@@ -15,8 +14,7 @@ from typing import Any
 import cv2
 import pytest
 
-from miex.errors import OutputError
-from miex.experiments.present import Bars, Chart, Result, Table, Value, prove_folder, spread, stars
+from miex.experiments.present import Bars, Chart, Result, Table, Value, spread, stars
 
 ROWS: list[list[str | int | Value]] = [
     ["a|b & 5 %", 9, Value(0.7284, 0.0138), Value(-0.0471, p=(0.03, 0.2), signed=True)],
@@ -91,7 +89,7 @@ class Found(Result):
 def test_saved_files_are_whole_and_the_same_each_time(tmp_path: Path) -> None:
     written = Found().save(tmp_path / "new")
     names = [f"found{part}.{kind}" for part in ("", "-more") for kind in ("md", "tex", "csv")]
-    assert [path.name for path in written] == ["found.json", *names, "found.png"]
+    assert [path.name for path in written] == [*names, "found.json", "found.png"]
     assert json.loads((tmp_path / "new" / "found.json").read_text()) == {"uf1": 0.7}
     assert (tmp_path / "new" / "found.csv").read_text() == TABLE.csv()
     picture = cv2.imread(str(written[-1]))
@@ -192,44 +190,3 @@ def test_a_wide_table_fits_a_page() -> None:
     assert "corpus 0 &" in _wide(6, scores, 6).latex()  # each of one row: no group
     assert "multicolumn" not in _wide(6, scores, 1).latex()  # the same in all rows
     assert "resizebox" not in TABLE.latex()
-
-
-@pytest.mark.parametrize(
-    ("files", "foreign"),
-    [
-        ([], ""),
-        (["table1.json", "table1.md", "table1-left-out.csv", "fig1.json", "fig1.png", ".DS_Store"], ""),
-        (["table1.json", "table1.md.tmp-" + "0" * 32], ""),
-        (["table1-dry-run.json", "table1-dry-run-differences.tex"], ""),
-        (["table1.json", "table1.txt"], "table1.txt"),
-        (["table1.md", "table2.json"], "table1.md"),
-        (["a.md", "b.tex"], "a.md and 1 more"),
-    ],
-)
-def test_folders_of_results(tmp_path: Path, files: list[str], foreign: str) -> None:
-    (tmp_path / "folder").mkdir()
-    for name in files:
-        (tmp_path / name).touch()
-    if not foreign:
-        prove_folder(tmp_path)
-    else:
-        with pytest.raises(OutputError, match=re.escape(f"`out` {tmp_path}") + f"(\n.*)+found: {foreign}\n"):
-            prove_folder(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {*files, "folder"}
-
-
-def test_what_was_saved_is_known_again(tmp_path: Path) -> None:
-    prove_folder(tmp_path / "a" / "b")
-    assert not (tmp_path / "a").exists()  # nothing is left
-    Found().save(tmp_path / "a" / "b")
-    prove_folder(tmp_path / "a" / "b")
-    for no_folder in (tmp_path / "a" / "b" / "found.md", tmp_path / "a" / "b" / "found.md" / "in"):
-        with pytest.raises(OutputError, match="a folder that can be written"):
-            prove_folder(no_folder)
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir(mode=0o555)
-    with pytest.raises(OutputError, match="Permission denied"):
-        prove_folder(tmp_path / "a" / "b")

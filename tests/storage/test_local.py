@@ -15,7 +15,7 @@ import pytest
 
 from miex.errors import InputError, OutputError
 from miex.storage.cache import cache_folder
-from miex.storage.local import Folder, whole_file, write_whole
+from miex.storage.local import Folder, prove_folder, whole_file, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -189,3 +189,21 @@ def test_leftovers_are_gone_at_the_end_however_it_comes(tmp_path: Path, error: B
         if error is not None:
             raise error
     assert not left.exists()
+
+
+def test_a_folder_is_proven_before_anything_is_there(tmp_path: Path) -> None:
+    prove_folder(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()  # nothing is left
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "found.md").touch()
+    prove_folder(tmp_path / "a" / "b")
+    for no_folder in (tmp_path / "a" / "b" / "found.md", tmp_path / "a" / "b" / "found.md" / "in"):
+        with pytest.raises(OutputError, match="a folder that can be written"):
+            prove_folder(no_folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(mode=0o555)
+    with pytest.raises(OutputError, match="Permission denied"):
+        prove_folder(tmp_path / "a" / "b")

@@ -8,7 +8,7 @@ import typer
 
 from miex.commands import console
 from miex.commands import options as o
-from miex.commands.training import Device, Epochs, Independent, Out, Store, Threads, experiment_app
+from miex.commands.training import Device, Epochs, Independent, OnlyEstimate, Out, Start, Store, Threads, experiment_app
 
 # what each command's help says
 PAPER = {
@@ -57,14 +57,7 @@ def _command(name: str) -> Callable[..., None]:
         ] = None,
         generator: o.GeneratorName = "muscle",
         weights: o.Weights = None,
-        start: Annotated[
-            str | None,
-            typer.Option(
-                help="Weights trained on ImageNet that recognizers with a backbone start from: imagenet "
-                "(EfficientNet-Lite0, which is fetched) or a file of torchvision (.pth). Default: random weights.",
-                rich_help_panel=o.TRAINING,
-            ),
-        ] = None,
+        start: Start = None,
         folds: Annotated[
             str,
             typer.Option(
@@ -117,14 +110,7 @@ def _command(name: str) -> Callable[..., None]:
                 rich_help_panel=o.RUN,
             ),
         ] = False,
-        only_estimate: Annotated[
-            bool,
-            typer.Option(
-                "--only-estimate",
-                help="Make and train nothing; print what is missing, and about how long it takes.",
-                rich_help_panel=o.RUN,
-            ),
-        ] = False,
+        only_estimate: OnlyEstimate = False,
         store: Store = Path("results"),
         work: Annotated[
             Path, typer.Option(help="Folder of the sets, which several tables share.", rich_help_panel=o.OUTPUT)
@@ -139,10 +125,7 @@ def _command(name: str) -> Callable[..., None]:
         log: o.Log = None,
     ) -> None:
         from miex.api.paper import paper
-        from miex.experiments.present import prove_folder
 
-        if out is not None:
-            prove_folder(out)  # what is computed takes days
         with console.bars() as progress:
             found = paper(
                 name, corpora=o.named(corpus, "corpus", "NAME=PATH"), faces=faces, real_mie=real_mie,

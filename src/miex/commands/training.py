@@ -91,14 +91,41 @@ Store = Annotated[
         help="Folder of the stored runs; runs that are already there are not repeated.", rich_help_panel=o.OUTPUT
     ),
 ]
+
+
+def _proven(out: Path | None) -> Path | None:
+    if out is not None:
+        from miex.storage.local import prove_folder
+
+        prove_folder(out)  # what is computed may take days
+    return out
+
+
 Out = Annotated[
     Path | None,
     typer.Option(
         file_okay=False, help="Folder for the tables, as Markdown, LaTeX, CSV and JSON, with a picture or page where "
         "there is one. Default: they are only printed.",
         rich_help_panel=o.OUTPUT,
+        callback=_proven,
     ),
 ]  # fmt: skip
+Start = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights trained on ImageNet that networks with a backbone start from: imagenet (EfficientNet-Lite0, "
+        "which is fetched) or a file of torchvision (.pth). Default: random weights.",
+        rich_help_panel=o.TRAINING,
+    ),
+]
+OnlyEstimate = Annotated[
+    bool,
+    typer.Option(
+        "--only-estimate",
+        help="Make and train nothing; print what is missing, and about how long it takes.",
+        rich_help_panel=o.RUN,
+    ),
+]
 FPS = Annotated[
     float | None,
     typer.Option(min=1, help="Frames per second, to spot events. Default: as the video says; a folder does not."),
@@ -255,14 +282,7 @@ def evaluate(
     backbone: BackboneName = None,
     side: Side = None,
     epochs: Epochs = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            help="Weights trained on ImageNet that the first training starts from: imagenet (EfficientNet-Lite0, which "
-            "is fetched) or a file of torchvision (.pth). Default: random weights.",
-            rich_help_panel=o.TRAINING,
-        ),
-    ] = None,
+    start: Start = None,
     pretrain: Annotated[
         str | None,
         typer.Option(
@@ -567,14 +587,7 @@ def realflow(
             rich_help_panel=o.OUTPUT,
         ),
     ] = True,
-    only_estimate: Annotated[
-        bool,
-        typer.Option(
-            "--only-estimate",
-            help="Train nothing; print what is left to do, and about how long it takes.",
-            rich_help_panel=o.RUN,
-        ),
-    ] = False,
+    only_estimate: OnlyEstimate = False,
     flow: FlowMethod = None,
     threads: Threads = 1,
     workers: o.Workers = None,

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import chain, combinations, groupby, pairwise
 from pathlib import Path
-from tempfile import TemporaryFile
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Protocol
 
 from miex.arguments import checking
-from miex.errors import OutputError
 from miex.figures import figure, write_picture
-from miex.storage.local import is_leftover, write_whole
+from miex.storage.local import write_whole
 from miex.tables.written import csv_text
 
 if TYPE_CHECKING:
@@ -470,12 +467,12 @@ class Result(ABC):
             written.append(place / f"{self.name}{suffix}")
             write_whole(written[-1], text.encode())
 
-        put(".json", json.dumps(self.plain(), indent=1, allow_nan=False) + "\n")  # by it the others are known as ours
         for name, table in self.tables().items():
             own = f"-{name}" if name else ""
             put(f"{own}.md", table.markdown())
             put(f"{own}.tex", table.latex())
             put(f"{own}.csv", table.csv())
+        put(".json", json.dumps(self.plain(), indent=1, allow_nan=False) + "\n")
         if (chart := self.chart()) is not None:
             written.append(place / f"{self.name}.png")
             write_picture(chart.draw(), written[-1])
@@ -488,49 +485,6 @@ class Result(ABC):
 
     def _repr_html_(self) -> str:
         return "".join(table._repr_html_() for table in self.tables().values())
-
-
-def prove_folder(folder: str | Path) -> None:
-    """Prove that results can be saved in a folder, before anything is computed for them. Nothing is left there.
-
-    Results of several commands may share a folder. Folders in it, hidden files, and drafts of a stopped run are passed
-    over.
-
-    Raises:
-        OutputError: it is a file, cannot be written, or holds files that no result was saved as.
-    """
-    place = Path(folder).expanduser()
-    new = [one for one in (place, *place.parents) if not one.exists()]
-    try:
-        files = [one.name for one in place.iterdir() if one.is_file()] if place.exists() else []
-        place.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=place):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"`out` {place}", expected="a folder that can be written", found=error.strerror or str(error),
-            do="give another folder, or make it writable",
-        ) from error  # fmt: skip
-    finally:
-        for one in new:
-            with suppress(OSError):  # it could not be made, or another process has put something there
-                one.rmdir()
-    if foreign := sorted(name for name in files if not _of_results(name, files)):
-        more = f" and {len(foreign) - 1:,} more" if len(foreign) > 1 else ""
-        raise OutputError(
-            f"`out` {place}", expected="a new folder, or one that holds only results of miex",
-            found=f"{foreign[0]}{more}", do="give another folder, such as a new one in it",
-        )  # fmt: skip
-
-
-def _of_results(file: str, files: Collection[str]) -> bool:
-    """Whether a file may be one that `Result.save` wrote: beside each of them lies the JSON of the same result."""
-    if file.startswith(".") or is_leftover(file):
-        return True
-    stem, _, suffix = file.rpartition(".")
-    parts = stem.split("-")
-    beside = ("-".join(parts[:n]) + ".json" for n in range(1, len(parts) + 1))
-    return suffix in ("md", "tex", "csv", "json", "png", "html") and any(name in files for name in beside)
 
 
 def _one_line(text: str) -> str:

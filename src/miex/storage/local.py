@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -197,3 +198,26 @@ def _fsync_folder(folder: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def prove_folder(place: Path) -> None:
+    """Prove that files can be saved in a folder, before anything is computed for them. Nothing is left there.
+
+    Raises:
+        OutputError: it is a file, or cannot be written.
+    """
+    place = place.expanduser()
+    new = [one for one in (place, *place.parents) if not one.exists()]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"`out` {place}", expected="a folder that can be written", found=error.strerror or str(error),
+            do="give another folder, or make it writable",
+        ) from error  # fmt: skip
+    finally:
+        for one in new:
+            with suppress(OSError):  # it could not be made, or another process has put something there
+                one.rmdir()
