@@ -24,7 +24,7 @@ from tools.fuzz_images import judge
 
 from miex import images
 from miex.errors import InputError
-from miex.images import Image, ImageError, decode_image, read_image, read_noted
+from miex.images import Image, ImageError, decode_image, other_format, read_image, read_noted
 from tests.support import png
 
 ORIENTATION = 0x0112
@@ -209,9 +209,75 @@ def test_broken_files(content: bytes) -> None:
     assert refused(content).reason == "unreadable"
 
 
-@pytest.mark.parametrize("kind", ["EPS", "TGA", "PCX"])
+@pytest.mark.parametrize("kind", ["EPS", "SGI", "QOI", "PDF"])
 def test_other_formats_are_refused_whatever_their_name(kind: str) -> None:
     assert refused(encode(SMALL, kind)).expected.startswith("a whole image of JPEG, PNG, WEBP")
+
+
+READ = [*LOSSLESS, *OF_CORPORA, ("DIB", {}), ("PPM", {}), ("JPEG2000", {}), ("TGA", {}), ("PCX", {}), ("DDS", {})]
+READ += [("TGA", {"compression": "tga_rle"}), ("ICO", {}), ("ICO", {"bitmap_format": "bmp"})]
+NAMES = ["a.jpg", "a.JPEG", "a.png", "a.heic", "A.HEIF", "a.avif", "a.jxl", "a.dng", "a.mov", "a.tga", "a.pcx", "a.psd"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("kind", "options"), READ)
+def test_content_decides_what_a_file_holds(kind: str, options: dict[str, Any], name: str, tmp_path: Path) -> None:
+    """Phones and messengers call JPEG files .heic."""
+    if (kind, name) == ("TIFF", "a.dng"):
+        return  # a raw photo
+    picture: Image = data.astronaut()[20:84, 200:264] if kind == "ICO" else SMALL
+    options = {"sizes": [(64, 64)], **options} if kind == "ICO" else options
+    (tmp_path / name).write_bytes(encode(picture, kind, **options))
+    assert other_format(tmp_path / name) is None
+    np.testing.assert_array_equal(read_image(tmp_path / name), picture)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.jpg", "a.dng"])
+@pytest.mark.parametrize("tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 8}])  # DNG's version; a preview of others
+def test_a_raw_photo_is_not_its_preview(tags: dict[int, Any], name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(encode(SMALL, "TIFF", tiffinfo=tags))
+    with pytest.raises(ImageError, match="found: a raw photo") as caught:
+        read_image(tmp_path / name)
+    assert (caught.value.reason, caught.value.do) == ("other format", "convert it to PNG or JPEG")
+
+
+def test_an_old_tga_file_is_known_by_its_name(tmp_path: Path) -> None:
+    content = encode(SMALL, "TGA")[:-26]
+    (tmp_path / "a.tga").write_bytes(content)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tga"), SMALL)
+    assert refused(content).reason == "unreadable"
+
+
+def icon(inner: bytes) -> bytes:
+    return b"\0\0\1\0\1\0" + bytes([64, 64, 0, 0, 1, 0, 32, 0]) + struct.pack("<II", len(inner), 22) + inner
+
+
+@pytest.mark.parametrize(
+    "inner", [png(9000, 9000, 8, 2, b""), struct.pack("<IiiHHI", 40, 9000, 18000, 1, 32, 0) + b"\0" * 60]
+)
+def test_an_icon_is_measured_before_it_is_decoded(inner: bytes) -> None:
+    error = refused(icon(inner))
+    assert error.reason == "too large"
+    assert error.found.startswith("9000 by ")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"not to be told", ("a HEIC photo", "convert it to PNG or JPEG")),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 90, ("a HEIC photo", "convert it to PNG or JPEG")),
+        (b"\0\0\0\x18ftypisom" + b"\0" * 90, ("a video", "save frames of it as PNG or JPEG")),
+        (b"", None),  # broken: reading says how
+        (b"\0" * 99, None),
+    ],
+)
+def test_what_a_file_is_that_is_called_heic(content: bytes, found: tuple[str, str] | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.heic"
+    path.write_bytes(content)
+    assert other_format(path) == found
+    with pytest.raises(ImageError) as caught:
+        read_image(path)
+    assert (caught.value.reason == "other format") == (found is not None)
 
 
 @pytest.mark.parametrize("kind", ["PPM", "DIB", *(["AVIF"] if features.check("avif") else [])])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import stat
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,27 +27,33 @@ _AVIF = features.check("avif")  # not every build of Pillow has it
 SUFFIXES = (  # of photos
     FRAME_SUFFIXES
     | {".jpe", ".jfif", ".jif", ".mpo", ".apng", ".dib", ".gif", ".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".j2k"}
-    | ({".avif"} if _AVIF else set())
+    | {".j2c", ".jp2k", ".jpc", ".jpf", ".jpx", ".tga", ".icb", ".vda", ".vst", ".pcx", ".dds", ".ico"}
+    | ({".avif", ".avifs"} if _AVIF else set())
 )
-# whatever the name says; Pillow's others include some that start programs (EPS)
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", *(("AVIF",) if _AVIF else ()))
+# Pillow's decoders that are allowed, whatever the name says. All others stay out: some start programs (EPS), some take
+# long for short files (QOI), and photos of faces do not come in them.
+_FORMATS = (
+    "JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", *(("AVIF",) if _AVIF else ()), "DDS", "ICO",
+    "PCX", "TGA",
+)  # fmt: skip
+_TGA_SUFFIXES, _TGA_END = (".tga", ".icb", ".vda", ".vst"), b"TRUEVISION-XFILE.\0"
 CONVERT: Final = "convert it to PNG or JPEG"
 _TAKE_FRAMES: Final = "save frames of it as PNG or JPEG"
 _UNPACK: Final = "unpack it"
+_RAW: Final = "a raw photo"
 _OTHERS: Final = (  # what else holds pictures: what it is, what to do, suffixes
     ("a HEIC photo", CONVERT, ".heic .heif .hif .heics .avci"),
     ("an AVIF picture", CONVERT, ".avif .avifs"),
     ("a JPEG XL picture", CONVERT, ".jxl"),
     (
-        "a raw photo", CONVERT,
+        _RAW, CONVERT,
         ".3fr .ari .arw .cap .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef "
         ".ptx .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f",
     ),
     (
         "a picture of another format", CONVERT,
-        ".bpg .cur .dcm .dcx .dds .emf .eps .exr .fit .fits .flif .hdr .icns .ico .im .j2c .jng .jp2k .jpc .jpf .jpm "
-        ".jpx .jxr .mng .msp .odg .pam .pcd .pcx .pfm .pic .pict .pix .ps .psb .psd .qoi .ras .rgb .rgba .sgi .svg "
-        ".svgz .tga .wbmp .wdp .wmf .xbm .xcf .xpm",
+        ".bpg .cur .dcm .dcx .emf .eps .exr .fit .fits .flif .hdr .icns .im .jng .jpm .jxr .mng .msp .odg .pam .pcd "
+        ".pfm .pic .pict .pix .ps .psb .psd .qoi .ras .rgb .rgba .sgi .svg .svgz .wbmp .wdp .wmf .xbm .xcf .xpm",
     ),
     (
         "a video", _TAKE_FRAMES,
@@ -54,12 +61,13 @@ _OTHERS: Final = (  # what else holds pictures: what it is, what to do, suffixes
     ),
 )  # fmt: skip
 _OTHER_SUFFIXES = {suffix: (what, do) for what, do, suffixes in _OTHERS for suffix in suffixes.split()}
+_OF_OTHER_FORMATS: Final = (CONVERT, _TAKE_FRAMES, _UNPACK)
 _PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".z"})
 _MAGIC: Final = (  # how a file begins that is no picture, or one that is not read
     (rb"\0*\Z", "nothing but zeros", "copy or download it again"),
     (rb"....ftyp(?:hei|hev|mif1|msf1)", "a HEIC photo", CONVERT),
     (rb"....ftypavi", "an AVIF picture", CONVERT),
-    (rb"....ftypcrx|FUJIFILMCCD|II(?:RO|RS|U\0)|II\*\0....CR|\0MRM", "a raw photo", CONVERT),
+    (rb"....ftypcrx|FUJIFILMCCD|II(?:RO|RS|U\0)|II\*\0....CR|\0MRM", _RAW, CONVERT),
     (rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba", "a video", _TAKE_FRAMES),
     (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture", CONVERT),
     (rb"8BPS|%!PS|%PDF|qoif", "a picture of another format", CONVERT),
@@ -67,6 +75,7 @@ _MAGIC: Final = (  # how a file begins that is no picture, or one that is not re
     (rb"(?i:\s*<(?:!doctype|html|\?xml|svg))", "a web page or XML", "download the photo again"),
     (rb"version https://git-lfs", "a pointer of Git LFS", "fetch the photo itself: git lfs pull"),
 )
+_ICO: Final = b"\0\0\1\0"
 _TURNS = {  # EXIF orientation: what turns the picture upright
     2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
     3: PillowImage.Transpose.ROTATE_180,
@@ -89,12 +98,45 @@ class ImageError(InputError):
         self.reason = reason
 
 
-def other_format(name: str) -> tuple[str, str] | None:
-    """What a file holds whose name is that of pictures which are not read, and what to do; None for all other names."""
+def is_picture_name(name: str) -> bool:
+    """Whether a name is that of a picture or video, read or not."""
+    return Path(name).suffix.lower() in SUFFIXES or _told_by_name(name) is not None
+
+
+def other_format(path: Path) -> tuple[str, str] | None:
+    """What a file holds whose name is that of pictures or videos which are not read, and what to do.
+
+    None for all other names, and for files of such names that hold a picture which is read after all (phones and
+    messengers call JPEG files .heic), or of which reading says what is wrong.
+    """
+    named = _told_by_name(path.name)
+    if named is None:
+        return None
+    try:
+        with open_file(path) as file:
+            if _is_read(file, path.name):
+                return None
+            told = _told_by_content(file) or named
+    except OSError:
+        return None
+    return told if told[1] in _OF_OTHER_FORMATS else None
+
+
+def _told_by_name(name: str) -> tuple[str, str] | None:
     *_, inner, suffix = ("", "", *Path(name.lower()).suffixes)
     if suffix in _PACKED and inner in SUFFIXES | _OTHER_SUFFIXES.keys():
         return "a compressed picture", _UNPACK
     return None if suffix in SUFFIXES else _OTHER_SUFFIXES.get(suffix)
+
+
+def _is_read(file: BinaryIO, name: str) -> bool:
+    try:
+        with warnings.catch_warnings(action="ignore"), _picture_in(file, name):
+            return True
+    except PillowImage.DecompressionBombError:
+        return True
+    except Exception:  # decoders raise whatever they stumble on
+        return False
 
 
 def open_file(path: Path) -> io.BufferedReader:
@@ -134,8 +176,10 @@ def decode_image(content: bytes, name: str) -> Image:
     Transparency is laid over mid gray; of animations the first frame is taken, of several pages the first.
 
     Args:
-        content: of a JPEG, PNG, WebP, BMP, TIFF, GIF, PBM, PGM, PPM or JPEG 2000 file, or AVIF where Pillow reads it.
-        name: of the image, for the message.
+        content: of a JPEG, PNG, WebP, BMP, TIFF, GIF, PBM, PGM, PPM, JPEG 2000, TGA, PCX, DDS or ICO file (of icons
+            the largest), or AVIF where Pillow reads it.
+        name: of the image. The content decides what it is, but a TIFF with the name of a raw photo is one, and a TGA
+            file without its mark at the end is known by its name alone.
 
     Raises:
         ImageError: empty, truncated, not an image that is read, or larger than MAX_PIXELS (reason "unreadable", "other
@@ -148,10 +192,7 @@ def _decode(file: BinaryIO, name: str) -> tuple[Image, str]:
     asked = f"image {name}"
     try:
         # warnings are about odd metadata, which does not hurt
-        with warnings.catch_warnings(action="ignore"), PillowImage.open(file, formats=_FORMATS) as opened:
-            width, height = opened.size
-            if width * height > MAX_PIXELS:
-                raise PillowImage.DecompressionBombError(f"{width} by {height} pixels in its header")
+        with warnings.catch_warnings(action="ignore"), _picture_in(file, name) as opened:
             opened.load()
             pixels, note = _rgb(_upright(opened))
             return pixels, "; ".join(filter(None, (_part(opened), note)))
@@ -164,13 +205,62 @@ def _decode(file: BinaryIO, name: str) -> tuple[Image, str]:
             reason="too large",
         ) from error
     except Exception as error:  # decoders raise whatever they stumble on, such as AssertionError, or MemoryError
-        what, do = _told_by_content(file) or ("", "replace or remove it")
+        raw = (_RAW, CONVERT) if isinstance(error, _RawError) else None
+        what, do = raw or _told_by_content(file) or _told_by_name(name) or ("", "replace or remove it")
         said = str(error).replace(str(file), name)
         found = f"{type(error).__name__}: {said}" if said else f"a decoder that gave up ({type(error).__name__})"
         raise ImageError(
             asked, expected=f"a whole image of {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}", found=what or found,
-            do=do, reason="other format" if do in (CONVERT, _TAKE_FRAMES, _UNPACK) else "unreadable",
+            do=do, reason="other format" if do in _OF_OTHER_FORMATS else "unreadable",
         ) from error  # fmt: skip
+
+
+class _RawError(Exception):
+    """A raw photo, of which Pillow would show a small preview."""
+
+
+def _picture_in(file: BinaryIO, name: str) -> PillowImage.Image:
+    """The picture in a file, as its header tells it; raises what Pillow raises, or _RawError."""
+    if file.read(len(_ICO)) == _ICO:
+        _measure_icons(file)
+    formats = _FORMATS if _is_tga(file, name) else _FORMATS[:-1]
+    opened = PillowImage.open(file, formats=formats)
+    _limit(*opened.size)
+    tags = getattr(opened, "tag_v2", {}) if opened.format == "TIFF" else {}
+    # a version of DNG, or a first picture that is a preview (NewSubfileType) of others (SubIFDs), as in NEF and ARW
+    if opened.format == "TIFF" and (
+        (_told_by_name(name) or ("",))[0] == _RAW or 50706 in tags or (tags.get(254) == 1 and 330 in tags)
+    ):
+        raise _RawError
+    return opened
+
+
+def _limit(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise PillowImage.DecompressionBombError(f"{width} by {height} pixels in its header")
+
+
+def _is_tga(file: BinaryIO, name: str) -> bool:
+    """TGA files begin with nothing that tells them, and only newer ones end with their mark."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - len(_TGA_END)))
+    ending = file.read()
+    file.seek(0)
+    return name.lower().endswith(_TGA_SUFFIXES) or ending == _TGA_END
+
+
+def _measure_icons(file: BinaryIO) -> None:
+    """Pillow decodes the largest icon on opening, as large as this icon's own header says."""
+    (count,) = struct.unpack("<H", file.read(2))
+    entries = [entry for _ in range(count) if len(entry := file.read(16)) == 16]
+    for entry in entries:
+        file.seek(int.from_bytes(entry[12:], "little"))
+        head = file.read(24)
+        if head.startswith(b"\x89PNG") and len(head) == 24:
+            _limit(*struct.unpack(">II", head[16:]))
+        elif len(head) == 24:
+            width, height = struct.unpack("<Ii", head[4:12]) if head[0] != 12 else struct.unpack("<HH", head[4:8])
+            _limit(width, abs(height))
 
 
 def _told_by_content(file: BinaryIO) -> tuple[str, str] | None:

@@ -27,7 +27,7 @@ from miex.faces.credits import FaceCSV, csv_beside
 from miex.faces.crop import CropOptions
 from miex.faces.index import Quality, index_photos, passed_over, quality_of, write_index, write_refused
 from miex.faces.mesh import OVAL
-from miex.faces.photos import list_photos, photos_root, write_list
+from miex.faces.photos import list_photos, look_through, photos_root, write_list
 from miex.images import Image
 from tests.support import Shuffled, png
 
@@ -309,6 +309,21 @@ def test_a_folder_of_other_formats_alone_says_what_to_do(photos: Path) -> None:
     (photos / "a.heic").write_bytes(b"x")
     with pytest.raises(InputError, match=r"none; a.heic is a HEIC photo: convert it to PNG or JPEG"):
         list_photos(photos)
+
+
+def test_content_decides_what_is_a_photo(photos: Path) -> None:
+    """Messengers call JPEG files .heic; formats that Pillow reads are read, and a file that is broken has a row."""
+    picture = PillowImage.new("RGB", (8, 8))
+    for name, kind in (("a.HEIC", "JPEG"), ("b.heif", "PNG"), ("c.jpg", "WEBP"), ("d.mov", "JPEG"), ("e.psd", "TGA")):
+        picture.save(photos / name, kind)
+    for suffix in ("tga", "ico", "dds", "pcx", "jpx"):
+        picture.save(photos / f"f.{suffix}")
+    (photos / "g.heic").touch()
+    (photos / "h.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    found = look_through(photos)
+    assert "".join(sorted(name[0] for name in found.photos)) == "abcdefffffg"
+    assert found.refused == {"h.heic": "a HEIC photo: convert it to PNG or JPEG"}
+    assert not found.passed_over
 
 
 # The CSV beside

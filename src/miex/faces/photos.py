@@ -12,7 +12,7 @@ from typing import Final
 
 from miex.errors import InputError, UsageError
 from miex.faces.layouts import find_layout
-from miex.images import SUFFIXES, other_format
+from miex.images import SUFFIXES, is_picture_name, other_format
 from miex.storage.documents import read_bytes
 from miex.storage.local import write_whole
 
@@ -193,12 +193,12 @@ def _walk(root: Path, tree: str) -> FoundFiles:
                 folders.append(path)
             elif kind == "special":
                 found.passed_over["pipes, devices or sockets"] += 1
-            elif (suffix := Path(entry.name).suffix.lower()) in SUFFIXES:
-                found.photos.append(path)  # a link that leads nowhere, too: its row says so
-            elif other := other_format(entry.name):
+            elif not is_picture_name(entry.name):
+                found.passed_over[Path(entry.name).suffix.lower() or "without a suffix"] += 1
+            elif other := other_format(root / path):
                 found.refused[path] = ": ".join(other)
             else:
-                found.passed_over[suffix or "without a suffix"] += 1
+                found.photos.append(path)  # a link that leads nowhere, too: its row says so
         waiting += reversed(folders)
     found.photos.sort()
     return found
