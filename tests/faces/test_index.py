@@ -424,6 +424,28 @@ def test_photos_without_a_row_are_said(two: Path, model: Path) -> None:
     )
 
 
+def test_a_faces_csv_deeper_in_the_folder(two: Path, model: Path) -> None:
+    """The nearest above a photo counts; photos that no table covers are not said to lack a row."""
+    (two / "sub" / "faces.csv").write_text("file,licence\nc.png,MIT\ngone.png,CC0\n")
+    said: list[str] = []
+    table = index_photos(two, model=lambda: model, say=said.append)
+    assert described(table.to_pylist()) == {"a, b.png": ("",) * 4, "sub/c.png": ("MIT", "", "", "")}
+    assert table["detail"].to_pylist()[0] == ""
+    assert "sub/faces.csv: its 1 rows with a photo are used" in said
+    assert any("names no photo, such as gone.png" in text for text in said)
+    (two / "faces.csv").write_text('file,licence\n"a, b.png",CC0\nsub/c.png,wrong\n')
+    nearest = described(index_photos(two, model=lambda: model).to_pylist())
+    assert [facts[0] for facts in nearest.values()] == ["CC0", "MIT"]
+    said.clear()
+    given = index_photos(two, model=lambda: model, table=FaceCSV(two / "faces.csv"), say=said.append)
+    assert given["licence"].to_pylist() == ["CC0", "wrong"]
+    assert any("such as sub/faces.csv: not used" in text for text in said)
+    (two / "faces.csv").unlink()
+    (two / "sub" / "faces.csv").write_text("name,licence\nc.png,MIT\n")
+    index_photos(two, model=lambda: model, say=said.append)
+    assert any("sub/faces.csv is not used: it has no column of file names" in text for text in said)
+
+
 def test_nobody_loses_a_licence_in_silence(two: Path) -> None:
     table = two / "faces.csv"
     for text, found in (

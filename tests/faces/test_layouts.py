@@ -10,8 +10,8 @@ from PIL import Image
 
 from miex.errors import InputError, UsageError
 from miex.faces.index import index_photos
-from miex.faces.layouts import find_layout
-from miex.faces.photos import default_pool, list_photos, write_list
+from miex.faces.layouts import FoundLayout
+from miex.faces.photos import default_pool, list_photos, look_through, write_list
 from tests.support import photo_folder
 
 
@@ -22,10 +22,16 @@ def photos(root: Path, *names: str) -> Path:
     return root
 
 
+def find_layout(root: Path) -> FoundLayout | None:
+    pools = look_through(root).pools
+    assert len(pools) <= 1
+    return pools[0] if pools else None
+
+
 @pytest.fixture
 def celeba(tmp_path: Path) -> Path:
     names = [f"{n:06d}.jpg" for n in range(1, 5)]
-    root = photos(tmp_path / "celeba", *(f"img_align_celeba/{name}" for name in names), "samples/overview.png")
+    root = photos(tmp_path / "celeba", *(f"img_align_celeba/{name}" for name in names), "Img/img_celeba/000001.jpg")
     (root / "Anno").mkdir()
     (root / "Eval").mkdir()
     (root / "Anno" / "identity_CelebA.txt").write_text("".join(f"{n} {2880 + i // 2}\n" for i, n in enumerate(names)))
@@ -46,7 +52,7 @@ def test_celeba(celeba: Path) -> None:
     assert found is not None
     assert found.layout.name == "celeba"
     listed = list_photos(celeba)
-    assert listed == [f"img_align_celeba/{n:06d}.jpg" for n in range(1, 5)]  # the overview is no face
+    assert listed == [f"img_align_celeba/{n:06d}.jpg" for n in range(1, 5)]  # each photo once
     facts = found.describe(listed)
     assert [facts[path]["person"] for path in listed] == ["celeba 2880", "celeba 2880", "celeba 2881", "celeba 2881"]
     assert all("non-commercial" in fact["licence"] and fact["kind"] == "real" for fact in facts.values())
@@ -139,6 +145,47 @@ def test_emotionet(tmp_path: Path) -> None:
     assert found is not None
     assert found.layout.name == "emotionet"
     assert len({fact["person"] for fact in found.describe(list_photos(root)).values()}) == 2
+
+
+def test_pools_deeper_in_the_folder(tmp_path: Path) -> None:
+    """No licence and no person is lost because a pool is not what was given itself."""
+    root = photos(
+        tmp_path, "a/lfw/Ada_L/Ada_L_0001.jpg", "a/mine/me.png", "b/c/celeba/Img/img_align_celeba/000001.jpg",
+        "b/ffhq/thumbnails128x128/00000/00000.png", "b/ffhq/images1024x1024/00000/00000.png", "lfw/Bo_B/Bo_B_0001.jpg",
+    )  # fmt: skip
+    found = look_through(root)
+    assert [(pool.layout.name, pool.tree) for pool in found.pools] == [
+        ("lfw", "lfw"), ("lfw", "a/lfw"), ("ffhq", "b/ffhq/images1024x1024"),
+        ("celeba", "b/c/celeba/Img/img_align_celeba"),
+    ]  # fmt: skip
+    people = {photo: fact["person"] for pool in found.pools for photo, fact in pool.describe(found.photos).items()}
+    assert people == {
+        "a/lfw/Ada_L/Ada_L_0001.jpg": "lfw Ada_L", "b/c/celeba/Img/img_align_celeba/000001.jpg": "",
+        "b/ffhq/images1024x1024/00000/00000.png": "ffhq 00000", "lfw/Bo_B/Bo_B_0001.jpg": "lfw Bo_B",
+    }  # fmt: skip
+    assert set(found.photos) == {*people, "a/mine/me.png"}
+    assert found.passed_over == {"in another form of FFHQ (Karras et al. 2019)": 1}
+    write_list(found.photos, root, root / "list.txt")
+    assert look_through(root / "list.txt").pools == found.pools
+
+
+@pytest.mark.parametrize(
+    ("inside", "photo", "person"),
+    [
+        ("lfw/Ada_L", "Ada_L_0001.jpg", "lfw Ada_L"),
+        ("images1024x1024/00000", "00007.png", "ffhq 00007"),
+        ("img_align_celeba/1", "000001.jpg", "celeba 9"),
+    ],
+)
+def test_a_folder_within_a_pool(tmp_path: Path, inside: str, photo: str, person: str) -> None:
+    root = photos(tmp_path, f"{inside}/{photo}", "img_align_celeba/000002.jpg")
+    (tmp_path / "identity_CelebA.txt").write_text("000001.jpg 9\n")
+    found = find_layout(root / inside)
+    assert found is not None
+    facts = found.describe([photo])[photo]
+    assert facts["person"] == person
+    assert facts["licence"]
+    assert "1 photos in the folder itself" in found.assumed({photo: facts})
 
 
 def test_any_folder(tmp_path: Path) -> None:

@@ -118,17 +118,16 @@ def write_list(folder: PathLike, out: PathLike, where: Mapping[str, str] | None 
         UsageError: the layout has no such condition, or the list is no .txt file.
     """
     from miex.faces import photos as files
-    from miex.faces.layouts import find_layout
 
-    photos = files.list_photos(path(folder))
-    known = find_layout(path(folder))
-    if where and known is None:
+    found = files.look_through(path(folder))
+    photos, pools = found.photos, found.pools
+    if where and not pools:
         raise UsageError(
             f"`where` {', '.join(where)}", expected="a folder in the layout of CelebA or FFHQ", found=str(folder)
         )
-    chosen = known.select(photos, dict(where or {})) if known else photos
+    chosen = sorted(photo for pool in pools for photo in pool.select(photos, where)) if where else photos
     files.write_list(chosen, path(folder), path(out))
-    return len(chosen), len(photos), known.layout.title if known else str(folder)
+    return len(chosen), len(photos), " and ".join(sorted({pool.layout.title for pool in pools})) or str(folder)
 
 
 @checking()
@@ -190,7 +189,8 @@ def find_faces(
 
 
 def csv_of(folder: Path, given: PathLike | None, columns: Mapping[str, str]) -> FaceCSV | None:
-    """The CSV of licences of a folder: the given one, or the one beside the photos, or None.
+    """The CSV of licences of a folder that is given, or whose columns are; None: the index looks for those beside the
+    photos.
 
     Raises:
         UsageError: such a CSV has no column of that name, or columns are named but there is no CSV.
@@ -201,7 +201,7 @@ def csv_of(folder: Path, given: PathLike | None, columns: Mapping[str, str]) -> 
     wrong = [name for name in columns if name not in CSV_COLUMNS]
     if wrong:
         raise UsageError(f"`faces_column` {wrong[0]}", expected="one of " + ", ".join(CSV_COLUMNS))
-    beside = csv_beside(photos_root(folder).resolve(), any_columns=bool(columns)) if given is None else None
+    beside = csv_beside(photos_root(folder).resolve(), any_columns=True) if columns and given is None else None
     file = path(given) if given is not None else (beside.path if beside else None)
     if columns and file is None:
         raise UsageError(

@@ -132,11 +132,16 @@ class FaceCSV:
 
 def csv_beside(folder: Path, *, any_columns: bool = False) -> FaceCSV | None:
     """The faces.csv in the folder or in the one above it; unless any_columns, only if it has a column of file names."""
-    names = {normal(name) for name in CSV_COLUMNS["file"]}
-    for path in places(folder):
-        if any_columns or names & set(map(normal, first_row(path))):
-            return FaceCSV(path)
-    return None
+    return next((FaceCSV(path) for path in places(folder) if any_columns or _names_files(path)), None)
+
+
+def csv_in(folder: Path) -> FaceCSV | None:
+    """The faces.csv in the folder, if it has a column of file names."""
+    return FaceCSV(folder / CSV_NAME) if _names_files(folder / CSV_NAME) else None
+
+
+def _names_files(path: Path) -> bool:
+    return bool({normal(name) for name in CSV_COLUMNS["file"]} & set(map(normal, first_row(path))))
 
 
 def places(folder: Path) -> list[Path]:

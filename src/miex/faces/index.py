@@ -19,12 +19,11 @@ import pyarrow.parquet as pq
 
 from miex.errors import OutputError, UsageError, one_of
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
-from miex.faces.credits import CSV_COLUMNS, FaceCSV, csv_beside, places
+from miex.faces.credits import CSV_COLUMNS, CSV_NAME, FaceCSV, csv_beside, csv_in, places
 from miex.faces.crop import CropOptions, inter_ocular, place_crop
 from miex.faces.landmarks import DETECTION, MIN_SCORE, MODEL, Detection, Landmarker
-from miex.faces.layouts import find_layout
 from miex.faces.mesh import N_LANDMARKS
-from miex.faces.photos import kinds_text, look_through, photos_root
+from miex.faces.photos import FoundFiles, kinds_text, look_through, photos_root
 from miex.faces.seen import Seen, see
 from miex.images import ImageError, open_file, read_noted
 from miex.stable import npz_arrays
@@ -152,8 +151,8 @@ def index_photos(
     Args:
         faces: a folder, or a .txt list.
         model: gives the landmark model's file; called only if a photo is not in the cache.
-        table: licences and attributions; by default a faces.csv in the folder or above it. Of photos that it does not
-            name, what the pool's layout says.
+        table: licences and attributions; by default the files called faces.csv in the folder (or above it) and in
+            folders of it. Of photos that none of them names, what the pool's layout says.
         quality: which photos are refused.
         executor: where the work is done.
         per_task: photos a worker takes at a time.
@@ -172,17 +171,12 @@ def index_photos(
     """
     files = look_through(faces)
     paths, root = files.photos, photos_root(faces)
-    table = table or csv_beside(root)
-    described, matching = table.match(root, [*paths, *files.refused]) if table else ({}, [])
-    known = find_layout(root)
-    by_layout = known.describe(paths) if known else {}
-    if known:
-        say(known.assumed(by_layout))
-    for text in matching:
-        say(text)
-    if table is None and (others := places(root)):
-        names = ", ".join(CSV_COLUMNS["file"])
-        say(f"{others[0]} is not used: it has no column of file names ({names}; or name it by `faces_column`)")
+    beside = table or csv_beside(root)
+    described, lacking = _credits(files, root, beside, say, deeper=table is None)
+    by_layout: dict[str, dict[str, str]] = {}
+    for pool in files.pools:
+        by_layout |= (facts := pool.describe(paths))
+        say(pool.assumed(facts))
     tasks = [_Chunk(root, tuple(paths[i : i + per_task]), cache_folder()) for i in range(0, len(paths), per_task)]
     examined: dict[str, _Examined] = {}
     missing: list[_Chunk] = []
@@ -204,6 +198,7 @@ def index_photos(
     reason = {path: "unreadable" if path.endswith("/") else "other format" for path in files.refused}
     examined |= {path: _Examined(path, reason=reason[path], detail=why) for path, why in files.refused.items()}
     rows, first, bare = [], dict[str, str](), list[str]()
+    name = beside.path.name if beside else CSV_NAME
     for path in sorted(examined):
         row = _row(examined[path], quality or Quality())
         facts = described.get(path) or by_layout.get(path, nothing)
@@ -213,15 +208,15 @@ def index_photos(
             row["reason"], row["detail"] = "licence", row["licence"] or "unknown"
         if not row["reason"] and first.setdefault(row["sha256"], path) != path:
             row["reason"], row["detail"] = "duplicate", f"same bytes as {first[row['sha256']]}"
-        if table and path not in described and not row["reason"]:
-            row["detail"] = "; ".join(filter(None, (row["detail"], f"no row in {table.path.name}")))
-            bare.append(row["path"])
+        if path in lacking and not row["reason"]:
+            row["detail"] = "; ".join(filter(None, (row["detail"], f"no row in {name}")))
+            bare.append(path)
         rows.append(row)
-    if table and bare:
-        verb, licence = "has" if len(bare) == 1 else "have", "the licence of the pool" if known else "no licence"
+    if bare:
+        verb, by_pool = "has" if len(bare) == 1 else "have", all(path in by_layout for path in bare)
         say(
-            f"{len(bare):,} of {len(paths):,} photos can be used, but {verb} no row in {table.path.name}, such as "
-            f"{bare[0]}: {licence} is noted for them"
+            f"{len(bare):,} of {len(paths):,} photos can be used, but {verb} no row in {name}, such as "
+            f"{_name(bare[0])}: {'the licence of the pool' if by_pool else 'no licence'} is noted for them"
         )
     refused = sum(bool(row["reason"]) for row in rows)
     passed = files.passed_over
@@ -232,6 +227,39 @@ def index_photos(
         )
     counted = {_PASSED_OVER: json.dumps(passed).encode()}
     return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA.with_metadata(counted))
+
+
+def _credits(
+    files: FoundFiles, root: Path, beside: FaceCSV | None, say: Callable[[str], None], *, deeper: bool
+) -> tuple[dict[str, dict[str, str]], set[str]]:
+    """{photo: its row of the CSV}, of several the nearest above the photo; and the photos below one, but without a row.
+
+    Args:
+        beside: of the folder itself.
+        deeper: whether those in folders of it count, too.
+    """
+    photos = [*files.photos, *files.refused]
+    described, texts = beside.match(root, photos) if beside else ({}, [])
+    covered = set(photos if beside else ())
+    for text in texts:
+        say(text)
+    names = f"no column of file names ({', '.join(CSV_COLUMNS['file'])}; or name it by `faces_column`)"
+    if beside is None and (others := places(root)):
+        say(f"{others[0]} is not used: it has {names}")
+    if files.tables and not deeper:
+        say(f"{len(files.tables):,} faces.csv in folders of {root}, such as {files.tables[0]}: not used beside the given")
+    for path in sorted(files.tables, key=lambda path: path.count("/")) if deeper else ():
+        folder = path.removesuffix(f"/{CSV_NAME}")
+        if (table := csv_in(root / folder)) is None:
+            say(f"{path} is not used: it has {names}")
+            continue
+        below = [photo.removeprefix(f"{folder}/") for photo in photos if photo.startswith(f"{folder}/")]
+        rows, texts = table.match(root / folder, below)
+        described |= {f"{folder}/{photo}": row for photo, row in rows.items()}
+        covered |= {f"{folder}/{photo}" for photo in below}
+        for text in (f"{path}: its {len(rows):,} rows with a photo are used", *texts):
+            say(text)
+    return described, covered - described.keys()
 
 
 def passed_over(index: pa.Table) -> dict[str, int]:

@@ -5,6 +5,7 @@ CelebA, FFHQ, LFW and EmotioNet are known; any other folder of photos has no lay
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from miex.stable import json_of
 from miex.storage.documents import read_bytes
 
 Facts = dict[str, str]  # licence, attribution, kind, person: the columns of the index
+_ABOVE = 2  # folders above the given one that may hold a pool's photos
 _YES, _NO = {"1", "yes", "true"}, {"-1", "0", "no", "false"}
 
 
@@ -25,7 +27,7 @@ class Layout:
 
     Attributes:
         name, title: as users type it, as papers write it.
-        trees: folders that may hold the photos, the preferred first.
+        trees: names of the folders that hold the photos, of its forms (sizes, cuts) the preferred first.
         tell: whether a folder is such a tree, by the names in it (at most 20).
         licence: under which its owners give it out.
         facts: (the tree, photos relative to it) → what is known of each, beside the licence.
@@ -49,12 +51,15 @@ class FoundLayout:
 
     Attributes:
         layout: which.
-        root: the folder that was given; tree: where its photos lie, relative to it, "" for the folder itself.
+        root: the folder that was given.
+        tree: the folder of its photos, relative to it: "" for the folder itself, "../.." if that lies within the tree.
+        inside: path of the given folder in the tree, if it lies within, such as "00000"; else "".
     """
 
     layout: Layout
     root: Path
     tree: str
+    inside: str = ""
 
     def describe(self, photos: Iterable[str]) -> dict[str, Facts]:
         """{photo: licence, attribution, kind, person}, for photos of the tree; paths are relative to the root.
@@ -85,23 +90,65 @@ class FoundLayout:
             f"of {len(people):,} people" if people
             else "whose people are not known (no list of them is there): each counts as a person of its own"
         )  # fmt: skip
-        return f"{self.layout.title}: {len(facts):,} photos in {self.tree or 'the folder itself'}, {who}"
+        where = self.tree if self.tree and not self.inside else "the folder itself"
+        return f"{self.layout.title}: {len(facts):,} photos in {where}, {who}"
+
+    @property
+    def form(self) -> int:
+        """Which of the layout's trees it is, the preferred first."""
+        names = _names_of(self.root / self.tree)
+        return next((i for i, tree in enumerate(self.layout.trees) if tree in names), 0)
 
     def _inside(self, photos: Iterable[str]) -> dict[str, str]:
+        if self.inside:
+            return {photo: f"{self.inside}/{photo}" for photo in photos}
         prefix = f"{self.tree}/" if self.tree else ""
         return {photo: photo.removeprefix(prefix) for photo in photos if photo.startswith(prefix)}
 
 
-def find_layout(root: Path) -> FoundLayout | None:
-    """The layout of a folder, by the names of its folders and photos; None if it has none that is known."""
+def find_layouts(root: Path, photos: Iterable[str]) -> list[FoundLayout]:
+    """The pools of known layouts that these photos belong to, by the names of their folders and photos.
+
+    A pool may lie anywhere below the folder, and several may; and the folder may lie within a pool, as that of one
+    person of LFW does.
+
+    Args:
+        root: the folder that was given.
+        photos: paths relative to it.
+    """
+    whole = root.resolve()
+    for up, folder in enumerate(whole.parents[:_ABOVE], start=1):
+        if layout := _layout_of(folder, by_name=True):
+            return [FoundLayout(layout, root, "/".join([".."] * up), whole.relative_to(folder).as_posix())]
+    folders = {""}
+    for photo in photos:
+        folder = posixpath.dirname(photo)
+        while folder not in folders:
+            folders.add(folder)
+            folder = posixpath.dirname(folder)
+    found = list[FoundLayout]()
+    inside = set[str]()
+    for folder in sorted(folders, key=lambda folder: (folder.count("/") + bool(folder), folder)):
+        if folder and posixpath.dirname(folder) in inside:
+            inside.add(folder)
+        elif layout := _layout_of(root / folder):
+            inside.add(folder)
+            found.append(FoundLayout(layout, root, folder))
+    return found
+
+
+def _layout_of(folder: Path, *, by_name: bool = False) -> Layout | None:
+    """The layout whose tree this folder is; names of photos such as 000001.jpg alone say nothing."""
+    names = _names_of(folder)
     for layout in LAYOUTS.values():
-        # a folder that is itself the tree: names such as 000001.jpg alone say nothing
-        itself = ("",) if layout.telling or root.resolve().name in {Path(t).name for t in layout.trees} else ()
-        # Kaggle unpacks a folder into one of its own name
-        for tree in (*(name for t in layout.trees for name in (t, f"{t}/{Path(t).name}")), *itself):
-            if (root / tree).is_dir() and layout.tell(root / tree):
-                return FoundLayout(layout, root, tree)
+        if ((layout.telling and not by_name) or names & set(layout.trees)) and layout.tell(folder):
+            return layout
     return None
+
+
+def _names_of(folder: Path) -> set[str]:
+    """Of a folder, and of what it links to."""
+    return {folder.name, folder.resolve().name}
 
 
 def _names(folder: Path, most: int = 20) -> list[str]:
@@ -234,7 +281,7 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
     for layout in (
         Layout(
             "celeba", "CelebA (Liu et al. 2015)",
-            ("img_align_celeba", "Img/img_align_celeba", "img_align_celeba_png", "Img/img_align_celeba_png"),
+            ("img_align_celeba", "img_align_celeba_png", "img_celeba"),
             _tell(r"\d{6}\.(jpg|png)"), "non-commercial research only (CelebA's agreement)", _celeba_facts,
             _celeba_filter,
         ),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from miex.errors import InputError, UsageError
-from miex.faces.layouts import find_layout
+from miex.faces.credits import CSV_NAME
+from miex.faces.layouts import FoundLayout, find_layouts
 from miex.images import SUFFIXES, is_picture_name, other_format
 from miex.storage.documents import read_bytes
 from miex.storage.local import write_whole
@@ -33,12 +34,16 @@ class FoundFiles:
         photos: to be read; sorted paths, relative to the folder.
         refused: {path: why and what to do}: pictures and videos that are not read, folders that cannot be opened.
         passed_over: {kind, such as ".csv": how many}: what is no picture by its name, hidden files and folders (a
-            folder counts once), pipes, devices and sockets.
+            folder counts once), pipes, devices and sockets, and photos of a known pool in other sizes.
+        pools: those of known layouts (see `layouts`) that the photos belong to.
+        tables: the files called faces.csv below the folder, but not in it; sorted paths, relative to it.
     """
 
     photos: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     passed_over: Counter[str] = field(default_factory=Counter)
+    pools: list[FoundLayout] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
 
 
 def kinds_text(passed_over: Mapping[str, int]) -> str:
@@ -112,8 +117,8 @@ def list_photos(folder: Path) -> list[str]:
 def look_through(folder: Path) -> FoundFiles:
     """Every file below a folder, or of a .txt list that names photos, one a line.
 
-    Links to folders are followed, each folder once. Of a pool with a known layout (see `layouts`) only the tree of its
-    photos is looked through, not their copies in other sizes.
+    Links to folders are followed, each folder once. Of a pool with a known layout (see `layouts`) that lies there in
+    several forms (sizes, cuts) the photos of the preferred one are taken.
 
     Raises:
         InputError: no such folder, it cannot be opened, or no photo in it.
@@ -130,10 +135,11 @@ def look_through(folder: Path) -> FoundFiles:
                 found=f"{root}, no folder",
                 do=f'correct the line "{_FOLDER}{root}", or make the list again',
             )
-        found = FoundFiles(photos)
+        found = FoundFiles(photos, pools=find_layouts(root, photos), tables=_tables(root, photos))
     elif folder.is_dir():
-        known = find_layout(folder)
-        found = _walk(folder, known.tree if known else "")
+        found = _walk(folder)
+        found.pools = _leave_copies(found, find_layouts(folder, found.photos))
+        found.tables = _tables(folder, found.photos)
     else:
         what = "another file" if folder.exists() else "no such folder"
         raise InputError(
@@ -165,9 +171,30 @@ def _is_list(faces: Path) -> bool:
     return faces.is_file() and faces.suffix == ".txt"
 
 
-def _walk(root: Path, tree: str) -> FoundFiles:
-    """The files below a folder of the root; paths are relative to the root."""
-    found, seen, waiting = FoundFiles(), set[tuple[int, int]](), [tree]
+def _leave_copies(found: FoundFiles, pools: Sequence[FoundLayout]) -> list[FoundLayout]:
+    """The pools in their preferred forms; what lies in the others is counted as passed over."""
+    best: dict[str, int] = {}
+    for pool in pools:
+        best[pool.layout.name] = min(pool.form, best.get(pool.layout.name, pool.form))
+    for pool in pools:
+        if pool.form > best[pool.layout.name]:
+            kind, before = f"in another form of {pool.layout.title}", f"{pool.tree}/"
+            copies = [path for path in found.photos if path.startswith(before)]
+            refused = [path for path in found.refused if path.startswith(before)]
+            found.passed_over[kind] += len(copies) + len(refused)
+            found.photos = sorted(set(found.photos) - set(copies))
+            found.refused = {path: why for path, why in found.refused.items() if path not in set(refused)}
+    return [pool for pool in pools if pool.form == best[pool.layout.name]]
+
+
+def _tables(root: Path, photos: Iterable[str]) -> list[str]:
+    folders = {parent for photo in photos for parent in PurePosixPath(photo).parents} - {PurePosixPath(".")}
+    return sorted(str(folder / CSV_NAME) for folder in folders if (root / folder / CSV_NAME).is_file())
+
+
+def _walk(root: Path) -> FoundFiles:
+    """The files below a folder; paths are relative to it."""
+    found, seen, waiting = FoundFiles(), set[tuple[int, int]](), [""]
     while waiting:
         inside = waiting.pop()
         try:
@@ -180,7 +207,7 @@ def _walk(root: Path, tree: str) -> FoundFiles:
                 sorted_entries = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             why = error.strerror or str(error)
-            if inside == tree:
+            if not inside:
                 raise InputError(f"folder {root / inside}", found=why, do="make it readable") from error
             found.refused[f"{inside}/"] = f"a folder that cannot be opened ({why}): make it readable"
             continue
