@@ -175,8 +175,9 @@ def index_photos(
     described, lacking = _credits(files, root, beside, say, deeper=table is None)
     by_layout: dict[str, dict[str, str]] = {}
     for pool in files.pools:
-        by_layout |= (facts := pool.describe(paths))
-        say(pool.assumed(facts))
+        of_pool = pool.describe(paths)
+        by_layout |= of_pool
+        say(pool.assumed(of_pool))
     tasks = [_Chunk(root, tuple(paths[i : i + per_task]), cache_folder()) for i in range(0, len(paths), per_task)]
     examined: dict[str, _Examined] = {}
     missing: list[_Chunk] = []

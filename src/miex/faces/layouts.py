@@ -117,9 +117,9 @@ def find_layouts(root: Path, photos: Iterable[str]) -> list[FoundLayout]:
         photos: paths relative to it.
     """
     whole = root.resolve()
-    for up, folder in enumerate(whole.parents[:_ABOVE], start=1):
-        if layout := _layout_of(folder, by_name=True):
-            return [FoundLayout(layout, root, "/".join([".."] * up), whole.relative_to(folder).as_posix())]
+    for up, above in enumerate(whole.parents[:_ABOVE], start=1):
+        if layout := _layout_of(above, by_name=True):
+            return [FoundLayout(layout, root, "/".join([".."] * up), whole.relative_to(above).as_posix())]
     folders = {""}
     for photo in photos:
         folder = posixpath.dirname(photo)
