@@ -24,7 +24,7 @@ import miex
 from miex.errors import InputError, UsageError
 from miex.faces.align import align_photo
 from miex.faces.credits import FaceCSV, csv_beside
-from miex.faces.crop import CropOptions
+from miex.faces.crop import CropOptions, eye_centers
 from miex.faces.index import Quality, index_photos, passed_over, quality_of, write_index, write_refused
 from miex.faces.mesh import OVAL
 from miex.faces.photos import list_photos, look_through, photos_root, write_list
@@ -609,12 +609,16 @@ def test_what_hides_a_face_is_named(
 ) -> None:
     mask = [i for i in OVAL if astronaut_mesh[i, 1] > astronaut_mesh[5, 1]] + [195]
     glasses = [226, 446, 105, 334, 111, 340, 193, 417]
+    shining = on_face(astronaut, astronaut_mesh, [*glasses, 118, 347], (22, 22, 22))
+    for eye in eye_centers(astronaut_mesh).astype(int).tolist():
+        cv2.line(shining, (eye[0] - 6, eye[1] + 3), (eye[0] + 6, eye[1] - 4), (230, 235, 240), 2)
     face = slice(20, 300), slice(80, 370)
     faults = {
         "good": (astronaut, ""),
         "mask blue": (on_face(astronaut, astronaut_mesh, mask, (130, 175, 210)), "mouth covered"),
         "mask white": (on_face(astronaut, astronaut_mesh, mask, (225, 228, 230)), "mouth covered"),
         "glasses": (on_face(astronaut, astronaut_mesh, glasses, (22, 22, 22)), "eyes covered"),
+        "glasses that shine": (shining, "eyes covered"),
         "dark": ((astronaut * 0.08).astype(np.uint8), "too dark"),
         "blurred": (cv2.GaussianBlur(astronaut, (0, 0), 4), "too blurred"),
     }

@@ -248,7 +248,8 @@ def _credits(
     if beside is None and (others := places(root)):
         say(f"{others[0]} is not used: it has {names}")
     if files.tables and not deeper:
-        say(f"{len(files.tables):,} faces.csv in folders of {root}, such as {files.tables[0]}: not used beside the given")
+        count, first = len(files.tables), files.tables[0]
+        say(f"{count:,} faces.csv in folders of {root}, such as {first}: not used beside the given one")
     for path in sorted(files.tables, key=lambda path: path.count("/")) if deeper else ():
         folder = path.removesuffix(f"/{CSV_NAME}")
         if (table := csv_in(root / folder)) is None:

@@ -36,7 +36,7 @@ MODEL = PublishedFile(
     argument="landmarker",
     variable="MIEX_LANDMARKER",
 )
-DETECTION = 3  # grows whenever the same photo and model give other landmarks
+DETECTION = 4  # grows whenever the same photo and model give other landmarks, or what is seen is measured otherwise
 MAX_FACES = 5  # enough to tell a portrait from a group
 _LONGEST_SIDE = 1024  # the detector works at 128 px, the mesh at 256: more only costs time
 _GLANCE = 256  # longest side at which the four turns are compared: without aliasing, which costs some their turn

@@ -2,7 +2,8 @@
 
 The mesh is sure of a mouth behind a mask and of eyes behind sunglasses. What they have, and cloth and glass mostly have
 not, is contrast: the dark line between lips, and iris, white and lashes within the lids. Both are measured in a small
-aligned crop, relative to the light of the cheeks, so that dark skin is not refused more often than light skin.
+aligned crop, relative to the light of the cheeks, so that dark skin is not refused more often than light skin. What
+black glasses reflect is contrast, too; but they cover the skin below the eyes, which is then far darker than the rest.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ _LIDS = (
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (362, 398, 384, 385, 386, 387, 388, 466, 263, 249, 390, 373, 374, 380, 381, 382),
 )
+_BELOW = (  # the eyes: the lower lid and the skin under it
+    (22, 23, 24, 25, 26, 110, 228, 229, 230, 231, 31, 112),
+    (252, 253, 254, 255, 256, 339, 448, 449, 450, 451, 261, 341),
+)
+_DARK = 0.3  # of the cheeks' light: of 914 faces without glasses none has darker skin there (the least is 0.309)
 _LIPS = ((80, 82, 13, 312, 310), (88, 87, 14, 317, 318))  # the inner edges, upper and lower
 _FAR, _NEAR = (0.1, 0.2, 0.32), (-0.05, 0.0, 0.05)  # from the line between the lips, mouth widths
 
@@ -37,7 +43,8 @@ class Seen:
         light: median gray level of the face, 0 to 255.
         sharpness: standard deviation of what a blur by a pixel of the small crop takes away, relative to the light.
         mouth: how much darker the line between the lips is than the skin above and below, relative to the cheeks.
-        eyes: standard deviation of gray levels within the lids, relative to the cheeks.
+        eyes: standard deviation of gray levels within the lids, relative to the cheeks; 0 where the skin below the lids
+            is darker than 0.3 of the cheeks, as behind black glasses.
     """
 
     light: float
@@ -64,11 +71,15 @@ def see(photo: Image, landmarks: npt.NDArray[np.floating]) -> Seen | None:
     light = float(levels[cheeks].mean()) + 5  # the 5 against noise of black pictures
     fine = crop.astype(np.float64) - cv2.GaussianBlur(crop.astype(np.float64), (0, 0), 1)
     lids = [levels[_within(points[list(ring)], 1.25)].std() for ring in _LIDS]
+    below = [
+        _median_beside(levels, points[list(ring)], points[list(eye)]) for ring, eye in zip(_BELOW, _LIDS, strict=True)
+    ]
+    behind_glass = np.mean(below) < _DARK * light
     return Seen(
         light=float(np.median(crop[face])),
         sharpness=float(fine[face].std() / (crop[face].mean() + 5)),
         mouth=_lip_line(levels, points) / light,
-        eyes=float(np.mean(lids)) / light,
+        eyes=0.0 if behind_glass else float(np.mean(lids)) / light,
     )
 
 
@@ -103,6 +114,13 @@ def _lip_line(levels: npt.NDArray[np.float64], points: Points) -> float:
     levels = cv2.remap(levels.astype(np.float32), places[..., 0], places[..., 1], cv2.INTER_LINEAR).mean(axis=1)
     above, below, near = np.split(levels, (len(_FAR), 2 * len(_FAR)))
     return float((above.max() + below.max()) / 2 - near.min())
+
+
+def _median_beside(levels: npt.NDArray[np.float64], ring: Points, but: Points) -> float:
+    """Median gray level within a ring of points, but not within another one, unless nothing is left."""
+    whole = _within(ring)
+    beside = whole & ~_within(but)
+    return float(np.median(levels[beside if beside.any() else whole]))
 
 
 def _within(ring: Points, grow: float = 1.0) -> npt.NDArray[np.bool_]:
