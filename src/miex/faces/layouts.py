@@ -95,9 +95,9 @@ class FoundLayout:
 
     @property
     def form(self) -> int:
-        """Which of the layout's trees it is, the preferred first."""
+        """Which of the layout's trees it is, the preferred first; 0 where any name of a folder will do."""
         names = _names_of(self.root / self.tree)
-        return next((i for i, tree in enumerate(self.layout.trees) if tree in names), 0)
+        return 0 if self.layout.telling else [tree in names for tree in self.layout.trees].index(True)
 
     def _inside(self, photos: Iterable[str]) -> dict[str, str]:
         if self.inside:
