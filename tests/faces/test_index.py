@@ -431,7 +431,7 @@ def test_a_faces_csv_deeper_in_the_folder(two: Path, model: Path) -> None:
     table = index_photos(two, model=lambda: model, say=said.append)
     assert described(table.to_pylist()) == {"a, b.png": ("",) * 4, "sub/c.png": ("MIT", "", "", "")}
     assert table["detail"].to_pylist()[0] == ""
-    assert "sub/faces.csv: its 1 rows with a photo are used" in said
+    assert "sub/faces.csv is used, too: 1 of 1 photos below it" in said
     assert any("names no photo, such as gone.png" in text for text in said)
     (two / "faces.csv").write_text('file,licence\n"a, b.png",CC0\nsub/c.png,wrong\n')
     nearest = described(index_photos(two, model=lambda: model).to_pylist())

@@ -261,7 +261,7 @@ def _credits(
         rows, texts = table.match(root / folder, below)
         described |= {f"{folder}/{photo}": row for photo, row in rows.items()}
         covered |= {f"{folder}/{photo}" for photo in below}
-        for text in (f"{path}: its {len(rows):,} rows with a photo are used", *texts):
+        for text in (f"{path} is used, too: {len(rows):,} of {len(below):,} photos below it", *texts):
             say(text)
     return described, covered - described.keys()
 
