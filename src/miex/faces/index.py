@@ -78,7 +78,7 @@ class Quality:
             4 are refused for their mouth (0.06), none for the rest; of masks drawn on them 99 % of white and all of
             black ones, 93 % of skin-colored, 88 % of blue, but only 56 % of knitted and 41 % of colorful ones. Of
             black sunglasses drawn on 200 of them 98 % where nothing shines in them, 84 % where a horizon does, 82 %
-            with a spot and 70 % with a streak of light, 77 % with lenses that grow lighter downward, but 17 % where
+            with a spot and 70 % with a streak of light, 77 % with lenses that grow lighter downward, but 18 % where
             such lenses have streaks, too.
         licences: those that are allowed, whatever the case; any, if there is none ("licence").
     """
