@@ -157,6 +157,8 @@ def test_bars_can_be_read() -> None:
         assert all(frame.ymin < box.ymin and box.ymax < frame.ymax for box in boxes)
         assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     assert [len(ax.texts) for ax in drawn.axes] == [7, 0, 6]
+    lowest = [Bars("", {"a": {"b": Value(low), "c": Value(50.0)}}).draw().axes[0].get_ylim()[0] for low in (20.0, 45.0)]
+    assert lowest == [0.0, 40.0]
     four = Bars("title", dict.fromkeys("abcd", values)).draw().axes
     assert [(ax.get_title(), ax.get_subplotspec().rowspan.start) for ax in four] == [
         ("a", 0), ("c", 0), ("b", 1), ("d", 1)
@@ -190,3 +192,5 @@ def test_a_wide_table_fits_a_page() -> None:
     assert "corpus 0 &" in _wide(6, scores, 6).latex()  # each of one row: no group
     assert "multicolumn" not in _wide(6, scores, 1).latex()  # the same in all rows
     assert "resizebox" not in TABLE.latex()
+    alike = Table("a", ["label", "frames"], [["x", "y" * 80], ["z", "y" * 80]])  # the caption does not take all
+    assert alike.latex().count("y" * 80) == 2

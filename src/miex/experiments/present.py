@@ -188,7 +188,7 @@ class Table:
         same = [
             i for i in every if not isinstance(first[i], Value) and len({text[i] for text in self.texts}) == 1
         ]  # fmt: skip
-        if not same or len(same) == len(self.columns):
+        if not same or len(self.columns) - len(same) < 2:  # what is left would say nothing
             return self
         common = ", ".join(f"{self.columns[i]} {self.texts[0][i]}" for i in same)
         note = f"{self.note} In all rows: {common}.".lstrip()
@@ -371,6 +371,7 @@ class Bars:
                             va="bottom", fontsize=7)  # fmt: skip
         else:
             low = max(0.0, min(ends) - max(0.3 * (max(tops) - min(ends)), 0.1 * max(tops)))
+            low = low if low > max(tops) / 4 else 0.0  # to leave out so little gains nothing
             step = _LEVEL / _AXES * (max(tops) - low)
             first, levels = max(tops) + step / 2, self._levels(panel, names)
             for i, level in enumerate(levels):
