@@ -58,6 +58,38 @@ def test_rows_are_identities_times_labels_times_rounds() -> None:
         assert apex.any()
 
 
+class ChosenError(Exception):
+    pass
+
+
+def _chosen(*_: object) -> None:
+    raise ChosenError
+
+
+@pytest.mark.parametrize(
+    ("option", "most", "others", "limit", "estimate"),
+    [
+        ("samples", 10**8, {}, "100,000,000", "about 6,000 GB of frames"),
+        ("per", 10**8 // 6, {}, "100,000,000", "about 6,000 GB of frames"),  # of three classes and two photos
+        ("per", 10**8 // 120, {"ids": 40}, "100,000,000", "about 6,000 GB of frames"),
+        ("ids", 10**8 // 300, {"per": 100}, "100,000,000", "about 6,000 GB of frames"),
+        ("ids", 10**6, {}, "1,000,000", "about 6 GB of memory"),
+    ],
+)
+def test_a_plan_is_as_large_as_is_said_and_no_larger(
+    option: str, most: int, others: dict[str, int], limit: str, estimate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faces, which memory is taken for, are chosen at the limit, and never above it."""
+    monkeypatch.setattr("miex.planning.rows.choose_faces", _chosen)
+    with pytest.raises(ChosenError):
+        make_plan(2, **{option: most}, **others)
+    with pytest.raises(UsageError) as refused:
+        make_plan(2, **{option: most + 1}, **others)
+    assert (refused.value.expected, refused.value.found) == (f"at most {limit}", estimate)
+    with pytest.raises(UsageError, match="at most"):
+        make_plan(2, **{option: 10**30}, **others)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     photos=st.integers(1, 6), more=st.integers(0, 4), per=st.integers(1, 3), more_per=st.integers(0, 2),
