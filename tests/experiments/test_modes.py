@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +14,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from miex.errors import UsageError  # noqa: E402
+from miex.errors import OutputError, UsageError  # noqa: E402
 from miex.evaluation.evaluate import evaluate, missing  # noqa: E402
 from miex.evaluation.folds import k_fold  # noqa: E402
 from miex.evaluation.results import Results  # noqa: E402
 from miex.executors.base import IN_PROCESS, InProcess, Outcome, Result, Task  # noqa: E402
 from miex.executors.local import LocalProcesses  # noqa: E402
-from miex.experiments.modes import MODES, Fit, Mode  # noqa: E402
+from miex.executors.machine import Machine  # noqa: E402
+from miex.experiments.modes import MODES, Fit, Mode, Training  # noqa: E402
 from miex.recognition.examples import Arrays, Examples, of_maps  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
 from miex.recognition.recipe import load_recipe  # noqa: E402
@@ -112,3 +116,18 @@ def test_what_joins_decides_the_numbers_and_has_no_place_where_nothing_real_is_t
     assert Fit("real", real, recipe).what != Fit("real", real, recipe, beside=planted(30, seed=7)).what
     with pytest.raises(UsageError, match="mode direct"):
         Fit("direct", real, recipe, planted(30, source="expert"), beside=real)
+
+
+def test_models_in_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is read from there; what is not names the folder, and nothing is trained."""
+    training = Training(planted(60), load_recipe("fixed").but(samples_seen=64, batch=64), 1, tmp_path / "models")
+    made = training.made(Machine())
+
+    def no_lock(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", no_lock)
+    monkeypatch.setattr("miex.experiments.modes.train", lambda *_, **__: pytest.fail("it is trained"))
+    assert training.made(Machine()).weights_digest == made.weights_digest
+    with pytest.raises(OutputError, match=f"trained models in {tmp_path / 'models'}"):
+        replace(training, seed=2).made(Machine())

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from miex.errors import InputError, OutputError
 from miex.storage.cache import cache_folder
-from miex.storage.local import Folder, prove_folder, whole_file, write_whole
+from miex.storage.local import Folder, one_maker, prove_folder, whole_file, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -207,3 +208,39 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir(mode=0o555)
     with pytest.raises(OutputError, match="Permission denied"):
         prove_folder(tmp_path / "a" / "b")
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_folder_without_locks_is_named(tmp_path: Path, error: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_lock(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", no_lock)
+    for lock in (one_maker(tmp_path / "a" / "model", "trained models"), Folder(tmp_path / "a").locked()):
+        with pytest.raises(OutputError, match="disk that knows locks") as refused, lock:
+            pytest.fail("it is held")
+        assert str(tmp_path / "a") in refused.value.asked
+        assert refused.value.found == os.strerror(error)
+        assert refused.value.do
+
+
+def test_below_a_file_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="trained models in"), one_maker(tmp_path / "file" / "x", "trained models"):
+        pytest.fail("it is held")
+
+
+def test_of_those_who_make_one_thing_one_is_at_work(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def make() -> None:
+        with one_maker(tmp_path / "x", "x"):
+            done.append("second")
+
+    second = threading.Thread(target=make)
+    with one_maker(tmp_path / "x", "x"):
+        second.start()
+        second.join(0.2)  # it waits
+        done.append("first")
+    second.join()
+    assert done == ["first", "second"]

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from filelock import FileLock
 
 from miex import __version__
 from miex.errors import UsageError
@@ -28,7 +27,7 @@ from miex.recognition.recognizer import Recognizer, load_recognizer
 from miex.recognition.train import joint, train
 from miex.recognition.view import View
 from miex.stable import canonical_json
-from miex.storage.base import as_output_errors
+from miex.storage.local import one_maker
 
 Mode = Literal["direct", "fine-tune", "joint", "real"]
 MODES: tuple[Mode, ...] = ("direct", "fine-tune", "joint", "real")
@@ -178,11 +177,10 @@ class Training:
         path, begin = self.path, start or self.start
         if path is None:
             return train(self.view, self.recipe, seed=self.seed, start=begin, machine=machine, each_epoch=each_epoch)
-        with as_output_errors(f"trained models in {path.parent}"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # of several processes that want it one makes it
-            if not path.is_file():
-                train(self.view, self.recipe, seed=self.seed, start=begin, machine=machine).save(path)
+        if not path.is_file():  # files appear whole, so who only reads needs no lock
+            with one_maker(path, "trained models"):
+                if not path.is_file():
+                    train(self.view, self.recipe, seed=self.seed, start=begin, machine=machine).save(path)
         return load_recognizer(path)
 
 

@@ -9,8 +9,7 @@ import hashlib
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,16 +18,14 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from filelock import FileLock
 
 from miex.corpora.people import person_key
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
 from miex.labels import Label
 from miex.stable import canonical_json, json_of, parquet_bytes, parquet_table, table_digest
-from miex.storage.base import as_output_errors
 from miex.storage.documents import read_bytes
-from miex.storage.local import Folder
+from miex.storage.local import Folder, one_maker
 
 LABELS: Final = tuple(label.name for label in Label)
 REAL: Final = "real"  # the source of real frames
@@ -328,7 +325,7 @@ def stored(
         InputError: the folder's record was not written by miex, or is damaged.
         OutputError: the array cannot be written.
     """
-    with _one_maker(folder):
+    with one_maker(folder, "examples"):
         if not (folder / RECORD).is_file():
             place = Folder(folder)
             place.remove_leftovers()
@@ -363,18 +360,6 @@ def stored(
             }  # fmt: skip
             place.create(RECORD, json.dumps(record, indent=1).encode())
     return _recorded(folder)
-
-
-@contextmanager
-def _one_maker(folder: Path) -> Iterator[None]:
-    lock = FileLock(f"{folder}.lock")
-    with as_output_errors(f"examples in {folder}"):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _recorded(folder: Path) -> Stored:

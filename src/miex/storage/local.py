@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from miex.errors import OutputError
 from miex.storage.base import Draft, Storage, as_input_errors, as_output_errors
+
+if TYPE_CHECKING:  # who only reads needs none
+    from filelock import FileLock
 
 try:
     import fcntl
@@ -99,18 +102,13 @@ class Folder(Storage):
         """The system frees the lock when the process ends, however it ends."""
         import filelock
 
-        asked = f"output folder {self.path}"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / LOCK_FILE)
-            lock.acquire(timeout=0)
+            lock = _lock(self.path / LOCK_FILE, f"output folder {self.path}", wait=False)
         except filelock.Timeout:
             raise OutputError(
-                asked, found="another process of miex is writing there", do="wait for it to end, or stop it"
-            ) from None
-        except OSError as error:
-            found = error.strerror or str(error)
-            raise OutputError(asked, found=found, do="give a folder that can be written to") from error
+                f"output folder {self.path}", found="another process of miex is writing there",
+                do="wait for it to end, or stop it",
+            ) from None  # fmt: skip
         try:
             yield
         finally:
@@ -134,6 +132,42 @@ def whole_file(target: Path) -> Iterator[Draft]:
 def write_whole(target: Path, content: bytes) -> None:
     """Write all of `content` under `target`, or nothing."""
     Folder(target.parent).write(target.name, content)
+
+
+@contextmanager
+def one_maker(target: Path, what: str) -> Iterator[None]:
+    """Of several processes that want to make a file or folder, one at a time; the others wait. Its folder is made.
+
+    Args:
+        target: path of the file or folder.
+        what: what is kept there, for messages, such as "trained models".
+
+    Raises:
+        OutputError: the folder cannot be written to, or its disk has no locks.
+    """
+    lock = _lock(target.with_name(f"{target.name}.lock"), f"{what} in {target.parent}", wait=True)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(path: Path, asked: str, *, wait: bool) -> FileLock:
+    """A lock that is held. Raises filelock.Timeout if another process holds it, and none is to be waited for."""
+    import filelock
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path)
+        lock.acquire(timeout=-1 if wait else 0)
+    except filelock.Timeout:  # which is an OSError, too
+        raise
+    except OSError as error:
+        raise OutputError(
+            asked, expected="a folder that can be written to, on a disk that knows locks on files",
+            found=error.strerror or str(error), do="make it writable, or give another folder",
+        ) from error  # fmt: skip
+    return lock
 
 
 def is_leftover(name: str) -> bool:
