@@ -8,13 +8,17 @@ import json
 import math
 import struct
 import zipfile
-from collections.abc import Collection, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from miex.unpacked import Chunk
 
 # under two keys, so that a flipped bit in one does not make the file one that never had a digest
 _DIGESTS = (b"miex.digest", b"miex.digest.again")
@@ -120,7 +124,7 @@ def _no_number(text: str) -> None:
 def within_file(claimed: int, size: int) -> None:
     """Raises ValueError where a file of `size` bytes claims that far more are in it than what is packed well has."""
     if claimed > max(MOST_UNPACKED, MOST_RATIO * size):
-        raise ValueError(f"it claims {claimed:,} bytes, and the file has {size:,}")
+        raise ValueError(f"it claims {claimed:,} bytes, and has {size:,}")
 
 
 def parquet_table(content: bytes) -> pa.Table:
@@ -130,9 +134,13 @@ def parquet_table(content: bytes) -> pa.Table:
         ValueError: the rows are not those that were written, a column stands twice, or more values are claimed than
             such a file holds. Other errors of Arrow and OSError: it is no Parquet file.
     """
+    from miex.unpacked import groups_of  # who only writes does without
+
     # not by the dataset reader, which goes by statistics: of a damaged footer they end the process
-    file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
+    stream = io.BytesIO(content)
+    file = pq.ParquetFile(stream, page_checksum_verification=True)
     prove_footer(file.metadata, len(content))
+    prove_pages(stream, chain.from_iterable(groups_of(stream)))
     table = file.read()
     meta: dict[bytes, bytes] = dict(table.schema.metadata or {})
     stated = {meta.pop(key, None) for key in _DIGESTS}
@@ -150,6 +158,14 @@ def prove_footer(footer: pq.FileMetaData, size: int) -> None:
         raise ValueError(f"column {twice!r} twice")
     # not by what it says of column chunks: of a damaged footer that ends the process
     within_file(8 * footer.num_rows * footer.num_columns, size)
+
+
+def prove_pages(file: BinaryIO, chunks: Iterable[Chunk]) -> None:
+    """Raises ValueError if reading these parts of a Parquet file takes far more memory than what is packed well."""
+    from miex.unpacked import unpacked
+
+    packed, taken = unpacked(file, chunks)
+    within_file(taken, min(packed, file.seek(0, io.SEEK_END)))
 
 
 def _proof(table: pa.Table, meta: Mapping[bytes, bytes]) -> str:

@@ -6,8 +6,8 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import groupby
-from typing import BinaryIO
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miex.errors import InputError
-from miex.stable import json_of, prove_footer, table_digest
+from miex.stable import json_of, prove_footer, prove_pages, table_digest
 from miex.storage.base import Draft
+
+if TYPE_CHECKING:
+    from miex.unpacked import Chunk
 
 ROWS_PER_GROUP = (
     8192  # about; small enough to read one for a block, large enough for the footer of 10⁷ rows to stay small
@@ -85,6 +88,7 @@ class ProvenFile:
         self, open_file: Callable[[], BinaryIO], schema: pa.Schema, where: str, *, left_out: Collection[str] = ()
     ) -> None:
         self._open, self._where, self._schema, self._left_out = open_file, where, schema, left_out
+        self._groups: list[list[Chunk]] = []
         try:
             with open_file() as file:
                 self._footer = pq.read_metadata(file)
@@ -150,11 +154,16 @@ class ProvenFile:
         return chosen
 
     def _read(self, groups: list[int] | None, columns: list[str] | None = None) -> pa.Table:
+        from miex.unpacked import groups_of  # `import miex.dataset` does without
+
         try:
             with self._open() as file:
+                self._groups = self._groups or groups_of(file)
+                read = self._groups if groups is None else [self._groups[group] for group in groups]
+                prove_pages(file, (chunk for chunk in chain(*read) if columns is None or chunk.column in columns))
                 opened = pq.ParquetFile(file, metadata=self._footer, page_checksum_verification=True)
                 return opened.read(columns) if groups is None else opened.read_row_groups(groups, columns)
-        except (OSError, pa.ArrowException, ValueError) as error:
+        except (OSError, pa.ArrowException, ValueError, IndexError) as error:
             raise self._wrong(str(error)) from error
 
     def _proven(self, number: int, rows: pa.Table) -> pa.Table:
