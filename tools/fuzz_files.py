@@ -896,20 +896,26 @@ def _put(files: Files, folder: Path) -> None:
         (folder / name).write_bytes(content)
 
 
-def judge(seed: int, kinds: tuple[Kind, ...] = KINDS) -> tuple[str, str]:
-    """What the input of a seed is, and how it was taken: read, refused, or what went wrong."""
+def make(seed: int, kinds: tuple[Kind, ...] = KINDS) -> tuple[str, Files]:
+    """The kind of a seed's input, and those of its files that are not whole."""
     luck = random.Random(seed)
     kind = luck.choice([one for one in kinds for _ in range(1 if one.read is _read_set else OFTEN)])
     files = dict(kind.whole())
     if luck.random() > 0.01:
         kind.change(files, luck)
+    return kind.name, {name: content for name, content in files.items() if kind.whole().get(name) != content}
+
+
+def taken(what: str, files: Files) -> str:
+    """How an input of that kind was taken: read, refused, or what went wrong."""
+    (kind,) = (one for one in KINDS if one.name == what)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / NAME
-        _put(files, folder)
+        _put({**kind.whole(), **files}, folder)
         try:
             kind.read(folder)
         except MiexError as error:
-            return kind.name, "refused" if NAME in str(error) else f"no file named: {error}"
+            return "refused" if NAME in str(error) else f"no file named: {error}"
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -919,8 +925,14 @@ def judge(seed: int, kinds: tuple[Kind, ...] = KINDS) -> tuple[str, str]:
                 if "/miex/" in code.co_filename or "fuzz_files" in code.co_filename:
                     where = f"{Path(code.co_filename).name}:{trace.tb_lineno}"
                 trace = trace.tb_next
-            return kind.name, f"{type(error).__name__}: {str(error)[:200]} ({where})"
-    return kind.name, "read"
+            return f"{type(error).__name__}: {str(error)[:200]} ({where})"
+    return "read"
+
+
+def judge(seed: int, kinds: tuple[Kind, ...] = KINDS) -> tuple[str, str]:
+    """What the input of a seed is, and how it was taken."""
+    what, files = make(seed, kinds)
+    return what, taken(what, files)
 
 
 def _prepare() -> None:

@@ -129,18 +129,23 @@ def make(seed: int) -> tuple[bytes, str]:
     return damaged(content[:head], luck, WORDS) + content[head:], f"{kind} bytes"
 
 
-def judge(seed: int) -> tuple[str, str]:
-    """What the input of a seed is, and how it was taken: read, refused, or what went wrong."""
-    content, what = make(seed)
+def taken(content: bytes) -> str:
+    """How a picture was taken: read, refused, or what went wrong."""
     try:
         picture = decode_image(content, NAME)
     except ImageError as error:
-        return what, "refused" if NAME in error.asked and error.found and error.do else f"no file named: {error}"
+        return "refused" if NAME in error.asked and error.found and error.do else f"no file named: {error}"
     except BaseException as error:
-        return what, f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}"
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size > 3 * MAX_PIXELS:
-        return what, f"{picture.dtype} {picture.shape}"
-    return what, "read"
+        return f"{picture.dtype} {picture.shape}"
+    return "read"
+
+
+def judge(seed: int) -> tuple[str, str]:
+    """What the input of a seed is, and how it was taken."""
+    content, what = make(seed)
+    return what, taken(content)
 
 
 if __name__ == "__main__":

@@ -280,17 +280,22 @@ def make(seed: int) -> tuple[bytes, Callable[[Path], None], str]:
     return content, reader, f"{KINDS[kind][0].__name__[1:]} {form}"
 
 
-def judge(seed: int, path: Path) -> tuple[str, str]:
-    """What the input of a seed is, and how it was taken: read, refused, or what went wrong."""
-    content, reader, what = make(seed)
+def taken(content: bytes, reader: Callable[[Path], None], path: Path) -> str:
+    """How a table, written to that path, was taken: read, refused, or what went wrong."""
     path.write_bytes(content)
     try:
         reader(path)
     except MiexError as error:
-        return what, "refused" if path.stem in str(error) else f"no file named: {error}"
+        return "refused" if path.stem in str(error) else f"no file named: {error}"
     except Exception as error:
-        return what, f"{type(error).__name__}: {error}"
-    return what, "read"
+        return f"{type(error).__name__}: {error}"
+    return "read"
+
+
+def judge(seed: int, path: Path) -> tuple[str, str]:
+    """What the input of a seed is, and how it was taken."""
+    content, reader, what = make(seed)
+    return what, taken(content, reader, path)
 
 
 def _in_a_folder(seed: int) -> tuple[str, str]:
