@@ -64,19 +64,31 @@ def table_digest(table: pa.Table, left_out: Collection[str] = ()) -> str:
 
 
 def _update(digest: Any, array: pa.Array) -> None:
-    digest.update(np.packbits(np.asarray(array.is_null().to_numpy(zero_copy_only=False))).tobytes())
+    nulls = array.null_count  # most columns have none, and are then hashed where they lie
+    digest.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)) if nulls else bytes(-(-len(array) // 8)))
     if pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type):
         lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-        digest.update(np.ascontiguousarray(lengths, "<i8").tobytes())
+        digest.update(np.ascontiguousarray(lengths, "<i8"))
         _update(digest, array.flatten())
     elif pa.types.is_string(array.type):
         lengths = pc.binary_length(array).fill_null(0).to_numpy(zero_copy_only=False)
-        digest.update(np.ascontiguousarray(lengths, "<i8").tobytes())
-        digest.update("".join(array.drop_null().to_pylist()).encode())
+        digest.update(np.ascontiguousarray(lengths, "<i8"))
+        digest.update(_text(array.drop_null() if nulls else array))
     else:
-        values = array.fill_null(False if pa.types.is_boolean(array.type) else 0).to_numpy(zero_copy_only=False)
-        kind = values.dtype.newbyteorder("<")
-        digest.update(np.ascontiguousarray(values, kind).tobytes())
+        if nulls or not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+            # which raises an error for types without a zero
+            array = array.fill_null(False if pa.types.is_boolean(array.type) else 0)
+        values = array.to_numpy(zero_copy_only=False)
+        digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")))
+
+
+def _text(array: pa.Array) -> memoryview:
+    """The texts of an array without nulls, one after the other, as UTF-8."""
+    if not len(array):
+        return memoryview(b"")
+    _, offsets, content = array.buffers()
+    first, last = np.frombuffer(offsets, np.int32)[[array.offset, array.offset + len(array)]]
+    return memoryview(content or b"")[first:last]
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
