@@ -57,6 +57,7 @@ def test_numbers_have_their_leading_zero() -> None:
         for path in (ROOT / folder).rglob("*")
     ]
     files = [path for path in [*files, *ROOT.glob("*")] if path.suffix in (".py", ".md", ".toml")]
+    files = [path for path in files if "fuzz-corpus" not in path.parts]  # nobody wrote those
     assert len(files) > 200
     found = {
         f"{path.relative_to(ROOT)}: {text.strip()}" for path in files for text in written(path) if BARE.search(text)
