@@ -2,15 +2,15 @@
 
     python -m benchmarks.proving [--faces DIR] [--rows N] [--out FILE]
 
-Reading samples (their members, and decoding onset and apex) and the rows of samples.parquet, with and without proof, in
-turn, by processor time. Without means that the function which computes the digest answers at once what was stored.
+Reading samples (their members, and decoding onset and apex) and the rows of samples.parquet, and synthesis, with and
+without proof, in turn, by processor time. Without means that what computes checksums and digests answers at once.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -22,7 +22,17 @@ from benchmarks.page import page, parser
 from miex.dataset.proven import ProvenFile
 from miex.dataset.samples import read_samples
 
-ROUNDS = 15
+ROUNDS, SYNTHESIZED = 15, 60
+
+
+class _NoDigest:
+    """Answers at once, as all others do."""
+
+    def update(self, content: object) -> None:
+        """Take no time."""
+
+    def hexdigest(self) -> str:
+        return "0" * 64
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,21 +66,36 @@ def print_costs(folder: Path, faces: Path | None, rows: int) -> None:
     def unproven_rows() -> AbstractContextManager[object]:
         return mock.patch.object(ProvenFile, "_proven", lambda self, number, rows: rows.cast(self._schema))
 
-    print(f"{len(made):,} pairs of 128 px, default settings; medians of {ROUNDS} turns.\n")
-    print("| reading | with proof, ms | without, ms | ratio |\n|---|---|---|---|")
+    def synthesize() -> None:
+        with tempfile.TemporaryDirectory() as again:
+            miex.synthesize(Path(again) / "set", faces=faces, ids=SYNTHESIZED // 3)
+
+    def unproven_shards() -> AbstractContextManager[object]:
+        off = ExitStack()
+        off.enter_context(mock.patch("miex.dataset.shard.zlib", SimpleNamespace(crc32=lambda *_: 0)))
+        off.enter_context(mock.patch("miex.dataset.shard.hashlib", SimpleNamespace(sha256=_NoDigest)))
+        off.enter_context(mock.patch("miex.dataset.proven.table_digest", return_value="0" * 64))
+        off.enter_context(mock.patch("miex.dataset.plan_file.table_digest", return_value="0" * 64))
+        return off
+
+    print(f"{len(made):,} pairs of 128 px, default settings; medians of {ROUNDS} turns, of synthesis of 5.\n")
+    print("| work | with proof, ms | without, ms | ratio |\n|---|---|---|---|")
     for what, job, off in (
-        (f"{len(some):,} pairs, decoded", read_pairs, unproven),
-        (f"all {len(made):,} rows of samples.parquet", lambda: read_samples(folder / "set"), unproven_rows),
+        (f"reading {len(some):,} pairs, decoded", read_pairs, unproven),
+        (f"reading all {len(made):,} rows of samples.parquet", lambda: read_samples(folder / "set"), unproven_rows),
+        (f"synthesizing {SYNTHESIZED} pairs", synthesize, unproven_shards),
     ):
-        proven, plain = _in_turn(job, off)
+        proven, plain = _in_turn(job, off, 5 if job is synthesize else ROUNDS)
         print(f"| {what} | {proven:.1f} | {plain:.1f} | {proven / plain:.3f} |")
 
 
-def _in_turn(job: Callable[[], object], off: Callable[[], AbstractContextManager[object]]) -> tuple[float, float]:
+def _in_turn(
+    job: Callable[[], object], off: Callable[[], AbstractContextManager[object]], rounds: int
+) -> tuple[float, float]:
     """Milliseconds with and without, each the median of its turns."""
     times: tuple[list[float], list[float]] = ([], [])
     job()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for kept, context in zip(times, (nullcontext, off), strict=True):
             with context():
                 start = processor_seconds()
