@@ -276,7 +276,8 @@ def test_figure_4_says_what_it_needs(how: dict[str, Any], tmp_path: Path) -> Non
 
 def test_out_is_proven_before_anything_is_computed(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    done = command("experiment", "table3", "--dry-run", "--work", tmp_path / "work", "--out", tmp_path)
+    place = tmp_path / "notes.txt" / "tables"
+    done = command("experiment", "table3", "--dry-run", "--work", tmp_path / "work", "--out", place)
     assert done.returncode == 5
     assert f"--out {tmp_path}" in done.stderr
     assert "notes.txt" in done.stderr
@@ -332,3 +333,13 @@ def test_folds_of_one_subject_have_no_mean_over_folds() -> None:
     at = {name: i for i, name in enumerate(table.columns)}
     assert table.rows[0][at["UF1 fold mean"]] == "–"
     assert str(table.rows[0][at["UF1 pooled"]]) == "100.0"
+
+
+@pytest.mark.parametrize("option", [{"side": 64}, {"epochs": 3}, {"start": "imagenet"}])
+def test_a_picture_of_frames_takes_no_option_of_training(tmp_path: Path, option: dict[str, Any]) -> None:
+    (name,) = option
+    with pytest.raises(UsageError, match=f"`{name}`(.|\n)*none with fig4"):
+        miex.paper("fig4", dry_run=True, work=tmp_path, **option)
+    with pytest.raises(UsageError, match=r"`folds` loso(.|\n)*none with fig4"):
+        miex.paper("fig4", dry_run=True, work=tmp_path, folds=("loso",))
+    assert not list(tmp_path.iterdir())

@@ -170,7 +170,7 @@ def paper(
         side: side of the frames that recognizers see, in pixels; smaller ones are faster, and not the paper's. Default:
             that of each recipe.
         epochs: length of each training; likewise. Default: that of each recipe. A dry run has its own side and length.
-        cells: number of lines to make, the first ones. Default: all.
+        cells: number of lines to make, the first ones (fig4 is one). Default: all.
         missing: what to do with lines whose ingredients were not given: refuse (an error), or skip (leave them out).
         dry_run: whether to go through every line in minutes, on fakes of what was not given: tiny sets, one step of
             training, one repeat. Everything that comes out is marked as a dry run.
@@ -182,7 +182,8 @@ def paper(
         workers, progress, say: as in `miex.synthesize`.
 
     Raises:
-        UsageError: torch is not installed, a value is out of range, or something that a line needs was not given.
+        UsageError: torch is not installed, a value is out of range, something that a line needs was not given, or an
+            option of training with fig4.
         InputError: data cannot be read, or nothing is left to train on.
         OutputError: a folder cannot be written, or holds another set.
     """
@@ -201,6 +202,8 @@ def paper(
                 f"`lists` {key}={where}", expected="the folder of the authors' lists", found="no such folder"
             )
     one_of(missing, (REFUSE, SKIP), "`missing`")
+    if name == "fig4":
+        _refuse_training(start=start, lists=lists, side=side, epochs=epochs, loso=LOSO in kinds)
     place, kept = path(work), path(store)
     if dry_run:
         given = [corpora, faces, real_mie, early_mae, weights]  # what is made of other things has another folder
@@ -379,6 +382,16 @@ def _estimate(study: Any, stock: Ingredients, rows: Sequence[Row]) -> tuple[Esti
 def _size(line: Any) -> int:
     fit = line.cells[0].fit
     return len(fit.real if fit.other is None else fit.other)
+
+
+def _refuse_training(**given: object) -> None:
+    """Raises UsageError for what would be without effect on a picture of frames."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(
+                "`folds` loso" if name == "loso" else f"`{name}` {value}",
+                expected="none with fig4, for which nothing is trained", do="leave it out",
+            )  # fmt: skip
 
 
 def _figure4(stock: Ingredients, title: str, dry: bool) -> Pictures:
