@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 if TYPE_CHECKING:  # whoever passes an error of pydantic has loaded it
@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # whoever passes an error of pydantic has loaded it
 
 Choice = TypeVar("Choice", bound=str)
 NOTHING = "nothing"
+NAMED = 5  # most names in a text
 
 
 class MiexError(Exception):
@@ -68,6 +69,11 @@ class OutputError(MiexError):
 
 class ScaleError(InputError):
     """An AU intensity that is not on the scale it claims."""
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Names in a text: all, or the first few and how many more there are."""
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
 
 
 def one_of(value: str, choices: Iterable[Choice], asked: str) -> Choice:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from miex.api.evaluate import each_once
-from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, view_of
+from miex.api.evaluate import each_once, left_out
+from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, readable_samples, recipe_of, view_of
 from miex.api.experiments import said
 from miex.api.work import (
     PathLike,
@@ -25,8 +25,8 @@ from miex.api.work import (
 from miex.arguments import COUNT, PATH, TEXT, YES_NO, checking, instance_of, whole
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset.choose import choose
-from miex.dataset.reader import Dataset, open_dataset
-from miex.errors import UsageError
+from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
+from miex.errors import UsageError, one_of
 from miex.evaluation.results import Results
 from miex.experiments.present import Chart, Entry, Result, Table, Value, spread
 
@@ -188,7 +188,8 @@ def compare(
         store: folder of results; runs that are already there are not repeated.
         faces: folder of the photos. Default: where each plan found them.
         flow: as in `miex.train`.
-        no_apex, on_error: as in `miex.examples`.
+        no_apex, on_error: as in `miex.examples`; with `on_error` skip, damaged samples of the sets are left out of
+            everything.
         independent: as in `miex.evaluate`, of the real samples.
         landmarker: as in `miex.synthesize`; without it AUs and likeness are left out.
         sface: as in `miex.report`.
@@ -208,6 +209,11 @@ def compare(
     sets = [one if isinstance(one, Dataset) else open_dataset(path(one)) for one in (a, b)]
     names = sets[0].storage.name, sets[1].storage.name
     work, doing = executor(workers), partial(stage, progress)
+    skipped: list[str] = []
+    if one_of(on_error, ON_ERROR, "`on_error`") == "skip":
+        for i, one in enumerate(sets):
+            sets[i], unread = readable_samples(one, say, progress)
+            skipped += left_out(f"of {names[i]}", list(unread))
     root = None if faces is None else path(faces)
     # what is wrong with what learning needs is said before a minute of measuring
     prepared = None
@@ -233,12 +239,13 @@ def compare(
     measured = compare_sets(
         sets[0], sets[1], n=n, seed=seed, model=model, sface=network, faces_root=root, executor=work, progress=doing
     )
+    measured = replace(measured, notes=[*measured.notes, *(f"{note}." for note in skipped)])
     both = in_both(sets[0], sets[1])
     some = choose(both[0].table, SHOWN, seed)
     found = Compared(names, measured, shown=(both[0][some], both[1][some]) if some else ())
     if not learn:
         return found
-    views = [see(one) for one in sets]
+    views = [see(one, on_error="raise") for one in sets]
     if min(map(photos, views)) < 2:
         note = "Nothing was trained: it takes faces of two photos or more to test on other faces."
         return replace(found, measured=replace(measured, notes=[*measured.notes, note]))

@@ -18,7 +18,7 @@ from miex.api.work import PathLike, Say, Stages, Workers, executor, path, proces
 from miex.arguments import PATH, TEXT, checking
 from miex.corpora.mappings import mapping_named
 from miex.corpora.people import corpus_key, person_key, same_lab
-from miex.errors import InputError, UsageError, one_of
+from miex.errors import InputError, UsageError, one_of, some_of
 from miex.experiments.present import Entry, Result, Table, Value, spread
 
 if TYPE_CHECKING:
@@ -325,6 +325,8 @@ def evaluate(
     notes = [] if other is None else on_expert_tables(extra, other.rows, tested.rows)
     for note in notes:
         say(note)
+    notes += left_out("to test on", tested.skipped)
+    notes += [] if other is None else left_out("to train on", other.skipped)
     fit = Fit(way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine)
     parts = folds_of(folds, tested, repeats)
     begun = "" if begin is None else f", from {begin}"
@@ -338,6 +340,13 @@ def evaluate(
     say(f"folds of seed 0: {parts[0].digest[:12]}")
     epochs_kept = ("last", "best_on_test") if best_on_test else ("last",)
     return Evaluated(found, tested.label_names, parts, epochs_kept, tuple(notes))
+
+
+def left_out(which: str, names: Sequence[str]) -> list[str]:
+    """A sentence on samples, such as those to test on, that were left out because they cannot be read, if there are."""
+    return (
+        [f"{len(names):,} samples {which} were left out, since they cannot be read: {some_of(names)}"] if names else []
+    )
 
 
 def on_expert_tables(extra: Data | Sequence[Data] | None, rows: pa.Table, tested: pa.Table) -> list[str]:
@@ -445,6 +454,7 @@ def evaluate_recognizer(
     notes = list(_frequencies(name, None, samples.rows)) if by_table else []
     for note in notes:
         say(note)
+    notes += left_out("to test on", samples.skipped)
     predicted = loaded.predict(samples).argmax(1)
     k = len(loaded.label_names)
     scores = score(confusion(samples.labels, predicted, k))

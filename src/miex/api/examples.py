@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial, reduce
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
@@ -17,8 +18,8 @@ from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_mod
 from miex.arguments import PATH, TEXT, checking, instance_of, many
 from miex.corpora.mappings import mapping_named
 from miex.corpora.people import photographed
-from miex.dataset.reader import Dataset
-from miex.errors import InputError, UsageError, one_of
+from miex.dataset.reader import ON_ERROR, Dataset
+from miex.errors import InputError, UsageError, one_of, some_of
 
 if TYPE_CHECKING:
     from miex.executors.machine import Machine
@@ -47,9 +48,12 @@ def examples(
     no_apex: str = "refuse",
     on_error: str = "raise",
     landmarker: PathLike | None = None,
+    progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Examples:
     """Labeled examples: who is behind each, and where its frames are. No frame is decoded yet.
+
+    With `on_error` skip, the stored samples of a set are read and compared with their checksums.
 
     Args:
         data: a set or its folder, clips of a corpus or NAME=PATH of one, or a flow file (.npz).
@@ -59,20 +63,22 @@ def examples(
             classes that they have, which must be these. Default: megc2019, and whatever flow files have.
         no_apex: treatment of clips without an apex: refuse (an error), drop, middle (the middle frame is the apex), or
             spot (the frame in which the face differs most from the onset, see `recognition.spotting`).
-        on_error: treatment of clips that cannot be read, for no frames, a damaged one or no face in the onset: raise,
-            or skip (leave them out; they are counted, and named in what is said).
-        landmarker, say: as in `miex.synthesize`.
+        on_error: treatment of samples of a set that are damaged, or whose shard is, and of clips that cannot be read,
+            for no frames, a damaged one or no face in the onset: raise, or skip (leave them out; they are counted, and
+            named in what is said and by what is made of the rest).
+        landmarker, progress, say: as in `miex.synthesize`.
 
     Raises:
         UsageError: data of another kind, another treatment, or a mapping that does not exist or is not for the corpus.
-        InputError: the data cannot be read, have other classes, or clips have no frames, onset or apex.
+        InputError: the data cannot be read, have other classes, or clips have no frames, onset or apex; with
+            `on_error` skip, every sample of a set is damaged.
     """
     from miex.recognition import places
     from miex.recognition.examples import Examples
     from miex.recognition.flow_file import load
 
     treatment = one_of(no_apex, places.NO_APEX, "`no_apex`")
-    skip = one_of(on_error, ("raise", "skip"), "`on_error`") == "skip"
+    skip = one_of(on_error, ON_ERROR, "`on_error`") == "skip"
     mapping = None if classes is None else mapping_named(classes, "`classes`")
     asked = repr(data) if isinstance(data, Examples) else str(data)
     if isinstance(data, PathLike):
@@ -87,7 +93,10 @@ def examples(
             )  # fmt: skip
         return data
     if isinstance(data, Dataset):
-        found, name = places.of_set(data, mapping), data.storage.name
+        name, skipped = data.storage.name, dict[str, str]()
+        if skip:
+            data, skipped = readable_samples(data, say, progress)
+        found = replace(places.of_set(data, mapping), skipped=tuple(skipped))
         emotions = [] if mapping is None or mapping.gives_labels else places.coded_samples(data, mapping)
         planned = data.record["config"].get("classes", ())
         if mapping is None and not set(planned) <= set(found.label_names):
@@ -135,7 +144,7 @@ def view_of(
     several = data if isinstance(data, list | tuple) else [data]
     work, doing = executor(workers), stage(progress, "reading examples")
     made = [
-        examples(one, classes=classes, no_apex=no_apex, on_error=on_error, say=say)
+        examples(one, classes=classes, no_apex=no_apex, on_error=on_error, progress=progress, say=say)
         for one in cast("Sequence[Data]", several)
     ]
     if not any(map(len, made)):
@@ -151,18 +160,29 @@ def view_of(
         one.through(recipe.takes, input_cache(), executor=work, progress=doing, unread=partial(say_unread, one, say))
         for one in made
     ]
-    if not any(map(len, views)):
-        raise InputError(
-            "examples of " + ", ".join(map(str, several)), expected="at least one that can be read", found="none",
-            do="unpack the corpus again; miex corpora check --images lists the damaged frames",
-        )  # fmt: skip
     return reduce(lambda a, b: a.joined(b), views)
 
 
+def readable_samples(data: Dataset, say: Say, progress: Stages | None) -> tuple[Dataset, dict[str, str]]:
+    """The samples of a set that can be read (see `Dataset.readable`); which others are left out, and why, is said."""
+    found, unread = data.readable(progress=stage(progress, f"checking {data.storage.name}"))
+    if unread:
+        say(f"{data.storage.name}: {_unread(unread, len(data), 'samples')}")
+    return found, unread
+
+
 def say_unread(given: Examples, say: Say, unread: Mapping[str, str]) -> None:
-    """Say how many examples are left out because they cannot be read, which, and why."""
-    listed = "; ".join(f"{name} ({why})" for name, why in unread.items())
-    say(f"{len(unread):,} of {len(given):,} clips left out, since they cannot be read: {listed}")
+    """Say how many clips are left out because they cannot be read, which, and why."""
+    say(_unread(unread, len(given), "clips"))
+
+
+def _unread(unread: Mapping[str, str], n: int, what: str) -> str:
+    """Which of n are left out, and why; of those with one reason, such as the loss of a shard, a few are named."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in unread.items():
+        reasons.setdefault(why, []).append(name)
+    listed = "; ".join(f"{some_of(names)} ({why})" for why, names in reasons.items())
+    return f"{len(unread):,} of {n:,} {what} left out, since they cannot be read: {listed}"
 
 
 def _unlike_clips(found: Examples, takes: Input) -> Iterator[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from miex.api.examples import ONE_DATA, corpus_in, examples, faces_of, say_unread
+from miex.api.examples import ONE_DATA, corpus_in, examples, faces_of, readable_samples, say_unread
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage, unsaid
 from miex.arguments import NAMES, PATH, TEXT, checking, whole
-from miex.dataset.reader import Dataset, open_dataset
+from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
 from miex.errors import UsageError, one_of
 
 if TYPE_CHECKING:
@@ -23,10 +22,17 @@ FORMS = ("flow", "folder")
 
 @dataclass(frozen=True)
 class Exported:
-    """How many samples were written, and for a folder how many frames."""
+    """What was written.
+
+    Attributes:
+        samples: number of samples.
+        frames: for a folder, number of frames.
+        skipped: ids of the samples that were left out, with `on_error` skip, because they cannot be read.
+    """
 
     samples: int
     frames: int | None = None
+    skipped: tuple[str, ...] = ()
 
 
 @checking(dataset=ONE_DATA, classes=TEXT, side=whole(8))
@@ -58,13 +64,15 @@ def export(
         flow: optical flow method: dis, tvl1 or farneback.
         seed: random seed of the crops of the maps.
         side: side of the square maps, in pixels.
-        no_apex, on_error: treatment of real clips, as in `miex.examples`.
+        no_apex: treatment of real clips, as in `miex.examples`.
+        on_error: treatment of damaged samples of a set, and of clips that cannot be read, as in `miex.examples`.
         landmarker, workers, progress, say: as in `miex.synthesize`.
 
     Raises:
         UsageError: the form, method, mapping or file name is not one of these, or the clips of a corpus are to be
             written as image files, which they are.
-        InputError: the set is not finished, or damaged, or clips cannot be read.
+        InputError: the set is not finished, or samples are damaged, or clips cannot be read; with `on_error` skip, all
+            of them.
         OutputError: the file cannot be written, or the folder is not empty.
     """
     one_of(to, FORMS, "`to`")
@@ -80,22 +88,31 @@ def export(
                 do="export as flow; the frames of a corpus are image files already",
             )  # fmt: skip
         found = dataset if isinstance(dataset, Dataset) else open_dataset(path(dataset))
-        return Exported(len(found), export_folder(found, path(out), progress=stage(progress, "writing samples")))
+        left_out: dict[str, str] = {}
+        if one_of(on_error, ON_ERROR, "`on_error`") == "skip":
+            found, left_out = readable_samples(found, say, progress)
+        written = export_folder(found, path(out), progress=stage(progress, "writing samples"))
+        return Exported(len(found), written, tuple(left_out))
     from miex.recognition.flow_file import flow_set, write_flow_set
     from miex.recognition.inputs.flow import METHODS
 
     method = one_of(flow, METHODS, "`flow`")
     doing = stage(progress, "computing flow")
-    taken = examples(dataset, classes=classes, no_apex=no_apex, on_error=on_error, landmarker=landmarker, say=say)
-    maps = flow_set(
-        taken, method=method, seed=seed, side=side, executor=work, progress=doing,
-        unread=partial(say_unread, taken, say),
-    )  # fmt: skip
+    taken = examples(
+        dataset, classes=classes, no_apex=no_apex, on_error=on_error, landmarker=landmarker, progress=progress, say=say
+    )
+    skipped = [*taken.skipped]
+
+    def unread(found: Mapping[str, str]) -> None:
+        say_unread(taken, say, found)
+        skipped.extend(found)
+
+    maps = flow_set(taken, method=method, seed=seed, side=side, executor=work, progress=doing, unread=unread)
     if faces := faces_of(dataset):
         shown = [faces.get(photo, ()) for photo in maps["photo"].tolist()]
         maps["face"] = np.asarray(["/".join(filter(None, who)) for who in shown], np.str_)
     write_flow_set(maps, path(out))
-    return Exported(len(maps["label"]))
+    return Exported(len(maps["label"]), skipped=tuple(skipped))
 
 
 @checking(channels=TEXT | NAMES, corpus=TEXT, clips=PATH, side=whole(8))

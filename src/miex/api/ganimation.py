@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from miex.api.corpora import Clips, read
-from miex.api.examples import corpus_in, machine_of, need_training
+from miex.api.examples import corpus_in, machine_of, need_training, readable_samples
 from miex.api.faces import find_faces
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
 from miex.arguments import COUNT, NONE, PATH, PATHS, PLACE, TEXT, checking, instance_of, number
 from miex.dataset.plan_file import has_plan
-from miex.dataset.reader import Dataset, open_dataset
-from miex.errors import InputError, UsageError
+from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
+from miex.errors import InputError, UsageError, one_of, some_of
 from miex.executors.base import Executor
 from miex.storage import storage_at
 
@@ -120,6 +120,7 @@ def train(
     held_out: float | None = None,
     look: int | None = None,
     per_clip: int = 8,
+    on_error: str = "raise",
     seed: int = 0,
     device: str | None = None,
     threads: int = 1,
@@ -157,6 +158,7 @@ def train(
         held_out: fraction of the people who are only looked at. Default: 0.05.
         look: steps between two looks at them. Default: 1000, or a twentieth of all steps if that is less.
         per_clip: most frames of a clip of a corpus.
+        on_error: treatment of damaged samples of a set: raise, or skip (see `miex.examples`).
         seed: of weights and draws.
         device: a torch device, such as cuda. Default: cpu.
         threads: number of torch's threads; another number changes the last digits of results.
@@ -168,6 +170,7 @@ def train(
         OutputError: the folder holds another training or other files, or cannot be written to.
     """
     need_training("training a generator")
+    skip = one_of(on_error, ON_ERROR, "`on_error`") == "skip"
     from miex.generator_training.recipe import make_recipe
     from miex.generator_training.train import GENERATOR
     from miex.generator_training.train import train as fit
@@ -189,7 +192,12 @@ def train(
                 f"`{'au_table' if tables else 'openface'}` with the set {faces.storage.name}",
                 expected="neither: its AUs are known", do="leave it out, or give a folder of photos or a corpus",
             )  # fmt: skip
+        left_out = dict[str, str]()
+        if skip:
+            faces, left_out = readable_samples(faces, say, progress)
         name, pictures, licence = _of_set(faces, size, executor(workers), progress)
+        if left_out:
+            name += f", without {len(left_out):,} samples that cannot be read ({some_of([*left_out])})"
     else:
         if tables and openface is not None:
             raise UsageError("`au_table` with `openface`", expected="one of them", do="leave one out")

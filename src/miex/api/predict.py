@@ -81,6 +81,7 @@ class LoadedRecognizer:
             f"{recipe.recognizer}, {recipe.takes.name} {' × '.join(map(str, recipe.takes.shape))}",
             ", ".join(self.recognizer.label_names),
             *([f"trained on {history['n']:,} samples"] if "n" in history else []),
+            *([f"{len(history['skipped']):,} left out, which cannot be read"] if "skipped" in history else []),
             *([f"loss {history['loss']:.3f}"] if "loss" in history else []),
         ]
         return " · ".join(parts)

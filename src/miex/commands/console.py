@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from miex.errors import OutputError
+from miex.errors import OutputError, some_of
 
 if TYPE_CHECKING:
     from miex.api.work import Stages
@@ -72,6 +72,12 @@ def say(text: str) -> None:
     if not _Manner.quiet:
         print(text, file=sys.stderr)
     _write(text)
+
+
+def say_skipped(names: Sequence[str]) -> None:
+    """At the end of a job, warn that samples were left out because they cannot be read, if there were such."""
+    if names:
+        say(f"warning: {len(names):,} samples were left out, since they cannot be read: {some_of(names)}")
 
 
 def complain(text: str) -> None:

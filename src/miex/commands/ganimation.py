@@ -70,6 +70,13 @@ def train(
         typer.Option(help="Path of OpenFace's FeatureExtraction, to extract AUs.", rich_help_panel=o.DATA),
     ] = None,
     per_clip: Annotated[int, typer.Option(help="Most frames of a clip of a corpus.", rich_help_panel=o.DATA)] = 8,
+    on_error: Annotated[
+        str,
+        typer.Option(
+            help="Treatment of damaged samples of a set: raise an error, or skip them, which are counted and named.",
+            rich_help_panel=o.DATA,
+        ),
+    ] = "raise",
     preset: Annotated[
         str,
         typer.Option(
@@ -139,7 +146,8 @@ def train(
             faces, out=out, au_table=au_table, openface=openface, per_clip=per_clip, preset=preset, size=size,
             epochs=epochs, decay_epochs=decay_epochs, batch=batch, learning_rate=learning_rate, width=width,
             blocks=blocks, mixed_precision=mixed_precision, held_out=held_out, look=look, seed=seed, device=device,
-            threads=threads, workers=workers, landmarker=landmarker, progress=progress, say=console.say,
+            on_error=on_error, threads=threads, workers=workers, landmarker=landmarker, progress=progress,
+            say=console.say,
         )  # fmt: skip
     last = made.history[-1]
     facts = {"out": str(made.generator), **{name: last[name] for name in ("step", "attention", "realized", "au_error")}}

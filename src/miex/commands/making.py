@@ -281,11 +281,13 @@ def export(
             folder, out, to=to, classes=classes, flow=flow, seed=seed, side=side, no_apex=no_apex, on_error=on_error,
             landmarker=landmarker, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
+    facts = {"out": str(out), "samples": made.samples, "frames": made.frames, "skipped": list(made.skipped)}
     if made.frames is None:
-        console.show(as_json, {"out": str(out), "samples": made.samples}, f"{made.samples:,} maps: {out}")
+        del facts["frames"]
+        console.show(as_json, facts, f"{made.samples:,} maps: {out}")
     else:
-        facts = {"out": str(out), "samples": made.samples, "frames": made.frames}
         console.show(as_json, facts, f"{made.samples:,} samples, {made.frames:,} frames: {out}")
+    console.say_skipped(made.skipped)
 
 
 def import_flow(

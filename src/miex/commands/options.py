@@ -252,8 +252,9 @@ NoApex = Annotated[
 OnDamage = Annotated[
     str,
     typer.Option(
-        "--on-error", help="Treatment of clips that cannot be read, for no frames, a damaged one or no face in the "
-        "onset: raise an error, or skip them, which are counted.", rich_help_panel=DATA,
+        "--on-error", help="Treatment of damaged samples of a set, and of clips that cannot be read, for no frames, a "
+        "damaged one or no face in the onset: raise an error, or skip them, which are counted and named.",
+        rich_help_panel=DATA,
     ),
 ]  # fmt: skip
 

@@ -223,8 +223,10 @@ def train(
     facts = {
         "out": str(out / MODEL), "samples": made.history["n"], "parameters": made.method.parameter_count,
         "recipe": made.recipe.digest, "loss": made.history["loss"], "epochs": made.history["epochs"],
+        "skipped": made.history.get("skipped", []),
     }  # fmt: skip
     console.show(as_json, facts, f"{facts['samples']:,} samples, loss {facts['loss']:.3f}: {out / MODEL}")
+    console.say_skipped(facts["skipped"])
 
 
 def evaluate(

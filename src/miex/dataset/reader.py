@@ -17,7 +17,7 @@ from miex.dataset.plan_file import read_plan, read_record
 from miex.dataset.samples import read_samples
 from miex.dataset.schema import AU_COLUMNS, rendered_aus
 from miex.dataset.shard import StoredSample, read_stored
-from miex.errors import UsageError, one_of
+from miex.errors import InputError, UsageError, one_of
 from miex.images import Image, decode_image
 from miex.labels import Label, label_named
 from miex.storage import Place, storage_at
@@ -25,6 +25,8 @@ from miex.storage.base import Storage
 
 if TYPE_CHECKING:
     from miex.executors.base import Progress
+
+ON_ERROR = ("raise", "skip")  # treatments of damaged samples
 
 _Choice = str | int | PurePath | Iterable[str | int | PurePath] | None
 
@@ -189,6 +191,39 @@ class Dataset(Sequence[SampleData]):
     def _stored(self, row: dict[str, Any]) -> StoredSample:
         return read_stored(self.storage, row["shard"], row["offset"], row["bytes"], row["crc32"], row["sample_id"])
 
+    def readable(self, *, progress: Progress | None = None) -> tuple[Dataset, dict[str, str]]:
+        """The samples that can be read, and the others: {sample_id: what was found in its place}.
+
+        Every sample is read and compared with its checksum, which proves pixels and description; no frame is decoded.
+        A shard that is missing or cannot be read as a whole is damage of each of its samples. If nothing is damaged,
+        these are the same samples.
+
+        Args:
+            progress: called with samples read and samples in all.
+
+        Raises:
+            InputError: there are samples, and none can be read.
+        """
+        unread: dict[str, InputError] = {}
+        good = []
+        for i, sample_id in enumerate(self.table["sample_id"].to_pylist()):
+            try:
+                self.stored(i)
+            except InputError as error:
+                unread[sample_id] = error
+            else:
+                good.append(i)
+            if progress is not None:
+                progress(i + 1, len(self), "")
+        if unread and not good:
+            first, why = next(iter(unread.items()))
+            raise InputError(
+                f"samples of {self.storage.address}", expected="at least one that can be read",
+                found=f"none of {len(self):,}; of {first}, {why.found}",
+                do="run miex verify to list the damaged shards, and miex repair to make them again",
+            ) from why  # fmt: skip
+        return (self[good] if unread else self), {name: error.found for name, error in unread.items()}
+
     def select(
         self,
         *,
@@ -227,25 +262,34 @@ class Dataset(Sequence[SampleData]):
             keep &= np.isin(column, values)
         return Dataset(self.storage, self.table.filter(pa.array(keep)))
 
-    def export(self, out: str | Path, *, to: str = "folder", progress: Progress | None = None) -> None:
+    def export(
+        self, out: str | Path, *, to: str = "folder", on_error: str = "raise", progress: Progress | None = None
+    ) -> dict[str, str]:
         """Write these samples as files.
 
         Args:
             out: a new or empty folder.
             to: folder: every frame as an image file, and a table that can be read as a corpus.
+            on_error: treatment of damaged samples: raise, or skip (leave them out; see `readable`).
             progress: called with samples done and samples in all.
+
+        Returns:
+            The samples that were left out: {sample_id: what was found in its place}.
 
         Raises:
             UsageError: another form (`miex.export` also writes flow maps).
             OutputError: the folder is not empty, or cannot be written to.
-            InputError: the set is damaged.
+            InputError: a sample is damaged; with skip, all are.
         """
         from miex.arguments import PATH
         from miex.dataset.export.folder import export_folder
         from miex.executors.base import silent
 
         one_of(to, ("folder",), "`to`")
-        export_folder(self, Path(PATH.checked("out", out)).expanduser(), progress=progress or silent)
+        skip = one_of(on_error, ON_ERROR, "`on_error`") == "skip"
+        found, skipped = self.readable() if skip else (self, {})
+        export_folder(found, Path(PATH.checked("out", out)).expanduser(), progress=progress or silent)
+        return skipped
 
     @property
     def faces(self) -> pa.Table:

@@ -214,9 +214,9 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sa
         sample_id: whose members must lie there.
 
     Raises:
-        InputError: the shard is missing or damaged there.
+        InputError: the shard is missing, cannot be read, or is damaged there; the error names shard and sample.
     """
-    where = f"{tar_name(shard)} of {out.address} at byte {offset}"
+    asked, where = f"sample {sample_id} of {out.address}", f"{tar_name(shard)}, byte {offset}"
     try:
         content = out.read_range(tar_name(shard), offset, size)
         if zlib.crc32(content) != crc32:
@@ -230,11 +230,13 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sa
                 members[member.name] = _content(tar, member, size)
         text = members.pop(f"{sample_id}.json", b"")
         description = json_of(text) if text else None
-    except (OSError, tarfile.TarError, ValueError) as error:
-        raise _damaged(where, str(error)) from error
+    except OSError as error:  # of the whole file
+        raise _damaged(asked, f"{tar_name(shard)}: {error.strerror or error}") from error
+    except (tarfile.TarError, ValueError) as error:
+        raise _damaged(asked, f"{where}: {error}") from error
     named = all(name.startswith(f"{sample_id}.") for name in members)
     if not isinstance(description, dict) or not members or not named:
-        raise _damaged(where, f"{sorted(members)[:3]} instead of sample {sample_id}")
+        raise _damaged(asked, f"{where}: {sorted(members)[:3]}")
     suffix = PurePosixPath(next(iter(members))).suffix
     return StoredSample(tuple(members[name] for name in sorted(members)), MIME.get(suffix, ""), description)
 
@@ -250,8 +252,9 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
     return content
 
 
-def _damaged(where: str, found: str) -> InputError:
+def _damaged(asked: str, found: str) -> InputError:
     return InputError(
-        where, expected="the members of one sample", found=found,
-        do="run miex verify to list the damaged shards, and miex repair to make them again",
+        asked, expected="the members of one sample", found=found,
+        do="run miex verify to list the damaged shards, and miex repair to make them again; or leave such samples out "
+        "with `on_error` skip",
     )  # fmt: skip

@@ -91,7 +91,9 @@ def of_faces(view: View) -> View:
     """
     if None in view.rows["photo"].to_pylist():
         raise UsageError("what is learned from a set", expected="examples of a set, with the photo of each")
-    return View(tuple(_OfFaces(part) for part in view.parts), view.label_names, view.picks, view.given_labels)
+    return View(
+        tuple(_OfFaces(part) for part in view.parts), view.label_names, view.picks, view.given_labels, view.skipped
+    )
 
 
 def photos(view: View) -> int:

@@ -139,6 +139,10 @@ class Fit:
         last = made.predict(test)
         best = None if watch is None else (watch.probabilities if len(watch.probabilities) else last)
         facts = {"loss": round(float(made.history["loss"]), 6), "miex": __version__, "torch": metadata.version("torch")}
+        if skipped := {
+            name for view in (self.real, self.other, self.beside) if view is not None for name in view.skipped
+        }:
+            facts["skipped"] = sorted(skipped)
         return Answer(last, best, facts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,14 @@ class Examples:
         frames: where the frames are, in the same order.
         label_names: names of the classes 0, 1, ….
         faces: {photo: whom it shows, such as casme2/1, or None}, where whatever they were read from says so.
+        skipped: ids of samples that are left out because they cannot be read.
     """
 
     rows: pa.Table
     frames: FrameSource
     label_names: tuple[str, ...] = LABELS
     faces: Mapping[str, str | None] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
@@ -123,7 +125,8 @@ class Examples:
 
         Raises:
             UsageError: the input cannot be made from these examples.
-            InputError: a frame cannot be read or shows no face, or an array in the cache is damaged.
+            InputError: a frame cannot be read or shows no face, or, if such examples are skipped, all are of that
+                kind; or an array in the cache is damaged.
             OutputError: the cache cannot be written to.
         """
         import cv2
@@ -136,13 +139,22 @@ class Examples:
 
         part = stored(cache / name, self.rows, takes.shape, takes.dtype, what, make, self.frames.files)
         progress(len(self), len(self), "")
-        view = View((part,), self.label_names, given_labels=self.labels.astype(np.int16))
+        view = View((part,), self.label_names, None, self.labels.astype(np.int16), self.skipped)
         if not part.unread:
             return view
         for i, _ in part.unread:  # a source that does not skip raises here what it would have raised then
             list(self.frames.part(i, 1).examples(takes))
-        unread({self.rows["sample_id"][i].as_py(): why for i, why in part.unread})
-        return view.take(np.delete(np.arange(len(self)), [i for i, _ in part.unread]))
+        found = {self.rows["sample_id"][i].as_py(): why for i, why in part.unread}
+        if len(found) == len(self):
+            first, why = next(iter(found.items()))
+            raise InputError(
+                f"{len(self):,} examples", expected="at least one that can be read",
+                found=f"none; of {first}, {why}", do="unpack the corpus again; miex corpora check --images lists the "
+                "damaged frames",
+            )  # fmt: skip
+        unread(found)
+        kept = view.take(np.delete(np.arange(len(self)), [i for i, _ in part.unread]))
+        return replace(kept, skipped=(*self.skipped, *found))
 
     def array(self, takes: Input, *, executor: Executor = IN_PROCESS, progress: Progress = silent) -> npt.NDArray[Any]:
         """Make the examples with an input, as one array [n, *shape] in memory; those that are skipped are zeros.

@@ -94,6 +94,7 @@ def train(
         **what, "loss": log[-1]["loss"], "epochs": log[-1]["epoch"] + 1, "n": len(view),
         "origins": _origins(view, start), "marks": _marks(view, start),
         "faces": _faces(view, start, faces), "started_from": _described(start),
+        **({"skipped": skipped} if (skipped := _skipped(view, start)) else {}),
     }  # fmt: skip
     recognizer = Recognizer(method.eval().cpu(), recipe, view.label_names, facts)
     if kept is not None:
@@ -161,6 +162,12 @@ def _faces(
     known = faces or {}
     found = {*(known[photo] for photo in photos & known.keys()), *map(tuple, before)}
     return [list(face) for face in sorted(found, key=str)]
+
+
+def _skipped(view: View, start: Recognizer | ImageNetWeights | None) -> list[str]:
+    """Ids of what was left out of the training data because it cannot be read, including those of `start`."""
+    before = start.history.get("skipped", []) if isinstance(start, Recognizer) else []
+    return list(dict.fromkeys([*before, *view.skipped]))
 
 
 def _marks(view: View, start: Recognizer | ImageNetWeights | None) -> str | None:

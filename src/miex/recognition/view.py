@@ -137,12 +137,15 @@ class View:
         label_names: names of the classes 0, 1, ….
         picks: positions of the chosen examples in the parts, in order, int64 [n]; None: all.
         given_labels: classes that replace those of the rows, int16 [n]; None: those of the rows.
+        skipped: ids of what was left out when the examples were made, because it cannot be read; of the whole data, in
+            a view of a part, too.
     """
 
     parts: tuple[Part, ...]
     label_names: tuple[str, ...] = LABELS
     picks: Positions | None = None
     given_labels: npt.NDArray[np.int16] | None = None
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if self.picks is None else len(self.picks)
@@ -253,7 +256,8 @@ class View:
             picks = np.concatenate([own, n + (np.arange(m) if other.picks is None else other.picks)])
         if self.given_labels is not None or other.given_labels is not None:
             given = np.concatenate([self.labels, other.labels]).astype(np.int16)
-        return View((*self.parts, *other.parts), self.label_names, picks, given)
+        skipped = tuple(dict.fromkeys((*self.skipped, *other.skipped)))
+        return View((*self.parts, *other.parts), self.label_names, picks, given, skipped)
 
     @cached_property
     def _ends(self) -> Positions:
