@@ -8,11 +8,13 @@ import pickle
 import resource
 import struct
 import sys
+import tracemalloc
 import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -24,7 +26,16 @@ from tools.fuzz_images import judge
 
 from miex import images
 from miex.errors import InputError
-from miex.images import Image, ImageError, decode_image, other_format, read_image, read_noted
+from miex.images import (
+    FrameReader,
+    Image,
+    ImageError,
+    decode_image,
+    other_format,
+    read_clip,
+    read_image,
+    read_noted,
+)
 from tests.support import png
 
 ORIENTATION = 0x0112
@@ -412,3 +423,38 @@ def test_error_crosses_processes_whole() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, InputError)
     assert (str(again), again.reason, again.__notes__) == (str(error), "too large", ["while indexing"])
+
+
+def test_frames_of_a_clip_are_read_by_their_index_and_none_is_held(tmp_path: Path) -> None:
+    """The same frames as one after the other, in any order; 200 of them take the memory of a few."""
+    rng, n, shape = np.random.default_rng(0), 200, (64, 80, 3)
+    video = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (80, 64))
+    (tmp_path / "clip").mkdir()
+    for i in range(n):
+        frame = np.full(shape, i, np.uint8) + rng.integers(0, 20, shape, np.uint8)
+        video.write(frame)
+        cv2.imwrite(str(tmp_path / "clip" / f"{i}.png"), frame)
+    video.release()
+    for path in (tmp_path / "clip.avi", tmp_path / "clip"):
+        every, reader = list(read_clip(path)), FrameReader(path)
+        assert len(every) == n
+        for i in (0, 199, 3, 3, 4, 150, 7):
+            assert np.array_equal(reader.read(i), every[i])
+        assert len(reader) == n
+        assert reader.reaches(n - 1)
+        assert not reader.reaches(n)
+        with pytest.raises(InputError, match="frame 200 of clip"):
+            reader.read(n)
+        assert np.array_equal(reader.read(199), every[199])
+        del every
+        tracemalloc.start()
+        for i in range(n):
+            reader.read(i)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 20 * np.prod(shape)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none.avi").write_bytes(b"none")
+    for name in ("none", "none.avi"):
+        with pytest.raises(InputError, match="no frame"):
+            FrameReader(tmp_path / name)

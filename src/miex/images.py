@@ -331,7 +331,7 @@ def read_clip(path: Path) -> Iterator[Image]:
         yield frame
         count += 1
     if not count:
-        raise InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame")
+        raise _no_frame(path)
 
 
 def clip_length(path: Path) -> tuple[int, float | None]:
@@ -358,6 +358,66 @@ def clip_length(path: Path) -> tuple[int, float | None]:
     return max(0, int(count)), rate if 0 < rate < float("inf") else None
 
 
+class FrameReader:
+    """The frames of a clip of your own, by index; none is held.
+
+    Of a folder only the files that are asked for are read. A video is decoded in its order: for an earlier frame, from
+    its beginning again.
+
+    Args:
+        path: a folder of images, or a video file; see `read_clip`.
+
+    Raises:
+        InputError: no such video, or no frame in it, or (ImageError) frames that are too large.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._files = _numbered(path) if path.is_dir() else None
+        self._video = None if path.is_dir() else _Video(path)
+        if not self.reaches(0):
+            raise _no_frame(path)
+
+    def reaches(self, i: int) -> bool:
+        """Whether there is a frame at that index, from 0. Of a video the frames up to it are passed."""
+        if self._files is not None:
+            return i < len(self._files)
+        assert self._video is not None
+        if i < self._video.position - (not self._video.ended):
+            self._video = _Video(self.path)
+        return self._video.go_to(i)
+
+    def read(self, i: int) -> Image:
+        """The frame at an index that `reaches` says is there, uint8 RGB [h, w, 3].
+
+        Raises:
+            InputError: there is none; ImageError: it cannot be read.
+        """
+        frame = None
+        if self.reaches(i):
+            frame = read_image(self._files[i]) if self._files is not None else self._shown()
+        if frame is None:
+            raise InputError(f"frame {i} of clip {self.path}", expected="a frame", found="none that can be read")
+        return frame
+
+    def _shown(self) -> Image | None:
+        assert self._video is not None
+        return self._video.frame()
+
+    def __len__(self) -> int:
+        """The number of frames; of a video all that follow are passed."""
+        if self._files is not None:
+            return len(self._files)
+        assert self._video is not None
+        while self._video.go_to(self._video.position):
+            pass
+        return self._video.position
+
+
+def _no_frame(path: Path) -> InputError:
+    return InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame")
+
+
 def _opened(path: Path) -> cv2.VideoCapture:
     """A video. OpenCV opens addresses and pipelines too, so only what is a file, by its whole path, goes there."""
     if not path.is_file():
@@ -373,9 +433,26 @@ def _numbered(folder: Path) -> list[Path]:
 
 
 def _read_video(path: Path) -> Iterator[Image]:
-    video = _opened(path)
-    try:
-        width, height = (int(video.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    video = _Video(path)
+    while video.go_to(video.position) and (frame := video.frame()) is not None:
+        yield frame
+
+
+class _Video:
+    """A video file, frame by frame. Frames that are passed are decoded, as others need them, but not converted.
+
+    Attributes:
+        position: number of frames that were passed; the last of them is the one that `frame` gives.
+        ended: whether the end was met, behind which `frame` gives none.
+
+    Raises:
+        InputError: no such file; ImageError: its frames are too large.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._capture, self.position, self.ended = _opened(path), 0, False  # the capture is released with this object
+        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        width, height = (int(self._capture.get(side)) for side in sides)
         if width * height > MAX_PIXELS:
             raise ImageError(
                 f"video {path.name}",
@@ -384,10 +461,17 @@ def _read_video(path: Path) -> Iterator[Image]:
                 do="scale it down; a face needs a few hundred pixels",
                 reason="too large",
             )
-        while True:
-            there, frame = video.read()
-            if not there:
-                return
-            yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
-    finally:
-        video.release()
+
+    def go_to(self, i: int) -> bool:
+        """Pass frames until that at index i is the last one; False if the video ends before."""
+        while self.position <= i:
+            if self.ended or not self._capture.grab():
+                self.ended = True
+                return False
+            self.position += 1
+        return True
+
+    def frame(self) -> Image | None:
+        """The last frame that was passed, uint8 RGB [h, w, 3]; None if it cannot be decoded."""
+        there, frame = self._capture.retrieve()
+        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8) if there else None

@@ -11,7 +11,8 @@ import pytest
 
 import miex
 from miex.errors import InputError, UsageError
-from miex.images import clip_length
+from miex.faces.landmarks import Landmarker
+from miex.images import clip_length, read_clip
 from tests.film_fixture import EVENT, FPS, FRAMES
 from tests.support import command, facts
 
@@ -76,8 +77,11 @@ def test_a_prediction_without_numbers_uses_the_strongest_event(
     film_video: Path,
     film_folder: Path,
     tmp_path: Path,  # type: ignore[no-untyped-def]
+    model: Path,
 ) -> None:
     pytest.importorskip("torch")
+    from miex.recognition.places import aligned
+
     np.savez(
         tmp_path / "maps.npz", flow=np.random.default_rng(0).integers(0, 255, (6, 28, 28, 3), np.uint8),
         label=np.arange(6) % 3,
@@ -89,6 +93,12 @@ def test_a_prediction_without_numbers_uses_the_strongest_event(
     assert f"onset {event.onset}, apex {event.apex}" in str(spotted)
     given = recognizer.predict(film_video, onset=event.onset, apex=event.apex, offset=event.offset)
     assert given == spotted
+    held = list(read_clip(film_video))[event.onset : event.offset + 1]  # as if all its frames were in memory
+    place, takes = event.apex - event.onset, recognizer.recognizer.recipe.takes
+    with Landmarker(model) as landmarker:
+        seen = takes.of(aligned(held.__getitem__, len(held), place, landmarker, name=f"clip {film_video}"))
+    oracle = recognizer.recognizer.probabilities(seen[None])[0]
+    assert list(given.probabilities.values()) == oracle.tolist()
     (first,) = miex.predict(recognizer, film_folder, apex=EVENT[1])
     assert (first.onset, first.apex) == (0, EVENT[1])
     with pytest.raises(UsageError, match="onset 3"):

@@ -8,9 +8,13 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
+from miex.api.export import export
+from miex.aus.tracks import Credit, Track, table_of, write_parquet
+from miex.corpora.clip import Clip
 from miex.dataset.plan_file import (
     CONFIG_FILE,
     FACES_FILE,
@@ -26,6 +30,7 @@ from miex.dataset.shard import Failure, Sample, StoredSample, read_shard_record,
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError
 from miex.executors.base import InProcess, Outcome
+from miex.extraction.extractor import AUExtractor, extract_clips, track_name
 from miex.faces.photos import default_pool
 from miex.report.build import write_report
 from miex.storage.base import Storage
@@ -325,3 +330,130 @@ def test_too_little_room_is_told_before_any_work(
     with pytest.raises(OutputError, match=r"room for 6 samples(.|\n)*expected: about(.|\n)*0 MB free(.|\n)*free space"):
         run_plan(out)
     assert contents(out) == contents(planned)
+
+
+# What is written beside sets
+
+
+def whole_or_nothing(
+    where: str, work: Work, start: Path, folder: Path, tally: Tally, every: bool, *, last: str, resumes: bool = True
+) -> None:
+    """At calls of a work: a clear error, only whole files under their names, and none is lost that was there.
+
+    Args:
+        where: name of the work.
+        work: what is done in a folder.
+        start: what lies there before.
+        folder: for copies of it.
+        tally: of what came of the faults.
+        every: whether every call is met.
+        last: the file that says of all others that they are there.
+        resumes: whether the same work gets done in the folder that it was stopped in.
+    """
+    before, out = contents(start), folder / "out"
+    shutil.copytree(start, out)
+    calls = calls_of(lambda: work(out), out)
+    finished = contents(out)
+    for fault in NAMES:
+        for at in some([call for call in calls if call.act in MEETS[fault]], None if every else 4):
+            shutil.rmtree(out)
+            shutil.copytree(start, out)
+            ended = disturbed(work, out, at, fault)
+            if ended is None:
+                continue
+            tally.add(NAMES[fault], where, ended)
+            there = contents(out)
+            there = {name: content for name, content in there.items() if not is_leftover(name)}
+            passing = {"checkpoint.safetensors", "log.csv"}  # of a training, which the next ones replace
+            for name in there.keys() - passing:
+                assert there[name] in (finished.get(name), before.get(name)), (fault, at, name)
+            assert before.keys() <= there.keys(), (fault, at)
+            if there.get(last) == finished[last] != before.get(last):
+                assert {**there, **finished} == {**finished, **there}, (fault, at)
+            if ended == HARMLESS:
+                assert there == finished, (fault, at)
+            if resumes:
+                work(out)
+                again = contents(out)
+                assert {name: again[name] for name in again if not is_leftover(name)} == finished, (fault, at)
+
+
+def test_a_pool(tmp_path: Path, tally: Tally, every: bool) -> None:
+    """One that is there is replaced, or stays."""
+    from miex.sources.pool import Pool, read_pool, write_pool
+    from tests.faults.test_flips import pool_of
+
+    (tmp_path / "start").mkdir()
+    write_pool(Pool(pool_of(2), Credit("CC0", "nobody")), tmp_path / "start" / "pool.parquet")
+    made = Pool(pool_of(4), Credit("CC0", "nobody"))
+    whole_or_nothing(
+        "AU pool, over another", lambda out: write_pool(made, out / "pool.parquet"), tmp_path / "start", tmp_path,
+        tally, every, last="pool.parquet",
+    )  # fmt: skip
+    assert len(read_pool(tmp_path / "out" / "pool.parquet").clips) == 4
+
+
+def test_aus_that_are_extracted(tmp_path: Path, tally: Tally, every: bool) -> None:
+    """Each clip has a file of its own, and the table comes last."""
+    from tests.faults.test_flips import track
+
+    frame = tmp_path / "frame.png"
+    frame.write_bytes(b"frame")
+    clips = [
+        Clip(
+            corpus="mine",
+            subject="s",
+            clip=f"c{i}",
+            emotion="",
+            label=None,
+            onset=0,
+            apex=1,
+            offset=1,
+            frames=(frame,) * 2,
+        )
+        for i in range(2)
+    ]
+
+    class Known(AUExtractor):
+        name, version = "known", "1"
+
+        def extract(self, clip: Clip) -> Track:
+            return track(track_name(clip), 2)
+
+    def work(out: Path) -> None:
+        tracks = extract_clips(clips, Known(), out / "parts", executor=InProcess())
+        write_parquet(table_of(tracks, Credit()), out / "aus.parquet")
+
+    (tmp_path / "start").mkdir()
+    whole_or_nothing("table of AUs", work, tmp_path / "start", tmp_path, tally, every, last="aus.parquet")
+
+
+@pytest.mark.parametrize("to", ["folder", "flow"])
+def test_an_export(undisturbed: Path, tmp_path: Path, tally: Tally, every: bool, to: str) -> None:
+    """A folder gets its table last, without which it is no corpus; what is unfinished is not continued."""
+    if to == "flow":
+        pytest.importorskip("torch")
+    last = "clips.csv" if to == "folder" else "maps.npz"
+
+    def work(out: Path) -> None:
+        export(undisturbed, out if to == "folder" else out / last, to=to)
+
+    (tmp_path / "start").mkdir()
+    whole_or_nothing(
+        f"export as {to}", work, tmp_path / "start", tmp_path, tally, every, last=last, resumes=to == "flow"
+    )
+
+
+def test_a_training(tmp_path: Path, tally: Tally, every: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but its events for TensorBoard, which another package writes, in threads of its own."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr("tensorboardX.SummaryWriter", lambda *_, **__: MagicMock())
+    from miex.recognition.train import train
+    from tests.recognition.planted import QUICK, planted
+
+    recipe, data = QUICK.but(samples_seen=128), planted(60)
+    (tmp_path / "start").mkdir()
+    whole_or_nothing(
+        "training", lambda out: train(data, recipe, folder=out, checkpoint_seconds=0), tmp_path / "start", tmp_path,
+        tally, every, last="recognizer.safetensors",
+    )  # fmt: skip

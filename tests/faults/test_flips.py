@@ -14,8 +14,10 @@ import pytest
 
 import miex.dataset
 from miex.aus.tracks import Credit, Track, read_table, table_of, write_parquet
+from miex.dataset.pages import PAGES, REFUSED, SUMS, page_problems, write_sums
 from miex.dataset.plan_file import CONFIG_FILE, FACES_FILE, PLAN_FILE, read_plan
 from miex.dataset.samples import SAMPLES_FILE
+from miex.dataset.schema import ROWS_SCHEMA
 from miex.dataset.shard import read_shard_record, record_name, tar_name
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError
@@ -25,10 +27,12 @@ from miex.faces.landmarks import Detection
 from miex.faces.photos import default_pool
 from miex.faces.seen import Seen
 from miex.labels import Label
+from miex.report.build import write_report
 from miex.sources.pool import Pool, PoolClip, read_pool, write_pool
 from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
+from miex.tables.written import csv_text
 from tests.faults.tally import HARMLESS, SEEN, Tally
 from tests.support import flip_bit, plan_of
 
@@ -117,6 +121,34 @@ def test_verify_sees_it(small: Path, name: str, flips: Callable[..., None]) -> N
     flips(small / name, f"{name.replace('00000', small.name[:-1])}, by verify", verified, 15, 200)
 
 
+@pytest.fixture(scope="module")
+def paged(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of three samples with its pages, and a photo that was refused."""
+    photos, out = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("paged")
+    shutil.copytree(default_pool(), photos, dirs_exist_ok=True)
+    (photos / "none.png").write_bytes(b"no photo")
+    adopt_plan(plan_of(photos, model, ids=1, size=32), out)
+    run_plan(out)
+    write_report(out, n=1)
+    refused = [{"path": "none.png", "reason": "unreadable"}]
+    Folder(out).write(REFUSED, csv_text(tuple(refused[0]), [tuple(one.values()) for one in refused]).encode())
+    write_sums(Folder(out), [REFUSED])
+    assert verify(out).problems == ()
+    return out
+
+
+@pytest.mark.parametrize("name", [*PAGES, SUMS])
+def test_verify_sees_it_in_what_people_open(paged: Path, name: str, flips: Callable[..., None]) -> None:
+    """Every bit of a page counts. SHA256SUMS may hold what no page is (a blank line's worth), and no other digest."""
+
+    def verified() -> Any:
+        if problems := page_problems(Folder(paged)):
+            raise InputError("; ".join(problems))
+        return [(paged / page).read_bytes() for page in PAGES]
+
+    flips(paged / name, f"{name}, by verify", verified, 40, 2000)
+
+
 def track(clip: str, n: int) -> Track:
     rng = np.random.default_rng(n)
     return Track(
@@ -130,16 +162,20 @@ def test_a_table_of_aus(tmp_path: Path, flips: Callable[..., None]) -> None:
     flips(path, "table of AUs", lambda: read_table(path), 250)
 
 
-def test_a_pool(tmp_path: Path, flips: Callable[..., None]) -> None:
-    path, rng = tmp_path / "pool.parquet", np.random.default_rng(0)
-    clips = tuple(
+def pool_of(n: int) -> tuple[PoolClip, ...]:
+    rng = np.random.default_rng(0)
+    return tuple(
         PoolClip(
             "casme2", f"sub{i}", "EP01", "micro", "happiness", Label(i % 3), 0, 3, 6, np.arange(7, dtype=np.int32),
             rng.random((7, 17), np.float32), np.arange(17) != i, rng.random(17, np.float32), 7, "flow", "1",
         )
-        for i in range(4)
+        for i in range(n)
     )  # fmt: skip
-    write_pool(Pool(clips, Credit("CC0", "nobody")), path)
+
+
+def test_a_pool(tmp_path: Path, flips: Callable[..., None]) -> None:
+    path = tmp_path / "pool.parquet"
+    write_pool(Pool(pool_of(4), Credit("CC0", "nobody")), path)
     flips(path, "AU pool", lambda: read_pool(path), 250)
 
 
@@ -183,6 +219,29 @@ def test_a_flow_file(tmp_path: Path, flips: Callable[..., None]) -> None:
         return [found.rows, found.label_names, vars(found.frames), faces_in(path)]
 
     flips(path, "flow file", read, 300)
+
+
+@pytest.mark.parametrize("name", ["array.npy", "rows.parquet", "record.json"])
+def test_stored_examples(tmp_path: Path, name: str, flips: Callable[..., None]) -> None:
+    """The inputs of recognizers in the cache, one of which could not be read."""
+    pytest.importorskip("torch")
+    from miex.recognition.view import stored
+
+    rng = np.random.default_rng(0)
+    maps = rng.integers(0, 255, (4, 4, 4, 3), np.uint8)
+    texts: dict[str, Any] = {name: [f"{name}{i}" for i in range(4)] for name in ROWS_SCHEMA.names}
+    rows = pa.table({**texts, "label": [0, 1, 2, 0]}, schema=ROWS_SCHEMA)
+
+    def make(put: Callable[..., None]) -> dict[int, str]:
+        put(0, maps)
+        return {2: "no face"}
+
+    def read() -> Any:
+        found = stored(tmp_path / "x", rows, (4, 4, 3), np.dtype(np.uint8), "maps", make)
+        return [np.array(found.array), found.rows, found.marks.to_pylist(), found.unread]
+
+    read()
+    flips(tmp_path / "x" / name, f"{name} of stored examples", read, 200)
 
 
 def test_whose_photos_a_flow_file_shows(tmp_path: Path, flips: Callable[..., None]) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +98,7 @@ class LoadedRecognizer:
         progress: Stages | None = None,
         say: Say = unsaid,
     ) -> Prediction:
-        """Predict the class of a clip.
+        """Predict the class of a clip. Of its frames only what the recognizer sees is kept, in the form it takes.
 
         Args:
             clip: a folder of frames or a video; or a pair, onset and apex, as files or frames.
@@ -133,8 +132,8 @@ class LoadedRecognizer:
                 )  # fmt: skip
             name = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
             frames = [read_image(path(one)) if isinstance(one, PathLike) else one for one in clip]
+            shown: _Part = _Part(frames.__getitem__, 2, 1)
             at: tuple[int | None, int | None, int | None] = (None, None, None)
-            place = 1
         else:
             name, given = str(clip), path(clip)
             if apex is None and (onset is not None or offset is not None):
@@ -147,10 +146,10 @@ class LoadedRecognizer:
             onset = onset or 0
             if offset is None and self.recognizer.recipe.takes.spans != "clip":
                 offset = apex  # no later frame is looked at
-            frames = _cut_out(given, onset, apex, offset)
-            at, place = (onset, apex, onset + len(frames) - 1), apex - onset
+            shown = _cut_out(given, onset, apex, offset)
+            at = (onset, apex, onset + shown.count - 1)
         with Landmarker(landmark_model(landmarker, say)) as found:
-            frames_of = aligned(frames.__getitem__, len(frames), place, found, name=f"clip {name}")
+            frames_of = aligned(shown.read, shown.count, shown.apex, found, name=f"clip {name}")
             seen = self.recognizer.recipe.takes.of(frames_of)
         return replace(self._named(seen[None], [name])[0], onset=at[0], apex=at[1], offset=at[2])
 
@@ -170,19 +169,30 @@ class LoadedRecognizer:
         ]
 
 
-def _cut_out(clip: Path, onset: int, apex: int, offset: int | None) -> list[Image]:
-    """The frames from onset to offset, or to the last. Raises InputError if the indices are out of order or range."""
-    from miex.images import read_clip
+class _Part(NamedTuple):
+    """The frames from onset to offset: how the one at an index from the onset is read, their number, and the apex."""
+
+    read: Callable[[int], Image]
+    count: int
+    apex: int
+
+
+def _cut_out(clip: Path, onset: int, apex: int, offset: int | None) -> _Part:
+    """The frames from onset to offset, or to the last, which are read when they are needed, and not held.
+
+    Raises InputError if the indices are out of order or range.
+    """
+    from miex.images import FrameReader
 
     asked = f"clip {clip} with onset {onset}, apex {apex}" + ("" if offset is None else f", offset {offset}")
     if not onset < apex <= (apex if offset is None else offset):
         raise InputError(asked, expected="0 ≤ onset < apex ≤ offset")
-    frames = list(islice(read_clip(clip), onset, None if offset is None else offset + 1))
-    if len(frames) <= (apex if offset is None else offset) - onset:
-        raise InputError(
-            asked, expected="indices of its frames, from 0", found=f"{onset + len(frames)} frames or fewer"
-        )
-    return frames
+    reader = FrameReader(clip)
+    last = apex if offset is None else offset
+    if not reader.reaches(last):
+        raise InputError(asked, expected="indices of its frames, from 0", found=f"{len(reader)} frames or fewer")
+    end = len(reader) if offset is None else offset + 1
+    return _Part(lambda i: reader.read(onset + i), end - onset, apex - onset)
 
 
 def _spotted(found: Spotted) -> tuple[int, int, int]:

@@ -171,9 +171,9 @@ def read_parquet(path: Path, schema: pa.Schema, what: str) -> pa.Table:
         InputError: there is no such file, or it is not Parquet or has other columns.
     """
     asked = f"{what} {path}"
-    if not path.is_file():
-        raise InputError(asked, expected="a Parquet file", found="no such file", do="check the path")
     try:
+        if not path.is_file():
+            raise InputError(asked, expected="a Parquet file", found="no such file", do="check the path")
         table = parquet_table(path.read_bytes())
     except (OSError, pa.ArrowException, ValueError) as error:
         found, do = _line(error), "restore the file from a copy, or make it again"

@@ -12,6 +12,7 @@ from miex.aus.tracks import Credit, Track, read_table, table_of, tracks_of, writ
 from miex.corpora.clip import Clip
 from miex.errors import InputError
 from miex.executors.base import Executor, Progress, silent
+from miex.storage.base import as_output_errors
 
 
 class AUExtractor(ABC):
@@ -57,6 +58,7 @@ def extract_clips(
     there is not made again. Whatever the number of processes, the result is the same.
 
     Raises:
+        OutputError: what is kept cannot be written, or looked for.
         InputError: a clip without frames; one name for clips of two corpora; nothing was seen in any frame of any clip;
             or what the extractor raises.
     """
@@ -78,7 +80,9 @@ def extract_clips(
             )  # fmt: skip
         target = parts / f"{_digest(clip, extractor)}.parquet"
         targets[name] = target
-        if not target.is_file():
+        with as_output_errors(f"AUs of single clips in {parts}"):
+            there = target.is_file()
+        if not there:
             tasks.append((extractor, clip, target))
     done = len(clips) - len(tasks)
     progress(done, len(clips), "")

@@ -23,14 +23,15 @@ from miex.corpora.people import person_key
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
 from miex.labels import Label
-from miex.stable import canonical_json, json_of, parquet_bytes, parquet_table, table_digest
+from miex.stable import canonical_json, json_digest, json_of, parquet_bytes, parquet_table, table_digest
+from miex.storage.base import as_output_errors
 from miex.storage.documents import read_bytes
 from miex.storage.local import Folder, one_maker
 
 LABELS: Final = tuple(label.name for label in Label)
 REAL: Final = "real"  # the source of real frames
 ARRAY, ROWS, RECORD = "array.npy", "rows.parquet", "record.json"
-FORMAT = 2  # of stored examples: grows when older ones lack what is read
+FORMAT = 3  # of stored examples: grows when older ones lack what is read
 MARKS: Final = pa.field("marks", pa.list_(pa.uint64()))
 _STORED: Final = ROWS_SCHEMA.append(MARKS)
 _PIECE = 1 << 22  # bytes hashed at a time
@@ -360,20 +361,22 @@ def stored(
             place.write(ROWS, parquet_bytes(table))
             record = {
                 "format": FORMAT, "digest": _file_digest(folder / ARRAY), "rows_digest": table_digest(table),
-                "unread": sorted(unread.items()), "of": what,
+                "unread": [list(one) for one in sorted(unread.items())], "of": what,
             }  # fmt: skip
-            place.create(RECORD, json.dumps(record, indent=1).encode())
+            place.create(RECORD, json.dumps({**record, "own_digest": json_digest(record)}, indent=1).encode())
     return _recorded(folder)
 
 
 def _recorded(folder: Path) -> Stored:
     try:
         record = json_of(read_bytes(folder / RECORD))
+        if json_digest({name: value for name, value in record.items() if name != "own_digest"}) != record["own_digest"]:
+            raise ValueError("it does not match its own digest")
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']}")
-        unread = tuple((int(i), str(why)) for i, why in record.get("unread", ()))
+        unread = tuple((int(i), str(why)) for i, why in record["unread"])
         return Stored(folder, str(record["digest"]), str(record["rows_digest"]), unread)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder / RECORD, "a record of miex", str(error)) from error
 
 

@@ -106,13 +106,15 @@ class TrainingFolder:
     def wrote(self, *rows: dict[str, Any], again: bool = False) -> None:
         """Write rows of the log as events for TensorBoard.
 
-        `again` follows a resume: nothing is written, and events later than the last of these rows are discarded.
+        `again` follows a resume: nothing is written, and events later than the last of these rows are discarded. Raises
+        OutputError if there can be no events.
         """
         if self._events is None:
             from tensorboardX import SummaryWriter
 
             purge = rows[-1]["step"] + 1 if again and rows else None
-            self._events = SummaryWriter(str(self.folder / EVENTS), purge_step=purge)
+            with as_output_errors(f"events of the training in {self.folder}"):
+                self._events = SummaryWriter(str(self.folder / EVENTS), purge_step=purge)
         for row in () if again else rows:
             for name in self.curves:
                 if row[name] is not None:
@@ -121,7 +123,8 @@ class TrainingFolder:
     def close(self, history: list[dict[str, Any]]) -> None:
         """Write the log and end the events. Raises OutputError if they cannot be written."""
         if self._events is not None:
-            self._events.close()
+            with as_output_errors(f"events of the training in {self.folder}"):
+                self._events.close()
         self.write_log(history)
 
     def remove_checkpoint(self) -> None:

@@ -14,6 +14,7 @@ from miex.dataset.shard import StoredSample
 from miex.errors import InputError, OutputError
 from miex.executors.base import Progress, silent
 from miex.labels import Label
+from miex.storage.base import as_output_errors
 from miex.storage.local import write_whole
 from miex.tables.written import csv_text
 
@@ -53,9 +54,11 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
         OutputError: the folder is not empty, or cannot be written to.
         InputError: the set is damaged, or an id cannot be the name of a folder.
     """
-    if out.is_dir() and any(out.iterdir()):
+    with as_output_errors(f"output folder {out}"):
+        there = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    if there:
         raise OutputError(
-            f"output folder {out}", expected="a new or empty folder", found=next(out.iterdir()).name,
+            f"output folder {out}", expected="a new or empty folder", found=there[0],
             do="give a new `out`",
         )  # fmt: skip
     suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
