@@ -25,11 +25,11 @@ class RecognizerFolder(TrainingFolder):
             InputError: its file is damaged.
             OutputError: it comes from another training.
         """
-        path = self.folder / MODEL
-        if not path.is_file():
+        if not self.has(MODEL):
             return None
-        stored = load_recognizer(path)
+        stored = load_recognizer(self.folder / MODEL)
         self.prove_same({key: stored.history.get(key) for key in self.what})
+        self.remove_checkpoint()  # it is there if the training was stopped between the two
         return stored
 
     def finish(self, recognizer: Recognizer, history: list[dict[str, Any]]) -> None:

@@ -75,6 +75,11 @@ class TrainingFolder:
             write_whole(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
         self._events: Any = None
 
+    def has(self, name: str) -> bool:
+        """Whether the folder has that file. Raises OutputError if the system does not say."""
+        with as_output_errors(f"training in {self.folder}"):
+            return (self.folder / name).is_file()
+
     def checkpoint(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """The JSON values and tensors of the last checkpoint, or None if there is none.
 
@@ -82,10 +87,9 @@ class TrainingFolder:
             InputError: its file is damaged.
             OutputError: it comes from another training.
         """
-        path = self.folder / CHECKPOINT
-        if not path.is_file():
+        if not self.has(CHECKPOINT):
             return None
-        plain, tensors = read_weights(path, "checkpoint")
+        plain, tensors = read_weights(self.folder / CHECKPOINT, "checkpoint")
         self.prove_same(plain.get("what", {}))
         return plain, tensors
 
