@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 from typer.models import CommandInfo
 
+from miex.aus.tracks import Track
 from miex.commands.main import main
 from miex.dataset.plan_file import Plan
 from miex.dataset.shard import Sample, read_shard_record, read_stored
@@ -27,9 +28,11 @@ from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos
 from miex.faces.photos import default_pool, list_photos
 from miex.generators.registry import describe, make_generator
+from miex.labels import Label
 from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
+from miex.sources.pool import PoolClip
 from miex.storage.local import Folder
 
 
@@ -71,6 +74,26 @@ def stored_samples(out: Path, shard: int) -> list[Sample]:
         measures = {name: row[name] for name in row.keys() - {"sample_id", "offset", "bytes", "crc32"}}
         found.append(Sample(row["sample_id"], stored.frames, ".png", stored.description, measures))
     return found
+
+
+def track(clip: str, n: int) -> Track:
+    """AUs of n frames, drawn."""
+    rng = np.random.default_rng(n)
+    return Track(
+        clip, np.arange(n, dtype=np.int32), rng.random((n, 17), np.float32), rng.random(n, np.float32), "flow", "1"
+    )
+
+
+def pool_of(n: int) -> tuple[PoolClip, ...]:
+    """Clips of n people, drawn."""
+    rng = np.random.default_rng(0)
+    return tuple(
+        PoolClip(
+            "casme2", f"sub{i}", "EP01", "micro", "happiness", Label(i % 3), 0, 3, 6, np.arange(7, dtype=np.int32),
+            rng.random((7, 17), np.float32), np.arange(17) != i, rng.random(17, np.float32), 7, "flow", "1",
+        )
+        for i in range(n)
+    )  # fmt: skip
 
 
 def flip_bit(path: Path, at: int, bit: int = 0) -> None:

@@ -56,7 +56,7 @@ from tests.faults.disk import (
     some,
 )
 from tests.faults.tally import HARMLESS, SEEN, Tally
-from tests.support import plan_of
+from tests.support import plan_of, pool_of, track
 
 NAMES = {
     FULL: "a full disk", READ_ONLY: "a read-only disk", BROKEN: "a broken disk", FLAKY: "one call fails (EIO)",
@@ -381,7 +381,6 @@ def whole_or_nothing(
 def test_a_pool(tmp_path: Path, tally: Tally, every: bool) -> None:
     """One that is there is replaced, or stays."""
     from miex.sources.pool import Pool, read_pool, write_pool
-    from tests.faults.test_flips import pool_of
 
     (tmp_path / "start").mkdir()
     write_pool(Pool(pool_of(2), Credit("CC0", "nobody")), tmp_path / "start" / "pool.parquet")
@@ -395,8 +394,6 @@ def test_a_pool(tmp_path: Path, tally: Tally, every: bool) -> None:
 
 def test_aus_that_are_extracted(tmp_path: Path, tally: Tally, every: bool) -> None:
     """Each clip has a file of its own, and the table comes last."""
-    from tests.faults.test_flips import track
-
     frame = tmp_path / "frame.png"
     frame.write_bytes(b"frame")
     clips = [

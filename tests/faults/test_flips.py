@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import miex.dataset
-from miex.aus.tracks import Credit, Track, read_table, table_of, write_parquet
+from miex.aus.tracks import Credit, read_table, table_of, write_parquet
 from miex.dataset.pages import PAGES, REFUSED, SUMS, page_problems, write_sums
 from miex.dataset.plan_file import CONFIG_FILE, FACES_FILE, PLAN_FILE, read_plan
 from miex.dataset.samples import SAMPLES_FILE
@@ -26,15 +26,14 @@ from miex.faces import index
 from miex.faces.landmarks import Detection
 from miex.faces.photos import default_pool
 from miex.faces.seen import Seen
-from miex.labels import Label
 from miex.report.build import write_report
-from miex.sources.pool import Pool, PoolClip, read_pool, write_pool
+from miex.sources.pool import Pool, read_pool, write_pool
 from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 from miex.tables.written import csv_text
 from tests.faults.tally import HARMLESS, SEEN, Tally
-from tests.support import flip_bit, plan_of
+from tests.support import flip_bit, plan_of, pool_of, track
 
 Read = Callable[[], Any]
 
@@ -149,28 +148,10 @@ def test_verify_sees_it_in_what_people_open(paged: Path, name: str, flips: Calla
     flips(paged / name, f"{name}, by verify", verified, 40, 2000)
 
 
-def track(clip: str, n: int) -> Track:
-    rng = np.random.default_rng(n)
-    return Track(
-        clip, np.arange(n, dtype=np.int32), rng.random((n, 17), np.float32), rng.random(n, np.float32), "flow", "1"
-    )
-
-
 def test_a_table_of_aus(tmp_path: Path, flips: Callable[..., None]) -> None:
     path = tmp_path / "aus.parquet"
     write_parquet(table_of([track("s1/a", 9), track("s2/b", 7)], Credit("CC0", "nobody")), path)
     flips(path, "table of AUs", lambda: read_table(path), 250)
-
-
-def pool_of(n: int) -> tuple[PoolClip, ...]:
-    rng = np.random.default_rng(0)
-    return tuple(
-        PoolClip(
-            "casme2", f"sub{i}", "EP01", "micro", "happiness", Label(i % 3), 0, 3, 6, np.arange(7, dtype=np.int32),
-            rng.random((7, 17), np.float32), np.arange(17) != i, rng.random(17, np.float32), 7, "flow", "1",
-        )
-        for i in range(n)
-    )  # fmt: skip
 
 
 def test_a_pool(tmp_path: Path, flips: Callable[..., None]) -> None:

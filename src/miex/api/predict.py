@@ -6,7 +6,7 @@ import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -132,7 +132,7 @@ class LoadedRecognizer:
                 )  # fmt: skip
             name = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
             frames = [read_image(path(one)) if isinstance(one, PathLike) else one for one in clip]
-            shown: _Part = _Part(frames.__getitem__, 2, 1)
+            shown = _Part(frames.__getitem__, 2, 1)
             at: tuple[int | None, int | None, int | None] = (None, None, None)
         else:
             name, given = str(clip), path(clip)
@@ -169,7 +169,8 @@ class LoadedRecognizer:
         ]
 
 
-class _Part(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Part:
     """The frames from onset to offset: how the one at an index from the onset is read, their number, and the apex."""
 
     read: Callable[[int], Image]
