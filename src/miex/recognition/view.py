@@ -24,7 +24,6 @@ from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
 from miex.labels import Label
 from miex.stable import canonical_json, json_digest, json_of, parquet_bytes, parquet_table, table_digest
-from miex.storage.base import as_output_errors
 from miex.storage.documents import read_bytes
 from miex.storage.local import Folder, one_maker
 
