@@ -193,7 +193,7 @@ def test_errors_end_a_process_with_their_code_and_without_a_trace(tmp_path: Path
         (["synthesise"], 2, "No such command"),
         (["synthesize", "--expert", "du2013"], 2, "one of micro"),
         (["verify", tmp_path], 3, "plan.json"),
-        (["plan", "--ids", 1, "--out", tmp_path / "file" / "set"], OutputError.exit_code, "give a folder"),
+        (["plan", "--ids", 1, "--out", tmp_path / "file" / "set"], OutputError.exit_code, "give another folder"),
     ):
         done = process(*arguments)
         assert done.returncode == code, done.stderr

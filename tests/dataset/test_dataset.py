@@ -115,7 +115,7 @@ def test_damaged_shard_is_an_error_not_a_wrong_sample(finished: Path, tmp_path: 
     shutil.copytree(finished, out)
     tar = out / "shards" / "00000.tar"
     tar.write_bytes(damage(tar.read_bytes()))
-    with pytest.raises(InputError, match="the members of one sample"):
+    with pytest.raises(InputError, match="the members of that sample"):
         miex.dataset.open(out)[1]
 
 

@@ -115,7 +115,8 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     assert report.problems[3].startswith("samples.parquet: ")
     assert "onset and apex are the same picture" in report.problems[1]
     assert record["samples"][0]["sample_id"] in report.problems[1]
-    assert "instead of sample" in report.problems[2]
+    assert "the members of that sample" in report.problems[2]
+    assert record["samples"][2]["sample_id"] in report.problems[2]
     assert report.identical == 1
 
 

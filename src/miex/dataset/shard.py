@@ -254,7 +254,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
 
 def _damaged(asked: str, found: str) -> InputError:
     return InputError(
-        asked, expected="the members of one sample", found=found,
+        asked, expected="the members of that sample", found=found,
         do="run miex verify to list the damaged shards, and miex repair to make them again; or leave such samples out "
         "with `on_error` skip",
     )  # fmt: skip
