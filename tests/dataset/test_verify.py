@@ -218,7 +218,7 @@ def test_pages_are_proven(finished: Path, tmp_path: Path) -> None:
         assert problem.startswith(f"{name}: sha256")
         flip_bit(out / name, i)
     (out / "README.md").unlink()
-    assert verify(out).problems == ("README.md: not there, but in SHA256SUMS",)
+    assert verify(out).problems == ("README.md: not there, but in SHA256SUMS (miex repair writes it again)",)
     write_sums(place, ["README.md"])
     assert verify(out).problems == ()
     flip_bit(out / SUMS, 3)

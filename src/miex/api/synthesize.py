@@ -424,6 +424,8 @@ def _make(
     whole = gallery.exists() and readme.exists() and not (repairing and page_problems(storage_at(folder)))
     if summary.rendered or not whole:  # measures of the same frames are kept
         write_report(folder)
+    for problem in page_problems(storage_at(folder)) if repairing else ():
+        say(problem)
     there = open_dataset(folder)
     made = Made(there.storage, there.table)
     made.summary, made.gallery = summary, gallery

@@ -15,6 +15,9 @@ from miex.storage.base import Storage
 README, GALLERY, REFUSED = "README.md", "gallery.html", "refused.csv"
 PAGES = (README, GALLERY, REFUSED)
 SUMS = "SHA256SUMS"
+_REMAKE = dict.fromkeys((README, GALLERY), "miex repair writes it again") | {
+    REFUSED: "planning with the same options and photos writes it again"  # whose photos are not in the plan
+}
 
 
 def write_sums(out: Storage, names: Collection[str]) -> None:
@@ -37,12 +40,16 @@ def page_problems(out: Storage) -> list[str]:
     problems = []
     for name in sorted({*stated, *there}):
         if name not in there:
-            problems.append(f"{name}: not there, but in {SUMS}")
+            problems.append(f"{name}: not there, but in {SUMS}{_remake(name)}")
         elif name not in stated:
             problems.append(f"{name}: not in {SUMS}, so it cannot be checked")
         elif stated[name] != there[name]:
-            problems.append(f"{name}: sha256 {there[name][:12]}…, {SUMS} says {stated[name][:12]}…")
+            problems.append(f"{name}: sha256 {there[name][:12]}…, {SUMS} says {stated[name][:12]}…{_remake(name)}")
     return problems
+
+
+def _remake(name: str) -> str:
+    return f" ({_REMAKE[name]})" if name in _REMAKE else ""
 
 
 def _stated(out: Storage) -> dict[str, str]:
