@@ -22,8 +22,8 @@ from typer.models import CommandInfo
 
 from miex.aus.tracks import Track
 from miex.commands.main import main
-from miex.dataset.plan_file import Plan
-from miex.dataset.shard import Sample, read_shard_record, read_stored
+from miex.dataset.plan_file import Plan, read_plan
+from miex.dataset.shard import Sample, read_shard_record, read_stored, record_name, write_shard
 from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos
 from miex.faces.photos import default_pool, list_photos
@@ -94,6 +94,12 @@ def pool_of(n: int) -> tuple[PoolClip, ...]:
         )
         for i in range(n)
     )  # fmt: skip
+
+
+def write_over(out: Path, shard: int, samples: Sequence[Sample]) -> None:
+    """Put other samples in the place of a shard that is there, whole, record and all."""
+    Folder(out).delete(record_name(shard))
+    write_shard(Folder(out), shard, read_plan(out).digests["plan"], samples)
 
 
 def flip_bit(path: Path, at: int, bit: int = 0) -> None:

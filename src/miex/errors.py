@@ -67,6 +67,10 @@ class OutputError(MiexError):
     exit_code = 5
 
 
+class InUseError(OutputError):
+    """Another process of miex holds the output folder."""
+
+
 class ScaleError(InputError):
     """An AU intensity that is not on the scale it claims."""
 

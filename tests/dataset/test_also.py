@@ -13,9 +13,8 @@ import miex.dataset
 from miex.aus.vector import AU_INDEX, N_AUS, from_mapping
 from miex.corpora.mappings import emotion_named
 from miex.dataset.also import also_seen
-from miex.dataset.plan_file import read_plan
 from miex.dataset.schema import PLAN_SCHEMA, rendered_aus
-from miex.dataset.shard import Sample, write_shard
+from miex.dataset.shard import Sample
 from miex.dataset.verify import verify
 from miex.nuisances.apply import shown_aus
 from miex.nuisances.columns import NAMES
@@ -24,6 +23,7 @@ from miex.planning.rows import build_plan
 from miex.sources.expert import PRESETS, ExpertSource, load_table
 from miex.storage.local import Folder
 from tests.plan_fixture import GENERATOR, fake_index
+from tests.support import write_over
 
 
 def row(left: dict[int, dict[int, float]], right: dict[int, dict[int, float]] | None = None, **parts: Any) -> Any:
@@ -91,7 +91,7 @@ def test_without_nuisances_what_is_rendered_is_what_is_coded() -> None:
 
 
 def test_verify_finds_rendered_aus_that_are_not_the_plans(finished: Path, tmp_path: Path) -> None:
-    plan, shard = read_plan(finished), 0
+    shard = 0
     dataset = miex.dataset.open(finished)
     samples = []
     for i in range(4):
@@ -102,7 +102,7 @@ def test_verify_finds_rendered_aus_that_are_not_the_plans(finished: Path, tmp_pa
     for path in finished.rglob("*"):
         if path.is_file():
             out.write(str(path.relative_to(finished)), path.read_bytes())
-    write_shard(out, shard, plan.digests["plan"], [samples[0], replace(samples[1], description=wrong), *samples[2:]])
+    write_over(tmp_path / "set", shard, [samples[0], replace(samples[1], description=wrong), *samples[2:]])
     assert any("not as planned: rendered_right" in problem for problem in verify(out).problems)
 
 

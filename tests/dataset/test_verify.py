@@ -16,16 +16,15 @@ import pyarrow as pa
 import pytest
 
 from miex.dataset.pages import PAGES, SUMS, write_sums
-from miex.dataset.plan_file import read_plan
 from miex.dataset.proven import write_blocks
 from miex.dataset.samples import read_samples
 from miex.dataset.schema import SAMPLES_SCHEMA
-from miex.dataset.shard import SHARDS, read_stored, write_shard
+from miex.dataset.shard import SHARDS, read_stored
 from miex.dataset.verify import verify
 from miex.errors import InputError
 from miex.stable import canonical_json
 from miex.storage.local import Folder
-from tests.support import flip_bit, stored_samples
+from tests.support import flip_bit, stored_samples, write_over
 
 
 def test_verify_compares_samples_with_the_plan(finished: Path, tmp_path: Path) -> None:
@@ -68,7 +67,7 @@ def test_verify_compares_descriptions_with_the_plan(
     shutil.copytree(finished, out)
     first, *others = stored_samples(out, 0)
     changed = replace(first, description=first.description | change)
-    write_shard(Folder(out), 0, read_plan(out).digests["plan"], [changed, *others])
+    write_over(out, 0, [changed, *others])
     problems = [p for p in verify(out).problems if "samples.parquet" not in p]
     assert len(problems) == 1
     assert problems[0].startswith(f"shard 00000, {first.sample_id}: not as planned: {named}")
@@ -102,7 +101,7 @@ def test_verify_finds_an_identical_pair_and_a_foreign_sample(finished: Path, tmp
     shutil.copytree(finished, out)
     first, *others = stored_samples(out, 0)
     still = replace(first, frames=(first.frames[0],) * 2)
-    write_shard(Folder(out), 0, read_plan(out).digests["plan"], [still, *others])
+    write_over(out, 0, [still, *others])
     record = json.loads((out / SHARDS / "00000.json").read_text())
     for key in ("offset", "bytes", "crc32"):
         record["samples"][1][key] = record["samples"][2][key]

@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 
 import miex.dataset
-from miex.dataset.plan_file import read_plan
 from miex.dataset.samples import SAMPLES_FILE, read_samples
-from miex.dataset.shard import SHARDS, read_shard_record, record_name, tar_name, write_shard
+from miex.dataset.shard import SHARDS, read_shard_record, record_name, tar_name
 from miex.dataset.verify import verify
 from miex.errors import InputError, PartialFailureError
 from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
-from tests.support import Shuffled, flip_bit, photo_folder, plan_of, stored_samples
+from tests.support import Shuffled, flip_bit, photo_folder, plan_of, stored_samples, write_over
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -85,7 +84,7 @@ def another_shard(out: Path) -> None:
     """Whole, record and all, but made of something else: one description is not the plan's."""
     first, *others = stored_samples(out, 2)
     changed = replace(first, description={**first.description, "emotion": "bored"})
-    write_shard(Folder(out), 2, read_plan(out).digests["plan"], [changed, *others])
+    write_over(out, 2, [changed, *others])
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from miex.corpora.clip import Descent
 from miex.dataset.export.folder import export_folder
 from miex.dataset.plan_file import Plan, read_plan
 from miex.dataset.schema import AU_COLUMNS
-from miex.dataset.shard import tar_name, write_shard
+from miex.dataset.shard import tar_name
 from miex.dataset.verify import verify
 from miex.easing import ease
 from miex.errors import OutputError, UsageError
@@ -45,7 +45,7 @@ from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 from tests.plan_fixture import GENERATOR, fake_index
-from tests.support import command, facts, plan_of, stored_samples
+from tests.support import command, facts, plan_of, stored_samples, write_over
 
 SMILE = AUTriplet(
     from_mapping({4: 0.05, 12: 0.02}), from_mapping({6: 0.1, 12: 0.3, 25: 0.15}), Label.positive, "happiness"
@@ -247,7 +247,7 @@ def test_verify_counts_frames(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, out)
     plan = read_plan(out)
     first, *others = stored_samples(out, 0)
-    write_shard(Folder(out), 0, plan.digests["plan"], [replace(first, frames=first.frames[:-1]), *others])
+    write_over(out, 0, [replace(first, frames=first.frames[:-1]), *others])
     n = len(plan.rows["aus"][0])
     assert any(f"{n - 1} frames, {n} planned" in problem for problem in verify(out).problems)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from miex.api.faces import csv_of, find_faces
 from miex.api.work import (
@@ -101,6 +101,23 @@ class Made(Dataset):
     gallery: Path
 
 
+@dataclass(frozen=True)
+class Part:
+    """A set of which some shards were asked for, and that is not finished.
+
+    Attributes:
+        place: its folder.
+        summary: how many samples of these shards were made, how long that took, and how many shards of the plan are
+            left for others.
+    """
+
+    place: Path
+    summary: Summary
+
+    def __repr__(self) -> str:
+        return f"{self.summary.made:,} samples made in {self.place} · {self.summary.left:,} shards of its plan left"
+
+
 @checking(**_PLANNED)
 def synthesize(
     out: PathLike = DEFAULT_OUT,
@@ -167,7 +184,9 @@ def synthesize(
     """
     planned = plan(out, workers=workers, progress=progress, say=say, **asked)
     digest = planned.digests["plan"]
-    return _make(out, None, asked.get("weights"), workers, max_failed, progress, say, digest=digest)
+    made = _make(out, None, asked.get("weights"), workers, max_failed, progress, say, digest=digest)
+    assert isinstance(made, Made)
+    return made
 
 
 @checking(**_PLANNED)
@@ -251,27 +270,63 @@ def plan(
     return planned
 
 
-@checking(out=_SET)
+@overload
 def run(
     out: SetLike,
     *,
+    shards: None = None,
     faces: PathLike | None = None,
     weights: PathLike | None = None,
     max_failed: float = 0.01,
     workers: Workers = 1,
     progress: Stages | None = None,
     say: Say = unsaid,
-) -> Made:
+) -> Made: ...
+
+
+@overload
+def run(
+    out: SetLike,
+    *,
+    shards: str | None,
+    faces: PathLike | None = None,
+    weights: PathLike | None = None,
+    max_failed: float = 0.01,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Made | Part: ...
+
+
+@checking(out=_SET, shards=TEXT | NONE)
+def run(
+    out: SetLike,
+    *,
+    shards: str | None = None,
+    faces: PathLike | None = None,
+    weights: PathLike | None = None,
+    max_failed: float = 0.01,
+    workers: Workers = 1,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Made | Part:
     """Render the samples of a plan that are still missing.
 
     Args:
         out: a plan, or its folder.
+        shards: only these, so that several machines share the work: ranges, such as "0-9,20-29" (both ends included),
+            or a part, such as "3/8" (the third of eight). Any number of such runs may go on in one folder at once, and
+            the last to end finishes the set. Default: all, and no other run meanwhile.
         faces: folder of the photos, if they have been moved.
         weights: file of the generator's weights. Default: it is found by its sha256, where `synthesize` looks.
+        max_failed: fraction of samples, with `shards` of theirs, that may fail before the run stops.
 
     The other arguments and the errors are those of `synthesize`.
+
+    Returns:
+        The set; with `shards`, while others of the plan are missing, the Part that was made.
     """
-    return _make(out, faces, weights, workers, max_failed, progress, say)
+    return _make(out, faces, weights, workers, max_failed, progress, say, shards=shards)
 
 
 @checking(out=_SET)
@@ -289,7 +344,9 @@ def repair(
 
     Arguments and errors are those of `run`.
     """
-    return _make(out, faces, weights, workers, max_failed, progress, say, repairing=True)
+    made = _make(out, faces, weights, workers, max_failed, progress, say, repairing=True)
+    assert isinstance(made, Made)
+    return made
 
 
 @checking(out=_SET, sample=number(0, 1))
@@ -387,7 +444,8 @@ def _make(
     *,
     repairing: bool = False,
     digest: str | None = None,
-) -> Made:
+    shards: str | None = None,
+) -> Made | Part:
     from miex.dataset.pages import page_problems
     from miex.dataset.plan_file import read_plan
     from miex.dataset.verify import foreign_files
@@ -403,14 +461,18 @@ def _make(
             f"{at_once} worker{'s' * (at_once > 1)}, {estimate.bytes / 1e6:,.0f} MB"
             + (f" ({estimate.free / 1e9:,.0f} GB free)" if estimate.free is not None else "")
         )
-        for page in report_files(folder):  # they tell of other samples soon; a run that is killed leaves none behind
-            Folder(folder).delete(page.name)
+
+    def finish(summary: Summary) -> None:
+        gallery, readme = report_files(folder)
+        whole = gallery.exists() and readme.exists() and not (repairing and page_problems(storage_at(folder)))
+        if not whole:  # measures of the same frames are kept
+            write_report(folder)
 
     folder = _folder(out)
     how: dict[str, Any] = {
         "faces_root": None if faces is None else photos_root(path(faces)).resolve(),
         "weights": None if weights is None else path(weights).absolute(), "executor": executor(workers),
-        "max_failed": max_failed, "announce": announce,
+        "max_failed": max_failed, "announce": announce, "finish": finish,
     }  # fmt: skip
     if repairing:
         summary = repair_set(folder, **how, progress=stage(progress, "repairing"))
@@ -419,16 +481,15 @@ def _make(
                 f"{name} is not part of this plan and was left alone: remove it, or readers of shards/*.tar read it too"
             )
     else:
-        summary = run_plan(folder, **how, digest=digest, progress=stage(progress, "making samples"))
-    gallery, readme = report_files(folder)
-    whole = gallery.exists() and readme.exists() and not (repairing and page_problems(storage_at(folder)))
-    if summary.rendered or not whole:  # measures of the same frames are kept
-        write_report(folder)
+        making = stage(progress, "making samples")
+        summary = run_plan(folder, **how, shards=shards, digest=digest, progress=making)
     for problem in page_problems(storage_at(folder)) if repairing else ():
         say(problem)
+    if summary.left:
+        return Part(folder, summary)
     there = open_dataset(folder)
     made = Made(there.storage, there.table)
-    made.summary, made.gallery = summary, gallery
+    made.summary, made.gallery = summary, report_files(folder)[0]
     return made
 
 

@@ -11,7 +11,7 @@ from miex.commands.group import Group
 from miex.errors import PartialFailureError
 
 if TYPE_CHECKING:
-    from miex.api.synthesize import Made
+    from miex.api.synthesize import Made, Part
 
 
 def add_making(app: Group) -> None:
@@ -120,12 +120,14 @@ def plan(
 
     with console.bars() as progress:
         made = api.plan(**_planned(asked, progress))
-    facts = {"out": str(out), "plan": made.digests["plan"], "samples": made.n_rows}
-    console.show(as_json, facts, f"plan written; to render it: miex run {out}")
+    facts = {"out": str(out), "plan": made.digests["plan"], "samples": made.n_rows, "shards": made.n_shards}
+    text = f"plan written, {made.n_shards:,} shard{'s' * (made.n_shards > 1)}; to render it: miex run {out}"
+    console.show(as_json, facts, text)
 
 
 def run(
     folder: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of the plan.")],
+    shards: o.Shards = None,
     faces: o.FacesMoved = None,
     weights: o.WeightsMoved = None,
     workers: o.Workers = None,
@@ -139,8 +141,8 @@ def run(
 
     with console.bars() as progress:
         made = api.run(
-            folder, faces=faces, weights=weights, workers=workers, max_failed=max_failed, progress=progress,
-            say=console.say,
+            folder, shards=shards, faces=faces, weights=weights, workers=workers, max_failed=max_failed,
+            progress=progress, say=console.say,
         )  # fmt: skip
     _show_made(made, folder, as_json)
 
@@ -408,18 +410,24 @@ def _planned(options: dict[str, Any], progress: Any) -> dict[str, Any]:
     return {**options, **how, **named}
 
 
-def _show_made(made: "Made", out: Path, as_json: bool) -> None:
+def _show_made(made: "Made | Part", out: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
+    from miex.api.synthesize import Made
     from miex.api.work import duration
 
     summary = made.summary
-    each = summary.frames / summary.samples
+    each = summary.frames / max(1, summary.samples)
     rate = summary.rendered * each / summary.seconds if summary.seconds else 0.0
     now = f"{summary.rendered:,} made in {duration(summary.seconds)} ({rate:,.0f} frames/s)"
     text = (
         f"{summary.made:,} {'pairs' if each == 2 else 'sequences'} ({summary.failed} failed), "
-        f"{summary.bytes / 1e6:,.0f} MB; "
-        f"{now if summary.rendered else 'nothing was left to do'}\ngallery: {made.gallery}"
+        f"{summary.bytes / 1e6:,.0f} MB; {now if summary.rendered else 'nothing was left to do'}\n"
     )
-    console.show(as_json, {"out": str(out), "gallery": str(made.gallery), **asdict(summary)}, text)
+    gallery = str(made.gallery) if isinstance(made, Made) else None
+    if gallery:
+        text += f"gallery: {gallery}"
+    else:
+        shards = f"{summary.left:,} shard{'s' * (summary.left > 1)}"
+        text += f"{shards} of the plan left for others; the last to end finishes the set, or miex run {out}"
+    console.show(as_json, {"out": str(out), "gallery": gallery, **asdict(summary)}, text)

@@ -297,6 +297,15 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Number of worker processes. Default: one per processor.", rich_help_panel=RUN),
 ]
+Shards = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RANGES|I/N",
+        help="Only these shards, so that several machines share the work: ranges such as 0-9,20-29, or the I-th of N "
+        "parts, such as 3/8. The last run to end finishes the set.",
+        rich_help_panel=RUN,
+    ),
+]
 MaxFailed = Annotated[
     float,
     typer.Option(min=0, max=1, help="Fraction of samples that may fail before the run stops.", rich_help_panel=RUN),

@@ -100,27 +100,28 @@ class _Hashed(io.RawIOBase):
         return self.position
 
 
-def write_shard(
-    out: Storage, shard: int, plan: str, samples: Iterable[Sample | Failure], *, kept: ShardRecord | None = None
-) -> ShardRecord:
+def write_shard(out: Storage, shard: int, plan: str, samples: Iterable[Sample | Failure]) -> tuple[ShardRecord, bool]:
     """Write a shard and its record, each whole or not at all, the record last.
 
     The tar depends on the samples alone: fixed times, owner, mode and order. Members of a sample (WebDataset names):
-    `<id>.000.png` (onset) … `<id>.00k.png`, `<id>.json`. Of two who write one shard at the same time one record is
-    kept; both made the same.
+    `<id>.000.png` (onset) … `<id>.00k.png`, `<id>.json`.
+
+    Any number of processes may write one shard at the same time, on any machines: the record is created once, and
+    decides. What others make later is dropped, unless it has more samples. On machines of one kind all make the same
+    bytes; where they do not, record and tar are those of one of them.
 
     Args:
         out: the set.
         shard: number of the shard.
         plan: digest of the plan.
         samples: what to write.
-        kept: the record of what is there now; it stays, tar and all, unless the new shard has more samples.
 
     Returns:
-        The record of what is there afterwards.
+        The record of what is there afterwards, and whether this call has put it there.
 
     Raises:
         OutputError: the set cannot be written.
+        InputError: a record is there that cannot be read.
     """
     made: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
@@ -137,16 +138,27 @@ def write_shard(
                     _add(tar, name, content)
                 place = {"sample_id": sample.sample_id, "offset": offset, "bytes": sink.tell() - offset}
                 made.append({**place, "crc32": sink.crc32, **sample.measures})
-        if kept and len(made) <= len(kept.samples):
+        there = read_shard_record(out, shard)
+        if there and len(made) <= len(there.samples):
             draft.abandon()
-            return kept
+            return there, False
         # from here until the new record is there, the shard does not exist
         out.delete(record_name(shard))
     record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
     fields = {"format": FORMAT, **asdict(record)}
     text = json.dumps({**fields, "digest": json_digest(fields)}, separators=(",", ":"), allow_nan=False)
-    out.create(record_name(shard), text.encode())
-    return record
+    while not out.create(record_name(shard), text.encode()):
+        there = read_shard_record(out, shard)
+        # a record that came in between may be of other bytes than the tar, if another kind of machine made them
+        if there and (there.sha256 == record.sha256 or _sha256(out, tar_name(shard)) != record.sha256):
+            return there, False
+        out.delete(record_name(shard))
+    return record, True
+
+
+def _sha256(out: Storage, name: str) -> str:
+    with out.open(name) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # BinaryIO has readinto
 
 
 def members(sample: Sample) -> Iterator[tuple[str, bytes]]:

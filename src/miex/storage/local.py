@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from miex.errors import OutputError
+from miex.errors import InUseError, OutputError
 from miex.storage.base import Draft, Storage, as_input_errors, as_output_errors
 
 if TYPE_CHECKING:  # who only reads needs none
@@ -105,7 +105,7 @@ class Folder(Storage):
         try:
             lock = _lock(self.path / LOCK_FILE, f"output folder {self.path}", wait=False)
         except filelock.Timeout:
-            raise OutputError(
+            raise InUseError(
                 f"output folder {self.path}", found="another process of miex is writing there",
                 do="wait for it to end, or stop it",
             ) from None  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from miex.dataset.plan_file import read_plan, read_record
+from miex.dataset.samples import write_samples
 from miex.dataset.shard import read_shard_record, record_name
 from miex.dataset.verify import check_shards
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
@@ -23,6 +24,7 @@ def repair_set(
     executor: Executor = IN_PROCESS,
     max_failed: float = 0.01,
     announce: Callable[[Estimate], None] = lambda estimate: None,
+    finish: Callable[[Summary], None] = lambda summary: None,
     progress: Progress = silent,
 ) -> Summary:
     """Look at every shard, and make again those that are damaged or missing, or that hold failed rows.
@@ -50,7 +52,10 @@ def repair_set(
                 record = read_shard_record(out, check.shard)
                 assert record is not None
                 there[check.shard] = result_of(record)
-        return make_shards(
+        summary = make_shards(
             out, plan, there, better, faces_root=faces_root, weights=weights, executor=executor,
             max_failed=max_failed, announce=announce, progress=progress,
         )  # fmt: skip
+        write_samples(out, plan)
+        finish(summary)
+        return summary

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from miex.dataset.pages import GALLERY, README
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.samples import SAMPLES_FILE, write_samples
-from miex.dataset.shard import read_shard_record, tar_name
-from miex.errors import InputError, OutputError, PartialFailureError
+from miex.dataset.shard import SHARDS, read_shard_record, record_name, tar_name
+from miex.errors import InputError, InUseError, OutputError, PartialFailureError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 from miex.synthesis.estimate import Estimate, check_room, estimate_rest
+from miex.synthesis.shards import shards_of
 from miex.synthesis.worker import ShardResult, ShardTask, make_shard, result_of
+
+_SECONDS_BETWEEN_TRIES = 0.2  # to hold a place that others hold
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The state of a set after a run.
+    """The state of a set after a run, or of the shards that were asked for.
 
     Attributes:
-        samples: rows of the plan.
-        frames: of all these.
+        samples: rows of the plan, or of these shards.
+        frames: of all these; of some shards by their share of the rows.
         made, failed: number of samples that exist, and of those that failed.
-        rendered: number of samples, failed ones included, that this run worked on.
-        bytes: size of all shards.
+        rendered: number of samples, failed ones included, that this run has put there.
+        bytes: size of all shards, or of these.
         seconds: duration of this run.
+        left: shards of the plan that are not there.
     """
 
     samples: int
@@ -38,63 +45,122 @@ class Summary:
     rendered: int
     bytes: int
     seconds: float
+    left: int
 
 
 def run_plan(
     out: Place,
     *,
+    shards: str | None = None,
     faces_root: Path | None = None,
     weights: Path | None = None,
     executor: Executor = IN_PROCESS,
     max_failed: float = 0.01,
     digest: str | None = None,
     announce: Callable[[Estimate], None] = lambda estimate: None,
+    finish: Callable[[Summary], None] = lambda summary: None,
     progress: Progress = silent,
 ) -> Summary:
     """Make every shard of a plan that is not there yet, then samples.parquet.
 
     Stopping it at any moment, even by SIGKILL, loses only shards in work; running it again goes on.
 
+    A run of some `shards` shares the set with any number of others, on any machines: nothing is locked while it
+    renders, and no draft of others is removed. When its shards are there and all others of the plan are, too, it
+    finishes the set, one run after the other: only the first finds something to do. A run of all shards finishes, too.
+
     Args:
         out: where the plan lies; the shards go there.
+        shards: which ones, as `shards_of` reads them. None: all, and nobody else may write meanwhile.
         faces_root: where the photos are now, if not where the plan was made.
         weights: file of the generator's weights; None: it is found by its sha256 (`generators.weights`).
         executor: where shards are made.
         max_failed: largest fraction of failed rows; above it the run stops.
         digest: of the plan that is meant to be there; by default any.
         announce: called once, before long work.
+        finish: called when all shards and samples.parquet are there, while nobody else may finish.
         progress: called with rows done and rows in all; the note says how many failed.
 
     Raises:
+        UsageError: shards that the plan does not have.
         InputError: no plan, or a damaged one; a damaged record; another version of the generator, or no weights for it.
         OutputError: the place is in use, cannot be written, or has too little room.
         PartialFailureError: more rows failed than `max_failed` allows.
     """
     out = storage_at(out)
     read_record(out)  # where there is none, nothing is written
-    with out.alone():
-        plan = read_plan(out)
-        if digest not in (None, plan.digests["plan"]):
-            raise OutputError(
-                f"output folder {out.address}",
-                expected=f"plan {digest[:12]}…" if digest else "",
-                found=f"plan {plan.digests['plan'][:12]}…",
-                do="give another `out`: another process of miex has just put its plan there",
-            )
-        found = {shard: _committed(out, shard, plan.digests["plan"]) for shard in range(plan.n_shards)}
-        there = {shard: result for shard, result in found.items() if result is not None}
-        return make_shards(
-            out, plan, there, frozenset(), faces_root=faces_root, weights=weights, executor=executor,
-            max_failed=max_failed, announce=announce, progress=progress,
-        )  # fmt: skip
+    how: dict[str, Any] = {
+        "faces_root": faces_root, "weights": weights, "executor": executor, "max_failed": max_failed,
+        "announce": announce, "progress": progress,
+    }  # fmt: skip
+    if shards is None:
+        with out.alone():
+            plan = _plan(out, digest)
+            summary = make_shards(out, plan, _there(out, plan, range(plan.n_shards)), **how)
+            write_samples(out, plan)
+            finish(summary)
+            return summary
+    plan = _plan(out, digest)
+    chosen = shards_of(shards, plan.n_shards)
+    there = _there(out, plan, chosen)
+    if len(there) < len(chosen) and out.size(SAMPLES_FILE) is not None:
+        # a finished set that lost shards; or others have just made them, and finished
+        with _when_free(out.locked):
+            there = _there(out, plan, chosen)
+            if len(there) < len(chosen):
+                _unfinish(out)
+    summary = make_shards(out, plan, there, chosen=chosen, **how)
+    if not summary.left:
+        with _when_free(out.alone):
+            if out.size(SAMPLES_FILE) is None:
+                write_samples(out, plan)
+            finish(summary)
+    return summary
+
+
+@contextmanager
+def _when_free(held: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Hold the place, as soon as others let it go."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(held())
+                break
+            except InUseError:
+                time.sleep(_SECONDS_BETWEEN_TRIES)
+        yield
+
+
+def _unfinish(out: Storage) -> None:
+    """Remove what is written of a whole set, for who holds the lock: what it says of some shards may soon be wrong."""
+    for name in (README, GALLERY, SAMPLES_FILE):  # while the last is there, the next run removes the others
+        out.delete(name)
+
+
+def _plan(out: Storage, digest: str | None) -> Plan:
+    plan = read_plan(out)
+    if digest not in (None, plan.digests["plan"]):
+        raise OutputError(
+            f"output folder {out.address}",
+            expected=f"plan {digest[:12]}…" if digest else "",
+            found=f"plan {plan.digests['plan'][:12]}…",
+            do="give another `out`: another process of miex has just put its plan there",
+        )
+    return plan
+
+
+def _there(out: Storage, plan: Plan, shards: Iterable[int]) -> dict[int, ShardResult]:
+    found = {shard: _committed(out, shard, plan.digests["plan"]) for shard in shards}
+    return {shard: result for shard, result in found.items() if result is not None}
 
 
 def make_shards(
     out: Storage,
     plan: Plan,
     there: Mapping[int, ShardResult],
-    better: Collection[int],
+    better: Collection[int] = frozenset(),
     *,
+    chosen: Sequence[int] | None = None,
     faces_root: Path | None,
     weights: Path | None,
     executor: Executor,
@@ -102,22 +168,25 @@ def make_shards(
     announce: Callable[[Estimate], None],
     progress: Progress,
 ) -> Summary:
-    """Make the shards that are not there, and samples.parquet; for who holds the lock.
+    """Make the shards that are not there.
 
     Args:
         there: what is known of the shards that stay.
         better: shards that are there with failed rows: made again, and the better one stays.
+        chosen: the shards that are asked for. None: all, for who holds the lock.
 
     The other arguments and errors are those of `run_plan`.
     """
     start = time.monotonic()
     root = faces_root or Path(plan.faces_root)
+    shards: Sequence[int] = range(plan.n_shards) if chosen is None else chosen
     tasks = [
         ShardTask(out, shard, plan.digests["plan"], root, again=shard in better, weights=weights)
-        for shard in range(plan.n_shards)
+        for shard in shards
         if shard not in there
     ]
     results = dict(there)
+    rows = sum(min(plan.shard_size, plan.n_rows - shard * plan.shard_size) for shard in shards)
     if tasks:
         if not root.is_dir():
             raise InputError(
@@ -125,7 +194,8 @@ def make_shards(
                 do="give the folder in which the photos are now: `faces` DIR",
             )  # fmt: skip
         announce(check_room(estimate_rest(tasks, plan), out))
-        out.delete(SAMPLES_FILE)  # what it says of these shards may soon be wrong
+        if chosen is None:
+            _unfinish(out)
 
     def failed() -> int:
         return sum(result.failed for result in results.values())
@@ -133,28 +203,28 @@ def make_shards(
     def done() -> int:
         return sum(result.made + result.failed for result in results.values())
 
-    resumed = done()
-    progress(done(), plan.n_rows, f"{failed()} failed")
+    progress(done(), rows, f"{failed()} failed")
     # one shard is made faster here than by a process that must first start
-    chosen = executor if len(tasks) > 1 else IN_PROCESS
-    for outcome in chosen.run(make_shard, tasks):
+    at = executor if len(tasks) > 1 else IN_PROCESS
+    for outcome in at.run(make_shard, tasks):
         if outcome.error is not None:
             raise outcome.error
         assert outcome.result is not None
         results[outcome.task.shard] = outcome.result
-        progress(done(), plan.n_rows, f"{failed()} failed")
-        if failed() > max_failed * plan.n_rows:
+        progress(done(), rows, f"{failed()} failed")
+        if failed() > max_failed * rows:
             break
-    _check_failed(out, failed(), plan.n_rows, max_failed, results)
-    write_samples(out, plan)
+    _check_failed(out, failed(), rows, max_failed, results)
+    names = set(out.names(SHARDS))
     return Summary(
-        samples=plan.n_rows,
-        frames=read_record(out)["frames"],
+        samples=rows,
+        frames=round(read_record(out)["frames"] * rows / max(1, plan.n_rows)),
         made=sum(result.made for result in results.values()),
         failed=failed(),
-        rendered=done() - resumed,
+        rendered=sum(result.made + result.failed for result in results.values() if result.own),
         bytes=sum(result.bytes for result in results.values()),
         seconds=time.monotonic() - start,
+        left=sum(record_name(shard).removeprefix(f"{SHARDS}/") not in names for shard in range(plan.n_shards)),
     )
 
 
@@ -167,7 +237,10 @@ def _committed(out: Storage, shard: int, digest: str) -> ShardResult | None:
             f"shard {shard} of {out.address}", expected=f"plan {digest[:12]}…", found=f"plan {record.plan[:12]}…",
             do="give a new `out`: this shard was made from another plan",
         )  # fmt: skip
-    return result_of(record) if out.size(tar_name(shard)) == record.bytes else None
+    if out.size(tar_name(shard)) != record.bytes:
+        out.delete(record_name(shard))  # from here on it is missing
+        return None
+    return result_of(record)
 
 
 def _check_failed(out: Storage, failed: int, total: int, max_failed: float, results: dict[int, ShardResult]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -10,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from miex.dataset.plan_file import PlanRows, read_faces, read_record
+from miex.dataset.plan_file import CONFIG_FILE, PlanRows, has_plan, read_faces, read_record
 from miex.dataset.shard import Failure, Sample, ShardRecord, read_shard_record, write_shard
 from miex.errors import InputError
 from miex.executors.local import one_thread
@@ -42,33 +43,54 @@ class ShardTask:
     again: bool = False
     weights: Path | None = None
 
+    def __str__(self) -> str:
+        return f"shard {self.shard} of {self.out.address}"
+
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What a worker says: how many samples were made, how many failed, how many bytes."""
+    """What a worker says: how many samples were made, how many failed, how many bytes; and whether this worker put
+    them there, or found that another one had."""
 
     shard: int
     made: int
     failed: int
     bytes: int
+    own: bool
 
 
 def make_shard(task: ShardTask) -> ShardResult:
-    """Render the rows of a shard, and commit it.
+    """Render the rows of a shard, and commit it, unless another process has done so.
 
     Raises:
         OutputError: the shard cannot be written.
-        InputError: the plan cannot be read, or its generator is not the installed one.
+        InputError: the plan or the photos cannot be read here, or the plan's generator is not the installed one.
     """
+    _prove_within_reach(task)
+    if not task.again and (there := read_shard_record(task.out, task.shard)):
+        return result_of(there)
     with one_thread():
-        kept = read_shard_record(task.out, task.shard) if task.again else None
-        record = write_shard(task.out, task.shard, task.plan, render_shard(task), kept=kept)
-    return result_of(record)
+        record, own = write_shard(task.out, task.shard, task.plan, render_shard(task))
+    return result_of(record, own=own)
 
 
-def result_of(record: ShardRecord) -> ShardResult:
+def result_of(record: ShardRecord, *, own: bool = False) -> ShardResult:
     """The summary of a record."""
-    return ShardResult(record.shard, len(record.samples), len(record.failed), record.bytes)
+    return ShardResult(record.shard, len(record.samples), len(record.failed), record.bytes, own)
+
+
+def _prove_within_reach(task: ShardTask) -> None:
+    """Raise InputError for a worker that sees other files than the process that sent it here: without a plan it can do
+    nothing, and without the folder of the photos every sample would fail."""
+    lacking = [] if has_plan(task.out) else [f"{CONFIG_FILE} of {task.out.address}"]
+    lacking += [] if task.faces_root.is_dir() else [f"folder {task.faces_root}"]
+    if lacking:
+        raise InputError(
+            f"{task}, on {platform.node() or 'this machine'}",
+            expected="the plan and its photos under the same paths on every machine",
+            found=f"no {lacking[0]} there",
+            do="put both where all machines see them (a network disk, or a bucket for the set), or run miex there",
+        )
 
 
 def render_shard(task: ShardTask, *, most: int | None = None) -> Iterator[Sample | Failure]:
