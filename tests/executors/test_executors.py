@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from miex.errors import InputError
 from miex.executors.base import Executor, InProcess, WorkerDiedError
 from miex.executors.local import LocalProcesses, local_executor
+from miex.executors.ray import RayCluster
+from miex.storage.local import Folder
+from miex.synthesis.run import run_plan
+from miex.synthesis.worker import ShardTask, make_shard
+from tests.ray_fixture import Nodes, ray_cluster
 
 EXECUTORS = [InProcess(), LocalProcesses(1), LocalProcesses(2)]
 
@@ -52,14 +61,35 @@ def meet(folder: Path) -> int:
     return os.getpid()
 
 
-@pytest.mark.parametrize("executor", EXECUTORS, ids=str)
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    """A Ray cluster of two nodes, each with one processor."""
+    pytest.importorskip("ray")
+    with ray_cluster(2) as started:
+        yield started
+
+
+@pytest.fixture(params=[*EXECUTORS, RayCluster()], ids=str)
+def executor(request: pytest.FixtureRequest) -> Executor:
+    if isinstance(request.param, RayCluster):
+        request.getfixturevalue("nodes")
+    chosen: Executor = request.param
+    return chosen
+
+
 def test_one_outcome_per_task(executor: Executor) -> None:
     outcomes = list(executor.run(square, list(range(7))))
     assert sorted((o.task, o.result) for o in outcomes) == [(i, i * i) for i in range(7)]
     assert list(executor.run(square, [])) == []
 
 
-@pytest.mark.parametrize("executor", EXECUTORS, ids=str)
 def test_failures_are_reported_with_their_text_and_the_rest_goes_on(executor: Executor) -> None:
     outcomes = {o.task: o for o in executor.run(odd_fails, [0, 1, 2, 3])}
     assert outcomes[0].result == 0
@@ -70,13 +100,30 @@ def test_failures_are_reported_with_their_text_and_the_rest_goes_on(executor: Ex
         list(executor.map(odd_fails, [1]))
 
 
-def test_dead_worker_is_replaced(tmp_path: Path) -> None:
-    outcomes = list(LocalProcesses(2).run(die_once, [tmp_path]))
+def test_what_ran_out_of_memory_is_tried_again_or_told(executor: Executor, tmp_path: Path) -> None:
+    (outcome,) = executor.run(lacks_memory, [tmp_path])
+    if not isinstance(executor, InProcess):
+        assert outcome.result == "done"
+        executor = replace(executor, retries=0)  # type: ignore[type-var]
+        (tmp_path / "lacked").unlink()
+        (outcome,) = executor.run(lacks_memory, [tmp_path])
+    assert isinstance(outcome.error, WorkerDiedError)
+    assert "enough memory" in str(outcome.error)
+
+
+@pytest.mark.parametrize("several", [LocalProcesses(2), RayCluster()], ids=str)
+def test_dead_worker_is_replaced(several: Executor, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if isinstance(several, RayCluster):
+        request.getfixturevalue("nodes")
+    outcomes = list(several.run(die_once, [tmp_path]))
     assert [o.result for o in outcomes] == ["alive"]
 
 
-def test_task_that_kills_its_worker_gives_up_and_spares_the_others(tmp_path: Path) -> None:
-    outcomes = list(LocalProcesses(1, retries=1).run(die_always, [tmp_path]))
+@pytest.mark.parametrize("several", [LocalProcesses(1, retries=1), RayCluster(retries=1)], ids=str)
+def test_task_that_kills_its_worker_gives_up(several: Executor, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if isinstance(several, RayCluster):
+        request.getfixturevalue("nodes")
+    outcomes = list(several.run(die_always, [tmp_path]))
     assert isinstance(outcomes[0].error, WorkerDiedError)
     assert (tmp_path / "tries").read_text() == "xx"
 
@@ -117,9 +164,83 @@ def lacks_memory(folder: Path) -> str:
     return "done"
 
 
-def test_what_ran_out_of_memory_is_tried_again_or_told(tmp_path: Path) -> None:
-    assert [o.result for o in LocalProcesses(2).run(lacks_memory, [tmp_path])] == ["done"]
-    (tmp_path / "lacked").unlink()
-    (outcome,) = InProcess().run(lacks_memory, [tmp_path])
-    assert isinstance(outcome.error, WorkerDiedError)
-    assert "enough memory" in str(outcome.error)
+def stay(task: tuple[Path, int]) -> int:
+    """Notes that it has begun; the last two end when told so."""
+    folder, number = task
+    with (folder / f"{number}").open("a") as file:
+        file.write("x")
+    deadline = time.monotonic() + 60
+    while number >= 2 and not (folder / "go").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return number
+
+
+def test_a_node_that_is_lost_costs_what_it_was_working_on(nodes: Nodes, tmp_path: Path) -> None:
+    outcomes = RayCluster().run(stay, [(tmp_path, number) for number in range(4)])
+    found = [next(outcomes).result, next(outcomes).result]
+    assert sorted(found) == [0, 1]  # type: ignore[type-var]
+    started = Thread(target=lambda: found.extend(outcome.result for outcome in outcomes))
+    started.start()
+    wait_until(lambda: all((tmp_path / name).exists() for name in "23"))
+    nodes.lose_one()
+    wait_until(lambda: RayCluster().at_once == 1)
+    (tmp_path / "go").touch()
+    started.join(60)
+    assert sorted(found) == [0, 1, 2, 3]  # type: ignore[type-var]
+    tries = [len((tmp_path / str(number)).read_text()) for number in range(4)]
+    assert tries[:2] == [1, 1]
+    assert sorted(tries[2:]) == [1, 2]
+
+
+def test_a_node_that_joins_takes_part(nodes: Nodes, tmp_path: Path) -> None:
+    """Two tasks that wait for each other, of which the first has the only processor."""
+    pids: list[int | None] = []
+    run = RayCluster().run(meet, [tmp_path, tmp_path])
+    waits = Thread(target=lambda: pids.extend(outcome.result for outcome in run))
+    waits.start()
+    wait_until(lambda: any(tmp_path.iterdir()))
+    nodes.add_one()
+    waits.join(60)
+    assert len(set(pids)) == 2
+
+
+def test_an_early_end_lets_running_tasks_end_and_starts_no_more(nodes: Nodes, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    outcomes = RayCluster().run(stay, [(tmp_path, number) for number in range(40)])
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    begun = {path.name for path in tmp_path.iterdir()}
+    assert len(begun) < 10
+    time.sleep(0.3)
+    assert {path.name for path in tmp_path.iterdir()} == begun
+
+
+def test_a_set_made_on_a_cluster_is_the_same_to_the_byte(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    out.mkdir()
+    for name in ("plan.json", "plan.parquet", "faces.parquet"):
+        shutil.copy(finished / name, out)
+    seen: list[int] = []
+
+    def watched(done: int, total: int, note: str) -> None:
+        seen.append(done)
+        if len(seen) == 3:
+            nodes.lose_one()
+
+    summary = run_plan(out, executor=RayCluster(), progress=watched)
+    assert (summary.made, summary.failed, seen) == (36, 0, list(range(0, 37, 4)))
+    for path in [*(finished / "shards").iterdir(), finished / "samples.parquet"]:
+        assert (out / path.relative_to(finished)).read_bytes() == path.read_bytes()
+    (out / "shards" / "00001.json").unlink()
+    (out / "shards" / "00002.json").unlink()
+    (out / "plan.json").rename(out / "plan")
+    with pytest.raises(InputError, match=r"shard 1 of .*, on "):  # as a node that does not see the disk
+        list(RayCluster().map(make_shard, [ShardTask(Folder(out), 1, "", Path())]))
+
+
+def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match="not installed") as caught:
+        list(RayCluster().run(square, [1]))
+    assert caught.value.do == 'pip install "miex[ray]"'

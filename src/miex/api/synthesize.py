@@ -17,9 +17,9 @@ from miex.api.work import (
     Workers,
     duration,
     executor,
+    here,
     measuring_models,
     path,
-    processes,
     stage,
     unsaid,
 )
@@ -27,7 +27,6 @@ from miex.arguments import COUNT, NAMED, NAMES, NONE, PATH, TEXT, TEXT_BY_TEXT, 
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError, first_wrong, one_of
-from miex.executors import local
 from miex.stable import canonical_json
 from miex.storage import storage_at
 from miex.storage.local import Folder
@@ -168,7 +167,9 @@ def synthesize(
             part of the plan.
         landmarker: file of the face landmark model. Default: the copy in the cache, fetched if it is missing.
         max_failed: fraction of samples that may fail before the run stops.
-        workers: number of worker processes, None for one per processor; or an executor.
+        workers: number of worker processes, None for one per processor; or an executor, such as
+            `miex.executors.ray.RayCluster()`, whose machines must see the folder of the set and the photos under the
+            same paths. (Photos are looked at, and the plan is drawn, on this machine.)
         progress: called during the work with the name of the stage, how much of it is done, how much there is, and a
             note.
         say: called with each note that is not part of the result.
@@ -212,7 +213,7 @@ def plan(
     from miex.sources import expert
     from miex.synthesis.adopt import adopt_plan
 
-    config, work, folder = _config(asked), executor(workers), path(out)
+    config, work, folder = _config(asked), here(workers), path(out)
     faces, landmarker = asked.get("faces"), asked.get("landmarker")
     moves = make_generator(
         asked.get("generator", "muscle"), weights=asked.get("weights"), options=asked.get("generator_options")
@@ -455,7 +456,7 @@ def _make(
     from miex.synthesis.run import run_plan
 
     def announce(estimate: Estimate) -> None:
-        at_once = min(processes(workers), estimate.shards, local.available_workers())
+        at_once = min(executor(workers).at_once, estimate.shards)
         say(
             f"{estimate.samples:,} samples to make: about {duration(estimate.seconds / at_once)} with "
             f"{at_once} worker{'s' * (at_once > 1)}, {estimate.bytes / 1e6:,.0f} MB"

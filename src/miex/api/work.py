@@ -68,10 +68,17 @@ def executor(workers: Workers) -> Executor:
 
 
 def processes(workers: Workers) -> int:
-    """Number of processes of this machine that work at once, as far as it is known."""
-    if isinstance(workers, int):
-        return workers
-    return int(getattr(workers, "workers", 1)) if workers is not None else local.available_workers()
+    """Number of processes that work at once."""
+    if isinstance(workers, Executor):
+        return workers.at_once
+    return workers if workers is not None else local.available_workers()
+
+
+def here(workers: Workers) -> Executor:
+    """The executor, or every processor of this machine instead of other machines: for work on files that those need
+    not have, such as photos that are looked at, and models in the user's cache."""
+    chosen = executor(workers)
+    return executor(None) if chosen.elsewhere else chosen
 
 
 def path(given: PathLike) -> Path:

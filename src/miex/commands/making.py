@@ -57,6 +57,8 @@ def synthesize(
     weights: o.Weights = None,
     generator_option: o.GeneratorOption = None,
     workers: o.Workers = None,
+    executor: o.ExecutorName = "local",
+    ray_address: o.RayAddress = None,
     landmarker: o.Landmarker = None,
     max_failed: o.MaxFailed = 0.01,
     as_json: o.AsJson = False,
@@ -131,6 +133,8 @@ def run(
     faces: o.FacesMoved = None,
     weights: o.WeightsMoved = None,
     workers: o.Workers = None,
+    executor: o.ExecutorName = "local",
+    ray_address: o.RayAddress = None,
     max_failed: o.MaxFailed = 0.01,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -141,8 +145,8 @@ def run(
 
     with console.bars() as progress:
         made = api.run(
-            folder, shards=shards, faces=faces, weights=weights, workers=workers, max_failed=max_failed,
-            progress=progress, say=console.say,
+            folder, shards=shards, faces=faces, weights=weights, workers=o.work(workers, executor, ray_address),
+            max_failed=max_failed, progress=progress, say=console.say,
         )  # fmt: skip
     _show_made(made, folder, as_json)
 
@@ -152,6 +156,8 @@ def repair(
     faces: o.FacesMoved = None,
     weights: o.WeightsMoved = None,
     workers: o.Workers = None,
+    executor: o.ExecutorName = "local",
+    ray_address: o.RayAddress = None,
     max_failed: o.MaxFailed = 0.01,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -162,8 +168,8 @@ def repair(
 
     with console.bars() as progress:
         made = api.repair(
-            folder, faces=faces, weights=weights, workers=workers, max_failed=max_failed, progress=progress,
-            say=console.say,
+            folder, faces=faces, weights=weights, workers=o.work(workers, executor, ray_address),
+            max_failed=max_failed, progress=progress, say=console.say,
         )  # fmt: skip
     _show_made(made, folder, as_json)
 
@@ -406,7 +412,11 @@ def _planned(options: dict[str, Any], progress: Any) -> dict[str, Any]:
     at = {name: options[name] for name in ("workers", "landmarker", "generator")}
     sources = named_sources(**o.source_options(options), **at, **how)
     classes = [name.strip() for name in options.pop("classes").split(",")]
-    named = {"classes": classes, "sources": sources, "faces_columns": columns, "generator_options": chosen}
+    named: dict[str, Any] = {
+        "classes": classes, "sources": sources, "faces_columns": columns, "generator_options": chosen
+    }  # fmt: skip
+    if "executor" in options:
+        named["workers"] = o.work(options["workers"], options.pop("executor"), options.pop("ray_address"))
     return {**options, **how, **named}
 
 

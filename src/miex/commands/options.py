@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from miex.commands import console
-from miex.errors import UsageError
+from miex.errors import UsageError, one_of
+
+if TYPE_CHECKING:
+    from miex.executors.base import Executor
 
 # in the order in which help shows them
 PANELS = FACES, AUS, MOTION, DATA, TRAINING, OUTPUT, RUN = (
@@ -306,6 +309,23 @@ Shards = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        help="Where samples are rendered: local (processes of this machine), or ray (the machines of a Ray cluster, "
+        "which see the set and the photos under the same paths).",
+        rich_help_panel=RUN,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Address of the Ray cluster. Default: RAY_ADDRESS, or the cluster of this machine, or a new one.",
+        rich_help_panel=RUN,
+    ),
+]
 MaxFailed = Annotated[
     float,
     typer.Option(min=0, max=1, help="Fraction of samples that may fail before the run stops.", rich_help_panel=RUN),
@@ -329,6 +349,21 @@ Log = Annotated[
 
 SetFolder = Annotated[Path, typer.Argument(metavar="SET", help="Folder of the set.")]
 ALL_CLASSES = "negative,positive,surprise"
+
+
+def work(workers: int | None, executor: str, ray_address: str | None) -> int | Executor | None:
+    """Where samples are rendered, as functions take it: a number of processes, or an executor.
+
+    Raises:
+        UsageError: an unknown executor, or the address of a cluster that is not used.
+    """
+    if one_of(executor, ("local", "ray"), "`executor`") == "local":
+        if ray_address is not None:
+            raise UsageError(f"`ray_address` {ray_address}", expected="with `executor` ray only")
+        return workers
+    from miex.executors.ray import RayCluster
+
+    return RayCluster(ray_address, workers)
 
 
 def pairs(given: Iterable[str] | None, option: str, form: str) -> list[tuple[str, str]]:

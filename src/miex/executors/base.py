@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 from miex.errors import MiexError
 
@@ -48,6 +48,12 @@ class Executor(ABC):
     """
 
     retries: int = 2
+    elsewhere: ClassVar[bool] = False  # on other machines, which see only the files of shared disks
+
+    @property
+    def at_once(self) -> int:
+        """How many tasks it runs at the same time."""
+        return 1
 
     @abstractmethod
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:

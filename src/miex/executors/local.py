@@ -25,6 +25,10 @@ class LocalProcesses(Executor):
     workers: int
     retries: int = 2
 
+    @property
+    def at_once(self) -> int:
+        return min(self.workers, available_workers())
+
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
         waiting = deque((task, 0) for task in tasks)
         spawn = get_context("spawn")
