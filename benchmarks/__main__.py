@@ -1,8 +1,11 @@
 """Run every benchmark: `python -m benchmarks`."""
 
+from importlib.util import find_spec
+
 from benchmarks import (
     anatomy,
     audit,
+    cluster,
     formats,
     ganimation,
     identity,
@@ -19,8 +22,9 @@ from benchmarks import (
     virtual,
 )
 
+SEVERAL = [cluster] if find_spec("ray") else []
 for benchmark in (
     resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, spotting, repainting, plan, proving,
-    synthesis, training, ganimation, neutral,
+    synthesis, *SEVERAL, training, ganimation, neutral,
 ):  # fmt: skip
     benchmark.main([])

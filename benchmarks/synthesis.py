@@ -45,11 +45,11 @@ MIE_X = 45_000  # pairs of the paper's set
 NUISANCES: str = PlanConfig.model_fields["nuisances"].default
 
 
-def make_plan(faces: Path, samples: int, nuisances: str = NUISANCES) -> Plan:
+def make_plan(faces: Path, samples: int, nuisances: str = NUISANCES, shard_size: int | None = None) -> Plan:
     """A plan of about that many samples with the paper's proportions: 9 per identity."""
     index = index_photos(faces, model=MODEL.find)
     source = ExpertSource(load_table("micro"))
-    config = PlanConfig(ids=max(1, samples // 9), per=3, nuisances=nuisances)
+    config = PlanConfig(ids=max(1, samples // 9), per=3, nuisances=nuisances, shard_size=shard_size)
     return build_plan(config, index, [source], describe(make_generator("muscle")), faces_root=str(faces.resolve()))
 
 

@@ -51,6 +51,7 @@ WRONG: dict[str, list[Any]] = {
     "min_inter_ocular": ["a", -1, None],
     "quality": [3, ["min_mouth"]],
     "licence_allow": ["CC0", [3]],
+    "shards": [3, ["0-9"], range(3)],
     "onset": [1.5, None],
     "apex": ["3", -1, 1.5],
     "offset": ["9", -1, 1.5],

@@ -263,3 +263,15 @@ def test_a_process_ends_with_the_code_of_its_command(tmp_path: Path) -> None:
         done = process(*arguments)
         assert done.returncode == code
         assert done.stdout if code == 0 else done.stderr
+
+
+def test_where_samples_are_rendered_is_chosen_by_name(tmp_path: Path) -> None:
+    for given, said in (
+        (["--executor", "spark"], "--executor 'spark'\n  expected: one of local, ray"),
+        (["--ray-address", "10.0.0.1:6379"], "--ray-address 10.0.0.1:6379\n  expected: with --executor ray only"),
+    ):
+        for command_of in ("run", "repair"):
+            done = command(command_of, tmp_path, *given)
+            assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+        assert command("synthesize", "--out", tmp_path / "out", *given).returncode == 2
+    assert not (tmp_path / "out").exists()
