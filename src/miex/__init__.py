@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from miex.api.predict import load_recognizer, predict
     from miex.api.render import align, render
     from miex.api.spot import spot
+    from miex.api.stream import stream
     from miex.api.synthesize import plan, repair, run, synthesize, verify
     from miex.api.synthesize import report as write_report
     from miex.api.train import train
@@ -35,7 +36,7 @@ __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "import_flow", "load_recognizer", "open", "paper",
     "plan", "predict", "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot",
-    "synthesize", "train", "verify", "write_report",
+    "stream", "synthesize", "train", "verify", "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name in it; without a name, the module itself.
 _PLACES = {
@@ -67,6 +68,7 @@ _PLACES = {
     "run": "miex.api.synthesize:run",
     "sources": "miex.sources",
     "spot": "miex.api.spot:spot",
+    "stream": "miex.api.stream:stream",
     "synthesize": "miex.api.synthesize:synthesize",
     "train": "miex.api.train:train",
     "verify": "miex.api.synthesize:verify",

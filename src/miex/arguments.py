@@ -234,10 +234,10 @@ KINDS = {
     "folds": Kind("text, such as 3-fold or loso", TEXT.take),
 }
 _SAME = [
-    (COUNT, "epochs n pairs repeats samples side threads"),
-    (PLACE, "apex audit offset onset"),
+    (COUNT, "block epochs n pairs repeats samples side threads world"),
+    (PLACE, "apex audit offset onset rank"),
     (number(), "amount mu noise nu"),
-    (YES_NO, "accept_unknown best_on_test mixed_precision recovered"),
+    (YES_NO, "accept_unknown best_on_test mixed_precision new_draws recovered shuffle"),
     (PATH, "faces faces_csv file folder landmarker openface out parts path photo sface store table weights"),
     (
         TEXT,

@@ -368,7 +368,7 @@ def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: S
     if sample == 0:
         raise UsageError(f"`sample` {sample}", expected="a share above 0 and at most 1, such as 0.05")
     where, at_work = stage(progress, "checking shards"), executor(workers)
-    return verify_set(_folder(out), sample=sample, executor=at_work, progress=where)
+    return verify_set(folder_of(out), sample=sample, executor=at_work, progress=where)
 
 
 @checking(out=_SET)
@@ -415,16 +415,16 @@ def report(
             landmarker, sface, say, "AUs and identity are left out of the report", "identity is measured by shape alone"
         )
         measured = audit_set(
-            _folder(out), n=audit, seed=seed, model=model, sface=network,
+            folder_of(out), n=audit, seed=seed, model=model, sface=network,
             faces_root=None if faces is None else photos_root(path(faces)).resolve(),
             executor=work, progress=stage(progress, "measuring samples"),
         )  # fmt: skip
         for note in measured.notes:
             say(note)
-    return write_report(_folder(out), n=samples, seed=seed, audit=measured), measured
+    return write_report(folder_of(out), n=samples, seed=seed, audit=measured), measured
 
 
-def _folder(given: SetLike) -> Path:
+def folder_of(given: SetLike) -> Path:
     """Where a set or plan lies. Raises UsageError for a plan that is not written, or lies in no folder."""
     if isinstance(given, str | Path):
         return path(given)
@@ -469,7 +469,7 @@ def _make(
         if not whole:  # measures of the same frames are kept
             write_report(folder)
 
-    folder = _folder(out)
+    folder = folder_of(out)
     how: dict[str, Any] = {
         "faces_root": None if faces is None else photos_root(path(faces)).resolve(),
         "weights": None if weights is None else path(weights).absolute(), "executor": executor(workers),

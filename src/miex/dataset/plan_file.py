@@ -244,6 +244,7 @@ class PlanRows:
 
     Attributes:
         n_rows: of all shards.
+        part_rows: of each part but the last; a part is what is read at once, several shards.
 
     Raises:
         InputError: plan.parquet is damaged, or another one.
@@ -252,7 +253,7 @@ class PlanRows:
     def __init__(self, out: Storage, record: Mapping[str, Any]) -> None:
         self._out = out
         self._file = _open(out, PLAN_FILE, PLAN_SCHEMA, record["digests"]["rows"])
-        self.n_rows = self._file.n_rows
+        self.n_rows, self.part_rows = self._file.n_rows, self._file.group_rows
         if self._file.block_rows != record["settings"]["shard_size"]:
             raise _changed(out, PLAN_FILE)
 
@@ -263,6 +264,10 @@ class PlanRows:
     def shard(self, number: int) -> pa.Table:
         """The rows of one shard, without reading much more of the plan."""
         return self._checked(self._file.block(number))
+
+    def part(self, number: int) -> pa.Table:
+        """The rows of one part."""
+        return self._checked(self._file.group(number))
 
     def _checked(self, rows: pa.Table) -> pa.Table:
         _check_names(self._out, rows["sample_id"], rows["identity"])

@@ -118,6 +118,19 @@ class ProvenFile:
         table = self._read(groups)
         return self._proven(number, table.slice(first - groups[0] * self._group, last - first))
 
+    @property
+    def group_rows(self) -> int:
+        """Rows of each row group but the last: what is read at once."""
+        return self._group
+
+    def group(self, number: int) -> pa.Table:
+        """The rows of a row group, verified. Raises InputError if they are not what was written."""
+        first = number * (per_group := max(1, self._group // self.block_rows))
+        table, numbers = self._read([number]), range(first, min(first + per_group, len(self)))
+        return pa.concat_tables(
+            [self._proven(n, table.slice((n - first) * self.block_rows, self.block_rows)) for n in numbers]
+        )
+
     def blocks(self) -> Iterator[pa.Table]:
         """All blocks in order, each verified."""
         per_group = max(1, self._group // self.block_rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 ON_ERROR = ("raise", "skip")  # treatments of damaged samples
 
+# what a sample tells beside its provenance
+_TOLD = frozenset(
+    {"sample_id", "label", "label_index", "emotion", "source", "identity", "apex", "au_numbers", *AU_COLUMNS}
+)
 _Choice = str | int | PurePath | Iterable[str | int | PurePath] | None
 
 
@@ -144,30 +148,8 @@ class Dataset(Sequence[SampleData]):
             return Dataset(self.storage, self.table.take(pa.array(np.arange(len(self))[i], pa.int64())))
         row = self._row(operator.index(i))
         stored = self._stored(row)
-        known = {
-            "sample_id",
-            "label",
-            "label_index",
-            "emotion",
-            "source",
-            "identity",
-            "apex",
-            "au_numbers",
-            *AU_COLUMNS,
-        }
-        return SampleData(
-            sample_id=row["sample_id"],
-            frames=np.stack([decode_image(frame, row["sample_id"]) for frame in stored.frames]),
-            apex=row["apex"],
-            aus=np.asarray(row["aus"], np.float32),
-            rendered=rendered_aus(row),
-            also_seen=tuple(stored.description["also_seen"]),
-            label=Label(row["label"]).name,
-            emotion=row["emotion"],
-            source=row["source"],
-            identity=row["identity"],
-            provenance={key: value for key, value in stored.description.items() if key not in known.union(AU_COLUMNS)},
-        )
+        frames = np.stack([decode_image(frame, row["sample_id"]) for frame in stored.frames])
+        return sample_of(row, frames, stored.description)
 
     def __iter__(self) -> Iterator[SampleData]:
         return (self[i] for i in range(len(self)))
@@ -317,6 +299,29 @@ class Dataset(Sequence[SampleData]):
                 "a torch dataset", expected="torch", found=str(error), do="pip install 'miex[train]' (see the README)"
             ) from error
         return TorchDataset(self)
+
+
+def sample_of(row: Mapping[str, Any], frames: Image, description: Mapping[str, Any]) -> SampleData:
+    """A sample.
+
+    Args:
+        row: of its plan.
+        frames: uint8 RGB [n, size, size, 3].
+        description: what the .json member of the sample holds.
+    """
+    return SampleData(
+        sample_id=row["sample_id"],
+        frames=frames,
+        apex=row["apex"],
+        aus=np.asarray(row["aus"], np.float32),
+        rendered=rendered_aus(row),
+        also_seen=tuple(description["also_seen"]),
+        label=Label(row["label"]).name,
+        emotion=row["emotion"],
+        source=row["source"],
+        identity=row["identity"],
+        provenance={key: value for key, value in description.items() if key not in _TOLD},
+    )
 
 
 def _aus_text(aus: AUArray) -> str:

@@ -9,7 +9,7 @@ import torch
 from miex.labels import Label
 
 if TYPE_CHECKING:
-    from miex.dataset.reader import Dataset
+    from miex.dataset.reader import Dataset, SampleData
 
 
 class TorchDataset(torch.utils.data.Dataset):  # type: ignore[misc]
@@ -25,12 +25,16 @@ class TorchDataset(torch.utils.data.Dataset):  # type: ignore[misc]
         return len(self.dataset)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        sample = self.dataset[i]
-        return {
-            "frames": torch.from_numpy(sample.frames).permute(0, 3, 1, 2).contiguous(),
-            "aus": torch.from_numpy(sample.aus),
-            "rendered": torch.from_numpy(sample.rendered),
-            "label": torch.tensor(int(Label[sample.label])),
-            "apex": torch.tensor(sample.apex),
-            "sample_id": sample.sample_id,
-        }
+        return tensors(self.dataset[i])
+
+
+def tensors(sample: SampleData) -> dict[str, Any]:
+    """A sample as `Dataset.torch` gives it."""
+    return {
+        "frames": torch.from_numpy(sample.frames).permute(0, 3, 1, 2).contiguous(),
+        "aus": torch.from_numpy(sample.aus),
+        "rendered": torch.from_numpy(sample.rendered),
+        "label": torch.tensor(int(Label[sample.label])),
+        "apex": torch.tensor(sample.apex),
+        "sample_id": sample.sample_id,
+    }

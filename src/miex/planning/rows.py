@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import islice, product
 from typing import Any
 
@@ -18,14 +20,15 @@ from miex.errors import UsageError
 from miex.executors.base import Progress, silent
 from miex.faces import VERSION as FACES_VERSION
 from miex.nuisances.apply import shown_aus
-from miex.nuisances.columns import nuisances_of
+from miex.nuisances.columns import Chosen, nuisances_of
 from miex.nuisances.draw import draw
 from miex.planning.config import MOST_FRAMES, PlanConfig, PlannedClass
 from miex.planning.identities import choose_faces
 from miex.planning.triplets import Bank, banks_of
+from miex.sources.expert import PRESETS, ExpertSource, load_table
 from miex.sources.source import AUSource, AUTriplet
 from miex.sources.timing import FALL, RISE, draw_timing, expression
-from miex.stable import sample_rng, stable_hash
+from miex.stable import canonical_json, first_difference, sample_rng, stable_hash
 
 FRAMES_PER_SHARD = 1000  # of default shards: 500 pairs
 MOST_ROWS, MOST_IDENTITIES = 10**8, 10**6  # identities are held in memory, rows are not
@@ -74,15 +77,14 @@ def build_plan(
     faces = choose_faces(index, config)
     n_rows = config.samples or config.per * faces.num_rows * len(sources) * len(config.planned)
     shard_size = _shard_size(config)
-    banks = banks_of(config, sources, triplets_progress)
+    draws = Draws(config, sources, banks_of(config, sources, triplets_progress), faces.num_rows)
 
     def shards() -> Iterator[pa.Table]:
-        rows, done = _rows(config, faces, sources, banks, n_rows), 0
+        rows, done = _rows(draws, faces, n_rows), 0
         while part := list(islice(rows, shard_size)):
             done += len(part)
             progress(done, n_rows, "")
-            columns = dict(zip(PLAN_SCHEMA.names, zip(*part, strict=True), strict=True))
-            yield pa.Table.from_pydict(columns, schema=PLAN_SCHEMA)
+            yield _table(part)
 
     settings = {
         "size": config.size,
@@ -120,36 +122,135 @@ def _shard_size(config: PlanConfig) -> int:
     return max(1, FRAMES_PER_SHARD // frames)
 
 
-def _rows(
-    config: PlanConfig,
-    faces: pa.Table,
-    sources: Sequence[AUSource],
-    banks: Mapping[tuple[str, PlannedClass], Bank],
-    total: int,
-) -> Iterator[tuple[Any, ...]]:
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of a set in an epoch of a stream: its own in epoch 0, later others, below 2^63 as all seeds of sets."""
+    return seed if epoch == 0 else stable_hash(seed, "epoch", epoch) >> 1
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How the rows of a plan are drawn: each by itself, so in any order, and anew in every epoch of a stream.
+
+    In epoch n each row is the one of that id in a plan whose seed is `epoch_seed(config.seed, n)`. AU triplets whose
+    number is fixed stay those of the plan, each with its sample; motion and nuisances are new.
+
+    Attributes:
+        config: options of the plan.
+        sources: where the AUs come from.
+        banks: AU triplets, if their number is fixed.
+        n_faces: number of identities.
+    """
+
+    config: PlanConfig
+    sources: Sequence[AUSource]
+    banks: Mapping[tuple[str, PlannedClass], Bank]
+    n_faces: int
+
+    @cached_property
+    def _chosen(self) -> Chosen:
+        return nuisances_of(self.config.nuisances)
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str], tuple[AUSource, PlannedClass]]:
+        return {(s.name, kind.name): (s, kind) for s, kind in product(self.sources, self.config.planned)}
+
+    def again(self, rows: Sequence[Mapping[str, Any]], face: int, epoch: int) -> list[dict[str, Any]]:
+        """Rows of one identity in another epoch: the same ids, sources and classes.
+
+        Args:
+            rows: of the plan.
+            face: place of their identity in faces.parquet.
+            epoch: number of the epoch; 0 gives the rows of the plan.
+        """
+        drawn = []
+        for row in rows:
+            start = len(f"{row['identity']}-{row['source']}-")
+            source, kind = self._cells[row["source"], row["sample_id"][start:].rsplit("-", 1)[0]]
+            drawn.append(self.row(face, row["identity"], row["photo"], row["round"], source, kind, epoch))
+        made: list[dict[str, Any]] = _table(drawn).to_pylist()
+        return made
+
+    def row(
+        self, face: int, identity: str, photo: str, number: int, source: AUSource, kind: PlannedClass, epoch: int = 0
+    ) -> tuple[Any, ...]:
+        """A row, with the values of PLAN_SCHEMA in their order.
+
+        Args:
+            face: place of the identity in faces.parquet.
+            identity, photo: who.
+            number: of the round.
+            source, kind: what.
+            epoch: number of the epoch.
+        """
+        config = self.config
+        sample_id = f"{identity}-{source.name}-{kind.name}-{number:04d}"
+        seed = stable_hash(epoch_seed(config.seed, epoch), sample_id)
+        bank = self.banks.get((source.name, kind))
+        if bank:
+            triplet = bank.triplet(number * self.n_faces + face)
+        else:
+            triplet = source.sample(kind.label, emotion=kind.emotion, rng=sample_rng(seed, "aus"))
+        aus, apex = _frames(config, triplet, seed)
+        emotion = emotion_named(triplet.emotion)
+        start = (sample_id, number, identity, photo, source.name, int(kind.label), emotion)
+        descent = (triplet.corpus, triplet.subject, triplet.clip, *(triplet.frames or (None, None)))
+        drawn = draw(self._chosen, aus, apex, partial(sample_rng, seed))
+        rendered = np.moveaxis(shown_aus({"aus": aus, **drawn}), -1, 0)
+        return (*start, *descent, apex, list(aus), seed, *drawn.values(), *map(list, rendered))
+
+
+def draws_of(
+    recorded: Mapping[str, Any], sources: Sequence[AUSource] | None, n_faces: int, where: str = "the plan"
+) -> Draws:
+    """How the rows of a plan that was read were drawn.
+
+    Args:
+        recorded: config of plan.json.
+        sources: those that the plan was made with; None: found by what the plan says of them, if that is all there is
+            to know (the expert source with one of its own tables).
+        n_faces: number of identities.
+        where: the plan, for messages.
+
+    Raises:
+        UsageError: the sources are not those of the plan, or must be given.
+    """
+    told: Mapping[str, Any] = recorded["sources"]
+    found = [_expert_of(told)] if sources is None and set(told) == {ExpertSource.name} else sources or []
+    settings = {one.name: json.loads(canonical_json(one.settings)) for one in found if one is not None}
+    if settings != told:
+        differ = first_difference(dict(told), settings)
+        raise UsageError(
+            f"new draws of {where}", expected=f"the AU sources that it was made with: {', '.join(told)}",
+            found="none" if sources is None else f"others: {differ}", do="give them as `sources`",
+        )  # fmt: skip
+    config = PlanConfig(**{name: recorded[name] for name in PlanConfig.model_fields})
+    kept = [one for one in found if one is not None]
+    return Draws(config, kept, banks_of(config, kept), n_faces)
+
+
+def _expert_of(told: Mapping[str, Any]) -> ExpertSource | None:
+    one = told[ExpertSource.name]
+    try:
+        return ExpertSource(load_table(one["table"]), one["mu"], one["nu"]) if one["table"] in PRESETS else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _rows(draws: Draws, faces: pa.Table, total: int) -> Iterator[tuple[Any, ...]]:
     """The rows, each with the values of PLAN_SCHEMA in their order."""
-    chosen = nuisances_of(config.nuisances)
-    cells = list(product(sources, config.planned))
+    cells = list(product(draws.sources, draws.config.planned))
     per_round = faces.num_rows * len(cells)
     people = zip(faces["identity"].to_pylist(), faces["sha256"].to_pylist(), strict=True)
     for i, (identity, sha256) in enumerate(people):
-        for round_number in range(-(-total // per_round)):
-            before = round_number * per_round + i * len(cells)
+        for number in range(-(-total // per_round)):
+            before = number * per_round + i * len(cells)
             for source, kind in cells[: max(0, total - before)]:
-                sample_id = f"{identity}-{source.name}-{kind.name}-{round_number:04d}"
-                seed = stable_hash(config.seed, sample_id)
-                bank = banks.get((source.name, kind))
-                if bank:
-                    triplet = bank.triplet(round_number * faces.num_rows + i)
-                else:
-                    triplet = source.sample(kind.label, emotion=kind.emotion, rng=sample_rng(seed, "aus"))
-                aus, apex = _frames(config, triplet, seed)
-                emotion = emotion_named(triplet.emotion)
-                start = (sample_id, round_number, identity, sha256[:16], source.name, int(kind.label), emotion)
-                descent = (triplet.corpus, triplet.subject, triplet.clip, *(triplet.frames or (None, None)))
-                drawn = draw(chosen, aus, apex, partial(sample_rng, seed))
-                rendered = np.moveaxis(shown_aus({"aus": aus, **drawn}), -1, 0)
-                yield (*start, *descent, apex, list(aus), seed, *drawn.values(), *map(list, rendered))
+                yield draws.row(i, identity, sha256[:16], number, source, kind)
+
+
+def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    columns = dict(zip(PLAN_SCHEMA.names, zip(*rows, strict=True), strict=True))
+    return pa.Table.from_pydict(columns, schema=PLAN_SCHEMA)
 
 
 def _frames(config: PlanConfig, triplet: AUTriplet, seed: int) -> tuple[AUArray, int]:

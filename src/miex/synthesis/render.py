@@ -3,17 +3,18 @@ the worker or the shard."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from miex.dataset.description import describe_sample
-from miex.dataset.frames import LOSSY, SUFFIX, encode_frame
+from miex.dataset.frames import LOSSY, SUFFIX, FrameFormat, encode_frame
 from miex.dataset.schema import rendered_aus
 from miex.dataset.shard import Failure, Sample
 from miex.faces.crop import AlignedFace
@@ -30,6 +31,7 @@ from miex.synthesis.measures import measure_pair
 PIXELS_PER_CALL = 2**20
 
 Row = dict[str, Any]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,25 @@ class _Prepared:
     area: npt.NDArray[np.bool_]
     still: npt.NDArray[np.bool_]
     crop: Image
-    rest: bytes  # the crop, encoded once: most samples start from it
+    frame_format: FrameFormat
+
+    @cached_property
+    def rest(self) -> bytes:
+        """The crop, encoded once: most samples start from it."""
+        return encode_frame(self.crop, self.frame_format)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A sample as a reader of the stored set sees it: its row, its frames, uint8 RGB [n, size, size, 3], and what its
+    .json member would hold."""
+
+    row: Row
+    frames: Image
+    description: dict[str, Any]
+
+
+Finish = Callable[[_Prepared, Row, Rendered, dict[str, Any], Generator[Any]], Made | Failure]
 
 
 def render_identity(
@@ -60,6 +80,25 @@ def render_identity(
         settings: of the plan.
         generator: of the plan.
     """
+    return _finished(faces_root, face, rows, settings, generator, _sample)
+
+
+def show_identity(
+    faces_root: Path, face: dict[str, Any], rows: Sequence[Row], settings: dict[str, Any], generator: Generator[Any]
+) -> Iterator[Seen | Failure]:
+    """What a reader sees of the samples that `render_identity` makes, without storing them: lossless frames are not
+    encoded at all, and of lossy ones it is the decoded picture."""
+    return _finished(faces_root, face, rows, settings, generator, _seen)
+
+
+def _finished(
+    faces_root: Path,
+    face: dict[str, Any],
+    rows: Sequence[Row],
+    settings: dict[str, Any],
+    generator: Generator[Any],
+    finish: Finish[Made],
+) -> Iterator[Made | Failure]:
     try:
         prepared = _prepare(faces_root, face, settings, generator)
     except Exception as error:  # one odd face must not end a run of a million; its rows carry the reason
@@ -67,14 +106,15 @@ def render_identity(
         yield from (Failure(row["sample_id"], _reason(error)) for row in rows)
         return
     for batch in _batches(rows, settings["size"], generator):
-        yield from _render(prepared, batch, settings, generator)
+        yield from _render(prepared, batch, settings, generator, finish)
 
 
 def _prepare(faces_root: Path, face: dict[str, Any], settings: dict[str, Any], generator: Generator[Any]) -> _Prepared:
     aligned = load_face(faces_root, face, settings["size"])
-    crop = aligned.crop
-    rest = encode_frame(crop, settings["frame_format"])
-    return _Prepared(face, aligned, generator.prepare(aligned), face_area(aligned), still_area(aligned), crop, rest)
+    return _Prepared(
+        face, aligned, generator.prepare(aligned), face_area(aligned), still_area(aligned), aligned.crop,
+        settings["frame_format"],
+    )  # fmt: skip
 
 
 def _batches(rows: Sequence[Row], size: int, generator: Generator[Any]) -> Iterator[Sequence[Row]]:
@@ -92,8 +132,12 @@ def _batches(rows: Sequence[Row], size: int, generator: Generator[Any]) -> Itera
 
 
 def _render(
-    prepared: _Prepared, rows: Sequence[Row], settings: dict[str, Any], generator: Generator[Any]
-) -> Iterator[Sample | Failure]:
+    prepared: _Prepared,
+    rows: Sequence[Row],
+    settings: dict[str, Any],
+    generator: Generator[Any],
+    finish: Finish[Made],
+) -> Iterator[Made | Failure]:
     try:
         rendered = _rendered(prepared, rows, settings["size"], generator)
     except Exception as error:  # as for the identity above
@@ -102,11 +146,11 @@ def _render(
             yield Failure(rows[0]["sample_id"], _reason(error))
             return
         for row in rows:  # one of them is odd
-            yield from _render(prepared, [row], settings, generator)
+            yield from _render(prepared, [row], settings, generator, finish)
         return
     for row, one in zip(rows, rendered, strict=True):
         try:
-            found = _sample(prepared, row, one, settings, generator)
+            found = finish(prepared, row, one, settings, generator)
         except Exception as error:
             _prove_memory(error)
             found = Failure(row["sample_id"], _reason(error))
@@ -147,7 +191,7 @@ def _sample(
     moved = None if rendered.fields is None else rendered.fields[row["apex"]] - rendered.fields[0]
     measures = measure_pair(onset, apex, moved, prepared.area, prepared.aligned.inter_ocular)
     if measures.identical:
-        return Failure(row["sample_id"], "identical: onset and apex are the same picture")
+        return _identical(row)
     kept = asdict(measures)
     del kept["identical"]  # none is
     if not np.isfinite(measures.psnr):  # colors differ and grays do not; JSON knows no infinity
@@ -155,6 +199,21 @@ def _sample(
     return Sample(
         row["sample_id"], encoded, SUFFIX[settings["frame_format"]], describe_sample(prepared.face, row, settings), kept
     )
+
+
+def _seen(
+    prepared: _Prepared, row: Row, rendered: Rendered, settings: dict[str, Any], generator: Generator[Any]
+) -> Seen | Failure:
+    frames, kind = through_sensor(rendered.frames, row), settings["frame_format"]
+    if kind in LOSSY:
+        frames = np.stack([decode_image(encode_frame(frame, kind), row["sample_id"]) for frame in frames])
+    if np.array_equal(frames[0], frames[row["apex"]]):
+        return _identical(row)
+    return Seen(row, frames, describe_sample(prepared.face, row, settings))
+
+
+def _identical(row: Row) -> Failure:
+    return Failure(row["sample_id"], "identical: onset and apex are the same picture")
 
 
 def _prove_memory(error: Exception) -> None:

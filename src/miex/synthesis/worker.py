@@ -105,7 +105,7 @@ def render_shard(task: ShardTask, *, most: int | None = None) -> Iterator[Sample
         UsageError: weights for a generator that has none; or its faces move unevenly, and the generator moves both
             sides alike.
     """
-    settings, generator, plan = _opened(task.out, task.plan, task.weights)
+    settings, generator, plan = opened(task.out, task.plan, task.weights)
     table = plan.shard(task.shard).slice(0, most)
     faces = read_faces(task.out, table["identity"].unique().to_pylist())
     rows = table.to_pylist()
@@ -117,7 +117,8 @@ def render_shard(task: ShardTask, *, most: int | None = None) -> Iterator[Sample
 
 
 @lru_cache(maxsize=2)
-def _opened(out: Storage, plan: str, weights: Path | None) -> tuple[dict[str, Any], Generator[Any], PlanRows]:
+def opened(out: Storage, plan: str, weights: Path | None) -> tuple[dict[str, Any], Generator[Any], PlanRows]:
+    """Settings, generator and rows of the plan that lies there; see `ShardTask`."""
     # keyed by the digest, so that a new plan in the same folder is read again
     record = read_record(out)
     settings = record["settings"]

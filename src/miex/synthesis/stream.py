@@ -1,0 +1,292 @@
+"""A stream: the samples of a plan, rendered when they are asked for, and never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from miex.dataset.plan_file import read_faces, read_plan, read_record
+from miex.dataset.reader import SampleData, sample_of
+from miex.dataset.shard import Failure
+from miex.errors import InputError, PartialFailureError, UsageError
+from miex.executors.local import one_thread
+from miex.planning.rows import Draws
+from miex.stable import first_difference
+from miex.storage.base import Storage
+from miex.synthesis.order import FRAMES_PER_GROUP, Group, blocks, line, share, shuffler
+from miex.synthesis.render import Row, Seen, show_identity
+from miex.synthesis.worker import opened
+
+if TYPE_CHECKING:
+    from miex.synthesis.torch_stream import StreamLoader, TorchStream
+
+BLOCK_BYTES = 128 * 2**20  # of the frames of a block, in memory
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders rows of a plan. It can be pickled, and holds neither rows nor faces.
+
+    Attributes:
+        out: where the plan lies.
+        plan: its digest.
+        faces_root: folder that the photos' paths are relative to.
+        weights: file of the generator's weights; None: it is found by its sha256, or there is none.
+        draws: how rows are drawn anew in each epoch; None: every epoch has those of the plan.
+    """
+
+    out: Storage
+    plan: str
+    faces_root: Path
+    weights: Path | None = None
+    draws: Draws | None = None
+
+    def faces(self, identities: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The rows of faces.parquet of these identities, by identity."""
+        return {face["identity"]: face for face in read_faces(self.out, sorted(set(identities))).to_pylist()}
+
+    def show(self, face: dict[str, Any], rows: Sequence[Row], epoch: int) -> list[Seen | Failure]:
+        """What a reader of the stored set would see of rows of one identity, in their order.
+
+        Args:
+            face: row of faces.parquet.
+            rows: of the plan, all of this face.
+            epoch: number of the epoch.
+
+        Raises:
+            InputError: the generator is not the installed one, or has no weights at hand.
+            UsageError: faces move unevenly, and the generator moves both sides alike.
+        """
+        settings, generator, _ = opened(self.out, self.plan, self.weights)
+        if self.draws is not None and epoch:
+            place = _places(self.out, self.plan)[face["identity"]] if self.draws.banks else 0
+            rows = self.draws.again(rows, place, epoch)
+        if any(row["asymmetry"] is not None for row in rows):
+            generator.require_sides("nuisance asymmetry")
+        with one_thread():
+            return list(show_identity(self.faces_root, face, rows, settings, generator))
+
+
+_PLACES: dict[str, dict[str, int]] = {}
+
+
+def _places(out: Storage, plan: str) -> dict[str, int]:
+    """The place of each identity in faces.parquet."""
+    if plan not in _PLACES:
+        names = read_plan(out).faces["identity"].to_pylist()
+        _PLACES.clear()
+        _PLACES[plan] = {name: i for i, name in enumerate(names)}
+    return _PLACES[plan]
+
+
+@dataclass(eq=False, repr=False)
+class Stream(Iterable[SampleData]):
+    """The samples of a plan, rendered one epoch after the other; see `miex.stream`.
+
+    Iterating gives the rest of an epoch, and the next time the next one. A stream goes on where it stopped.
+
+    Attributes:
+        renderer: of the plan.
+        seed: random seed of the order; None: that of the plan, without shuffling.
+        block: samples that are shuffled together, and held in memory at most.
+        first, last: the share of this stream: places in the line of an epoch.
+        max_failed: largest fraction of the share that may fail in an epoch.
+        epoch: number of the epoch, from 0.
+        given: samples of the epoch that were given already, with those that failed.
+        failed: {sample_id: reason} of the samples of this epoch that could not be rendered in this process. A reader of
+            the stored set does not see them either.
+    """
+
+    renderer: Renderer
+    seed: int | None
+    block: int
+    first: int
+    last: int
+    max_failed: float = 0.01
+    epoch: int = 0
+    given: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Samples of an epoch in this share, with those that fail."""
+        return self.last - self.first
+
+    def __repr__(self) -> str:
+        record = read_record(self.renderer.out)
+        generator, all_of_it = record["settings"]["generator"], len(self) == record["rows"]
+        draws = "same draws in each epoch" if self.renderer.draws is None else "new draws in each epoch"
+        return (
+            f"stream of {len(self):,} samples{'' if all_of_it else ' of ' + format(record['rows'], ',')} · "
+            f"{generator['name']} {generator['version']} · {draws} · plan {self.renderer.plan[:4]}… · "
+            f"epoch {self.epoch}, {self.given:,} given"
+        )
+
+    def __iter__(self) -> Iterator[SampleData]:
+        return self.samples()
+
+    def samples(self) -> Iterator[SampleData]:
+        """The rest of the epoch. `given` counts a sample before it is given.
+
+        Raises:
+            InputError: the plan is damaged, or its generator is not the installed one.
+            PartialFailureError: more samples failed than `max_failed` allows.
+        """
+        for block in self._blocks():
+            sizes = [len(group.at) for group in block]
+            of, order = np.repeat(np.arange(len(block)), sizes), np.arange(sum(sizes))
+            if self.seed is not None:
+                at = self.first + self.given // self.block * self.block
+                order = shuffler(self.seed, self.epoch, at).permutation(len(order))
+            order = order[self.given % self.block :]
+            starts, waiting = np.cumsum([0, *sizes]), np.sort(order)
+            faces = self.renderer.faces(_identities(block[i]) for i in np.unique(of[order]))
+            ready: dict[int, Seen | Failure] = {}
+            for place in order.tolist():
+                if place not in ready:
+                    k = of[place]
+                    left = waiting[np.searchsorted(waiting, starts[k]) : np.searchsorted(waiting, starts[k + 1])]
+                    rows = block[k].rows.take(block[k].at[left - starts[k]]).to_pylist()
+                    show = self.renderer.show  # whose list is not kept by a name: what was given is free then
+                    ready.update(zip(left.tolist(), show(faces[rows[0]["identity"]], rows, self.epoch), strict=True))
+                found = ready.pop(place)
+                self.given += 1
+                if isinstance(found, Failure):
+                    self._fail(found)
+                else:
+                    yield sample_of(found.row, found.frames, found.description)
+        self.set_epoch(self.epoch + 1)
+
+    def _blocks(self) -> Iterator[list[Group]]:
+        _, _, plan = opened(self.renderer.out, self.renderer.plan, self.renderer.weights)
+        rng = None if self.seed is None else shuffler(self.seed, self.epoch)
+        frames = read_record(self.renderer.out)["frames"]
+        most = max(1, FRAMES_PER_GROUP * plan.n_rows // max(1, frames))
+        first = self.first + self.given // self.block * self.block
+        return blocks(line(plan, first, self.last, most=most, rng=rng), self.block)
+
+    def _fail(self, found: Failure) -> None:
+        self.failed[found.sample_id] = found.reason
+        if len(self.failed) > self.max_failed * len(self):
+            raise PartialFailureError(
+                f"stream of {len(self):,} samples of {self.renderer.out.address}",
+                expected=f"at most {self.max_failed:.1%} failed",
+                found=f"{len(self.failed):,} failed, the last {found.sample_id}: {found.reason}",
+                do="remove the cause, or raise `max_failed`",
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the beginning of an epoch."""
+        self.epoch, self.given, self.failed = epoch, 0, {}
+
+    def share(self, number: int, of: int) -> Stream:
+        """The part of this stream that one of `of` readers gets, at the beginning of its epoch. Together they give
+        each sample once."""
+        first, last = share(self.first, self.last, number, of)
+        return replace(self, first=first, last=last, given=0, failed={})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is, as JSON values; `load_state_dict` of a stream that was made alike goes on from there."""
+        return {**self._what(), "epoch": self.epoch, "given": self.given}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another stream was.
+
+        Raises:
+            UsageError: that was a stream of another plan, order, or share.
+        """
+        differ = first_difference(self._what(), {name: state.get(name) for name in self._what()})
+        if differ:
+            raise UsageError(
+                "state of a stream", expected="that of a stream which was made alike", found=f"another: {differ}",
+                do="make the stream with the same arguments as then, and the same number of readers",
+            )  # fmt: skip
+        self.set_epoch(int(state["epoch"]))
+        self.given = int(state["given"])
+
+    def _what(self) -> dict[str, Any]:
+        return {
+            "plan": self.renderer.plan, "new_draws": self.renderer.draws is not None, "seed": self.seed,
+            "block": self.block, "share": [self.first, self.last],
+        }  # fmt: skip
+
+    def torch(self) -> TorchStream:
+        """A torch dataset of this stream for a DataLoader of your own, whose workers share the samples; of the form of
+        `Dataset.torch`. As with torch's DistributedSampler, call its `set_epoch` before each epoch.
+
+        Raises:
+            UsageError: torch is not installed.
+        """
+        from miex.synthesis import torch_stream
+
+        return torch_stream.TorchStream(self)
+
+    def loader(self, batch_size: int, *, workers: int = 0, **options: Any) -> StreamLoader:
+        """A torch DataLoader of this stream that counts what it gave: its `state_dict` is exact in the middle of an
+        epoch, whatever its workers have rendered ahead.
+
+        Args:
+            batch_size: samples of a batch.
+            workers: processes that render; 0: this one.
+            options: others of DataLoader, such as `drop_last`, `collate_fn` or `persistent_workers`.
+
+        Raises:
+            UsageError: torch is not installed.
+        """
+        from miex.synthesis import torch_stream
+
+        return torch_stream.StreamLoader(self, batch_size, workers, options)
+
+
+def _identities(group: Group) -> str:
+    return str(group.rows["identity"][int(group.at[0])].as_py())
+
+
+def stream_of(
+    out: Storage,
+    *,
+    faces_root: Path | None = None,
+    weights: Path | None = None,
+    draws: Draws | None = None,
+    seed: int | None = 0,
+    block: int | None = None,
+    number: int = 0,
+    of: int = 1,
+    max_failed: float = 0.01,
+) -> Stream:
+    """A stream of the plan that lies there, or of one share of it.
+
+    Args:
+        out: where the plan lies.
+        faces_root: where the photos are now, if not where the plan was made.
+        weights, draws: see `Renderer`.
+        seed, block, max_failed: see `Stream`; by default as many samples as have 128 MB of frames are in a block.
+        number, of: the share.
+
+    Raises:
+        InputError: no plan, or a damaged one; no photos; the generator is not the installed one.
+    """
+    renderer = renderer_of(out, faces_root=faces_root, weights=weights, draws=draws)
+    record = read_record(out)
+    each = record["frames"] / max(1, record["rows"]) * record["settings"]["size"] ** 2 * 3
+    first, last = share(0, record["rows"], number, of)
+    return Stream(renderer, seed, block or max(1, int(BLOCK_BYTES / each)), first, last, max_failed)
+
+
+def renderer_of(
+    out: Storage, *, faces_root: Path | None = None, weights: Path | None = None, draws: Draws | None = None
+) -> Renderer:
+    """The renderer of the plan that lies there. Arguments and errors are those of `stream_of`."""
+    record = read_record(out)
+    root = faces_root or Path(record["faces_root"])
+    if not root.is_dir():
+        raise InputError(
+            f"photos of {out.address}", expected="their folder", found=f"no folder {root}",
+            do="give the folder in which the photos are now: `faces` DIR",
+        )  # fmt: skip
+    plan = record["digests"]["plan"]
+    opened(out, plan, weights)
+    return Renderer(out, plan, root, weights, draws)
