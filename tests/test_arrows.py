@@ -181,7 +181,7 @@ def test_plain_import_is_light(command: str) -> None:
 
 def test_only_torch_files_import_torch() -> None:
     users = {module(p) for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
-    needed = {"imagenet", "method", "recognizer", "train"}
+    needed = {"imagenet", "loader", "method", "recognizer", "train"}
     painting = {"checkpoints", "exported", "generator", "inference", "networks"}
     for_types_alone = {f"inputs.{name}" for name in ("base", "clips", "flow", "frames")}
     methods = ("miex.recognition.networks.", "miex.recognition.handcrafted.")
@@ -195,7 +195,7 @@ def test_only_torch_files_import_torch() -> None:
         *(f"miex.generators.ganimation.{name}" for name in painting),
         *(f"miex.recognition.{name}" for name in needed | for_types_alone),
     }
-    reading = {"examples", "flow_file", "places", "recipe", "view"}
+    reading = {"examples", "flow_file", "places", "recipe", "streamed", "view"}
     assert "torch" not in loaded(*(f"miex.recognition.{name}" for name in reading | for_types_alone))
     assert "torch" not in loaded("miex.generators.registry", "miex.generators.ganimation.manifest")
 

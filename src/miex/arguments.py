@@ -237,7 +237,7 @@ _SAME = [
     (COUNT, "block epochs n pairs repeats samples side threads world"),
     (PLACE, "apex audit offset onset rank"),
     (number(), "amount mu noise nu"),
-    (YES_NO, "accept_unknown best_on_test mixed_precision new_draws recovered shuffle"),
+    (YES_NO, "accept_unknown best_on_test mixed_precision new_draws recovered shuffle stream"),
     (PATH, "faces faces_csv file folder landmarker openface out parts path photo sface store table weights"),
     (
         TEXT,

@@ -14,7 +14,8 @@ torch = pytest.importorskip("torch")
 from miex.errors import InputError, OutputError, UsageError  # noqa: E402
 from miex.executors.machine import Machine  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps, flow_map  # noqa: E402
-from miex.recognition.networks.base import augment, batches, moved_by, split, steps_per_epoch  # noqa: E402
+from miex.recognition.loader import batches, steps_per_epoch  # noqa: E402
+from miex.recognition.networks.base import augment, moved_by, split  # noqa: E402
 from miex.recognition.recipe import load_recipe, recipe_names  # noqa: E402
 from miex.recognition.recognizer import MODEL, prepared  # noqa: E402
 from miex.recognition.train import joint, train  # noqa: E402

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pyarrow.compute as pc
@@ -22,6 +22,7 @@ from miex.dataset.reader import ON_ERROR, Dataset
 from miex.errors import InputError, UsageError, one_of, some_of
 
 if TYPE_CHECKING:
+    from miex.executors.base import Executor, Progress
     from miex.executors.machine import Machine
     from miex.recognition.examples import Examples
     from miex.recognition.inputs.base import Input
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     # A set or its folder, clips of a corpus or NAME=PATH of one, a flow file, or examples made before.
     Data = PathLike | Dataset | Clips | Examples
+    # Whether plans are rendered while they are read, and with which draws in each epoch.
+    Streams = Literal["same", "new"] | None
 
 ONE_DATA = PATH | instance_of(
     "a set, clips of a corpus, or examples", "miex.dataset.reader:Dataset", "miex.api.corpora:Clips",
@@ -130,24 +133,31 @@ def view_of(
     classes: str | None = None,
     no_apex: str = "refuse",
     on_error: str = "raise",
+    streams: Streams = None,
     workers: Workers = 1,
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> View:
     """The inputs that the recipe's recognizer takes, computed once and kept in the user's cache; a list is joined.
 
-    Arguments and errors are those of `examples`, and InputError if there is no example at all, or a frame cannot be
-    read or shows no face.
+    With `streams`, folders that hold a plan are rendered, with the same or new draws in each epoch, and not kept.
+    Other arguments and errors are those of `examples`, and InputError if there is no example at all, or a frame cannot
+    be read or shows no face.
     """
     from miex.recognition.examples import input_cache
 
     several = data if isinstance(data, list | tuple) else [data]
     work, doing = executor(workers), stage(progress, "reading examples")
+    rendered: list[View] = []
+    if streams is not None:
+        planned = [one for one in several if isinstance(one, PathLike) and sets_in(one)]
+        several = [one for one in several if one not in planned]
+        rendered = [_rendered(one, recipe, classes, streams, work, doing, say) for one in planned]
     made = [
         examples(one, classes=classes, no_apex=no_apex, on_error=on_error, progress=progress, say=say)
         for one in cast("Sequence[Data]", several)
     ]
-    if not any(map(len, made)):
+    if not any(map(len, made)) and not any(map(len, rendered)):
         raise InputError(
             "examples of " + ", ".join(map(str, several)), expected="at least one with a label",
             found="none" + (", since clips without an apex are left out" if no_apex == "drop" else ""),
@@ -160,6 +170,7 @@ def view_of(
         one.through(recipe.takes, input_cache(), executor=work, progress=doing, unread=partial(say_unread, one, say))
         for one in made
     ]
+    views += rendered
     return reduce(lambda a, b: a.joined(b), views)
 
 
@@ -169,6 +180,23 @@ def readable_samples(data: Dataset, say: Say, progress: Stages | None) -> tuple[
     if unread:
         say(f"{data.storage.name}: {_unread(unread, len(data), 'samples')}")
     return found, unread
+
+
+def _rendered(
+    given: PathLike, recipe: Recipe, classes: str | None, streams: Streams, work: Executor, doing: Progress, say: Say
+) -> View:
+    from miex.api.plan_frames import view_of_plan
+    from miex.api.stream import new_draws_of
+    from miex.storage import storage_at
+    from miex.synthesis.stream import renderer_of
+
+    out = storage_at(path(given))
+    renderer = renderer_of(out, draws=new_draws_of(out, None) if streams == "new" else None)
+    mapping = None if classes is None else mapping_named(classes, "`classes`")
+    view, unread = view_of_plan(renderer, mapping, recipe.takes, work, doing)
+    if unread:
+        say(f"{len(unread):,} samples of {out.name} left out, since they cannot be rendered: " + "; ".join(unread))
+    return view
 
 
 def say_unread(given: Examples, say: Say, unread: Mapping[str, str]) -> None:

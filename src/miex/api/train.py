@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, view_of
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
-from miex.api.work import PathLike, Say, Stages, Workers, path, stage, unsaid
+from miex.api.work import PathLike, Say, Stages, Workers, path, processes, stage, unsaid
 from miex.arguments import TEXT, checking
+from miex.errors import UsageError
 
 if TYPE_CHECKING:
-    from miex.api.examples import Data
+    from miex.api.examples import Data, Streams
     from miex.recognition.imagenet import ImageNetWeights
     from miex.recognition.recipe import Recipe
     from miex.recognition.recognizer import Recognizer
@@ -34,6 +35,8 @@ def train(
     mixed_precision: bool | None = None,
     start: LoadedRecognizer | PathLike | None = None,
     joint: Data | None = None,
+    stream: bool = False,
+    new_draws: bool = False,
     seed: int = 0,
     flow: str | None = None,
     no_apex: str = "refuse",
@@ -60,6 +63,10 @@ def train(
             ImageNet for the backbone: "imagenet" (EfficientNet-Lite0, which miex fetches), or a file of torchvision
             (.pth) for resnet18 or vgg16. Default: "random" weights.
         joint: real data to train on as well, drawn as often as the rest.
+        stream: whether folders that hold a plan are streamed: frames are rendered while the recognizer trains, and
+            nothing is stored (see `miex.stream`).
+        new_draws: with `stream`, whether AUs, motion and nuisances are drawn anew in each epoch; for plans with no
+            other source than the expert one, and networks.
         seed: random seed of weights and draws.
         flow: optical flow method, instead of the recipe's.
         no_apex, on_error: as in `miex.examples`.
@@ -73,6 +80,7 @@ def train(
         OutputError: the folder holds another training or other files, or cannot be written to.
     """
     need_training()
+    from miex.recognition.method import method_class
     from miex.recognition.recognizer import MODEL
     from miex.recognition.train import joint as joined
     from miex.recognition.train import train as fit
@@ -87,24 +95,24 @@ def train(
     if folder is not None:
         prove_own(folder, MODEL)
 
-    def view(given: Data | Sequence[Data]) -> View:
+    def view(given: Data | Sequence[Data], streams: Streams = None) -> View:
         return view_of(
-            given,
-            chosen,
-            classes=classes,
-            no_apex=no_apex,
-            on_error=on_error,
-            workers=workers,
-            progress=progress,
-            say=say,
-        )
+            given, chosen, classes=classes, no_apex=no_apex, on_error=on_error, streams=streams, workers=workers,
+            progress=progress, say=say,
+        )  # fmt: skip
 
-    seen = view(data)
+    if new_draws and not (stream and method_class(chosen.recognizer).fine_tunes):
+        raise UsageError(
+            "`new_draws`", expected="`stream`, and a recognizer that is trained step by step",
+            found=chosen.recognizer if stream else "no `stream`",
+        )  # fmt: skip
+    seen = view(data, streams="new" if new_draws else "same" if stream else None)
     if joint is not None:
         seen = joined(view(joint), seen, seed)
     made = fit(
         seen, chosen, seed=seed, start=begin, folder=folder, machine=machine,
         progress=stage(progress, f"training {chosen.recognizer}"), faces=faces_of(data) | faces_of(joint),
+        workers=processes(workers),
     )  # fmt: skip
     return LoadedRecognizer(made)
 

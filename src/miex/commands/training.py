@@ -196,6 +196,23 @@ def train(
             rich_help_panel=o.DATA,
         ),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Render the frames of plans while training, and store nothing: SAMPLES may be folders that miex plan "
+            "wrote.",
+            rich_help_panel=o.DATA,
+        ),
+    ] = False,
+    new_draws: Annotated[
+        bool,
+        typer.Option(
+            "--new-draws",
+            help="With --stream, draw AUs, motion and nuisances anew in each epoch.",
+            rich_help_panel=o.DATA,
+        ),
+    ] = False,
     seed: Annotated[
         int, typer.Option(help="Random seed of the initial weights and of all draws.", rich_help_panel=o.TRAINING)
     ] = 0,
@@ -215,8 +232,9 @@ def train(
     with console.bars() as progress:
         made = fit(
             samples, recognizer, out=out, classes=classes, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
-            mixed_precision=mixed_precision, start=start, joint=joint_with, seed=seed, flow=flow, no_apex=no_apex,
-            on_error=on_error, device=device, threads=threads, workers=workers, progress=progress, say=console.say,
+            mixed_precision=mixed_precision, start=start, joint=joint_with, stream=stream, new_draws=new_draws,
+            seed=seed, flow=flow, no_apex=no_apex, on_error=on_error, device=device, threads=threads, workers=workers,
+            progress=progress, say=console.say,
         ).recognizer  # fmt: skip
     from miex.recognition.recognizer import MODEL
 

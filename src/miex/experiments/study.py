@@ -14,8 +14,8 @@ from miex.evaluation.results import Results
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.executors.machine import Machine
 from miex.experiments.modes import Fit, Training
+from miex.recognition.loader import steps_per_epoch
 from miex.recognition.method import method_class
-from miex.recognition.networks.base import steps_per_epoch
 from miex.recognition.recipe import Recipe
 from miex.recognition.train import train
 

@@ -62,6 +62,7 @@ class Run:
         each_epoch: called after each epoch with its number and a function that predicts.
         kept: folder of log and checkpoints; None: they are not kept.
         checkpoint_seconds: least time between two checkpoints, in seconds.
+        workers: processes that render examples of views that are not stored.
     """
 
     seed: int = 0
@@ -70,6 +71,7 @@ class Run:
     each_epoch: EachEpoch | None = None
     kept: TrainingFolder | None = None
     checkpoint_seconds: float = 20.0
+    workers: int = 1
 
 
 class Method(nn.Module, ABC):  # type: ignore[misc]

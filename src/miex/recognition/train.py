@@ -36,6 +36,7 @@ def train(
     each_epoch: EachEpoch | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     faces: Mapping[str, tuple[str, str | None]] | None = None,
+    workers: int = 1,
 ) -> Recognizer:
     """Train a recognizer. On CPUs the same arguments give the same weights.
 
@@ -59,6 +60,7 @@ def train(
         checkpoint_seconds: least time between two checkpoints, in seconds.
         faces: photo → corpus and subject of whom it shows, the subject None if only the corpus is known; kept in the
             history for the leak guard. None: it is not known.
+        workers: processes that render the examples of views that are not stored; their number changes no weight.
 
     Returns:
         The recognizer, in evaluation mode and on the CPU.
@@ -89,7 +91,7 @@ def train(
         kept = None if folder is None else RecognizerFolder(folder, what)
         if kept is not None and (done := kept.finished()):
             return done
-        log = method.fit(view, recipe, Run(seed, machine, progress, each_epoch, kept, checkpoint_seconds))
+        log = method.fit(view, recipe, Run(seed, machine, progress, each_epoch, kept, checkpoint_seconds, workers))
     facts = {
         **what, "loss": log[-1]["loss"], "epochs": log[-1]["epoch"] + 1, "n": len(view),
         "origins": _origins(view, start), "marks": _marks(view, start),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from miex.dataset.plan_file import read_faces, read_plan, read_record
 from miex.dataset.reader import SampleData, sample_of
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
     from miex.synthesis.torch_stream import StreamLoader, TorchStream
 
 BLOCK_BYTES = 128 * 2**20  # of the frames of a block, in memory
+
+
+class Faces:
+    """Rows of faces.parquet by identity, in Arrow: landmarks take eight times as much in Python."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._places = {name: i for i, name in enumerate(table["identity"].to_pylist())}
+
+    def __getitem__(self, identity: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._table.slice(self._places[identity], 1).to_pylist()[0]
+        return found
 
 
 @dataclass(frozen=True)
@@ -45,9 +58,9 @@ class Renderer:
     weights: Path | None = None
     draws: Draws | None = None
 
-    def faces(self, identities: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The rows of faces.parquet of these identities, by identity."""
-        return {face["identity"]: face for face in read_faces(self.out, sorted(set(identities))).to_pylist()}
+    def faces(self, identities: Iterable[str]) -> Faces:
+        """The rows of faces.parquet of these identities."""
+        return Faces(read_faces(self.out, sorted(set(identities))))
 
     def show(self, face: dict[str, Any], rows: Sequence[Row], epoch: int) -> list[Seen | Failure]:
         """What a reader of the stored set would see of rows of one identity, in their order.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,13 +18,16 @@ from torch.nn import functional as F
 from miex.errors import InputError
 from miex.executors.machine import Machine
 from miex.recognition.inputs.base import Input
+from miex.recognition.loader import Loader, steps_per_epoch
 from miex.recognition.method import COLUMNS, Method, Run, balanced
 from miex.recognition.recipe import Recipe
 from miex.recognition.recognizer import pieces, prepared, probabilities
-from miex.recognition.view import View
+from miex.recognition.streamed import Streamed
+from miex.recognition.view import View, in_memory
 from miex.stable import stable_hash
 from miex.storage.training import TrainingFolder
 
+SPARE = 100  # epochs, if examples fail and epochs have fewer steps
 SHORTEST_CYCLE = 4  # trainings of at most so many steps keep the learning rate constant
 
 
@@ -40,6 +43,8 @@ class Network(Method):
             InputError: a loss is not finite, a checkpoint cannot be used, or there are too few people to hold any out.
         """
         training, held = split(view, recipe, run.seed)
+        if held is not None and any(isinstance(part, Streamed) for part in held.parts):  # once, not in every epoch
+            held = in_memory(held.batch(), held.rows, held.label_names)
         return _Loop(self, training, held, recipe, run.machine).run(run).history
 
 
@@ -82,26 +87,6 @@ def moved_by(x: Tensor, angles: Tensor, shifts: Tensor) -> Tensor:
     flat = x.flatten(1, -3) if x.ndim > 4 else x
     grid = F.affine_grid(affine, list(flat.shape), align_corners=False)
     return F.grid_sample(flat, grid, padding_mode="border", align_corners=False).reshape(x.shape)
-
-
-def batches(n: int, recipe: Recipe) -> Iterator[Tensor]:
-    """Positions of the examples of each step of an epoch, int64 [batch], drawn by torch's global generator."""
-    if recipe.replacement:
-        for _ in range(steps_per_epoch(n, recipe)):
-            yield torch.randint(n, (recipe.batch,))
-        return
-    parts = torch.randperm(n).split(recipe.batch)
-    # batch norm cannot learn from a batch of a single example
-    yield from parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts
-
-
-def steps_per_epoch(n: int, recipe: Recipe) -> int:
-    """Number of steps in an epoch, which sees as many examples as there are.
-
-    Without replacement, a last batch of a single example is left out.
-    """
-    full, rest = divmod(n, recipe.batch)
-    return max(1, full + (rest > 1 or (rest == 1 and recipe.replacement)))
 
 
 def split(view: View, recipe: Recipe, seed: int) -> tuple[View, View | None]:
@@ -176,11 +161,13 @@ class _Loop:
         kept = run.kept
         state = self._resumed(kept) if kept else _State()
         step, saved = (state.history[-1]["step"] if state.history else 0), time.monotonic()
+        epochs = range(len(state.history), len(state.history) + -(-(self.steps - step) // self.each) + SPARE)
+        loader = Loader(self.training, self.recipe, run.seed, epochs, run.workers)
         self.network.train()
         while step < self.steps and not self._ended(state):
             losses = []
-            for indices in batches(len(self.y), self.recipe):
-                losses.append(self._step(indices))
+            for indices, examples in loader.epoch(len(state.history)):
+                losses.append(self._step(indices, examples))
                 step += 1
                 run.progress(step, self.steps, f"loss {losses[-1]:.3f}")
                 if step == self.steps:
@@ -206,9 +193,9 @@ class _Loop:
             self.network.load_state_dict(state.best)
         return state
 
-    def _step(self, indices: Tensor) -> float:
+    def _step(self, indices: Tensor, examples: npt.NDArray[Any]) -> float:
         recipe = self.recipe
-        x = augment(prepared(self.training.batch(indices.numpy()), self.takes, self.device), recipe, self.takes)
+        x = augment(prepared(examples, self.takes, self.device), recipe, self.takes)
         y = self.y[indices.to(self.device)]
         with self.cast():
             logits = self.forward(x)
