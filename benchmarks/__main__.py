@@ -17,6 +17,7 @@ from benchmarks import (
     repainting,
     resampling,
     spotting,
+    streaming,
     synthesis,
     training,
     virtual,
@@ -25,6 +26,6 @@ from benchmarks import (
 SEVERAL = [cluster] if find_spec("ray") else []
 for benchmark in (
     resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, spotting, repainting, plan, proving,
-    synthesis, *SEVERAL, training, ganimation, neutral,
+    synthesis, *SEVERAL, training, streaming, ganimation, neutral,
 ):  # fmt: skip
     benchmark.main([])

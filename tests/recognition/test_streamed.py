@@ -111,7 +111,7 @@ def test_a_line_has_every_draw_once_and_renders_what_it_needs(
 
 def read(view: View, recipe: Any, monkeypatch: pytest.MonkeyPatch, room: int, workers: int = 1) -> list[list[Any]]:
     monkeypatch.setattr(loader, "ROOM_BYTES", room * 28 * 28 * 3)
-    made = Loader(view, recipe, 5, range(3), workers)
+    made = Loader(view, recipe, 5, workers=workers)
     found = []
     for epoch in range(3):
         found.append([(i.tolist(), x[:, 0, 0].tolist()) for i, x in made.epoch(epoch)])
@@ -208,7 +208,9 @@ def test_examples_that_are_rendered_when_they_are_read_are_those_of_the_set(
     assert (first != second).any((1, 2, 3)).all()
 
 
-def test_new_draws_need_a_stream_and_steps(planned: Path) -> None:
+def test_new_draws_need_a_stream_and_steps_and_a_stream_a_plan(planned: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a folder that holds a plan"):
+        miex.train(tmp_path, stream=True)
     for how in ({}, {"stream": True, "recognizer": "hoof"}):
         with pytest.raises(UsageError, match="new_draws"):
             miex.train(planned, new_draws=True, **how)  # type: ignore[arg-type]

@@ -301,12 +301,13 @@ def test_a_loader_resumes_exactly(planned: Path, workers: int) -> None:
     pytest.importorskip("torch")
 
     def made() -> Any:
-        return painted(planned, block=50).loader(10, workers=workers)
+        return painted(planned, block=50).loader(10, workers=workers, persistent_workers=workers > 0)
 
     loader = made()
     whole, following = batches(loader), batches(loader)
     assert sorted(name for batch in whole for name in batch) == sorted(ids(painted(planned)))
     assert following != whole
+    assert len(whole) == len(following) == len(loader)
     part, stopped = made(), []
     for batch in part:
         stopped.append(list(batch["sample_id"]))

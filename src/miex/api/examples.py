@@ -151,6 +151,11 @@ def view_of(
     rendered: list[View] = []
     if streams is not None:
         planned = [one for one in several if isinstance(one, PathLike) and sets_in(one)]
+        if not planned:
+            raise UsageError(
+                "`stream` of " + ", ".join(map(str, several)), expected="a folder that holds a plan", found="none",
+                do="make one with miex plan",
+            )  # fmt: skip
         several = [one for one in several if one not in planned]
         rendered = [_rendered(one, recipe, classes, streams, work, doing, say) for one in planned]
     made = [

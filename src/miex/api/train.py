@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, view_of
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
+from miex.api.synthesize import folder_of
 from miex.api.work import PathLike, Say, Stages, Workers, path, processes, stage, unsaid
-from miex.arguments import TEXT, checking
+from miex.arguments import TEXT, checking, instance_of
+from miex.dataset.plan_file import Plan
 from miex.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
     from miex.recognition.recognizer import Recognizer
     from miex.recognition.view import View
 
+_PLAN = instance_of("a plan", "miex.dataset.plan_file:Plan")
 RANDOM = "random"  # what users call random initial weights
 
 
-@checking(data=DATA, classes=TEXT, recipe=RECIPE, start=RECOGNIZER, joint=DATA)
+@checking(data=DATA | _PLAN, classes=TEXT, recipe=RECIPE, start=RECOGNIZER, joint=DATA)
 def train(
-    data: Data | Sequence[Data],
+    data: Data | Plan | Sequence[Data],
     recognizer: str | None = None,
     *,
     out: PathLike | None = None,
@@ -50,7 +53,8 @@ def train(
     """Train a recognizer. On CPUs the same arguments give the same weights.
 
     Args:
-        data: training data: sets, corpora or flow files (see `miex.examples`); a list is joined.
+        data: training data: sets, corpora or flow files (see `miex.examples`); a list is joined; with `stream` also
+            a plan, or its folder.
         recognizer: name of the recognizer, instead of the recipe's.
         out: folder for log, checkpoint and recognizer.safetensors; repeating the call resumes the training. None:
             nothing is kept.
@@ -80,6 +84,8 @@ def train(
         OutputError: the folder holds another training or other files, or cannot be written to.
     """
     need_training()
+    if isinstance(data, Plan):
+        data = folder_of(data)
     from miex.recognition.method import method_class
     from miex.recognition.recognizer import MODEL
     from miex.recognition.train import joint as joined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,12 @@ class Loader:
         view: the examples.
         recipe: of the training.
         seed: random seed of the draws, of views that are not stored.
-        epochs: those that are asked for, one after the other.
+        first: the epoch that is asked for first; all others follow one after the other.
         workers: processes that render; 1: this one.
     """
 
-    def __init__(self, view: View, recipe: Recipe, seed: int, epochs: range, workers: int = 1) -> None:
-        self._view, self._recipe, self._seed, self._epochs = view, recipe, seed, epochs
+    def __init__(self, view: View, recipe: Recipe, seed: int, first: int = 0, workers: int = 1) -> None:
+        self._view, self._recipe, self._seed, self._first = view, recipe, seed, first
         self._results: Iterator[tuple[Task, list[Array | InputError]]] = iter(())
         self._streamed = any(isinstance(part, Streamed) for part in view.parts)
         if not self._streamed:
@@ -66,7 +67,7 @@ class Loader:
         several: dict[str, Any] = {}
         if workers > 1:
             # as many tasks ahead as a block has, so that workers are busy while it is used up
-            ahead = sum(task.draws[0] < self._room for task in self._line(epochs.start)[0].tasks())
+            ahead = sum(task.draws[0] < self._room for task in self._line(first)[0].tasks())
             several = {
                 "num_workers": workers, "prefetch_factor": max(2, min(256, ahead // workers)),
                 "multiprocessing_context": "spawn",  # as all processes of miex
@@ -117,7 +118,7 @@ class Loader:
                     found[i] = one
             if not rendered.all():
                 found[~rendered] = self._view.batch(line.drawn[draws[~rendered]])
-            if whole.sum() > 1:
+            if whole.sum() > (size > 1):  # as in `batches`, none of a single example, unless it is all there is
                 yield torch.from_numpy(line.drawn[draws[whole]]), found[whole]
 
     def _line(self, epoch: int) -> tuple[Line, list[int]]:
@@ -126,7 +127,7 @@ class Loader:
         return Line(self._view, np.concatenate(drawn), self._room, self._seed, epoch), [len(part) for part in drawn]
 
     def _tasks(self) -> Iterator[Task]:
-        for epoch in self._epochs:
+        for epoch in count(self._first):
             yield from self._line(epoch)[0].tasks()
 
 

@@ -24,9 +24,6 @@ class TorchStream(IterableDataset):  # type: ignore[misc]
     def __repr__(self) -> str:
         return f"torch dataset of {self.stream!r}"
 
-    def __len__(self) -> int:
-        return len(self.stream)
-
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return map(tensors, self._shared())
 
@@ -77,6 +74,12 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
             _Counted(stream, self._at), batch_size, num_workers=workers,
             **{**options, "collate_fn": _Collate(collate)},
         )  # fmt: skip
+
+    def __len__(self) -> int:
+        """Batches of an epoch, if no sample fails."""
+        shares = len(self._at) - 2
+        sizes = [len(self.stream.share(number, shares)) for number in range(shares)]
+        return sum(n // self.batch_size if self.drop_last else -(-n // self.batch_size) for n in sizes)
 
     def __iter__(self) -> Iterator[Any]:
         shares = len(self._at) - 2

@@ -27,7 +27,6 @@ from miex.recognition.view import View, in_memory
 from miex.stable import stable_hash
 from miex.storage.training import TrainingFolder
 
-SPARE = 100  # epochs, if examples fail and epochs have fewer steps
 SHORTEST_CYCLE = 4  # trainings of at most so many steps keep the learning rate constant
 
 
@@ -161,8 +160,7 @@ class _Loop:
         kept = run.kept
         state = self._resumed(kept) if kept else _State()
         step, saved = (state.history[-1]["step"] if state.history else 0), time.monotonic()
-        epochs = range(len(state.history), len(state.history) + -(-(self.steps - step) // self.each) + SPARE)
-        loader = Loader(self.training, self.recipe, run.seed, epochs, run.workers)
+        loader = Loader(self.training, self.recipe, run.seed, len(state.history), run.workers)
         self.network.train()
         while step < self.steps and not self._ended(state):
             losses = []
