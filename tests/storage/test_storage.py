@@ -14,10 +14,19 @@ from miex.storage.base import Storage
 from miex.storage.local import Folder
 
 
-@pytest.fixture(params=[Folder])
+@pytest.fixture(params=["folder", "bucket"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    made: Storage = request.param(tmp_path / "a set")
-    return made
+    """In a bucket, every fifth request fails, in turn as each fault of `bucket_fixture` has it."""
+    if request.param == "folder":
+        return Folder(tmp_path / "a set")
+    address = request.getfixturevalue("address")
+    request.getfixturevalue("door").fail(5)
+    return storage_at(f"{address}/a set")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "a set")
 
 
 def test_what_is_written_is_read(storage: Storage) -> None:
@@ -25,6 +34,7 @@ def test_what_is_written_is_read(storage: Storage) -> None:
     assert storage.read("shards/00000.tar") == b"0123456789"
     assert storage.read_range("shards/00000.tar", 3, 4) == b"3456"
     assert storage.read_range("shards/00000.tar", 8, 4) == b"89"
+    assert storage.read_range("shards/00000.tar", 10, 4) == b""
     assert storage.size("shards/00000.tar") == 10
     with storage.open("shards/00000.tar") as file:
         file.seek(-2, 2)
@@ -39,21 +49,21 @@ def test_what_is_not_there(storage: Storage) -> None:
         storage.read("absent")
 
 
-def test_below_a_file_there_is_nothing(storage: Storage) -> None:
-    storage.write("file", b"")
-    assert storage.size("file/absent") is None
+def test_below_a_file_there_is_nothing(folder: Folder) -> None:
+    folder.write("file", b"")
+    assert folder.size("file/absent") is None
     with pytest.raises(FileNotFoundError):
-        storage.read("file/absent")
+        folder.read("file/absent")
     with pytest.raises(OutputError, match=r"file/absent(.|\n)*what to do"):
-        storage.write("file/absent", b"")
+        folder.write("file/absent", b"")
 
 
-def test_a_folder_is_no_file(storage: Storage) -> None:
-    storage.write("folder/file", b"")
+def test_a_folder_is_no_file(folder: Folder) -> None:
+    folder.write("folder/file", b"")
     with pytest.raises(InputError, match=r"reading folder of .*a set(.|\n)*what to do"):
-        storage.read("folder")
+        folder.read("folder")
     with pytest.raises(OutputError, match=r"deleting .*folder(.|\n)*what to do"):
-        storage.delete("folder")
+        folder.delete("folder")
 
 
 def test_names_are_those_of_one_folder(storage: Storage) -> None:
@@ -111,10 +121,10 @@ def test_of_many_who_create_one_file_one_is_kept(storage: Storage) -> None:
     assert not storage.create("record", b"late")
 
 
-def test_one_writer_at_a_time(storage: Storage) -> None:
-    with storage.locked(), pytest.raises(OutputError, match="another process of miex"), storage.locked():
+def test_one_writer_at_a_time(folder: Folder) -> None:
+    with folder.locked(), pytest.raises(OutputError, match="another process of miex"), folder.locked():
         pass
-    with storage.locked():  # free again
+    with folder.locked():  # free again
         pass
 
 

@@ -206,7 +206,7 @@ def compare(
         need_training()
     elif real is not None:
         raise UsageError("`real` without `learn`", expected="`learn`, or no real samples")
-    sets = [one if isinstance(one, Dataset) else open_dataset(path(one)) for one in (a, b)]
+    sets = [one if isinstance(one, Dataset) else open_dataset(one) for one in (a, b)]
     names = sets[0].storage.name, sets[1].storage.name
     work, doing = executor(workers), partial(stage, progress)
     skipped: list[str] = []

@@ -20,6 +20,7 @@ from miex.corpora.mappings import mapping_named
 from miex.corpora.people import photographed
 from miex.dataset.reader import ON_ERROR, Dataset
 from miex.errors import InputError, UsageError, one_of, some_of
+from miex.storage import is_bucket, storage_at
 
 if TYPE_CHECKING:
     from miex.executors.base import Executor, Progress
@@ -86,7 +87,7 @@ def examples(
     asked = repr(data) if isinstance(data, Examples) else str(data)
     if isinstance(data, PathLike):
         named = corpus_in(data)
-        data = load(path(data)) if named is None else readable(*named, say) if skip else read(*named)
+        data = load(data) if named is None else readable(*named, say) if skip else read(*named)
     if isinstance(data, Examples):
         if mapping is not None and data.label_names != mapping.classes:
             raise InputError(
@@ -123,7 +124,7 @@ def examples(
 def corpus_in(data: PathLike) -> tuple[str, str] | None:
     """Name and path of the corpus that NAME=PATH means; None if it is the path of something else."""
     name, sign, where = str(data).partition("=")
-    return (name, where) if sign and not path(data).exists() else None
+    return (name, where) if sign and not is_bucket(data) and not path(data).exists() else None
 
 
 def view_of(
@@ -243,16 +244,15 @@ def _unlike_clips(found: Examples, takes: Input) -> Iterator[str]:
 
 def sets_in(data: Data | Sequence[Data] | None) -> list[Storage]:
     """Where the sets among these data are."""
-    from miex.dataset.plan_file import CONFIG_FILE
-    from miex.storage import storage_at
+    from miex.dataset.plan_file import has_plan
 
     found = []
     for one in data if isinstance(data, list | tuple) else [data]:
         own = getattr(getattr(one, "frames", None), "dataset", one)  # examples know the set that they are of
         if isinstance(own, Dataset):
             found.append(own.storage)
-        elif isinstance(own, PathLike) and (path(own) / CONFIG_FILE).is_file():
-            found.append(storage_at(path(own)))
+        elif isinstance(own, PathLike) and has_plan(storage_at(own)):
+            found.append(storage_at(own))
     return found
 
 
@@ -266,7 +266,7 @@ def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | N
     """
     from miex.dataset.plan_file import read_plan
     from miex.recognition.examples import Examples
-    from miex.recognition.flow_file import faces_in
+    from miex.recognition.flow_file import faces_in, is_flow_file
 
     found = {}
     for one in data if isinstance(data, list | tuple) else [data]:
@@ -275,7 +275,7 @@ def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | N
             one = readable(*named, unsaid)
         if isinstance(one, Clips):
             said = {clip.subject: clip.descent.face for clip in one if clip.descent and clip.descent.face}
-        elif isinstance(one, PathLike) and path(one).suffix == ".npz":
+        elif isinstance(one, PathLike) and is_flow_file(one):
             said = faces_in(path(one))
         for photo, stated in said.items():
             *folders, file = re.split(r"[/\\]", photo)

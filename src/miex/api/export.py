@@ -56,7 +56,7 @@ def export(
 
     Args:
         dataset: a set, a selection of one, or its folder; with flow, also clips of a corpus or NAME=PATH of one.
-        out: file to write, ending in .npz; for a folder, a new or empty one.
+        out: file to write, ending in .npz; for a folder, a new or empty one, which may be in a bucket.
         to: form of the export: flow (maps of u, v and strain from onset to apex) or folder (every frame as an image
             file, and a table that can be read as a corpus).
         classes: with flow, name of the mapping that gives the classes, as in `miex.examples`; samples of none are not
@@ -87,11 +87,11 @@ def export(
                 f"`to` folder of {dataset}", expected="a set", found="what is none",
                 do="export as flow; the frames of a corpus are image files already",
             )  # fmt: skip
-        found = dataset if isinstance(dataset, Dataset) else open_dataset(path(dataset))
+        found = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
         left_out: dict[str, str] = {}
         if one_of(on_error, ON_ERROR, "`on_error`") == "skip":
             found, left_out = readable_samples(found, say, progress)
-        written = export_folder(found, path(out), progress=stage(progress, "writing samples"))
+        written = export_folder(found, out, progress=stage(progress, "writing samples"))
         return Exported(len(found), written, tuple(left_out))
     from miex.recognition.flow_file import flow_set, write_flow_set
     from miex.recognition.inputs.flow import METHODS

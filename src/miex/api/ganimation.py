@@ -225,12 +225,14 @@ def _opened(faces: PathLike | Dataset | Clips) -> Path | Dataset | Clips:
         return faces
     if (corpus := corpus_in(faces)) is not None:
         return read(*corpus)
+    if has_plan(storage_at(faces)):
+        return open_dataset(faces)
     if not path(faces).exists():
         raise InputError(
             f"`faces` {faces}", expected="a set, a folder of photos, or a corpus as NAME=PATH", found="no such folder",
             do="check the path",
         )  # fmt: skip
-    return open_dataset(path(faces)) if has_plan(storage_at(path(faces))) else path(faces)
+    return path(faces)
 
 
 def _of_set(dataset: Dataset, size: int, work: Executor, progress: Stages | None) -> _Found:

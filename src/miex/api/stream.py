@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from miex.api.synthesize import SetLike, folder_of
+from miex.api.synthesize import SetLike, place_of
 from miex.api.work import SOURCES, PathLike, path
 from miex.arguments import NONE, PATH, checking, instance_of
 from miex.errors import UsageError
@@ -72,7 +72,7 @@ def stream(
     from miex.synthesis.stream import stream_of
 
     share, of = _share(rank, world)
-    out = storage_at(folder_of(plan))
+    out = place_of(plan)
     return stream_of(
         out, faces_root=None if faces is None else photos_root(path(faces)).resolve(),
         weights=None if weights is None else path(weights).absolute(),

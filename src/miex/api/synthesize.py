@@ -29,13 +29,13 @@ from miex.dataset.reader import Dataset, open_dataset
 from miex.errors import UsageError, first_wrong, one_of
 from miex.stable import canonical_json
 from miex.storage import storage_at
-from miex.storage.local import Folder
 
 if TYPE_CHECKING:
     from miex.dataset.verify import Report
     from miex.planning.config import PlanConfig
     from miex.quality.audit import Audit
     from miex.sources.source import AUSource
+    from miex.storage.base import Storage
     from miex.synthesis.estimate import Estimate
     from miex.synthesis.run import Summary
 
@@ -93,11 +93,11 @@ class Made(Dataset):
 
     Attributes:
         summary: how many samples were made, and how long that took.
-        gallery: path of gallery.html.
+        gallery: path of gallery.html, or its address in a bucket.
     """
 
     summary: Summary
-    gallery: Path
+    gallery: Path | str
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ class Part:
     """A set of which some shards were asked for, and that is not finished.
 
     Attributes:
-        place: its folder.
+        place: path of its folder, or its address in a bucket.
         summary: how many samples of these shards were made, how long that took, and how many shards of the plan are
             left for others.
     """
 
-    place: Path
+    place: str
     summary: Summary
 
     def __repr__(self) -> str:
@@ -130,7 +130,7 @@ def synthesize(
     """Make a set from photos: plan, frames, gallery and dataset card. Repeating the same call resumes it.
 
     Args:
-        out: folder of the set.
+        out: folder of the set, or the address of one in a bucket, such as s3://bucket/mie-x (docs/buckets.md).
         faces: folder of photos, or a .txt file that lists them. Default: the embedded face, with 12 identities made
             from it.
         sources: AU sources (see `miex.sources`). Default: the expert table `micro`.
@@ -213,7 +213,7 @@ def plan(
     from miex.sources import expert
     from miex.synthesis.adopt import adopt_plan
 
-    config, work, folder = _config(asked), here(workers), path(out)
+    config, work, place = _config(asked), here(workers), storage_at(out)
     faces, landmarker = asked.get("faces"), asked.get("landmarker")
     moves = make_generator(
         asked.get("generator", "muscle"), weights=asked.get("weights"), options=asked.get("generator_options")
@@ -237,14 +237,13 @@ def plan(
             progress=stage(progress, "planning samples"),
             triplets_progress=stage(progress, "drawing AU triplets"),
         )  # fmt: skip
-        adopted = adopt_plan(made, folder)
+        adopted = adopt_plan(made, place)
     except Exception:
         raise
     except BaseException:  # Ctrl-C, or a signal
-        say(f"stopped while planning: nothing of this plan is kept in {folder}, and the next run plans anew")
+        say(f"stopped while planning: nothing of this plan is kept in {place.address}, and the next run plans anew")
         raise
     # its rows are read back when they are needed
-    place = storage_at(folder)
     digests = read_record(place)["digests"]
     planned = replace(made, shards=lambda: read_plan(place).shards(), known=digests, place=place)
     refused = index.num_rows - index["reason"].to_pylist().count("")
@@ -263,8 +262,8 @@ def plan(
     if wanted is not None and (found := distinct_triplets(planned.shards())) < min(wanted, made.n_rows):
         say(f"only {found:,} of {wanted:,} AU triplets: the real clips hold no more; `au_noise` would vary them")
     if adopted.was_there:
-        say(f"{folder} holds this plan already: resuming")
-    listed = write_refused(index, folder)
+        say(f"{place.address} holds this plan already: resuming")
+    listed = write_refused(index, place)
     write_sums(place, [REFUSED])
     if listed:
         say(f"{refused:,} photos cannot be used: {listed}")
@@ -368,7 +367,7 @@ def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: S
     if sample == 0:
         raise UsageError(f"`sample` {sample}", expected="a share above 0 and at most 1, such as 0.05")
     where, at_work = stage(progress, "checking shards"), executor(workers)
-    return verify_set(folder_of(out), sample=sample, executor=at_work, progress=where)
+    return verify_set(place_of(out), sample=sample, executor=at_work, progress=where)
 
 
 @checking(out=_SET)
@@ -384,7 +383,7 @@ def report(
     sface: PathLike | None = None,
     progress: Stages | None = None,
     say: Say = unsaid,
-) -> tuple[Path, Audit | None]:
+) -> tuple[Path | str, Audit | None]:
     """Write README.md and gallery.html of a set, and measure a random subsample of its frames.
 
     Args:
@@ -399,7 +398,7 @@ def report(
     The other arguments are those of `synthesize`.
 
     Returns:
-        The path of the gallery, and what was measured (None if nothing was).
+        The path of the gallery, or its address in a bucket, and what was measured (None if nothing was).
 
     Raises:
         InputError: the set is not finished, or damaged.
@@ -415,23 +414,23 @@ def report(
             landmarker, sface, say, "AUs and identity are left out of the report", "identity is measured by shape alone"
         )
         measured = audit_set(
-            folder_of(out), n=audit, seed=seed, model=model, sface=network,
+            place_of(out), n=audit, seed=seed, model=model, sface=network,
             faces_root=None if faces is None else photos_root(path(faces)).resolve(),
             executor=work, progress=stage(progress, "measuring samples"),
         )  # fmt: skip
         for note in measured.notes:
             say(note)
-    return write_report(folder_of(out), n=samples, seed=seed, audit=measured), measured
+    return write_report(place_of(out), n=samples, seed=seed, audit=measured), measured
 
 
-def folder_of(given: SetLike) -> Path:
-    """Where a set or plan lies. Raises UsageError for a plan that is not written, or lies in no folder."""
+def place_of(given: SetLike) -> Storage:
+    """Where a set or plan lies. Raises UsageError for a plan that is not written."""
     if isinstance(given, str | Path):
-        return path(given)
+        return storage_at(given)
     place = given.place if isinstance(given, Plan) else given.storage
-    if not isinstance(place, Folder):
-        raise UsageError(f"`out` {given!r}", expected="what lies in a folder of this machine")
-    return place.path
+    if place is None:
+        raise UsageError(f"`out` {given!r}", expected="a plan that has been written")
+    return place
 
 
 def _make(
@@ -447,11 +446,11 @@ def _make(
     digest: str | None = None,
     shards: str | None = None,
 ) -> Made | Part:
-    from miex.dataset.pages import page_problems
+    from miex.dataset.pages import GALLERY, README, page_problems
     from miex.dataset.plan_file import read_plan
     from miex.dataset.verify import foreign_files
     from miex.faces.photos import photos_root
-    from miex.report.build import report_files, write_report
+    from miex.report.build import write_report
     from miex.synthesis.repair import repair_set
     from miex.synthesis.run import run_plan
 
@@ -464,33 +463,32 @@ def _make(
         )
 
     def finish(summary: Summary) -> None:
-        gallery, readme = report_files(folder)
-        whole = gallery.exists() and readme.exists() and not (repairing and page_problems(storage_at(folder)))
-        if not whole:  # measures of the same frames are kept
-            write_report(folder)
+        there = all(place.size(page) is not None for page in (GALLERY, README))
+        if not there or (repairing and page_problems(place)):  # measures of the same frames are kept
+            write_report(place)
 
-    folder = folder_of(out)
+    place = place_of(out)
     how: dict[str, Any] = {
         "faces_root": None if faces is None else photos_root(path(faces)).resolve(),
         "weights": None if weights is None else path(weights).absolute(), "executor": executor(workers),
         "max_failed": max_failed, "announce": announce, "finish": finish,
     }  # fmt: skip
     if repairing:
-        summary = repair_set(folder, **how, progress=stage(progress, "repairing"))
-        for name in foreign_files(storage_at(folder), read_plan(folder).n_shards):
+        summary = repair_set(place, **how, progress=stage(progress, "repairing"))
+        for name in foreign_files(place, read_plan(place).n_shards):
             say(
                 f"{name} is not part of this plan and was left alone: remove it, or readers of shards/*.tar read it too"
             )
     else:
         making = stage(progress, "making samples")
-        summary = run_plan(folder, **how, shards=shards, digest=digest, progress=making)
-    for problem in page_problems(storage_at(folder)) if repairing else ():
+        summary = run_plan(place, **how, shards=shards, digest=digest, progress=making)
+    for problem in page_problems(place) if repairing else ():
         say(problem)
     if summary.left:
-        return Part(folder, summary)
-    there = open_dataset(folder)
-    made = Made(there.storage, there.table)
-    made.summary, made.gallery = summary, report_files(folder)[0]
+        return Part(place.address, summary)
+    found = open_dataset(place)
+    made = Made(found.storage, found.table)
+    made.summary, made.gallery = summary, place.place(GALLERY)
     return made
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, view_of
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
-from miex.api.synthesize import folder_of
+from miex.api.synthesize import place_of
 from miex.api.work import PathLike, Say, Stages, Workers, path, processes, stage, unsaid
 from miex.arguments import TEXT, checking, instance_of
 from miex.dataset.plan_file import Plan
@@ -85,7 +85,7 @@ def train(
     """
     need_training()
     if isinstance(data, Plan):
-        data = folder_of(data)
+        data = place_of(data)
     from miex.recognition.method import method_class
     from miex.recognition.recognizer import MODEL
     from miex.recognition.train import joint as joined

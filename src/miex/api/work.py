@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import reprlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from miex.arguments import KINDS, instance_of, many
 from miex.errors import InputError, UsageError
 from miex.executors import local
 from miex.executors.base import Executor, Progress, silent
+from miex.storage import is_bucket
 
 if TYPE_CHECKING:
     from miex.extraction.flow import EmbeddedExtractor
@@ -82,7 +84,13 @@ def here(workers: Workers) -> Executor:
 
 
 def path(given: PathLike) -> Path:
-    """The path, with ~ expanded. Raises UsageError if it is not a path."""
+    """The path, with ~ expanded. Raises UsageError if it is not a path, or the address of a bucket."""
+    if is_bucket(given):
+        raise UsageError(
+            f"path {reprlib.repr(re.sub('//[^/]*@', '//…@', str(given)).partition('?')[0])}",
+            expected="a file or folder of this machine",
+            do="copy it here first; in a bucket miex keeps sets alone",
+        )  # fmt: skip
     try:
         return Path(given).expanduser()
     except (TypeError, RuntimeError) as error:  # of another type, or ~user for an unknown user

@@ -9,6 +9,7 @@ from miex.commands import console
 from miex.commands import options as o
 from miex.commands.group import Group
 from miex.errors import PartialFailureError
+from miex.storage import given
 
 if TYPE_CHECKING:
     from miex.api.synthesize import Made, Part
@@ -122,13 +123,14 @@ def plan(
 
     with console.bars() as progress:
         made = api.plan(**_planned(asked, progress))
-    facts = {"out": str(out), "plan": made.digests["plan"], "samples": made.n_rows, "shards": made.n_shards}
-    text = f"plan written, {made.n_shards:,} shard{'s' * (made.n_shards > 1)}; to render it: miex run {out}"
+    where = given(out)
+    facts = {"out": where, "plan": made.digests["plan"], "samples": made.n_rows, "shards": made.n_shards}
+    text = f"plan written, {made.n_shards:,} shard{'s' * (made.n_shards > 1)}; to render it: miex run {where}"
     console.show(as_json, facts, text)
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of the plan.")],
+    folder: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of the plan, or its address in a bucket.")],
     shards: o.Shards = None,
     faces: o.FacesMoved = None,
     weights: o.WeightsMoved = None,
@@ -252,9 +254,18 @@ def report(
 
 def export(
     folder: Annotated[
-        str, typer.Argument(metavar="SET", help="Folder of the set; with --to flow, also a corpus as NAME=PATH.")
+        str,
+        typer.Argument(
+            metavar="SET",
+            help="Folder of the set, or its address in a bucket; with --to flow, also a corpus as NAME=PATH.",
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="File to write, ending in .npz; with --to folder, a new or empty folder.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write, ending in .npz; with --to folder, a new or empty folder, or one in a bucket."
+        ),
+    ],
     to: Annotated[
         str,
         typer.Option(
@@ -289,12 +300,13 @@ def export(
             folder, out, to=to, classes=classes, flow=flow, seed=seed, side=side, no_apex=no_apex, on_error=on_error,
             landmarker=landmarker, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
-    facts = {"out": str(out), "samples": made.samples, "frames": made.frames, "skipped": list(made.skipped)}
+    where = given(out)
+    facts = {"out": where, "samples": made.samples, "frames": made.frames, "skipped": list(made.skipped)}
     if made.frames is None:
         del facts["frames"]
-        console.show(as_json, facts, f"{made.samples:,} maps: {out}")
+        console.show(as_json, facts, f"{made.samples:,} maps: {where}")
     else:
-        console.show(as_json, facts, f"{made.samples:,} samples, {made.frames:,} frames: {out}")
+        console.show(as_json, facts, f"{made.samples:,} samples, {made.frames:,} frames: {where}")
     console.say_skipped(made.skipped)
 
 
@@ -439,5 +451,5 @@ def _show_made(made: "Made | Part", out: Path, as_json: bool) -> None:
         text += f"gallery: {gallery}"
     else:
         shards = f"{summary.left:,} shard{'s' * (summary.left > 1)}"
-        text += f"{shards} of the plan left for others; the last to end finishes the set, or miex run {out}"
-    console.show(as_json, {"out": str(out), "gallery": gallery, **asdict(summary)}, text)
+        text += f"{shards} of the plan left for others; the last to end finishes the set, or miex run {given(out)}"
+    console.show(as_json, {"out": given(out), "gallery": gallery, **asdict(summary)}, text)

@@ -262,7 +262,9 @@ OnDamage = Annotated[
 ]  # fmt: skip
 
 # output
-Out = Annotated[Path, typer.Option(help="Folder of the set.", rich_help_panel=OUTPUT)]
+Out = Annotated[
+    Path, typer.Option(help="Folder of the set, or s3://bucket/folder (gs://, az://).", rich_help_panel=OUTPUT)
+]
 Per = Annotated[
     int | None,
     typer.Option(help="Samples per identity, class and source. Default: 1.", rich_help_panel=OUTPUT),
@@ -347,7 +349,7 @@ Log = Annotated[
     ),
 ]  # fmt: skip
 
-SetFolder = Annotated[Path, typer.Argument(metavar="SET", help="Folder of the set.")]
+SetFolder = Annotated[Path, typer.Argument(metavar="SET", help="Folder of the set, or its address in a bucket.")]
 ALL_CLASSES = "negative,positive,surprise"
 
 

@@ -250,7 +250,7 @@ class Dataset(Sequence[SampleData]):
         """Write these samples as files.
 
         Args:
-            out: a new or empty folder.
+            out: a new or empty folder, or one in a bucket.
             to: folder: every frame as an image file, and a table that can be read as a corpus.
             on_error: treatment of damaged samples: raise, or skip (leave them out; see `readable`).
             progress: called with samples done and samples in all.
@@ -270,7 +270,7 @@ class Dataset(Sequence[SampleData]):
         one_of(to, ("folder",), "`to`")
         skip = one_of(on_error, ON_ERROR, "`on_error`") == "skip"
         found, skipped = self.readable() if skip else (self, {})
-        export_folder(found, Path(PATH.checked("out", out)).expanduser(), progress=progress or silent)
+        export_folder(found, PATH.checked("out", out), progress=progress or silent)
         return skipped
 
     @property

@@ -27,8 +27,9 @@ from miex.faces.photos import FoundFiles, kinds_text, look_through, photos_root
 from miex.faces.seen import Seen, see
 from miex.images import ImageError, open_file, read_noted
 from miex.stable import npz_arrays
+from miex.storage import Place, storage_at
 from miex.storage.cache import cache_folder
-from miex.storage.local import Folder, write_whole
+from miex.storage.local import write_whole
 from miex.tables.written import csv_text
 
 INDEX_SCHEMA: Final = pa.schema(
@@ -118,17 +119,19 @@ def write_index(index: pa.Table, path: Path) -> None:
     write_whole(path, content.getvalue())
 
 
-def write_refused(index: pa.Table, out: Path) -> Path | None:
-    """Write refused.csv (path, reason, detail of every photo that cannot be used) into a folder; returns its path.
+def write_refused(index: pa.Table, place: Place) -> Path | str | None:
+    """Write refused.csv (path, reason, detail of every photo that cannot be used) beside a plan; returns its path, or
+    its address in a bucket.
 
     Where none is refused there is no such file, and None is returned.
     """
     table = index.filter(pc.not_equal(index["reason"], "")).select(["path", "reason", "detail"])
+    out = storage_at(place)
     if not table.num_rows:
-        Folder(out).delete(REFUSED_FILE)
+        out.delete(REFUSED_FILE)
         return None
-    write_whole(out / REFUSED_FILE, _csv(table))
-    return out / REFUSED_FILE
+    out.write(REFUSED_FILE, _csv(table))
+    return out.place(REFUSED_FILE)
 
 
 def _csv(table: pa.Table) -> bytes:

@@ -18,7 +18,7 @@ from miex.corpora.mappings import emotion_labels, emotion_named
 from miex.corpora.people import corpus_key
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
-from miex.dataset.plan_file import CONFIG_FILE
+from miex.dataset.plan_file import has_plan
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
@@ -29,6 +29,7 @@ from miex.recognition.inputs.base import make_input
 from miex.recognition.inputs.flow import SIDE, FlowMethod
 from miex.recognition.view import LABELS, REAL
 from miex.stable import npz_arrays
+from miex.storage import is_bucket, storage_at
 from miex.storage.local import write_whole
 from miex.tables.cells import whole
 from miex.tables.table import Columns, read_table
@@ -348,18 +349,24 @@ def _corpus_of(subject: str, corpus: str, file: Path) -> str:
     )  # fmt: skip
 
 
-def load(where: Path) -> Examples | Dataset:
-    """Read the examples of a flow file (.npz), or open the set in a folder.
+def is_flow_file(place: str | Path) -> bool:
+    """Whether this is the path of a flow file."""
+    return not is_bucket(place) and Path(place).suffix == ".npz"
+
+
+def load(place: str | Path) -> Examples | Dataset:
+    """Read the examples of a flow file (.npz), or open the set in a folder or bucket.
 
     Raises:
         UsageError: the path is neither.
         InputError: the file or set cannot be read.
     """
-    if where.suffix == ".npz":
-        return read_flow(where)
-    if not (where / CONFIG_FILE).is_file():
+    if is_flow_file(place):
+        return read_flow(Path(place).expanduser())
+    where = storage_at(place)
+    if not has_plan(where):
         raise UsageError(
-            f"examples {where}", expected="a flow file .npz, the folder of a set, or a corpus as NAME=PATH",
+            f"examples {place}", expected="a flow file .npz, the folder of a set, or a corpus as NAME=PATH",
             found="none of these",
             do="check the path; miex synthesize makes a set, and miex export --to flow makes a flow file of it",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Write gallery.html and README.md into the folder of a set."""
+"""Write gallery.html and README.md beside a set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from miex.labels import Label
 from miex.quality.audit import describe_audit
 from miex.report.card import dataset_card, frames_of
 from miex.report.gallery import GallerySample, render_gallery
-from miex.storage.local import write_whole
+from miex.storage import Place, storage_at
 
 if TYPE_CHECKING:
     from miex.quality.audit import Audit
@@ -30,28 +30,23 @@ MOST_SIDE, MOST_SIDE_OF_SEQUENCES = 256, 128  # of a picture, pixels; larger one
 _CARD_BYTES = 4000  # about, without its pictures
 
 
-def report_files(out: Path) -> tuple[Path, Path]:
-    """The gallery and the README of a set's folder."""
-    return out / GALLERY, out / README
-
-
-def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None = None) -> Path:
-    """Write both files, and their digests; returns the gallery's path.
+def write_report(place: Place, *, n: int = 60, seed: int = 0, audit: Audit | None = None) -> Path | str:
+    """Write both files, and their digests; returns the gallery's path, or its address in a bucket.
 
     Args:
-        out: folder of a finished set.
+        place: of a finished set.
         n: samples on the sheet: a stratified random choice; fewer, if more do not fit into MOST_BYTES.
         seed: of that choice.
         audit: what `quality.audit.audit_set` measured; None: the files say that it is still to be measured.
 
     Raises:
         InputError: the set is not finished, or damaged.
-        OutputError: the folder cannot be written.
+        OutputError: they cannot be written.
     """
+    out = storage_at(place)
     dataset, samples = open_set(out), read_samples(out)
     measured = describe_audit(audit) if audit else None
-    gallery, readme = report_files(out)
-    write_whole(readme, dataset_card(dataset, samples, measured).encode())
+    out.write(README, dataset_card(dataset, samples, measured).encode())
     shown = _that_fit(dataset, n, seed)
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
@@ -65,10 +60,10 @@ def write_report(out: Path, *, n: int = 60, seed: int = 0, audit: Audit | None =
         "seed": str(config["seed"]),
         "plan": dataset.record["digests"]["plan"],
     }
-    html = render_gallery(title=out.resolve().name, facts=facts, samples=shown, table=samples, measured=measured)
-    write_whole(gallery, html.encode())
-    write_sums(dataset.storage, [GALLERY, README])
-    return gallery
+    html = render_gallery(title=out.name, facts=facts, samples=shown, table=samples, measured=measured)
+    out.write(GALLERY, html.encode())
+    write_sums(out, [GALLERY, README])
+    return out.place(GALLERY)
 
 
 def _that_fit(dataset: Dataset, n: int, seed: int) -> list[GallerySample]:

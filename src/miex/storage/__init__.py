@@ -1,7 +1,8 @@
-"""Where files are kept: the storage of a set, and the user's cache."""
+"""Where files are kept: the storage of a set, in a folder or a bucket, and the user's cache."""
 
 from __future__ import annotations
 
+import re
 import reprlib
 from os import PathLike
 from pathlib import Path
@@ -13,16 +14,35 @@ from miex.storage.local import Folder
 Place = str | PathLike[str] | Storage
 
 
+# pathlib.Path makes one slash of two
+_BUCKET = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(s3|gs|az):/")
+
+
+def is_bucket(place: object) -> bool:
+    """Whether this is the address of a bucket."""
+    return isinstance(place, str | PathLike) and _BUCKET.match(str(place)) is not None
+
+
+def given(place: str | PathLike[str]) -> str:
+    """A path or address as it was given, for messages."""
+    return re.sub(":/+", "://", Path(place).as_posix(), count=1) if is_bucket(place) else str(place)
+
+
 def storage_at(place: Place) -> Storage:
-    """The storage at a path, which later changes of the working folder do not affect; a Storage is returned as it is.
+    """The storage at a path, which later changes of the working folder do not affect; or at the address of a bucket,
+    such as s3://bucket/mie-x. A Storage is returned as it is.
 
     Raises:
-        UsageError: anything else, or a path that cannot be resolved.
+        UsageError: anything else, a path that cannot be resolved, or a bucket without the extra `cloud`.
     """
     if isinstance(place, Storage):
         return place
     if not isinstance(place, str | PathLike):
         raise UsageError(f"location {reprlib.repr(place)}", expected="a path, as text or pathlib.Path, or a Storage")
+    if is_bucket(place):
+        from miex.storage.bucket import bucket_at
+
+        return bucket_at(given(place))
     try:
         return Folder(Path(place).expanduser().absolute())
     except RuntimeError as error:  # the home of an unknown user

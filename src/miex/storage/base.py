@@ -6,6 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from miex.errors import InputError, OutputError
@@ -51,6 +52,10 @@ class Storage(ABC):
     @abstractmethod
     def name(self) -> str:
         """The last part of its address: the name of a set that is kept there."""
+
+    @abstractmethod
+    def place(self, name: str) -> Path | str:
+        """Where people find a file: its path, or its address."""
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:

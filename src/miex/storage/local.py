@@ -41,6 +41,9 @@ class Folder(Storage):
     def name(self) -> str:
         return self.path.resolve().name
 
+    def place(self, name: str) -> Path:
+        return self.path / name
+
     def open(self, name: str) -> BinaryIO:
         with as_input_errors(f"reading {name} of {self.path}"):
             return (self.path / name).open("rb")

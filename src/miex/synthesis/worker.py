@@ -13,7 +13,7 @@ from typing import Any
 
 from miex.dataset.plan_file import CONFIG_FILE, PlanRows, has_plan, read_faces, read_record
 from miex.dataset.shard import Failure, Sample, ShardRecord, read_shard_record, write_shard
-from miex.errors import InputError
+from miex.errors import InputError, OutputError
 from miex.executors.local import one_thread
 from miex.faces import VERSION as FACES_VERSION
 from miex.generators.base import Generator
@@ -63,7 +63,7 @@ def make_shard(task: ShardTask) -> ShardResult:
     """Render the rows of a shard, and commit it, unless another process has done so.
 
     Raises:
-        OutputError: the shard cannot be written.
+        OutputError: the shard cannot be written, or another plan lies there by now.
         InputError: the plan or the photos cannot be read here, or the plan's generator is not the installed one.
     """
     _prove_within_reach(task)
@@ -121,6 +121,11 @@ def opened(out: Storage, plan: str, weights: Path | None) -> tuple[dict[str, Any
     """Settings, generator and rows of the plan that lies there; see `ShardTask`."""
     # keyed by the digest, so that a new plan in the same folder is read again
     record = read_record(out)
+    if (found := record["digests"]["plan"]) != plan:
+        raise OutputError(
+            f"plan {out.address}", expected=f"plan {plan[:12]}…", found=f"plan {found[:12]}…",
+            do="give another `out`: another process of miex has just put its plan there",
+        )  # fmt: skip
     settings = record["settings"]
     if settings["faces_version"] != FACES_VERSION:
         raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from miex.aus.vector import AU_NUMBERS, SIDES
@@ -14,8 +13,7 @@ from miex.dataset.shard import StoredSample
 from miex.errors import InputError, OutputError
 from miex.executors.base import Progress, silent
 from miex.labels import Label
-from miex.storage.base import as_output_errors
-from miex.storage.local import write_whole
+from miex.storage import Place, storage_at
 from miex.tables.written import csv_text
 
 CLIPS_FILE = "clips.csv"
@@ -28,7 +26,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -> int:
+def export_folder(dataset: Dataset, place: Place, *, progress: Progress = silent) -> int:
     """Write every frame of every sample, byte for byte as stored: `frames/<sample_id>/001.png` (onset), `002.png`, …,
     with a `sample.json` (AUs of every frame as coded and as rendered, licence, attribution and all else that is known),
     and finally `clips.csv`.
@@ -44,7 +42,7 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
 
     Args:
         dataset: the set, or a selection of it.
-        out: a new or empty folder.
+        place: a new or empty folder, or one in a bucket.
         progress: called with samples done and samples in all.
 
     Returns:
@@ -54,11 +52,14 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
         OutputError: the folder is not empty, or cannot be written to.
         InputError: the set is damaged, or an id cannot be the name of a folder.
     """
-    with as_output_errors(f"output folder {out}"):
-        there = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    out = storage_at(place)
+    try:
+        there = next(out.names(), None)
+    except InputError as error:
+        raise OutputError(f"output folder {out.address}", found=error.found, do="give a new `out`") from error
     if there:
         raise OutputError(
-            f"output folder {out}", expected="a new or empty folder", found=there[0],
+            f"output folder {out.address}", expected="a new or empty folder", found=there,
             do="give a new `out`",
         )  # fmt: skip
     suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
@@ -77,13 +78,13 @@ def export_folder(dataset: Dataset, out: Path, *, progress: Progress = silent) -
         stored = dataset.stored(i)
         folder = f"frames/{row['sample_id']}"
         for k, frame in enumerate(stored.frames, 1):  # corpora count from 1
-            write_whole(out / folder / f"{k:03d}{suffix}", frame)
+            out.write(f"{folder}/{k:03d}{suffix}", frame)
         text = json.dumps(stored.description, indent=1, ensure_ascii=False) + "\n"
-        write_whole(out / folder / "sample.json", text.encode())
+        out.write(f"{folder}/sample.json", text.encode())
         rows.append(_cells(row, stored, folder, shown[row["identity"]]))
         n_frames += len(stored.frames)
         progress(i + 1, len(dataset), "")
-    write_whole(out / CLIPS_FILE, csv_text(_COLUMNS, rows).encode())
+    out.write(CLIPS_FILE, csv_text(_COLUMNS, rows).encode())
     return n_frames
 
 

@@ -1,0 +1,335 @@
+"""Storage in a bucket of S3, Google Cloud or Azure: a file is one object, which is there as a whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+from urllib.parse import urlsplit
+
+from miex.errors import InputError, MiexError, OutputError, UsageError
+from miex.storage.base import Draft, Storage
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+SCHEMES = ("s3", "gs", "az")
+# What obstore repeats: answers 5xx, connections that break or are refused, answers that do not come in time.
+RETRIES: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(minutes=3)}
+CLIENT = {"connect_timeout": "10s", "timeout": "2min"}  # the latter for one part of a file
+PART = 8 * 2**20  # bytes of a part of an upload: 10,000 parts, which is all that S3 takes, are 80 GB
+READ = 4 * 2**20  # bytes that a file that is open reads at least, where there are so many
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_WRITER = "miexwriter"  # metadata of an object that was created: whose it is
+
+
+def bucket_at(address: str) -> Bucket:
+    """The bucket, or the folder in one, at an address such as s3://bucket/mie-x.
+
+    Raises:
+        UsageError: it is no address of a bucket, or obstore is not installed.
+    """
+    parts = urlsplit(address)
+    scheme, path = parts.scheme.lower(), [part for part in parts.path.split("/") if part]
+    # what is wrong with an address may be that it holds a password
+    odd = parts.query or parts.fragment or "@" in parts.netloc or not parts.netloc
+    if scheme not in SCHEMES or odd or {".", ".."} & set(path):
+        raise UsageError(
+            f"location {scheme}://…", expected="an address such as s3://bucket/mie-x, gs://bucket/mie-x or "
+            "az://container/mie-x, without a password: credentials are taken from the environment",
+        )  # fmt: skip
+    found = Bucket("/".join([f"{scheme}://{parts.netloc}", *path]))
+    if find_spec("obstore") is None:
+        raise UsageError(
+            f"bucket {found.url}", expected="obstore, which reads and writes buckets", found="it is not installed",
+            do="pip install 'miex[cloud]' (see the README)",
+        )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True)
+class Bucket(Storage):
+    """A folder in a bucket. What lies there is read by ranges; credentials and endpoint are those of the environment.
+
+    There is no lock: a process that dies could not give it back. Of two who put different plans there at the same time
+    one is refused when it writes or reads; two who run the same plan make the same bytes, of which one record is kept.
+
+    Attributes:
+        url: its address, without a slash at the end.
+    """
+
+    url: str
+
+    @property
+    def address(self) -> str:
+        return self.url
+
+    @property
+    def name(self) -> str:
+        return self.url.rpartition("/")[2]
+
+    def place(self, name: str) -> str:
+        return f"{self.url}/{name}"
+
+    def open(self, name: str) -> BinaryIO:
+        with self._reading(name):
+            head = self._store.head(name)
+        return io.BufferedReader(_Ranges(self, name, head["size"], head["e_tag"]), READ)
+
+    def read(self, name: str) -> bytes:
+        with self._reading(name):
+            return bytes(self._store.get(name).bytes())
+
+    def read_range(self, name: str, offset: int, size: int) -> bytes:
+        if size < 1:
+            return b""
+        with self._reading(name):
+            try:
+                return bytes(self._store.get_range(name, start=offset, length=size))
+            except Exception as error:
+                if _status(error) == "416":  # it ends before
+                    return b""
+                raise
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Draft]:
+        """The draft goes to the bucket in parts while it is written; seeking in it raises io.UnsupportedOperation.
+
+        A block that fails drops the parts. Those of a process that was killed stay where no reader sees them, until a
+        rule of the bucket deletes unfinished uploads.
+        """
+        import obstore
+
+        with self._writing(name):
+            upload = obstore.open_writer(self._store, name, buffer_size=PART, max_concurrency=2)
+
+        def drop(error: BaseException) -> None:
+            with suppress(Exception):  # what ended the block is to be told
+                upload.__exit__(type(error), error, None)
+
+        draft = Draft(cast("BinaryIO", _Upload(upload, self, name)))
+        try:
+            yield draft
+        except BaseException as error:
+            drop(error)
+            raise
+        if not draft.wanted:
+            drop(InterruptedError())
+            return
+        with self._writing(name):
+            upload.close()
+
+    def create(self, name: str, content: bytes) -> bool:
+        from obstore.exceptions import AlreadyExistsError
+
+        own = uuid.uuid4().hex
+        with self._writing(name):
+            try:
+                self._store.put(name, content, mode="create", attributes={_WRITER: own}, use_multipart=False)
+            except AlreadyExistsError:
+                # an answer that was lost made obstore ask again, and be refused by what it had just written
+                with suppress(FileNotFoundError):
+                    return bool(self._store.get(name).attributes.get(_WRITER) == own)
+                return self.create(name, content)  # it has been deleted since
+        return True
+
+    def names(self, under: str = "") -> Iterator[str]:
+        with self._told(InputError, f"reading {self.place(under)}"):
+            found = self._store.list_with_delimiter(under or None)
+        paths = [*(one["path"] for one in found["objects"]), *found["common_prefixes"]]
+        yield from sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
+
+    def size(self, name: str) -> int | None:
+        try:
+            with self._reading(name):
+                return int(self._store.head(name)["size"])
+        except FileNotFoundError:
+            return None
+
+    def delete(self, name: str) -> None:
+        with self._told(OutputError, f"deleting {self.place(name)}"):
+            try:
+                self._store.delete(name)
+            except FileNotFoundError as error:
+                if _code(error) == "NoSuchBucket":
+                    raise
+
+    def free_bytes(self) -> None:
+        return None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nothing is locked; see the class."""
+        yield
+
+    def remove_leftovers(self) -> int:
+        """There are none that can be seen; see `writing`."""
+        return 0
+
+    @property
+    def _store(self) -> S3Store:
+        return _store(self.url)
+
+    def _reading(self, name: str) -> Any:
+        return self._told(InputError, f"reading {name} of {self.url}")
+
+    def _writing(self, name: str) -> Any:
+        return self._told(OutputError, f"writing {self.place(name)}")
+
+    @contextmanager
+    def _told(self, kind: type[MiexError], asked: str) -> Iterator[None]:
+        """What goes wrong in a block, as an error of that kind; what is not there stays a FileNotFoundError."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except FileNotFoundError as error:
+            if kind is InputError and _code(error) != "NoSuchBucket":
+                raise FileNotFoundError(f"no {asked.removeprefix('reading ')}") from None
+            self._raise(kind, asked, error)
+        except (BaseError, ValueError, OSError) as error:
+            self._raise(kind, asked, error)
+
+    def _raise(self, kind: type[MiexError], asked: str, error: BaseException) -> NoReturn:
+        # without its cause, whose text may hold keys and signed addresses
+        found, do = _said(error, self.url.split("/")[2])
+        kept = "; what was finished before is whole and is kept" if kind is OutputError else ""
+        raise kind(asked, found=found, do=do + kept) from None
+
+
+class _Upload(io.RawIOBase):
+    """A file that goes to a bucket in parts."""
+
+    def __init__(self, upload: Any, bucket: Bucket, name: str) -> None:
+        self._upload, self._bucket, self._name, self._position = upload, bucket, name, 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        view = memoryview(content).cast("B")
+        with self._bucket._writing(self._name):
+            self._upload.write(view)
+        self._position += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self._position
+
+
+class _Ranges(io.RawIOBase):
+    """A file of a bucket; each read is one request. What replaces it meanwhile is refused."""
+
+    def __init__(self, bucket: Bucket, name: str, size: int, tag: str | None) -> None:
+        self._bucket, self._name, self._size, self._tag, self._position = bucket, name, size, tag, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise OSError(22, os.strerror(22))  # as files say it
+        self._position = start + offset
+        return self._position
+
+    def readinto(self, into: Any) -> int:
+        wanted = min(len(into), self._size - self._position)
+        if wanted <= 0:
+            return 0
+        options: Any = {"range": (self._position, self._position + wanted)}
+        if self._tag:
+            options["if_match"] = self._tag
+        with self._bucket._reading(self._name):
+            content = self._bucket._store.get(self._name, options=options).bytes()
+        got = len(content)
+        into[:got] = memoryview(content)
+        self._position += got
+        return got
+
+
+@lru_cache(maxsize=16)
+def _made(url: str, process: int) -> S3Store:
+    """The store of an address, which holds connections: one for each process."""
+    from obstore.store import from_url
+
+    plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
+    store: Any = from_url
+    made: S3Store = store(url, client_options={**CLIENT, "allow_http": plain}, retry_config=RETRIES)
+    return made
+
+
+def _store(url: str) -> S3Store:
+    """The store of an address, in this process.
+
+    Raises:
+        InputError: the process was forked from one that has used a bucket, of whose threads it has none.
+    """
+    global _first_process
+    own = os.getpid()
+    _first_process = _first_process or own
+    if _first_process != own:
+        raise InputError(
+            f"bucket {url}", expected="a process that was spawned",
+            found="one that was forked from a process that has used a bucket",
+            do='start workers by spawn, such as DataLoader(…, multiprocessing_context="spawn")',
+        )  # fmt: skip
+    return _made(url, own)
+
+
+_first_process = 0  # that used a bucket, of this one and those that it was forked from
+
+
+def _text(error: BaseException) -> str:
+    return str(error).partition("\n\nDebug source")[0]
+
+
+def _code(error: BaseException) -> str:
+    """The code in the answer of a bucket, such as NoSuchBucket; empty if there is none."""
+    found = re.search(r"<Code>(\w+)</Code>", _text(error))
+    return found[1] if found else ""
+
+
+def _status(error: BaseException) -> str:
+    found = re.search(r"status code: (\d{3})", _text(error))
+    return found[1] if found else ""
+
+
+def _said(error: BaseException, bucket: str) -> tuple[str, str]:
+    """What was found and what to do, in words that hold no key and no signed address."""
+    text, code, status = _text(error), _code(error), _status(error)
+    answer = " ".join(filter(None, ("answer", status, code)))
+    if code == "NoSuchBucket":
+        return f"no bucket {bucket}", "make the bucket, or correct its name, or AWS_ENDPOINT_URL and AWS_REGION"
+    if "169.254.169.254" in text or "metadata.google" in text:  # where a machine of the cloud finds its credentials
+        return (
+            "no credentials in the environment",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (docs/buckets.md lists others); for a public bucket "
+            "AWS_SKIP_SIGNATURE=true",
+        )
+    if status in ("401", "403"):
+        return answer, f"give credentials that may read, write, list and delete in {bucket} (docs/buckets.md)"
+    if status in ("409", "412"):
+        return f"{answer}: it was changed meanwhile", "read it again when nobody writes there"
+    if status.startswith("4"):
+        return answer, "check the address, AWS_ENDPOINT_URL and AWS_REGION (docs/buckets.md)"
+    again = "check the network and the endpoint (AWS_ENDPOINT_URL), and run the same command again"
+    if status:
+        return f"{answer}, again and again", again
+    if "HTTP error" in text or "error sending request" in text or "timed out" in text:
+        return "no answer, or a broken one, again and again", again
+    return type(error).__name__, "check the address and the environment (docs/buckets.md)"
