@@ -40,6 +40,7 @@ class Door:
         requests: those that got through.
         every: which fraction of requests fails: every tenth, say; 0: none.
         faults: how, one after the other.
+        most: how many may fail.
         failed: how many did.
     """
 
@@ -47,19 +48,21 @@ class Door:
     requests: list[Request] = field(default_factory=list)
     every: int = 0
     faults: tuple[str, ...] = FAULTS
+    most: int = 10**9
     failed: int = 0
     _asked: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     lock: Any = field(default_factory=threading.Lock)
 
     def fault(self) -> str:
         with self.lock:
-            if not self.every or next(self._asked) % self.every:
+            if not self.every or self.failed == self.most or next(self._asked) % self.every:
                 return ""
             self.failed += 1
             return self.faults[self.failed % len(self.faults)]
 
-    def fail(self, every: int, *faults: str) -> None:
-        self.every, self.faults, self.failed, self._asked = every, faults or FAULTS, 0, itertools.count(1)
+    def fail(self, every: int, *faults: str, most: int = 10**9) -> None:
+        self.every, self.faults, self.most = every, faults or FAULTS, most
+        self.failed, self._asked = 0, itertools.count(1)
         self.requests.clear()
 
     def body(self, method: str, path: str) -> bytes:
@@ -85,8 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "503":
             self.answer(503, {}, b"")
             return
-        if fault in ("403", "404"):
-            self.answer(int(fault), {}, b"<Error><Code>AccessDenied</Code><AWSAccessKeyId>AKIAKEYOFTESTS</AWSAccessKeyId></Error>")
+        if fault == "403":
+            key = f"<AWSAccessKeyId>{KEY}</AWSAccessKeyId>"  # S3 repeats it
+            self.answer(403, {}, f"<Error><Code>InvalidAccessKeyId</Code>{key}</Error>".encode())
             return
         if fault == "cut":
             self.close_connection = True
@@ -97,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = self.bucket.getresponse()
             body = found.read()
         self.door.requests.append(Request(self.command, self.path, found.status, len(body)))
-        if fault == "lost":
+        if fault == "lost" or (fault == "half" and not body):
             self.close_connection = True
             return
         self.answer(found.status, dict(found.getheaders()), body, cut=fault == "half")

@@ -14,7 +14,7 @@ from miex.storage.local import Folder
 Place = str | PathLike[str] | Storage
 
 
-# pathlib.Path makes one slash of two
+# in a pathlib.Path one slash of two is left
 _BUCKET = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(s3|gs|az):/")
 
 
@@ -25,7 +25,9 @@ def is_bucket(place: object) -> bool:
 
 def given(place: str | PathLike[str]) -> str:
     """A path or address as it was given, for messages."""
-    return re.sub(":/+", "://", Path(place).as_posix(), count=1) if is_bucket(place) else str(place)
+    if is_bucket(place) and isinstance(place, PathLike):
+        return Path(place).as_posix().replace(":/", "://", 1)
+    return str(place)
 
 
 def storage_at(place: Place) -> Storage:

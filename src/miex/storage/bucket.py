@@ -315,7 +315,9 @@ def _said(error: BaseException, bucket: str) -> tuple[str, str]:
     answer = " ".join(filter(None, ("answer", status, code)))
     if code == "NoSuchBucket":
         return f"no bucket {bucket}", "make the bucket, or correct its name, or AWS_ENDPOINT_URL and AWS_REGION"
-    if "169.254.169.254" in text or "metadata.google" in text:  # where a machine of the cloud finds its credentials
+    if re.search(
+        r"/latest/(api/token|meta-data)|computeMetadata|/metadata/identity", text
+    ):  # in a cloud, who asks gets some
         return (
             "no credentials in the environment",
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (docs/buckets.md lists others); for a public bucket "
@@ -332,4 +334,11 @@ def _said(error: BaseException, bucket: str) -> tuple[str, str]:
         return f"{answer}, again and again", again
     if "HTTP error" in text or "error sending request" in text or "timed out" in text:
         return "no answer, or a broken one, again and again", again
-    return type(error).__name__, "check the address and the environment (docs/buckets.md)"
+    return _without_secrets(text.splitlines()[0]), "check the address and the environment (docs/buckets.md)"
+
+
+def _without_secrets(text: str) -> str:
+    for name, value in os.environ.items():
+        if value and re.match("(AWS|AZURE|GOOGLE)_.*(KEY|SECRET|TOKEN|SAS|PASSWORD)", name):
+            text = text.replace(value, "…")
+    return re.sub(r"\?\S+", "?…", text)[:200]  # signatures stand in the queries of addresses

@@ -55,7 +55,7 @@ def adopt_plan(plan: Plan, out: Place) -> Adopted:
         there = _whole_record(out)
 
         def check(digests: dict[str, str]) -> None:
-            # looked up again, where nothing is locked: rows have been drawn for minutes, and another may have come first
+            # looked up again: rows have been drawn for minutes, and where nothing is locked another may have come first
             there = _whole_record(out)
             found = there["digests"] if there else {"plan": _shards_of(out)}
             if found["plan"] not in (None, digests["plan"]):
