@@ -147,7 +147,7 @@ def test_a_room_loads_only_what_it_stands_on(loaded_by_room: dict[str, set[str]]
 def test_reading_a_set_loads_neither_what_made_it_nor_what_learns_from_it() -> None:
     modules = loaded("miex.dataset")
     others = {"miex.generators", "miex.synthesis", "miex.planning", "miex.api"}
-    assert not {"scipy", "torch", "mediapipe", "pydantic", "webbrowser", *others} & modules
+    assert not {"scipy", "torch", "mediapipe", "pydantic", "webbrowser", "obstore", *others} & modules
     assert len([name for name in modules if name.split(".")[0] == "miex"]) <= MOST_FOR_READING
 
 
@@ -173,7 +173,7 @@ def test_only_commands_stand_on_the_api_and_nothing_on_commands() -> None:
 
 @pytest.mark.parametrize("command", ["import miex", "import miex; dir(miex)", "import miex.commands.main"])
 def test_plain_import_is_light(command: str) -> None:
-    heavy = {"torch", "cv2", "mediapipe", "ray", "pyarrow", "numpy"}
+    heavy = {"torch", "cv2", "mediapipe", "ray", "pyarrow", "numpy", "obstore"}
     code = f"import sys; {command}; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

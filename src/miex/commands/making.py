@@ -9,7 +9,6 @@ from miex.commands import console
 from miex.commands import options as o
 from miex.commands.group import Group
 from miex.errors import PartialFailureError
-from miex.storage import given
 
 if TYPE_CHECKING:
     from miex.api.synthesize import Made, Part
@@ -120,6 +119,7 @@ def plan(
     """Write the plan of a set without rendering anything."""
     asked = locals()
     from miex.api import synthesize as api
+    from miex.storage import given
 
     with console.bars() as progress:
         made = api.plan(**_planned(asked, progress))
@@ -294,6 +294,7 @@ def export(
 ) -> None:
     """Export a set or a corpus as optical flow maps, or a set as image files."""
     from miex.api.export import export as write
+    from miex.storage import given
 
     with console.bars() as progress:
         made = write(
@@ -437,6 +438,7 @@ def _show_made(made: "Made | Part", out: Path, as_json: bool) -> None:
 
     from miex.api.synthesize import Made
     from miex.api.work import duration
+    from miex.storage import given
 
     summary = made.summary
     each = summary.frames / max(1, summary.samples)

@@ -20,7 +20,7 @@ from miex.dataset.proven import ProvenFile, root_of, write_blocks
 from miex.dataset.schema import AU_COLUMNS, FACES_SCHEMA, PLAN_SCHEMA
 from miex.errors import InputError
 from miex.labels import Label
-from miex.stable import json_digest, json_of, table_digest, within
+from miex.stable import MOST_BYTES, json_digest, json_of, table_digest
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
@@ -180,8 +180,7 @@ def read_record(out: Place) -> dict[str, Any]:
     out = storage_at(out)
     asked, do = f"plan {out.address}", "make one with miex plan, or give the folder of one"
     try:
-        within(out.size(CONFIG_FILE) or 0)
-        record: Any = json_of(out.read(CONFIG_FILE))
+        record: Any = json_of(out.read(CONFIG_FILE, MOST_BYTES))
     except FileNotFoundError:
         raise InputError(asked, expected=f"a folder with {CONFIG_FILE}", found="none", do=do) from None
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -278,7 +279,7 @@ class Dataset(Sequence[SampleData]):
         """The identities of the set, with licences and attributions: table of FACES_SCHEMA."""
         return read_plan(self.storage).faces
 
-    @property
+    @cached_property
     def record(self) -> dict[str, Any]:
         """plan.json: config, settings, digests, versions."""
         return read_record(self.storage)

@@ -14,7 +14,7 @@ from typing import Any
 
 from miex.dataset.frames import MIME
 from miex.errors import InputError
-from miex.stable import json_digest, json_of, within
+from miex.stable import MOST_BYTES, json_digest, json_of
 from miex.storage.base import Draft, Storage
 
 SHARDS = "shards"
@@ -184,8 +184,7 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
     from miex.dataset.records import prove_shard_record  # loads pydantic, which who reads samples does not need
 
     try:
-        within(out.size(record_name(shard)) or 0)
-        content = json_of(out.read(record_name(shard)))
+        content = json_of(out.read(record_name(shard), MOST_BYTES))
         digest = content.pop("digest")
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']!r}, expected {FORMAT}")
@@ -228,9 +227,26 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sa
     Raises:
         InputError: the shard is missing, cannot be read, or is damaged there; the error names shard and sample.
     """
-    asked, where = f"sample {sample_id} of {out.address}", f"{tar_name(shard)}, byte {offset}"
+    asked, tar = f"sample {sample_id} of {out.address}", tar_name(shard)
     try:
-        content = out.read_range(tar_name(shard), offset, size)
+        content = out.read_range(tar, offset, size)
+    except OSError as error:
+        raise _damaged(asked, f"{tar}: {error.strerror or error}") from error
+    return stored_in(content, asked, f"{tar}, byte {offset}", crc32, sample_id)
+
+
+def stored_in(content: bytes, asked: str, where: str, crc32: int, sample_id: str) -> StoredSample:
+    """One sample's members, in the part of a tar that holds them.
+
+    Args:
+        content: that part.
+        asked, where: which sample it is, and where it was read, for messages.
+        crc32, sample_id: as in `read_stored`.
+
+    Raises:
+        InputError: it is damaged, or another sample's.
+    """
+    try:
         if zlib.crc32(content) != crc32:
             raise tarfile.ReadError("its checksum is not that of its record")
         # a slice between two members is a tar without its end mark, which tarfile reads to the end
@@ -239,12 +255,10 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sa
             for member in tar:
                 if member.name in members:
                     raise tarfile.ReadError(f"{member.name} is there twice")
-                members[member.name] = _content(tar, member, size)
+                members[member.name] = _content(tar, member, len(content))
         text = members.pop(f"{sample_id}.json", b"")
         description = json_of(text) if text else None
-    except OSError as error:  # of the whole file
-        raise _damaged(asked, f"{tar_name(shard)}: {error.strerror or error}") from error
-    except (tarfile.TarError, ValueError) as error:
+    except (OSError, tarfile.TarError, ValueError) as error:
         raise _damaged(asked, f"{where}: {error}") from error
     named = all(name.startswith(f"{sample_id}.") for name in members)
     if not isinstance(description, dict) or not members or not named:

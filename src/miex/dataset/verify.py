@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import tarfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from miex.dataset.frames import DIGITAL_SOURCE_TYPE
 from miex.dataset.pages import page_problems
 from miex.dataset.plan_file import Plan, PlanRows, read_faces, read_plan, read_record
 from miex.dataset.samples import read_samples, with_results
-from miex.dataset.shard import SHARDS, ShardRecord, read_shard_record, read_stored, record_name, tar_name
+from miex.dataset.shard import SHARDS, ShardRecord, read_shard_record, record_name, stored_in, tar_name
 from miex.errors import InputError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.images import decode_image
@@ -134,7 +135,7 @@ def _planned(task: _Task) -> tuple[dict[str, Any], list[dict[str, Any]], dict[st
     return settings, table.to_pylist(), {face["identity"]: face for face in faces.to_pylist()}
 
 
-def _gap(out: Storage, record: ShardRecord) -> str:
+def _gap(file: BinaryIO, record: ShardRecord) -> str:
     """What of a tar belongs to none of its samples; empty if nothing does."""
     end = 0
     for sample in record.samples:
@@ -144,7 +145,8 @@ def _gap(out: Storage, record: ShardRecord) -> str:
     rest = record.bytes - end  # a tar ends with two empty blocks, and is filled up to a record of 10,240 bytes
     if not 2 * tarfile.BLOCKSIZE <= rest < 2 * tarfile.BLOCKSIZE + tarfile.RECORDSIZE:
         return f"{rest} bytes behind its last sample"
-    return "members behind its last sample" if any(out.read_range(tar_name(record.shard), end, rest)) else ""
+    file.seek(end)
+    return "members behind its last sample" if any(file.read(rest)) else ""
 
 
 def _check_shard(task: _Task) -> ShardCheck:
@@ -160,28 +162,35 @@ def _check_shard(task: _Task) -> ShardCheck:
     if record is None:
         return broken("not there (no record)")
     try:
+        # its samples are read one after the other, which in a bucket takes few requests
         with task.out.open(tar_name(task.shard)) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # BinaryIO has readinto
+            if record.plan != task.plan:
+                return broken(f"made from plan {record.plan[:12]}…, not {task.plan[:12]}…")
+            if digest != record.sha256:
+                return broken(f"sha256 {digest[:12]}…, its record says {record.sha256[:12]}…")
+            return _check_samples(task, record, file)
     except OSError as error:
         return broken(error.strerror or str(error))
-    if record.plan != task.plan:
-        return broken(f"made from plan {record.plan[:12]}…, not {task.plan[:12]}…")
-    if digest != record.sha256:
-        return broken(f"sha256 {digest[:12]}…, its record says {record.sha256[:12]}…")
-    problems = []
+
+
+def _check_samples(task: _Task, record: ShardRecord, file: BinaryIO) -> ShardCheck:
+    where, size, problems = f"shard {task.shard:05d}", file.seek(0, io.SEEK_END), []
     settings, rows, faces = _planned(task)
     by_id = {row["sample_id"]: row for row in rows}
     planned = list(by_id)
     made = {sample["sample_id"]: sample for sample in record.samples}
     failed = {failure["sample_id"] for failure in record.failed}
-    problems += [f"{where}: {gap}" for gap in [_gap(task.out, record)] if gap]
+    problems += [f"{where}: {gap}" for gap in [_gap(file, record)] if gap]
     in_order = [sample_id for sample_id in planned if sample_id in made]
     if in_order != [sample["sample_id"] for sample in record.samples] or made.keys() | failed != set(planned):
         problems.append(f"{where}: its samples are not the plan's rows")
     identical = 0
     for sample_id, sample in made.items():
         row = by_id.get(sample_id)
-        problem = _problem(task, sample, row, row and describe_sample(faces[row["identity"]], row, settings))
+        file.seek(sample["offset"])
+        content = file.read(max(0, min(sample["bytes"], size - sample["offset"])))  # no memory for what is not there
+        problem = _problem(task, sample, content, row, row and describe_sample(faces[row["identity"]], row, settings))
         if problem:
             problems.append(f"{where}, {sample_id}: {problem}")
             identical += problem == _IDENTICAL
@@ -191,11 +200,13 @@ def _check_shard(task: _Task) -> ShardCheck:
 _IDENTICAL = "onset and apex are the same picture"
 
 
-def _problem(task: _Task, sample: dict[str, Any], row: dict[str, Any] | None, described: dict[str, Any] | None) -> str:
-    """What is wrong with a sample; empty if nothing is."""
-    sample_id, place = sample["sample_id"], (sample["offset"], sample["bytes"], sample["crc32"])
+def _problem(
+    task: _Task, sample: dict[str, Any], content: bytes, row: dict[str, Any] | None, described: dict[str, Any] | None
+) -> str:
+    """What is wrong with a sample, whose members are that content; empty if nothing is."""
+    sample_id, where = sample["sample_id"], f"{tar_name(task.shard)}, byte {sample['offset']}"
     try:
-        stored = read_stored(task.out, task.shard, *place, sample_id)
+        stored = stored_in(content, f"sample {sample_id} of {task.out.address}", where, sample["crc32"], sample_id)
         frames = [decode_image(frame, sample_id) for frame in stored.frames]
     except (InputError, ValueError, tarfile.TarError) as error:
         return str(error)

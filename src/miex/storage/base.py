@@ -106,9 +106,19 @@ class Storage(ABC):
                 raise
             self.remove_leftovers()
 
-    def read(self, name: str) -> bytes:
-        """All of a file. Raises FileNotFoundError where there is none."""
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """All of a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it is larger than `most` bytes.
+        """
         with as_input_errors(f"reading {name} of {self.address}"), self.open(name) as file:
+            if most is not None:
+                from miex.stable import within  # loads pyarrow, which most who keep files need not
+
+                within(file.seek(0, io.SEEK_END), most)
+                file.seek(0)
             return file.read()
 
     def read_range(self, name: str, offset: int, size: int) -> bytes:
