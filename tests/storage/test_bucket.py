@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pickle
@@ -15,7 +16,7 @@ from miex.errors import InputError, OutputError, UsageError
 from miex.executors.local import LocalProcesses
 from miex.storage import given, is_bucket, storage_at
 from miex.storage.bucket import PART, READ, Bucket
-from tests.bucket_fixture import KEY, SECRET, Door
+from tests.bucket_fixture import FAULTS, KEY, SECRET, Door
 
 MANY = b"0123456789abcdef" * (PART // 16)  # one part
 
@@ -33,8 +34,6 @@ def test_a_large_file_goes_up_in_parts_and_comes_down_in_ranges(bucket: Bucket, 
         for k in range(5):
             draft.write(MANY[k:] + MANY[:k])
         draft.write(b"end")
-        with pytest.raises(io.UnsupportedOperation):
-            draft.seek(0)
     parts = [one for one in door.requests if one.method == "PUT" and "partNumber" in one.path]
     assert door.failed > 0
     assert len({one.path for one in parts}) == 6
@@ -74,6 +73,34 @@ def test_a_draft_that_is_dropped_leaves_nothing(bucket: Bucket, door: Door, size
     assert bucket.read("name") == b"old"
     assert list(bucket.names()) == ["name"]
     assert b"<UploadId>" not in door.body("GET", "/sets?uploads")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("at", range(1, 5))  # a large file takes four requests
+def test_whichever_request_fails_is_repeated(bucket: Bucket, door: Door, fault: str, at: int) -> None:
+    bucket.write("there", b"old")
+    content = MANY + b"end"  # is begun, sent in two parts, and completed
+    for job in (
+        lambda: bucket.write("large", content), lambda: bucket.create("new", b"1"), lambda: bucket.size("absent"),
+        lambda: bucket.create("there", b"1"), lambda: list(bucket.names()), lambda: bucket.delete("there"),
+    ):  # fmt: skip
+        door.fail(at, fault, most=1)
+        job()
+    assert bucket.read("large") == content
+    assert bucket.read("new") == b"1"
+    door.fail(at, fault, most=1)
+    for absent in ("there", "absent"):
+        with pytest.raises(FileNotFoundError):
+            bucket.read(absent)
+
+
+def test_a_disk_without_room_for_drafts_is_told(bucket: Bucket) -> None:
+    def full() -> None:
+        with bucket.writing("name"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OutputError, match=r"draft of s3://sets/.*/name in .*\n  found: No space left on device"):
+        full()
 
 
 def test_who_created_a_file_is_told_so_even_if_the_answer_is_lost(bucket: Bucket, door: Door) -> None:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import io
 import os
 import re
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
 from urllib.parse import urlsplit
 
 from miex.errors import InputError, MiexError, OutputError, UsageError
-from miex.storage.base import Draft, Storage
+from miex.storage.base import Draft, Storage, as_output_errors
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
+Answer = TypeVar("Answer")
 SCHEMES = ("s3", "gs", "az")
-# What obstore repeats: answers 5xx, connections that break or are refused, answers that do not come in time.
+# What obstore repeats: requests answered 5xx, connections that break or are refused, answers that do not come in time.
 RETRIES: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(minutes=3)}
 CLIENT = {"connect_timeout": "10s", "timeout": "2min"}  # the latter for one part of a file
 PART = 8 * 2**20  # bytes of a part of an upload: 10,000 parts, which is all that S3 takes, are 80 GB
@@ -81,25 +83,29 @@ class Bucket(Storage):
 
     def open(self, name: str) -> BinaryIO:
         with self._reading(name):
-            head = self._store.head(name)
+            head = _asked(lambda: self._store.head(name))
         return io.BufferedReader(_Ranges(self, name, head["size"], head["e_tag"]), READ)
 
     def read(self, name: str, most: int | None = None) -> bytes:
-        with self._reading(name):
+        def ask() -> tuple[int, bytes]:
             answer = self._store.get(name)
+            size = answer.meta["size"]
+            return size, b"" if most is not None and size > most else bytes(answer.bytes())
+
+        with self._reading(name):
+            size, content = _asked(ask)
         if most is not None:
             from miex.stable import within  # loads pyarrow, as in `Storage.read`
 
-            within(answer.meta["size"], most)
-        with self._reading(name):
-            return bytes(answer.bytes())
+            within(size, most)
+        return content
 
     def read_range(self, name: str, offset: int, size: int) -> bytes:
         if size < 1:
             return b""
         with self._reading(name):
             try:
-                return bytes(self._store.get_range(name, start=offset, length=size))
+                return bytes(_asked(lambda: self._store.get_range(name, start=offset, length=size)))
             except Exception as error:
                 if _status(error) == "416":  # it ends before
                     return b""
@@ -107,63 +113,60 @@ class Bucket(Storage):
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Draft]:
-        """The draft goes to the bucket in parts while it is written; seeking in it raises io.UnsupportedOperation.
+        """The draft is kept in memory, from PART bytes on in a temporary file of this machine, and sent when it is
+        whole: so it can be sent again, and of one that is dropped nothing is sent.
 
-        A block that fails drops the parts. Those of a process that was killed stay where no reader sees them, until a
-        rule of the bucket deletes unfinished uploads.
+        A large file is sent in parts. Those of a process that was killed stay where no reader sees them, until a rule
+        of the bucket deletes unfinished uploads.
         """
-        import obstore
-
-        with self._writing(name):
-            upload = obstore.open_writer(self._store, name, buffer_size=PART, max_concurrency=2)
-
-        def drop(error: BaseException) -> None:
-            with suppress(Exception):  # what ended the block is to be told
-                upload.__exit__(type(error), error, None)
-
-        draft = Draft(cast("BinaryIO", _Upload(upload, self, name)))
-        try:
+        where = f"draft of {self.place(name)} in {tempfile.gettempdir()}"
+        with as_output_errors(where), tempfile.SpooledTemporaryFile(PART) as file:
+            draft = Draft(cast("BinaryIO", file))
             yield draft
-        except BaseException as error:
-            drop(error)
-            raise
-        if not draft.wanted:
-            drop(InterruptedError())
-            return
-        with self._writing(name):
-            upload.close()
+            if draft.wanted:
+                with self._writing(name):
+                    _asked(lambda: self._send(name, file))
+
+    def _send(self, name: str, file: Any) -> None:
+        large = file.seek(0, io.SEEK_END) > PART
+        file.seek(0)
+        if large:
+            self._store.put(name, file, use_multipart=True, chunk_size=PART, max_concurrency=3)
+        else:
+            self._store.put(name, file.read(), use_multipart=False)
 
     def create(self, name: str, content: bytes) -> bool:
         from obstore.exceptions import AlreadyExistsError
 
         own = uuid.uuid4().hex
+        mark: dict[Any, str] = {_WRITER: own}
         with self._writing(name):
             try:
-                self._store.put(name, content, mode="create", attributes={_WRITER: own}, use_multipart=False)
+                _asked(lambda: self._store.put(name, content, mode="create", attributes=mark, use_multipart=False))
             except AlreadyExistsError:
-                # an answer that was lost made obstore ask again, and be refused by what it had just written
+                # who asks again since an answer was lost is refused by what he had just written
                 with suppress(FileNotFoundError):
-                    return bool(self._store.get(name).attributes.get(_WRITER) == own)
+                    return bool(_asked(lambda: self._store.get(name).attributes).get(_WRITER) == own)
                 return self.create(name, content)  # it has been deleted since
         return True
 
     def names(self, under: str = "") -> Iterator[str]:
         with self._told(InputError, f"reading {self.place(under)}"):
-            found = self._store.list_with_delimiter(under or None)
+            found = _asked(lambda: self._store.list_with_delimiter(under or None))
         paths = [*(one["path"] for one in found["objects"]), *found["common_prefixes"]]
         yield from sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
 
     def size(self, name: str) -> int | None:
         try:
             with self._reading(name):
-                return int(self._store.head(name)["size"])
+                return int(_asked(lambda: self._store.head(name)["size"]))
         except FileNotFoundError:
             return None
 
     def delete(self, name: str) -> None:
         with self._told(OutputError, f"deleting {self.place(name)}"):
             try:
-                self._store.delete(name)
+                _asked(lambda: self._store.delete(name))
             except FileNotFoundError as error:
                 if _code(error) == "NoSuchBucket":
                     raise
@@ -211,26 +214,6 @@ class Bucket(Storage):
         raise kind(asked, found=found, do=do + kept) from None
 
 
-class _Upload(io.RawIOBase):
-    """A file that goes to a bucket in parts."""
-
-    def __init__(self, upload: Any, bucket: Bucket, name: str) -> None:
-        self._upload, self._bucket, self._name, self._position = upload, bucket, name, 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, content: Any) -> int:
-        view = memoryview(content).cast("B")
-        with self._bucket._writing(self._name):
-            self._upload.write(view)
-        self._position += view.nbytes
-        return view.nbytes
-
-    def tell(self) -> int:
-        return self._position
-
-
 class _Ranges(io.RawIOBase):
     """A file of a bucket; each read is one request. What replaces it meanwhile is refused."""
 
@@ -261,7 +244,7 @@ class _Ranges(io.RawIOBase):
         if self._tag:
             options["if_match"] = self._tag
         with self._bucket._reading(self._name):
-            content = self._bucket._store.get(self._name, options=options).bytes()
+            content = _asked(lambda: self._bucket._store.get(self._name, options=options).bytes())
         got = len(content)
         into[:got] = memoryview(content)
         self._position += got
@@ -298,6 +281,20 @@ def _store(url: str) -> S3Store:
 
 
 _first_process = 0  # that used a bucket, of this one and those that it was forked from
+
+
+def _asked(ask: Callable[[], Answer]) -> Answer:
+    """What is answered. obstore asks again after most that goes wrong, but not after an answer that breaks off."""
+    from obstore.exceptions import GenericError
+
+    for _ in range(RETRIES["max_retries"]):
+        try:
+            return ask()
+        except (GenericError, FileNotFoundError) as error:
+            # an upload whose last answer broke off is complete, and cannot be taken back
+            if "body error" not in _text(error) and _code(error) != "NoSuchUpload":
+                raise
+    return ask()
 
 
 def _text(error: BaseException) -> str:
