@@ -239,7 +239,10 @@ def test_no_credentials(door: Door, monkeypatch: pytest.MonkeyPatch, address: st
         monkeypatch.delenv(name)
     for said in all_of(Bucket(f"{address}/without")).values():
         assert "no credentials in the environment" in said
-        assert "AWS_ACCESS_KEY_ID" in said
+        assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in said
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    for said in all_of(Bucket("az://container/x")).values():
+        assert "set AZURE_STORAGE_ACCOUNT_NAME" in said
 
 
 def test_the_server_is_a_real_one(door: Door) -> None:

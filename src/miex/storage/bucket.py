@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 Answer = TypeVar("Answer")
-SCHEMES = ("s3", "gs", "az")
+# The kinds of addresses, and the variables of the environment that credentials are given in
+SCHEMES = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
 # What obstore repeats: requests answered 5xx, connections that break or are refused, answers that do not come in time.
 RETRIES: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(minutes=3)}
 CLIENT = {"connect_timeout": "10s", "timeout": "2min"}  # the latter for one part of a file
 PART = 8 * 2**20  # bytes of a part of an upload: 10,000 parts, which is all that S3 takes, are 80 GB
 READ = 4 * 2**20  # bytes that a file that is open reads at least, where there are so many
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 _WRITER = "miexwriter"  # metadata of an object that was created: whose it is
 
 
@@ -209,7 +214,7 @@ class Bucket(Storage):
 
     def _raise(self, kind: type[MiexError], asked: str, error: BaseException) -> NoReturn:
         # without its cause, whose text may hold keys and signed addresses
-        found, do = _said(error, self.url.split("/")[2])
+        found, do = _said(error, self.url)
         kept = "; what was finished before is whole and is kept" if kind is OutputError else ""
         raise kind(asked, found=found, do=do + kept) from None
 
@@ -312,20 +317,17 @@ def _status(error: BaseException) -> str:
     return found[1] if found else ""
 
 
-def _said(error: BaseException, bucket: str) -> tuple[str, str]:
+def _said(error: BaseException, url: str) -> tuple[str, str]:
     """What was found and what to do, in words that hold no key and no signed address."""
     text, code, status = _text(error), _code(error), _status(error)
+    scheme, _, bucket, *_ = url.split("/")
+    variables = SCHEMES[scheme.removesuffix(":")]
     answer = " ".join(filter(None, ("answer", status, code)))
     if code == "NoSuchBucket":
         return f"no bucket {bucket}", "make the bucket, or correct its name, or AWS_ENDPOINT_URL and AWS_REGION"
-    if re.search(
-        r"/latest/(api/token|meta-data)|computeMetadata|/metadata/identity", text
-    ):  # in a cloud, who asks gets some
-        return (
-            "no credentials in the environment",
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (docs/buckets.md lists others); for a public bucket "
-            "AWS_SKIP_SIGNATURE=true",
-        )
+    # who is asked for them on a machine of a cloud, or what Azure lacks first
+    if re.search("/latest/(api/token|meta-data)|computeMetadata|/metadata/identity|Account must be specified", text):
+        return "no credentials in the environment", f"set {variables} (docs/buckets.md lists others)"
     if status in ("401", "403"):
         return answer, f"give credentials that may read, write, list and delete in {bucket} (docs/buckets.md)"
     if status in ("409", "412"):
