@@ -68,7 +68,6 @@ def stream(
         InputError: there is no plan, it is damaged, or photos or generator cannot be used.
     """
     from miex.faces.photos import photos_root
-    from miex.storage import storage_at
     from miex.synthesis.stream import stream_of
 
     share, of = _share(rank, world)

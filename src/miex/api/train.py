@@ -85,7 +85,7 @@ def train(
     """
     need_training()
     if isinstance(data, Plan):
-        data = place_of(data)
+        data = place_of(data).address
     from miex.recognition.method import method_class
     from miex.recognition.recognizer import MODEL
     from miex.recognition.train import joint as joined
