@@ -19,7 +19,10 @@ from miex.faces.sface import SFACE
 from miex.storage.cache import cache_folder
 from miex.storage.fetched import PublishedFile
 
-_EXTRAS = {"torch": "needed for recognizers, torch datasets and GANimation: pip install 'miex[train]'"}
+_EXTRAS = {
+    "torch": "needed for recognizers, torch datasets and GANimation: pip install 'miex[train]'",
+    "ray": "needed for --executor ray: pip install 'miex[ray]'",
+}
 
 
 @dataclass(frozen=True)
