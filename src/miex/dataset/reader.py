@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from miex.dataset.schema import AU_COLUMNS, rendered_aus
 from miex.dataset.shard import StoredSample, read_stored
 from miex.errors import InputError, UsageError, one_of
 from miex.images import Image, decode_image
-from miex.labels import Label, label_named
+from miex.labels import Label
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
@@ -216,34 +217,41 @@ class Dataset(Sequence[SampleData]):
         identity: _Choice = None,
         photo: _Choice = None,
     ) -> Dataset:
-        """The samples that meet every condition; a condition is one value or several.
+        """The samples that meet every condition; a condition is one value or several. `where` takes any column.
 
         To split a set by people, split by photo: virtual identities made from one photo are relatives.
 
         Raises:
             UsageError: no sample has such a value; the message lists existing values.
         """
-        keep = np.ones(len(self), bool)
+        from miex.dataset.where import Rows
+
         choices = {"label": label, "source": source, "emotion": emotion, "identity": identity, "photo": photo}
-        for name, choice in choices.items():
-            if choice is None:
-                continue
-            values: list[Any] = (
-                [choice] if isinstance(choice, str) or not isinstance(choice, Iterable) else list(choice)
-            )
-            values = [str(v) if isinstance(v, PurePath) else v for v in values]
-            if name == "label":
-                values = [int(label_named(v)) if isinstance(v, str) else v for v in values]
-            column = np.asarray(self.table[name].to_pylist())
-            there = sorted(set(column.tolist()))
-            absent = [value for value in values if value not in there]
-            if absent:
-                raise UsageError(
-                    f"{name} {absent[0]!r} of {self.storage.address}",
-                    expected="one of " + ", ".join(map(str, there[:20])) if there else "a set that is not empty",
-                )
-            keep &= np.isin(column, values)
-        return Dataset(self.storage, self.table.filter(pa.array(keep)))
+        given = {name: _several(choice) for name, choice in choices.items() if choice is not None}
+        asked = ", ".join(f"{name} {reprlib.repr(values)[1:-1]}" for name, values in given.items())
+        rows = Rows(self, f"{asked} of {self.storage.address}")
+        conditions = [rows.one_of(name, values) for name, values in given.items()]
+        return rows.matching(reduce(operator.and_, conditions)) if conditions else self
+
+    def where(self, query: str) -> Dataset:
+        """The samples that meet a query, such as "label == 'positive' and source != 'expert' and AU12 >= 0.2".
+
+        A query compares columns with values, or with one another: `==`, `!=`, `<`, `<=`, `>`, `>=` (also `0.1 < AU12 <
+        0.3`), `in` and `not in` a list; comparisons are joined by `and`, `or`, `not` and parentheses. Columns are the
+        single values of samples.parquet and, for the sample's identity, of faces.parquet (`licence`, `virtual`, `yaw`
+        …), and AU1 … AU45, the coded intensities at the apex. Texts stand in quotes; a label is its name or number.
+        What is unknown equals no value, and `corpus is None` finds it. It is read, never run: a query may come from
+        anyone.
+
+        Raises:
+            UsageError: it is no query, names another column, compares with another kind of value, or with a text that
+                no sample has; the message says where, and lists what there is.
+        """
+        from miex.arguments import TEXT
+        from miex.dataset.where import Rows
+
+        rows = Rows(self, f"`where` {TEXT.checked('where', query)!r} of {self.storage.address}")
+        return rows.matching(rows.query(query))
 
     def export(
         self, out: str | Path, *, to: str = "folder", on_error: str = "raise", progress: Progress | None = None
@@ -323,6 +331,12 @@ def sample_of(row: Mapping[str, Any], frames: Image, description: Mapping[str, A
         identity=row["identity"],
         provenance={key: value for key, value in description.items() if key not in _TOLD},
     )
+
+
+def _several(choice: _Choice) -> list[Any]:
+    """The values of a condition: one, or each of several; of photos also as paths."""
+    values: list[Any] = [choice] if isinstance(choice, str) or not isinstance(choice, Iterable) else list(choice)
+    return [str(value) if isinstance(value, PurePath) else value for value in values]
 
 
 def _aus_text(aus: AUArray) -> str:

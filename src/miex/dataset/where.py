@@ -1,0 +1,217 @@
+"""Choose samples by a query, such as "label == 'positive' and AU12 >= 0.2"."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import reduce
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from miex.aus.vector import AU_NUMBERS, N_AUS
+from miex.dataset.schema import FACES_SCHEMA, MEASURE_COLUMNS, PLAN_SCHEMA
+from miex.errors import UsageError
+from miex.labels import Label
+
+if TYPE_CHECKING:
+    from miex.dataset.reader import Dataset
+
+_MOST_SHOWN = 20  # values in a message
+_GRAMMAR = "comparisons (== != < <= > >=, in, not in) of columns, joined by and, or, not, with parentheses"
+_COMPARED: Final = {
+    ast.Eq: pc.equal, ast.NotEq: pc.not_equal, ast.Lt: pc.less, ast.LtE: pc.less_equal, ast.Gt: pc.greater,
+    ast.GtE: pc.greater_equal,
+}  # fmt: skip
+_MIRRORED: Final = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
+_OF_AUS: Final = {f"AU{au}": i for i, au in enumerate(AU_NUMBERS)}
+_TEXT, _NUMBER, _TRUTH = "text", "a number", "True or False"
+_NAMED = {"true": True, "false": False}  # for those who write SQL, or JSON
+
+
+def _kind(kind: pa.DataType) -> str | None:
+    if pa.types.is_string(kind):
+        return _TEXT
+    if pa.types.is_boolean(kind):
+        return _TRUTH
+    return None if pa.types.is_nested(kind) else _NUMBER
+
+
+_LEFT_OUT = {"seed", "virtual_seed", "path", "sha256"}  # nobody chooses by these; photo is the sha256's beginning
+_OF_SAMPLES: Final = {
+    name: kind
+    for name, kind in (
+        *((field.name, _kind(field.type)) for field in PLAN_SCHEMA),
+        *((column.name, _kind(column.type)) for column in MEASURE_COLUMNS),
+    )
+    if kind and name not in _LEFT_OUT
+}
+_OF_FACES: Final = {
+    field.name: kind
+    for field in FACES_SCHEMA
+    if (kind := _kind(field.type)) and field.name not in {*_OF_SAMPLES, *_LEFT_OUT}
+}
+_KINDS: Final = {**_OF_SAMPLES, **_OF_FACES, **dict.fromkeys(_OF_AUS, _NUMBER), "label": _TEXT}
+COLUMNS = f"{', '.join(_OF_SAMPLES)}; of its face: {', '.join(_OF_FACES)}; coded AUs at the apex: {', '.join(_OF_AUS)}"
+
+
+class Rows:
+    """The rows of a set that meet conditions.
+
+    Args:
+        dataset: the set, or a selection of it.
+        asked: what was asked for, for messages.
+    """
+
+    def __init__(self, dataset: Dataset, asked: str) -> None:
+        self._dataset, self._asked = dataset, asked
+        self._text = ""
+        self._used: dict[str, Any] = {}
+
+    def matching(self, condition: pc.Expression) -> Dataset:
+        """The samples for which a condition holds, in their order."""
+        rows = pa.table({**self._used, "": np.arange(len(self._dataset))}).filter(condition)
+        chosen: Dataset = self._dataset[rows[""].to_numpy()]
+        return chosen
+
+    def query(self, text: str) -> pc.Expression:
+        """The condition that a query states. Raises UsageError where it is none."""
+        self._text = text.replace("\n", " ").strip()
+        try:
+            return self._condition(ast.parse(self._text, mode="eval").body)
+        except SyntaxError as error:
+            raise self._wrong(_GRAMMAR, f"{error.msg}, at character {error.offset or 1}") from None
+        except (ValueError, OverflowError, RecursionError, MemoryError) as error:  # a null character; nested too deep
+            raise self._wrong(_GRAMMAR, str(error) or "more than can be read") from None
+
+    def one_of(self, name: str, values: Iterable[Any], at: ast.expr | None = None) -> pc.Expression:
+        """The condition that a column has one of these values.
+
+        Raises:
+            UsageError: a value of another kind; or a text that no sample has, with those that occur.
+        """
+        taken = [self._value(name, value, at) for value in values]
+        return pc.is_in(self._column(name), pa.array(taken, self._used[name].type))  # of null, False
+
+    def _condition(self, node: ast.expr) -> pc.Expression:
+        match node:
+            case ast.BoolOp():
+                join = operator.and_ if isinstance(node.op, ast.And) else operator.or_
+                return reduce(join, map(self._condition, node.values))
+            case ast.UnaryOp(op=ast.Not()):
+                return ~self._condition(node.operand)
+            case ast.Compare():
+                sides = [node.left, *node.comparators]
+                pairs = zip(sides, node.ops, sides[1:], strict=False)
+                return reduce(operator.and_, (self._compared(*pair) for pair in pairs))
+            case ast.Name() if _KINDS.get(node.id) == _TRUTH:
+                return pc.coalesce(self._column(node.id), pc.scalar(False))
+            case ast.Name():
+                self._known(node)
+                raise self._wrong(f"a comparison, such as {node.id} == …", f"{node.id} alone", node)
+            case _:
+                raise self._wrong(_GRAMMAR, self._part(node), node)
+
+    def _compared(self, left: ast.expr, sign: ast.cmpop, right: ast.expr) -> pc.Expression:
+        if not isinstance(left, ast.Name) and isinstance(right, ast.Name) and not isinstance(sign, ast.In | ast.NotIn):
+            left, right = right, left
+            sign = _MIRRORED.get(type(sign), type(sign))()
+        if not isinstance(left, ast.Name):
+            raise self._wrong("a column beside each sign", self._part(left), left)
+        name, kind = left.id, self._known(left)
+        if isinstance(sign, ast.In | ast.NotIn):
+            if not isinstance(right, ast.List | ast.Tuple | ast.Set):
+                raise self._wrong(f"a list, such as {name} in ['…', '…']", self._part(right), right)
+            listed = [self.one_of(name, [self._constant(one)], one) for one in right.elts]
+            found = reduce(operator.or_, listed, pc.scalar(False))
+            return ~found if isinstance(sign, ast.NotIn) else found
+        column = isinstance(right, ast.Name) and right.id in _KINDS
+        value = right if column else self._constant(right)
+        if value is None:  # what is unknown: == None, or is None
+            empty = self._column(name).is_null()
+            return ~empty if isinstance(sign, ast.NotEq | ast.IsNot) else empty
+        if type(sign) not in _COMPARED or (kind != _NUMBER and not isinstance(sign, ast.Eq | ast.NotEq)):
+            signs = "==, !=, in or not in" if kind != _NUMBER else "==, !=, <, <=, >, >=, in or not in"
+            raise self._wrong(f"{signs} beside {name}, which is {kind}", self._part(right), right)
+        if isinstance(value, ast.Name):
+            if self._known(value) != kind or "label" in (name, value.id):
+                raise self._wrong(f"a column of {kind}, as {name} is", value.id, right)
+            other = self._column(value.id)
+        else:
+            other = pc.scalar(self._value(name, value, right))
+        # what is not known equals nothing, so that "not" and "!=" say the same
+        return pc.coalesce(_COMPARED[type(sign)](self._column(name), other), pc.scalar(isinstance(sign, ast.NotEq)))
+
+    def _constant(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=str() | int() | float() | None as value):
+                return value
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+                return -value
+            case ast.Name(id=name) if name in _NAMED:
+                return _NAMED[name]
+            case ast.Name():
+                raise self._wrong(f"a value or a column; texts stand in quotes: '{node.id}'", node.id, node)
+            case _:
+                raise self._wrong("a text in quotes, or a number", self._part(node), node)
+
+    def _value(self, name: str, value: Any, at: ast.expr | None) -> Any:
+        """A value as the column holds it."""
+        kind, truth = _KINDS[name], isinstance(value, bool)
+        if name == "label" and isinstance(value, Integral) and not truth:
+            value = Label(int(value)).name if value in list(Label) else str(value)
+        right: Any = {_TEXT: str, _TRUTH: bool, _NUMBER: Real}[kind]
+        if not isinstance(value, right) or (kind == _NUMBER and truth):
+            raise self._wrong(f"{kind} beside {name}", repr(value), at)
+        if kind == _NUMBER:
+            return float(value)
+        if kind == _TEXT:
+            self._column(name)
+            there = sorted(filter(None, self._used[name].unique().to_pylist()))
+            if value not in there:
+                listed = ", ".join(there[:_MOST_SHOWN]) + (f", … ({len(there):,})" if len(there) > _MOST_SHOWN else "")
+                near = get_close_matches(str(value), there, 1)
+                expected = f"one of {listed}" if there else f"nothing: no sample has a {name}"
+                raise self._wrong(expected, f"no sample whose {name} is {value!r}", at, *near)
+        return value
+
+    def _known(self, node: ast.Name) -> str:
+        if node.id not in _KINDS:
+            near = get_close_matches(node.id, _KINDS, 1)
+            raise self._wrong(f"a column: {COLUMNS}", f"{node.id}, which is none", node, *near)
+        return _KINDS[node.id]
+
+    def _column(self, name: str) -> pc.Expression:
+        if name not in self._used:
+            values = self._values(name)
+            self._used[name] = values.cast(pa.float64()) if _KINDS[name] == _NUMBER else values
+        return pc.field(name)
+
+    def _values(self, name: str) -> Any:
+        table = self._dataset.table
+        if name == "label":
+            return pa.array([Label(label).name for label in table[name].to_pylist()], pa.string())
+        if name in _OF_AUS:
+            aus = table["aus"].combine_chunks()
+            starts = np.cumsum([0, *pc.list_value_length(aus).to_pylist()])[:-1]
+            vectors = aus.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, N_AUS)
+            at_apex = vectors[starts + table["apex"].to_numpy(), _OF_AUS[name]]
+            return pa.array(at_apex.astype(np.float64).round(6))  # so that 0.2 is 0.2
+        if name in _OF_FACES:
+            faces = self._dataset.faces
+            return faces[name].take(pc.index_in(table["identity"], faces["identity"].combine_chunks()))
+        return table[name]
+
+    def _part(self, node: ast.expr) -> str:
+        return ast.get_source_segment(self._text, node) or ast.unparse(node)
+
+    def _wrong(self, expected: str, found: str, at: ast.expr | None = None, *near: str) -> UsageError:
+        if at is not None:
+            before = self._text.encode()[: at.col_offset].decode()  # Python counts bytes
+            found += f", at character {len(before) + 1}"
+        return UsageError(self._asked, expected=expected, found=found, do=f"did you mean {near[0]}?" if near else "")

@@ -1,0 +1,115 @@
+"""Queries choose what Python would choose, and say what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import miex.dataset
+from miex.aus.vector import AU_NUMBERS
+from miex.dataset.reader import Dataset
+from miex.errors import UsageError
+from miex.labels import Label
+
+
+@pytest.fixture(scope="module")
+def made(finished: Path) -> Dataset:
+    """A set in which some AUs come from a corpus, and corpora of others are unknown."""
+    dataset = miex.dataset.open(finished)
+    corpora = pa.array([["samm", "casme2", None][i % 3] for i in range(36)], pa.string())
+    table = dataset.table.set_column(dataset.table.schema.get_field_index("corpus"), "corpus", corpora)
+    return Dataset(dataset.storage, table)
+
+
+def as_python_sees_it(dataset: Dataset) -> list[dict[str, Any]]:
+    faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
+    return [
+        {
+            **faces[row["identity"]],
+            **row,
+            "label": Label(row["label"]).name,
+            **{f"AU{au}": float(row["aus"][row["apex"]][i]) for i, au in enumerate(AU_NUMBERS)},
+        }
+        for row in dataset.table.to_pylist()
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "label == 'positive'",
+        "label in ['positive', 'surprise'] and not virtual",
+        "virtual",
+        "corpus != 'samm'",
+        "not corpus == 'samm'",
+        "corpus not in ['samm']",
+        "corpus is None or corpus == 'casme2'",
+        "corpus is not None and not (label == 'surprise' or emotion in ('happiness', 'surprise'))",
+        "0.1 <= AU12 < 0.25 or 0.15 < AU4",
+        "licence == 'public domain' and round == 0",
+        "-3 < yaw < 90 and yaw != 12.5",
+        "motion_mean_px < motion_p95_px and ssim <= 0.99",
+        "'surprise' == label",
+        "label in []",
+        "virtual == False",
+    ],
+)
+def test_a_query_chooses_what_python_chooses(made: Dataset, query: str) -> None:
+    expected = [row["sample_id"] for row in as_python_sees_it(made) if eval(query, {}, row)]
+    assert made.where(query).table["sample_id"].to_pylist() == expected
+    rest = made.where(f"not ({query})")
+    assert len(rest) == 36 - len(expected)
+    assert query == "label in []" or 0 < len(expected) < 36 or query.startswith(("licence", "-3"))
+
+
+def test_select_is_the_short_form(made: Dataset) -> None:
+    for short, query in (
+        ({"label": "surprise"}, "label == 'surprise'"),
+        ({"label": np.int64(2)}, "label == 2"),
+        (
+            {"label": [Label.negative, "positive"], "source": "expert"},
+            "label in [0, 'positive'] and source == 'expert'",
+        ),
+    ):
+        assert made.select(**short).table == made.where(query).table  # type: ignore[arg-type]
+    assert len(made.where("label == 'surprise'").where("corpus is None")) == 12
+    assert len(made.select(label="surprise").where("AU12 > 2")) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("label == 'postive'", r"negative, positive, surprise\n.*'postive', at character 10\n.*did you mean positive"),
+        ("  label != 'é' and source == 'expret'", r"no sample whose label is 'é', at character 10"),
+        ("'é' != emotion and source == 'expret'", r"no sample whose emotion is 'é', at character 1"),
+        ("label in ['positive', 'happy']", "'happy', at character 23"),
+        ("lable == 'positive'", r"sample_id.*licence.*AU45\n.*lable.*\n.*did you mean label"),
+        ("label == positive", "in quotes: 'positive'"),
+        ("label < 'positive'", "label, which is text"),
+        ("label in 'positive'", "a list"),
+        ("AU12 > '0.1'", "a number beside AU12"),
+        ("AU12 > True", "a number beside AU12"),
+        ("AU12 == label", "a column of a number"),
+        ("label", "label == …"),
+        ("(label == 'positive'", "never closed"),
+        ("subject == 's1'", "no sample has a subject"),
+        ("", "comparisons"),
+        ("label == 'positive' if virtual else 1", "comparisons"),
+        ("1 == 1", "a column beside"),
+        ("AU12 == 10 ** 10 ** 10", "a number"),
+        ("round == " + "9" * 400, "too large"),
+        ("not " * 100_000 + "virtual", "comparisons"),
+        ("label == 'a\0'", "null"),
+        ("__import__('os').system('true')", "comparisons"),
+        ("label == __import__('os').name", "a text in quotes"),
+        ("(lambda: virtual)()", "comparisons"),
+    ],
+)
+def test_what_is_no_query_is_refused(made: Dataset, query: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as refused:
+        made.where(query)
+    assert "`where`" in str(refused.value)
