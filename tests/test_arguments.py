@@ -45,6 +45,7 @@ WRONG: dict[str, list[Any]] = {
     "say": [*NO_FUNCTION, None],
     "generator_options": ["painted=64", [64], {64: "painted"}, True],
     "options": ["painted=64", [64], {64: "painted"}, True],
+    "where": [3, ["label == 'positive'"], b"label"],
     "seed": ["a", -1, 1.5, None, True, 2**64],
     "size": ["256", 1, 130, 2048, None],
     "max_failed": ["a", -0.1, 1.5, float("nan"), None],

@@ -243,7 +243,7 @@ _SAME = [
         TEXT,
         "backbone corpus flow format_name generator kind mapping mode name no_apex on_error origin recognizer to tree",
     ),
-    (TEXT, "attribution licence version what"),
+    (TEXT, "attribution licence version what where"),
     (NAMES, "independent licence_allow query window without"),
     (NAMED, "generator_options options quality"),
     (TEXT_BY_TEXT, "columns faces_columns labels"),

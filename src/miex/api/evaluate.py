@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, sets_in, view_of
+from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, selected, sets_in, view_of
 from miex.api.experiments import said
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.train import start_of
@@ -215,6 +215,7 @@ def evaluate(
     real: Data | Sequence[Data],
     *,
     extra: Data | Sequence[Data] | None = None,
+    where: str | None = None,
     mode: str = "real",
     classes: str | None = None,
     extra_classes: str | None = None,
@@ -250,6 +251,7 @@ def evaluate(
             subject. A list is joined.
         extra: samples to train on besides the real ones (see `miex.examples`); a list is joined. Required with every
             mode but real.
+        where: query that chooses samples of the sets in `extra`, as in `miex.train`.
         mode: what to train on: real (the folds' real samples), direct (only `extra`), fine-tune (`extra`, then real
             ones) or joint (both at once).
         classes: name of the mapping that gives the classes of `real` and `extra`, as in `miex.examples`.
@@ -291,6 +293,8 @@ def evaluate(
     way = one_of(mode, MODES, "mode")
     if (way == "real") != (extra is None):
         raise UsageError(f"`mode` {mode}", expected="`extra` with direct, fine-tune and joint, and none with real")
+    if where is not None and extra is None:
+        raise UsageError(f"`where` {where!r} with `mode` {mode}", expected="`extra`, from which samples are chosen")
     for name, asked in ((classes, "`classes`"), (extra_classes, "`extra_classes`")):
         if name is not None:
             mapping_named(name, asked)
@@ -313,7 +317,7 @@ def evaluate(
         before = begin.recipe(before)
     if way == "fine-tune":
         prove_fine_tunes(chosen.recognizer)
-    machine = machine_of(device, threads)
+    machine, extra = machine_of(device, threads), selected(extra, where)
 
     def view(given: Data | Sequence[Data], by: str | None) -> View:
         return view_of(

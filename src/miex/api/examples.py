@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pyarrow.compute as pc
@@ -18,7 +18,7 @@ from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_mod
 from miex.arguments import PATH, TEXT, checking, instance_of, many
 from miex.corpora.mappings import mapping_named
 from miex.corpora.people import photographed
-from miex.dataset.reader import ON_ERROR, Dataset
+from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
 from miex.errors import InputError, UsageError, one_of, some_of
 from miex.storage import is_bucket, storage_at
 
@@ -119,6 +119,35 @@ def examples(
         if lacking := [one for one, n in zip(mapping.classes, counts, strict=True) if not n]:
             say(f"{name}: nothing of class {', '.join(lacking)}")
     return found
+
+
+def selected(data: Any, where: str | None) -> Any:
+    """The data as they were given; in place of sets, their samples that meet a query (see `Dataset.where`).
+
+    Raises:
+        UsageError: the query is none, no sample meets it, or there is no set to choose from.
+        InputError: a set is not finished, or damaged.
+    """
+    if where is None:
+        return data
+    from miex.dataset.plan_file import has_plan
+
+    def chosen(one: Data) -> Data:
+        if isinstance(one, PathLike) and not corpus_in(one) and has_plan(one):
+            one = open_dataset(one)
+        return one.where(where) if isinstance(one, Dataset) else one
+
+    several = data if isinstance(data, list | tuple) else [data]
+    taken = [chosen(one) for one in several]
+    sets = [one for one in taken if isinstance(one, Dataset)]
+    if not sets:
+        raise UsageError(
+            f"`where` {where!r}", expected="a set to choose from", found=", ".join(map(str, several)),
+            do="make flow maps of the chosen samples by miex export, with the same `where`",
+        )  # fmt: skip
+    if not any(map(len, sets)):
+        raise UsageError(f"`where` {where!r}", expected="a query that at least one sample meets", found="none")
+    return taken if isinstance(data, list | tuple) else taken[0]
 
 
 def corpus_in(data: PathLike) -> tuple[str, str] | None:

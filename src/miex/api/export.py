@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from miex.api.examples import ONE_DATA, corpus_in, examples, faces_of, readable_samples, say_unread
+from miex.api.examples import ONE_DATA, corpus_in, examples, faces_of, readable_samples, say_unread, selected
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage, unsaid
 from miex.arguments import NAMES, PATH, TEXT, checking, whole
+from miex.dataset.export.forms import FORMS, export_as
 from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
 from miex.errors import UsageError, one_of
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
-
-FORMS = ("flow", "folder")
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Exported:
 
     Attributes:
         samples: number of samples.
-        frames: for a folder, number of frames.
+        frames: number of frames; None for flow maps.
         skipped: ids of the samples that were left out, with `on_error` skip, because they cannot be read.
     """
 
@@ -41,6 +40,7 @@ def export(
     out: PathLike,
     *,
     to: str = "flow",
+    where: str | None = None,
     classes: str | None = None,
     flow: str = "dis",
     seed: int = 0,
@@ -52,17 +52,22 @@ def export(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> Exported:
-    """Export a set, or the clips of a corpus, as optical flow maps; or a set as image files.
+    """Export a set, or the clips of a corpus, as optical flow maps; or a set as files for other programs.
 
     Args:
         dataset: a set, a selection of one, or its folder; with flow, also clips of a corpus or NAME=PATH of one.
-        out: file to write, ending in .npz; for a folder, a new or empty one, which may be in a bucket.
-        to: form of the export: flow (maps of u, v and strain from onset to apex) or folder (every frame as an image
-            file, and a table that can be read as a corpus).
+        out: file to write, ending in .npz; for other forms than flow, a new or empty folder, which
+            may be in a bucket.
+        to: form of the export: flow (maps of u, v and strain from onset to apex), folder (every frame as an image
+            file, and a table that can be read as a corpus), huggingface (Parquet files that `datasets.load_dataset`
+            reads) or webdataset (shuffled tars, for `webdataset`). But for flow, frames are those of the set, each
+            marked as synthetic, and every sample keeps its licence and attribution.
+        where: query that chooses samples of a set, such as "label == 'positive' and source == 'expert'" (see
+            `Dataset.where`).
         classes: with flow, name of the mapping that gives the classes, as in `miex.examples`; samples of none are not
             written.
         flow: optical flow method: dis, tvl1 or farneback.
-        seed: random seed of the crops of the maps.
+        seed: random seed of the crops of the maps; for webdataset, of the order of the samples.
         side: side of the square maps, in pixels.
         no_apex: treatment of real clips, as in `miex.examples`.
         on_error: treatment of damaged samples of a set, and of clips that cannot be read, as in `miex.examples`.
@@ -75,23 +80,21 @@ def export(
             of them.
         OutputError: the file cannot be written, or the folder is not empty.
     """
-    one_of(to, FORMS, "`to`")
+    one_of(to, ("flow", *FORMS), "`to`")
     if to == "flow" and path(out).suffix != ".npz":
         raise UsageError(f"`out` {out}", expected="a name that ends in .npz")
-    work = executor(workers)
-    if to == "folder":
-        from miex.dataset.export.folder import export_folder
-
+    work, dataset = executor(workers), selected(dataset, where)
+    if to != "flow":
         if not isinstance(dataset, PathLike | Dataset) or (isinstance(dataset, PathLike) and corpus_in(dataset)):
             raise UsageError(
-                f"`to` folder of {dataset}", expected="a set", found="what is none",
+                f"`to` {to} of {dataset}", expected="a set", found="what is none",
                 do="export as flow; the frames of a corpus are image files already",
             )  # fmt: skip
         found = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
         left_out: dict[str, str] = {}
         if one_of(on_error, ON_ERROR, "`on_error`") == "skip":
             found, left_out = readable_samples(found, say, progress)
-        written = export_folder(found, out, progress=stage(progress, "writing samples"))
+        written = export_as(to, found, out, seed=seed, progress=stage(progress, "writing samples"))
         return Exported(len(found), written, tuple(left_out))
     from miex.recognition.flow_file import flow_set, write_flow_set
     from miex.recognition.inputs.flow import METHODS

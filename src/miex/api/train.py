@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, view_of
+from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, selected, view_of
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.synthesize import place_of
 from miex.api.work import PathLike, Say, Stages, Workers, path, processes, stage, unsaid
@@ -38,6 +38,7 @@ def train(
     mixed_precision: bool | None = None,
     start: LoadedRecognizer | PathLike | None = None,
     joint: Data | None = None,
+    where: str | None = None,
     stream: bool = False,
     new_draws: bool = False,
     seed: int = 0,
@@ -67,6 +68,8 @@ def train(
             ImageNet for the backbone: "imagenet" (EfficientNet-Lite0, which miex fetches), or a file of torchvision
             (.pth) for resnet18 or vgg16. Default: "random" weights.
         joint: real data to train on as well, drawn as often as the rest.
+        where: query that chooses samples of the sets in `data`, such as "source == 'expert' and AU12 >= 0.1" (see
+            `Dataset.where`).
         stream: whether folders that hold a plan are streamed: frames are rendered while the recognizer trains, and
             nothing is stored (see `miex.stream`).
         new_draws: with `stream`, whether AUs, motion and nuisances are drawn anew in each epoch; for plans with no
@@ -84,14 +87,18 @@ def train(
         OutputError: the folder holds another training or other files, or cannot be written to.
     """
     need_training()
-    if isinstance(data, Plan):
-        data = place_of(data).address
     from miex.recognition.method import method_class
     from miex.recognition.recognizer import MODEL
     from miex.recognition.train import joint as joined
     from miex.recognition.train import train as fit
     from miex.storage.training import prove_own
 
+    if stream and where is not None:
+        raise UsageError(
+            f"`where` {where!r} with `stream`", expected="one of them: a query chooses among samples that are stored",
+            do="plan what you want, by classes and sources",
+        )  # fmt: skip
+    taken: Data | Sequence[Data] = selected(place_of(data).address if isinstance(data, Plan) else data, where)
     chosen = recipe_of(
         recipe, recognizer=recognizer, backbone=backbone, side=side, epochs=epochs, mixed_precision=mixed_precision,
         flow=flow,
@@ -112,12 +119,12 @@ def train(
             "`new_draws`", expected="`stream`, and a recognizer that is trained step by step",
             found=chosen.recognizer if stream else "no `stream`",
         )  # fmt: skip
-    seen = view(data, streams="new" if new_draws else "same" if stream else None)
+    seen = view(taken, streams="new" if new_draws else "same" if stream else None)
     if joint is not None:
         seen = joined(view(joint), seen, seed)
     made = fit(
         seen, chosen, seed=seed, start=begin, folder=folder, machine=machine,
-        progress=stage(progress, f"training {chosen.recognizer}"), faces=faces_of(data) | faces_of(joint),
+        progress=stage(progress, f"training {chosen.recognizer}"), faces=faces_of(taken) | faces_of(joint),
         workers=processes(workers),
     )  # fmt: skip
     return LoadedRecognizer(made)

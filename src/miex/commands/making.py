@@ -263,16 +263,18 @@ def export(
     out: Annotated[
         Path,
         typer.Option(
-            help="File to write, ending in .npz; with --to folder, a new or empty folder, or one in a bucket."
+            help="File to write, ending in .npz; with another --to, a new or empty folder, which may be in a bucket."
         ),
     ],
     to: Annotated[
         str,
         typer.Option(
-            help="Form of the export: flow (maps of u, v and strain from onset to apex), or folder (every frame as an "
-            "image file, with a table of the clips)."
+            help="Form of the export: flow (maps of u, v and strain from onset to apex), folder (every frame as an "
+            "image file, with a table of the clips), huggingface (Parquet files that datasets.load_dataset reads) or "
+            "webdataset (shuffled tars)."
         ),
     ] = "flow",
+    where: o.Where = None,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -282,7 +284,7 @@ def export(
         ),
     ] = None,
     flow: Annotated[str, typer.Option(help="Optical flow method: dis, tvl1 or farneback.")] = "dis",
-    seed: Annotated[int, typer.Option(help="Random seed of the crops.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the crops; with webdataset, of the order.")] = 0,
     side: Annotated[int, typer.Option(min=8, help="Side of the maps, in pixels; STSTNet takes 28.")] = 28,
     no_apex: o.NoApex = "refuse",
     on_error: o.OnDamage = "raise",
@@ -292,14 +294,14 @@ def export(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Export a set or a corpus as optical flow maps, or a set as image files."""
+    """Export a set or a corpus as optical flow maps, or a set for other programs."""
     from miex.api.export import export as write
     from miex.storage import given
 
     with console.bars() as progress:
         made = write(
-            folder, out, to=to, classes=classes, flow=flow, seed=seed, side=side, no_apex=no_apex, on_error=on_error,
-            landmarker=landmarker, workers=workers, progress=progress, say=console.say,
+            folder, out, to=to, where=where, classes=classes, flow=flow, seed=seed, side=side, no_apex=no_apex,
+            on_error=on_error, landmarker=landmarker, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip
     where = given(out)
     facts = {"out": where, "samples": made.samples, "frames": made.frames, "skipped": list(made.skipped)}

@@ -260,6 +260,16 @@ OnDamage = Annotated[
         rich_help_panel=DATA,
     ),
 ]  # fmt: skip
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="QUERY",
+        help="Take only the samples of sets that meet a query, such as \"label == 'positive' and AU12 >= 0.1\". It has "
+        "==, !=, <, <=, >, >=, in, not in, and, or, not and parentheses; the columns of samples.parquet and of faces, "
+        "such as licence or virtual; and AU1 … AU45, the coded intensities at the apex.",
+        rich_help_panel=DATA,
+    ),
+]
 
 # output
 Out = Annotated[

@@ -196,6 +196,7 @@ def train(
             rich_help_panel=o.DATA,
         ),
     ] = None,
+    where: o.Where = None,
     stream: Annotated[
         bool,
         typer.Option(
@@ -232,9 +233,9 @@ def train(
     with console.bars() as progress:
         made = fit(
             samples, recognizer, out=out, classes=classes, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
-            mixed_precision=mixed_precision, start=start, joint=joint_with, stream=stream, new_draws=new_draws,
-            seed=seed, flow=flow, no_apex=no_apex, on_error=on_error, device=device, threads=threads, workers=workers,
-            progress=progress, say=console.say,
+            mixed_precision=mixed_precision, start=start, joint=joint_with, where=where, stream=stream,
+            new_draws=new_draws, seed=seed, flow=flow, no_apex=no_apex, on_error=on_error, device=device,
+            threads=threads, workers=workers, progress=progress, say=console.say,
         ).recognizer  # fmt: skip
     from miex.recognition.recognizer import MODEL
 
@@ -280,6 +281,7 @@ def evaluate(
         ),
     ] = None,
     classes: ClassesName = None,
+    where: o.Where = None,
     extra_classes: Annotated[
         str | None,
         typer.Option(
@@ -362,7 +364,7 @@ def evaluate(
         return
     with console.bars() as progress:
         found = api.evaluate(
-            samples, extra=extra or None, mode=mode, classes=classes, extra_classes=extra_classes,
+            samples, extra=extra or None, where=where, mode=mode, classes=classes, extra_classes=extra_classes,
             recognizer=recognizer, folds=protocol, recipe=recipe, backbone=backbone, side=side, epochs=epochs,
             start=start, pretrain=pretrain, repeats=repeats, best_on_test=best_on_test, accept_unknown=accept_unknown,
             independent=independent or (), store=store, flow=flow, no_apex=no_apex, on_error=on_error,

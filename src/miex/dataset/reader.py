@@ -254,13 +254,21 @@ class Dataset(Sequence[SampleData]):
         return rows.matching(rows.query(query))
 
     def export(
-        self, out: str | Path, *, to: str = "folder", on_error: str = "raise", progress: Progress | None = None
+        self,
+        out: str | Path,
+        *,
+        to: str = "folder",
+        seed: int = 0,
+        on_error: str = "raise",
+        progress: Progress | None = None,
     ) -> dict[str, str]:
-        """Write these samples as files.
+        """Write these samples for other programs. Frames stay byte for byte as stored, each marked as synthetic.
 
         Args:
             out: a new or empty folder, or one in a bucket.
-            to: folder: every frame as an image file, and a table that can be read as a corpus.
+            to: folder: every frame as an image file, and a table that can be read as a corpus; huggingface: Parquet
+                files for `datasets.load_dataset`; webdataset: shuffled tars.
+            seed: of the order, for webdataset.
             on_error: treatment of damaged samples: raise, or skip (leave them out; see `readable`).
             progress: called with samples done and samples in all.
 
@@ -272,14 +280,15 @@ class Dataset(Sequence[SampleData]):
             OutputError: the folder is not empty, or cannot be written to.
             InputError: a sample is damaged; with skip, all are.
         """
-        from miex.arguments import PATH
-        from miex.dataset.export.folder import export_folder
+        from miex.arguments import KINDS, PATH
+        from miex.dataset.export.forms import FORMS, export_as
         from miex.executors.base import silent
 
-        one_of(to, ("folder",), "`to`")
+        order = KINDS["seed"].checked("seed", seed)
+        form = one_of(to, FORMS, "`to`")
         skip = one_of(on_error, ON_ERROR, "`on_error`") == "skip"
         found, skipped = self.readable() if skip else (self, {})
-        export_folder(found, PATH.checked("out", out), progress=progress or silent)
+        export_as(form, found, PATH.checked("out", out), seed=order, progress=progress or silent)
         return skipped
 
     @property

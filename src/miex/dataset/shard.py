@@ -135,7 +135,7 @@ def write_shard(out: Storage, shard: int, plan: str, samples: Iterable[Sample | 
                 offset = sink.tell()
                 sink.begin()
                 for name, content in members(sample):
-                    _add(tar, name, content)
+                    add_member(tar, name, content)
                 place = {"sample_id": sample.sample_id, "offset": offset, "bytes": sink.tell() - offset}
                 made.append({**place, "crc32": sink.crc32, **sample.measures})
         there = read_shard_record(out, shard)
@@ -169,7 +169,8 @@ def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
     yield f"{sample.sample_id}.json", description.encode()
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Append a file, which has no date and no owner."""
     info = tarfile.TarInfo(name)  # mtime, uid and gid 0, no names
     info.size, info.mode = len(content), 0o644
     tar.addfile(info, io.BytesIO(content))

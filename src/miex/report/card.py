@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +13,11 @@ import pyarrow.compute as pc
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset import Dataset
+from miex.dataset.card_parts import cell, face_lines, header, label_lines, source_lines
+from miex.dataset.export.features import members_of
 from miex.dataset.frames import STATEMENT
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS
-from miex.labels import Label
+from miex.dataset.shard import SHARDS
 from miex.nuisances.columns import OFF
 from miex.report.statistics import also_of
 
@@ -28,9 +29,6 @@ _MEASURES = (
     ("psnr", "PSNR of the pair, gray (dB)", 2),
     ("ssim", "SSIM of the pair, gray", 4),
 )
-
-
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 
 
 def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] | None = None) -> str:
@@ -47,8 +45,8 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
     failed = [row for row in samples.select(["sample_id", "status", "reason"]).to_pylist() if row["status"] != "ok"]
     between = "" if config.get("frames", 2) == 2 else "the frames between or after them, "
     lines = [
-        *_header(dataset),
-        f"# {_cell(dataset.storage.name)}: a synthetic micro-expression set",
+        *header(dataset, f"{SHARDS}/*.tar", members_of(dataset, labels=False)),
+        f"# {cell(dataset.storage.name)}: a synthetic micro-expression set",
         "",
         f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
         " each, and a label. The set is made for training recognizers; it says nothing about what anybody felt, and"
@@ -58,7 +56,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "|---|---|",
         f"| samples | {len(dataset):,} × {frames_of(dataset)}; {settings['size']} × {settings['size']} px, "
         f"{settings['frame_format']} |",
-        f"| classes | {_cell(', '.join(config['classes']))} |",
+        f"| classes | {cell(', '.join(config['classes']))} |",
         f"| failed samples | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
         f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (another person made from a photo) |",
         f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",
@@ -81,14 +79,11 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         "",
         "| column | type | |",
         "|---|---|---|",
-        *(f"| {name} | {_type(kind)} | {_cell(meaning)} |" for name, kind, meaning in (*PLAN_COLUMNS, *RESULT_COLUMNS)),
+        *(f"| {name} | {_type(kind)} | {cell(meaning)} |" for name, kind, meaning in (*PLAN_COLUMNS, *RESULT_COLUMNS)),
         "",
         "## Labels",
         "",
-        "| label | emotion | samples |",
-        "|---|---|---|",
-        *(f"| {Label(label).name} | {_cell(emotion)} | {n:,} |" for (label, emotion), n in _counts(table)),
-        "",
+        *label_lines(table),
         *_also(also_of(table, np.arange(table.num_rows)), config["nuisances"]),
         "## Measures of the pairs",
         "",
@@ -112,33 +107,10 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         *_aus(table),
         "",
         *measured_lines(measured),
-        *_sources(config["sources"]),
-        "## Faces",
-        "",
-        "Photos keep their licences. Give these attributions wherever you show or pass on the frames.",
-        "",
-        "| licence | kind | identities | attribution |",
-        "|---|---|---|---|",
-        *_licences(faces),
-        "",
+        *source_lines(config["sources"]),
+        *face_lines(dataset),
     ]
     return "\n".join(lines)
-
-
-def _header(dataset: Dataset) -> list[str]:
-    """YAML; JSON strings are YAML strings."""
-    size = next((name for most, name in _SIZES if len(dataset) < most), "n>10M")
-    video = dataset.record["config"].get("frames", 2) != 2
-    return [
-        "---",
-        f"pretty_name: {json.dumps(dataset.storage.name, ensure_ascii=False)}",
-        "license: other  # each photo keeps its own: see Faces",
-        "tags: [micro-expressions, facial-action-units, faces, synthetic]",
-        f"task_categories: [{'video-classification' if video else 'image-classification'}]",
-        f"size_categories: [{json.dumps(size)}]",
-        "---",
-        "",
-    ]
 
 
 def _type(kind: pa.DataType) -> str:
@@ -162,46 +134,13 @@ def frames_of(dataset: Dataset) -> str:
 
 def _source(name: str, settings: dict[str, Any]) -> str:
     if "table" not in settings:
-        return _cell(name)
-    return _cell(f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})")
-
-
-def _sources(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Where real AUs came from, and under which terms."""
-    rows = [(name, facts) for name, settings in sources.items() for facts in settings.get("corpora", ())]
-    if not rows:
-        return []
-    return [
-        "## Where real AUs came from",
-        "",
-        "Each sample names the corpus, subject and clip of its AUs: before you train on this set and test on real"
-        " clips, ask `miex.evaluation.leakage` which samples you may use. AU values keep the licence of their corpus.",
-        "",
-        "| source | corpus | clips | subjects | extractor | licence | attribution |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {_cell(name)} | {_cell(facts['corpus'])} | {facts['clips']:,} | {facts['subjects']:,} "
-            f"| {_extractor(facts)} | {_cell(facts['licence'])} | {_cell(facts['attribution'])} |"
-            for name, facts in rows
-        ),
-        "",
-    ]
-
-
-def _extractor(facts: Mapping[str, Any]) -> str:
-    if "extractor" not in facts:
-        return "human coders; intensities drawn"
-    unseen = ", ".join(map(str, facts["unseen_aus"]))
-    return _cell(f"{facts['extractor']} {facts['version']}") + (f"; never AU {unseen}" if unseen else "")
+        return cell(name)
+    return cell(f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})")
 
 
 def _reasons(failed: list[dict[str, Any]]) -> str:
     counts = Counter(row["reason"].split(":")[0] for row in failed)
-    return ", ".join(f"{n:,} {_cell(reason)}" for reason, n in counts.most_common())
-
-
-def _counts(table: pa.Table) -> list[tuple[tuple[int, str], int]]:
-    return sorted(Counter(zip(table["label"].to_pylist(), table["emotion"].to_pylist(), strict=True)).items())
+    return ", ".join(f"{n:,} {cell(reason)}" for reason, n in counts.most_common())
 
 
 def _also(also: Mapping[str, Any], nuisances: str) -> list[str]:
@@ -261,19 +200,6 @@ def _aus(table: pa.Table) -> list[str]:
         for i, au in enumerate(AU_NUMBERS)
         if on[:, i].any()
     ]
-
-
-def _licences(faces: pa.Table) -> list[str]:
-    rows = zip(*(faces[name].to_pylist() for name in ("licence", "kind", "attribution")), strict=True)
-    return [
-        f"| {_cell(licence)} | {_cell(kind)} | {n:,} | {_cell(attribution)} |"
-        for (licence, kind, attribution), n in sorted(Counter(rows).items(), key=lambda item: (-item[1], str(item[0])))
-    ]
-
-
-def _cell(text: str | None) -> str:
-    """A text that stays one: no markup, link, HTML or end of a table's cell. Photos and tables come from anyone."""
-    return re.sub(r"[\\`*\[\]<>|&~$]", r"\\\g<0>", " ".join((text or "not stated").split()))
 
 
 def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:

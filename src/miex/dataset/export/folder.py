@@ -6,11 +6,10 @@ import json
 from typing import Any
 
 from miex.aus.vector import AU_NUMBERS, SIDES
+from miex.dataset.export.parts import prove
 from miex.dataset.frames import SUFFIX
-from miex.dataset.plan_file import ID
 from miex.dataset.reader import Dataset
 from miex.dataset.shard import StoredSample
-from miex.errors import InputError, OutputError
 from miex.executors.base import Progress, silent
 from miex.labels import Label
 from miex.storage import Place, storage_at
@@ -53,15 +52,7 @@ def export_folder(dataset: Dataset, place: Place, *, progress: Progress = silent
         InputError: the set is damaged, or an id cannot be the name of a folder.
     """
     out = storage_at(place)
-    try:
-        there = next(out.names(), None)
-    except InputError as error:
-        raise OutputError(f"output folder {out.address}", found=error.found, do="give a new `out`") from error
-    if there:
-        raise OutputError(
-            f"output folder {out.address}", expected="a new or empty folder", found=there,
-            do="give a new `out`",
-        )  # fmt: skip
+    prove(dataset, out)
     suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
     rows = []
     n_frames = 0
@@ -69,12 +60,6 @@ def export_folder(dataset: Dataset, place: Place, *, progress: Progress = silent
     faces = dataset.faces.select(["identity", "path", "person"]).to_pylist()
     shown = {face["identity"]: (f"{root}/{face['path']}", face["person"]) for face in faces}
     for i, row in enumerate(dataset.table.to_pylist()):
-        if not ID.fullmatch(row["sample_id"]):  # it becomes a part of a path
-            raise InputError(
-                f"set {dataset.storage.address}",
-                expected="sample ids of letters, digits, - and _",
-                found=repr(row["sample_id"]),
-            )
         stored = dataset.stored(i)
         folder = f"frames/{row['sample_id']}"
         for k, frame in enumerate(stored.frames, 1):  # corpora count from 1

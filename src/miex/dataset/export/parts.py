@@ -1,0 +1,106 @@
+"""What exports to shards share: where the output goes, how samples are shared out, and the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from miex.aus.vector import AU_NUMBERS
+from miex.dataset.card_parts import USES, cell, face_lines, header, label_lines, source_lines
+from miex.dataset.frames import STATEMENT
+from miex.dataset.pages import README
+from miex.dataset.plan_file import ID
+from miex.dataset.reader import Dataset
+from miex.errors import InputError, OutputError
+from miex.storage.base import Storage
+
+MOST_BYTES = 256 * 2**20  # of a shard, about: several for each worker of a loader, and few enough files for a hub
+
+
+def prove(dataset: Dataset, out: Storage) -> None:
+    """Prove that a set can be written there.
+
+    Raises:
+        OutputError: the folder holds something, or cannot be read.
+        InputError: an id cannot be part of a file's name.
+    """
+    try:
+        there = next(out.names(), None)
+    except InputError as error:
+        raise OutputError(f"output folder {out.address}", found=error.found, do="give a new `out`") from error
+    if there:
+        raise OutputError(
+            f"output folder {out.address}", expected="a new or empty folder", found=there, do="give a new `out`"
+        )
+    for sample_id in dataset.table["sample_id"].to_pylist():
+        if not ID.fullmatch(sample_id):
+            raise InputError(
+                f"set {dataset.storage.address}",
+                expected="sample ids of letters, digits, - and _",
+                found=repr(sample_id),
+            )
+
+
+def in_parts(sizes: Sequence[int], most: int, *, rows: int | None = None) -> Iterator[range]:
+    """Consecutive ranges whose sizes sum to at most `most`, one that is larger by itself, of at most `rows` rows."""
+    first, held = 0, 0
+    for i, size in enumerate(sizes):
+        if i > first and (held + size > most or i - first == rows):
+            yield range(first, i)
+            first, held = i, 0
+        held += size
+    if first < len(sizes):
+        yield range(first, len(sizes))
+
+
+def sizes_of(dataset: Dataset) -> list[int]:
+    """Size of each sample as stored, bytes."""
+    sizes: list[int] = np.asarray(dataset.table["bytes"].to_pylist(), np.int64).tolist()
+    return sizes
+
+
+def write_card(
+    out: Storage, dataset: Dataset, files: str, opened: Sequence[str], features: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write README.md of an export.
+
+    Args:
+        out: where it lies.
+        dataset: what was exported.
+        files: pattern of its files.
+        opened: lines of Python that open it.
+        features: see `card_parts.header`.
+    """
+    record = dataset.record
+    settings = record["settings"]
+    lines = [
+        *header(dataset, files, features),
+        f"# {cell(dataset.storage.name)}: a synthetic micro-expression set",
+        "",
+        f"{STATEMENT} Every frame says so in its metadata (IPTC digital source type).",
+        "",
+        f"{len(dataset):,} samples of {settings['size']} × {settings['size']} px, made by miex with"
+        f" {settings['generator']['name']} {settings['generator']['version']}; plan"
+        f" `{record['digests']['plan']}`, seed {record['config']['seed']}.",
+        "",
+        "```python",
+        *opened,
+        "```",
+        "",
+        "Frames are in order, the first is the onset; `apex` is the index of the apex. AU vectors, one per frame, hold"
+        f" intensities in [0, 1] of AU {', '.join(map(str, AU_NUMBERS))}: `aus` as coded, `rendered_left` and"
+        " `rendered_right` as each side of the face performs them. To split by people, split by `photo`.",
+        "",
+        "## Uses",
+        "",
+        *(f"- {use}" for use in USES),
+        "",
+        "## Labels",
+        "",
+        *label_lines(dataset.table),
+        *source_lines(record["config"]["sources"]),
+        *face_lines(dataset),
+    ]
+    out.write(README, "\n".join(lines).encode())
