@@ -61,7 +61,7 @@ def test_synthesize_verify_and_everything_after(photos: Path, tmp_path: Path) ->
     assert (made["samples"], made["made"], made["failed"]) == (6, 6, 0)
     assert {p.name for p in out.iterdir() if not p.name.startswith(".")} == {
         "plan.parquet", "plan.json", "faces.parquet", "shards", "samples.parquet", "README.md", "gallery.html",
-        "refused.csv", "SHA256SUMS",
+        "refused.csv", "croissant.json", "card.svg", "SHA256SUMS",
     }  # fmt: skip
     with (out / "refused.csv").open() as file:
         refused = {row["path"]: row["reason"] for row in csv.DictReader(file)}

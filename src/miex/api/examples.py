@@ -133,7 +133,7 @@ def selected(data: Any, where: str | None) -> Any:
     from miex.dataset.plan_file import has_plan
 
     def chosen(one: Data) -> Data:
-        if isinstance(one, PathLike) and not corpus_in(one) and has_plan(one):
+        if isinstance(one, PathLike) and not corpus_in(one) and has_plan(storage_at(one)):
             one = open_dataset(one)
         return one.where(where) if isinstance(one, Dataset) else one
 

@@ -384,7 +384,7 @@ def report(
     progress: Stages | None = None,
     say: Say = unsaid,
 ) -> tuple[Path | str, Audit | None]:
-    """Write README.md and gallery.html of a set, and measure a random subsample of its frames.
+    """Write README.md, gallery.html and croissant.json of a set, and measure a random subsample of its frames.
 
     Args:
         out: a set, or its folder.
@@ -446,7 +446,7 @@ def _make(
     digest: str | None = None,
     shards: str | None = None,
 ) -> Made | Part:
-    from miex.dataset.pages import GALLERY, README, page_problems
+    from miex.dataset.pages import GALLERY, REPORT, page_problems
     from miex.dataset.plan_file import read_plan
     from miex.dataset.verify import foreign_files
     from miex.faces.photos import photos_root
@@ -463,7 +463,7 @@ def _make(
         )
 
     def finish(summary: Summary) -> None:
-        there = all(place.size(page) is not None for page in (GALLERY, README))
+        there = all(place.size(page) is not None for page in REPORT)
         if not there or (repairing and page_problems(place)):  # measures of the same frames are kept
             write_report(place)
 

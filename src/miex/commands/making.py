@@ -237,7 +237,7 @@ def report(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Write README.md and gallery.html of a set, and measure some of its frames."""
+    """Write README.md, gallery.html and croissant.json of a set, and measure some of its frames."""
     from miex.api import synthesize as api
     from miex.quality.audit import describe_audit
 

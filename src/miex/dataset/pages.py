@@ -1,4 +1,4 @@
-"""What people open of a set (README.md, gallery.html, refused.csv), proven by SHA256SUMS: `sha256sum -c` reads it, too.
+"""What people and hubs open of a set (README.md, gallery.html …), proven by SHA256SUMS: `sha256sum -c` reads it, too.
 
 Everything else is proven by the plan's digests and the shards' records.
 """
@@ -13,9 +13,11 @@ from miex.errors import InputError
 from miex.storage.base import Storage
 
 README, GALLERY, REFUSED = "README.md", "gallery.html", "refused.csv"
-PAGES = (README, GALLERY, REFUSED)
+CROISSANT, PICTURE = "croissant.json", "card.svg"
+REPORT = (GALLERY, README, CROISSANT, PICTURE)  # what tells of the samples
+PAGES = (*REPORT, REFUSED)
 SUMS = "SHA256SUMS"
-_REMAKE = dict.fromkeys((README, GALLERY), "miex repair writes it again") | {
+_REMAKE = dict.fromkeys(REPORT, "miex repair writes it again") | {
     REFUSED: "planning with the same options and photos writes it again"  # whose photos are not in the plan
 }
 

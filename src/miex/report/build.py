@@ -1,4 +1,4 @@
-"""Write gallery.html and README.md beside a set."""
+"""Write gallery.html, README.md with its picture, and croissant.json beside a set."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.dataset.frames import MIME, encode_frame
-from miex.dataset.pages import GALLERY, README, write_sums
+from miex.dataset.pages import CROISSANT, GALLERY, PICTURE, README, REPORT, write_sums
 from miex.dataset.samples import read_samples
 from miex.images import decode_image
 from miex.labels import Label
 from miex.quality.audit import describe_audit
 from miex.report.card import dataset_card, frames_of
+from miex.report.card_picture import card_picture
+from miex.report.croissant import croissant
 from miex.report.gallery import GallerySample, render_gallery
 from miex.storage import Place, storage_at
 
@@ -31,7 +33,7 @@ _CARD_BYTES = 4000  # about, without its pictures
 
 
 def write_report(place: Place, *, n: int = 60, seed: int = 0, audit: Audit | None = None) -> Path | str:
-    """Write both files, and their digests; returns the gallery's path, or its address in a bucket.
+    """Write the files, and their digests; returns the gallery's path, or its address in a bucket.
 
     Args:
         place: of a finished set.
@@ -47,6 +49,8 @@ def write_report(place: Place, *, n: int = 60, seed: int = 0, audit: Audit | Non
     dataset, samples = open_set(out), read_samples(out)
     measured = describe_audit(audit) if audit else None
     out.write(README, dataset_card(dataset, samples, measured).encode())
+    out.write(PICTURE, card_picture(samples).encode())
+    out.write(CROISSANT, croissant(dataset).encode())
     shown = _that_fit(dataset, n, seed)
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
@@ -62,7 +66,7 @@ def write_report(place: Place, *, n: int = 60, seed: int = 0, audit: Audit | Non
     }
     html = render_gallery(title=out.name, facts=facts, samples=shown, table=samples, measured=measured)
     out.write(GALLERY, html.encode())
-    write_sums(out, [GALLERY, README])
+    write_sums(out, REPORT)
     return out.place(GALLERY)
 
 

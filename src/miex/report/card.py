@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset import Dataset
-from miex.dataset.card_parts import cell, face_lines, header, label_lines, source_lines
+from miex.dataset.card_parts import USES, cell, face_lines, header, label_lines, source_lines
 from miex.dataset.export.features import members_of
 from miex.dataset.frames import STATEMENT
+from miex.dataset.pages import CROISSANT, GALLERY, PICTURE
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS
 from miex.dataset.shard import SHARDS
 from miex.nuisances.columns import OFF
@@ -49,8 +50,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         f"# {cell(dataset.storage.name)}: a synthetic micro-expression set",
         "",
         f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
-        " each, and a label. The set is made for training recognizers; it says nothing about what anybody felt, and"
-        " nothing trained on it is a lie detector.",
+        " each, and a label. Every frame says in its metadata that it is synthetic (IPTC digital source type).",
         "",
         "| | |",
         "|---|---|",
@@ -65,14 +65,27 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         f"| plan digest | `{record['digests']['plan']}` |",
         f"| made with | {', '.join(f'{name} {version}' for name, version in record['versions'].items())} |",
         "",
-        "`gallery.html` shows samples; `miex verify` checks the whole set.",
+        f"`{GALLERY}` shows samples; `{CROISSANT}` describes files and columns to programs; `miex verify` checks the"
+        " whole set, this page included.",
+        "",
+        f"![Samples per emotion, AUs at the apex, motion]({PICTURE})",
         "",
         "```python",
         "import miex.dataset",
         f"sample = miex.dataset.open({json.dumps(dataset.storage.name, ensure_ascii=False)})[0]",
         "sample.frames, sample.aus, sample.rendered, sample.also_seen, sample.label, sample.emotion, sample.provenance",
+        "",
+        "from datasets import load_dataset  # of Hugging Face",
+        'rows = load_dataset("FOLDER", split="train")  # of this file; frames as 000.png …, all else as json',
         "```",
         "",
+        "## Uses",
+        "",
+        *(f"- {use}" for use in USES),
+        "",
+        "## Make it again",
+        "",
+        *_again(dataset),
         "## Columns of samples.parquet",
         "",
         "One row per sample; `faces.parquet` has one per identity.",
@@ -111,6 +124,28 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         *face_lines(dataset),
     ]
     return "\n".join(lines)
+
+
+def _again(dataset: Dataset) -> list[str]:
+    """How to make the same bytes again, from the plan and the photos."""
+    record = dataset.record
+    machine = ", ".join(
+        f"{key} {record['versions'][key]}" for key in ("machine", "python") if key in record["versions"]
+    )
+    return [
+        "From the same photos, this makes every frame and every file of the shards again, to the byte where versions"
+        f" and kind of machine are those above ({machine}); elsewhere pixels agree within one gray level:",
+        "",
+        "```sh",
+        "mkdir again && cp plan.parquet plan.json faces.parquet again  # in the folder of this file",
+        "miex run again --faces PHOTOS",
+        "(cd again/shards && sha256sum *.tar)",
+        "```",
+        "",
+        "What was asked for stands in `plan.json` (`config`): size, seed, nuisances, sources of AUs, limits of photos."
+        " `faces.parquet` names each photo by its sha256, and a photo of other bytes is refused.",
+        "",
+    ]
 
 
 def _type(kind: pa.DataType) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from miex.dataset.pages import GALLERY, README
+from miex.dataset.pages import REPORT
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.samples import SAMPLES_FILE, write_samples
 from miex.dataset.shard import SHARDS, read_shard_record, record_name, tar_name
@@ -133,7 +133,7 @@ def _when_free(held: Callable[[], AbstractContextManager[None]]) -> Iterator[Non
 
 def _unfinish(out: Storage) -> None:
     """Remove what is written of a whole set, for who holds the lock: what it says of some shards may soon be wrong."""
-    for name in (README, GALLERY, SAMPLES_FILE):  # while the last is there, the next run removes the others
+    for name in (*REPORT, SAMPLES_FILE):  # while the last is there, the next run removes the others
         out.delete(name)
 
 
