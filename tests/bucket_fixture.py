@@ -126,8 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
 def door() -> Iterator[Door]:
     """The door of a bucket `sets`, which the environment names."""
     pytest.importorskip("obstore", reason="needs the extra cloud")
-    pytest.importorskip("flask_cors", reason="needs the extra test-cloud")
-    server = pytest.importorskip("moto.server", reason="needs the extra test-cloud")
+    pytest.importorskip("flask_cors", reason="needs the extra oracles")
+    server = pytest.importorskip("moto.server", reason="needs the extra oracles")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     inner = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     inner.start()

@@ -52,7 +52,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for name, value in OFFLINE.items():
             patch.setenv(name, value)
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
-        datasets = pytest.importorskip("datasets", reason="datasets is not installed (extra: interop)")
+        datasets = pytest.importorskip("datasets", reason="datasets is not installed (extra: oracles)")
         datasets.disable_progress_bars()
         yield datasets
 
@@ -223,7 +223,7 @@ def test_datasets_loads_the_webdataset_export(hub: Any, made: Path, tmp_path: Pa
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves tars open
 @pytest.mark.parametrize("what", ["set", "export"])
 def test_webdataset_reads_sets_and_exports(made: Path, tmp_path: Path, what: str) -> None:
-    wds = pytest.importorskip("webdataset", reason="webdataset is not installed (extra: interop)")
+    wds = pytest.importorskip("webdataset", reason="webdataset is not installed (extra: oracles)")
     dataset = miex.open(made)
     tars = sorted((made / "shards").glob("*.tar"))
     if what == "export":

@@ -62,7 +62,7 @@ def test_croissant_names_every_file_and_column(told: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of rdflib
 def test_mlcroissant_accepts_it_and_reads_the_samples(told: Path) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed (extra: interop)")
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed (extra: oracles)")
     read = mlcroissant.Dataset(str(told / "croissant.json"))
     assert not read.metadata.ctx.issues.errors
     assert "datePublished" in "".join(read.metadata.ctx.issues.warnings)  # and nothing else
@@ -74,7 +74,7 @@ def test_mlcroissant_accepts_it_and_reads_the_samples(told: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of rdflib
 def test_mlcroissant_refuses_what_is_wrong(told: Path, tmp_path: Path) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed (extra: interop)")
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed (extra: oracles)")
     wrong = json.loads((told / "croissant.json").read_text("utf-8"))
     wrong["recordSet"][0]["field"][0]["source"]["fileObject"]["@id"] = "nowhere"
     (tmp_path / "croissant.json").write_text(json.dumps(wrong))

@@ -20,7 +20,7 @@ from miex.storage.base import Storage
 
 _PARQUET = "application/x-parquet"
 _METHOD = "Liu, Wang, Gedeon & Zheng: How to Synthesize a Large-Scale and Trainable Micro-Expression Dataset? ECCV 2022"
-# The context that the specification asks for, word for word (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html)
+# The context of the specification: https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html
 _CONTEXT: Final[dict[str, Any]] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
