@@ -33,7 +33,7 @@ def test_quiet_is_the_result_alone(tmp_path: Path) -> None:
     assert "1 identities; 3 samples" in aloud.stderr
     quiet = command("plan", "--out", tmp_path / "quiet", *options, "--quiet")
     assert (quiet.returncode, quiet.stderr) == (0, "")
-    assert quiet.stdout == f"plan written; to render it: miex run {tmp_path / 'quiet'}\n"
+    assert quiet.stdout == f"plan written, 1 shard; to render it: miex run {tmp_path / 'quiet'}\n"
     wrong = command("plan", "--out", tmp_path / "quiet", "--size", 130, "-q")
     assert wrong.returncode == 2
     assert "miex: --size 130" in wrong.stderr

@@ -176,7 +176,8 @@ class Rows:
             if value not in there:
                 listed = ", ".join(there[:_MOST_SHOWN]) + (f", … ({len(there):,})" if len(there) > _MOST_SHOWN else "")
                 near = get_close_matches(str(value), there, 1)
-                expected = f"one of {listed}" if there else f"nothing: no sample has a {name}"
+                none = f"nothing: no sample has a {name}" if len(self._dataset) else "a set that is not empty"
+                expected = f"one of {listed}" if there else none
                 raise self._wrong(expected, f"no sample whose {name} is {value!r}", at, *near)
         return value
 
