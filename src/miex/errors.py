@@ -71,6 +71,12 @@ class InUseError(OutputError):
     """Another process of miex holds the output folder."""
 
 
+class RequirementError(MiexError):
+    """A set does not meet what is required of it."""
+
+    exit_code = 6
+
+
 class ScaleError(InputError):
     """An AU intensity that is not on the scale it claims."""
 

@@ -352,7 +352,7 @@ def test_numbers_are_told_as_they_are() -> None:
     outside = Outside(200, 197, np.array([1, 4, 9]), 0.5)
     sharp = Sharpness(np.ones(200), np.linspace(0.8, 1, 201))
     moved = Moved(np.linspace(1, 2, 201), np.linspace(0, 0.02, 101), 0.6)
-    told = describe_audit(Audit(200, 900, 3, 256, recovery(z, read), {}, outside, sharp, moved, ("a note",)))
+    told = describe_audit(Audit(200, 900, 3, 256, 0, 0, recovery(z, read), {}, outside, sharp, moved, ("a note",)))
     assert told["aus"]["aus"]["1"]["slope"] == 0.5
     assert told["aus"]["crosstalk"][AU_INDEX[1]][AU_INDEX[2]] == 0.25
     assert told["aus"]["crosstalk"][AU_INDEX[45]] == [None] * N_AUS
@@ -360,9 +360,9 @@ def test_numbers_are_told_as_they_are() -> None:
     assert told["sharpness"]["apex"] == {"n": 201, "quantiles": [0.81, 0.85, 0.9, 0.95, 0.99]}
     assert (told["motion"]["ratio"], told["motion"]["still"], told["motion"]["unasked"]["n"]) == (150, 0.6, 101)
     assert (
-        describe_audit(Audit(1, 1, 0, 64, None, {}, None, None, replace(moved, unasked=np.zeros(3)), ()))["motion"][
-            "ratio"
-        ]
+        describe_audit(Audit(1, 1, 0, 64, 0, None, None, {}, None, None, replace(moved, unasked=np.zeros(3)), ()))[
+            "motion"
+        ]["ratio"]
         is None
     )  # nothing stirs: JSON knows no infinity
     json.dumps(told, allow_nan=False)

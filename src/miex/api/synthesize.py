@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack, overload
 
 from miex.api.faces import csv_of, find_faces
 from miex.api.work import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from miex.dataset.verify import Report
     from miex.planning.config import PlanConfig
     from miex.quality.audit import Audit
+    from miex.quality.gate import Verdict
     from miex.sources.source import AUSource
     from miex.storage.base import Storage
     from miex.synthesis.estimate import Estimate
@@ -370,20 +371,40 @@ def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: S
     return verify_set(place_of(out), sample=sample, executor=at_work, progress=where)
 
 
-@checking(out=_SET)
+class Reported(NamedTuple):
+    """What a report found.
+
+    Attributes:
+        gallery: path of gallery.html, or its address in a bucket.
+        audit: what was measured on frames; None: nothing.
+        verdicts: on each requirement, in their order.
+    """
+
+    gallery: Path | str
+    audit: Audit | None
+    verdicts: Sequence[Verdict] = ()
+
+    @property
+    def met(self) -> bool:
+        """Whether all requirements are met."""
+        return all(one.met for one in self.verdicts)
+
+
+@checking(out=_SET, require=TEXT)
 def report(
     out: SetLike,
     *,
     samples: int = 60,
     seed: int = 0,
     audit: int = 60,
+    require: str | None = None,
     faces: PathLike | None = None,
     workers: Workers = 1,
     landmarker: PathLike | None = None,
     sface: PathLike | None = None,
     progress: Stages | None = None,
     say: Say = unsaid,
-) -> tuple[Path | str, Audit | None]:
+) -> Reported:
     """Write README.md, gallery.html and croissant.json of a set, and measure a random subsample of its frames.
 
     Args:
@@ -391,6 +412,9 @@ def report(
         samples: number of samples in the gallery.
         seed: random seed of the choice of samples.
         audit: number of samples whose frames are measured (AUs realized, identity, sharpness, stray motion); 0: none.
+        require: requirements that are judged, such as "identical == 0, identity >= 0.95, au_slope(12) > 0.8": measures
+            of `quality.gate.MEASURES`, compared (== != < <= > >=) with numbers. What could not be measured is not met.
+            README.md tells of each. Default: none.
         faces: folder of the photos, if they have been moved.
         sface: file of SFace, the face recognition network that identity is measured by. Default: the copy in the cache,
             fetched if it is missing.
@@ -398,16 +422,20 @@ def report(
     The other arguments are those of `synthesize`.
 
     Returns:
-        The path of the gallery, or its address in a bucket, and what was measured (None if nothing was).
+        The gallery's path, or its address in a bucket; what was measured; and the verdicts: `met` says whether all
+        requirements are met.
 
     Raises:
+        UsageError: a requirement that is none; before anything is measured.
         InputError: the set is not finished, or damaged.
         OutputError: the folder cannot be written.
     """
     from miex.faces.photos import photos_root
     from miex.quality.audit import audit_set
+    from miex.quality.gate import judge_set, read_requirements
     from miex.report.build import write_report
 
+    requirements = read_requirements(require) if require is not None else ()
     work, measured = executor(workers), None
     if audit:
         model, network = measuring_models(
@@ -420,7 +448,9 @@ def report(
         )  # fmt: skip
         for note in measured.notes:
             say(note)
-    return write_report(place_of(out), n=samples, seed=seed, audit=measured), measured
+    verdicts = judge_set(requirements, place_of(out), measured)
+    gallery = write_report(place_of(out), n=samples, seed=seed, audit=measured, verdicts=verdicts)
+    return Reported(gallery, measured, verdicts)
 
 
 def place_of(given: SetLike) -> Storage:

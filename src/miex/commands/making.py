@@ -8,7 +8,7 @@ import typer
 from miex.commands import console
 from miex.commands import options as o
 from miex.commands.group import Group
-from miex.errors import PartialFailureError
+from miex.errors import PartialFailureError, RequirementError
 
 if TYPE_CHECKING:
     from miex.api.synthesize import Made, Part
@@ -217,6 +217,16 @@ def verify(
         raise typer.Exit(PartialFailureError.exit_code)
 
 
+def _tell_measures(wanted: bool) -> None:
+    if wanted:
+        from miex.quality.gate import MEASURES
+
+        named = {f"{name}(AU)" if one.of_au else name: one.meaning for name, one in MEASURES.items()}
+        width = max(map(len, named))
+        print("\n".join(f"{name:{width}}  {meaning}" for name, meaning in named.items()))
+        raise typer.Exit
+
+
 def report(
     folder: o.SetFolder,
     n: Annotated[int, typer.Option("--samples", min=1, help="Number of samples in the gallery.")] = 60,
@@ -229,6 +239,20 @@ def report(
             "0 measures none.",
         ),
     ] = 60,
+    require: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help='What is required of the set: "identical == 0, identity >= 0.95, au_slope(12) > 0.8", for example. '
+            "The exit code is 6 if any of it is not met, or cannot be measured.",
+        ),
+    ] = None,
+    measures: Annotated[
+        bool,
+        typer.Option(
+            "--measures", help="Tell what --require can ask for, and exit.", is_eager=True, callback=_tell_measures
+        ),
+    ] = False,
     faces: o.FacesMoved = None,
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
@@ -237,19 +261,27 @@ def report(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Write README.md, gallery.html and croissant.json of a set, and measure some of its frames."""
+    """Write README.md, gallery.html and croissant.json of a set, measure frames, and judge what is required of it."""
     from miex.api import synthesize as api
     from miex.quality.audit import describe_audit
 
     with console.bars() as progress:
-        gallery, measured = api.report(
-            folder, samples=n, seed=seed, audit=audit, faces=faces, workers=workers, landmarker=landmarker,
-            sface=sface, progress=progress, say=console.say,
+        found = api.report(
+            folder, samples=n, seed=seed, audit=audit, require=require, faces=faces, workers=workers,
+            landmarker=landmarker, sface=sface, progress=progress, say=console.say,
         )  # fmt: skip
-    facts: dict[str, Any] = {"gallery": str(gallery)}
-    if measured is not None:
-        facts["measured"] = describe_audit(measured)
-    console.show(as_json, facts, str(gallery))
+    facts: dict[str, Any] = {"gallery": str(found.gallery)}
+    if found.audit is not None:
+        facts["measured"] = describe_audit(found.audit)
+    if require is not None:
+        facts["required"] = [one.plain() for one in found.verdicts]
+    console.show(as_json, facts, "\n".join([*map(str, found.verdicts), str(found.gallery)]))
+    if not found.met:
+        wrong = [one for one in found.verdicts if not one.met]
+        raise RequirementError(
+            f"{folder}: {len(wrong)} of {len(found.verdicts)} requirements not met",
+            found="; ".join(map(str, wrong)) if as_json else "",
+        )
 
 
 def export(

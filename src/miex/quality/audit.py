@@ -91,6 +91,8 @@ class Audit:
     Attributes:
         n, of, seed: samples measured, samples of the set, seed of the choice.
         size: side of the frames, pixels.
+        identical: pairs whose onset and apex are the same picture.
+        faceless: samples in whose frames no face was found; None: not looked for.
         recovery: AUs read off the frames against those that they were made with, changes from onset to apex; None:
             not measured.
         identity: by descriptor; empty: not measured.
@@ -102,6 +104,8 @@ class Audit:
     of: int
     seed: int
     size: int
+    identical: int
+    faceless: int | None
     recovery: Recovery | None
     identity: dict[str, IdentityKept]
     outside: Outside | None
@@ -136,7 +140,7 @@ def audit_set(
     size = record["settings"]["size"]
     if not rows:
         nothing = ("There is no sample whose frames could be measured.",)
-        return Audit(0, 0, seed, size, None, {}, None, None, None, nothing)
+        return Audit(0, 0, seed, size, 0, None, None, {}, None, None, None, nothing)
     moved = _moves_everything(record["config"]["nuisances"], dataset.table.take(rows).to_pylist(), record["settings"])
     root = faces_root or Path(record["faces_root"])
     measured = measure(
@@ -151,7 +155,8 @@ def audit_set(
     faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
     notes = [*_notes(measured, model, size), *([moved] if moved else [])]
     return Audit(
-        n=len(rows), of=len(dataset), seed=seed, size=size,
+        n=len(rows), of=len(dataset), seed=seed, size=size, identical=sum(one.identical for one in measured),
+        faceless=_faceless(measured) if model else None,
         recovery=_recovered(measured, notes) if model else None,
         identity=_identity(measured, faces, sface, notes) if model else {},
         outside=_outside(measured),
@@ -193,11 +198,14 @@ def _notes(measured: list[Measured], model: Path | None, size: int) -> list[str]
     return notes
 
 
+def _faceless(measured: list[Measured]) -> int:
+    return sum(one.read is None or bool(np.isnan(one.read).any()) for one in measured)
+
+
 def _recovered(measured: list[Measured], notes: list[str]) -> Recovery | None:
     known = np.stack([one.known for one in measured])
     read = np.stack([np.full_like(one.known, np.nan) if one.read is None else one.read for one in measured])
-    faceless = int(np.isnan(read).any(axis=1).sum())
-    if faceless:
+    if faceless := _faceless(measured):
         notes.append(f"In {faceless} of {len(measured)} samples no face was found: their AUs were not read.")
     try:
         return recovery(known, read)
@@ -218,7 +226,7 @@ def _identity(
             apex.append(one.frames[2])
             own.append(one.identity)
     who = list(rest)
-    people = [_person(faces[name]) for name in who]
+    people = [person_of(faces[name]) for name in who]
     photos = [faces[name]["path"] for name in who]
     if len(set(people)) < 2:
         notes.append("Identity was not measured: it takes two people whose photos are there.")
@@ -233,7 +241,7 @@ def _identity(
     }
 
 
-def _person(face: dict[str, Any]) -> tuple[str, str]:
+def person_of(face: dict[str, Any]) -> tuple[str, str]:
     """Whom a face shows. A virtual identity is nobody but itself; so is a photo of nobody known."""
     named = face["person"] and not face["virtual"]
     return ("person", face["person"]) if named else ("identity", face["identity"])
@@ -287,6 +295,8 @@ def describe_audit(audit: Audit) -> dict[str, Any]:
         "of": audit.of,
         "seed": audit.seed,
         "size": audit.size,
+        "identical": audit.identical,
+        "faceless": audit.faceless,
         "aus": describe_recovery(audit.recovery) | {"crosstalk": _matrix(audit.recovery.crosstalk)}
         if audit.recovery
         else None,

@@ -47,6 +47,7 @@ class Measured:
 
     Attributes:
         identity: whose face it is.
+        identical: whether onset and apex are the same picture.
         known: intensities, apex − onset, that the frames were made with, nuisances included, float32 [17].
         read: intensities, apex − onset, read off the frames, float32 [17]; NaN where no face was found.
         frames: descriptors of rest crop, onset and apex.
@@ -58,6 +59,7 @@ class Measured:
     """
 
     identity: str
+    identical: bool
     known: AUArray
     read: AUArray | None
     frames: list[FrameDescriptor] | None
@@ -144,8 +146,9 @@ def _measure(task: _Task) -> dict[int, Measured]:
                     still = float(np.mean(masks))
             known = (shown[1] - shown[0]).mean(-1)
             found[task.first + i] = Measured(
-                row["identity"], known, read, None, changed, still, sharp, moved, face is not None
-            )
+                row["identity"], bool(np.array_equal(*pair)), known, read, None, changed, still, sharp, moved,
+                face is not None,
+            )  # fmt: skip
         every = [one for frames in faced.values() for one in frames]
         sface = SFace(task.sface) if task.sface and every else None
         described = describe_frames([frame for frame, _ in every], [mesh for _, mesh in every], sface)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from miex.storage import Place, storage_at
 
 if TYPE_CHECKING:
     from miex.quality.audit import Audit
+    from miex.quality.gate import Verdict
 
 MOST_BYTES = 14 * 10**6  # of the cards of a page, which all its pictures are part of: mail and browsers take it
 MOST_SHOWN = 12  # frames of a sequence on the sheet
@@ -32,7 +34,9 @@ MOST_SIDE, MOST_SIDE_OF_SEQUENCES = 256, 128  # of a picture, pixels; larger one
 _CARD_BYTES = 4000  # about, without its pictures
 
 
-def write_report(place: Place, *, n: int = 60, seed: int = 0, audit: Audit | None = None) -> Path | str:
+def write_report(
+    place: Place, *, n: int = 60, seed: int = 0, audit: Audit | None = None, verdicts: Sequence[Verdict] = ()
+) -> Path | str:
     """Write the files, and their digests; returns the gallery's path, or its address in a bucket.
 
     Args:
@@ -40,6 +44,7 @@ def write_report(place: Place, *, n: int = 60, seed: int = 0, audit: Audit | Non
         n: samples on the sheet: a stratified random choice; fewer, if more do not fit into MOST_BYTES.
         seed: of that choice.
         audit: what `quality.audit.audit_set` measured; None: the files say that it is still to be measured.
+        verdicts: on requirements (`quality.gate`), of which README.md tells.
 
     Raises:
         InputError: the set is not finished, or damaged.
@@ -48,7 +53,7 @@ def write_report(place: Place, *, n: int = 60, seed: int = 0, audit: Audit | Non
     out = storage_at(place)
     dataset, samples = open_set(out), read_samples(out)
     measured = describe_audit(audit) if audit else None
-    out.write(README, dataset_card(dataset, samples, measured).encode())
+    out.write(README, dataset_card(dataset, samples, measured, verdicts).encode())
     out.write(PICTURE, card_picture(samples).encode())
     out.write(CROISSANT, croissant(dataset).encode())
     shown = _that_fit(dataset, n, seed)

@@ -20,6 +20,7 @@ from miex.dataset.pages import CROISSANT, GALLERY, PICTURE
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS
 from miex.dataset.shard import SHARDS
 from miex.nuisances.columns import OFF
+from miex.quality.gate import Verdict
 from miex.report.statistics import also_of
 
 _MEASURES = (
@@ -32,13 +33,19 @@ _MEASURES = (
 )
 
 
-def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any] | None = None) -> str:
+def dataset_card(
+    dataset: Dataset,
+    samples: pa.Table,
+    measured: Mapping[str, Any] | None = None,
+    verdicts: Sequence[Verdict] = (),
+) -> str:
     """The text of a set's README.md: Markdown with a YAML header that dataset hubs read.
 
     Args:
         dataset: the set.
         samples: all of samples.parquet, failed rows included.
         measured: `quality.audit.describe_audit`; None: not measured.
+        verdicts: on what was required of the set.
     """
     table, record, faces = dataset.table, dataset.record, dataset.faces
     settings, config = record["settings"], record["config"]
@@ -120,6 +127,7 @@ def dataset_card(dataset: Dataset, samples: pa.Table, measured: Mapping[str, Any
         *_aus(table),
         "",
         *measured_lines(measured),
+        *_required(verdicts),
         *source_lines(config["sources"]),
         *face_lines(dataset),
     ]
@@ -302,6 +310,18 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
     if measured["outside"]:
         lines += [outside_line(measured["outside"]), ""]
     return lines
+
+
+def _required(verdicts: Sequence[Verdict]) -> list[str]:
+    """What was required of the set, and whether it is met."""
+    if not verdicts:
+        return []
+    rows = [
+        f"| {_cell(str(one.requirement))} | {'yes' if one.met else '**no**'} "
+        f"| {'–' if one.measured is None else f'{one.measured:.6g}'} | {_cell(one.basis)} |"
+        for one in verdicts
+    ]
+    return ["## Required of the set", "", "| requirement | met | measured | of |", "|---|---|---|---|", *rows, ""]
 
 
 _PARTS = {"asked": "where AUs ask for it", "unasked": "where none does"}
