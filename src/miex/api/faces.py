@@ -1,4 +1,4 @@
-"""Folders of photos: which photos can be used, lists of photos, and the choice of frontal faces."""
+"""Folders of photos: which photos can be used, lists of photos, duplicates, and the choice of frontal faces."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
-from miex.arguments import TEXT_BY_TEXT, checking
+from miex.api.work import (
+    PathLike,
+    Say,
+    Stages,
+    Workers,
+    executor,
+    landmark_model,
+    measuring_models,
+    path,
+    stage,
+    unsaid,
+)
+from miex.arguments import PATH, TEXT_BY_TEXT, checking
 from miex.errors import UsageError
 from miex.executors.base import Executor
 
@@ -168,6 +179,86 @@ def frontal(
     if out is not None:
         files.write_list(paths, path(folder), path(out))
     return paths
+
+
+@dataclass(frozen=True, repr=False)
+class Duplicates:
+    """Pairs of photos that are one picture, or show one person.
+
+    Attributes:
+        table: one row per pair, see `faces.duplicates.DUPLICATES_SCHEMA`.
+        compared, photos: photos that were compared, and all photos.
+    """
+
+    table: pa.Table
+    compared: int
+    photos: int
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{"within" pools or "across" pools: {kind: pairs}}, and of these the "contradictions" of names: photos of one
+        picture or person that are named differently, and photos of one name in which SFace sees two people."""
+        from miex.faces.duplicates import KINDS, NAME
+
+        found = {where: dict.fromkeys(KINDS, 0) for where in ("within", "across", "contradictions")}
+        for row in self.table.select(["kind", "pool", "other_pool", "named"]).to_pylist():
+            found["within" if row["pool"] == row["other_pool"] else "across"][row["kind"]] += 1
+            if row["kind"] == NAME or row["named"] == "different":
+                found["contradictions"][row["kind"]] += 1
+        return found
+
+    def __repr__(self) -> str:
+        return f"{len(self):,} pairs among {self.compared:,} photos"
+
+    @checking()
+    def save(self, out: PathLike) -> None:
+        """Write the table as .csv or .parquet. Raises UsageError for any other name."""
+        from miex.faces.index import write_index
+
+        write_index(self.table, path(out))
+
+
+@checking(folders=PATH)
+def duplicates(
+    *folders: PathLike,
+    workers: Workers = 1,
+    landmarker: PathLike | None = None,
+    sface: PathLike | None = None,
+    progress: Stages | None = None,
+    say: Say = unsaid,
+) -> Duplicates:
+    """Find photos that are one picture (the same bytes, or the same face encoded, resized, cropped or lit anew), and
+    photos that show one person, within each folder and across folders.
+
+    Args:
+        folders: folders of photos, or .txt files that list them: faces to train on and faces to test on, for example.
+        sface: file of SFace, the face recognition network that persons are compared by. Default: the copy in the cache,
+            fetched if it is missing; where there is none, persons are not compared.
+
+    The other arguments are those of `miex.synthesize`. People whom a faces.csv names are compared with what is seen.
+
+    Raises:
+        UsageError: no folder, or one folder twice.
+        InputError: there is no such folder, or no photo in it.
+    """
+    from miex.faces.duplicates import Pool, find_duplicates
+    from miex.faces.index import Quality
+    from miex.faces.photos import photos_root
+
+    work, given = executor(workers), [path(one) for one in folders]
+    if not given or len({one.resolve() for one in given}) < len(given):
+        raise UsageError("`folders` " + ", ".join(map(str, given)), expected="one folder of photos or more, each once")
+    pools = []
+    for one in given:
+        index = find_faces(one, None, Quality(), work, landmarker, progress, say)
+        pools.append(Pool(str(one), photos_root(one), index))
+    _, network = measuring_models(landmarker, sface, say, "persons are not compared", "persons are not compared")
+    found = find_duplicates(pools, network, executor=work, progress=stage(progress, "comparing photos"))
+    refused = sum(reason != "" for pool in pools for reason in pool.index["reason"].to_pylist())
+    photos = sum(pool.index.num_rows for pool in pools)
+    return Duplicates(found, photos - refused, photos)
 
 
 def find_faces(

@@ -1,7 +1,7 @@
 """The commands `miex faces …`: folders of photos."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,7 +9,7 @@ from miex.commands import console
 from miex.commands import options as o
 from miex.commands.group import Group
 
-app = Group("Index, list and choose photos of faces.")
+app = Group("Index, compare, list and choose photos of faces.")
 
 Photos = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of photos.")]
 
@@ -50,6 +50,52 @@ def index(
     }  # fmt: skip
     text = f"{facts['usable']:,} of {facts['photos']:,} photos can be used"
     console.show(as_json, facts, "\n".join([*sorted(lines), text]))
+
+
+@app.command("duplicates")
+def duplicates(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER…", help="Folders of photos: faces to train and to test on, for example."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write the pairs to, .csv or .parquet. Default: print them.")
+    ] = None,
+    workers: o.Workers = None,
+    landmarker: o.Landmarker = None,
+    sface: o.SFace = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    log: o.Log = None,
+) -> None:
+    """Find photos that are one picture, or show one person, within folders and across them."""
+    from miex.api import faces as api
+
+    with console.bars() as progress:
+        found = api.duplicates(
+            *folders, workers=workers, landmarker=landmarker, sface=sface, progress=progress, say=console.say
+        )
+    if out:
+        found.save(out)
+    rows, counts = found.table.to_pylist(), found.counts()
+    lines = [] if out else [_pair(row) for row in rows]
+    for where, of_kind in counts.items():
+        told = ", ".join(f"{n:,} {kind}" for kind, n in of_kind.items() if n)
+        shown = {"within": "within a folder", "across": "across folders", "contradictions": "against their names"}
+        lines.append(f"{shown[where]}: {told or 'none'}")
+    lines.append(f"{found.compared:,} of {found.photos:,} photos compared" + (f": {out}" if out else ""))
+    facts = {"photos": found.photos, "compared": found.compared, **counts, "pairs": rows}
+    console.show(as_json, facts, "\n".join(lines))
+
+
+def _pair(row: dict[str, Any]) -> str:
+    """A pair of photos as a line."""
+    photos = " = ".join(str(Path(row[pool]) / row[photo]) for pool, photo in _SIDES)
+    far = ", ".join(f"{name} {row[name]:.3f}" for name in ("picture", "person") if row[name] is not None)
+    return f"{row['kind']}: {photos} ({far})" + (", named differently" if row["named"] == "different" else "")
+
+
+_SIDES = (("pool", "photo"), ("other_pool", "other_photo"))
 
 
 @app.command("list")

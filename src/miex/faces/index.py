@@ -108,14 +108,14 @@ def quality_of(min_inter_ocular: float, limits: Mapping[str, float | None], lice
 
 
 def write_index(index: pa.Table, path: Path) -> None:
-    """Write an index as Parquet, or as CSV without the landmarks, by the path's suffix."""
+    """Write an index, or another table of photos, as Parquet, or as CSV without the landmarks, by the path's suffix."""
     content = io.BytesIO()
     if path.suffix == ".csv":
-        content.write(_csv(index.drop_columns("landmarks")))
+        content.write(_csv(index.select([name for name in index.column_names if name != "landmarks"])))
     elif path.suffix == ".parquet":
         pq.write_table(index, content, compression="zstd")
     else:
-        raise UsageError(f"index {path}", expected="a name that ends in .parquet or .csv")
+        raise UsageError(f"table {path}", expected="a name that ends in .parquet or .csv")
     write_whole(path, content.getvalue())
 
 
