@@ -57,6 +57,14 @@ class FaceIndex:
 
         return passed_over(self.table)
 
+    def balance(self) -> dict[str, Any]:
+        """How even the photos that can be used are, see `faces.balance.balance_of`."""
+        import pyarrow.compute as pc
+
+        from miex.faces.balance import balance_of
+
+        return balance_of(self.table.filter(pc.equal(self.table["reason"], "")))
+
     @property
     def notes(self) -> list[dict[str, Any]]:
         """What should be known of photos that can be used, such as no row in faces.csv: path, detail."""

@@ -29,8 +29,9 @@ def index(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Find the faces in a folder, and list the photos that cannot be used, with the reason."""
+    """Find the faces in a folder, list the photos that cannot be used and why, and tell how even the others are."""
     from miex.api import faces as api
+    from miex.faces.balance import balance_rows
 
     with console.bars() as progress:
         found = api.index(
@@ -46,10 +47,13 @@ def index(
     lines += [f"{row['path']}: {row['detail']}" for row in found.notes]
     facts = {
         "photos": len(found), "usable": len(found) - len(refused), "refused": refused, "notes": found.notes,
-        "passed_over": found.passed_over,
+        "passed_over": found.passed_over, "balance": found.balance(),
     }  # fmt: skip
+    lines.sort()
+    if facts["usable"]:
+        lines += [f"{what}: {how}" for what, how in balance_rows(facts["balance"])]
     text = f"{facts['usable']:,} of {facts['photos']:,} photos can be used"
-    console.show(as_json, facts, "\n".join([*sorted(lines), text]))
+    console.show(as_json, facts, "\n".join([*lines, text]))
 
 
 @app.command("duplicates")

@@ -413,7 +413,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "virtual": Measure("Share of the identities that are virtual.", _virtual),
     "measured": Measure("Number of samples whose frames are measured (audit), as is all that follows.", _n_measured),
     "faceless": Measure(
-        "Share of the samples in whose frames no face is found; the next six leave them out.", _faceless
+        "Share of the samples in whose frames no face is found; identity and AUs are measured in the others.", _faceless
     ),
     "identity": Measure(
         "Share of the apexes to which no other person's rest face is nearer than their own: by SFace, without it by"

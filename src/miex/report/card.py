@@ -19,6 +19,7 @@ from miex.dataset.frames import STATEMENT
 from miex.dataset.pages import CROISSANT, GALLERY, PICTURE
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS
 from miex.dataset.shard import SHARDS
+from miex.faces.balance import balance_of, balance_rows
 from miex.nuisances.columns import OFF
 from miex.quality.gate import Verdict
 from miex.report.statistics import also_of
@@ -130,6 +131,7 @@ def dataset_card(
         *_required(verdicts),
         *source_lines(config["sources"]),
         *face_lines(dataset),
+        *_balance(faces),
     ]
     return "\n".join(lines)
 
@@ -245,6 +247,22 @@ def _aus(table: pa.Table) -> list[str]:
     ]
 
 
+def _balance(faces: pa.Table) -> list[str]:
+    """How even the identities are. Licences, and kinds, have a table of their own."""
+    rows = [(what, how) for what, how in balance_rows(balance_of(faces)) if what not in ("kinds", "licences")]
+    return [
+        "## How even the faces are",
+        "",
+        f"Of {faces.num_rows:,} identities. What people are, such as their sex or origin, is neither asked nor guessed,"
+        " and whether they smile at rest is not measured.",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {cell(what)} | {cell(how)} |" for what, how in rows),
+        "",
+    ]
+
+
 def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
     """What was measured on the frames, as lines of Markdown."""
     lines = ["## Measured on the frames", ""]
@@ -317,8 +335,8 @@ def _required(verdicts: Sequence[Verdict]) -> list[str]:
     if not verdicts:
         return []
     rows = [
-        f"| {_cell(str(one.requirement))} | {'yes' if one.met else '**no**'} "
-        f"| {'–' if one.measured is None else f'{one.measured:.6g}'} | {_cell(one.basis)} |"
+        f"| {cell(str(one.requirement))} | {'yes' if one.met else '**no**'} "
+        f"| {'–' if one.measured is None else f'{one.measured:.6g}'} | {cell(one.basis)} |"
         for one in verdicts
     ]
     return ["## Required of the set", "", "| requirement | met | measured | of |", "|---|---|---|---|", *rows, ""]
