@@ -45,7 +45,7 @@ def index(
     lines = [f"{row['path']}: {row['reason']}" + (f" ({row['detail']})" if row["detail"] else "") for row in refused]
     lines += [f"{row['path']}: {row['n_faces']} faces, the largest is taken" for row in found.several]
     lines += [f"{row['path']}: {row['detail']}" for row in found.notes]
-    facts = {
+    facts: dict[str, Any] = {
         "photos": len(found), "usable": len(found) - len(refused), "refused": refused, "notes": found.notes,
         "passed_over": found.passed_over, "balance": found.balance(),
     }  # fmt: skip
