@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from miex.api.evaluate import each_once, left_out
 from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, readable_samples, recipe_of, view_of
-from miex.api.experiments import said
 from miex.api.work import (
     PathLike,
     Say,
@@ -19,6 +18,7 @@ from miex.api.work import (
     measuring_models,
     path,
     processes,
+    said,
     stage,
     unsaid,
 )  # fmt: skip

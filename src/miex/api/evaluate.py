@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, selected, sets_in, view_of
-from miex.api.experiments import said
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.train import start_of
-from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
+from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, said, stage, unsaid
 from miex.arguments import PATH, TEXT, checking
 from miex.corpora.mappings import mapping_named
 from miex.corpora.people import corpus_key, person_key, same_lab

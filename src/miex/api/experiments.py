@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from miex.api.examples import ONE_DATA, RECIPE, examples, faces_of, machine_of, need_training, recipe_of
-from miex.api.work import PathLike, Say, Stages, Workers, duration, executor, path, processes, stage, unsaid
+from miex.api.work import PathLike, Say, Stages, Workers, duration, executor, path, processes, said, stage, unsaid
 from miex.arguments import COUNT, MAPPING, PATH, TEXT, YES_NO, Kind, checking, many
 from miex.errors import UsageError, one_of
 from miex.experiments.present import Chart, Entry, Result, Table, Value, spread
@@ -245,13 +245,3 @@ def realflow(
         recipes, lambda one: table(modes=kinds, protocols=list(folds), recipe=one, references=False)
     )
     return RealFlow(choice.report, choice, notes=notes)
-
-
-def said(left: Estimate, workers: int) -> str:
-    """What a study has yet to do, as a sentence."""
-    if left.total == left.stored:
-        return f"all of {left.total:,} runs are in the store"
-    trainings = left.shared + left.own
-    work = f"{trainings:,} trainings" if trainings else f"{left.predictions:,} predictions"
-    time = "" if left.seconds is None else f", about {duration(left.seconds / workers)} with {workers} at work"
-    return f"{left.total:,} runs, {left.stored:,} of them in the store; to do: {work}{time if trainings else ''}"

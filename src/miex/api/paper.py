@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from miex.api.evaluate import folds_of
 from miex.api.examples import machine_of, need_training, recipe_of
-from miex.api.experiments import loads_of, said, to_do
+from miex.api.experiments import loads_of, to_do
 from miex.api.ingredients import FAKES, Ingredients
 from miex.api.predict import LoadedRecognizer
 from miex.api.train import start_of
-from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, stage, unsaid
+from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, said, stage, unsaid
 from miex.arguments import COUNT, NAMES, PATH, TEXT, YES_NO, Kind, checking, number
 from miex.errors import UsageError, one_of
 from miex.experiments.present import Drawing, Pictures, Result, Table

@@ -16,6 +16,7 @@ from miex.executors.base import Executor, Progress, silent
 from miex.storage import is_bucket
 
 if TYPE_CHECKING:
+    from miex.experiments.study import Estimate
     from miex.extraction.flow import EmbeddedExtractor
     from miex.storage.fetched import PublishedFile
 
@@ -149,3 +150,13 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def said(left: Estimate, workers: int) -> str:
+    """What a study has yet to do, as a sentence."""
+    if left.total == left.stored:
+        return f"all of {left.total:,} runs are in the store"
+    trainings = left.shared + left.own
+    work = f"{trainings:,} trainings" if trainings else f"{left.predictions:,} predictions"
+    time = "" if left.seconds is None else f", about {duration(left.seconds / workers)} with {workers} at work"
+    return f"{left.total:,} runs, {left.stored:,} of them in the store; to do: {work}{time if trainings else ''}"
