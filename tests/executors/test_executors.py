@@ -24,6 +24,7 @@ from miex.synthesis.run import run_plan
 from miex.synthesis.worker import ShardTask, make_shard
 from tests.ray_fixture import Nodes, ray_cluster
 
+SECONDS = 240  # for what takes few, on however busy a machine
 EXECUTORS = [InProcess(), LocalProcesses(1), LocalProcesses(2)]
 
 
@@ -54,7 +55,7 @@ def die_always(folder: Path) -> str:
 def meet(folder: Path) -> int:
     """Ends when another process has come, too."""
     (folder / str(os.getpid())).touch()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while len(list(folder.iterdir())) < 2:
         assert time.monotonic() < deadline, "nobody came"
         time.sleep(0.005)
@@ -62,7 +63,7 @@ def meet(folder: Path) -> int:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
@@ -169,7 +170,7 @@ def stay(task: tuple[Path, int]) -> int:
     folder, number = task
     with (folder / f"{number}").open("a") as file:
         file.write("x")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while number >= 2 and not (folder / "go").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -186,7 +187,7 @@ def test_a_node_that_is_lost_costs_what_it_was_working_on(nodes: Nodes, tmp_path
     nodes.lose_one()
     wait_until(lambda: RayCluster().at_once == 1)
     (tmp_path / "go").touch()
-    started.join(60)
+    started.join(SECONDS)
     assert sorted(found) == [0, 1, 2, 3]  # type: ignore[type-var]
     tries = [len((tmp_path / str(number)).read_text()) for number in range(4)]
     assert tries[:2] == [1, 1]
@@ -201,7 +202,7 @@ def test_a_node_that_joins_takes_part(nodes: Nodes, tmp_path: Path) -> None:
     waits.start()
     wait_until(lambda: any(tmp_path.iterdir()))
     nodes.add_one()
-    waits.join(60)
+    waits.join(SECONDS)
     assert len(set(pids)) == 2
 
 

@@ -78,7 +78,7 @@ class RayCluster(Executor):
                     else:
                         yield Outcome(task, result, error)
         finally:
-            if running:
+            if running and ray.is_initialized():  # somebody may have ended the connection
                 ray.wait(list(running), num_returns=len(running))
 
 
