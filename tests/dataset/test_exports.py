@@ -189,6 +189,22 @@ def test_datasets_loads_a_set_itself(hub: Any, made: Path) -> None:
         assert drawn.keys() == sample.provenance["nuisances"].keys()
 
 
+@pytest.mark.parametrize("form", ["set", *FORMS])
+def test_the_hub_reads_the_header_of_every_card(hub: Any, made: Path, tmp_path: Path, form: str) -> None:
+    from huggingface_hub import DatasetCard  # datasets brings it
+
+    if form != "set":
+        miex.open(made).export(tmp_path / "out", to=form)
+    card = DatasetCard.load(made / "README.md" if form == "set" else tmp_path / "out" / "README.md")
+    data = card.data.to_dict()
+    assert data["license"] == "other"
+    assert data["task_categories"] == ["video-classification"]
+    assert data["size_categories"] == ["n<1K"]
+    (config,) = data["configs"]
+    (files,) = config["data_files"]
+    assert list((made if form == "set" else tmp_path / "out").glob(files["path"]))
+
+
 def test_datasets_loads_the_parquet_export(hub: Any, made: Path, tmp_path: Path) -> None:
     dataset = miex.open(made)
     dataset.export(tmp_path / "out", to="huggingface")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import miex.dataset
+from miex.api.examples import selected
 from miex.aus.vector import AU_NUMBERS
 from miex.dataset.reader import Dataset
 from miex.errors import UsageError
@@ -78,6 +79,18 @@ def test_select_is_the_short_form(made: Dataset) -> None:
         assert made.select(**short).table == made.where(query).table  # type: ignore[arg-type]
     assert len(made.where("label == 'surprise'").where("corpus is None")) == 12
     assert len(made.select(label="surprise").where("AU12 > 2")) == 0
+
+
+def test_of_several_data_the_sets_are_chosen_from(made: Dataset, finished: Path) -> None:
+    mine, other = selected([str(finished), "maps.npz"], "label == 'surprise'")
+    assert isinstance(mine, Dataset)
+    assert (len(mine), other) == (12, "maps.npz")
+    assert len(selected(made, "corpus is None")) == 12
+    assert selected("maps.npz", None) == "maps.npz"
+    with pytest.raises(UsageError, match=r"a set to choose from\n.*maps\.npz"):
+        selected(["maps.npz"], "label == 'surprise'")
+    with pytest.raises(UsageError, match="at least one sample"):
+        selected(finished, "AU12 > 2")
 
 
 @pytest.mark.parametrize(
