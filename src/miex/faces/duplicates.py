@@ -2,11 +2,18 @@
 
 Two descriptors of a photo. The *picture* is the face crop in gray levels, small, as logarithms (so that other light is
 a shift) less their surroundings (so that the shift is taken away), of length 1. The *person* is the embedding of SFace.
-Both are compared by 1 − cosine. Faces of 914 people, no picture of which is another's: the two nearest pictures are
-0.109 apart. 200 of them saved as JPEG of quality 30, at half or double size, cropped to the face, lighter, darker, or
-gray, and found anew, are nearer than 0.08 to the original in 198 or more of each kind; at a third of the size, with
-about 30 px between the eyes, in 192. Of 68 people, 12 smile so little that their neutral and their smiling photo are
-that near, too: they are called one picture, and are one person.
+Both are compared by 1 − cosine. Of 910 faces, no picture of which is another's, the two nearest pictures are 0.109
+apart. 200 of them were changed, and their faces found anew; nearer than 0.08 to the original are:
+
+    JPEG of quality 30, of quality 10           197, 196
+    twice the size, half of it, 0.35 of it      199, 198, 191
+    cropped to 1.5 or 1.16 times the face       198, 193
+    lighter, darker, other gamma, gray          199, 199, 199, 197
+    cropped, 0.6 of the size, lighter, JPEG 50  196
+
+In most of the others the detector was not sure of a face, or the mesh lay elsewhere. Of 68 people, 12 have a neutral
+and a smiling photo that are that near: they are called one picture, and are one person. Of the persons of those 910,
+the 116 real ones are 0.495 apart or more; 38 pairs of the generated ones, which nobody is, lie within SAME_PERSON.
 """
 
 from __future__ import annotations
@@ -173,7 +180,8 @@ def near_pairs(vectors: Vectors, limit: float, block: int = _BLOCK) -> Iterator[
     Args:
         vectors: float32 [n, d].
         limit: of the distance.
-        block: vectors that are compared with as many at once; it bounds the memory.
+        block: vectors that are compared with as many at once; it bounds the memory. 10,000 of 128 dimensions take 0.4 s
+            of one core of an AMD EPYC, so 50,000 about 10 s.
     """
     for a in range(0, len(vectors), block):
         for b in range(a, len(vectors), block):
