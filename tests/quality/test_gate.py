@@ -18,7 +18,6 @@ from miex.aus.vector import AU_INDEX, N_AUS
 from miex.dataset import open as open_set
 from miex.dataset.plan_file import read_plan
 from miex.dataset.samples import collect_samples, read_samples, write_samples
-from miex.dataset.shard import write_shard
 from miex.errors import InputError, RequirementError, UsageError
 from miex.quality.audit import Audit, Moved, Outside, Sharpness
 from miex.quality.gate import MEASURES, Facts, judge, read_requirements
@@ -26,7 +25,7 @@ from miex.quality.identity import IdentityKept
 from miex.quality.recovery import Recovery
 from miex.report.statistics import statistics_of
 from miex.storage.local import Folder
-from tests.support import command, facts, stored_samples
+from tests.support import command, facts, stored_samples, write_over
 
 ONLY_IN_TABLES = {
     "samples", "failed", "identical", "balance", "blinks", "motion_mean_px", "motion_mean_iod", "motion_p95_px",
@@ -233,7 +232,7 @@ def test_a_set_in_which_two_pairs_are_made_identical_fails(finished: Path, tmp_p
     samples = stored_samples(out, 0)
     still = [replace(one, frames=(one.frames[0],) * 2) for one in samples[:2]]
     plan = read_plan(out)
-    write_shard(Folder(out), 0, plan.digests["plan"], [*still, *samples[2:]])
+    write_over(out, 0, [*still, *samples[2:]])
     write_samples(Folder(out), plan)
     assert sum(part.num_rows for part in collect_samples(Folder(out), plan)) == 36
     done = command("report", out, *asked)
