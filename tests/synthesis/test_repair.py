@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+import miex
 import miex.dataset
 from miex.dataset.samples import SAMPLES_FILE, read_samples
 from miex.dataset.shard import SHARDS, read_shard_record, record_name, tar_name
 from miex.dataset.verify import verify
-from miex.errors import InputError, PartialFailureError
-from miex.storage.local import Folder
+from miex.errors import InputError, OutputError, PartialFailureError
+from miex.storage.local import LOCK_FILE, Folder
+from miex.synthesis import worker
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
@@ -190,8 +192,89 @@ def test_a_better_shard_is_never_replaced(photos: Path, model: Path, tmp_path: P
     assert (contents(out), written_at(out)) == before
     other = lost(photos / "1.png")
     found(photo)
-    repair_set(out, max_failed=0.5)  # as many samples, but not the same
-    assert (contents(out), written_at(out)) == before
+    assert repair_set(out).failed == 0  # what is there of the other photo needs it no more
     found(other)
-    assert repair_set(out).failed == 0
+    assert verify(out).problems == ()
+
+
+# photos that are gone
+
+
+def test_a_damaged_shard_without_its_photos_loses_nothing(photos: Path, model: Path, tmp_path: Path) -> None:
+    """One flipped bit, and no photo of the shard: what is proven stays to the byte, the rest comes back with the photo."""
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    adopt_plan(plan_of(photos, model, size=64, shard_size=9), out)
+    miex.run(out)
+    shutil.copytree(out, whole)
+    flip_bit(out / tar_name(0), 5000)
+    before = miex.dataset.open(out).readable()[0]
+    stored = {row["sample_id"]: before.stored(i) for i, row in enumerate(before.table.to_pylist())}
+    assert len(stored) == 8
+    gone = [lost(photos / f"{i}.png") for i in range(3)]
+    with pytest.raises(PartialFailureError, match="1 failed"):
+        miex.repair(out)
+    there = miex.dataset.open(out)
+    assert {row["sample_id"]: there.stored(i) for i, row in enumerate(there.table.to_pylist())} == stored
+    assert (out / "README.md").exists()
+    assert verify(out).problems == ()
+    for photo in gone:
+        found(photo)
+    assert miex.repair(out).summary.failed == 0
+    assert contents(out) == contents(whole)
+
+
+@pytest.mark.parametrize("damage", ["bits of the record", "the record"])
+def test_samples_parquet_knows_what_a_lost_record_knew(photos: Path, model: Path, tmp_path: Path, damage: str) -> None:
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    adopt_plan(plan_of(photos, model, size=64, shard_size=9), out)
+    run_plan(out)
+    shutil.copytree(out, whole)
+    if damage == "the record":
+        (out / record_name(0)).unlink()
+    else:
+        flip_bit(out / record_name(0), 300)
+    for i in range(3):
+        lost(photos / f"{i}.png")
+    repair_set(out)
+    assert contents(out) == contents(whole)
+
+
+def test_what_cannot_be_begun_changes_nothing(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_sample(out)
+    cut_record(out)
+    (out / tar_name(4)).unlink()
+    before = contents(out), written_at(out)
+    with pytest.raises(InputError, match="no folder"):
+        repair_set(out, faces_root=tmp_path / "gone")
+    with monkeypatch.context() as patched, pytest.raises(InputError, match="version"):
+        patched.setattr("miex.synthesis.worker.FACES_VERSION", "another")
+        worker.opened.cache_clear()
+        repair_set(out)
+    with monkeypatch.context() as patched, pytest.raises(OutputError, match="room for"):
+        patched.setattr(Folder, "free_bytes", lambda self: 10)
+        repair_set(out)
+    assert (contents(out), written_at(out)) == before
+
+
+@pytest.mark.parametrize("work", [run_plan, repair_set])
+def test_a_folder_under_the_name_of_a_tar_is_told_and_nothing_is_deleted(
+    out: Path, work: Callable[[Path], object]
+) -> None:
+    (out / tar_name(2)).unlink()
+    (out / tar_name(2)).mkdir()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != LOCK_FILE}
+    with pytest.raises(InputError, match="take the folder away"):
+        work(out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != LOCK_FILE} == before
+
+
+def test_a_run_replaces_a_cut_tar_and_keeps_what_is_good_of_it(photos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    adopt_plan(plan_of(photos, model, size=64, shard_size=9), out)
+    run_plan(out)
+    last = miex.dataset.open(out).table.to_pylist()[-1]
+    (out / tar_name(0)).write_bytes((out / tar_name(0)).read_bytes()[: last["offset"] + 100])
+    for i in range(3):
+        lost(photos / f"{i}.png")
+    assert run_plan(out, max_failed=1).made == 8
     assert verify(out).problems == ()

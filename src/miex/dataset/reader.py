@@ -18,7 +18,7 @@ from miex.aus.vector import AU_NUMBERS, SIDES, AUArray
 from miex.dataset.plan_file import read_plan, read_record
 from miex.dataset.samples import read_samples
 from miex.dataset.schema import AU_COLUMNS, rendered_aus
-from miex.dataset.shard import StoredSample, read_stored
+from miex.dataset.shard import StoredSample, read_shard_record, read_stored
 from miex.errors import InputError, UsageError, one_of
 from miex.images import Image, decode_image
 from miex.labels import Label
@@ -173,7 +173,15 @@ class Dataset(Sequence[SampleData]):
         return row
 
     def _stored(self, row: dict[str, Any]) -> StoredSample:
-        return read_stored(self.storage, row["shard"], row["offset"], row["bytes"], row["crc32"], row["sample_id"])
+        shard, sample_id = row["shard"], row["sample_id"]
+        try:
+            return read_stored(self.storage, shard, row["offset"], row["bytes"], row["crc32"], sample_id)
+        except InputError:
+            # a repair that was cut short has moved it, and samples.parquet does not know it yet
+            moved = _place(self.storage, shard, sample_id)
+            if moved in (None, {name: row[name] for name in moved or ()}):
+                raise
+        return read_stored(self.storage, shard, moved["offset"], moved["bytes"], moved["crc32"], sample_id)
 
     def readable(self, *, progress: Progress | None = None) -> tuple[Dataset, dict[str, str]]:
         """The samples that can be read, and the others: {sample_id: what was found in its place}.
@@ -317,6 +325,16 @@ class Dataset(Sequence[SampleData]):
                 "a torch dataset", expected="torch", found=str(error), do="pip install 'miex[train]' (see the README)"
             ) from error
         return TorchDataset(self)
+
+
+def _place(storage: Storage, shard: int, sample_id: str) -> dict[str, int] | None:
+    """Where the record of a shard has a sample; None if it cannot be read, or has none."""
+    try:
+        record = read_shard_record(storage, shard)
+    except InputError:
+        return None
+    there = (one for one in record.samples if one["sample_id"] == sample_id) if record else ()
+    return next(({name: one[name] for name in ("offset", "bytes", "crc32")} for one in there), None)
 
 
 def sample_of(row: Mapping[str, Any], frames: Image, description: Mapping[str, Any]) -> SampleData:

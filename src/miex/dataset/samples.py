@@ -8,6 +8,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from miex.dataset.pages import REPORT
 from miex.dataset.plan_file import Plan, check_rows
 from miex.dataset.proven import ProvenFile, write_blocks
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS, SAMPLES_SCHEMA
@@ -19,15 +20,31 @@ from miex.storage.base import Storage
 SAMPLES_FILE = "samples.parquet"
 
 
-def write_samples(out: Storage, plan: Plan) -> None:
-    """Write samples.parquet of a set whose shards are all there.
+def write_samples(out: Storage, plan: Plan, *, rendered: bool = False) -> None:
+    """Write samples.parquet of a set whose shards are all there. Pages that tell of other samples are removed before.
+
+    Args:
+        out: the set.
+        plan: its plan.
+        rendered: whether pages tell of other samples, where no samples.parquet can be read that says so.
 
     Raises:
         InputError: a shard has no record, or one that does not cover its rows.
         OutputError: it cannot be written.
     """
+    before = _root(out)
     with out.writing(SAMPLES_FILE) as draft:
-        write_blocks(draft, collect_samples(out, plan), SAMPLES_SCHEMA, block_rows=plan.shard_size)
+        root = write_blocks(draft, collect_samples(out, plan), SAMPLES_SCHEMA, block_rows=plan.shard_size)
+        if rendered if before is None else before != root:
+            for name in REPORT:
+                out.delete(name)
+
+
+def _root(out: Storage) -> str | None:
+    try:
+        return ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, SAMPLES_FILE).root
+    except (InputError, FileNotFoundError):
+        return None
 
 
 def collect_samples(out: Storage, plan: Plan) -> Iterator[pa.Table]:

@@ -100,7 +100,9 @@ class _Hashed(io.RawIOBase):
         return self.position
 
 
-def write_shard(out: Storage, shard: int, plan: str, samples: Iterable[Sample | Failure]) -> tuple[ShardRecord, bool]:
+def write_shard(
+    out: Storage, shard: int, plan: str, samples: Iterable[Sample | Failure], *, damaged: bool = False
+) -> tuple[ShardRecord, bool]:
     """Write a shard and its record, each whole or not at all, the record last.
 
     The tar depends on the samples alone: fixed times, owner, mode and order. Members of a sample (WebDataset names):
@@ -110,11 +112,15 @@ def write_shard(out: Storage, shard: int, plan: str, samples: Iterable[Sample | 
     decides. What others make later is dropped, unless it has more samples. On machines of one kind all make the same
     bytes; where they do not, record and tar are those of one of them.
 
+    Of a shard that is replaced, the record is replaced before the tar, and no file is ever missing: until the new tar
+    is there, samples.parquet has the places in the old one, and from then on the new record those in the new one.
+
     Args:
         out: the set.
         shard: number of the shard.
         plan: digest of the plan.
         samples: what to write.
+        damaged: replace what is there, whatever its record says; `samples` hold all that is good of it.
 
     Returns:
         The record of what is there afterwards, and whether this call has put it there.
@@ -138,19 +144,22 @@ def write_shard(out: Storage, shard: int, plan: str, samples: Iterable[Sample | 
                     add_member(tar, name, content)
                 place = {"sample_id": sample.sample_id, "offset": offset, "bytes": sink.tell() - offset}
                 made.append({**place, "crc32": sink.crc32, **sample.measures})
-        there = read_shard_record(out, shard)
+        there = None if damaged else read_shard_record(out, shard)
         if there and len(made) <= len(there.samples):
             draft.abandon()
             return there, False
-        # from here until the new record is there, the shard does not exist
-        out.delete(record_name(shard))
-    record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
-    fields = {"format": FORMAT, **asdict(record)}
-    text = json.dumps({**fields, "digest": json_digest(fields)}, separators=(",", ":"), allow_nan=False)
-    while not out.create(record_name(shard), text.encode()):
+        record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
+        fields = {"format": FORMAT, **asdict(record)}
+        text = json.dumps({**fields, "digest": json_digest(fields)}, separators=(",", ":"), allow_nan=False).encode()
+        replaces = damaged or there is not None
+        if replaces:
+            out.write(record_name(shard), text)
+    while not out.create(record_name(shard), text):
         there = read_shard_record(out, shard)
         # a record that came in between may be of other bytes than the tar, if another kind of machine made them
-        if there and (there.sha256 == record.sha256 or _sha256(out, tar_name(shard)) != record.sha256):
+        if there and there.sha256 == record.sha256:
+            return there, replaces
+        if there and _sha256(out, tar_name(shard)) != record.sha256:
             return there, False
         out.delete(record_name(shard))
     return record, True
@@ -233,6 +242,8 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sa
         content = out.read_range(tar, offset, size)
     except OSError as error:
         raise _damaged(asked, f"{tar}: {error.strerror or error}") from error
+    except InputError as error:
+        raise _damaged(asked, f"{tar}: {error.found}") from error
     return stored_in(content, asked, f"{tar}, byte {offset}", crc32, sample_id)
 
 

@@ -8,8 +8,9 @@ import json
 import math
 import tarfile
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,8 +19,19 @@ from miex.dataset.description import describe_sample
 from miex.dataset.frames import DIGITAL_SOURCE_TYPE
 from miex.dataset.pages import page_problems
 from miex.dataset.plan_file import Plan, PlanRows, read_faces, read_plan, read_record
-from miex.dataset.samples import read_samples, with_results
-from miex.dataset.shard import SHARDS, ShardRecord, read_shard_record, record_name, stored_in, tar_name
+from miex.dataset.proven import ProvenFile
+from miex.dataset.samples import SAMPLES_FILE, read_samples, with_results
+from miex.dataset.schema import MEASURE_COLUMNS, SAMPLES_SCHEMA
+from miex.dataset.shard import (
+    SHARDS,
+    Sample,
+    ShardRecord,
+    read_shard_record,
+    read_stored,
+    record_name,
+    stored_in,
+    tar_name,
+)
 from miex.errors import InputError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.images import decode_image
@@ -164,14 +176,21 @@ def _check_shard(task: _Task) -> ShardCheck:
     try:
         # its samples are read one after the other, which in a bucket takes few requests
         with task.out.open(tar_name(task.shard)) as file:
+            if (size := file.seek(0, io.SEEK_END)) != record.bytes:
+                return broken(f"{size} bytes, its record says {record.bytes}")
+            file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # BinaryIO has readinto
             if record.plan != task.plan:
                 return broken(f"made from plan {record.plan[:12]}…, not {task.plan[:12]}…")
             if digest != record.sha256:
                 return broken(f"sha256 {digest[:12]}…, its record says {record.sha256[:12]}…")
             return _check_samples(task, record, file)
+    except FileNotFoundError:
+        return broken(f"no {tar_name(task.shard)}")
     except OSError as error:
         return broken(error.strerror or str(error))
+    except InputError as error:
+        return broken(f"{error.asked}: {error.found}")
 
 
 def _check_samples(task: _Task, record: ShardRecord, file: BinaryIO) -> ShardCheck:
@@ -195,6 +214,86 @@ def _check_samples(task: _Task, record: ShardRecord, file: BinaryIO) -> ShardChe
             problems.append(f"{where}, {sample_id}: {problem}")
             identical += problem == _IDENTICAL
     return ShardCheck(task.shard, len(made), len(failed), identical, tuple(problems))
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What is good of a shard.
+
+    Attributes:
+        samples: per id the place of the sample in the tar and its measures, as in a record.
+        unread: per id why nothing could be read in its place.
+    """
+
+    samples: dict[str, dict[str, Any]]
+    unread: dict[str, InputError]
+
+
+def sound_samples(out: Storage, shard: int, plan: str) -> Sound:
+    """The samples of a shard in which `verify` finds nothing wrong, whatever else has become of record and tar.
+
+    Where they lie is known by the record, and by samples.parquet: one of them may be damaged.
+
+    Args:
+        out: the set.
+        shard: number of the shard.
+        plan: digest of the plan.
+
+    Raises:
+        InputError: the plan is damaged.
+    """
+    settings, _ = _opened(out, plan)
+    task, sound = _Task(out, shard, plan, settings["size"]), Sound({}, {})
+    _, rows, faces = _planned(task)
+    by_id = {row["sample_id"]: row for row in rows}
+    for place in (*_places_in_record(task), *_places_in_samples(task)):
+        row = by_id.get(sample_id := place["sample_id"])
+        if row is None or sample_id in sound.samples:
+            continue
+        try:
+            content = out.read_range(tar_name(shard), place["offset"], place["bytes"])
+        except FileNotFoundError:
+            continue
+        except InputError as error:
+            sound.unread[sample_id] = error
+            continue
+        if not _problem(task, place, content, row, describe_sample(faces[row["identity"]], row, settings)):
+            sound.samples[sample_id] = place
+    return sound
+
+
+def _places_in_record(task: _Task) -> list[dict[str, Any]]:
+    with suppress(InputError):
+        record = read_shard_record(task.out, task.shard)
+        return record.samples if record and record.plan == task.plan else []
+    return []
+
+
+def _places_in_samples(task: _Task) -> list[dict[str, Any]]:
+    with suppress(InputError, FileNotFoundError):
+        where = f"{SAMPLES_FILE} of {task.out.address}"
+        file = ProvenFile(partial(task.out.open, SAMPLES_FILE), SAMPLES_SCHEMA, where)
+        if file.block_rows == _opened(task.out, task.plan)[0]["shard_size"] and task.shard < len(file):
+            rows = file.block(task.shard).to_pylist()
+            names = ("sample_id", "offset", "bytes", "crc32", *(column.name for column in MEASURE_COLUMNS))
+            return [{name: row[name] for name in names} for row in rows if row["status"] == "ok"]
+    return []
+
+
+def kept_sample(out: Storage, shard: int, place: dict[str, Any], suffix: str) -> Sample:
+    """A sound sample, to be written again as it is. Raises InputError if it is no more.
+
+    Args:
+        out, shard: where it lies.
+        place: of `sound_samples`.
+        suffix: of its frames' names.
+    """
+    where = {"sample_id", "offset", "bytes", "crc32"}
+    sample_id = place["sample_id"]
+    stored = read_stored(out, shard, place["offset"], place["bytes"], place["crc32"], sample_id)
+    in_order = dict.fromkeys(column.name for column in MEASURE_COLUMNS if column.name in place)
+    measures = {name: place[name] for name in in_order | place if name not in where}
+    return Sample(sample_id, stored.frames, suffix, stored.description, measures)
 
 
 _IDENTICAL = "onset and apex are the same picture"
@@ -233,17 +332,18 @@ def _samples_problems(out: Storage, plan: Plan, checked: Collection[int]) -> tup
     wrong: dict[str, None] = {}
     problems = []
     for shard, rows in enumerate(plan.shards()):
-        there = samples.slice(shard * plan.shard_size, rows.num_rows)
+        stated = samples.slice(shard * plan.shard_size, rows.num_rows)
         try:
             record = read_shard_record(out, shard)
             expected = with_results(out, shard, record, rows)
+            if record and shard not in checked and (size := out.size(tar_name(shard))) != record.bytes:
+                there = f"no {tar_name(shard)}" if size is None else f"{size} bytes"
+                problems.append(f"shard {shard:05d}: {there}, its record says {record.bytes} bytes")
         except InputError as error:
             if shard not in checked:  # of those that were, it is said already
                 problems.append(f"shard {shard:05d}: {error.found}")
             continue
-        if record and shard not in checked and out.size(tar_name(shard)) != record.bytes:
-            problems.append(f"shard {shard:05d}: {out.size(tar_name(shard))} bytes, its record says {record.bytes}")
-        wrong |= dict.fromkeys(name for name in expected.schema.names if not there[name].equals(expected[name]))
+        wrong |= dict.fromkeys(name for name in expected.schema.names if not stated[name].equals(expected[name]))
     if plan.n_rows != samples.num_rows:
         problems.append(f"samples.parquet: {samples.num_rows} rows, {plan.n_rows} planned")
     elif wrong:

@@ -125,6 +125,8 @@ class Storage(ABC):
         """`size` bytes from `offset` on, fewer at the end of the file. Raises FileNotFoundError where there is none."""
         with as_input_errors(f"reading {name} of {self.address}"), self.open(name) as file:
             rest = file.seek(0, io.SEEK_END) - offset  # memory is taken for what is asked for, not for what is there
+            if rest <= 0:  # no disk seeks to any number
+                return b""
             file.seek(offset)
             return file.read(max(0, min(size, rest)))
 

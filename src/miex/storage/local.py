@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from miex.errors import InUseError, OutputError
+from miex.regular import only_regular
 from miex.storage.base import Draft, Storage, as_input_errors, as_output_errors
 
 if TYPE_CHECKING:  # who only reads needs none
@@ -46,7 +49,7 @@ class Folder(Storage):
 
     def open(self, name: str) -> BinaryIO:
         with as_input_errors(f"reading {name} of {self.path}"):
-            return (self.path / name).open("rb")
+            return open(self.path / name, "rb", opener=only_regular)  # Path.open takes no opener
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Draft]:
@@ -87,7 +90,10 @@ class Folder(Storage):
     def size(self, name: str) -> int | None:
         try:
             with as_input_errors(f"reading {name} of {self.path}"):
-                return (self.path / name).stat().st_size
+                there = (self.path / name).stat()
+                if stat.S_ISDIR(there.st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                return there.st_size
         except FileNotFoundError:
             return None
 
@@ -212,7 +218,7 @@ def _deleted(draft: Path) -> bool:
         draft.unlink(missing_ok=True)  # type: ignore[unreachable]
         return True
     try:
-        with draft.open("rb") as file:
+        with open(draft, "rb", opener=only_regular) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,14 @@ from typing import Any
 from miex.dataset.pages import REPORT
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.samples import SAMPLES_FILE, write_samples
-from miex.dataset.shard import SHARDS, read_shard_record, record_name, tar_name
+from miex.dataset.shard import SHARDS, ShardRecord, read_shard_record, record_name, tar_name
 from miex.errors import InputError, InUseError, OutputError, PartialFailureError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 from miex.synthesis.estimate import Estimate, check_room, estimate_rest
 from miex.synthesis.shards import shards_of
-from miex.synthesis.worker import ShardResult, ShardTask, make_shard, result_of
+from miex.synthesis.worker import ShardResult, ShardTask, State, make_shard, result_of
 
 _SECONDS_BETWEEN_TRIES = 0.2  # to hold a place that others hold
 
@@ -96,20 +96,23 @@ def run_plan(
     if shards is None:
         with out.alone():
             plan = _plan(out, digest)
-            summary = make_shards(out, plan, _there(out, plan, range(plan.n_shards)), **how)
-            write_samples(out, plan)
+            finished = out.size(SAMPLES_FILE) is not None
+            summary = make_shards(out, plan, *_there(out, plan, range(plan.n_shards), finished=finished), **how)
+            write_samples(out, plan, rendered=summary.rendered > 0)
             finish(summary)
             return summary
     plan = _plan(out, digest)
     chosen = shards_of(shards, plan.n_shards)
-    there = _there(out, plan, chosen)
-    if len(there) < len(chosen) and out.size(SAMPLES_FILE) is not None:
+
+    def start() -> None:
+        if out.size(SAMPLES_FILE) is None:
+            return
         # a finished set that lost shards; or others have just made them, and finished
         with _when_free(out.locked):
-            there = _there(out, plan, chosen)
-            if len(there) < len(chosen):
+            if len(_there(out, plan, chosen)[0]) < len(chosen):
                 _unfinish(out)
-    summary = make_shards(out, plan, there, chosen=chosen, **how)
+
+    summary = make_shards(out, plan, *_there(out, plan, chosen), chosen=chosen, start=start, **how)
     if not summary.left:
         with _when_free(out.alone):
             if out.size(SAMPLES_FILE) is None:
@@ -149,18 +152,33 @@ def _plan(out: Storage, digest: str | None) -> Plan:
     return plan
 
 
-def _there(out: Storage, plan: Plan, shards: Iterable[int]) -> dict[int, ShardResult]:
-    found = {shard: _committed(out, shard, plan.digests["plan"]) for shard in shards}
-    return {shard: result for shard, result in found.items() if result is not None}
+def _there(
+    out: Storage, plan: Plan, shards: Iterable[int], *, finished: bool = False
+) -> tuple[dict[int, ShardResult], dict[int, State]]:
+    """What is known of the shards that are there, and the state of those that are not wholly there.
+
+    Of a finished set without a shard's record, samples.parquet still knows what is in the tar.
+    """
+    there: dict[int, ShardResult] = {}
+    states: dict[int, State] = {}
+    for shard in shards:
+        record = _record(out, shard, plan.digests["plan"])
+        if record and out.size(tar_name(shard)) == record.bytes:
+            there[shard] = result_of(record)
+        elif record or finished:
+            states[shard] = "damaged"
+    return there, states
 
 
 def make_shards(
     out: Storage,
     plan: Plan,
     there: Mapping[int, ShardResult],
-    better: Collection[int] = frozenset(),
+    states: Mapping[int, State],
     *,
     chosen: Sequence[int] | None = None,
+    start: Callable[[], None] = lambda: None,
+    mend: bool = False,
     faces_root: Path | None,
     weights: Path | None,
     executor: Executor,
@@ -172,16 +190,18 @@ def make_shards(
 
     Args:
         there: what is known of the shards that stay.
-        better: shards that are there with failed rows: made again, and the better one stays.
+        states: of the others; those that are not named are missing.
         chosen: the shards that are asked for. None: all, for who holds the lock.
+        start: called when it is known that they can be made, before the first is.
+        mend: make all, however many rows fail: no shard is left worse than it was.
 
     The other arguments and errors are those of `run_plan`.
     """
-    start = time.monotonic()
+    began = time.monotonic()
     root = faces_root or Path(plan.faces_root)
     shards: Sequence[int] = range(plan.n_shards) if chosen is None else chosen
     tasks = [
-        ShardTask(out, shard, plan.digests["plan"], root, again=shard in better, weights=weights)
+        ShardTask(out, shard, plan.digests["plan"], root, states.get(shard, "missing"), weights)
         for shard in shards
         if shard not in there
     ]
@@ -193,9 +213,11 @@ def make_shards(
                 f"photos of {out.address}", expected="their folder", found=f"no folder {root}",
                 do="give the folder in which the photos are now: `faces` DIR",
             )  # fmt: skip
+        for task in tasks:
+            if task.state != "missing":
+                out.size(tar_name(task.shard))  # raises for a folder of that name, before anything is replaced
         announce(check_room(estimate_rest(tasks, plan), out))
-        if chosen is None:
-            _unfinish(out)
+        start()
 
     def failed() -> int:
         return sum(result.failed for result in results.values())
@@ -212,9 +234,10 @@ def make_shards(
         assert outcome.result is not None
         results[outcome.task.shard] = outcome.result
         progress(done(), rows, f"{failed()} failed")
-        if failed() > max_failed * rows:
+        if not mend and failed() > max_failed * rows:
             break
-    _check_failed(out, failed(), rows, max_failed, results)
+    if not mend:
+        check_failed(out, failed(), rows, max_failed, (shard for shard in sorted(results) if results[shard].failed))
     names = set(out.names(SHARDS))
     return Summary(
         samples=rows,
@@ -223,33 +246,27 @@ def make_shards(
         failed=failed(),
         rendered=sum(result.made + result.failed for result in results.values() if result.own),
         bytes=sum(result.bytes for result in results.values()),
-        seconds=time.monotonic() - start,
+        seconds=time.monotonic() - began,
         left=sum(record_name(shard).removeprefix(f"{SHARDS}/") not in names for shard in range(plan.n_shards)),
     )
 
 
-def _committed(out: Storage, shard: int, digest: str) -> ShardResult | None:
+def _record(out: Storage, shard: int, digest: str) -> ShardRecord | None:
     record = read_shard_record(out, shard)
-    if record is None:
-        return None
-    if record.plan != digest:
+    if record and record.plan != digest:
         raise OutputError(
             f"shard {shard} of {out.address}", expected=f"plan {digest[:12]}…", found=f"plan {record.plan[:12]}…",
             do="give a new `out`: this shard was made from another plan",
         )  # fmt: skip
-    if out.size(tar_name(shard)) != record.bytes:
-        out.delete(record_name(shard))  # from here on it is missing
-        return None
-    return result_of(record)
+    return record
 
 
-def _check_failed(out: Storage, failed: int, total: int, max_failed: float, results: dict[int, ShardResult]) -> None:
+def check_failed(out: Storage, failed: int, total: int, max_failed: float, shards: Iterable[int]) -> None:
+    """Raises PartialFailureError if more failed than may; it names the first of these shards."""
     if failed <= max_failed * total:
         return
-    shard = min(result.shard for result in results.values() if result.failed)
-    record = read_shard_record(out, shard)
-    assert record is not None
-    first = record.failed[0]
+    records = (read_shard_record(out, shard) for shard in shards)
+    first = next(failure for record in records if record for failure in record.failed)
     raise PartialFailureError(
         f"{total:,} samples in {out.address}",
         expected=f"at most {max_failed:.1%} failed",

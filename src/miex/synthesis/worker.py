@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from miex.dataset.frames import SUFFIX
 from miex.dataset.plan_file import CONFIG_FILE, PlanRows, has_plan, read_faces, read_record
 from miex.dataset.shard import Failure, Sample, ShardRecord, read_shard_record, write_shard
+from miex.dataset.verify import kept_sample, sound_samples
 from miex.errors import InputError, OutputError
 from miex.executors.local import one_thread
 from miex.faces import VERSION as FACES_VERSION
@@ -21,6 +23,8 @@ from miex.generators.registry import generator_of, refuse_weights
 from miex.generators.weights import find_weights
 from miex.storage.base import Storage
 from miex.synthesis.render import render_identity
+
+State = Literal["missing", "failed", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class ShardTask:
         shard: number of the shard.
         plan: digest of the plan.
         faces_root: folder that the photos' paths are relative to.
-        again: make a shard again that is there, and keep the better one.
+        state: of the shard: missing, there with failed rows, or damaged. What is good of the last two is kept as it is,
+            and the rest is rendered.
         weights: file of the generator's weights; None: it is found by its sha256, or there is none.
     """
 
@@ -40,7 +45,7 @@ class ShardTask:
     shard: int
     plan: str
     faces_root: Path
-    again: bool = False
+    state: State = "missing"
     weights: Path | None = None
 
     def __str__(self) -> str:
@@ -67,11 +72,29 @@ def make_shard(task: ShardTask) -> ShardResult:
         InputError: the plan or the photos cannot be read here, or the plan's generator is not the installed one.
     """
     _prove_within_reach(task)
-    if not task.again and (there := read_shard_record(task.out, task.shard)):
+    missing = task.state == "missing"
+    if missing and (there := read_shard_record(task.out, task.shard)):
         return result_of(there)
     with one_thread():
-        record, own = write_shard(task.out, task.shard, task.plan, render_shard(task))
+        samples = render_shard(task) if missing else _mended(task)
+        record, own = write_shard(task.out, task.shard, task.plan, samples, damaged=task.state == "damaged")
     return result_of(record, own=own)
+
+
+def _mended(task: ShardTask) -> Iterator[Sample | Failure]:
+    """The samples of a shard that is there: those that are proven byte for byte as they are, the rest rendered."""
+    settings, _, plan = opened(task.out, task.plan, task.weights)
+    suffix = SUFFIX[settings["frame_format"]]
+    sound = sound_samples(task.out, task.shard, task.plan)
+    rest = iter(render_shard(task, leave_out=sound.samples.keys()))
+    for sample_id in plan.shard(task.shard)["sample_id"].to_pylist():
+        if sample_id in sound.samples:
+            yield kept_sample(task.out, task.shard, sound.samples[sample_id], suffix)
+            continue
+        made = next(rest)
+        if isinstance(made, Failure) and sample_id in sound.unread:
+            raise sound.unread[sample_id]  # it may be good: a disk that answers again gives it back
+        yield made
 
 
 def result_of(record: ShardRecord, *, own: bool = False) -> ShardResult:
@@ -93,12 +116,15 @@ def _prove_within_reach(task: ShardTask) -> None:
         )
 
 
-def render_shard(task: ShardTask, *, most: int | None = None) -> Iterator[Sample | Failure]:
+def render_shard(
+    task: ShardTask, *, most: int | None = None, leave_out: Collection[str] = ()
+) -> Iterator[Sample | Failure]:
     """The samples of a shard, in the order of the plan; one that cannot be made is a Failure with its reason.
 
     Args:
         task: which shard of which plan.
         most: rows; the rest is left out. None: all.
+        leave_out: ids of samples that are not rendered.
 
     Raises:
         InputError: the plan cannot be read; its generator is not the installed one, or has no weights at hand.
@@ -107,8 +133,8 @@ def render_shard(task: ShardTask, *, most: int | None = None) -> Iterator[Sample
     """
     settings, generator, plan = opened(task.out, task.plan, task.weights)
     table = plan.shard(task.shard).slice(0, most)
-    faces = read_faces(task.out, table["identity"].unique().to_pylist())
-    rows = table.to_pylist()
+    rows = [row for row in table.to_pylist() if row["sample_id"] not in leave_out]
+    faces = read_faces(task.out, list(dict.fromkeys(row["identity"] for row in rows)))
     if any(row["asymmetry"] is not None for row in rows):
         generator.require_sides("nuisance asymmetry")
     by_identity = {face["identity"]: face for face in faces.to_pylist()}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from miex.errors import InputError
+from miex.regular import only_regular
 from miex.tables.cells import in_thousands, missing, whole
 from miex.tables.text import HEAD_LINES, Numbered, csv_rows
 from miex.tables.workbook import OLE, UNSAVED, ZIP, sheets_of
@@ -59,7 +60,7 @@ def read_sheets(path: Path, what: str = "table") -> list[Sheet]:
     """
     asked = f"{what} {path}"
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=only_regular) as file:
             magic = file.read(8)
     except OSError as error:
         raise InputError(asked, found=error.strerror or str(error), do="check the path") from error

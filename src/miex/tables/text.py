@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from miex.errors import InputError
+from miex.regular import only_regular
 from miex.tables.written import unguarded
 
 Numbered = tuple[int, tuple[str, ...]]  # the row's number as a spreadsheet counts, from 1; its cells, stripped
@@ -122,7 +123,7 @@ def csv_rows(path: Path, asked: str) -> CSVRows:
         InputError: no such file, or one that is not text.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=only_regular) as file:
             head = file.read(_CHUNK)
             encoding = _marked(head)
             if encoding is None:
