@@ -5,23 +5,27 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from miex.dataset.pages import PAGES, SUMS, write_sums
+from miex.dataset.pages import PAGES, REPORT, SUMS, write_sums
+from miex.dataset.plan_file import CONFIG_FILE, FACES_FILE, PLAN_FILE
 from miex.dataset.proven import write_blocks
-from miex.dataset.samples import read_samples
+from miex.dataset.samples import SAMPLES_FILE, read_samples
 from miex.dataset.schema import SAMPLES_SCHEMA
-from miex.dataset.shard import SHARDS, read_stored
+from miex.dataset.shard import SHARDS, read_stored, record_name, tar_name
 from miex.dataset.verify import verify
 from miex.errors import InputError
+from miex.report.build import write_report
 from miex.stable import canonical_json
 from miex.storage.local import Folder
 from tests.support import flip_bit, stored_samples, write_over
@@ -222,3 +226,68 @@ def test_pages_are_proven(finished: Path, tmp_path: Path) -> None:
     assert verify(out).problems == ()
     flip_bit(out / SUMS, 3)
     assert len(verify(out).problems) == 1
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 20 * 2**30)  # without a byte on the disk
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes, devices and sparse files")
+@pytest.mark.parametrize("put", [pipe, endless, huge])
+def test_what_has_no_end_is_told_and_not_waited_for(
+    finished: Path, tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "set")
+    write_report(out, n=1)
+    for name in (*REPORT, SUMS, tar_name(1), record_name(1), SAMPLES_FILE, PLAN_FILE, FACES_FILE, CONFIG_FILE):
+        path = out / name
+        content = path.read_bytes()
+        path.unlink()
+        put(path)
+        try:
+            problems: tuple[str, ...] = verify(out, sample=0.01).problems or verify(out).problems
+        except InputError as error:
+            problems = (str(error),)
+        # of a list of faces every shard needs all
+        telling = [one for one in problems if Path(name).name in one or (path.stem == "00001" and "00001" in one)]
+        assert telling, (name, problems)
+        assert len(problems) == 1 or name in (SUMS, FACES_FILE), (name, problems)
+        path.unlink()
+        path.write_bytes(content)
+    assert verify(out).problems == ()
+
+
+def test_a_line_that_is_no_digest_is_named_and_written_anew(finished: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(finished, tmp_path / "set")
+    write_report(out, n=1)
+    for junk in (b"junk\n", b"\n", b"0" * 64 + b"  another.txt\n", b"no line break"):
+        with (out / SUMS).open("ab") as file:
+            file.write(junk)
+        (problem, *_) = verify(out).problems
+        assert problem.startswith(SUMS)
+        write_sums(Folder(out), REPORT)
+        assert verify(out).problems == ()
+
+
+def test_a_missing_tar_is_called_missing(finished: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(finished, tmp_path / "set")
+    for shard in range(9):
+        (out / tar_name(shard)).unlink()
+    problems = verify(out, sample=0.1).problems
+    assert len(problems) == 9
+    assert all("no shards/0000" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("offset", [2**40, 2**62])
+def test_a_place_beyond_the_tar_names_the_sample(finished: Path, offset: int) -> None:
+    with pytest.raises(InputError, match="sample s1 of"):
+        read_stored(Folder(finished), 0, offset, 1024, 0, "s1")

@@ -138,7 +138,7 @@ def paged(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [*PAGES, SUMS])
 def test_verify_sees_it_in_what_people_open(paged: Path, name: str, flips: Callable[..., None]) -> None:
-    """Every bit of a page counts. SHA256SUMS may hold what no page is (a blank line's worth), and no other digest."""
+    """Every bit of a page counts."""
 
     def verified() -> Any:
         if problems := page_problems(Folder(paged)):
@@ -146,6 +146,21 @@ def test_verify_sees_it_in_what_people_open(paged: Path, name: str, flips: Calla
         return [(paged / page).read_bytes() for page in PAGES]
 
     flips(paged / name, f"{name}, by verify", verified, 40, 2000)
+
+
+def test_every_bit_of_the_sums_is_seen(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for name in PAGES:
+        folder.write(name, name.encode())
+    write_sums(folder, PAGES)
+    assert page_problems(folder) == []
+    true = folder.read(SUMS)
+    silent = []
+    for at, bit in ((at, bit) for at in range(len(true)) for bit in range(8)):
+        (tmp_path / SUMS).write_bytes(true[:at] + bytes([true[at] ^ 1 << bit]) + true[at + 1 :])
+        if not page_problems(folder):
+            silent.append((at, bit))
+    assert silent == []
 
 
 def test_a_table_of_aus(tmp_path: Path, flips: Callable[..., None]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import miex
 import miex.dataset
+from miex.dataset.pages import PAGES, SUMS
 from miex.dataset.samples import SAMPLES_FILE, read_samples
 from miex.dataset.shard import SHARDS, read_shard_record, record_name, tar_name
 from miex.dataset.verify import verify
@@ -135,7 +136,9 @@ def test_whole_shards_stay(out: Path, finished: Path, damage: Damage) -> None:
 def test_a_run_takes_a_damaged_shard_for_whole_and_a_reader_does_not(out: Path) -> None:
     """A run looks at sizes alone, for a set is large; who reads a sample proves it."""
     in_sample(out)
-    assert run_plan(out).rendered == 0
+    said: list[str] = []
+    assert miex.run(out, say=said.append).summary.rendered == 0
+    assert said == ["36 samples were there and have not been looked at; miex verify proves them"]
     row = next(i for i, row in enumerate(miex.dataset.open(out).table.to_pylist()) if row["shard"] == 2)
     with pytest.raises(InputError, match="miex repair"):
         miex.dataset.open(out)[row]
@@ -201,7 +204,7 @@ def test_a_better_shard_is_never_replaced(photos: Path, model: Path, tmp_path: P
 
 
 def test_a_damaged_shard_without_its_photos_loses_nothing(photos: Path, model: Path, tmp_path: Path) -> None:
-    """One flipped bit, and no photo of the shard: what is proven stays to the byte, the rest comes back with the photo."""
+    """One flipped bit, and no photo: what is proven stays to the byte, and the rest comes back with the photos."""
     out, whole = tmp_path / "out", tmp_path / "whole"
     adopt_plan(plan_of(photos, model, size=64, shard_size=9), out)
     miex.run(out)
@@ -246,13 +249,15 @@ def test_what_cannot_be_begun_changes_nothing(out: Path, tmp_path: Path, monkeyp
     before = contents(out), written_at(out)
     with pytest.raises(InputError, match="no folder"):
         repair_set(out, faces_root=tmp_path / "gone")
-    with monkeypatch.context() as patched, pytest.raises(InputError, match="version"):
+    with monkeypatch.context() as patched:
         patched.setattr("miex.synthesis.worker.FACES_VERSION", "another")
         worker.opened.cache_clear()
-        repair_set(out)
-    with monkeypatch.context() as patched, pytest.raises(OutputError, match="room for"):
+        with pytest.raises(InputError, match="version"):
+            repair_set(out)
+    with monkeypatch.context() as patched:
         patched.setattr(Folder, "free_bytes", lambda self: 10)
-        repair_set(out)
+        with pytest.raises(OutputError, match="room for"):
+            repair_set(out)
     assert (contents(out), written_at(out)) == before
 
 
@@ -276,5 +281,23 @@ def test_a_run_replaces_a_cut_tar_and_keeps_what_is_good_of_it(photos: Path, mod
     (out / tar_name(0)).write_bytes((out / tar_name(0)).read_bytes()[: last["offset"] + 100])
     for i in range(3):
         lost(photos / f"{i}.png")
-    assert run_plan(out, max_failed=1).made == 8
+    summary = run_plan(out, max_failed=1)
+    assert (summary.made, summary.failed) == (8, 1)
+    assert verify(out).problems == ()
+
+
+def test_a_report_that_fails_leaves_every_page_as_it_was(out: Path) -> None:
+    miex.report(out, audit=0, samples=36)
+    in_sample(out)
+    before = {name: (out / name).read_bytes() for name in (*PAGES, SUMS) if (out / name).exists()}
+    with pytest.raises(InputError, match="miex repair"):
+        miex.report(out, audit=0, samples=36, seed=1)
+    assert {name: (out / name).read_bytes() for name in before} == before
+
+
+def test_a_repair_writes_sums_without_what_is_none(out: Path) -> None:
+    miex.report(out, audit=0, samples=1)
+    with (out / SUMS).open("a") as file:
+        file.write("junk\n")
+    miex.repair(out)
     assert verify(out).problems == ()

@@ -512,6 +512,8 @@ def _make(
     else:
         making = stage(progress, "making samples")
         summary = run_plan(place, **how, shards=shards, digest=digest, progress=making)
+        if seen := summary.samples - summary.rendered:
+            say(f"{seen:,} samples were there and have not been looked at; miex verify proves them")
     for problem in page_problems(place) if repairing else ():
         say(problem)
     if summary.left:

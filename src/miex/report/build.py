@@ -53,9 +53,11 @@ def write_report(
     out = storage_at(place)
     dataset, samples = open_set(out), read_samples(out)
     measured = describe_audit(audit) if audit else None
-    out.write(README, dataset_card(dataset, samples, measured, verdicts).encode())
-    out.write(PICTURE, card_picture(samples).encode())
-    out.write(CROISSANT, croissant(dataset).encode())
+    card, picture, described = (
+        dataset_card(dataset, samples, measured, verdicts),
+        card_picture(samples),
+        croissant(dataset),
+    )
     shown = _that_fit(dataset, n, seed)
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
@@ -70,7 +72,9 @@ def write_report(
         "plan": dataset.record["digests"]["plan"],
     }
     html = render_gallery(title=out.name, facts=facts, samples=shown, table=samples, measured=measured)
-    out.write(GALLERY, html.encode())
+    # all are made before the first is written: a sample that cannot be read leaves every page as it was
+    for name, text in ((README, card), (PICTURE, picture), (CROISSANT, described), (GALLERY, html)):
+        out.write(name, text.encode())
     write_sums(out, REPORT)
     return out.place(GALLERY)
 
