@@ -80,8 +80,8 @@ def test_verify_compares_descriptions_with_the_plan(
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
-        (lambda out: (out / SHARDS / "00001.tar").write_bytes(b"short"), "shard 00001: sha256"),
-        (lambda out: (out / SHARDS / "00001.tar").unlink(), "shard 00001: No such file"),
+        (lambda out: (out / SHARDS / "00001.tar").write_bytes(b"short"), "shard 00001: 5 bytes, its record says"),
+        (lambda out: (out / SHARDS / "00001.tar").unlink(), "shard 00001: no shards/00001.tar"),
         (lambda out: (out / SHARDS / "00002.json").unlink(), "shard 00002: not there"),
         (lambda out: (out / SHARDS / "00002.json").write_text("{"), "shard 00002: "),
         (lambda out: (out / "samples.parquet").unlink(), "samples.parquet"),
@@ -243,9 +243,7 @@ def huge(path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes, devices and sparse files")
 @pytest.mark.parametrize("put", [pipe, endless, huge])
-def test_what_has_no_end_is_told_and_not_waited_for(
-    finished: Path, tmp_path: Path, put: Callable[[Path], None]
-) -> None:
+def test_what_has_no_end_is_told_at_once(finished: Path, tmp_path: Path, put: Callable[[Path], None]) -> None:
     out = shutil.copytree(finished, tmp_path / "set")
     write_report(out, n=1)
     for name in (*REPORT, SUMS, tar_name(1), record_name(1), SAMPLES_FILE, PLAN_FILE, FACES_FILE, CONFIG_FILE):
