@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,25 @@ def test_a_log_has_what_was_asked_said_and_done(tmp_path: Path) -> None:
     assert "planning samples: 3" in text
     assert "ids 1 → 2" in text  # the error of the second
     assert command("plan", "--out", tmp_path / "other", "--log", tmp_path).returncode == 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("plan", "--out", "set", "--ids", 1, "--log", "pipe"),
+        ("plan", "--out", "set", "--ids", 1, "--faces-csv", "pipe"),
+        ("aus", "import", "pipe", "--out", "aus.parquet"),
+    ],
+)
+def test_a_pipe_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[object, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    done = command(*asked)
+    assert done.returncode in (3, 5), done.stderr
+    assert "found: a pipe" in done.stderr
 
 
 def test_help_version_and_panels() -> None:

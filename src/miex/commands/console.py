@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from miex.errors import OutputError, some_of
-from miex.regular import only_regular
 
 if TYPE_CHECKING:
     from miex.api.work import Stages
@@ -44,7 +43,9 @@ def keep_log(log: Path | None) -> None:
         return
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        _Manner.log = open(log, "a", encoding="utf-8", opener=only_regular)  # noqa: SIM115  # open until the end
+        if log.is_fifo():  # which would wait for a reader
+            raise OSError("a pipe")
+        _Manner.log = log.open("a", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"`log` {log}", expected="a file that can be written", found=str(error)) from error
     _write("miex " + " ".join(sys.argv[1:]))
