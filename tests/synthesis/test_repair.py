@@ -137,6 +137,7 @@ def test_whole_shards_stay(out: Path, finished: Path, damage: Damage) -> None:
 
 def test_a_run_takes_a_damaged_shard_for_whole_and_a_reader_does_not(out: Path) -> None:
     """A run looks at sizes alone, for a set is large; who reads a sample proves it."""
+    report(out, audit=0, samples=1)
     in_sample(out)
     said: list[str] = []
     assert miex.run(out, say=said.append).summary.rendered == 0

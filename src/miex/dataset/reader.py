@@ -6,7 +6,7 @@ import operator
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from miex.aus.vector import AU_NUMBERS, SIDES, AUArray
 from miex.dataset.plan_file import read_plan, read_record
 from miex.dataset.samples import read_samples
 from miex.dataset.schema import AU_COLUMNS, rendered_aus
-from miex.dataset.shard import StoredSample, read_shard_record, read_stored
+from miex.dataset.shard import StoredSample, read_shard_record, read_stored, record_name
 from miex.errors import InputError, UsageError, one_of
 from miex.images import Image, decode_image
 from miex.labels import Label
@@ -173,15 +173,15 @@ class Dataset(Sequence[SampleData]):
         return row
 
     def _stored(self, row: dict[str, Any]) -> StoredSample:
-        shard, sample_id = row["shard"], row["sample_id"]
+        shard, sample_id, place = row["shard"], row["sample_id"], (row["offset"], row["bytes"], row["crc32"])
         try:
-            return read_stored(self.storage, shard, row["offset"], row["bytes"], row["crc32"], sample_id)
+            return read_stored(self.storage, shard, *place, sample_id)
         except InputError:
             # a repair that was cut short has moved it, and samples.parquet does not know it yet
             moved = _place(self.storage, shard, sample_id)
-            if moved in (None, {name: row[name] for name in moved or ()}):
+            if moved is None or moved == place:
                 raise
-        return read_stored(self.storage, shard, moved["offset"], moved["bytes"], moved["crc32"], sample_id)
+        return read_stored(self.storage, shard, *moved, sample_id)
 
     def readable(self, *, progress: Progress | None = None) -> tuple[Dataset, dict[str, str]]:
         """The samples that can be read, and the others: {sample_id: what was found in its place}.
@@ -327,14 +327,19 @@ class Dataset(Sequence[SampleData]):
         return TorchDataset(self)
 
 
-def _place(storage: Storage, shard: int, sample_id: str) -> dict[str, int] | None:
-    """Where the record of a shard has a sample; None if it cannot be read, or has none."""
+def _place(storage: Storage, shard: int, sample_id: str) -> tuple[int, int, int] | None:
+    """Where the record of a shard has a sample: offset, bytes and crc32; None if it cannot be read, or has none."""
     try:
-        record = read_shard_record(storage, shard)
+        return _places(storage, shard, storage.size(record_name(shard))).get(sample_id)
     except InputError:
         return None
-    there = (one for one in record.samples if one["sample_id"] == sample_id) if record else ()
-    return next(({name: one[name] for name in ("offset", "bytes", "crc32")} for one in there), None)
+
+
+@lru_cache(maxsize=1)  # samples of one damaged shard are read one after the other
+def _places(storage: Storage, shard: int, size: int | None) -> dict[str, tuple[int, int, int]]:
+    record = read_shard_record(storage, shard) if size else None
+    there = record.samples if record else []
+    return {sample["sample_id"]: (sample["offset"], sample["bytes"], sample["crc32"]) for sample in there}
 
 
 def sample_of(row: Mapping[str, Any], frames: Image, description: Mapping[str, Any]) -> SampleData:
