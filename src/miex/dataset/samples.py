@@ -8,7 +8,6 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from miex.dataset.pages import REPORT
 from miex.dataset.plan_file import Plan, check_rows
 from miex.dataset.proven import ProvenFile, write_blocks
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS, SAMPLES_SCHEMA
@@ -32,6 +31,8 @@ def write_samples(out: Storage, plan: Plan, *, rendered: bool = False) -> None:
         InputError: a shard has no record, or one that does not cover its rows.
         OutputError: it cannot be written.
     """
+    from miex.dataset.pages import REPORT  # who reads samples needs none
+
     before = _root(out)
     with out.writing(SAMPLES_FILE) as draft:
         root = write_blocks(draft, collect_samples(out, plan), SAMPLES_SCHEMA, block_rows=plan.shard_size)

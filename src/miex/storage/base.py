@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -162,3 +165,23 @@ def as_output_errors(asked: str) -> Iterator[None]:
         do = _FOLDER if isinstance(error, IsADirectoryError) else "free space or give another folder"
         kept = "what was finished before is whole and is kept"
         raise OutputError(asked, found=error.strerror or str(error), do=f"{do}; {kept}") from error
+
+
+def only_regular(path: str, flags: int) -> int:
+    """Open what is a regular file, or a link to one: an `opener` of `open`.
+
+    Raises:
+        OSError: it is a pipe, a socket or a device; IsADirectoryError: a folder.
+    """
+    # without waiting, and looked at when it is open: what the name means cannot change in between
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "a pipe or a device, no file", path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from miex.errors import InUseError, OutputError
-from miex.regular import only_regular
-from miex.storage.base import Draft, Storage, as_input_errors, as_output_errors
+from miex.storage.base import Draft, Storage, as_input_errors, as_output_errors, only_regular
 
 if TYPE_CHECKING:  # who only reads needs none
     from filelock import FileLock

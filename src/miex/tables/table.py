@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from miex.errors import InputError
-from miex.regular import only_regular
+from miex.storage.base import only_regular
 from miex.tables.cells import in_thousands, missing, whole
 from miex.tables.text import HEAD_LINES, Numbered, csv_rows
 from miex.tables.workbook import OLE, UNSAVED, ZIP, sheets_of

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from miex.errors import InputError
-from miex.regular import only_regular
+from miex.storage.base import only_regular
 from miex.tables.written import unguarded
 
 Numbered = tuple[int, tuple[str, ...]]  # the row's number as a spreadsheet counts, from 1; its cells, stripped
