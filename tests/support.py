@@ -23,6 +23,9 @@ from typer.models import CommandInfo
 from miex.aus.tracks import Track
 from miex.commands.main import main
 from miex.dataset.plan_file import Plan, read_plan
+from miex.dataset.proven import write_blocks
+from miex.dataset.samples import SAMPLES_FILE
+from miex.dataset.schema import SAMPLES_SCHEMA
 from miex.dataset.shard import Sample, read_shard_record, read_stored, record_name, write_shard
 from miex.executors.base import InProcess, Outcome, Result, Task
 from miex.faces.index import index_photos
@@ -100,6 +103,15 @@ def write_over(out: Path, shard: int, samples: Sequence[Sample]) -> None:
     """Put other samples in the place of a shard that is there, whole, record and all."""
     Folder(out).delete(record_name(shard))
     write_shard(Folder(out), shard, read_plan(out).digests["plan"], samples)
+
+
+def put_samples(out: Path, table: pa.Table) -> None:
+    """Write samples.parquet with other rows, as whoever writes it would: all digests of the file fit."""
+    plan = read_plan(out)
+    told, size = {"plan": plan.digests["plan"]}, plan.shard_size
+    blocks = [table.slice(first, size) for first in range(0, table.num_rows, size)]
+    with Folder(out).writing(SAMPLES_FILE) as draft:
+        write_blocks(draft, blocks, SAMPLES_SCHEMA, block_rows=size, told=lambda: told)
 
 
 def flip_bit(path: Path, at: int, bit: int = 0) -> None:

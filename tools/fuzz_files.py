@@ -36,16 +36,18 @@ from miex.aus.vector import N_AUS
 from miex.corpora.readers.plain import Plain
 from miex.dataset import open as open_set
 from miex.dataset.description import describe_sample
+from miex.dataset.export.forms import FORMS, export_as
 from miex.dataset.frames import encode_frame
 from miex.dataset.plan_file import Plan, read_plan, write_plan
 from miex.dataset.proven import root_of, write_blocks
 from miex.dataset.samples import read_samples, write_samples
 from miex.dataset.schema import FACES_SCHEMA, PLAN_SCHEMA, ROWS_SCHEMA, SAMPLES_SCHEMA
-from miex.dataset.shard import Sample, read_shard_record, read_stored, write_shard
+from miex.dataset.shard import Sample, read_shard_record, read_stored, record_name, write_shard
 from miex.dataset.verify import verify
 from miex.errors import MiexError, UsageError
 from miex.evaluation.folds import published, read_list
 from miex.evaluation.results import PREDICTIONS, Results, StoredRun
+from miex.executors.base import silent
 from miex.faces.layouts import LAYOUTS
 from miex.faces.photos import look_through
 from miex.images import clip_length, read_clip
@@ -53,6 +55,7 @@ from miex.labels import Label
 from miex.recognition.flow_file import faces_in, read_flow
 from miex.recognition.recipe import load_recipe
 from miex.recognition.view import Put, View, stored
+from miex.report.card import dataset_card
 from miex.sources.expert import ExpertSource, load_table
 from miex.sources.pool import Pool, PoolClip, read_pool, write_pool
 from miex.stable import json_digest
@@ -146,15 +149,23 @@ def _write_set(folder: Path) -> None:
     rows = pa.Table.from_pylist([_row(i, luck) for i in range(2 * SHARD)], schema=PLAN_SCHEMA)
     faces = pa.Table.from_pylist([_face(i, luck) for i in range(2)], schema=FACES_SCHEMA)
     settings = {
-        "size": SIDE, "frame_format": "png", "shard_size": SHARD, "generator": {"name": "muscle", "version": "1"},
-        "eye_line": 0.4, "eye_mouth": 0.4, "faces_version": 1,
+        "size": SIDE, "frame_format": "png", "shard_size": SHARD, "eye_line": 0.4, "eye_mouth": 0.4,
+        "generator": {"name": "muscle", "version": "1", "settings": {}}, "faces_version": 1,
     }  # fmt: skip
     plan = Plan(
         lambda: (rows.slice(i, SHARD) for i in (0, SHARD)),
         2 * SHARD,
         faces,
         settings,
-        {"nuisances": "off", "frames": 2},
+        {
+            "nuisances": "off",
+            "frames": 2,
+            "classes": ["positive"],
+            "seed": 0,
+            "until": "apex",
+            "fps": 200.0,
+            "sources": {"expert": {"table": "micro", "mu": 0.1, "nu": 0.3}},
+        },
         "photos",
     )
     digests, place = write_plan(plan, folder), Folder(folder)
@@ -347,6 +358,10 @@ def _read_set(folder: Path) -> None:
         assert sample.frames.shape[1:] == (SIDE, SIDE, 3)
         assert repr(sample)
         assert sample.pair
+    assert dataset_card(made, read_samples(folder)).encode()
+    for form in FORMS:
+        with tempfile.TemporaryDirectory() as out:
+            export_as(form, made, out, seed=0, progress=silent)
 
 
 def _read_sample(folder: Path) -> None:
@@ -656,9 +671,56 @@ def _resealed(files: Files, changes: dict[str, str], luck: random.Random) -> Non
     record = json.loads(files["plan.json"])
     record.pop("digest")
     record["digests"].update(changes)
-    if luck.random() < 0.5:
+    if luck.random() < 0.9:
         record["digests"]["plan"] = json_digest({k: v for k, v in record["digests"].items() if k != "plan"})
     files["plan.json"] = json.dumps({**record, "digest": json_digest(record)}).encode()
+
+
+def _plan(files: Files, luck: random.Random) -> None:
+    """plan.json with other values, whose digests mostly fit."""
+    part = luck.choice(["settings", "config", ""])
+    if not part:
+        _json("plan.json", sealed=True)(files, luck)
+        return
+    record = json.loads(files["plan.json"])
+    record[part] = _altered(record[part], luck)
+    files["plan.json"] = json.dumps(record).encode()
+    try:
+        _resealed(files, {"settings": json_digest(record["settings"])}, luck)
+    except ValueError:  # of what has no digest
+        return
+
+
+def _described(files: Files, luck: random.Random) -> None:
+    """A sample with another description, or other frames, whose checksum and digests fit."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _put(files, folder)
+        place, record = Folder(folder), read_shard_record(Folder(folder), 0)
+        assert record
+        samples = []
+        for made in record.samples:
+            stored = read_stored(place, 0, made["offset"], made["bytes"], made["crc32"], made["sample_id"])
+            measures = {key: made[key] for key in made.keys() - {"sample_id", "offset", "bytes", "crc32"}}
+            frames, description, suffix = stored.frames, stored.description, ".png"
+            match luck.randrange(8):
+                case 0:
+                    frames = luck.choice([frames[:1], (*frames, frames[0]), frames[::-1], (frames[0], b"")])
+                case 1:
+                    side, kind = luck.choice([SIDE, SIDE // 2, 2 * SIDE]), luck.choice(("png", "webp", "jpeg"))
+                    frames = (encode_frame(np.zeros((side, side, 3), np.uint8), kind), *frames[1:])
+                case 2:
+                    suffix = luck.choice([".webp", ".jpg", ".gif", ""])
+                case _:
+                    description = _altered(description, luck)
+            samples.append(Sample(made["sample_id"], frames, suffix, description, measures))
+        place.delete(record_name(0))
+        try:
+            write_shard(place, 0, record.plan, samples)
+        except ValueError:  # of what no file can be written with
+            return
+        write_samples(place, read_plan(place))
+        files.update(_files(folder))
 
 
 def _proven(name: str, digest: str | None, schema: pa.Schema) -> Callable[[Files, random.Random], None]:
@@ -675,11 +737,12 @@ def _proven(name: str, digest: str | None, schema: pa.Schema) -> Callable[[Files
             table = _changed_table(table.replace_schema_metadata(None).cast(schema), luck, types=False)
             left_out = {"path"} if digest == "faces" else ()
             blocks = [table.slice(i, rows) for i in range(0, max(1, table.num_rows), rows)]
-            root = write_blocks(content, blocks, schema, block_rows=rows, left_out=left_out)
+            told = json.loads(pq.read_metadata(io.BytesIO(files[name])).metadata[b"miex.blocks"])["told"]
+            root = write_blocks(content, blocks, schema, block_rows=rows, left_out=left_out, told=lambda: told)
             if digest:
                 _resealed(files, {digest: root}, luck)
         else:
-            facts = {"rows": SHARD, "group": 8192, "digests": ["0" * 64] * luck.choice([0, 1, 2, 3])}
+            facts = {"rows": SHARD, "group": 8192, "digests": ["0" * 64] * luck.choice([0, 1, 2, 3]), "told": {}}
             if luck.random() < 0.5:
                 meta = {"miex.blocks": json.dumps(_altered(facts, luck))}
             else:
@@ -722,9 +785,17 @@ def _npz(name: str) -> Callable[[Files, random.Random], None]:
             parts = {one: archive.read(one) for one in archive.namelist()}
         chosen = luck.choice([*parts, "flow.npy", "label.npy"])
         data = parts[chosen][128:]
-        match luck.randrange(6):
+        match luck.randrange(8):
             case 0:
                 parts[chosen] = damaged(parts[chosen][:140], luck, WORDS) + parts[chosen][140:]
+            case 6 | 7:  # texts of code points that are no characters
+                points = np.full((N, 2), luck.choice([0xD800, 0xDFFF, 0x110000, 2**32 - 1, 0, 0x10FFFF]), "<u4")
+                points[luck.randrange(N), 0] = luck.choice([0, 65])
+                made = io.BytesIO()
+                np.save(made, np.frombuffer(points.tobytes(), luck.choice(["<U2", ">U2"])))
+                parts[luck.choice(["subject", "corpus", "sample_id", "clip", "photo", "face"]) + ".npy"] = (
+                    made.getvalue()
+                )
             case 1:
                 del parts[chosen]
             case 2:
@@ -848,12 +919,13 @@ def _text(files: Files, luck: random.Random) -> None:
 
 _SET, _NET = _written(_write_set), "net.pth"
 LIGHT = (
-    Kind("plan.json", _SET, _json("plan.json", sealed=True), _read_set),
+    Kind("plan.json", _SET, _plan, _read_set),
     Kind("plan.parquet", _SET, _proven("plan.parquet", "rows", PLAN_SCHEMA), _read_set),
     Kind("faces.parquet", _SET, _proven("faces.parquet", "faces", FACES_SCHEMA), _read_set),
     Kind("samples.parquet", _SET, _proven("samples.parquet", None, SAMPLES_SCHEMA), _read_set),
     Kind("record of a shard", _SET, _json("shards/00000.json", sealed=True), _read_set),
     Kind("tar of a shard", _SET, _tar, _read_set),
+    Kind("description of a sample", _SET, _described, _read_set),
     Kind("members of a sample", _one_sample, _tar, _read_sample),
     Kind("AU table", _written(_write_aus), _parquet("aus.parquet"), _read_aus),
     Kind("AU pool", _written(_write_pool), _parquet("pool.parquet"), _read_a_pool),

@@ -123,7 +123,7 @@ def number(least: float = -float("inf"), most: float = float("inf")) -> Kind:
     def take(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError
-        if not least <= float(value) <= most:
+        if not (least <= value <= most and abs(value) <= sys.float_info.max):
             raise ValueError
         return int(value) if isinstance(value, Integral) else float(value)
 
@@ -229,12 +229,14 @@ KINDS = {
     "seed": whole(0, 2**63 - 1),
     "size": whole(32, 1024, step=4),
     "max_failed": number(0, 1),
+    "threads": whole(1, 1024),
+    "epochs": whole(1, 10**6),
     "min_inter_ocular": number(0),
     "device": TEXT | NAMES,
     "folds": Kind("text, such as 3-fold or loso", TEXT.take),
 }
 _SAME = [
-    (COUNT, "block epochs n pairs repeats samples side threads world"),
+    (COUNT, "block n pairs repeats samples side world"),
     (PLACE, "apex audit offset onset rank"),
     (number(), "amount mu noise nu"),
     (YES_NO, "accept_unknown best_on_test mixed_precision new_draws recovered shuffle stream"),

@@ -188,6 +188,19 @@ def decode_image(content: bytes, name: str) -> Image:
     return _decode(io.BytesIO(content), name)[0]
 
 
+def claimed(content: bytes) -> tuple[str, int, int]:
+    """What the header of an image says, without decoding it: (format as "png", width, height).
+
+    Raises:
+        ValueError: these bytes are no image.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"), PillowImage.open(io.BytesIO(content), formats=_FORMATS) as seen:
+            return (seen.format or "").lower(), *seen.size
+    except Exception as error:  # as in `_decode`
+        raise ValueError(f"a frame that is no image: {type(error).__name__}") from error
+
+
 def _decode(file: BinaryIO, name: str) -> tuple[Image, str]:
     asked = f"image {name}"
     try:

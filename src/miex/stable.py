@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import struct
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # under two keys, so that a flipped bit in one does not make the file one that never had a digest
 _DIGESTS = (b"miex.digest", b"miex.digest.again")
 _ZIP_END = struct.Struct("<4s6xH10x")  # its mark, and how many files there are
+_LONE = re.compile("[\ud800-\udfff]")  # what JSON and numpy may hold, and UTF-8 does not
 MOST_BYTES = 64 * 2**20  # of a JSON file: a record of 200,000 samples
 MOST_DEPTH = 64  # of lists and objects in each other; Python ends at a depth that depends on who calls
 DEEP = f"lists or objects that are nested deeper than {MOST_DEPTH}"
@@ -53,14 +55,21 @@ def json_digest(value: Any) -> str:
 
 def table_digest(table: pa.Table, left_out: Collection[str] = ()) -> str:
     """sha256 that depends on names, types and values alone: not on chunks, Arrow's layout, or the library's version."""
-    digest = hashlib.sha256()
-    for name in table.schema.names:
+    return table_digests(table, left_out, 0)[1]
+
+
+def table_digests(table: pa.Table, left_out: Collection[str], first: int) -> tuple[str, str]:
+    """`table_digest` of the first columns, that many, and of the whole table, which is hashed once."""
+    digest, beginning = hashlib.sha256(), ""
+    for i, name in enumerate(table.schema.names):
+        if i == first:
+            beginning = digest.hexdigest()
         if name in left_out:
             continue
         digest.update(f"\0{name}:{table.schema.field(name).type}:{table.num_rows}\0".encode())
         column = table[name]
         _update(digest, pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
-    return digest.hexdigest()
+    return beginning, digest.hexdigest()
 
 
 def _update(digest: Any, array: pa.Array) -> None:
@@ -108,8 +117,8 @@ def within(size: int, most: int = MOST_BYTES) -> None:
 
 
 def json_of(content: bytes | str) -> Any:
-    """The value of a JSON text. Raises ValueError if it is none, holds NaN or a number of more
-    than 64 bits, or is nested deeper than MOST_DEPTH."""
+    """The value of a JSON text. Raises ValueError if it is none, holds NaN, a number of more than 64 bits or half of a
+    surrogate pair, or is nested deeper than MOST_DEPTH."""
     try:
         return shallow(json.loads(content, parse_constant=_no_number))
     except RecursionError:
@@ -117,12 +126,16 @@ def json_of(content: bytes | str) -> Any:
 
 
 def shallow(value: Any) -> Any:
-    """The value. Raises ValueError if it is nested deeper than MOST_DEPTH, or holds a number of more than 64 bits."""
+    """The value. Raises ValueError if it is nested deeper than MOST_DEPTH, or holds a number of more than 64 bits or a
+    text with half of a surrogate pair, which no file can be written with."""
     level: list[Any] = [[value]]
     for _ in range(MOST_DEPTH + 1):
         inside = [one for held in level for one in (held.values() if isinstance(held, dict) else held)]
         if any(isinstance(one, int) and not -(2**63) <= one < 2**64 for one in inside):
             raise ValueError("a number of more than 64 bits")
+        texts = chain(inside, chain.from_iterable(held for held in level if isinstance(held, dict)))
+        if odd := next((one for one in texts if isinstance(one, str) and not one.isascii() and _LONE.search(one)), ""):
+            raise ValueError(f"{odd!r}, which is no text")
         level = [one for one in inside if isinstance(one, dict | list)]
         if not level:
             return value
@@ -221,6 +234,7 @@ def npz_arrays(content: BinaryIO | bytes, *names: str) -> dict[str, np.ndarray]:
                 whole = io.BytesIO(member.read())
             _prove_header(name, whole, info.file_size)
             arrays[name] = np.lib.format.read_array(whole, allow_pickle=False)
+            _prove_texts(name, arrays[name])
             if whole.read(1):
                 raise ValueError(f"{name} holds more than its shape says")
     return arrays
@@ -235,6 +249,17 @@ def _prove_header(name: str, array: io.BytesIO, size: int) -> None:
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > size:
         raise ValueError(f"{name} claims {dtype} {list(shape)}, and has {size:,} bytes")
     array.seek(0)
+
+
+def _prove_texts(name: str, array: np.ndarray) -> None:
+    """Raises ValueError for an array of structures, and for texts that are none in Python or in UTF-8."""
+    if array.dtype.kind == "V":
+        raise ValueError(f"{name} is an array of {array.dtype}")
+    if array.dtype.kind == "U":
+        points = np.frombuffer(array.tobytes(), np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        odd = points[(points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))]
+        if len(odd):
+            raise ValueError(f"{name} holds code point {odd[0]:#x}, which is no character")
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:

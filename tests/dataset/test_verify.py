@@ -19,16 +19,14 @@ import pytest
 
 from miex.dataset.pages import PAGES, REPORT, SUMS, write_sums
 from miex.dataset.plan_file import CONFIG_FILE, FACES_FILE, PLAN_FILE
-from miex.dataset.proven import write_blocks
 from miex.dataset.samples import SAMPLES_FILE, read_samples
-from miex.dataset.schema import SAMPLES_SCHEMA
 from miex.dataset.shard import SHARDS, read_stored, record_name, tar_name
 from miex.dataset.verify import verify
 from miex.errors import InputError
 from miex.report.build import write_report
 from miex.stable import canonical_json
 from miex.storage.local import Folder
-from tests.support import flip_bit, stored_samples, write_over
+from tests.support import flip_bit, put_samples, stored_samples, write_over
 
 
 def test_verify_compares_samples_with_the_plan(finished: Path, tmp_path: Path) -> None:
@@ -37,8 +35,7 @@ def test_verify_compares_samples_with_the_plan(finished: Path, tmp_path: Path) -
     samples = read_samples(out)
     at = samples.schema.get_field_index("label")
     turned = samples.set_column(at, "label", pa.array([(x + 1) % 3 for x in samples["label"].to_pylist()], pa.int8()))
-    with Folder(out).writing("samples.parquet") as draft:
-        write_blocks(draft, [turned.slice(i, 4) for i in range(0, 36, 4)], SAMPLES_SCHEMA, block_rows=4)
+    put_samples(out, turned)
     (out / SHARDS / "00099.tar").write_bytes(b"")
     problems = verify(out).problems
     assert problems == (
@@ -182,8 +179,7 @@ def test_every_problem_is_told_beside_a_record_that_cannot_be_read(finished: Pat
     samples = read_samples(out)
     at = samples.schema.get_field_index("emotion")
     turned = samples.set_column(at, "emotion", pa.array(["bored"] * samples.num_rows))
-    with Folder(out).writing("samples.parquet") as draft:
-        write_blocks(draft, [turned.slice(i, 4) for i in range(0, 36, 4)], SAMPLES_SCHEMA, block_rows=4)
+    put_samples(out, turned)
     flip_bit(out / SHARDS / "00003.tar", 5000)
     problems = verify(out).problems
     assert len(problems) == 3

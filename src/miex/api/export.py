@@ -81,8 +81,10 @@ def export(
         OutputError: the file cannot be written, or the folder is not empty.
     """
     one_of(to, ("flow", *FORMS), "`to`")
-    if to == "flow" and path(out).suffix != ".npz":
-        raise UsageError(f"`out` {out}", expected="a name that ends in .npz")
+    if to == "flow":
+        from miex.recognition.flow_file import flow_set, prove_target, write_flow_set
+
+        prove_target(path(out))
     work, dataset = executor(workers), selected(dataset, where)
     if to != "flow":
         if not isinstance(dataset, PathLike | Dataset) or (isinstance(dataset, PathLike) and corpus_in(dataset)):
@@ -96,7 +98,6 @@ def export(
             found, left_out = readable_samples(found, say, progress)
         written = export_as(to, found, out, seed=seed, progress=stage(progress, "writing samples"))
         return Exported(len(found), written, tuple(left_out))
-    from miex.recognition.flow_file import flow_set, write_flow_set
     from miex.recognition.inputs.flow import METHODS
 
     method = one_of(flow, METHODS, "`flow`")
@@ -149,10 +150,9 @@ def import_flow(
             or said in two ways.
         OutputError: the file cannot be written.
     """
-    if path(out).suffix != ".npz":
-        raise UsageError(f"`out` {out}", expected="a name that ends in .npz")
-    from miex.recognition.flow_file import import_pictures, write_flow_set
+    from miex.recognition.flow_file import import_pictures, prove_target, write_flow_set
 
+    prove_target(path(out))
     order = channels.split(",") if isinstance(channels, str) else channels
     maps = import_pictures(path(folder), order, corpus=corpus, table=None if clips is None else path(clips), side=side)
     write_flow_set(maps, path(out))

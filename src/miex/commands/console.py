@@ -6,12 +6,13 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from miex.errors import OutputError, some_of
+from miex.tables.written import visible
 
 if TYPE_CHECKING:
     from miex.api.work import Stages
@@ -36,9 +37,7 @@ def keep_log(log: Path | None) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    if _Manner.log is not None:
-        _Manner.log.close()
-    _Manner.log = None
+    _end_log()
     if log is None:
         return
     try:
@@ -54,18 +53,6 @@ def keep_log(log: Path | None) -> None:
 def spelled(text: str) -> str:
     """A text of the library as the command line spells it: `max_failed` becomes --max-failed."""
     return re.sub(r"`([a-z][a-z_]*)`", lambda match: "--" + match[1].replace("_", "-"), text)
-
-
-# What a terminal obeys instead of showing: C0 but line feed and tab, DEL, C1, and marks that turn the order of text
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def visible(text: str) -> str:
-    """A text in which no character commands the terminal: names of files and cells of tables may hold any.
-
-    Such a character is written as JSON escapes it, so JSON stays what it was.
-    """
-    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def say(text: str) -> None:
@@ -179,7 +166,20 @@ def _log_stage(what: str, done: int, total: int, note: str) -> None:
 
 
 def _write(text: str) -> None:
-    if _Manner.log is not None:
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
+    if _Manner.log is None:
+        return
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    try:
         _Manner.log.write(f"{now} {text}\n")
         _Manner.log.flush()
+    except OSError as error:  # the job goes on, and ends with its own exit code
+        name = _Manner.log.name
+        _end_log()
+        print(visible(f"miex: nothing more goes into the log {name}: {error.strerror or error}"), file=sys.stderr)
+
+
+def _end_log() -> None:
+    log, _Manner.log = _Manner.log, None
+    if log is not None:
+        with suppress(OSError):  # of what could not be written before
+            log.close()

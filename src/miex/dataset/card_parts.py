@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from miex.labels import Label
+from miex.tables.written import visible
 
 if TYPE_CHECKING:
     from miex.dataset.reader import Dataset
@@ -38,7 +39,7 @@ def header(dataset: Dataset, files: str, features: Sequence[Mapping[str, Any]] =
     video = dataset.record["config"].get("frames", 2) != 2
     lines = [
         "---",
-        f"pretty_name: {json.dumps(dataset.storage.name, ensure_ascii=False)}",
+        f"pretty_name: {visible(json.dumps(dataset.storage.name, ensure_ascii=False))}",
         "license: other  # each photo keeps its own: see Faces",
         "annotations_creators: [machine-generated]",
         "tags: [micro-expressions, facial-action-units, faces, synthetic]",
@@ -120,6 +121,26 @@ def face_lines(dataset: Dataset) -> list[str]:
     ]
 
 
+def generator_of(settings: Mapping[str, Any]) -> str:
+    """Name and version of the generator in the settings of a plan."""
+    return f"{settings['generator']['name']} {settings['generator']['version']}"
+
+
 def cell(text: str | None) -> str:
-    """A text that stays one: no markup, link, HTML or end of a table's cell. Photos and tables come from anyone."""
-    return re.sub(r"[\\`*\[\]<>|&~$]", r"\\\g<0>", " ".join((text or "not stated").split()))
+    """A text that stays one: no markup, link, HTML or end of a table's cell, and nothing that commands a terminal.
+
+    Photos and tables come from anyone. Attributions may hold addresses, of which hubs would make links: those are shown
+    as code, letter for letter.
+    """
+    return " ".join(map(_word, visible(" ".join((text or "not stated").split())).split(" ")))
+
+
+_ADDRESS = re.compile(r"://|www\.|mailto:|xmpp:|.@.", re.IGNORECASE)  # of what hubs make links by themselves
+
+
+def _word(word: str) -> str:
+    if not _ADDRESS.search(word):
+        return re.sub(r"[\\`*\[\]<>|&~$]", r"\\\g<0>", word)
+    fence = "`" * (1 + max(map(len, re.findall("`+", word)), default=0))  # longer than any in it
+    pad = " " if "`" in (word[0], word[-1]) else ""
+    return f"{fence}{pad}{word}{pad}{fence}".replace("|", "\\|")

@@ -144,7 +144,10 @@ def write_plan(
             yield rows
 
     with out.writing(PLAN_FILE) as draft:
-        digests = digests_of(plan, write_blocks(draft, counted(), PLAN_SCHEMA, block_rows=plan.shard_size))
+        rows = write_blocks(
+            draft, counted(), PLAN_SCHEMA, block_rows=plan.shard_size, told=lambda: {"frames": n_frames}
+        )
+        digests = digests_of(plan, rows)
         check(digests)
     with out.writing(FACES_FILE) as draft:
         faces = _face_blocks(plan.faces)
@@ -197,10 +200,20 @@ def read_record(out: Place) -> dict[str, Any]:
         raise _damaged(out, "it does not match its own digest")
     try:
         prove_plan_record(record)
+        _prove_digests(record["digests"], record["settings"])
     except ValueError as error:
         raise _damaged(out, str(error)) from error
     proven: dict[str, Any] = record
     return proven
+
+
+def _prove_digests(digests: Mapping[str, str], settings: Mapping[str, Any]) -> None:
+    """Raises ValueError if the settings are not those of the digests, or these not those of the plan."""
+    found = {**{name: digests[name] for name in ("rows", "faces")}, "settings": json_digest(settings)}
+    if found["settings"] != digests["settings"]:
+        raise ValueError("settings that do not match their digest")
+    if json_digest(found) != digests["plan"]:
+        raise ValueError("a digest of the plan that is not that of rows, faces and settings")
 
 
 def _damaged(out: Storage, found: str) -> InputError:
@@ -255,6 +268,9 @@ class PlanRows:
         self.n_rows, self.part_rows = self._file.n_rows, self._file.group_rows
         if self._file.block_rows != record["settings"]["shard_size"]:
             raise _changed(out, PLAN_FILE)
+        for name, found in (("rows", self.n_rows), ("frames", self._file.told.get("frames"))):
+            if record[name] != found:
+                raise _damaged(out, f"{name}: {record[name]}, and {PLAN_FILE} has {found}")
 
     def shards(self) -> Iterator[pa.Table]:
         """The rows of every shard, in their order."""

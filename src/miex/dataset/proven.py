@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miex.errors import InputError
-from miex.stable import json_of, prove_footer, prove_pages, table_digest
+from miex.stable import json_of, prove_footer, prove_pages, table_digest, table_digests
 from miex.storage.base import Draft
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def write_blocks(
     *,
     block_rows: int,
     left_out: Collection[str] = (),
+    told: Callable[[], Mapping[str, Any]] = dict,
 ) -> str:
     """Write blocks one after the other, in constant memory.
 
@@ -46,6 +47,7 @@ def write_blocks(
         sink: the file.
         blocks: tables of the schema, each of `block_rows` rows but for the last.
         left_out: columns that the digests do not cover.
+        told: gives what else the footer says, JSON values; called when all blocks are written.
 
     Returns:
         The digest of the whole.
@@ -67,7 +69,7 @@ def write_blocks(
                 flush()
         flush()
         writer.add_key_value_metadata(
-            {_KEY.decode(): json.dumps({"rows": block_rows, "group": group, "digests": digests})}
+            {_KEY.decode(): json.dumps({"rows": block_rows, "group": group, "digests": digests, "told": told()})}
         )
     return root_of(digests)
 
@@ -79,6 +81,7 @@ class ProvenFile:
         n_rows: of the file.
         block_rows: of each block but the last.
         root: the digest that its footer claims.
+        told: what else its footer says; whoever relies on it compares it with another file.
 
     Raises:
         InputError: something else, or other columns.
@@ -96,6 +99,7 @@ class ProvenFile:
             found = json_of((self._footer.metadata or {})[_KEY])
             self.block_rows, self._group = int(found["rows"]), int(found["group"])
             self._digests = [str(digest) for digest in found["digests"]]
+            self.told = dict(found["told"])
             self.n_rows = int(self._footer.num_rows)
             there = self._footer.schema.to_arrow_schema()
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, OverflowError) as error:
@@ -133,15 +137,27 @@ class ProvenFile:
 
     def blocks(self) -> Iterator[pa.Table]:
         """All blocks in order, each verified."""
+        return (rows for rows, _ in self._blocks(0))
+
+    def _blocks(self, first_columns: int) -> Iterator[tuple[pa.Table, str]]:
         per_group = max(1, self._group // self.block_rows)
         for first in range(0, len(self), per_group):
             table = self._read([first // per_group])
             for number in range(first, min(first + per_group, len(self))):
-                yield self._proven(number, table.slice((number - first) * self.block_rows, self.block_rows))
+                rows = table.slice((number - first) * self.block_rows, self.block_rows)
+                yield self._digested(number, rows, first_columns)
 
     def read(self) -> pa.Table:
         """All rows, verified."""
-        return pa.concat_tables(list(self.blocks())) if self.n_rows else self._schema.empty_table()
+        return pa.concat_tables([self._schema.empty_table(), *self.blocks()])
+
+    def read_beginning(self, first_columns: int) -> tuple[pa.Table, str]:
+        """All rows, verified, and the digest that a file of their first columns alone, that many, has."""
+        tables, digests = [self._schema.empty_table()], []
+        for rows, beginning in self._blocks(first_columns):
+            tables.append(rows)
+            digests.append(beginning)
+        return pa.concat_tables(tables), root_of(digests)
 
     def select(self, column: str, values: Collection[str]) -> pa.Table:
         """The rows in which a column has one of the values, verified. Of other rows little but this column is read.
@@ -180,15 +196,18 @@ class ProvenFile:
             raise self._wrong(str(error)) from error
 
     def _proven(self, number: int, rows: pa.Table) -> pa.Table:
+        return self._digested(number, rows, 0)[0]
+
+    def _digested(self, number: int, rows: pa.Table, first_columns: int) -> tuple[pa.Table, str]:
         rows = rows.cast(self._schema)  # Parquet has other names for what lists hold
-        found = table_digest(rows, self._left_out)
+        beginning, found = table_digests(rows, self._left_out, first_columns)
         if found != self._digests[number]:
             first = number * self.block_rows
             raise self._wrong(
                 f"digest {found[:12]}… of rows {first} to {first + rows.num_rows - 1}",
                 expected=f"digest {self._digests[number][:12]}…",
             )
-        return rows
+        return rows, beginning
 
     def _wrong(self, found: str, expected: str = "") -> InputError:
         return InputError(

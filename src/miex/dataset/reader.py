@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from miex.aus.vector import AU_NUMBERS, SIDES, AUArray
-from miex.dataset.plan_file import read_plan, read_record
+from miex.dataset.plan_file import FACES_FILE, read_plan, read_record
 from miex.dataset.samples import read_samples
 from miex.dataset.schema import AU_COLUMNS, rendered_aus
 from miex.dataset.shard import StoredSample, read_shard_record, read_stored, record_name
@@ -173,15 +173,19 @@ class Dataset(Sequence[SampleData]):
         return row
 
     def _stored(self, row: dict[str, Any]) -> StoredSample:
+        from miex.dataset.description import prove_stored
+
         shard, sample_id, place = row["shard"], row["sample_id"], (row["offset"], row["bytes"], row["crc32"])
         try:
-            return read_stored(self.storage, shard, *place, sample_id)
+            stored = read_stored(self.storage, shard, *place, sample_id)
         except InputError:
             # a repair that was cut short has moved it, and samples.parquet does not know it yet
             moved = _place(self.storage, shard, sample_id)
             if moved is None or moved == place:
                 raise
-        return read_stored(self.storage, shard, *moved, sample_id)
+            stored = read_stored(self.storage, shard, *moved, sample_id)
+        prove_stored(stored, row, self.record["settings"], self.storage.address)
+        return stored
 
     def readable(self, *, progress: Progress | None = None) -> tuple[Dataset, dict[str, str]]:
         """The samples that can be read, and the others: {sample_id: what was found in its place}.
@@ -301,8 +305,19 @@ class Dataset(Sequence[SampleData]):
 
     @property
     def faces(self) -> pa.Table:
-        """The identities of the set, with licences and attributions: table of FACES_SCHEMA."""
-        return read_plan(self.storage).faces
+        """The identities of the set, with licences and attributions: table of FACES_SCHEMA.
+
+        Raises:
+            InputError: faces.parquet is damaged, that of another plan, or lacks an identity of these samples.
+        """
+        faces, shown = read_plan(self.storage).faces, self.table["identity"].unique()
+        lacking = shown.filter(pc.invert(pc.is_in(shown, faces["identity"])))
+        if len(lacking):
+            raise InputError(
+                f"{FACES_FILE} of {self.storage.address}", expected="every identity that its samples show",
+                found=f"no {lacking[0].as_py()}", do="do not use the set: it was not made by miex",
+            )  # fmt: skip
+        return faces
 
     @cached_property
     def record(self) -> dict[str, Any]:

@@ -1,11 +1,13 @@
-"""What readers of a set rely on in its plan.json and in the records of its shards, whoever wrote them."""
+"""What readers of a set rely on in its plan.json, in the records of its shards, and in the descriptions of its samples,
+whoever wrote them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from miex.aus.vector import AU_NUMBERS
 from miex.dataset.frames import FrameFormat
 from miex.errors import first_wrong
 
@@ -57,14 +59,68 @@ class _Generator(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
     name: str
     version: str | int
+    settings: dict[str, Any]
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]  # of a frame's side, or an intensity
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
     size: Annotated[int, Field(ge=1, le=MOST_SIDE)]
+    eye_line: _Share
+    eye_mouth: _Share
     shard_size: Annotated[int, Field(ge=1, le=MOST_PER_SHARD)]
     frame_format: FrameFormat
+    faces_version: int
     generator: _Generator
+
+
+class _Corpus(BaseModel):
+    """Where real AUs come from, as cards and pages tell it."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    corpus: str
+    clips: _Count
+    subjects: _Count
+    licence: str | None
+    attribution: str | None
+    extractor: str | None = None
+    version: str | None = None
+    unseen_aus: list[int] | None = None
+
+    @model_validator(mode="after")
+    def _of_an_extractor(self) -> Self:
+        if "extractor" in self.model_fields_set and None in (self.extractor, self.version, self.unseen_aus):
+            raise ValueError("extractor, version and unseen_aus, all of them or none")
+        return self
+
+
+class _Source(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    corpora: list[_Corpus] = []
+    table: str = ""
+    mu: _Share | None = None
+    nu: _Share | None = None
+
+    @model_validator(mode="after")
+    def _of_a_table(self) -> Self:
+        if self.table and None in (self.mu, self.nu):
+            raise ValueError("table, mu and nu, all of them or none")
+        return self
+
+
+class _Config(BaseModel):
+    """What was asked for: cards and pages tell it."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    classes: Annotated[list[str], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    frames: Annotated[int, Field(ge=2)] | Literal["all"]
+    until: Literal["apex", "offset"]
+    fps: Annotated[float, Field(gt=0, le=1000)]
+    nuisances: str
+    sources: dict[str, _Source]
 
 
 class _PlanRecord(BaseModel):
@@ -76,9 +132,47 @@ class _PlanRecord(BaseModel):
     rows: _Count
     frames: _Count
     settings: _Settings
-    config: dict[str, Any]
+    config: _Config
     faces_root: str
     versions: dict[str, str]
+
+
+_Vector = Annotated[list[_Share], Field(min_length=len(AU_NUMBERS), max_length=len(AU_NUMBERS))]
+
+
+class _Description(BaseModel):
+    """The .json member of a sample."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    sample_id: str
+    label: str
+    label_index: int
+    emotion: str
+    source: str
+    identity: str
+    photo: str
+    apex: int
+    au_numbers: list[int]
+    aus: list[_Vector]
+    rendered_left: list[_Vector]
+    rendered_right: list[_Vector]
+    also_seen: list[str]
+    virtual: bool
+    nuisances: dict[str, Any]
+    kind: str = ""
+    person: str = ""
+    licence: str = ""
+    attribution: str = ""
+    synthetic: Literal[True]
+    generator: str
+
+
+def prove_description(description: Any) -> None:
+    """Raises ValueError for what describes no sample."""
+    try:
+        _prove(_Description, description)
+    except ValueError as error:
+        raise ValueError(f"description, {error}") from error
 
 
 def prove_plan_record(record: Any) -> None:

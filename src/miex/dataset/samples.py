@@ -8,7 +8,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from miex.dataset.plan_file import Plan, check_rows
+from miex.dataset.plan_file import CONFIG_FILE, Plan, check_rows, read_record
 from miex.dataset.proven import ProvenFile, write_blocks
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS, SAMPLES_SCHEMA
 from miex.dataset.shard import ShardRecord, read_shard_record
@@ -35,7 +35,9 @@ def write_samples(out: Storage, plan: Plan, *, rendered: bool = False) -> None:
 
     before = _root(out)
     with out.writing(SAMPLES_FILE) as draft:
-        root = write_blocks(draft, collect_samples(out, plan), SAMPLES_SCHEMA, block_rows=plan.shard_size)
+        told = {"plan": plan.digests["plan"]}
+        samples = collect_samples(out, plan)
+        root = write_blocks(draft, samples, SAMPLES_SCHEMA, block_rows=plan.shard_size, told=lambda: told)
         if rendered if before is None else before != root:
             for name in REPORT:
                 out.delete(name)
@@ -89,11 +91,15 @@ def with_results(out: Storage, shard: int, record: ShardRecord | None, rows: pa.
     return pa.Table.from_arrays(columns, schema=SAMPLES_SCHEMA)
 
 
-def read_samples(out: Place) -> pa.Table:
-    """Read samples.parquet of a finished set, verified by its digests.
+def read_samples(out: Place, *, of_plan: bool = True) -> pa.Table:
+    """Read samples.parquet of a finished set, verified by its digests; its rows are those of the set's plan.
+
+    Args:
+        out: the set.
+        of_plan: whether they are compared with the plan, by its digest: `verify` does that column by column.
 
     Raises:
-        InputError: the set is not finished, or the file is damaged.
+        InputError: the set is not finished, the file is damaged, or that of another plan.
     """
     out = storage_at(out)
     if out.size(SAMPLES_FILE) is None:
@@ -102,7 +108,20 @@ def read_samples(out: Place) -> pa.Table:
             do="finish the set with miex run, or check the path",
         )  # fmt: skip
     where = f"{SAMPLES_FILE} of {out.address}"
-    samples = ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, where).read()
+    digests = read_record(out)["digests"]
+    file = ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, where)
+    if file.told.get("plan") != digests["plan"]:
+        raise InputError(
+            where, expected=f"samples of plan {digests['plan'][:12]}…, which its {CONFIG_FILE} holds",
+            found=f"samples of plan {str(file.told.get('plan'))[:12]}…",
+            do="put back the files of one set, all of them; miex repair makes again what is not of the plan",
+        )  # fmt: skip
+    samples, rows = file.read_beginning(len(PLAN_COLUMNS))  # which are first among its columns
+    if of_plan and rows != digests["rows"]:
+        raise InputError(
+            where, expected=f"the rows of the plan, whose digest is {digests['rows'][:12]}…",
+            found=f"others: {rows[:12]}…", do="run miex repair, or do not use the set: it was not made by miex",
+        )  # fmt: skip
     check_rows(samples, where)
     made = samples.filter(pc.equal(samples["status"], "ok"))
     places = [made[name] for name in ("shard", "offset", "bytes", "crc32")]

@@ -326,7 +326,7 @@ def _problem(
 def _samples_problems(out: Storage, plan: Plan, checked: Collection[int]) -> tuple[str, ...]:
     """What is wrong with samples.parquet, and with shards that were not checked."""
     try:
-        samples = read_samples(out)
+        samples = read_samples(out, of_plan=False)
     except InputError as error:
         return (f"samples.parquet: {error.found}",)
     wrong: dict[str, None] = {}

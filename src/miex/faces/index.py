@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from importlib import metadata
+from numbers import Real
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +32,7 @@ from miex.stable import npz_arrays
 from miex.storage import Place, storage_at
 from miex.storage.cache import cache_folder
 from miex.storage.local import write_whole
-from miex.tables.written import csv_text
+from miex.tables.written import csv_text, visible
 
 INDEX_SCHEMA: Final = pa.schema(
     [
@@ -100,9 +102,11 @@ LIMITS: Final = tuple(field.name for field in fields(Quality) if field.name not 
 
 
 def quality_of(min_inter_ocular: float, limits: Mapping[str, float | None], licences: Sequence[str] = ()) -> Quality:
-    """The limits of quality, some of them changed by name. Raises UsageError for a name that is no limit."""
-    for name in limits:
+    """The limits of quality, some of them changed by name. Raises UsageError for a name or value that is no limit."""
+    for name, value in limits.items():
         one_of(name, LIMITS, "`quality`")
+        if value is not None and not (isinstance(value, Real) and math.isfinite(value)):
+            raise UsageError(f"`quality` {name}={value}", expected="a finite number, or none (off)")
     changed: dict[str, Any] = dict(limits)
     return replace(Quality(min_inter_ocular, licences=tuple(licences)), **changed)
 
@@ -121,7 +125,7 @@ def write_index(index: pa.Table, path: Path) -> None:
 
 def write_refused(index: pa.Table, place: Place) -> Path | str | None:
     """Write refused.csv (path, reason, detail of every photo that cannot be used) beside a plan; returns its path, or
-    its address in a bucket.
+    its address in a bucket. It is for people: what commands a terminal is escaped (`tables.written.visible`).
 
     Where none is refused there is no such file, and None is returned.
     """
@@ -130,7 +134,8 @@ def write_refused(index: pa.Table, place: Place) -> Path | str | None:
     if not table.num_rows:
         out.delete(REFUSED_FILE)
         return None
-    out.write(REFUSED_FILE, _csv(table))
+    shown = (map(visible, row.values()) for row in table.to_pylist())
+    out.write(REFUSED_FILE, csv_text(table.column_names, map(list, shown)).encode())
     return out.place(REFUSED_FILE)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal, NamedTuple, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from miex.corpora.mappings import emotion_labels, emotion_named, mappings
 from miex.dataset.frames import FrameFormat
 from miex.dataset.records import MOST_PER_SHARD
-from miex.errors import UsageError
+from miex.errors import InputError, UsageError, first_wrong
 from miex.faces.crop import CropOptions
 from miex.labels import Label
 from miex.nuisances.columns import nuisances_of
@@ -127,3 +127,23 @@ class PlanConfig(BaseModel):
     def crop(self) -> CropOptions:
         """Where the face lies in the frames."""
         return CropOptions(self.size, self.eye_line, self.eye_mouth)
+
+
+def recorded_config(recorded: Mapping[str, Any], where: str) -> PlanConfig:
+    """The options that a plan which was read was made with.
+
+    Args:
+        recorded: config of plan.json, which holds more beside them.
+        where: the plan, for messages.
+
+    Raises:
+        InputError: they are none.
+    """
+    try:
+        return PlanConfig(**{name: recorded[name] for name in PlanConfig.model_fields if name in recorded})
+    except ValidationError as error:
+        wrong = first_wrong(error)
+        field, expected, found = f"config.{wrong.where}", wrong.expected, wrong.found
+    except UsageError as error:
+        field, expected, found = f"config: {error.asked}", error.expected, error.found
+    raise InputError(f"{where}, {field}", expected=expected, found=found, do="do not use it: it was not made by miex")

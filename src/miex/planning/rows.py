@@ -22,7 +22,7 @@ from miex.faces import VERSION as FACES_VERSION
 from miex.nuisances.apply import shown_aus
 from miex.nuisances.columns import Chosen, nuisances_of
 from miex.nuisances.draw import draw
-from miex.planning.config import MOST_FRAMES, PlanConfig, PlannedClass
+from miex.planning.config import MOST_FRAMES, PlanConfig, PlannedClass, recorded_config
 from miex.planning.identities import choose_faces
 from miex.planning.triplets import Bank, banks_of
 from miex.sources.expert import PRESETS, ExpertSource, load_table
@@ -31,8 +31,10 @@ from miex.sources.timing import FALL, RISE, draw_timing, expression
 from miex.stable import canonical_json, first_difference, sample_rng, stable_hash
 
 FRAMES_PER_SHARD = 1000  # of default shards: 500 pairs
-MOST_ROWS, MOST_IDENTITIES = 10**8, 10**6  # identities are held in memory, rows are not
-BYTES_PER = {"samples": 60_000, "identities": 6_000}  # about: a pair of 128 pixels as PNG; the landmarks of a face
+MOST_ROWS, MOST_IDENTITIES, MOST_TRIPLETS = 10**8, 10**6, 10**6  # rows are not held in memory, the others are
+MOST_SHARDS = 10**6  # two files each, all in one folder
+# about: a pair of 128 pixels as PNG; the landmarks of a face; a triplet
+BYTES_PER = {"samples": 60_000, "identities": 6_000, "AU triplets": 1_000}
 
 
 def build_plan(
@@ -74,9 +76,16 @@ def build_plan(
     asked_for = config.samples or config.per * usable * len(sources) * len(config.planned)
     _bounded(asked_for, MOST_ROWS, "samples")
     _bounded(config.ids or 0, MOST_IDENTITIES, "identities")
+    _bounded(config.triplets or 0, MOST_TRIPLETS, "AU triplets")
+    shard_size = _shard_size(config)
+    if (shards_asked := -(-asked_for // shard_size)) > MOST_SHARDS:
+        raise UsageError(
+            f"a plan of {shards_asked:,} shards", expected=f"at most {MOST_SHARDS:,}",
+            found=f"{asked_for:,} samples, {shard_size:,} in each",
+            do=f"give a `shard_size` of {-(-asked_for // MOST_SHARDS):,} or more",
+        )  # fmt: skip
     faces = choose_faces(index, config)
     n_rows = config.samples or config.per * faces.num_rows * len(sources) * len(config.planned)
-    shard_size = _shard_size(config)
     draws = Draws(config, sources, banks_of(config, sources, triplets_progress), faces.num_rows)
 
     def shards() -> Iterator[pa.Table]:
@@ -109,7 +118,7 @@ def _bounded(n: int, most: int, of: str) -> None:
         raise UsageError(
             f"a plan of {n:,} {of}", expected=f"at most {most:,}",
             found=f"about {n * BYTES_PER[of] / 1e9:,.0f} GB of {'frames' if of == 'samples' else 'memory'}",
-            do="ask for fewer `ids`, `per` or `samples`, or make several sets of different seeds",
+            do="ask for fewer `ids`, `per`, `samples` or `triplets`, or make several sets of different seeds",
         )  # fmt: skip
 
 
@@ -223,7 +232,7 @@ def draws_of(
             f"new draws of {where}", expected=f"the AU sources that it was made with: {', '.join(told)}",
             found="none" if sources is None else f"others: {differ}", do="give them as `sources`",
         )  # fmt: skip
-    config = PlanConfig(**{name: recorded[name] for name in PlanConfig.model_fields})
+    config = recorded_config(recorded, where)
     kept = [one for one in found if one is not None]
     return Draws(config, kept, banks_of(config, kept), n_faces)
 

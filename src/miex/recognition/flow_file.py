@@ -20,7 +20,7 @@ from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.plan_file import has_plan
 from miex.dataset.schema import ROWS_SCHEMA
-from miex.errors import InputError, UsageError
+from miex.errors import InputError, OutputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, Progress, silent
 from miex.images import Image, read_image
 from miex.labels import Label, label_named
@@ -30,6 +30,7 @@ from miex.recognition.inputs.flow import SIDE, FlowMethod
 from miex.recognition.view import LABELS, REAL
 from miex.stable import npz_arrays
 from miex.storage import is_bucket, storage_at
+from miex.storage.base import as_output_errors
 from miex.storage.local import write_whole
 from miex.tables.cells import whole
 from miex.tables.table import Columns, read_table
@@ -81,13 +82,30 @@ def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
 
     Raises:
         UsageError: the name does not end in .npz.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or something else than a file is there.
     """
-    if out.suffix != ".npz":
-        raise UsageError(f"flow file {out}", expected="a name that ends in .npz")
+    prove_target(out)
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **maps)
     write_whole(out, content.getvalue())
+
+
+def prove_target(out: Path) -> None:
+    """Prove that a flow file may be written there: a new one, or in the place of a file.
+
+    Raises:
+        UsageError: the name does not end in .npz.
+        OutputError: a folder, device or pipe is there, which is never replaced.
+    """
+    if out.suffix != ".npz":
+        raise UsageError(f"flow file {out}", expected="a name that ends in .npz")
+    with as_output_errors(f"flow file {out}"):
+        there = out.exists() and not out.is_file()
+    if there:
+        raise OutputError(
+            f"flow file {out}", expected="a new name, or that of a file", found="a folder, device or pipe",
+            do="give another `out`",
+        )  # fmt: skip
 
 
 def read_flow(path: Path) -> Examples:

@@ -54,8 +54,8 @@ class Recipe(BaseModel):
     recognizer: str = "ststnet"
     backbone: str | None = None
     input: dict[str, Any] = Field(default={"name": "flow"}, validate_default=True)
-    samples_seen: int | None = Field(default=None, ge=1)
-    epochs: int | None = Field(default=None, ge=1)
+    samples_seen: int | None = Field(default=None, ge=1, le=10**12)
+    epochs: int | None = Field(default=None, ge=1, le=10**6)
     batch: int = Field(default=256, ge=2)
     replacement: bool = False
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"

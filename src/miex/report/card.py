@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset import Dataset
-from miex.dataset.card_parts import USES, cell, face_lines, header, label_lines, source_lines
+from miex.dataset.card_parts import USES, cell, face_lines, generator_of, header, label_lines, source_lines
 from miex.dataset.export.features import members_of
 from miex.dataset.frames import STATEMENT
 from miex.dataset.pages import CROISSANT, GALLERY, PICTURE
@@ -23,6 +23,7 @@ from miex.faces.balance import balance_of, balance_rows
 from miex.nuisances.columns import OFF
 from miex.quality.gate import Verdict
 from miex.report.statistics import also_of
+from miex.tables.written import visible
 
 _MEASURES = (
     ("motion_mean_px", "motion, mean over the face (px)", 3),
@@ -67,11 +68,11 @@ def dataset_card(
         f"| classes | {cell(', '.join(config['classes']))} |",
         f"| failed samples | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
         f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (another person made from a photo) |",
-        f"| generator | {settings['generator']['name']} {settings['generator']['version']} |",
+        f"| generator | {cell(generator_of(settings))} |",
         f"| sources of AUs | {', '.join(_source(name, s) for name, s in config['sources'].items())} |",
         f"| seed | {config['seed']} |",
         f"| plan digest | `{record['digests']['plan']}` |",
-        f"| made with | {', '.join(f'{name} {version}' for name, version in record['versions'].items())} |",
+        f"| made with | {cell(', '.join(f'{name} {version}' for name, version in record['versions'].items()))} |",
         "",
         f"`{GALLERY}` shows samples; `{CROISSANT}` describes files and columns to programs; `miex verify` checks the"
         " whole set, this page included.",
@@ -80,7 +81,7 @@ def dataset_card(
         "",
         "```python",
         "import miex.dataset",
-        f"sample = miex.dataset.open({json.dumps(dataset.storage.name, ensure_ascii=False)})[0]",
+        f"sample = miex.dataset.open({visible(json.dumps(dataset.storage.name, ensure_ascii=False))})[0]",
         "sample.frames, sample.aus, sample.rendered, sample.also_seen, sample.label, sample.emotion, sample.provenance",
         "",
         "from datasets import load_dataset  # of Hugging Face",
@@ -144,7 +145,7 @@ def _again(dataset: Dataset) -> list[str]:
     )
     return [
         "From the same photos, this makes every frame and every file of the shards again, to the byte where versions"
-        f" and kind of machine are those above ({machine}); elsewhere pixels agree within one gray level:",
+        f" and kind of machine are those above ({cell(machine)}); elsewhere pixels agree within one gray level:",
         "",
         "```sh",
         "mkdir again && cp plan.parquet plan.json faces.parquet again  # in the folder of this file",

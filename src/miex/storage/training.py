@@ -25,7 +25,7 @@ def prove_own(folder: Path, product: str) -> None:
     """Check that a folder is new, empty, or that of a training whose result has that name: its training.json says so.
 
     Raises:
-        OutputError: it holds something else, such as a set, or cannot be read.
+        OutputError: it holds something else, such as a set, its training.json is damaged, or it cannot be read.
     """
     with as_output_errors(f"training in {folder}"):
         there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
@@ -38,12 +38,21 @@ def prove_own(folder: Path, product: str) -> None:
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    """What training.json says; empty if there is none that says anything."""
+    """What training.json says; empty if there is none. Raises OutputError for a damaged one."""
     try:
         found = json_of(read_bytes(folder / RECORD))
-    except (OSError, ValueError):
+        if not (isinstance(found, dict) and isinstance(found.get("product"), str) and isinstance(found["what"], dict)):
+            raise ValueError("no product, or nothing of what decides its weights")
+    except FileNotFoundError:
         return {}
-    return found if isinstance(found, dict) else {}
+    except (OSError, ValueError, KeyError) as error:
+        raise OutputError(
+            f"training in {folder}", expected=f"a whole {RECORD}",
+            found=f"a damaged one: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            do=f"put back {RECORD} from a copy, or give another folder",
+        ) from error  # fmt: skip
+    record: dict[str, Any] = found
+    return record
 
 
 class TrainingFolder:
@@ -68,7 +77,7 @@ class TrainingFolder:
         with as_output_errors(f"training in {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
         Folder(folder).remove_leftovers()
-        if (there := _record(folder)) and isinstance(there.get("what"), dict):
+        if there := _record(folder):
             self.prove_same(there["what"])
         else:
             record = {"product": product, "what": what}

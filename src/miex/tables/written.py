@@ -13,6 +13,18 @@ _FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*|[+-](inf|nan)")
 
 
+# What a terminal obeys instead of showing: C0 but line feed and tab, DEL, C1, and marks that turn the order of text
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """A text in which no character commands the terminal: names of files and cells of tables may hold any.
+
+    Such a character is written as JSON escapes it, so JSON stays what it was.
+    """
+    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A CSV with one header row, whose text cells are none of a spreadsheet's formulas (see `guarded`)."""
     content = io.StringIO(newline="")
