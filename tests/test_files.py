@@ -71,3 +71,23 @@ def test_a_clip_is_a_file_never_an_address(address: str, monkeypatch: pytest.Mon
     for read in (clip_length, lambda path: next(read_clip(path))):
         with pytest.raises(InputError, match="no such file"):
             read(Path(address))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("point", [0xD800, 0xDFFF, 0x110000, 2**32 - 1])
+def test_texts_of_arrays_are_texts(point: int, order: str) -> None:
+    def read(points: list[int]) -> np.ndarray:
+        content = io.BytesIO()
+        np.savez(content, name=np.frombuffer(np.array(points, f"{order}u4").tobytes(), f"{order}U2"))
+        return npz_arrays(content.getvalue())["name"]
+
+    assert read([0x10FFFF, 0x1F600, 65, 0]).tolist() == ["\U0010ffff😀", "A"]
+    with pytest.raises(ValueError, match=f"name holds code point {point:#x}"):
+        read([65, 66, 65, point])
+
+
+def test_arrays_of_structures_are_refused() -> None:
+    content = io.BytesIO()
+    np.savez(content, a=np.zeros(3, [("x", "<U4"), ("y", "i4")]))
+    with pytest.raises(ValueError, match="a is an array of"):
+        npz_arrays(content.getvalue())

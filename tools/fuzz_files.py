@@ -925,7 +925,7 @@ LIGHT = (
     Kind("samples.parquet", _SET, _proven("samples.parquet", None, SAMPLES_SCHEMA), _read_set),
     Kind("record of a shard", _SET, _json("shards/00000.json", sealed=True), _read_set),
     Kind("tar of a shard", _SET, _tar, _read_set),
-    Kind("description of a sample", _SET, _described, _read_set),
+    Kind("samples of a shard", _SET, _described, _read_set),
     Kind("members of a sample", _one_sample, _tar, _read_sample),
     Kind("AU table", _written(_write_aus), _parquet("aus.parquet"), _read_aus),
     Kind("AU pool", _written(_write_pool), _parquet("pool.parquet"), _read_a_pool),

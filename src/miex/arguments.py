@@ -123,7 +123,8 @@ def number(least: float = -float("inf"), most: float = float("inf")) -> Kind:
     def take(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError
-        if not (least <= value <= most and abs(value) <= sys.float_info.max):
+        real: Any = value
+        if not (least <= real <= most and abs(real) <= sys.float_info.max):
             raise ValueError
         return int(value) if isinstance(value, Integral) else float(value)
 

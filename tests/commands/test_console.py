@@ -71,6 +71,35 @@ def test_a_pipe_is_told_and_not_waited_for(
     assert "found: a pipe" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_log_that_cannot_be_written_is_said_once_and_the_job_goes_on(tmp_path: Path) -> None:
+    done = command("plan", "--out", tmp_path / "set", "--ids", 1, "--size", 64, "--log", "/dev/full")
+    assert (done.returncode, done.stderr.count("/dev/full")) == (0, 1)
+    assert "plan written" in done.stdout
+    wrong = command("plan", "--out", tmp_path / "set", "--size", 130, "--log", "/dev/full")
+    assert (wrong.returncode, wrong.stderr.count("/dev/full")) == (2, 1)
+    assert "miex: --size 130" in wrong.stderr
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "-inf", "1e999"])
+def test_a_limit_of_quality_is_a_finite_number(limit: str, tmp_path: Path) -> None:
+    done = command("plan", "--out", tmp_path / "set", "--quality", f"min_light={limit}")
+    assert done.returncode == 2
+    assert "--quality min_light=" in done.stderr
+    done = command("plan", "--out", tmp_path / "set", "--min-inter-ocular", limit)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "options", [("--threads", "9" * 20), ("--epochs", "1" + "0" * 20), ("--threads", 0), ("--epochs", 0)]
+)
+def test_a_training_has_bounds(options: tuple[str, object], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    done = command("train", tmp_path, "--out", tmp_path / "net", *options)
+    assert done.returncode == 2
+    assert options[0] in done.stderr
+
+
 def test_help_version_and_panels() -> None:
     run = CliRunner().invoke
     assert run(app, ["--version"]).stdout == f"miex {__version__}\n"

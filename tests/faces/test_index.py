@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
@@ -25,7 +26,7 @@ from miex.errors import InputError, UsageError
 from miex.faces.align import align_photo
 from miex.faces.credits import FaceCSV, csv_beside
 from miex.faces.crop import CropOptions, eye_centers
-from miex.faces.index import Quality, index_photos, passed_over, quality_of, write_index, write_refused
+from miex.faces.index import INDEX_SCHEMA, Quality, index_photos, passed_over, quality_of, write_index, write_refused
 from miex.faces.mesh import OVAL
 from miex.faces.photos import list_photos, look_through, photos_root, write_list
 from miex.images import Image
@@ -573,6 +574,12 @@ def test_refused_photos_are_listed(tmp_path: Path, two: Path, model: Path) -> No
     assert pacsv.read_csv(path).to_pylist() == [
         {"path": "sub/c.png", "reason": "duplicate", "detail": "same bytes as a, b.png"}
     ]
+
+
+def test_names_of_refused_photos_command_no_terminal(tmp_path: Path) -> None:
+    row = dict.fromkeys(INDEX_SCHEMA.names) | {"path": "a\x1b[31m\u202egpj.exe", "reason": "empty\x07", "detail": "é"}
+    path = write_refused(pa.Table.from_pylist([row], schema=INDEX_SCHEMA), tmp_path)
+    assert Path(str(path)).read_text() == "path,reason,detail\na\\u001b[31m\\u202egpj.exe,empty\\u0007,é\n"
 
 
 # Photos that stand another way up

@@ -194,6 +194,11 @@ def test_another_training_or_other_files_are_refused(trained: Path, tmp_path: Pa
         train(TRAINING, HELD, make_recipe(**SMALL | {"epochs": 3}), trained)
     with pytest.raises(OutputError, match="differs in pictures"):
         train(faces(16, 5), HELD, make_recipe(**SMALL), trained)
+    for damaged in ("{", "[]", '{"product": "generator.safetensors"}'):
+        (tmp_path / "training.json").write_text(damaged)
+        with pytest.raises(OutputError, match="a damaged one"):
+            train(TRAINING, HELD, make_recipe(**SMALL), tmp_path)
+    (tmp_path / "training.json").unlink()
     for name in ("notes.txt", LOG, "training.json"):  # names that a training has say nothing
         (tmp_path / name).write_text("mine")
         with pytest.raises(OutputError, match=name):

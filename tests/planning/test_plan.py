@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from miex.corpora.mappings import emotion_named
 from miex.dataset.plan_file import FACES_FILE, PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
 from miex.errors import InputError, UsageError
-from miex.planning.config import PlanConfig
+from miex.planning.config import PlanConfig, recorded_config
 from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import first_difference, sample_rng, stable_hash
@@ -74,6 +74,7 @@ def _chosen(*_: object) -> None:
         ("per", 10**8 // 120, {"ids": 40}, "100,000,000", "about 6,000 GB of frames"),
         ("ids", 10**8 // 300, {"per": 100}, "100,000,000", "about 6,000 GB of frames"),
         ("ids", 10**6, {}, "1,000,000", "about 6 GB of memory"),
+        ("triplets", 10**6, {}, "1,000,000", "about 1 GB of memory"),
     ],
 )
 def test_a_plan_is_as_large_as_is_said_and_no_larger(
@@ -88,6 +89,23 @@ def test_a_plan_is_as_large_as_is_said_and_no_larger(
     assert (refused.value.expected, refused.value.found) == (f"at most {limit}", estimate)
     with pytest.raises(UsageError, match="at most"):
         make_plan(2, **{option: 10**30}, **others)
+
+
+def test_a_plan_has_no_more_shards_than_a_folder_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("miex.planning.rows.choose_faces", _chosen)
+    with pytest.raises(ChosenError):
+        make_plan(2, samples=10**8, shard_size=100)
+    with pytest.raises(UsageError, match="`shard_size` of 100 or more") as refused:
+        make_plan(2, samples=10**8, shard_size=99)
+    assert refused.value.expected == "at most 1,000,000"
+
+
+def test_a_recorded_config_that_is_none_is_refused() -> None:
+    config = make_plan(1).config
+    assert recorded_config(config, "plan x").classes == PlanConfig().classes
+    for change, found in (({"size": 7}, r"plan x, config\.size"), ({"classes": ["bored"]}, "class 'bored'")):
+        with pytest.raises(InputError, match=found):
+            recorded_config({**config, **change}, "plan x")
 
 
 @settings(max_examples=25, deadline=None)

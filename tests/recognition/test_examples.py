@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import miex.dataset  # noqa: E402
 from miex.aus.vector import from_mapping  # noqa: E402
 from miex.corpora.clip import Clip, Descent  # noqa: E402
 from miex.corpora.mappings import emotion_named, mapping_named  # noqa: E402
-from miex.errors import InputError, UsageError  # noqa: E402
+from miex.errors import InputError, OutputError, UsageError  # noqa: E402
 from miex.evaluation.leakage import allowed  # noqa: E402
 from miex.faces.align import align_photo  # noqa: E402
 from miex.faces.crop import CropOptions  # noqa: E402
@@ -95,6 +96,19 @@ def test_flow_files_of_others(tmp_path: Path) -> None:
     assert read_flow(path).label_names == ("a", "b", "c", "d", "e")
     np.savez(path, flow=flow, label=["surprise", "negative", "positive "])
     assert read_flow(path).labels.tolist() == [2, 0, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are of POSIX")
+def test_what_is_no_file_is_never_replaced_by_one(finished: Path, tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe.npz", tmp_path / "folder.npz"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for out in (pipe, folder):
+        with pytest.raises(OutputError, match="folder, device or pipe"):
+            miex.export(finished, out)
+    with pytest.raises(OutputError):
+        miex.export(finished, pipe, to="folder")
+    assert pipe.is_fifo()
 
 
 def test_broken_flow_files_are_named(tmp_path: Path) -> None:
