@@ -103,12 +103,12 @@ LIMITS: Final = tuple(field.name for field in fields(Quality) if field.name not 
 
 def quality_of(min_inter_ocular: float, limits: Mapping[str, float | None], licences: Sequence[str] = ()) -> Quality:
     """The limits of quality, some of them changed by name. Raises UsageError for a name or value that is no limit."""
-    for name, value in limits.items():
+    given: dict[str, Any] = dict(limits)  # whatever a caller put in
+    for name, value in given.items():
         one_of(name, LIMITS, "`quality`")
         if value is not None and not (isinstance(value, Real) and math.isfinite(value)):
             raise UsageError(f"`quality` {name}={value}", expected="a finite number, or none (off)")
-    changed: dict[str, Any] = dict(limits)
-    return replace(Quality(min_inter_ocular, licences=tuple(licences)), **changed)
+    return replace(Quality(min_inter_ocular, licences=tuple(licences)), **given)
 
 
 def write_index(index: pa.Table, path: Path) -> None:
