@@ -24,7 +24,7 @@ from miex.stable import MOST_BYTES, json_digest, json_of, table_digest
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
-FORMAT = 3  # of the folder: grows when older readers would misread it
+FORMAT = 4  # of the folder: grows when readers and files of two versions would not understand each other
 PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
 ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_CONTENT = frozenset({"path"})  # every other column of the faces is seen in the samples
