@@ -61,10 +61,17 @@ def print_costs(folder: Path, faces: Path | None, rows: int) -> None:
             made.pair(i)
 
     def unproven() -> AbstractContextManager[object]:
-        return mock.patch("miex.dataset.shard.zlib", SimpleNamespace(crc32=no_crc))
+        off = ExitStack()
+        off.enter_context(mock.patch("miex.dataset.shard.zlib", SimpleNamespace(crc32=no_crc)))
+        off.enter_context(mock.patch("miex.dataset.description.prove_stored"))
+        return off
 
     def unproven_rows() -> AbstractContextManager[object]:
-        return mock.patch.object(ProvenFile, "_proven", lambda self, number, rows: rows.cast(self._schema))
+        off = ExitStack()
+        read = mock.patch.object(ProvenFile, "_digested", lambda self, number, rows, _: (rows.cast(self._schema), ""))
+        off.enter_context(read)
+        off.enter_context(mock.patch("miex.dataset.proven.root_of", return_value=made.record["digests"]["rows"]))
+        return off
 
     def synthesize() -> None:
         with tempfile.TemporaryDirectory() as again:
@@ -75,6 +82,7 @@ def print_costs(folder: Path, faces: Path | None, rows: int) -> None:
         off.enter_context(mock.patch("miex.dataset.shard.zlib", SimpleNamespace(crc32=lambda *_: 0)))
         off.enter_context(mock.patch("miex.dataset.shard.hashlib", SimpleNamespace(sha256=_NoDigest)))
         off.enter_context(mock.patch("miex.dataset.proven.table_digest", return_value="0" * 64))
+        off.enter_context(mock.patch("miex.dataset.proven.table_digests", return_value=("0" * 64, "0" * 64)))
         off.enter_context(mock.patch("miex.dataset.plan_file.table_digest", return_value="0" * 64))
         return off
 

@@ -123,10 +123,10 @@ def number(least: float = -float("inf"), most: float = float("inf")) -> Kind:
     def take(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError
-        real: Any = value
-        if not (least <= real <= most and abs(real) <= sys.float_info.max):
+        plain = int(value) if isinstance(value, Integral) else float(value)
+        if not (least <= plain <= most and abs(plain) <= sys.float_info.max):
             raise ValueError
-        return int(value) if isinstance(value, Integral) else float(value)
+        return plain
 
     above = f", {least:g} or more" if least > -float("inf") else ""
     return Kind(f"a number from {least:g} to {most:g}" if most < float("inf") else f"a number{above}", take)

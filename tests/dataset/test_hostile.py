@@ -155,6 +155,8 @@ def test_rows_and_frames_of_a_plan_are_those_of_its_table(out: Path, name: str, 
     sealed(out, lambda record: record.update({name: many}))
     with pytest.raises(InputError, match=rf"{name}: {many}, and plan\.parquet has"):
         read_plan(out)
+    with pytest.raises(InputError, match=f"{many:,} {name}, as plan"):
+        miex.dataset.open(out)
 
 
 def test_files_of_two_sets_in_one_folder_are_refused_by_every_reader(out: Path, tmp_path: Path) -> None:

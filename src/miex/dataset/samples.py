@@ -108,7 +108,8 @@ def read_samples(out: Place, *, of_plan: bool = True) -> pa.Table:
             do="finish the set with miex run, or check the path",
         )  # fmt: skip
     where = f"{SAMPLES_FILE} of {out.address}"
-    digests = read_record(out)["digests"]
+    record = read_record(out)
+    digests = record["digests"]
     file = ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, where)
     if file.told.get("plan") != digests["plan"]:
         raise InputError(
@@ -121,6 +122,12 @@ def read_samples(out: Place, *, of_plan: bool = True) -> pa.Table:
         raise InputError(
             where, expected=f"the rows of the plan, whose digest is {digests['rows'][:12]}…",
             found=f"others: {rows[:12]}…", do="run miex repair, or do not use the set: it was not made by miex",
+        )  # fmt: skip
+    there = {"rows": len(samples), "frames": pc.sum(pc.list_value_length(samples["aus"])).as_py() or 0}
+    if odd := [name for name, n in there.items() if of_plan and record[name] != n]:
+        raise InputError(
+            where, expected=f"{record[odd[0]]:,} {odd[0]}, as {CONFIG_FILE} says", found=f"{there[odd[0]]:,}",
+            do="run miex plan with the options of the first run to write the plan again",
         )  # fmt: skip
     check_rows(samples, where)
     made = samples.filter(pc.equal(samples["status"], "ok"))
