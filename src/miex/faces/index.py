@@ -101,7 +101,7 @@ class Quality:
 LIMITS: Final = tuple(field.name for field in fields(Quality) if field.name not in ("licences", "min_inter_ocular"))
 
 
-def quality_of(min_inter_ocular: float, limits: Mapping[str, float | None], licences: Sequence[str] = ()) -> Quality:
+def quality_of(min_inter_ocular: float, limits: Mapping[str, Any], licences: Sequence[str] = ()) -> Quality:
     """The limits of quality, some of them changed by name. Raises UsageError for a name or value that is no limit."""
     given: dict[str, Any] = dict(limits)  # whatever a caller put in
     for name, value in given.items():
