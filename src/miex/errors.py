@@ -111,5 +111,9 @@ def first_wrong(error: ValidationError) -> Wrong:
     """The first thing that pydantic found wrong, worded like a MiexError."""
     first = error.errors()[0]
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if first["type"] == "missing":
+        expected = "a value"
+    elif first["type"] == "model_type":
+        expected = "values by name"
     found = NOTHING if first["type"] == "missing" else repr(first["input"])[:80]
     return Wrong(".".join(map(str, first["loc"])), expected, found)
