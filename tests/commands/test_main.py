@@ -125,7 +125,7 @@ def test_verify_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "shards" / "00000.tar").write_bytes(b"")
     done = command("verify", tmp_path)
     assert done.returncode == 4
-    assert "shard 00000: sha256" in done.stdout
+    assert "shard 00000: 0 bytes, its record says" in done.stdout
     assert "1 problems" in done.stdout
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -175,6 +176,19 @@ def stay(task: tuple[Path, int]) -> int:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return number
+
+
+def test_an_address_where_nobody_listens_is_told_at_once() -> None:
+    """In a process that has no cluster: Ray itself would try for minutes."""
+    pytest.importorskip("ray")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        code = f"from miex.executors.ray import RayCluster; RayCluster({address!r}).at_once"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert f"InputError: Ray cluster {address}" in done.stderr
+    assert "Connection refused" in done.stderr
+    assert "ray start --head" in done.stderr
 
 
 def test_a_node_that_is_lost_costs_what_it_was_working_on(nodes: Nodes, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 
+import miex
 from miex.errors import InputError, OutputError, UsageError
 from miex.executors.local import LocalProcesses
 from miex.storage import given, is_bucket, storage_at
@@ -205,6 +206,9 @@ def test_a_bucket_that_is_not_there(door: Door, address: str) -> None:
     for said in all_of(Bucket("s3://nobody/x")).values():
         assert "no bucket nobody" in said
         assert "make the bucket" in said
+    for read in (miex.open, miex.examples):
+        with pytest.raises(InputError, match="no bucket nobody"):
+            read("s3://nobody/x")
 
 
 def test_no_permission(bucket: Bucket, door: Door) -> None:

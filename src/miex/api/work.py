@@ -13,6 +13,7 @@ from miex.arguments import KINDS, instance_of, many
 from miex.errors import InputError, UsageError
 from miex.executors import local
 from miex.executors.base import Executor, Progress, silent
+from miex.storage import given as as_given
 from miex.storage import is_bucket
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ def path(given: PathLike) -> Path:
     """The path, with ~ expanded. Raises UsageError if it is not a path, or the address of a bucket."""
     if is_bucket(given):
         raise UsageError(
-            f"path {reprlib.repr(re.sub('//[^/]*@', '//…@', str(given)).partition('?')[0])}",
+            f"path {reprlib.repr(re.sub('//[^/]*@', '//…@', as_given(given)).partition('?')[0])}",
             expected="a file or folder of this machine",
-            do="copy it here first; in a bucket miex keeps sets alone",
+            do="copy it here first, or write it here: in buckets miex keeps sets, and exports into folders",
         )  # fmt: skip
     try:
         return Path(given).expanduser()

@@ -477,14 +477,14 @@ def _show_made(made: "Made | Part", out: Path, as_json: bool) -> None:
     summary = made.summary
     each = summary.frames / max(1, summary.samples)
     rate = summary.rendered * each / summary.seconds if summary.seconds else 0.0
-    now = f"{summary.rendered:,} made in {duration(summary.seconds)} ({rate:,.0f} frames/s)"
+    now = f"{summary.rendered:,} made in {duration(summary.seconds)} ({rate:,.{0 if rate >= 10 else 1}f} frames/s)"
     text = (
         f"{summary.made:,} {'pairs' if each == 2 else 'sequences'} ({summary.failed} failed), "
         f"{summary.bytes / 1e6:,.0f} MB; {now if summary.rendered else 'nothing was left to do'}\n"
     )
     gallery = str(made.gallery) if isinstance(made, Made) else None
     if gallery:
-        text += f"gallery: {gallery}"
+        text += f"the set is finished; gallery: {gallery}"
     else:
         shards = f"{summary.left:,} shard{'s' * (summary.left > 1)}"
         text += f"{shards} of the plan left for others; the last to end finishes the set, or miex run {given(out)}"

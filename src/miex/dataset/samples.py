@@ -103,6 +103,7 @@ def read_samples(out: Place, *, of_plan: bool = True) -> pa.Table:
     """
     out = storage_at(out)
     if out.size(SAMPLES_FILE) is None:
+        next(out.names(), None)  # tells of a bucket that is not there
         raise InputError(
             f"set {out.address}", expected=f"a finished set with {SAMPLES_FILE}", found="none",
             do="finish the set with miex run, or check the path",

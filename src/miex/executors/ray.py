@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from miex.errors import InputError
 from miex.executors.base import Executor, Outcome, Result, Task, WorkerDiedError, out_of_memory
 
 _AHEAD = 1.1  # tasks in flight per processor: those that wait keep fast nodes busy, and ask an autoscaler for more
+_ANSWERS = 10.0  # seconds in which a cluster must answer
 _LOOK = 2.0  # seconds between two looks at how many processors the cluster has
 
 
@@ -125,6 +127,7 @@ def _connected(address: str | None) -> Any:
             ) from error
         if not ray.is_initialized():
             try:
+                _prove_answers(address or os.environ.get("RAY_ADDRESS", ""))
                 ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, ValueError, RuntimeError, OSError) as error:
                 raise InputError(
@@ -135,6 +138,13 @@ def _connected(address: str | None) -> Any:
                     "tokens want RAY_AUTH_TOKEN, others RAY_AUTH_MODE=disabled",
                 ) from error
     return ray
+
+
+def _prove_answers(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would try for minutes, and say so among results."""
+    host, sign, port = address.rpartition(":")
+    if sign and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS).close()
 
 
 def _without_warnings() -> warnings.catch_warnings[Any]:

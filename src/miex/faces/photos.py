@@ -143,7 +143,7 @@ def look_through(folder: Path) -> FoundFiles:
     else:
         what = "another file" if folder.exists() else "no such folder"
         raise InputError(
-            f"faces {folder}", expected="a folder of photos, or a .txt list of them", found=what, do="check `faces`"
+            f"faces {folder}", expected="a folder of photos, or a .txt list of them", found=what, do="check the path"
         )
     if not found.photos:
         example = next((f"; {path} is {why}" for path, why in sorted(found.refused.items())), "")

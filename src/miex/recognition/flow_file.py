@@ -383,6 +383,7 @@ def load(place: str | Path) -> Examples | Dataset:
         return read_flow(Path(place).expanduser())
     where = storage_at(place)
     if not has_plan(where):
+        next(where.names(), None)  # tells of a bucket that is not there
         raise UsageError(
             f"examples {place}", expected="a flow file .npz, the folder of a set, or a corpus as NAME=PATH",
             found="none of these",
