@@ -103,7 +103,7 @@ def test_files_that_unpack_to_far_more_are_refused(table: pa.Table, tmp_path: Pa
 @pytest.mark.usefixtures("few_bytes")
 def test_a_table_of_a_set_that_unpacks_to_far_more_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.parquet"
-    blocks = b'{"rows": 1, "group": 1, "digests": ["%s"]}' % (b"0" * 64)
+    blocks = b'{"rows": 1, "group": 1, "digests": ["%s"], "told": {}}' % (b"0" * 64)
     path.write_bytes(written(zeros(20_000).replace_schema_metadata({"miex.blocks": blocks})))
     schema = pq.read_schema(path).remove_metadata()
     file = ProvenFile(lambda: path.open("rb"), schema, "plan.parquet")

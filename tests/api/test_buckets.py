@@ -75,6 +75,7 @@ def test_where_requests_fail_the_set_is_the_same_and_each_shard_committed_once(
 
 def test_a_sample_is_read_by_one_request_of_its_own_bytes(found: miex.Dataset, local: Storage, door: Door) -> None:
     dataset = miex.open(found.storage.address)
+    assert dataset.record  # which each sample is compared with, is read once
     door.fail(0)
     sample = dataset[4]
     (request,) = door.requests
