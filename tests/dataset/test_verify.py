@@ -26,6 +26,7 @@ from miex.errors import InputError
 from miex.report.build import write_report
 from miex.stable import canonical_json
 from miex.storage.local import Folder
+from miex.synthesis.run import run_plan
 from tests.support import flip_bit, put_samples, stored_samples, write_over
 
 
@@ -285,3 +286,22 @@ def test_a_missing_tar_is_called_missing(finished: Path, tmp_path: Path) -> None
 def test_a_place_beyond_the_tar_names_the_sample(finished: Path, offset: int) -> None:
     with pytest.raises(InputError, match="sample s1 of"):
         read_stored(Folder(finished), 0, offset, 1024, 0, "s1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("psnr", 1e308), ("psnr", "x"), ("motion_mean_px", -1e308), ("motion_from", 1.0), ("other", 1.0)],
+)
+def test_measures_are_what_frames_can_have(finished: Path, tmp_path: Path, name: str, value: object) -> None:
+    """In a record whose own digest is right, too: pages and statistics are made of them."""
+    out = tmp_path / "set"
+    shutil.copytree(finished, out)
+    path = out / record_name(0)
+    record = json.loads(path.read_text())
+    del record["digest"]
+    record["samples"][0][name] = value
+    record["digest"] = hashlib.sha256(canonical_json(record).encode()).hexdigest()
+    path.write_text(json.dumps(record))
+    assert any(problem.startswith("shard 00000: ") and name in problem for problem in verify(out).problems)
+    with pytest.raises(InputError, match=name):
+        run_plan(out)

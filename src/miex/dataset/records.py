@@ -5,14 +5,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from miex.aus.vector import AU_NUMBERS
 from miex.dataset.frames import FrameFormat
+from miex.dataset.schema import MEASURE_COLUMNS
 from miex.errors import first_wrong
 
 MOST_SIDE = 1024  # of frames, pixels
 MOST_PER_SHARD = 100_000  # samples whose record is still read
+
+MOST_MEASURED = 1e6  # of pixels, decibels …: no measure of a frame comes near
+_MEASURES = {column.name: column.type for column in MEASURE_COLUMNS}
 
 _Place = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -24,6 +29,18 @@ class _Made(BaseModel):
     offset: _Place
     bytes: _Place
     crc32: Annotated[int, Field(ge=0, lt=2**32)]
+
+    @model_validator(mode="after")
+    def _of_measures(self) -> Self:
+        for name, value in (self.__pydantic_extra__ or {}).items():
+            if name not in _MEASURES:
+                raise ValueError(f"measures alone, not {name!r}")
+            text = pa.types.is_string(_MEASURES[name])
+            if value is not None and isinstance(value, str) != text:
+                raise ValueError(f"{name} that is {'a text' if text else 'a number'}")
+            if isinstance(value, float) and not abs(value) <= MOST_MEASURED:
+                raise ValueError(f"{name} of at most {MOST_MEASURED:,.0f}")
+        return self
 
 
 class _Failed(BaseModel):
