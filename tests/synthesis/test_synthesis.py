@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import tarfile
@@ -10,6 +11,7 @@ from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -73,6 +75,16 @@ def test_frames_are_marked_synthetic(finished: Path) -> None:
         assert file
         with Image.open(file) as image:
             assert DIGITAL_SOURCE_TYPE.encode() in image.info["xmp"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 7, 3), (5, 1, 3), (33, 20, 3), (20, 33), (1, 1), (128, 128, 3)])
+def test_a_png_is_what_two_other_readers_see(shape: tuple[int, ...]) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (2 * shape[0], *shape[1:]), np.uint8)[::2]  # rows apart in memory
+    content = encode_frame(frame, "png")
+    with Image.open(io.BytesIO(content)) as image:
+        assert np.array_equal(np.asarray(image), frame)
+    seen = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(seen if frame.ndim == 2 else cv2.cvtColor(seen, cv2.COLOR_BGR2RGB), frame)
 
 
 @pytest.mark.parametrize("frame_format", ["png", "webp", "jpeg"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import Literal
 
 import cv2
 import numpy as np
+from isal import isal_zlib
 
 from miex.errors import UsageError
 from miex.images import Image
@@ -26,16 +26,11 @@ XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\
 xmlns:dc="http://purl.org/dc/elements/1.1/" Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPE}">\
 <dc:description><rdf:Alt><rdf:li xml:lang="x-default">{STATEMENT}</rdf:li></rdf:Alt></dc:description>\
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>""".encode()
-# In PNG, XMP is an iTXt chunk (XMP specification part 3), which stands here ready to be put behind the header:
-# OpenCV 5.0 writes tEXt instead, and reads past the end of the text it is given, so that equal frames give other bytes.
-_PNG_HEADER_BYTES = 8 + 25  # signature and IHDR
-_PNG_TEXT = b"XML:com.adobe.xmp\0\0\0\0\0" + XMP
-_PNG_MARK = b"".join(
-    [struct.pack(">I", len(_PNG_TEXT)), b"iTXt", _PNG_TEXT, struct.pack(">I", zlib.crc32(b"iTXt" + _PNG_TEXT))]
-)
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TRUECOLOR, _GRAY = 2, 0  # color types of IHDR
+_UP = 2  # filter of every row: how it differs from the row above
 _JPEG_XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"  # Adobe XMP specification part 3: how JPEG says that APP1 is XMP
 _OPTIONS: dict[FrameFormat, list[int]] = {
-    "png": [],  # OpenCV's defaults: a fifth of the time of the best compression for 10 % more bytes
     "webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100 is lossless
     "jpeg": [
         cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -45,21 +40,47 @@ _OPTIONS: dict[FrameFormat, list[int]] = {
 
 def encode_frame(frame: Image, frame_format: FrameFormat) -> bytes:
     """A frame, uint8 RGB [h, w, 3] or gray [h, w], as an image file whose XMP metadata says that it is synthetic."""
-    picture = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
-    options = _OPTIONS[frame_format]
     if frame_format == "png":
-        done, content = cv2.imencode(".png", picture, options)
-    else:
-        mark = np.frombuffer((_JPEG_XMP_HEADER if frame_format == "jpeg" else b"") + XMP, np.uint8)
-        done, content = cv2.imencodeWithMetadata(
-            SUFFIX[frame_format], picture, [cv2.IMAGE_METADATA_XMP], [mark], options
-        )
+        return _png(frame)
+    picture = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    mark = np.frombuffer((_JPEG_XMP_HEADER if frame_format == "jpeg" else b"") + XMP, np.uint8)
+    done, content = cv2.imencodeWithMetadata(
+        SUFFIX[frame_format], picture, [cv2.IMAGE_METADATA_XMP], [mark], _OPTIONS[frame_format]
+    )
     if not done:  # OpenCV reports no reason; it happens only for a build without the codec
         raise RuntimeError(f"the installed OpenCV cannot write {frame_format}")
-    encoded = content.tobytes()
-    if frame_format == "png":
-        return encoded[:_PNG_HEADER_BYTES] + _PNG_MARK + encoded[_PNG_HEADER_BYTES:]
-    return encoded
+    return content.tobytes()
+
+
+def _png(frame: Image) -> bytes:
+    """PNG as its specification (W3C, third edition) has it, by ISA-L's deflate: a third of the time of OpenCV's, which
+    is most of what a frame costs, and fewer bytes (docs/results/encoders.md)."""
+    height, width = frame.shape[:2]
+    rows = np.ascontiguousarray(frame).reshape(height, -1)
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = _UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, _GRAY if frame.ndim == 2 else _TRUECOLOR, 0, 0, 0)
+    return b"".join(
+        [_PNG_SIGNATURE, _chunk(b"IHDR", header), _PNG_MARK, _chunk(b"IDAT", isal_zlib.compress(filtered, 1)), _PNG_END]
+    )
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return b"".join(
+        [
+            struct.pack(">I", len(content)),
+            kind,
+            content,
+            struct.pack(">I", isal_zlib.crc32(content, isal_zlib.crc32(kind))),
+        ]
+    )
+
+
+# XMP specification part 3: in PNG, XMP is an iTXt chunk
+_PNG_MARK = _chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)
+_PNG_END = _chunk(b"IEND", b"")
 
 
 def encode_image(frame: Image, suffix: str) -> bytes:
