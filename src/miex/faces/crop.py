@@ -112,7 +112,7 @@ class AlignedFace:
     def __repr__(self) -> str:
         return f"aligned face of {self.size} px, {self.inter_ocular:.0f} px between the eyes"
 
-    @property
+    @cached_property
     def crop(self) -> Image:
         """The crop itself, uint8 RGB [size, size, 3]."""
         return np.ascontiguousarray(self.samples[::OVERSAMPLING, ::OVERSAMPLING])

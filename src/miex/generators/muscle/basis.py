@@ -8,17 +8,18 @@ along it is one number per column of the grid.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, N_AUS, SIDES
+from miex.compiled import compiled
 from miex.easing import ease
 from miex.faces.crop import AlignedFace, eye_centers
 from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import Field, cell_centers
-from miex.generators.muscle.anatomy import Anatomy, Gate, Muscle, Rim
+from miex.generators.muscle.anatomy import Anatomy, Muscle, Rim
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,6 +27,7 @@ LATERAL = (1.0, -1.0)  # direction in the picture, for SIDES: the person's left 
 BLUR, BLUR_FROM = 0.1, 0.15  # of the weights away from an insertion, and from where on; inter-ocular distances
 HAND_OVER = 0.12  # half the width over which the halves of a midline muscle meet, inter-ocular distances
 NARROWEST_GATE = 0.04  # inter-ocular distances: about a cell of the grid
+_WHOLE, _NONE = np.empty((0, 0), np.float32), np.empty(0, np.int64)
 FADE = 0.2  # of the way from the middle of the face to its rim: there all motion goes to zero
 
 
@@ -52,7 +54,6 @@ class FaceFrame:
         middle_of_eyes = np.interp((right[1] + left[1]) / 2, middle[:, 1], middle[:, 0])
         halves = np.array([left[0] - middle_of_eyes, middle_of_eyes - right[0]]) / (self.unit / 2)
         self.widths = np.clip(halves, 0.5, 1.5)
-        self._gates: dict[tuple[Gate, int], Floats] = {}
         self._rims: dict[Rim, Floats] = {}
         self._shares: dict[int, Floats] = {}
 
@@ -60,21 +61,11 @@ class FaceFrame:
         """Whether a line of landmarks reaches the midline, and so runs on over the other side."""
         return mirror_landmarks()[indices[-1]] == indices[-1]
 
-    def line(self, indices: Sequence[int], side: int, weights: Sequence[float] = ()) -> tuple[Floats, Floats, Floats]:
-        """Landmarks (given as those of the right side) of a side, from left to right in the picture.
-
-        Returns:
-            x, y, pixels, and the weight of each.
-        """
-        twins = [mirror_landmarks()[index] for index in indices]
-        weights = weights or [1.0] * len(indices)
-        if self.crosses(indices):
-            indices, weights = [*indices, *twins[:-1]], [*weights, *weights[:-1]]
-        elif SIDES[side] == "left":
-            indices = twins
-        points = self.points[list(indices)]
-        order = np.argsort(points[:, 0], kind="stable")
-        return points[order, 0], points[order, 1], np.array(weights, np.float32)[order]
+    def line(self, indices: Sequence[int], side: int) -> tuple[Floats, Floats]:
+        """Landmarks (given as those of the right side) of a side, from left to right in the picture: x, y, pixels."""
+        points = self.points[_landmarks(tuple(indices), (), side)[0]]
+        x, y = points[np.argsort(points[:, 0], kind="stable")].T
+        return x, y
 
     def side_points(self, indices: Sequence[int], side: int) -> Floats:
         """Landmarks (given as those of the right side) of a side, in the order given, pixels [n, 2]."""
@@ -93,21 +84,6 @@ class FaceFrame:
         share: Floats = ease(LATERAL[side] * (x - middle) / (2 * HAND_OVER * self.unit) + np.float32(0.5))
         return share
 
-    def gate(self, gate: Gate, side: int) -> Floats:
-        """What a gate lets through, [g, g] in [0, 1]."""
-        key = (gate, side)
-        if key not in self._gates:
-            x = self.x[0]
-            x_upper, y_upper, _ = self.line(gate.upper, side)
-            x_lower, y_lower, _ = self.line(gate.lower, side)
-            upper, lower = np.interp(x, x_upper, y_upper), np.interp(x, x_lower, y_lower)
-            # beyond its ends a border spreads out like a fan, so that no seam shows in the cheek
-            beyond = np.maximum(0, np.maximum(x_upper[0] - x, x - x_upper[-1]))
-            span = np.maximum(lower - upper, NARROWEST_GATE * self.unit + beyond)
-            below = (self.y - (upper + lower) / 2) / span + 0.5
-            self._gates[key] = ease((below if gate.keep == "below" else 1 - below).astype(np.float32))
-        return self._gates[key]
-
     def radius(self, rim: Rim) -> Floats:
         """Distance from the middle of the face, [g, g]: 0 there, 1 at the rim, above 1 outside."""
         return self._face.radius(self.x, self.y, neck=rim.neck * self.unit)
@@ -120,38 +96,19 @@ class FaceFrame:
 
     def pull(self, muscle: Muscle, side: int, into: Field) -> None:
         """Add the displacement by a muscle at intensity 1, pixels, to the field float32 [g, g, 2]."""
-        line_x, line_y, weights = self.line(muscle.insertion, side, muscle.weights)
         midline = self.crosses(muscle.insertion)
-        x = self.x[0]
-        outward = LATERAL[side]
-        beyond = x - np.clip(x, line_x[0], line_x[-1])
-        lateral = (beyond * outward > 0) | midline
-        width = self.unit * self.widths[side]
-        across = beyond / (width * np.where(lateral, muscle.reach.lateral, muscle.reach.medial))
-        level = np.interp(x, line_x, line_y)
-        columns = np.flatnonzero(np.abs(across) < 1)
-        if not len(columns):
-            return
-        near = slice(columns[0], columns[-1] + 1)
-        top = level[near].min() - muscle.reach.above * self.unit
-        bottom = level[near].max() + muscle.reach.below * self.unit
-        rows = slice(*np.searchsorted(self.y[:, 0], (top, bottom)))
-        down = (self.y[rows] - level[near].astype(np.float32)) / np.float32(self.unit)
-        down = down / np.where(down > 0, np.float32(muscle.reach.below), np.float32(muscle.reach.above))
-        share = np.maximum(0, 1 - down * down - np.square(across[near], dtype=np.float32)) ** 2
-        # along the line the weights count as they are; away from it they blur: no seam runs from the ends of the line
-        profile = np.interp(x[near], line_x, weights).astype(np.float32)
-        blurred = cv2.GaussianBlur(profile[None], (0, 0), BLUR * self.unit / float(x[1] - x[0]))
-        away = np.minimum(1, np.abs(self.y[rows] - level[near].astype(np.float32)) / np.float32(BLUR_FROM * self.unit))
-        share *= profile + (blurred - profile) * away
-        share *= self.rim(muscle.rim)[rows, near]
-        if muscle.gate:
-            share *= self.gate(muscle.gate, side)[rows, near]
-        if midline:
-            share *= self.share(side)[rows, near]
-        pull = np.array(muscle.pull) / np.hypot(*muscle.pull) * muscle.gain * self.unit
-        pull[0] *= outward * self.widths[side]
-        into[rows, near] += share[..., None] * pull.astype(np.float32)
+        reach, outward, width = muscle.reach, LATERAL[side], self.widths[side] * self.unit
+        lateral, medial = reach.lateral * width, (reach.lateral if midline else reach.medial) * width
+        gain = muscle.gain * self.unit / np.hypot(*muscle.pull)
+        gate = [_landmarks(edge, (), side)[0] for edge in (muscle.gate.upper, muscle.gate.lower)] if muscle.gate else []
+        _pull(
+            into, self.x[0], self.y[:, 0], self.points, *_landmarks(muscle.insertion, muscle.weights, side),
+            (medial, lateral) if outward > 0 else (lateral, medial),
+            (reach.above * self.unit, reach.below * self.unit),
+            (muscle.pull[0] * outward * self.widths[side] * gain, muscle.pull[1] * gain),
+            self.unit, self.rim(muscle.rim), self.share(side) if midline else _WHOLE, *(gate or (_NONE, _NONE)),
+            muscle.gate is not None and muscle.gate.keep == "below",
+        )  # fmt: skip
 
 
 def basis_fields(frame: FaceFrame, grid: int) -> npt.NDArray[np.float32]:
@@ -161,3 +118,123 @@ def basis_fields(frame: FaceFrame, grid: int) -> npt.NDArray[np.float32]:
         for side in range(len(SIDES)):
             frame.pull(muscle, side, into=fields[AU_INDEX[muscle.au], side])
     return fields
+
+
+@cache
+def _landmarks(
+    indices: tuple[int, ...], weights: tuple[float, ...], side: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Of a line given on the right side: the landmarks of a side of it, or of both if it runs over the midline, and
+    their weights."""
+    twins = [mirror_landmarks()[index] for index in indices]
+    found, shares = list(indices), list(weights)
+    if twins[-1] == indices[-1]:
+        found, shares = [*found, *twins[:-1]], [*shares, *shares[:-1]]
+    elif SIDES[side] == "left":
+        found = twins
+    return np.array(found, np.int64), np.array(shares, np.float64)
+
+
+Pair = tuple[float, float]
+_Indices = npt.NDArray[np.int64]
+_Doubles = npt.NDArray[np.float64]
+
+
+@compiled
+def _pull(
+    into: Field,
+    x: Floats,
+    y: Floats,
+    points: Floats,
+    insertion: _Indices,
+    weights: _Doubles,
+    across: Pair,
+    away: Pair,
+    pull: Pair,
+    unit: float,
+    rim: Floats,
+    half: Floats,
+    upper: _Indices,
+    lower: _Indices,
+    below: bool,
+) -> None:
+    """Add a muscle's displacement to a field.
+
+    Args:
+        into: the field [g, g, 2], changed in place.
+        x, y: of its columns and rows, pixels.
+        points: landmarks, pixels [478, 2].
+        insertion, weights: landmarks of the insertion, and the share of the pull at each.
+        across, away: how far the skin follows to the left and right of the insertion, above and below it, pixels.
+        pull: the displacement at the insertion, (right, down), pixels.
+        unit: inter-ocular distance, pixels.
+        rim, half: what is let through in each cell, [g, g]; of size 0: all.
+        upper, lower: landmarks of the lines of a gate; of size 0: there is none.
+        below: whether the gate keeps what is below it.
+    """
+    line_x, line_y, line_weights = _in_order(points, insertion, weights)
+    first = np.searchsorted(x, line_x[0] - across[0])
+    x = x[first : np.searchsorted(x, line_x[-1] + across[1])]
+    if not len(x):
+        return
+    cell = float(y[1] - y[0])
+    level, profile = np.interp(x, line_x, line_y), np.interp(x, line_x, line_weights)
+    # along the line the weights count as they are; away from it they blur: no seam runs from the ends of the line
+    blurred = profile if weights.min() == weights.max() else _blurred(profile, BLUR * unit / cell)
+    if len(upper):
+        upper_x, upper_y, _ = _in_order(points, upper, np.ones(len(upper)))
+        lower_x, lower_y, _ = _in_order(points, lower, np.ones(len(lower)))
+        border_up, border_down = np.interp(x, upper_x, upper_y), np.interp(x, lower_x, lower_y)
+    for j in range(len(x)):
+        beyond = min(x[j] - line_x[0], 0.0) + max(x[j] - line_x[-1], 0.0)
+        side = beyond / (across[0] if beyond < 0 else across[1])
+        top = max(0, int((level[j] - away[0] - y[0]) / cell))
+        bottom = min(len(y), int((level[j] + away[1] - y[0]) / cell) + 2)
+        middle, span = 0.0, 1.0
+        if len(upper):
+            # beyond its ends a border spreads out like a fan, so that no seam shows in the cheek
+            fan = max(0.0, max(upper_x[0] - x[j], x[j] - upper_x[-1]))
+            middle = (border_up[j] + border_down[j]) / 2
+            span = max(border_down[j] - border_up[j], NARROWEST_GATE * unit + fan)
+        for i in range(top, bottom):
+            off = y[i] - level[j]
+            far = off / (away[1] if off > 0 else away[0])
+            left = 1 - far * far - side * side
+            if left <= 0:
+                continue
+            share = left * left * rim[i, first + j]
+            share *= profile[j] + (blurred[j] - profile[j]) * min(1.0, abs(off) / (BLUR_FROM * unit))
+            if half.size:
+                share *= half[i, first + j]
+            if len(upper):
+                through = (y[i] - middle) / span + 0.5
+                through = min(1.0, max(0.0, through if below else 1 - through))
+                share *= through * through * (3 - 2 * through)
+            into[i, first + j, 0] += share * pull[0]
+            into[i, first + j, 1] += share * pull[1]
+
+
+@compiled
+def _in_order(points: Floats, indices: _Indices, values: _Doubles) -> tuple[_Doubles, _Doubles, _Doubles]:
+    """Landmarks from left to right: x, y, and the value of each."""
+    x = points[indices, 0].astype(np.float64)
+    order = np.argsort(x, kind="mergesort")
+    return x[order], points[indices, 1].astype(np.float64)[order], values[order]
+
+
+@compiled
+def _blurred(values: _Doubles, sigma: float) -> _Doubles:
+    """A row after a Gaussian of that many cells, mirrored at its ends."""
+    n, radius = len(values), round(4 * sigma)
+    found = np.zeros(n)
+    for i in range(n):
+        total = 0.0
+        for k in range(-radius, radius + 1):
+            at = i + k
+            while n > 1 and not 0 <= at < n:
+                at = -at if at < 0 else 2 * n - 2 - at
+            weight = np.exp(-k * k / (2 * sigma * sigma))
+            total += weight
+            found[i] += weight * values[at if n > 1 else 0]
+        found[i] /= total
+    return found

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
+from miex.compiled import compiled
 from miex.errors import InputError
 from miex.generators.grid import Field
 from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
@@ -133,7 +134,7 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
     middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
     window = _window(edges, frame, spec.room)
     part = 1 - np.minimum(np.abs(frame.x - middle) / half, 1) ** np.float32(spec.roundness)
-    entries: dict[int, Floats] = {}
+    entries: dict[int, Floats] = {}  # what gates let through, and what would move the upper and the lower sheet
     for muscle in frame.anatomy.muscles:
         if muscle.gate not in spec.above + spec.below:
             continue
@@ -141,16 +142,13 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
         # beyond its insertion the edge follows as a whole: lips and lids keep their thickness
         reach = replace(muscle.reach, **({"below": FAR} if sheet == 0 else {"above": FAR}))
         for s in range(len(SIDES)) if spec.midline else (side,):
-            gated, free = np.zeros((2, grid, grid, 2), np.float32)
-            frame.pull(muscle, s, into=gated)
-            frame.pull(replace(muscle, gate=None, reach=reach), s, into=free)
-            entry = entries.setdefault(
-                AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((2, *gated[window].shape), np.float32)
-            )
-            entry -= gated[window] * part[:, window[1], None]
-            entry[sheet] += free[window] * part[:, window[1], None]
+            entry = entries.setdefault(AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((3, grid, grid, 2), np.float32))
+            frame.pull(muscle, s, into=entry[0])
+            frame.pull(replace(muscle, gate=None, reach=reach), s, into=entry[1 + sheet])
     rows = np.array(list(entries), np.intp)
-    extra = np.stack(list(entries.values()), 1)
+    extra = np.stack(
+        [(entry[1:, *window] - entry[0, *window]) * part[:, window[1], None] for entry in entries.values()], 1
+    )
     moves = at_points(basis[:, *window], edges, frame, window)
     moves = np.concatenate([moves, np.stack([at_points(extra[e], edges[e], frame, window) for e in (0, 1)], 1)])
     cut = Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)
@@ -197,7 +195,7 @@ def edge_lines(frame: FaceFrame, spec: CutSpec, side: int) -> Floats:
     lines = [frame.line(indices, side) for indices in (spec.upper, spec.lower)]
     ends = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
     x = np.linspace(*ends, POINTS)
-    upper, lower = (_smooth(np.interp(x, *line[:2])) for line in lines)
+    upper, lower = (_smooth(np.interp(x, *line)) for line in lines)
     most = np.maximum(0, lower - upper) / 3
     upper, lower = (
         line + way * np.minimum(margin * frame.unit, most)
@@ -220,15 +218,27 @@ def _smooth(line: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 def at_points(fields: Floats, points: Floats, frame: FaceFrame, window: tuple[slice, slice] | None = None) -> Floats:
     """Fields [k, h, w, c] on a window of the grid at points [..., 2], pixels of the crop, bilinear: [k, ..., c]."""
     first = (window[1].start, window[0].start) if window else (0, 0)
-    cell = frame.x[0, 1] - frame.x[0, 0]
-    most = np.array([fields.shape[2], fields.shape[1]]) - 1 - 1e-4
-    where = np.clip((points - frame.x[0, 0]) / cell - first, 0, most)
-    low = where.astype(int)
-    fx, fy = np.split((where - low).astype(np.float32), 2, axis=-1)
-    x, y = low[..., 0], low[..., 1]
-    top = fields[:, y, x] * (1 - fx) + fields[:, y, x + 1] * fx
-    bottom = fields[:, y + 1, x] * (1 - fx) + fields[:, y + 1, x + 1] * fx
-    return np.asarray(top * (1 - fy) + bottom * fy, np.float32)
+    cell = float(frame.x[0, 1] - frame.x[0, 0])
+    found = np.empty((len(fields), points.size // 2, fields.shape[3]), np.float32)
+    where = (points.reshape(-1, 2) - frame.x[0, 0]) / np.float32(cell) - np.array(first, np.float32)
+    _at(fields, where, found)
+    return found.reshape(len(fields), *points.shape[:-1], fields.shape[3])
+
+
+@compiled
+def _at(fields: Floats, where: Floats, found: Floats) -> None:
+    """Fields [k, h, w, c] at places (x, y) [n, 2], cells, bilinear, into [k, n, c]."""
+    height, width = fields.shape[1:3]
+    for n in range(len(where)):
+        x = min(max(where[n, 0], 0.0), width - 1 - 1e-4)
+        y = min(max(where[n, 1], 0.0), height - 1 - 1e-4)
+        column, row = int(x), int(y)
+        fx, fy = x - column, y - row
+        for k in range(len(fields)):
+            for c in range(fields.shape[3]):
+                top = fields[k, row, column, c] * (1 - fx) + fields[k, row, column + 1, c] * fx
+                bottom = fields[k, row + 1, column, c] * (1 - fx) + fields[k, row + 1, column + 1, c] * fx
+                found[k, n, c] = top * (1 - fy) + bottom * fy
 
 
 # --- one frame ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from miex.compiled import compiled
 from miex.generators.grid import Field
 from miex.generators.muscle.basis import Floats
 
@@ -31,19 +32,30 @@ def compression(field: Field, cells_per_pixel: float) -> Floats:
     return np.asarray((np.sqrt(np.maximum(0, apart)) - (xx + yy) / 2) * np.float32(cells_per_pixel), np.float32)
 
 
-def bound(field: Field, cells_per_pixel: float) -> Floats:
-    """No less than `compression`, and such that bounds of fields add up to no less than that of their sum."""
-    xx, yx, xy, yy = _derivatives(field)
-    worst = np.hypot((xx - yy) / 2, (xy + yx) / 2) - (xx + yy) / 2
-    return np.asarray(worst * np.float32(cells_per_pixel), np.float32)
+@compiled
+def bound(
+    field: Field, seen: npt.NDArray[np.bool_], first: tuple[int, int], cell: int, per: float, into: Floats
+) -> None:
+    """Raise the bounds of the tiles of a grid to no less than the compression by a field, and such that bounds of
+    fields add up to no less than that of their sum.
 
-
-def moving(field: Field) -> tuple[slice, slice]:
-    """Rows and columns of a field, float32 [h, w, 2], outside of which nothing moves; at least one of each around what
-    does."""
-    moves = np.ascontiguousarray(field).view(np.int64)[..., 0] != 0
-    x, y, width, height = cv2.boundingRect(moves.view(np.uint8))
-    return slice(max(0, y - 1), y + height + 1), slice(max(0, x - 1), x + width + 1)
+    Args:
+        field: on a window of the grid, float32 [h, w, 2], pixels.
+        seen: cells of the window that count, [h, w].
+        first: row and column of the window's first cell.
+        cell: cells per tile each way.
+        per: cells per pixel.
+        into: float32 [tiles, tiles], changed in place.
+    """
+    for i in range(field.shape[0] - 1):
+        for j in range(field.shape[1] - 1):
+            xx, yx = field[i, j + 1, 0] - field[i, j, 0], field[i, j + 1, 1] - field[i, j, 1]
+            xy, yy = field[i + 1, j, 0] - field[i, j, 0], field[i + 1, j, 1] - field[i, j, 1]
+            if not seen[i, j] or (xx == 0 and yx == 0 and xy == 0 and yy == 0):
+                continue
+            worst = (np.sqrt((xx - yy) ** 2 + (xy + yx) ** 2) - (xx + yy)) / 2 * per
+            row, column = (first[0] + i) // cell, (first[1] + j) // cell
+            into[row, column] = max(into[row, column], worst)
 
 
 Part = tuple[tuple[slice, slice], Field, npt.NDArray[np.bool_]]  # window of the grid, field on it, cells that are seen

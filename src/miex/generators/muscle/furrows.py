@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES, au_index
+from miex.compiled import compiled
 from miex.easing import ease
 from miex.errors import InputError, UsageError
 from miex.generators.grid import Field, cell_centers, sample
@@ -125,28 +126,53 @@ def _crease(frame: FaceFrame, furrow: Furrow, side: int, centers: Floats, into: 
     x, y = centers[None, columns], centers[rows, None]
     if not (x.size and y.size):
         return
-    starts, steps = points[:-1], np.diff(points, axis=0)
-    lengths = np.hypot(*steps.T)
-    along = np.concatenate([[0], np.cumsum(lengths)])
-    nearest, position = np.full((y.size, x.size), np.inf, np.float32), np.zeros((y.size, x.size), np.float32)
-    for start, step, length, before in zip(starts, steps, lengths, along[:-1], strict=True):
-        dx, dy = x - start[0], y - start[1]
-        t = np.clip((dx * step[0] + dy * step[1]) / max(float(length) ** 2, 1e-6), 0, 1)
-        distance = np.hypot(dx - t * step[0], dy - t * step[1])
-        closer = distance < nearest
-        nearest[closer], position[closer] = distance[closer], (before + t * length)[closer]
-    r = nearest / width
-    profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
-    profile *= ease((4 - r) / 1.5)
-    ends = ease(np.minimum(position, along[-1] - position) / np.float32(0.3 * along[-1]))
     midline = frame.crosses(furrow.line)
-    if midline:  # the other side goes on where this one ends
-        ends = ease(position / np.float32(0.3 * along[-1]))
-    shade = np.float32(furrow.depth) * profile * ends
-    if midline:
-        shade *= frame.side_share(side, x, y)
-    shade[np.abs(shade) < 1e-4] = 0
-    into[rows, columns] += shade
+    half = frame.side_share(side, x, y) if midline else np.empty((0, 0), np.float32)
+    _shade(into[rows, columns], x[0], y[:, 0], points, float(width), furrow.depth, half)
+
+
+@compiled
+def _shade(into: Floats, x: Floats, y: Floats, points: Floats, width: float, depth: float, half: Floats) -> None:
+    """Add a crease along a line.
+
+    Args:
+        into: change of the light [h, w], changed in place.
+        x, y: of its columns and rows, pixels.
+        points: the line [n, 2], pixels.
+        width: of the crease, pixels.
+        depth: change of the light along its middle.
+        half: share of each cell [h, w], for a crease whose other half goes on where the line ends; of size 0: it ends.
+    """
+    length = 0.0
+    for k in range(len(points) - 1):
+        length += np.hypot(points[k + 1, 0] - points[k, 0], points[k + 1, 1] - points[k, 1])
+    for i in range(len(y)):
+        for j in range(len(x)):
+            nearest, position, before = np.inf, 0.0, 0.0
+            for k in range(len(points) - 1):
+                right, down = points[k + 1, 0] - points[k, 0], points[k + 1, 1] - points[k, 1]
+                dx, dy, squared = x[j] - points[k, 0], y[i] - points[k, 1], right * right + down * down
+                share = min(1.0, max(0.0, (dx * right + dy * down) / max(squared, 1e-6)))
+                distance = (dx - share * right) ** 2 + (dy - share * down) ** 2
+                if distance < nearest:
+                    nearest, position = distance, before + share * np.sqrt(squared)
+                before += np.sqrt(squared)
+            r = np.sqrt(nearest) / width
+            if r >= 4:
+                continue
+            profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
+            to_end = position if half.size else min(position, length - position)
+            shade = depth * profile * _ease((4 - r) / 1.5) * _ease(to_end / (0.3 * length))
+            if half.size:
+                shade *= half[i, j]
+            if abs(shade) >= 1e-4:
+                into[i, j] += shade
+
+
+@compiled
+def _ease(t: float) -> float:
+    t = min(1.0, max(0.0, t))
+    return t * t * (3 - 2 * t)
 
 
 def relight(

@@ -112,10 +112,14 @@ def unrounded(samples: Image) -> npt.NDArray[np.uint16]:
     Returns:
         uint16 [m, m, 3] in parts of a level (1 / LEVEL).
     """
-    levels = samples.astype(np.uint16) * np.uint16(LEVEL)
+    levels = np.multiply(samples, np.uint16(LEVEL), dtype=np.uint16)
     smooth = cv2.GaussianBlur(levels, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
     half = np.uint16(LEVEL // 2 - 1)
-    return np.asarray(cv2.max(cv2.min(smooth, levels + half), np.maximum(levels, half) - half), np.uint16)
+    levels += half
+    np.minimum(smooth, levels, out=smooth)
+    np.maximum(levels, 2 * half, out=levels)
+    levels -= 2 * half
+    return np.asarray(np.maximum(smooth, levels, out=smooth), np.uint16)
 
 
 def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:

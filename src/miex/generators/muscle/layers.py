@@ -28,7 +28,7 @@ from miex.generators.muscle.cuts import (
     sheet,
     upsampled,
 )
-from miex.generators.muscle.folds import MOST, Part, bound, moving, restraint
+from miex.generators.muscle.folds import MOST, Part, bound, restraint
 from miex.generators.muscle.furrows import Light
 from miex.generators.muscle.lids import Eye, behind, make_eye, shut, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
@@ -50,14 +50,18 @@ class Layers:
         # bound of the compression by each entry of the basis at intensity 1, in each tile of the grid
         self._worst, self._known = np.zeros((len(basis), TILES**2), np.float32), np.zeros(len(basis), bool)
         self._parts: dict[str, Mouth | Eye] = {}
+        self._zones: dict[str, tuple[npt.NDArray[np.bool_], ...]] = {}
 
     def parts(self, weights: Floats) -> Iterator[Mouth | Eye]:
         """Those that have a muscle at work, from intensities float32 [34]."""
+        return (self._parts[name] for name in self._at_work(weights))
+
+    def _at_work(self, weights: Floats) -> Iterator[str]:
         for name in ("mouth", *SIDES):
             if weights[moving_rows(name)].any():
                 if name not in self._parts:
                     self._parts[name] = self._make(name)
-                yield self._parts[name]
+                yield name
 
     def restraint(self, field: Field, weights: Floats, size: int) -> Floats | None:
         """By how much to shorten all motion so that neither the skin nor a sheet of it folds where it is seen.
@@ -81,28 +85,35 @@ class Layers:
         alone = np.zeros(len(self._basis), np.float32)
         alone[row] = 1
         grid = self._basis.shape[1]
-        found = np.zeros((grid, grid), np.float32)
+        found = np.zeros((TILES, TILES), np.float32)
         for window, field, cells in self._seen(self._basis[row], alone):
-            some = moving(field)  # the bound is 0 elsewhere
-            here = found[window][some][:-1, :-1]
-            np.maximum(here, bound(field[some], grid / size) * cells[some][:-1, :-1], out=here)
-        in_rows = found.reshape(TILES, -1, grid).max(1)  # both ways at once takes longer
-        return np.asarray(in_rows.reshape(TILES, TILES, -1).max(2))
+            first = window[0].start or 0, window[1].start or 0
+            bound(field, cells, first, grid // TILES, grid / size, found)
+        return found
 
     def _seen(self, field: Field, weights: Floats) -> list[Part]:
         skin = np.ones(field.shape[:2], bool)
         found: list[Part] = [((slice(None), slice(None)), field, skin)]
-        for part in self.parts(weights):
-            cut, window = part.cut, part.cut.window
-            x, y = self.frame.x[:, window[1]], self.frame.y[window[0]]
+        for name in self._at_work(weights):
+            cut = self._parts[name].cut
+            window = cut.window
+            zone, *sheets = self._zone(name)
+            skin[window] &= ~zone
+            for e, cells in enumerate(sheets):
+                found.append((window, sheet(field, cut, e, cut.amounts(weights), None), cells))
+        return found
+
+    def _zone(self, name: str) -> tuple[npt.NDArray[np.bool_], ...]:
+        """Cells of a part's window in which the skin itself is not seen; its upper sheet is; its lower sheet is."""
+        if name not in self._zones:
+            cut = self._parts[name].cut
+            x, y = self.frame.x[:, cut.window[1]], self.frame.y[cut.window[0]]
             cell = float(x[0, 1] - x[0, 0])
             left, top, right, bottom = cut.zone
             zone = (x > left) & (x < right) & (y > top) & (y < bottom)
             upper, lower = (np.interp(x[0], edge[:, 0], edge[:, 1]) for edge in cut.edges)
-            skin[window] &= ~zone
-            for e, cells in enumerate((y < upper + cell, y > lower - 2 * cell)):
-                found.append((window, sheet(field, cut, e, cut.amounts(weights), None), zone & cells))
-        return found
+            self._zones[name] = zone, zone & (y < upper + cell), zone & (y > lower - 2 * cell)
+        return self._zones[name]
 
     def _make(self, name: str) -> Mouth | Eye:
         if name == "mouth":

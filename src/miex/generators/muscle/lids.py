@@ -53,7 +53,7 @@ def make_eye(frame: FaceFrame, face: AlignedFace, basis: Floats, side: int) -> E
 
 def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     lids, edge = load_table()["lids"], cut.edges[0]
-    fold_x, fold_y, _ = frame.line(lids["fold"], side)
+    fold_x, fold_y = frame.line(lids["fold"], side)
     # at the outer end of the eye lashes and paint reach beyond it, and so does the bare lid
     before, after = (BEYOND[LATERAL[side] != way] * frame.unit for way in (-1, 1))
     left, top, right, bottom = cut.zone

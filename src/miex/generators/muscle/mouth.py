@@ -67,7 +67,7 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
     muscles = [m for m in anatomy.muscles if m.au == load_table()["teeth"]["jaw"]]
     drop = max(muscle.gain for muscle in muscles) * frame.unit
     light, shade = illumination(face)
-    gray = bool((face.samples == face.samples[..., :1]).all())
+    gray = bool((face.crop == face.crop[..., :1]).all())
     return Mouth(cut, own, light, shade, gray, (jaw, jaw + 1), drop)
 
 
