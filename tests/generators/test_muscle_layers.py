@@ -257,7 +257,7 @@ def test_a_layer_joins_the_skin_around_it(rig: MuscleRig, au: int) -> None:
         cut, (rows, columns) = drawn.part.cut, drawn.opening.box
         sheets = [sheet(field, cut, e, drawn.amounts, scale) for e in (0, 1)]
         whole = tuple(slice(0, n) for n in sheets[0].shape[:2])
-        both = np.split(invert_sheets(np.concatenate(sheets), whole, GRID / SIZE), 2)
+        both = invert_sheets(np.stack(sheets), whole, GRID / SIZE)
         # its first row shows the upper sheet, its last the lower one; what lies at the same place at rest is the same
         for way, row in zip(both, (rows.start, rows.stop - 1), strict=True):
             ways = np.zeros((GRID, GRID, 2), np.float32)

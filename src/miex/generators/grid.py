@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from miex.compiled import compiled
 from miex.images import Image
 
 if TYPE_CHECKING:
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 Field = npt.NDArray[np.float32]
 
 GRID = 80  # cells: 1.6 px of a 128 px crop, 0.04 inter-ocular distances
-TOLERANCE = 0.01  # of the inversion, pixels: a tenth of the smallest motion that counts
+TOLERANCE = 0.002  # of the inversion, pixels: far below the smallest motion that counts
 MOST_STEPS = 24  # of the inversion, where a field is too steep to be inverted to the tolerance
 # Samples per pixel that `warp` reads between, as OpenCV rounds positions to 1/32 of one; odd, so that every pixel is
 # a sample itself. Lanczos finds them: what OpenCV calls bicubic takes a shift of 0.1 px for 0.113
 # (docs/results/resampling.md).
 FINER = 5
+_NOWHERE = np.empty((0, 0), bool)
 
 
 def cell_centers(size: int, grid: int) -> npt.NDArray[np.float32]:
@@ -74,70 +76,86 @@ def warp(frames: Image, drift: Field | None) -> Image:
     return moved
 
 
-def invert(field: Field, size: int, *, needed: npt.NDArray[np.uint8] | None = None) -> Field:
+def invert(field: Field, size: int, *, steep: npt.NDArray[np.bool_] | None = None) -> Field:
     """Invert a field: where the skin that is seen at a point came from.
 
-    Solves m(y) = −F(y + m(y)) by fixed-point steps until the equation holds within TOLERANCE everywhere. Where the
+    Solves m(y) = −F(y + m(y)) in each cell by fixed-point steps until the equation holds within TOLERANCE. Where the
     field folds it has several solutions; the steps end near one of them.
 
     Args:
         field: F, float32 [g, g, 2], (right, down), pixels of the crop.
         size: side of the crop, pixels.
-        needed: uint8 [g, g]: 0 where the equation need not hold. Default: it must everywhere.
+        steep: bool [g, g]: cells whose field is far steeper than that of the others, which are solved in more and
+            smaller steps. Default: none.
 
     Returns:
         m, as `field`. Exactly 0 where F is 0 all around.
     """
-    cells_per_pixel = len(field) / size
-    steep = _steepest(field, needed) * cells_per_pixel
-    return _steps(field, -field, lattice(len(field), 1), cells_per_pixel, steep, needed)
+    back = -field
+    _solve(field, back, (0, 0), len(field) / size, _NOWHERE if steep is None else steep)
+    return back
 
 
-def invert_sheets(field: Field, cells: tuple[slice, slice], cells_per_pixel: float) -> Field:
-    """The ways back of two fields on a window of the grid for a block of its cells, at once.
+def invert_sheets(fields: Field, cells: tuple[slice, slice], cells_per_pixel: float) -> Field:
+    """The ways back of fields on a window of the grid for a block of its cells.
 
     Args:
-        field: one below the other, float32 [2·h, w, 2].
+        fields: float32 [k, h, w, 2].
         cells: the block.
         cells_per_pixel: of the grid.
 
     Returns:
-        one below the other, as `field`.
+        float32 [k, rows, columns, 2] of the block.
     """
-    height = len(field) // 2
-    start = lattice(max(field.shape), 1)[cells]
-    down = np.array([0, height], np.float32)
-    halves = field[:height], field[height:]
-    steep = max(_steepest(half, None) for half in halves) * cells_per_pixel
-    starts = np.concatenate([start, start + down])
-    return _steps(field, np.concatenate([-half[cells] for half in halves]), starts, cells_per_pixel, steep, None)
-
-
-def _steepest(field: Field, needed: npt.NDArray[np.uint8] | None) -> float:
-    down, across = (None, None) if needed is None else (needed[1:] & needed[:-1], needed[:, 1:] & needed[:, :-1])
-    return max(
-        cv2.norm(field[1:], field[:-1], cv2.NORM_INF, mask=down),
-        cv2.norm(field[:, 1:], field[:, :-1], cv2.NORM_INF, mask=across),
-    )
-
-
-def _steps(
-    field: Field,
-    back: Field,
-    start: Field,
-    cells_per_pixel: float,
-    steep: float,
-    needed: npt.NDArray[np.uint8] | None,
-) -> Field:
-    damping = min(1.0, 1.5 / (1 + steep))  # plain steps run away where the gradient nears 1
-    planes = cv2.split(field)  # of two channels at once, OpenCV rounds positions to 1/32 cell; of one it does not
-    for _ in range(MOST_STEPS):
-        where = cv2.scaleAdd(back, cells_per_pixel, start)
-        miss = cv2.add(back, cv2.merge([sample(plane, where) for plane in planes]))
-        back = np.asarray(cv2.scaleAdd(miss, -damping, back), np.float32)
-        if cv2.norm(miss, cv2.NORM_INF, mask=needed) < TOLERANCE:
-            break
+    back = -fields[:, *cells]
+    for field, one in zip(fields, back, strict=True):
+        _solve(field, one, (cells[0].start, cells[1].start), cells_per_pixel, _NOWHERE)
     return back
+
+
+@compiled
+def _solve(
+    field: Field, back: Field, first: tuple[int, int], cells_per_pixel: float, steep: npt.NDArray[np.bool_]
+) -> None:
+    """Invert a field [h, w, 2] for a block of cells [rows, columns, 2] that begins at `first`, in place from −F there;
+    `steep`, bool [h, w], is as for `invert`, or of size 0."""
+    height, width = field.shape[:2]
+    steepest, elsewhere = 0.0, 0.0
+    for i in range(height):
+        for j in range(width):
+            for c in range(2):
+                down = abs(field[i, j, c] - field[i - 1, j, c]) if i else 0.0
+                right = abs(field[i, j, c] - field[i, j - 1, c]) if j else 0.0
+                steepest = max(steepest, down, right)
+                if not (steep.size and (steep[i, j] or (i and steep[i - 1, j]))):
+                    elsewhere = max(elsewhere, down)
+                if not (steep.size and (steep[i, j] or (j and steep[i, j - 1]))):
+                    elsewhere = max(elsewhere, right)
+    for i in range(len(back)):
+        for j in range(back.shape[1]):
+            most = steepest if steep.size and steep[i, j] else elsewhere
+            damping = min(1.0, 1.5 / (1 + most * cells_per_pixel))  # plain steps run away where the gradient nears 1
+            right, down = float(back[i, j, 0]), float(back[i, j, 1])
+            for _ in range(MOST_STEPS):
+                x = min(max(first[1] + j + right * cells_per_pixel, 0.0), width - 1.0)
+                y = min(max(first[0] + i + down * cells_per_pixel, 0.0), height - 1.0)
+                column, row = int(x), int(y)
+                beside, below = min(column + 1, width - 1), min(row + 1, height - 1)
+                fx, fy = x - column, y - row
+                a, b, c, d = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+                miss_right = right + (
+                    a * field[row, column, 0] + b * field[row, beside, 0]
+                    + c * field[below, column, 0] + d * field[below, beside, 0]
+                )  # fmt: skip
+                miss_down = down + (
+                    a * field[row, column, 1] + b * field[row, beside, 1]
+                    + c * field[below, column, 1] + d * field[below, beside, 1]
+                )  # fmt: skip
+                right -= damping * miss_right
+                down -= damping * miss_down
+                if max(abs(miss_right), abs(miss_down)) < TOLERANCE:
+                    break
+            back[i, j, 0], back[i, j, 1] = right, down
 
 
 def sample(image: Any, where: Any, border: int = cv2.BORDER_REPLICATE) -> Any:

@@ -20,7 +20,7 @@ from miex.generators.grid import GRID, Field, invert, lattice, sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, basis_fields
 from miex.generators.muscle.furrows import relight
-from miex.generators.muscle.layers import Layers, draw, opened, unsettled
+from miex.generators.muscle.layers import Layers, covered, draw, opened
 from miex.images import Image
 
 LEVEL = 256  # parts of a gray level in `MuscleRig.samples`
@@ -85,7 +85,7 @@ class MuscleGenerator(Generator[MuscleRig]):
                 continue
             field = fields[i] if drifts is None else fields[i] + drifts
             layers = opened(rig.layers, z, scale, drifts, size) if rig.layers else []
-            back = invert(field, size, needed=unsettled(layers, size, GRID) if layers else None)
+            back = invert(field, size, steep=covered(layers, size, GRID) if layers else None)
             fine: Any = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
             for layer in layers:

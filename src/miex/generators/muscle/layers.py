@@ -168,12 +168,12 @@ def opened(layers: Layers, weights: Floats, scale: Floats | None, drift: Field |
     return found
 
 
-def unsettled(drawn: list[Drawn], size: int, grid: int) -> npt.NDArray[np.uint8]:
-    """Cells whose way back in the skin's own field is needed: 1; 0 where only layers are seen."""
-    needed = np.ones((grid, grid), np.uint8)
+def covered(drawn: list[Drawn], size: int, grid: int) -> npt.NDArray[np.bool_]:
+    """Cells of the grid over which layers lie; there gates make the skin's own field steep."""
+    cells = np.zeros((grid, grid), bool)
     for layer in drawn:
-        needed[inner_cells(layer.opening.box, size, grid)] = 0
-    return needed
+        cells[inner_cells(layer.opening.box, size, grid)] = True
+    return cells
 
 
 def draw(
@@ -205,9 +205,9 @@ def draw(
 
     here = np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
     above, gap = (share[..., None] for share in opening.shown(over=isinstance(part, Eye)))
-    both = np.concatenate([sheet(field, part.cut, e, layer.amounts, layer.scale) for e in (0, 1)])
+    both = np.stack([sheet(field, part.cut, e, layer.amounts, layer.scale) for e in (0, 1)])
     ways = invert_sheets(both, (down, across), grid / size)
-    rests = [here + upsampled(back, cells, box, size, grid) for back in np.split(ways, 2)]
+    rests = [here + upsampled(back, cells, box, size, grid) for back in ways]
     upper, lower = (at(rest * np.float32(OVERSAMPLING)) for rest in rests)
     if isinstance(part, Eye) and weights[part.closing]:
         upper = unrolled(part, upper, rests[0], opening, float(weights[part.closing]), level)
