@@ -18,7 +18,7 @@ SOURCE = Path(miex.__file__).parent
 # What must load nothing of any room, and what everyone may load.
 GROUND = {
     "arguments", "errors", "labels", "stable", "unpacked", "images", "executors", "storage", "easing", "figures",
-    "plugins", "tables",
+    "plugins", "tables", "compiled",
 }  # fmt: skip
 # What each room may load beside itself and the ground, by itself or through others; a whole room, or some of its files.
 MAY_LOAD: dict[str, set[str]] = {

@@ -16,8 +16,8 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def compiled(function: F) -> F:
     """The function, compiled when it is first called; it takes numbers and arrays only, and changes arrays in place."""
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return cast(F, numba.njit(cache=True, **options)(function))
+        found = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # nowhere to keep it: each process compiles its own
-        return cast(F, numba.njit(**options)(function))
+        found = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast(F, found)

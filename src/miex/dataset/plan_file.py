@@ -104,7 +104,17 @@ def _face_blocks(faces: pa.Table) -> Iterator[pa.Table]:
 
 def versions() -> dict[str, str]:
     """What made a set, recorded beside its digest: pixels are promised only for the same versions."""
-    packages = ("miex", "numpy", "scipy", "pyarrow", "opencv-contrib-python-headless", "mediapipe", "pillow")
+    packages = (
+        "miex",
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "opencv-contrib-python-headless",
+        "mediapipe",
+        "pillow",
+        "isal",
+        "numba",
+    )
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX
+from miex.compiled import compiled
 from miex.easing import ease, progress
 from miex.generators.grid import Field, cell_centers
 from miex.images import Image
@@ -52,26 +54,43 @@ def drift(
     own = []  # motion of single places
     if row["residual"] is not None:
         length, rms = row["residual"]
-        inside = np.asarray(cv2.distanceTransform(area.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+        inside = _distance(area.tobytes(), grid)
         pattern = _pattern(sample_rng(row["seed"], "pattern"), grid, length * cells)
         own.append(pattern * (ease(inside / np.float32(RIM * cells))[..., None] * np.float32(rms)))
     for at_x, at_y, radius, right, down in row["outliers"] or ():
         far = ((x - at_x * size) ** 2 + (y - at_y * size) ** 2) / (2 * (radius * inter_ocular) ** 2)
         own.append(np.exp(-far)[..., None].astype(np.float32) * np.array([right, down], np.float32))
     if own:
-        away = np.asarray(cv2.distanceTransform((~still).astype(np.uint8), cv2.DIST_L2, 3), np.float32) / cells
+        away = _distance((~still).tobytes(), grid) / np.float32(cells)
         most = np.minimum(FURTHEST, NEARER * away)
         for motion in own:
-            bounded = _bounded(motion, most) * np.float32(inter_ocular)
-            for to, share in zip(field, shares, strict=True):
-                to += bounded * share
+            _add_bounded(motion, most, inter_ocular, shares, field)
     return field
 
 
-def _bounded(motion: Field, most: npt.NDArray[np.floating]) -> Field:
-    """Motion no longer than `most` [grid, grid], and all but the same where it is much shorter."""
-    length = np.maximum(np.hypot(motion[..., 0], motion[..., 1]), 1e-9)
-    return np.asarray(motion * (most * np.tanh(length / np.maximum(most, 1e-9)) / length)[..., None], np.float32)
+@lru_cache(maxsize=4)  # two of an identity, asked for by each of its rows
+def _distance(cells: bytes, grid: int) -> npt.NDArray[np.float32]:
+    """How far each cell of a bool [grid, grid] that is set is from one that is not, cells."""
+    mask = np.frombuffer(cells, np.uint8).reshape(grid, grid)
+    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), np.float32)
+
+
+@compiled
+def _add_bounded(
+    motion: Field, most: npt.NDArray[np.float32], unit: float, shares: npt.NDArray[np.float32], into: Field
+) -> None:
+    """Add to each frame its share of a motion [g, g, 2], kept below `most` [g, g] and all but the same where it is much
+    shorter; both in units of so many pixels."""
+    for i in range(motion.shape[0]):
+        for j in range(motion.shape[1]):
+            right, down = motion[i, j]
+            length = np.sqrt(right * right + down * down)
+            if length == 0 or most[i, j] == 0:
+                continue
+            kept = most[i, j] * np.tanh(length / most[i, j]) / length * unit
+            for n in range(len(shares)):
+                into[n, i, j, 0] += right * kept * shares[n]
+                into[n, i, j, 1] += down * kept * shares[n]
 
 
 def _pattern(rng: np.random.Generator, grid: int, length: float) -> Field:

@@ -100,13 +100,16 @@ class FaceFrame:
         reach, outward, width = muscle.reach, LATERAL[side], self.widths[side] * self.unit
         lateral, medial = reach.lateral * width, (reach.lateral if midline else reach.medial) * width
         gain = muscle.gain * self.unit / np.hypot(*muscle.pull)
-        gate = [_landmarks(edge, (), side)[0] for edge in (muscle.gate.upper, muscle.gate.lower)] if muscle.gate else []
+        insertion, weights = _landmarks(muscle.insertion, muscle.weights, side)
+        upper = lower = _NONE
+        if muscle.gate:
+            upper, lower = (_landmarks(edge, (), side)[0] for edge in (muscle.gate.upper, muscle.gate.lower))
         _pull(
-            into, self.x[0], self.y[:, 0], self.points, *_landmarks(muscle.insertion, muscle.weights, side),
+            into, self.x[0], self.y[:, 0], self.points, insertion, weights,
             (medial, lateral) if outward > 0 else (lateral, medial),
             (reach.above * self.unit, reach.below * self.unit),
             (muscle.pull[0] * outward * self.widths[side] * gain, muscle.pull[1] * gain),
-            self.unit, self.rim(muscle.rim), self.share(side) if midline else _WHOLE, *(gate or (_NONE, _NONE)),
+            self.unit, self.rim(muscle.rim), self.share(side) if midline else _WHOLE, upper, lower,
             muscle.gate is not None and muscle.gate.keep == "below",
         )  # fmt: skip
 

@@ -50,7 +50,7 @@ class MuscleGenerator(Generator[MuscleRig]):
     """Moves the skin of a photo as facial muscles would (anatomy.toml); all other pixels stay the same, bit for bit."""
 
     name = "muscle"
-    version = 5
+    version = 6
     exact_rest = sides = fields = True
     batch_tolerance = 0
 
