@@ -23,7 +23,7 @@ from miex.generators.muscle.cuts import TABLE, cut_spec, sheet
 from miex.generators.muscle.folds import MOST, compression, restraint
 from miex.generators.muscle.furrows import DARKEST, load_furrows, relight
 from miex.generators.muscle.generator import restrained
-from miex.generators.muscle.layers import moving_rows, opened
+from miex.generators.muscle.layers import Drawn, moving_rows, opened, sheets_shown
 from miex.generators.muscle.lids import STRIP, behind
 from miex.generators.muscle.mouth import illumination
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
@@ -63,11 +63,19 @@ def openings(rig: MuscleRig, *settings: str) -> list:
     return opened(rig.layers, z, restrained(rig, z)[1], None, rig.face.size)
 
 
+def shown(drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
+    """The share of each pixel that the upper sheet and the opening take: where the edges overlap, lids lie over one
+    another and lips meet half way."""
+    o = drawn.opening
+    meet = o.upper if hasattr(drawn.part, "lash") else (o.upper + o.lower) / 2
+    above = np.clip(np.where(o.upper > o.lower, meet, o.upper) - o.y + 0.5, 0, 1)
+    below = np.clip(o.y - np.where(o.upper > o.lower, meet, o.lower) + 0.5, 0, 1)
+    return above, np.maximum(0, 1 - above - below)
+
+
 def gap(rig: MuscleRig, *settings: str) -> float:
     """Area between the edges of all open cuts, squared inter-ocular distances."""
-    return sum(float(o.opening.shown(over=hasattr(o.part, "lash"))[1].sum()) for o in openings(rig, *settings)) / (
-        rig.face.inter_ocular**2
-    )
+    return sum(float(shown(o)[1].sum()) for o in openings(rig, *settings)) / (rig.face.inter_ocular**2)
 
 
 # --- lips --------------------------------------------------------------------------------------------------------
@@ -145,7 +153,7 @@ def test_the_eye_holds_still_under_its_lids(rig: MuscleRig) -> None:
         frame = generator.render(rig, parse([setting])[None]).frames[0]
         for drawn in openings(rig, setting):
             opening = drawn.opening
-            inside = opening.shown(over=True)[1] == 1
+            inside = shown(drawn)[1] == 1
             rest = [np.interp(opening.x, e[:, 0], e[:, 1]) for e in opening.cut.edges]
             own = inside & (opening.y > rest[0] + 1) & (opening.y < rest[1] - 1)
             if setting == "5=1":
@@ -266,13 +274,40 @@ def test_a_layer_joins_the_skin_around_it(rig: MuscleRig, au: int) -> None:
             assert np.abs(layer - back[row, columns]).max() < 0.01 * rig.face.inter_ocular
 
 
+@pytest.mark.parametrize("setting", ["25=1", "10=.5", "45=.4", "45=1", "5=1"])
+def test_a_layer_shows_what_remapping_its_sheets_shows(rig: MuscleRig, setting: str) -> None:
+    z = weights(setting)
+    field, scale = restrained(rig, z)
+    for drawn in openings(rig, setting):
+        shares, rests, pictures = sheets_shown(drawn, rig.samples, field, SIZE)
+        assert np.allclose(shares, shown(drawn), atol=1e-4)
+        x, y = np.broadcast_arrays(drawn.opening.x, drawn.opening.y)
+        cut, box = drawn.part.cut, drawn.opening.box
+        for e, skin in enumerate((shares[0], 1 - shares[0])):
+            ways = np.zeros((GRID, GRID, 2), np.float32)
+            whole = tuple(slice(0, w.stop - w.start) for w in cut.window)
+            ways[cut.window] = invert_sheets(sheet(field, cut, e, drawn.amounts, scale)[None], whole, GRID / SIZE)[0]
+            back = cv2.resize(ways, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[box]
+            there = skin > 0
+            assert there.any()
+            assert np.allclose(rests[e][there], (np.stack([x, y], -1) + back)[there], atol=1e-3)
+            found = cv2.remap(
+                rig.samples,
+                rests[e] * np.float32(OVERSAMPLING),
+                None,
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            assert np.allclose(pictures[e][there], found[there], atol=1)
+
+
 @pytest.mark.parametrize("setting", ["25=1", "26=1", "26=.2", "10=1", "45=1"])
 def test_nothing_opens_beyond_the_ends_of_a_cut(rig: MuscleRig, setting: str) -> None:
     for drawn in openings(rig, setting):
         x, edges = drawn.opening.x[0], drawn.opening.edges
         beyond = (x < edges[:, 0, 0].min()) | (x > edges[:, -1, 0].max())
         assert beyond.any()
-        assert not drawn.opening.shown(over=hasattr(drawn.part, "lash"))[1][:, beyond].any()
+        assert not shown(drawn)[1][:, beyond].any()
 
 
 # --- nothing folds, nothing else moves ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -266,16 +266,6 @@ class Opening:
     lower: Floats
     across: Floats
 
-    def shown(self, over: bool) -> tuple[Floats, Floats]:
-        """The share of each pixel that the upper sheet and the opening take, [h, w] in [0, 1].
-
-        Where the edges overlap the upper sheet lies over the lower one (lids), or they meet half way (lips).
-        """
-        meet = self.upper if over else (self.upper + self.lower) / 2
-        above = np.clip(np.where(self.upper > self.lower, meet, self.upper) - self.y + np.float32(0.5), 0, 1)
-        below = np.clip(self.y - np.where(self.upper > self.lower, meet, self.lower) + np.float32(0.5), 0, 1)
-        return np.asarray(above), np.asarray(np.maximum(0, 1 - above - below))
-
     def rest(self, e: int) -> Floats:
         """Height at rest of what is now on edge e in each column, [1, w]."""
         edge = self.cut.edges[e]
@@ -285,9 +275,7 @@ class Opening:
 def open_cut(cut: Cut, edges: Floats, size: int, grid: int) -> Opening | None:
     """A cut whose edges are displaced; None where nothing of it lies in the crop."""
     edges = edges.copy()
-    edges[:, [0, -1]] = edges[:, [0, -1]].mean(0)  # they meet, whatever the grid makes of the fields at their ends
-    moved = edges - cut.edges
-    (dx0, dy0), (dx1, dy1) = moved.min((0, 1)), moved.max((0, 1))
+    dx0, dy0, dx1, dy1 = _close_ends(edges, cut.edges)
     left, top, right, bottom = cut.zone
     x0, y0 = max(0, int(left + min(0, dx0))), max(0, int(top + min(0, dy0)))
     x1, y1 = min(size, int(right + max(0, dx1)) + 2), min(size, int(bottom + max(0, dy1)) + 2)
@@ -298,9 +286,34 @@ def open_cut(cut: Cut, edges: Floats, size: int, grid: int) -> Opening | None:
     if x1 <= x0 or y1 <= y0:
         return None
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
-    upper, lower = (np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) for edge in edges)
-    across = np.interp(x, edges[..., 0].mean(0), moved[..., 0].mean(0)).astype(np.float32)
+    upper, lower, across = found = np.empty((3, 1, x1 - x0), np.float32)
+    _columns(edges, cut.edges, x[0], found[:, 0])
     return Opening(cut, edges, (slice(y0, y1), slice(x0, x1)), x, y, upper, lower, across)
+
+
+@compiled
+def _close_ends(edges: Floats, rest: Floats) -> tuple[float, float, float, float]:
+    """Let edges [2, n, 2] meet at their ends, whatever the grid makes of the fields there.
+
+    Returns:
+        least and greatest displacement from `rest`: right and down, then right and down.
+    """
+    last = edges.shape[1] - 1
+    for c in range(2):
+        edges[0, 0, c] = edges[1, 0, c] = (edges[0, 0, c] + edges[1, 0, c]) / 2
+        edges[0, last, c] = edges[1, last, c] = (edges[0, last, c] + edges[1, last, c]) / 2
+    moved = edges - rest
+    return moved[..., 0].min(), moved[..., 1].min(), moved[..., 0].max(), moved[..., 1].max()
+
+
+@compiled
+def _columns(edges: Floats, rest: Floats, x: Floats, found: Floats) -> None:
+    """In each column x [w]: height of the upper edge, of the lower one, and the displacement to the right of what is
+    between them, into [3, w]."""
+    for e in range(2):
+        found[e] = np.interp(x, edges[e, :, 0], edges[e, :, 1])
+    middle = (edges[0, :, 0] + edges[1, :, 0]) / 2
+    found[2] = np.interp(x, middle, middle - (rest[0, :, 0] + rest[1, :, 0]) / 2)
 
 
 def inner_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:
@@ -310,24 +323,6 @@ def inner_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, 
         for s in box
     )
     return rows, columns
-
-
-@lru_cache(maxsize=8)
-def _spread(size: int, grid: int) -> Floats:
-    """Weights [size, grid] that bring a column of the grid to pixels, bilinear, level beyond the outermost cells."""
-    where = np.clip((np.arange(size) + 0.5) * grid / size - 0.5, 0, grid - 1)
-    low = np.minimum(where.astype(int), grid - 2)
-    weights = np.zeros((size, grid), np.float32)
-    weights[np.arange(size), low] = 1 - (where - low)
-    weights[np.arange(size), low + 1] = where - low
-    return weights
-
-
-def upsampled(block: Floats, cells: tuple[slice, slice], box: tuple[slice, slice], size: int, grid: int) -> Floats:
-    """A block of cells [h, w, 2] at the pixels of a box that it covers."""
-    spread = _spread(size, grid)
-    down, across = spread[box[0], cells[0]], spread[box[1], cells[1]]
-    return np.stack([down @ block[..., i] @ across.T for i in (0, 1)], -1)
 
 
 def covering_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
+from miex.compiled import compiled
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.grid import Field, invert_sheets, sample
 from miex.generators.muscle.anatomy import load
@@ -26,7 +27,6 @@ from miex.generators.muscle.cuts import (
     inner_cells,
     open_cut,
     sheet,
-    upsampled,
 )
 from miex.generators.muscle.folds import MOST, Part, bound, restraint
 from miex.generators.muscle.furrows import Light
@@ -194,21 +194,13 @@ def draw(
         weights: intensities, float32 [34].
         level: parts of a gray level.
     """
-    opening, part = layer.opening, layer.part
-    size, grid, box = len(levels), len(field), opening.box
-    cells = covering_cells(box, size, grid)
-    window = part.cut.window
-    down, across = (slice(c.start - w.start, c.stop - w.start) for c, w in zip(cells, window, strict=True))
+    opening, part, box = layer.opening, layer.part, layer.opening.box
 
     def at(where: Any) -> Floats:
         return np.asarray(sample(samples, where), np.float32)
 
-    here = np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
-    above, gap = (share[..., None] for share in opening.shown(over=isinstance(part, Eye)))
-    both = np.stack([sheet(field, part.cut, e, layer.amounts, layer.scale) for e in (0, 1)])
-    ways = invert_sheets(both, (down, across), grid / size)
-    rests = [here + upsampled(back, cells, box, size, grid) for back in ways]
-    upper, lower = (at(rest * np.float32(OVERSAMPLING)) for rest in rests)
+    shares, rests, pictures = sheets_shown(layer, samples, field, len(levels))
+    (above, gap), (upper, lower) = shares[..., None], pictures
     if isinstance(part, Eye) and weights[part.closing]:
         upper = unrolled(part, upper, rests[0], opening, float(weights[part.closing]), level)
     picture = lower + (upper - lower) * above
@@ -220,6 +212,90 @@ def draw(
     if layer.share < 1:
         picture = levels[box] + layer.share * (picture - levels[box])
     levels[box] = np.rint(picture)
+
+
+def sheets_shown(
+    layer: Drawn, samples: npt.NDArray[np.uint16], field: Field, size: int
+) -> tuple[Floats, Floats, Floats]:
+    """What both sheets of a layer show in its box of the crop; see `draw`.
+
+    Returns:
+        the share of each pixel that the upper sheet and the opening take, float32 [2, h, w] in [0, 1]; where the
+        sheets' skin came from, where they are seen, float32 [2, h, w, 2], pixels; what they show there, float32
+        [2, h, w, 3], parts of a gray level.
+    """
+    opening, cut, grid = layer.opening, layer.part.cut, len(field)
+    cells = covering_cells(opening.box, size, grid)
+    down, across = (slice(c.start - w.start, c.stop - w.start) for c, w in zip(cells, cut.window, strict=True))
+    both = np.stack([sheet(field, cut, e, layer.amounts, layer.scale) for e in (0, 1)])
+    ways = invert_sheets(both, (down, across), grid / size)
+    shape = opening.y.shape[0], opening.x.shape[1]
+    shares, rests, pictures = (np.zeros((2, *shape, *more), np.float32) for more in ((), (2,), (3,)))
+    _see(
+        samples, ways, (opening.box[0].start, opening.box[1].start), (cells[0].start, cells[1].start), grid, size,
+        opening.upper[0], opening.lower[0], isinstance(layer.part, Eye), shares, rests, pictures,
+    )  # fmt: skip
+    return shares, rests, pictures
+
+
+@compiled
+def _see(
+    samples: npt.NDArray[np.uint16],
+    ways: Field,
+    corner: tuple[int, int],
+    first: tuple[int, int],
+    grid: int,
+    size: int,
+    upper: Floats,
+    lower: Floats,
+    over: bool,
+    shares: Floats,
+    rests: Floats,
+    pictures: Floats,
+) -> None:
+    """Fill what `sheets_shown` returns.
+
+    Args:
+        samples: the rest picture.
+        ways: the ways back of both sheets on a block of cells, pixels [2, r, c, 2].
+        corner: row and column of the box's first pixel.
+        first: row and column of the block's first cell.
+        grid, size: cells and pixels of the crop, each way.
+        upper, lower: height of the edges in each column of the box, [w].
+        over: whether the upper sheet lies over the lower one where the edges overlap, as lids do; lips meet half way.
+        shares, rests, pictures: zeros, to be filled.
+    """
+    most = len(samples) - 1
+    for i in range(shares.shape[1]):
+        y = float(corner[0] + i)
+        cell_y = min(max((y + 0.5) * grid / size - 0.5, 0.0), grid - 1.0) - first[0]
+        row = min(int(cell_y), ways.shape[1] - 2)
+        for j in range(shares.shape[2]):
+            up, low = float(upper[j]), float(lower[j])
+            if up > low:
+                up = low = up if over else (up + low) / 2
+            above = min(1.0, max(0.0, up - y + 0.5))
+            shares[0, i, j] = above
+            shares[1, i, j] = max(0.0, 1 - above - min(1.0, max(0.0, y - low + 0.5)))
+            x = float(corner[1] + j)
+            cell_x = min(max((x + 0.5) * grid / size - 0.5, 0.0), grid - 1.0) - first[1]
+            column = min(int(cell_x), ways.shape[2] - 2)
+            fx, fy = cell_x - column, cell_y - row
+            for e in range(2):
+                if above == e:  # nothing of it is seen
+                    continue
+                for c in range(2):
+                    top = ways[e, row, column, c] * (1 - fx) + ways[e, row, column + 1, c] * fx
+                    bottom = ways[e, row + 1, column, c] * (1 - fx) + ways[e, row + 1, column + 1, c] * fx
+                    rests[e, i, j, c] = (y if c else x) + top * (1 - fy) + bottom * fy
+                at_x = min(max(rests[e, i, j, 0] * OVERSAMPLING, 0.0), float(most))
+                at_y = min(max(rests[e, i, j, 1] * OVERSAMPLING, 0.0), float(most))
+                left, over_it = min(int(at_x), most - 1), min(int(at_y), most - 1)
+                gx, gy = at_x - left, at_y - over_it
+                for c in range(3):
+                    top = samples[over_it, left, c] * (1 - gx) + samples[over_it, left + 1, c] * gx
+                    bottom = samples[over_it + 1, left, c] * (1 - gx) + samples[over_it + 1, left + 1, c] * gx
+                    pictures[e, i, j, c] = top * (1 - gy) + bottom * gy
 
 
 def _between(
