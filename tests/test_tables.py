@@ -523,6 +523,8 @@ def test_persons_by_number(tmp_path: Path) -> None:
     [
         ("=HYPERLINK(1)", "'=HYPERLINK(1)"), ("@sum", "'@sum"), ("-1+2|cmd", "'-1+2|cmd"), (" =1", "' =1"),
         ("'=1", "''=1"), ("-1.5e-3", "-1.5e-3"), ("+4", "+4"), ("it's", "it's"), ("'tis", "'tis"),
+        ("a\x1b[2Jb", r"a\u001b[2Jb"), ("a\x00\u202eb", r"a\u0000\u202eb"), (r"a\u00e4b", r"a\u00e4b"),
+        ("=\x7f1", r"'=\u007f1"), (r"a\u0041", r"a\u0041"),
     ],
 )  # fmt: skip
 def test_no_cell_that_is_written_is_a_formula(tmp_path: Path, said: str, cell: str) -> None:
@@ -532,3 +534,7 @@ def test_no_cell_that_is_written_is_a_formula(tmp_path: Path, said: str, cell: s
     (tmp_path / "t.csv").write_text(written)
     rows = read_table(tmp_path / "t.csv", Columns({"name": ("name",), "other": ("other",)}, ("name",)))
     assert [row.cells["name"] for row in rows] == [said.strip()]
+
+
+def test_a_column_that_is_written_commands_no_terminal() -> None:
+    assert csv_text(["a\x1b"], [["b\r\x9b"]]) == "a\\u001b\nb\\u000d\\u009b\n"

@@ -125,6 +125,23 @@ def json_of(content: bytes | str) -> Any:
         raise ValueError(DEEP) from None
 
 
+def object_of(content: bytes | str) -> dict[str, Any]:
+    """The values of a JSON object. Raises ValueError if the text is none, as `json_of` does."""
+    found = json_of(content)
+    if not isinstance(found, dict):
+        raise ValueError(f"{_short(found)}, which is no object")
+    return found
+
+
+def prove_sealed(record: dict[str, Any]) -> None:
+    """Take `digest` from a record. Raises ValueError if it is not the digest of the rest."""
+    if "digest" not in record:
+        raise ValueError("no digest of its own")
+    digest = record.pop("digest")
+    if json_digest(record) != digest:
+        raise ValueError("it does not match its own digest")
+
+
 def shallow(value: Any) -> Any:
     """The value. Raises ValueError if it is nested deeper than MOST_DEPTH, or holds a number of more than 64 bits or a
     text with half of a surrogate pair, which no file can be written with."""

@@ -28,13 +28,16 @@ def test_names_of_arguments_are_spelled_as_options(text: str, spelled: str) -> N
     assert console.spelled(text) == spelled
 
 
-def test_quiet_is_the_result_alone(tmp_path: Path) -> None:
+def test_quiet_is_the_result_and_warnings_alone(tmp_path: Path) -> None:
     options = ["--ids", 1, "--size", 64]
     aloud = command("plan", "--out", tmp_path / "aloud", *options)
     assert "1 identities; 3 samples" in aloud.stderr
     quiet = command("plan", "--out", tmp_path / "quiet", *options, "--quiet")
     assert (quiet.returncode, quiet.stderr) == (0, "")
     assert quiet.stdout == f"plan written, 1 shard; to render it: miex run {tmp_path / 'quiet'}\n"
+    assert command("run", tmp_path / "quiet", "-q").stderr == ""
+    again = command("run", tmp_path / "quiet", "-q")
+    assert again.stderr == "warning: 3 samples were there and have not been looked at; miex verify proves them\n"
     wrong = command("plan", "--out", tmp_path / "quiet", "--size", 130, "-q")
     assert wrong.returncode == 2
     assert "miex: --size 130" in wrong.stderr

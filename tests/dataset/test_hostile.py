@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from miex.dataset.frames import encode_frame
 from miex.dataset.plan_file import CONFIG_FILE, read_plan, read_record, write_plan
 from miex.dataset.samples import SAMPLES_FILE, read_samples, write_samples
 from miex.dataset.schema import SAMPLES_SCHEMA
-from miex.dataset.shard import Sample
+from miex.dataset.shard import Sample, read_shard_record, record_name
 from miex.errors import InputError
 from miex.images import decode_image
 from miex.stable import json_digest, json_of
@@ -139,6 +140,15 @@ def update(part: str, **values: Any) -> Callable[[dict[str, Any]], object]:
         (update("config", sources={"expert": {"table": "micro", "mu": "a"}}), r"config\.sources\.expert\.mu"),
         (update("config", sources={"expert": {"table": "micro"}}), "table, mu and nu"),
         (update("config", sources={"real_mie": {"corpora": [{"licence": 5}]}}), r"corpora\.0\.corpus"),
+        (update("versions", numpy="1\n# x"), r"versions\.numpy"),
+        (update("versions", numpy=""), r"versions\.numpy"),
+        (update("versions", **{"a b": "1"}), r"versions\.a b"),
+        (lambda record: record["versions"].pop("miex"), r"versions.*miex"),
+        (lambda record: record.update(faces_root="photos"), "faces_root: 'photos'"),
+        (lambda record: record.update(faces_root=""), "faces_root: ''"),
+        (lambda record: record.update(faces_root="/photos\x1b[2J"), "faces_root"),
+        (lambda record: record.update(faces_root="/a\nb"), "faces_root"),
+        (lambda record: record.update(faces_root="/" + "a" * 5000), "faces_root"),
     ],
 )
 def test_a_plan_that_does_not_hold_what_readers_rely_on_is_refused(
@@ -148,6 +158,46 @@ def test_a_plan_that_does_not_hold_what_readers_rely_on_is_refused(
     for read in (read_record, read_samples, read_plan):
         with pytest.raises(InputError, match=found):
             read(out)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (update("config", seed=1), r"config: seed \d+ is planned, and the options give"),
+        (update("config", nuisances="all"), "config: nuisances all draw"),
+        (lambda record: record["config"]["sources"]["expert"].update(nu=0.31), "config: .* draws another aus"),
+    ],
+)
+def test_verify_compares_what_was_asked_for_with_what_is_planned(
+    out: Path, change: Callable[[dict[str, Any]], object], found: str
+) -> None:
+    assert miex.verify(out).problems == ()
+    sealed(out, change)
+    (problem,) = miex.verify(out, sample=0.1).problems
+    assert re.search(found, problem)
+    assert command("verify", out).returncode == 4
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "5", '"text"', "true", "{}"])
+def test_what_is_no_object_is_told_as_that(out: Path, content: str) -> None:
+    for name in (CONFIG_FILE, record_name(0)):
+        (out / name).write_text(content)
+        with pytest.raises(InputError) as refused:
+            read_record(out) if name == CONFIG_FILE else read_shard_record(Folder(out), 0)
+        assert refused.value.found == ("no digest of its own" if content == "{}" else f"{content}, which is no object")
+
+
+@pytest.mark.parametrize("root", ["/a\x1bb", "/a\nb", "/a\udcffb", "photos"])
+def test_a_plan_of_photos_that_cannot_be_named_is_not_begun(root: str, finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="folder of photos"):
+        write_plan(replace(read_plan(finished), faces_root=root), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_roots_of_photos_are_paths_of_any_system(finished: Path, tmp_path: Path) -> None:
+    for root in ("/photos/of me", "C:\\photos", "\\\\server\\photos", "s3://bucket/photos"):
+        write_plan(replace(read_plan(finished), faces_root=root), tmp_path)
+        assert read_plan(tmp_path).faces_root == root
 
 
 @pytest.mark.parametrize(("name", "many"), [("rows", 10**12), ("frames", 10**15), ("frames", 71)])

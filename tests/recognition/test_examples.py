@@ -18,6 +18,7 @@ import miex.dataset  # noqa: E402
 from miex.aus.vector import from_mapping  # noqa: E402
 from miex.corpora.clip import Clip, Descent  # noqa: E402
 from miex.corpora.mappings import emotion_named, mapping_named  # noqa: E402
+from miex.dataset.export.forms import FORMS  # noqa: E402
 from miex.errors import InputError, OutputError, UsageError  # noqa: E402
 from miex.evaluation.leakage import allowed  # noqa: E402
 from miex.faces.align import align_photo  # noqa: E402
@@ -106,8 +107,10 @@ def test_what_is_no_file_is_never_replaced_by_one(finished: Path, tmp_path: Path
     for out in (pipe, folder):
         with pytest.raises(OutputError, match="folder, device or pipe"):
             miex.export(finished, out)
-    with pytest.raises(OutputError):
-        miex.export(finished, pipe, to="folder")
+    for to in FORMS:
+        for out in (pipe, finished / "plan.json", finished / "plan.json" / "below"):
+            with pytest.raises(OutputError, match=r"(?s)output folder .*Not a directory.*give a new `out`"):
+                miex.export(finished, out, to=to)
     assert pipe.is_fifo()
 
 

@@ -141,7 +141,7 @@ def test_a_run_takes_a_damaged_shard_for_whole_and_a_reader_does_not(out: Path) 
     in_sample(out)
     said: list[str] = []
     assert miex.run(out, say=said.append).summary.rendered == 0
-    assert said == ["36 samples were there and have not been looked at; miex verify proves them"]
+    assert said == ["warning: 36 samples were there and have not been looked at; miex verify proves them"]
     row = next(i for i, row in enumerate(miex.dataset.open(out).table.to_pylist()) if row["shard"] == 2)
     with pytest.raises(InputError, match="miex repair"):
         miex.dataset.open(out)[row]

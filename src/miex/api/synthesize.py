@@ -352,7 +352,12 @@ def repair(
 
 @checking(out=_SET, sample=number(0, 1))
 def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: Stages | None = None) -> Report:
-    """Check every byte of a set against its records, and every sample against its plan.
+    """Check a set against itself: all bytes of shards and pages against their digests, every sample against its plan,
+    and what plan.json says was asked for against what is planned.
+
+    Of Parquet files it sees all values and what else readers rely on, not bits that nobody reads. What fits together
+    because all of it was written anew is not seen: compare the plan's digest with one that was noted elsewhere. All
+    this is told in docs/reliability.md.
 
     Args:
         out: a set, or its folder.
@@ -364,11 +369,13 @@ def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: S
         UsageError: another share.
     """
     from miex.dataset.verify import verify as verify_set
+    from miex.planning.asked import asked_problems
 
     if sample == 0:
         raise UsageError(f"`sample` {sample}", expected="a share above 0 and at most 1, such as 0.05")
     where, at_work = stage(progress, "checking shards"), executor(workers)
-    return verify_set(place_of(out), sample=sample, executor=at_work, progress=where)
+    found = verify_set(place_of(out), sample=sample, executor=at_work, progress=where)
+    return replace(found, problems=(*found.problems, *asked_problems(read_plan(place_of(out)))))
 
 
 class Reported(NamedTuple):
@@ -513,7 +520,7 @@ def _make(
         making = stage(progress, "making samples")
         summary = run_plan(place, **how, shards=shards, digest=digest, progress=making)
         if seen := summary.samples - summary.rendered:
-            say(f"{seen:,} samples were there and have not been looked at; miex verify proves them")
+            say(f"warning: {seen:,} samples were there and have not been looked at; miex verify proves them")
     for problem in page_problems(place) if repairing else ():
         say(problem)
     if summary.left:

@@ -27,7 +27,7 @@ class _Manner:
 
 
 def be_quiet(quiet: bool) -> None:
-    """Set whether notes and progress are left out; results and errors are always printed."""
+    """Set whether notes and progress are left out; results, warnings and errors are always printed."""
     _Manner.quiet = quiet
 
 
@@ -56,9 +56,9 @@ def spelled(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a note, which is not part of the result."""
+    """Print a note, which is not part of the result; if notes are off, only one that begins with "warning: "."""
     text = visible(spelled(text))
-    if not _Manner.quiet:
+    if not _Manner.quiet or text.startswith("warning: "):
         print(text, file=sys.stderr)
     _write(text)
 

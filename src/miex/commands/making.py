@@ -197,7 +197,7 @@ def verify(
     quiet: o.Quiet = False,
     log: o.Log = None,
 ) -> None:
-    """Check every byte of a set against its records, and every sample against its plan."""
+    """Check shards and pages to the byte, tables by their values, every sample against the plan, and this by itself."""
     from miex.api import synthesize as api
 
     with console.bars() as progress:

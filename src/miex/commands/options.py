@@ -347,7 +347,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="Print only the result and errors.", callback=console.be_quiet,
+        "--quiet", "-q", help="Print only the result, warnings and errors.", callback=console.be_quiet,
         expose_value=False, rich_help_panel=RUN,
     ),
 ]  # fmt: skip

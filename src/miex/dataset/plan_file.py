@@ -20,7 +20,7 @@ from miex.dataset.proven import ProvenFile, root_of, write_blocks
 from miex.dataset.schema import AU_COLUMNS, FACES_SCHEMA, PLAN_SCHEMA
 from miex.errors import InputError
 from miex.labels import Label
-from miex.stable import MOST_BYTES, json_digest, json_of, table_digest
+from miex.stable import MOST_BYTES, json_digest, object_of, prove_sealed, table_digest
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
@@ -143,9 +143,17 @@ def write_plan(
         The plan's digests.
 
     Raises:
+        InputError: the photos' folder has a name that cannot be told.
         OutputError: it cannot be written.
     """
+    from miex.dataset.records import is_folder  # as in `read_record`
+
     out, n_frames = storage_at(out), 0
+    if not is_folder(plan.faces_root):
+        raise InputError(
+            f"folder of photos {plan.faces_root!r}", expected="an absolute path that can be shown as text",
+            do="rename the folder: its name holds what commands a terminal, or no characters of UTF-8",
+        )  # fmt: skip
 
     def counted() -> Iterator[pa.Table]:
         nonlocal n_frames
@@ -193,28 +201,21 @@ def read_record(out: Place) -> dict[str, Any]:
     out = storage_at(out)
     asked, do = f"plan {out.address}", "make one with miex plan, or give the folder of one"
     try:
-        record: Any = json_of(out.read(CONFIG_FILE, MOST_BYTES))
+        record = object_of(out.read(CONFIG_FILE, MOST_BYTES))
     except FileNotFoundError:
         raise InputError(asked, expected=f"a folder with {CONFIG_FILE}", found="none", do=do) from None
     except ValueError as error:
         raise _damaged(out, str(error)) from error
-    if isinstance(record, dict) and isinstance(record.get("format"), int) and record["format"] != FORMAT:
+    if isinstance(record.get("format"), int) and record["format"] != FORMAT:
         found = f"format {record['format']}"
         raise InputError(asked, expected=f"format {FORMAT}", found=found, do="use the version of miex that made it")
     try:
-        digest = record.pop("digest")
-        whole = json_digest(record) == digest
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(out, f"{type(error).__name__}: {error}") from error
-    if not whole:
-        raise _damaged(out, "it does not match its own digest")
-    try:
+        prove_sealed(record)
         prove_plan_record(record)
         _prove_digests(record["digests"], record["settings"])
     except ValueError as error:
         raise _damaged(out, str(error)) from error
-    proven: dict[str, Any] = record
-    return proven
+    return record
 
 
 def _prove_digests(digests: Mapping[str, str], settings: Mapping[str, Any]) -> None:

@@ -3,19 +3,23 @@ whoever wrote them."""
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from miex.aus.vector import AU_NUMBERS
 from miex.dataset.frames import FrameFormat
 from miex.dataset.schema import MEASURE_COLUMNS
 from miex.errors import first_wrong
+from miex.tables.written import visible
 
 MOST_SIDE = 1024  # of frames, pixels
 MOST_PER_SHARD = 100_000  # samples whose record is still read
 
+_MOST_PATH = 4096  # characters
 MOST_MEASURED = 1e6  # of pixels, decibels …: no measure of a frame comes near
 _MEASURES = {column.name: column.type for column in MEASURE_COLUMNS}
 
@@ -140,6 +144,16 @@ class _Config(BaseModel):
     sources: dict[str, _Source]
 
 
+_Package = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\z")]
+_Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+!-]*\z", max_length=100)]
+
+
+def _folder(path: str) -> str:
+    if not is_folder(path):
+        raise ValueError("an absolute path, or an address in a bucket")
+    return path
+
+
 class _PlanRecord(BaseModel):
     """plan.json: what every reader of a set relies on."""
 
@@ -150,8 +164,15 @@ class _PlanRecord(BaseModel):
     frames: _Count
     settings: _Settings
     config: _Config
-    faces_root: str
-    versions: dict[str, str]
+    faces_root: Annotated[str, AfterValidator(_folder)]
+    versions: dict[_Package, _Version]
+
+    @field_validator("versions")
+    @classmethod
+    def _of_miex(cls, versions: dict[str, str]) -> dict[str, str]:
+        if "miex" not in versions:
+            raise ValueError("one of miex")
+        return versions
 
 
 _Vector = Annotated[list[_Share], Field(min_length=len(AU_NUMBERS), max_length=len(AU_NUMBERS))]
@@ -182,6 +203,18 @@ class _Description(BaseModel):
     attribution: str = ""
     synthetic: Literal[True]
     generator: str
+
+
+def is_folder(path: str) -> bool:
+    """Whether a text can be the path of a folder on some system, or its address in a bucket: pages and messages show
+    it."""
+    whole = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or re.match(r"[a-z0-9]+://.", path)
+    return (
+        bool(whole)
+        and len(path) <= _MOST_PATH
+        and not re.search(r"[\t\n\ud800-\udfff]", path)
+        and visible(path) == path
+    )
 
 
 def prove_description(description: Any) -> None:

@@ -32,7 +32,7 @@ from miex.stable import npz_arrays
 from miex.storage import Place, storage_at
 from miex.storage.cache import cache_folder
 from miex.storage.local import write_whole
-from miex.tables.written import csv_text, visible
+from miex.tables.written import csv_text
 
 INDEX_SCHEMA: Final = pa.schema(
     [
@@ -125,7 +125,7 @@ def write_index(index: pa.Table, path: Path) -> None:
 
 def write_refused(index: pa.Table, place: Place) -> Path | str | None:
     """Write refused.csv (path, reason, detail of every photo that cannot be used) beside a plan; returns its path, or
-    its address in a bucket. It is for people: what commands a terminal is escaped (`tables.written.visible`).
+    its address in a bucket.
 
     Where none is refused there is no such file, and None is returned.
     """
@@ -134,8 +134,7 @@ def write_refused(index: pa.Table, place: Place) -> Path | str | None:
     if not table.num_rows:
         out.delete(REFUSED_FILE)
         return None
-    shown = (map(visible, row.values()) for row in table.to_pylist())
-    out.write(REFUSED_FILE, csv_text(table.column_names, map(list, shown)).encode())
+    out.write(REFUSED_FILE, _csv(table))
     return out.place(REFUSED_FILE)
 
 

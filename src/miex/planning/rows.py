@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +85,7 @@ def build_plan(
             do=f"give a `shard_size` of {-(-asked_for // MOST_SHARDS):,} or more",
         )  # fmt: skip
     faces = choose_faces(index, config)
-    n_rows = config.samples or config.per * faces.num_rows * len(sources) * len(config.planned)
+    n_rows = rows_of(config, len(sources), faces.num_rows)
     draws = Draws(config, sources, banks_of(config, sources, triplets_progress), faces.num_rows)
 
     def shards() -> Iterator[pa.Table]:
@@ -95,15 +95,7 @@ def build_plan(
             progress(done, n_rows, "")
             yield _table(part)
 
-    settings = {
-        "size": config.size,
-        "eye_line": config.eye_line,
-        "eye_mouth": config.eye_mouth,
-        "frame_format": config.frame_format,
-        "shard_size": shard_size,
-        "faces_version": FACES_VERSION,
-        "generator": generator,
-    }
+    settings = {**settings_of(config), "faces_version": FACES_VERSION, "generator": generator}
     asked = {
         **config.model_dump(mode="json"),
         **(chosen_by or {}),
@@ -120,6 +112,12 @@ def _bounded(n: int, most: int, of: str) -> None:
             found=f"about {n * BYTES_PER[of] / 1e9:,.0f} GB of {'frames' if of == 'samples' else 'memory'}",
             do="ask for fewer `ids`, `per`, `samples` or `triplets`, or make several sets of different seeds",
         )  # fmt: skip
+
+
+def settings_of(config: PlanConfig) -> dict[str, Any]:
+    """What the options say of a plan's settings."""
+    same = ("size", "eye_line", "eye_mouth", "frame_format")
+    return {**{name: getattr(config, name) for name in same}, "shard_size": _shard_size(config)}
 
 
 def _shard_size(config: PlanConfig) -> int:
@@ -192,7 +190,7 @@ class Draws:
             epoch: number of the epoch.
         """
         config = self.config
-        sample_id = f"{identity}-{source.name}-{kind.name}-{number:04d}"
+        sample_id = sample_id_of(identity, source.name, kind, number)
         seed = stable_hash(epoch_seed(config.seed, epoch), sample_id)
         bank = self.banks.get((source.name, kind))
         if bank:
@@ -245,16 +243,46 @@ def _expert_of(told: Mapping[str, Any]) -> ExpertSource | None:
         return None
 
 
-def _rows(draws: Draws, faces: pa.Table, total: int) -> Iterator[tuple[Any, ...]]:
-    """The rows, each with the values of PLAN_SCHEMA in their order."""
-    cells = list(product(draws.sources, draws.config.planned))
+class Place(NamedTuple):
+    """What a row of a plan is of: place and name of the identity, first digits of the photo's sha256, number of the
+    round, place of the source among all, and the class."""
+
+    face: int
+    identity: str
+    photo: str
+    number: int
+    source: int
+    kind: PlannedClass
+
+
+def places_of(faces: pa.Table, n_sources: int, planned: Sequence[PlannedClass], total: int) -> Iterator[Place]:
+    """What the rows of a plan are of, in their order."""
+    cells = list(product(range(n_sources), planned))
     per_round = faces.num_rows * len(cells)
     people = zip(faces["identity"].to_pylist(), faces["sha256"].to_pylist(), strict=True)
     for i, (identity, sha256) in enumerate(people):
         for number in range(-(-total // per_round)):
             before = number * per_round + i * len(cells)
             for source, kind in cells[: max(0, total - before)]:
-                yield draws.row(i, identity, sha256[:16], number, source, kind)
+                yield Place(i, identity, sha256[:16], number, source, kind)
+
+
+def rows_of(config: PlanConfig, n_sources: int, n_faces: int) -> int:
+    """How many rows a plan has."""
+    return config.samples or config.per * n_faces * n_sources * len(config.planned)
+
+
+def sample_id_of(identity: str, source: str, kind: PlannedClass, number: int) -> str:
+    """The id of a sample."""
+    return f"{identity}-{source}-{kind.name}-{number:04d}"
+
+
+def _rows(draws: Draws, faces: pa.Table, total: int) -> Iterator[tuple[Any, ...]]:
+    """The rows, each with the values of PLAN_SCHEMA in their order."""
+    for face, identity, photo, number, source, kind in places_of(
+        faces, len(draws.sources), draws.config.planned, total
+    ):
+        yield draws.row(face, identity, photo, number, draws.sources[source], kind)
 
 
 def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:

@@ -22,6 +22,7 @@ from miex.storage.documents import MOST_TEXT, read_bytes, toml_of
 
 PRESETS = ("micro", "du2014", "du2014-compound", "mie-x-code")
 DROPPED = "drop"  # value in `outside` for an AU that is left out
+_COMPARE = "compare with the example in the README"
 _DRAWS = 1000  # an emotion that draws no AU this many times in a row has none
 
 
@@ -129,15 +130,30 @@ def corpora_of(name: str) -> frozenset[str]:
 
 
 def _parse(content: bytes, where: str) -> ExpertTable:
-    do = "compare with the example in the README"
     try:
-        model = _TableModel.model_validate(toml_of(content))
+        return table_of(toml_of(content), where)
+    except ValueError as error:
+        raise InputError(
+            f"expert table {where}", expected="a TOML file in UTF-8", found=str(error), do=_COMPARE
+        ) from error
+
+
+def table_of(values: Any, where: str) -> ExpertTable:
+    """The table of these values, in the form of a TOML file.
+
+    Args:
+        values: name, source, corpora, outside and emotions, as in the presets' files.
+        where: whose they are, for messages.
+
+    Raises:
+        InputError: values of another form; the message names the entry.
+    """
+    try:
+        model = _TableModel.model_validate(values)
     except ValidationError as error:
         entry, expected, value = first_wrong(error)
         found = f"no {entry}" if value == NOTHING else f"{entry} = {value}"
-        raise InputError(f"expert table {where}", expected=expected, found=found, do=do) from error
-    except ValueError as error:
-        raise InputError(f"expert table {where}", expected="a TOML file in UTF-8", found=str(error), do=do) from error
+        raise InputError(f"expert table {where}", expected=expected, found=found, do=_COMPARE) from error
     for au in model.outside:
         _index(au, model.outside, f"expert table {where}")
     emotions = []
@@ -149,7 +165,7 @@ def _parse(content: bytes, where: str) -> ExpertTable:
             if index is not None:  # two AUs mapped onto one: on when either is
                 probability[index] = 1 - (1 - probability[index]) * (1 - p)
         if not probability.any():
-            raise InputError(at, expected="at least one AU of the 17", found=f"only {sorted(row.aus)}", do=do)
+            raise InputError(at, expected="at least one AU of the 17", found=f"only {sorted(row.aus)}", do=_COMPARE)
         emotions.append(Emotion(name, row.emotion or name, Label[row.label], row.weight, probability))
     return ExpertTable(model.name, model.source, tuple(emotions))
 

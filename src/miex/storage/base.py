@@ -163,6 +163,8 @@ def as_output_errors(asked: str) -> Iterator[None]:
         yield
     except OSError as error:
         do = _FOLDER if isinstance(error, IsADirectoryError) else "free space or give another folder"
+        if isinstance(error, NotADirectoryError | FileExistsError):
+            do = "give another folder: what would be one is a file"
         kept = "what was finished before is whole and is kept"
         raise OutputError(asked, found=error.strerror or str(error), do=f"{do}; {kept}") from error
 

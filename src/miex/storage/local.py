@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from miex.errors import InUseError, OutputError
+from miex.errors import InputError, InUseError, OutputError
 from miex.storage.base import Draft, Storage, as_input_errors, as_output_errors, only_regular
 
 if TYPE_CHECKING:  # who only reads needs none
@@ -83,7 +83,14 @@ class Folder(Storage):
     def names(self, under: str = "") -> Iterator[str]:
         folder = self.path / under
         with as_input_errors(f"reading {folder}"):
-            names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+            try:
+                names = sorted(path.name for path in folder.iterdir())
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if isinstance(error, NotADirectoryError) and not under:
+                    raise InputError(
+                        f"reading {folder}", found="Not a directory", do="give another folder: this is a file"
+                    ) from error
+                names = []
         yield from names
 
     def size(self, name: str) -> int | None:

@@ -1,0 +1,166 @@
+"""What plan.json says was asked for is compared with what is planned: no digest of the plan holds it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miex.aus.tracks import Credit
+from miex.dataset.plan_file import Plan, read_plan, write_plan
+from miex.planning.asked import asked_problems
+from miex.planning.config import PlanConfig
+from miex.planning.rows import build_plan
+from miex.sources.expert import ExpertSource, load_table
+from miex.sources.pool import Pool
+from miex.sources.real_mie import RealMiESource
+from miex.sources.source import AUSource
+from tests.plan_fixture import GENERATOR, fake_index
+from tests.support import pool_of
+
+QUALITY = {"max_yaw": 30.0, "max_pitch": None, "min_inter_ocular": 30.0, "licences": ["cc0"]}
+OWN = """
+name = "{name}"
+[emotions.smile]
+emotion = "happiness"
+label = "positive"
+aus = {{ 6 = 0.333333333, 12 = 0.9 }}
+[emotions.frown]
+label = "negative"
+aus = {{ 4 = 0.9 }}
+"""
+
+
+def planned(folder: Path, *sources: AUSource, n_photos: int = 3, **config: Any) -> Plan:
+    """A plan, as it is read again."""
+    used = sources or (ExpertSource(load_table("micro")),)
+    plan = build_plan(
+        PlanConfig(**config), fake_index(n_photos), used, GENERATOR, faces_root="/faces", chosen_by={"quality": QUALITY}
+    )
+    write_plan(plan, folder)
+    return read_plan(folder)
+
+
+def own_table(folder: Path, name: str) -> ExpertSource:
+    file = folder / "own.toml"
+    file.write_text(OWN.format(name=name))
+    return ExpertSource(load_table(str(file)), 0.2, 0.4)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"ids": 7, "per": 2, "seed": 2**62, "nuisances": "all"},
+        {"samples": 25, "shard_size": 4, "classes": ("surprise",), "ids": 2},
+        {"frames": "all", "until": "offset", "fps": 60.0, "nuisances": "off"},
+        {"frames": 7, "until": "offset", "triplets": 5, "per": 3},
+        {"classes": ("happiness", "disgust")},
+    ],
+)
+def test_what_was_asked_for_agrees_with_what_is_planned(tmp_path: Path, config: dict[str, Any]) -> None:
+    assert asked_problems(planned(tmp_path, **config)) == []
+
+
+def test_so_it_does_with_every_source(tmp_path: Path) -> None:
+    real = RealMiESource((Pool(pool_of(9), Credit("CC0", "nobody")),))
+    compound = ExpertSource(load_table("du2014-compound"))
+    for i, sources in enumerate(([compound], [real], [real, compound], [compound, real])):
+        assert asked_problems(planned(tmp_path / f"{i}", *sources, frames=4)) == []
+    for name in ("mine", "micro"):  # a copy of a table may have kept its name
+        own = own_table(tmp_path, name)
+        for classes in (("negative", "positive"), ("happiness",)):
+            assert asked_problems(planned(tmp_path / name / classes[0], own, classes=classes)) == []
+
+
+def setting(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
+    def change(config: dict[str, Any]) -> None:
+        inner = config
+        for name in path[:-1]:
+            inner = inner[name]
+        inner[path[-1]] = to
+
+    return change
+
+
+def fewer_aus(config: dict[str, Any]) -> None:
+    for row in config["sources"]["expert"]["emotions"].values():
+        row["aus"].popitem()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (setting("size", to=256), "size"),
+        (setting("eye_line", to=0.3), "eye_line"),
+        (setting("eye_mouth", to=0.3), "eye_mouth"),
+        (setting("frame_format", to="webp"), "frame_format"),
+        (setting("shard_size", to=7), "shard_size"),
+        (setting("generator", "version", to=2), "generator.version"),
+        (setting("seed", to=1), "seed"),
+        (setting("per", to=3), "27 samples, and 18 are planned"),
+        (setting("samples", to=18), "per 2 beside samples"),
+        (setting("ids", to=4), "ids 4"),
+        (setting("classes", to=["negative", "positive"]), "samples"),
+        (setting("classes", to=["happiness", "disgust", "fear"]), "sample_id"),
+        (setting("frames", to=3), "frames 3"),
+        (setting("until", to="offset"), "until|`frames` 2"),
+        (setting("nuisances", to="all"), "nuisances all"),
+        (setting("nuisances", to="clean"), "nuisances clean"),
+        (setting("nuisances", to="bored"), "bored"),
+        (setting("triplets", to=5), "draws another aus"),
+        (setting("other", to=1), "other, which is no option"),
+        (setting("quality", "max_yaw", to=-1), "max_yaw"),
+        (setting("quality", "min_inter_ocular", to=200), "min_inter_ocular"),
+        (setting("quality", "licences", to=["MIT"]), "licences"),
+        (setting("sources", "expert", "mu", to=0.11), "draws another aus"),
+        (setting("sources", "expert", "table", to="du2014"), "table du2014 with the numbers of micro"),
+        (setting("sources", "expert", "other", to=1), "other"),
+        (fewer_aus, "draws another aus"),
+        (setting("sources", "expert", "emotions", to=5), "emotions"),
+        (setting("sources", "expert", "emotions", to={"x": 5}), "emotions"),
+        (setting("sources", to={}), "0 samples"),
+        (setting("sources", to={"real_mie": {"corpora": []}}), "sample_id"),
+    ],
+)
+def test_another_value_of_what_was_asked_for_is_seen(
+    plan: Plan, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    config = copy.deepcopy(dict(plan.config))
+    change(config)
+    (found,) = asked_problems(replace(plan, config=config))
+    assert found.startswith("plan.json")
+    assert any(part in found for part in told.split("|")), found
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return planned(tmp_path_factory.mktemp("plan"), per=2, shard_size=500)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (setting("corpora", to=[]), "without casme2"),
+        (setting("corpora", 0, "clips", to=1), "1 clips of casme2"),
+        (setting("corpora", 0, "subjects", to=1), "1 subjects of casme2"),
+    ],
+)
+def test_so_are_counts_of_clips_that_are_too_few(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    plan = planned(tmp_path, RealMiESource((Pool(pool_of(9), Credit("CC0", "nobody")),)), per=3)
+    config = copy.deepcopy(dict(plan.config))
+    change(config["sources"]["real_mie"])
+    (found,) = asked_problems(replace(plan, config=config))
+    assert told in found
+
+
+def test_frames_of_a_camera_are_drawn_again(tmp_path: Path) -> None:
+    plan = planned(tmp_path, frames="all", fps=60.0, shard_size=500)
+    (found,) = asked_problems(replace(plan, config={**plan.config, "fps": 61.0}))
+    assert "draws another" in found
