@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.lib import Type_FIXED_SIZE_LIST, Type_LIST, Type_STRING
 
 if TYPE_CHECKING:
     from miex.unpacked import Chunk
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # under two keys, so that a flipped bit in one does not make the file one that never had a digest
 _DIGESTS = (b"miex.digest", b"miex.digest.again")
 _ZIP_END = struct.Struct("<4s6xH10x")  # its mark, and how many files there are
+_LENGTHS = frozenset({Type_STRING, Type_LIST, Type_FIXED_SIZE_LIST})
 _LONE = re.compile("[\ud800-\udfff]")  # what JSON and numpy may hold, and UTF-8 does not
 MOST_BYTES = 64 * 2**20  # of a JSON file: a record of 200,000 samples
 MOST_DEPTH = 64  # of lists and objects in each other; Python ends at a depth that depends on who calls
@@ -61,43 +62,59 @@ def table_digest(table: pa.Table, left_out: Collection[str] = ()) -> str:
 def table_digests(table: pa.Table, left_out: Collection[str], first: int) -> tuple[str, str]:
     """`table_digest` of the first columns, that many, and of the whole table, which is hashed once."""
     digest, beginning = hashlib.sha256(), ""
-    for i, name in enumerate(table.schema.names):
+    n = table.num_rows
+    for i, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
         if i == first:
             beginning = digest.hexdigest()
-        if name in left_out:
+        if field.name in left_out:
             continue
-        digest.update(f"\0{name}:{table.schema.field(name).type}:{table.num_rows}\0".encode())
-        column = table[name]
-        _update(digest, pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
+        digest.update(f"\0{field.name}:{field.type}:{n}\0".encode())
+        one = column.num_chunks == 1  # and is hashed where it lies
+        _update(digest, column.chunk(0) if one else pa.concat_arrays([pa.array([], field.type), *column.chunks]))
     return beginning, digest.hexdigest()
 
 
 def _update(digest: Any, array: pa.Array) -> None:
-    nulls = array.null_count  # most columns have none, and are then hashed where they lie
-    digest.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)) if nulls else bytes(-(-len(array) // 8)))
-    if pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type):
-        lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-        digest.update(np.ascontiguousarray(lengths, "<i8"))
-        _update(digest, array.flatten())
-    elif pa.types.is_string(array.type):
-        lengths = pc.binary_length(array).fill_null(0).to_numpy(zero_copy_only=False)
-        digest.update(np.ascontiguousarray(lengths, "<i8"))
-        digest.update(_text(array.drop_null() if nulls else array))
-    else:
-        if nulls or not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
-            # which raises an error for types without a zero
-            array = array.fill_null(False if pa.types.is_boolean(array.type) else 0)
-        values = array.to_numpy(zero_copy_only=False)
-        digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")))
+    n, kind, nulls = len(array), array.type, array.null_count
+    missing = np.full(n, bool(nulls)) if nulls in (0, n) else array.is_null().to_numpy(zero_copy_only=False)
+    digest.update(np.packbits(missing))
+    if kind.id in _LENGTHS:
+        lengths, inside = _inside(array)
+        digest.update(lengths)
+        if isinstance(inside, pa.Array):
+            _update(digest, inside)
+        else:
+            digest.update(inside)
+        return
+    if nulls or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        # which raises an error for types without a zero
+        array = array.fill_null(False if pa.types.is_boolean(kind) else 0)
+    values = array.to_numpy(zero_copy_only=False)
+    digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")))
 
 
-def _text(array: pa.Array) -> memoryview:
-    """The texts of an array without nulls, one after the other, as UTF-8."""
-    if not len(array):
-        return memoryview(b"")
-    _, offsets, content = array.buffers()
-    first, last = np.frombuffer(offsets, np.int32)[[array.offset, array.offset + len(array)]]
-    return memoryview(content or b"")[first:last]
+def _inside(array: pa.Array) -> tuple[np.ndarray, pa.Array | memoryview]:
+    """Lengths of texts (in UTF-8) or lists, "<i8" [n], 0 where there is none; and what is in them, end to end.
+
+    Arrow's own functions take several times as long, and every reader of a set waits for this.
+    """
+    n, kind = len(array), array.type
+    lengths = np.zeros(n, "<i8")
+    if array.null_count == n:
+        return lengths, memoryview(b"") if kind.id == Type_STRING else pa.array([], kind.value_type)
+    if array.null_count:
+        there, inside = _inside(array.drop_null())
+        lengths[array.is_valid().to_numpy(zero_copy_only=False)] = there
+        return lengths, inside
+    if kind.id == Type_FIXED_SIZE_LIST:
+        return np.full(n, kind.list_size, "<i8"), array.flatten()
+    buffers = array.buffers()
+    offsets = np.frombuffer(buffers[1], np.int32)[array.offset : array.offset + n + 1]
+    first, last = int(offsets[0]), int(offsets[-1])
+    inside = (
+        memoryview(buffers[2] or b"")[first:last] if kind.id == Type_STRING else array.values.slice(first, last - first)
+    )
+    return np.diff(offsets).astype("<i8"), inside
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
