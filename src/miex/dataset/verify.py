@@ -1,4 +1,4 @@
-"""Verify a set: every byte against its record, and every sample against its plan."""
+"""Verify a set: shards and pages to the byte, tables by their values, and every sample against its plan."""
 
 from __future__ import annotations
 
