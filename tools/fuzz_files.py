@@ -166,7 +166,7 @@ def _write_set(folder: Path) -> None:
             "fps": 200.0,
             "sources": {"expert": {"table": "micro", "mu": 0.1, "nu": 0.3}},
         },
-        "photos",
+        "/photos",
     )
     digests, place = write_plan(plan, folder), Folder(folder)
     for shard, part in enumerate(plan.shards()):
