@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from queue import Queue
 from threading import Thread
 
 import pytest
@@ -192,7 +193,8 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
 
 
 def test_a_node_that_is_lost_costs_what_it_was_working_on(nodes: Nodes, tmp_path: Path) -> None:
-    outcomes = RayCluster().run(stay, [(tmp_path, number) for number in range(4)])
+    notes: list[str] = []
+    outcomes = RayCluster(say=notes.append).run(stay, [(tmp_path, number) for number in range(4)])
     found = [next(outcomes).result, next(outcomes).result]
     assert sorted(found) == [0, 1]  # type: ignore[type-var]
     started = Thread(target=lambda: found.extend(outcome.result for outcome in outcomes))
@@ -206,6 +208,8 @@ def test_a_node_that_is_lost_costs_what_it_was_working_on(nodes: Nodes, tmp_path
     tries = [len((tmp_path / str(number)).read_text()) for number in range(4)]
     assert tries[:2] == [1, 1]
     assert sorted(tries[2:]) == [1, 2]
+    lost = (tmp_path, tries.index(2))
+    assert notes == [f"{lost}: its node went away; it is tried again, 2 tries left"]
 
 
 def test_a_node_that_joins_takes_part(nodes: Nodes, tmp_path: Path) -> None:
@@ -218,6 +222,31 @@ def test_a_node_that_joins_takes_part(nodes: Nodes, tmp_path: Path) -> None:
     nodes.add_one()
     waits.join(SECONDS)
     assert len(set(pids)) == 2
+
+
+def test_a_run_that_waits_for_a_processor_says_so_once(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have all processors until the note has come, and for a while longer."""
+    import ray
+
+    monkeypatch.setattr("miex.executors.ray._PATIENCE", 0.5)
+    monkeypatch.setattr("miex.executors.ray._LOOK", 0.1)
+    notes = Queue[str]()
+    run = RayCluster(say=notes.put)
+    n = run.at_once
+    others = [ray.remote(num_cpus=1)(stay).remote((tmp_path, 2 + i)) for i in range(n)]
+    wait_until(lambda: len(list(tmp_path.iterdir())) == n)
+    found: list[int | None] = []
+    waits = Thread(target=lambda: found.extend(outcome.result for outcome in run.run(square, [3])))
+    waits.start()
+    assert notes.get(timeout=SECONDS) == f"waiting for a free processor of the Ray cluster, which has {n}"
+    time.sleep(0.8)  # longer than it is patient
+    (tmp_path / "go").touch()
+    waits.join(SECONDS)
+    assert found == [9]
+    assert notes.empty()
+    ray.get(others)
 
 
 def test_an_early_end_lets_running_tasks_end_and_starts_no_more(nodes: Nodes, tmp_path: Path) -> None:

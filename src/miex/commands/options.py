@@ -375,7 +375,7 @@ def work(workers: int | None, executor: str, ray_address: str | None) -> int | E
         return workers
     from miex.executors.ray import RayCluster
 
-    return RayCluster(ray_address, workers)
+    return RayCluster(ray_address, workers, say=console.say)
 
 
 def pairs(given: Iterable[str] | None, option: str, form: str) -> list[tuple[str, str]]:

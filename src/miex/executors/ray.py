@@ -6,10 +6,11 @@ import logging
 import math
 import os
 import socket
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from miex.errors import InputError
@@ -18,6 +19,11 @@ from miex.executors.base import Executor, Outcome, Result, Task, WorkerDiedError
 _AHEAD = 1.1  # tasks in flight per processor: those that wait keep fast nodes busy, and ask an autoscaler for more
 _ANSWERS = 10.0  # seconds in which a cluster must answer
 _LOOK = 2.0  # seconds between two looks at how many processors the cluster has
+_PATIENCE = 15.0  # seconds in which a task begins where a processor is free: a worker must start, and import miex
+
+
+def _unsaid(text: str) -> None:
+    """Drop the note."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class RayCluster(Executor):
             this machine belongs to; or one is started on this machine, and stopped when the process ends.
         workers: most tasks at once. None: one per processor of the cluster.
         retries: how often a task is tried again whose worker or node died.
+        say: called with a note when a task is tried again, and when none begins since no processor is free; `print`
+            will do.
 
     Raises:
         InputError: the package ray is not installed, or no cluster answers at that address.
@@ -41,11 +49,12 @@ class RayCluster(Executor):
     address: str | None = None
     workers: int | None = None
     retries: int = 2
+    say: Callable[[str], None] = field(default=_unsaid, repr=False, compare=False)
     elsewhere: ClassVar[bool] = True
 
     @property
     def at_once(self) -> int:
-        processors = int(_connected(self.address).cluster_resources().get("CPU", 0))
+        processors = _processors(_connected(self.address))
         return max(1, processors if self.workers is None else min(self.workers, processors))
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
@@ -55,8 +64,10 @@ class RayCluster(Executor):
         ray = _connected(self.address)
         with _without_warnings():
             # its own retries are without limit where memory ran out
-            call = ray.remote(num_cpus=1, max_retries=0)(_tried)
+            call = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_tried)
         running: dict[Any, tuple[Task, int]] = {}
+        begun: set[Any] = set()
+        patient_until = time.monotonic() + _PATIENCE
         try:
             while waiting or running:
                 # few in flight, whatever the number of tasks: the rest costs the cluster nothing, and is not lost
@@ -64,40 +75,67 @@ class RayCluster(Executor):
                 while waiting and len(running) < most:
                     task, tried = waiting.popleft()
                     running[call.remote(function, task)] = task, tried
-                for done in ray.wait(list(running), timeout=_LOOK)[0]:
-                    task, tried = running.pop(done)
+                for said in ray.wait(list(running), timeout=_LOOK)[0]:
+                    task, tried = running[said]
                     try:
-                        result, error = ray.get(done)
+                        answer = ray.get(next(said))
                     except ray.exceptions.RayTaskError as broken:  # what the task itself raises does not come this way
+                        del running[said]
                         yield Outcome(task, error=_not_run(task, broken))
                         continue
                     except ray.exceptions.RayError as lost:  # worker or node
-                        result, error = None, _died(task, tried, lost)
+                        answer = None, _died(task, tried, lost)
+                    if answer is None:
+                        begun.add(said)
+                        continue
+                    del running[said]
+                    begun.discard(said)
+                    result, error = answer
                     if isinstance(error, WorkerDiedError | MemoryError) and tried < self.retries:
+                        self.say(_again(task, error, self.retries - tried))
                         waiting.append((task, tried + 1))
                     elif isinstance(error, MemoryError):
                         yield Outcome(task, error=out_of_memory(task, error))
                     else:
                         yield Outcome(task, result, error)
+                if begun or not running:
+                    patient_until = time.monotonic() + _PATIENCE
+                elif time.monotonic() > patient_until:
+                    patient_until = math.inf  # told once, until a task has begun
+                    self.say(f"waiting for a free processor of the Ray cluster, which has {_processors(ray)}")
         finally:
             if running and ray.is_initialized():  # somebody may have ended the connection
-                ray.wait(list(running), num_returns=len(running))
+                ends = [said.completed() for said in running]
+                ray.wait(ends, num_returns=len(ends))
 
 
-def _tried(function: Callable[[Task], Result], task: Task) -> tuple[Result | None, Exception | None]:
+def _tried(function: Callable[[Task], Result], task: Task) -> Iterator[tuple[Result | None, Exception | None] | None]:
+    yield None  # it has begun
     try:
-        return function(task), None
+        yield function(task), None
     except Exception as error:  # as it is: Ray would wrap it into one of its own
-        return None, error
+        yield None, error
 
 
 def _died(task: object, tried: int, lost: Exception) -> WorkerDiedError:
-    return WorkerDiedError(
+    error = WorkerDiedError(
         f"{task}",
         expected="a result",
         found=f"its worker on the Ray cluster was lost {tried + 1} times: {_first_line(lost)}",
         do="give workers more memory (fewer with ray start --num-cpus), and run the same command again to resume",
     )
+    error.__cause__ = lost
+    return error
+
+
+def _again(task: object, error: WorkerDiedError | MemoryError, left: int) -> str:
+    from ray.exceptions import NodeDiedError
+
+    if isinstance(error, MemoryError):
+        why = "its worker ran out of memory"
+    else:
+        why = "its node went away" if isinstance(error.__cause__, NodeDiedError) else "its worker died"
+    return f"{task}: {why}; it is tried again, {left} {'try' if left == 1 else 'tries'} left"
 
 
 def _not_run(task: object, broken: Exception) -> WorkerDiedError:
@@ -111,6 +149,10 @@ def _not_run(task: object, broken: Exception) -> WorkerDiedError:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _processors(ray: Any) -> int:
+    return int(ray.cluster_resources().get("CPU", 0))
 
 
 def _connected(address: str | None) -> Any:
