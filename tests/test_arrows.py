@@ -187,7 +187,7 @@ def test_only_torch_files_import_torch() -> None:
     methods = ("miex.recognition.networks.", "miex.recognition.handcrafted.")
     assert {name for name in users if not name.startswith(methods)} == {
         "miex.dataset.torch_dataset",
-        "miex.synthesis.torch_stream",
+        "miex.dataset.torch_stream",
         "miex.executors.machine",
         "miex.storage.training",
         "miex.storage.weights",

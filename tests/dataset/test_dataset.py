@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import shutil
 import sys
@@ -136,8 +137,55 @@ def test_torch_dataset(finished: Path) -> None:
     assert batch["aus"].shape == (5, 2, 17)
 
 
+def test_a_stored_set_is_streamed_in_epochs_of_their_own_order(finished: Path) -> None:
+    dataset = miex.dataset.open(finished)
+    plain = dataset.table["sample_id"].to_pylist()
+    stream = dataset.stream(seed=3)
+    first, second = ([sample.sample_id for sample in stream] for _ in range(2))
+    assert sorted(first) == sorted(second) == sorted(plain)
+    assert len({tuple(order) for order in (plain, first, second)}) == 3
+    assert [sample.sample_id for sample in dataset.stream(shuffle=False)] == plain
+    again = dataset.stream(seed=3)
+    begun = [next(iter(again)).sample_id for _ in range(5)]
+    resumed = dataset.stream(seed=3)
+    resumed.load_state_dict(json.loads(json.dumps(again.state_dict())))
+    assert begun + [sample.sample_id for sample in resumed] == first
+    assert np.array_equal(next(iter(resumed)).frames, dataset[plain.index(second[0])].frames)
+    for other in (dataset.stream(seed=4), dataset[:35].stream(seed=3), dataset[::-1].stream(seed=3)):
+        with pytest.raises(UsageError, match="state of a stream"):
+            other.load_state_dict(again.state_dict())
+    with pytest.raises(UsageError, match="`seed`"):
+        dataset.stream(seed=-1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ranks_and_workers_share_a_stored_set(finished: Path, workers: int) -> None:
+    """Ranks of torch.distributed are played: each asks for its share as a process of its own would."""
+    torch = pytest.importorskip("torch", reason="torch is not installed (extra: train)")
+    dataset = miex.dataset.open(finished)
+    given = []
+    for rank in range(2):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (("is_initialized", True), ("get_rank", rank), ("get_world_size", 2)):
+                patch.setattr(torch.distributed, name, lambda value=value: value)
+            items = dataset.stream(seed=1).torch()
+        loader = torch.utils.data.DataLoader(items, batch_size=4, num_workers=workers)
+        for epoch in range(2):
+            items.set_epoch(epoch)
+            given.append([name for batch in loader for name in batch["sample_id"]])
+        assert given[-1] != given[-2]
+    assert [len(names) for names in given] == [18] * 4
+    everything = sorted(dataset.table["sample_id"].to_pylist())
+    assert sorted(given[0] + given[2]) == sorted(given[1] + given[3]) == everything
+    counted = dataset.stream(seed=1).loader(4, workers=workers)
+    assert sorted(name for batch in counted for name in batch["sample_id"]) == everything
+
+
 def test_without_torch_the_error_says_how_to_get_it(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "miex.dataset.torch_dataset", raising=False)
+    for name in ("torch_dataset", "torch_stream"):
+        monkeypatch.delitem(sys.modules, f"miex.dataset.{name}", raising=False)
     with pytest.raises(UsageError, match=r"pip install 'miex\[train\]'"):
         miex.dataset.open(finished).torch()
+    with pytest.raises(UsageError, match=r"miex\[train\]"):
+        miex.dataset.open(finished).stream().loader(4)

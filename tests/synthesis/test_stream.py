@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import miex
+from miex.dataset.epochs import share, shuffler
 from miex.dataset.plan_file import read_plan, write_plan
 from miex.dataset.reader import SampleData
 from miex.dataset.shard import Failure
@@ -27,7 +28,7 @@ from miex.planning.rows import epoch_seed
 from miex.storage.local import Folder
 from miex.synthesis import render
 from miex.synthesis.adopt import adopt_plan
-from miex.synthesis.order import blocks, line, share, shuffler
+from miex.synthesis.order import blocks, line
 from miex.synthesis.render import Row, Seen
 from miex.synthesis.run import run_plan
 from miex.synthesis.stream import Renderer, Stream, stream_of
@@ -338,7 +339,7 @@ def test_a_dataset_in_a_worker_tells_where_it_is(planned: Path) -> None:
     torch = pytest.importorskip("torch")
     dataset = painted(planned, block=50).torch()
     with pytest.MonkeyPatch.context() as patch:  # as it is in a worker
-        from miex.synthesis import torch_stream
+        from miex.dataset import torch_stream
 
         patch.setattr(torch_stream, "get_worker_info", lambda: torch.utils.data._utils.worker.WorkerInfo(
             id=1, num_workers=2, seed=0, dataset=dataset

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from miex.api.synthesize import SetLike, place_of
 from miex.api.work import SOURCES, PathLike, path
 from miex.arguments import NONE, PATH, checking, instance_of
-from miex.errors import UsageError
 
 if TYPE_CHECKING:
     from miex.planning.rows import Draws
@@ -67,16 +65,17 @@ def stream(
         UsageError: a value is out of range, or the sources are not those of the plan.
         InputError: there is no plan, it is damaged, or photos or generator cannot be used.
     """
+    from miex.dataset.epochs import rank_and_world
     from miex.faces.photos import photos_root
     from miex.synthesis.stream import stream_of
 
-    share, of = _share(rank, world)
+    number, of = rank_and_world(rank, world)
     out = place_of(plan)
     return stream_of(
         out, faces_root=None if faces is None else photos_root(path(faces)).resolve(),
         weights=None if weights is None else path(weights).absolute(),
         draws=new_draws_of(out, sources) if new_draws else None,
-        seed=seed if shuffle else None, block=block, number=share, of=of, max_failed=max_failed,
+        seed=seed if shuffle else None, block=block, number=number, of=of, max_failed=max_failed,
     )  # fmt: skip
 
 
@@ -87,17 +86,3 @@ def new_draws_of(out: Storage, sources: Sequence[AUSource] | None) -> Draws:
 
     planned = read_plan(out)
     return draws_of(planned.config, sources, planned.faces.num_rows, f"plan {out.address}")
-
-
-def _share(rank: int | None, world: int | None) -> tuple[int, int]:
-    if (rank is None) != (world is None):
-        raise UsageError(f"`rank` {rank} and `world` {world}", expected="both of them, or none")
-    if rank is None or world is None:
-        torch = sys.modules.get("torch")  # whoever distributes has it loaded
-        distributed = torch and torch.distributed
-        if distributed and distributed.is_available() and distributed.is_initialized():
-            return distributed.get_rank(), distributed.get_world_size()
-        return 0, 1
-    if rank >= world:
-        raise UsageError(f"`rank` {rank} of `world` {world}", expected="a rank from 0 to below `world`")
-    return rank, world

@@ -7,6 +7,7 @@ import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
+from importlib import import_module
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
 if TYPE_CHECKING:
+    from miex.dataset.epochs import StoredStream
     from miex.executors.base import Progress
 
 ON_ERROR = ("raise", "skip")  # treatments of damaged samples
@@ -328,18 +330,50 @@ class Dataset(Sequence[SampleData]):
         """A map-style torch dataset: dicts of frames uint8 [n, 3, size, size], aus (coded) float32 [n, 17], rendered
         (what each side performs) float32 [n, 17, 2], label int64 (0 negative, 1 positive, 2 surprise), apex int64 and
         sample_id. It can be pickled, so DataLoader may use workers; batches of sequences of different
-        lengths (frames "all") need your own `collate_fn`.
+        lengths (frames "all") need your own `collate_fn`. `stream().torch()` is an iterable one.
 
         Raises:
             UsageError: torch is not installed.
         """
-        try:
-            from miex.dataset.torch_dataset import TorchDataset
-        except ImportError as error:
-            raise UsageError(
-                "a torch dataset", expected="torch", found=str(error), do="pip install 'miex[train]' (see the README)"
-            ) from error
-        return TorchDataset(self)
+        return needing_torch("torch_dataset").TorchDataset(self)
+
+    def stream(
+        self, *, shuffle: bool = True, seed: int = 0, rank: int | None = None, world: int | None = None
+    ) -> StoredStream:
+        """These samples in epochs, read one after the other, and shared among ranks and the workers of loaders without
+        repeats. (`miex.stream` renders those of a plan instead.)
+
+        Args:
+            shuffle: in random order, another one in each epoch.
+            seed: random seed of the order.
+            rank, world: which share of how many; together they give each sample once, and their sizes differ by one
+                sample at most. Default: those of torch.distributed if it is initialized, else 0 of 1.
+
+        Returns:
+            An iterable of `SampleData`: iterating gives an epoch, and the next time the next one. Its `state_dict` and
+            `load_state_dict` resume it; its `torch` is an iterable torch dataset, and its `loader` a DataLoader.
+
+        Raises:
+            UsageError: a value is out of range.
+        """
+        from miex.arguments import KINDS
+        from miex.dataset.epochs import StoredStream, rank_and_world, share
+
+        given = {"shuffle": shuffle, "seed": seed, "rank": rank, "world": world}
+        for name, value in given.items():
+            if value is not None:
+                KINDS[name].checked(name, value)
+        return StoredStream(self, seed if shuffle else None, *share(0, len(self), *rank_and_world(rank, world)))
+
+
+def needing_torch(name: str) -> Any:
+    """A module of this room that imports torch. Raises UsageError if torch is not installed."""
+    try:
+        return import_module(f"miex.dataset.{name}")
+    except ImportError as error:
+        raise UsageError(
+            "a torch dataset", expected="torch", found=str(error), do="pip install 'miex[train]' (see the README)"
+        ) from error
 
 
 def _place(storage: Storage, shard: int, sample_id: str) -> tuple[int, int, int] | None:

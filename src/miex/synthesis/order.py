@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from miex.dataset.epochs import shuffler
 from miex.dataset.plan_file import PlanRows
-from miex.stable import sample_rng, stable_hash
 
 Ints = npt.NDArray[np.int64]
 # Of the rows of an identity that are rendered together. Preparing a face takes about as long as 15 frames.
@@ -30,11 +30,6 @@ class Group:
 
     rows: pa.Table
     at: Ints
-
-
-def shuffler(seed: int, *of: object) -> np.random.Generator:
-    """The randomness of one part of an order."""
-    return sample_rng(stable_hash(seed, *of), "order")
 
 
 def line(plan: PlanRows, first: int, last: int, *, most: int, rng: np.random.Generator | None) -> Iterator[Group]:
@@ -88,9 +83,3 @@ def blocks(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:
             room -= len(at)
     if block:
         yield block
-
-
-def share(first: int, last: int, number: int, of: int) -> tuple[int, int]:
-    """The piece of a line that share `number` of `of` has: all differ by one sample at most."""
-    n = last - first
-    return first + number * n // of, first + (number + 1) * n // of

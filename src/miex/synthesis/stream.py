@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from miex.dataset.epochs import Epochs, share, shuffler
 from miex.dataset.plan_file import read_faces, read_plan, read_record
 from miex.dataset.reader import SampleData, sample_of
 from miex.dataset.shard import Failure
-from miex.errors import InputError, PartialFailureError, UsageError
+from miex.errors import InputError, PartialFailureError
 from miex.executors.local import one_thread
 from miex.planning.rows import Draws
-from miex.stable import first_difference
 from miex.storage.base import Storage
-from miex.synthesis.order import FRAMES_PER_GROUP, Group, blocks, line, share, shuffler
+from miex.synthesis.order import FRAMES_PER_GROUP, Group, blocks, line
 from miex.synthesis.render import Row, Seen, show_identity
 from miex.synthesis.worker import opened
-
-if TYPE_CHECKING:
-    from miex.synthesis.torch_stream import StreamLoader, TorchStream
 
 BLOCK_BYTES = 128 * 2**20  # of the frames of a block, in memory
 
@@ -97,10 +94,8 @@ def _places(out: Storage, plan: str) -> dict[str, int]:
 
 
 @dataclass(eq=False, repr=False)
-class Stream(Iterable[SampleData]):
+class Stream(Epochs):
     """The samples of a plan, rendered one epoch after the other; see `miex.stream`.
-
-    Iterating gives the rest of an epoch, and the next time the next one. A stream goes on where it stopped.
 
     Attributes:
         renderer: of the plan.
@@ -124,10 +119,6 @@ class Stream(Iterable[SampleData]):
     given: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
-    def __len__(self) -> int:
-        """Samples of an epoch in this share, with those that fail."""
-        return self.last - self.first
-
     def __repr__(self) -> str:
         record = read_record(self.renderer.out)
         generator, all_of_it = record["settings"]["generator"], len(self) == record["rows"]
@@ -137,9 +128,6 @@ class Stream(Iterable[SampleData]):
             f"{generator['name']} {generator['version']} · {draws} · plan {self.renderer.plan[:4]}… · "
             f"epoch {self.epoch}, {self.given:,} given"
         )
-
-    def __iter__(self) -> Iterator[SampleData]:
-        return self.samples()
 
     def samples(self) -> Iterator[SampleData]:
         """The rest of the epoch. `given` counts a sample before it is given.
@@ -192,66 +180,14 @@ class Stream(Iterable[SampleData]):
             )
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the beginning of an epoch."""
-        self.epoch, self.given, self.failed = epoch, 0, {}
-
-    def share(self, number: int, of: int) -> Stream:
-        """The part of this stream that one of `of` readers gets, at the beginning of its epoch. Together they give
-        each sample once."""
-        first, last = share(self.first, self.last, number, of)
-        return replace(self, first=first, last=last, given=0, failed={})
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where it is, as JSON values; `load_state_dict` of a stream that was made alike goes on from there."""
-        return {**self._what(), "epoch": self.epoch, "given": self.given}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another stream was.
-
-        Raises:
-            UsageError: that was a stream of another plan, order, or share.
-        """
-        differ = first_difference(self._what(), {name: state.get(name) for name in self._what()})
-        if differ:
-            raise UsageError(
-                "state of a stream", expected="that of a stream which was made alike", found=f"another: {differ}",
-                do="make the stream with the same arguments as then, and the same number of readers",
-            )  # fmt: skip
-        self.set_epoch(int(state["epoch"]))
-        self.given = int(state["given"])
+        super().set_epoch(epoch)
+        self.failed = {}
 
     def _what(self) -> dict[str, Any]:
         return {
             "plan": self.renderer.plan, "new_draws": self.renderer.draws is not None, "seed": self.seed,
             "block": self.block, "share": [self.first, self.last],
         }  # fmt: skip
-
-    def torch(self) -> TorchStream:
-        """A torch dataset of this stream for a DataLoader of your own, whose workers share the samples; of the form of
-        `Dataset.torch`. As with torch's DistributedSampler, call its `set_epoch` before each epoch.
-
-        Raises:
-            UsageError: torch is not installed.
-        """
-        from miex.synthesis import torch_stream
-
-        return torch_stream.TorchStream(self)
-
-    def loader(self, batch_size: int, *, workers: int = 0, **options: Any) -> StreamLoader:
-        """A torch DataLoader of this stream that counts what it gave: its `state_dict` is exact in the middle of an
-        epoch, whatever its workers have rendered ahead.
-
-        Args:
-            batch_size: samples of a batch.
-            workers: processes that render; 0: this one.
-            options: others of DataLoader, such as `drop_last`, `collate_fn` or `persistent_workers`.
-
-        Raises:
-            UsageError: torch is not installed.
-        """
-        from miex.synthesis import torch_stream
-
-        return torch_stream.StreamLoader(self, batch_size, workers, options)
 
 
 def _identities(group: Group) -> str:

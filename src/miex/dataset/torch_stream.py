@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
+from miex.dataset.epochs import Epochs
 from miex.dataset.torch_dataset import tensors
 from miex.errors import UsageError
-from miex.synthesis.stream import Stream
 
 
 class TorchStream(IterableDataset):  # type: ignore[misc]
-    """Iterable; see `Stream.torch`. In a worker of a DataLoader, `state_dict` is that of the worker's share, so that
+    """Iterable; see `Epochs.torch`. In a worker of a DataLoader, `state_dict` is that of the worker's share, so that
     loaders which ask the dataset (torchdata's StatefulDataLoader does) resume exactly, too."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Epochs) -> None:
         self.stream = stream
-        self._own: Stream | None = None
+        self._own: Epochs | None = None
 
     def __repr__(self) -> str:
         return f"torch dataset of {self.stream!r}"
@@ -33,14 +33,14 @@ class TorchStream(IterableDataset):  # type: ignore[misc]
         self._own = None
 
     def state_dict(self) -> dict[str, Any]:
-        """See `Stream.state_dict`."""
+        """See `Epochs.state_dict`."""
         return self._shared().state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See `Stream.load_state_dict`."""
+        """See `Epochs.load_state_dict`."""
         self._shared().load_state_dict(state)
 
-    def _shared(self) -> Stream:
+    def _shared(self) -> Epochs:
         worker = get_worker_info()
         if worker is None:
             return self.stream
@@ -50,7 +50,7 @@ class TorchStream(IterableDataset):  # type: ignore[misc]
 
 
 class StreamLoader(DataLoader):  # type: ignore[misc]
-    """A DataLoader of a stream; see `Stream.loader`.
+    """A DataLoader of a stream; see `Epochs.loader`.
 
     Iterating gives the rest of an epoch, and the next time the next one. Batches come from the workers in turn, so
     their order depends on how many there are; the samples of an epoch do not.
@@ -62,7 +62,7 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
         options: others of DataLoader.
     """
 
-    def __init__(self, stream: Stream, batch_size: int, workers: int, options: Mapping[str, Any]) -> None:
+    def __init__(self, stream: Epochs, batch_size: int, workers: int, options: Mapping[str, Any]) -> None:
         if odd := sorted({"shuffle", "sampler", "batch_sampler", "num_workers", "dataset"} & options.keys()):
             raise UsageError(f"a loader of a stream with {odd[0]}", expected="none: the stream has an order of its own")
         collate = options.get("collate_fn") or default_collate
@@ -118,7 +118,7 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
 class _Counted(IterableDataset):  # type: ignore[misc]
     """The samples of a worker's share, each with the number of the share and how many were given then."""
 
-    def __init__(self, stream: Stream, at: torch.Tensor) -> None:
+    def __init__(self, stream: Epochs, at: torch.Tensor) -> None:
         self.stream, self.at = stream, at
 
     def __iter__(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
