@@ -6,6 +6,7 @@ from benchmarks import (
     anatomy,
     audit,
     cluster,
+    duplicates,
     formats,
     ganimation,
     identity,
@@ -25,7 +26,7 @@ from benchmarks import (
 
 SEVERAL = [cluster] if find_spec("ray") else []
 for benchmark in (
-    resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, spotting, repainting, plan, proving,
-    synthesis, *SEVERAL, training, streaming, ganimation, neutral,
+    resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, duplicates, spotting, repainting, plan,
+    proving, synthesis, *SEVERAL, training, streaming, ganimation, neutral,
 ):  # fmt: skip
     benchmark.main([])
