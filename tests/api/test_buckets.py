@@ -82,6 +82,9 @@ def test_a_sample_is_read_by_one_request_of_its_own_bytes(found: miex.Dataset, l
     assert (request.method, request.bytes) == ("GET", dataset.table["bytes"][4].as_py())
     assert request.bytes < local.size(tar_name(2))
     assert np.array_equal(sample.frames, miex.open(local)[4].frames)
+    door.fail(0)
+    dataset.where("label == 'surprise'")[1:][0]  # what a set knows of itself, its selections know
+    assert len(door.requests) == 1
 
 
 def test_what_is_damaged_or_gone_is_seen_and_made_again(found: miex.Dataset, local: Storage, door: Door) -> None:

@@ -149,7 +149,9 @@ class Dataset(Sequence[SampleData]):
     def __getitem__(self, i: Any) -> Any:
         """The sample at i; a Dataset for a slice, a list or array of places, or a mask. Raises IndexError."""
         if isinstance(i, slice | list | np.ndarray):
-            return Dataset(self.storage, self.table.take(pa.array(np.arange(len(self))[i], pa.int64())))
+            chosen = Dataset(self.storage, self.table.take(pa.array(np.arange(len(self))[i], pa.int64())))
+            chosen.record = self.record  # or each selection would read it again
+            return chosen
         row = self._row(operator.index(i))
         stored = self._stored(row)
         frames = np.stack([decode_image(frame, row["sample_id"]) for frame in stored.frames])
