@@ -231,8 +231,9 @@ def test_the_command(
     shown = command("compare", *two_photos, *options)
     assert "36 samples in both" in shown.stdout
     assert "tested on a" in shown.stdout
-    measured = command("compare", *two_photos, "--n", 2, "--no-learn")
+    measured = command("compare", *two_photos, "--n", 2, "--no-learn", "--where", "label == 'surprise'")
     assert measured.returncode == 0, measured.stderr
+    assert "12 samples in both" in measured.stdout
     assert "tested on a" not in measured.stdout
     alone = command("compare", finished, finished, *options)
     assert alone.returncode == 0, alone.stderr

@@ -223,6 +223,11 @@ def test_a_set_in_which_two_pairs_are_made_identical_fails(finished: Path, tmp_p
     out = tmp_path / "set"
     shutil.copytree(finished, out)
     asked = ("--samples", 2, "--workers", 1, "--require", "identical == 0, failed == 0")
+    part = facts(
+        "report", out, "--audit", 0, "--where", "label == 'positive'", "--samples", 2, "--require", "samples == 12"
+    )
+    assert [one["basis"] for one in part["required"]] == ["of 12 planned, where label == 'positive'"]
+    assert part["required"][0]["met"]
     told = facts("report", out, "--audit", 2, *asked)["required"]
     assert [(one["requirement"], one["met"], one["measured"]) for one in told] == [
         ("identical == 0", True, 0),

@@ -8,7 +8,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from miex.api.evaluate import each_once, left_out
-from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, readable_samples, recipe_of, view_of
+from miex.api.examples import (
+    DATA,
+    RECIPE,
+    faces_of,
+    machine_of,
+    need_training,
+    readable_samples,
+    recipe_of,
+    selected,
+    view_of,
+)
 from miex.api.work import (
     PathLike,
     Say,
@@ -150,6 +160,7 @@ def compare(
     a: Dataset | PathLike,
     b: Dataset | PathLike,
     *,
+    where: str | None = None,
     real: Data | Sequence[Data] | None = None,
     n: int = 200,
     seed: int = 0,
@@ -178,6 +189,7 @@ def compare(
 
     Args:
         a, b: sets, or their folders.
+        where: query that chooses samples of both sets, such as "source == 'expert'" (see `Dataset.where`).
         real: real samples that what was learned is also tested on, as in `miex.evaluate`.
         n: samples whose frames are measured; what the sets know of their samples is compared for all.
         seed: of their choice.
@@ -206,7 +218,7 @@ def compare(
         need_training()
     elif real is not None:
         raise UsageError("`real` without `learn`", expected="`learn`, or no real samples")
-    sets = [one if isinstance(one, Dataset) else open_dataset(one) for one in (a, b)]
+    sets = [selected(one if isinstance(one, Dataset) else open_dataset(one), where) for one in (a, b)]
     names = sets[0].storage.name, sets[1].storage.name
     work, doing = executor(workers), partial(stage, progress)
     skipped: list[str] = []

@@ -405,6 +405,7 @@ def report(
     seed: int = 0,
     audit: int = 60,
     require: str | None = None,
+    where: str | None = None,
     faces: PathLike | None = None,
     workers: Workers = 1,
     landmarker: PathLike | None = None,
@@ -422,6 +423,8 @@ def report(
         require: requirements that are judged, such as "identical == 0, identity >= 0.95, au_slope(12) > 0.8": measures
             of `quality.gate.MEASURES`, compared (== != < <= > >=) with numbers. What could not be measured is not met.
             README.md tells of each. Default: none.
+        where: query that chooses samples, such as "source == 'expert'" (see `Dataset.where`): only these are measured,
+            judged and shown in the gallery, which both pages say. The rest of the pages tells of the whole set.
         faces: folder of the photos, if they have been moved.
         sface: file of SFace, the face recognition network that identity is measured by. Default: the copy in the cache,
             fetched if it is missing.
@@ -433,30 +436,33 @@ def report(
         requirements are met.
 
     Raises:
-        UsageError: a requirement that is none; before anything is measured.
+        UsageError: a requirement or query that is none, or a query that no sample meets; before anything is measured.
         InputError: the set is not finished, or damaged.
         OutputError: the folder cannot be written.
     """
+    from miex.api.examples import selected
     from miex.faces.photos import photos_root
     from miex.quality.audit import audit_set
     from miex.quality.gate import judge_set, read_requirements
     from miex.report.build import write_report
 
     requirements = read_requirements(require) if require is not None else ()
-    work, measured = executor(workers), None
+    work, place, measured = executor(workers), place_of(out), None
+    if where is not None:
+        selected(open_dataset(place), where)  # what is wrong with the query is said before a minute of measuring
     if audit:
         model, network = measuring_models(
             landmarker, sface, say, "AUs and identity are left out of the report", "identity is measured by shape alone"
         )
         measured = audit_set(
-            place_of(out), n=audit, seed=seed, model=model, sface=network,
+            place, n=audit, seed=seed, where=where, model=model, sface=network,
             faces_root=None if faces is None else photos_root(path(faces)).resolve(),
             executor=work, progress=stage(progress, "measuring samples"),
         )  # fmt: skip
         for note in measured.notes:
             say(note)
-    verdicts = judge_set(requirements, place_of(out), measured)
-    gallery = write_report(place_of(out), n=samples, seed=seed, audit=measured, verdicts=verdicts)
+    verdicts = judge_set(requirements, place, measured, where=where)
+    gallery = write_report(place, n=samples, seed=seed, where=where, audit=measured, verdicts=verdicts)
     return Reported(gallery, measured, verdicts)
 
 

@@ -253,6 +253,7 @@ def report(
             "--measures", help="Tell what --require can ask for, and exit.", is_eager=True, callback=_tell_measures
         ),
     ] = False,
+    where: o.Where = None,
     faces: o.FacesMoved = None,
     workers: o.Workers = None,
     landmarker: o.Landmarker = None,
@@ -267,8 +268,8 @@ def report(
 
     with console.bars() as progress:
         found = api.report(
-            folder, samples=n, seed=seed, audit=audit, require=require, faces=faces, workers=workers,
-            landmarker=landmarker, sface=sface, progress=progress, say=console.say,
+            folder, samples=n, seed=seed, audit=audit, require=require, where=where, faces=faces,
+            workers=workers, landmarker=landmarker, sface=sface, progress=progress, say=console.say,
         )  # fmt: skip
     facts: dict[str, Any] = {"gallery": str(found.gallery)}
     if found.audit is not None:

@@ -500,6 +500,7 @@ def compare(
             rich_help_panel=o.DATA,
         ),
     ] = None,
+    where: o.Where = None,
     n: Annotated[
         int,
         typer.Option(
@@ -544,8 +545,8 @@ def compare(
 
     with console.bars() as progress:
         found = look(
-            a, b, real=real or None, n=n, seed=seed, learn=learn, classes=classes, recipe=recipe, seeds=seeds,
-            store=store, faces=faces, flow=flow, no_apex=no_apex, on_error=on_error,
+            a, b, where=where, real=real or None, n=n, seed=seed, learn=learn, classes=classes, recipe=recipe,
+            seeds=seeds, store=store, faces=faces, flow=flow, no_apex=no_apex, on_error=on_error,
             independent=independent or (), device=device, landmarker=landmarker, sface=sface, threads=threads,
             workers=workers, progress=progress, say=console.say,
         )  # fmt: skip

@@ -115,8 +115,8 @@ class Audit:
 
 
 def audit_set(
-    place: Place, *, n: int = 60, seed: int = 0, model: Path | None, sface: Path | None, faces_root: Path | None = None,
-    executor: Executor, progress: Progress = silent,
+    place: Place, *, n: int = 60, seed: int = 0, where: str | None = None, model: Path | None, sface: Path | None,
+    faces_root: Path | None = None, executor: Executor, progress: Progress = silent,
 ) -> Audit:  # fmt: skip
     """Measure a random subsample of a set, chosen as the samples of the gallery.
 
@@ -124,6 +124,7 @@ def audit_set(
         place: of a finished set.
         n: samples, at least one.
         seed: of the choice.
+        where: query that the samples meet (see `Dataset.where`), as a note says; None: all may be chosen.
         model: file of the landmark model; None: AUs and identity are left out.
         sface: file of the SFace model; None: identity is measured by the shape of the mesh alone.
         faces_root: folder that the photos' paths are relative to; default: where the plan found them. Without a photo,
@@ -134,7 +135,7 @@ def audit_set(
     Raises:
         InputError: the set is not finished, or damaged.
     """
-    dataset = open_set(place)
+    dataset = open_set(place) if where is None else open_set(place).where(where)
     record = dataset.record
     rows = choose(dataset.table, n, seed)
     size = record["settings"]["size"]
@@ -153,7 +154,8 @@ def audit_set(
         progress=progress,
     )
     faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
-    notes = [*_notes(measured, model, size), *([moved] if moved else [])]
+    only = [] if where is None else [f"Only samples that meet a query were measured, and are shown: {where}"]
+    notes = [*only, *_notes(measured, model, size), *([moved] if moved else [])]
     return Audit(
         n=len(rows), of=len(dataset), seed=seed, size=size, identical=sum(one.identical for one in measured),
         faceless=_faceless(measured) if model else None,

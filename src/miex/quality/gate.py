@@ -10,7 +10,7 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +23,7 @@ from miex.aus.vector import AU_INDEX, AU_NUMBERS
 from miex.dataset import open as open_set
 from miex.dataset.also import LEAST
 from miex.dataset.choose import ok_rows
+from miex.dataset.reader import Dataset
 from miex.dataset.samples import read_samples
 from miex.errors import UsageError
 from miex.labels import Label
@@ -181,16 +182,25 @@ class _Reader:
             self._at += 1
 
 
-def judge_set(requirements: Sequence[Requirement], place: Place, audit: Audit | None) -> list[Verdict]:
-    """The same of a finished set, with what was measured on its frames.
+def judge_set(
+    requirements: Sequence[Requirement], place: Place, audit: Audit | None, *, where: str | None = None
+) -> list[Verdict]:
+    """The same of a finished set, with what was measured on its frames; or of its samples that meet a query (see
+    `Dataset.where`), made or failed, which every verdict tells.
 
     Raises:
+        UsageError: the query is none.
         InputError: the set is not finished, or damaged.
     """
     if not requirements:
         return []
-    dataset = open_set(place)
-    return judge(requirements, Facts(read_samples(place), dataset.faces, dataset.record["config"]["classes"], audit))
+    dataset, samples = open_set(place), read_samples(place)
+    faces = dataset.faces
+    if where is not None:
+        samples = Dataset(dataset.storage, samples).where(where).table
+        faces = faces.filter(pc.is_in(faces["identity"], samples["identity"].unique()))
+    facts = Facts(samples, faces, dataset.record["config"]["classes"], audit)
+    return [replace(one, basis=f"{one.basis}, where {where}") if where else one for one in judge(requirements, facts)]
 
 
 def judge(requirements: Sequence[Requirement], facts: Facts) -> list[Verdict]:

@@ -35,7 +35,13 @@ _CARD_BYTES = 4000  # about, without its pictures
 
 
 def write_report(
-    place: Place, *, n: int = 60, seed: int = 0, audit: Audit | None = None, verdicts: Sequence[Verdict] = ()
+    place: Place,
+    *,
+    n: int = 60,
+    seed: int = 0,
+    where: str | None = None,
+    audit: Audit | None = None,
+    verdicts: Sequence[Verdict] = (),
 ) -> Path | str:
     """Write the files, and their digests; returns the gallery's path, or its address in a bucket.
 
@@ -43,6 +49,7 @@ def write_report(
         place: of a finished set.
         n: samples on the sheet: a stratified random choice; fewer, if more do not fit into MOST_BYTES.
         seed: of that choice.
+        where: query that the samples on the sheet meet (see `Dataset.where`); None: all may be chosen.
         audit: what `quality.audit.audit_set` measured; None: the files say that it is still to be measured.
         verdicts: on requirements (`quality.gate`), of which README.md tells.
 
@@ -58,7 +65,7 @@ def write_report(
         card_picture(samples),
         croissant(dataset),
     )
-    shown = _that_fit(dataset, n, seed)
+    shown = _that_fit(dataset if where is None else dataset.where(where), n, seed)
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
         "samples": f"{len(dataset):,}",
@@ -70,6 +77,7 @@ def write_report(
         "sources": ", ".join(config["sources"]),
         "seed": str(config["seed"]),
         "plan": dataset.record["digests"]["plan"],
+        **({} if where is None else {"shown": where}),
     }
     html = render_gallery(title=out.name, facts=facts, samples=shown, table=samples, measured=measured)
     # all are made before the first is written: a sample that cannot be read leaves every page as it was

@@ -277,7 +277,7 @@ def measured_lines(measured: Mapping[str, Any] | None) -> list[str]:
             "",
         ]
     for note in measured["notes"]:
-        lines += [f"- {note}"]
+        lines += [f"- {cell(note)}"]
     lines += [""] if measured["notes"] else []
     if measured["aus"]:
         lines += [
