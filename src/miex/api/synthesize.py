@@ -459,9 +459,10 @@ def report(
             faces_root=None if faces is None else photos_root(path(faces)).resolve(),
             executor=work, progress=stage(progress, "measuring samples"),
         )  # fmt: skip
-        for note in measured.notes:
-            say(note)
     verdicts = judge_set(requirements, place, measured, where=where)
+    for note in measured.notes if measured else ():
+        if not any(note in verdict.basis for verdict in verdicts):  # which tell why they are not met
+            say(note)
     gallery = write_report(place, n=samples, seed=seed, where=where, audit=measured, verdicts=verdicts)
     return Reported(gallery, measured, verdicts)
 

@@ -29,6 +29,7 @@ from miex.storage import Place
 
 Floats = npt.NDArray[np.float64]
 
+ONLY = "Only samples that meet a query were measured, and are shown"  # the note that is no reason
 _WHOLE_FRAME = tuple(nuisance.name for nuisance in NUISANCES if nuisance.scope == "frame")
 
 
@@ -154,7 +155,7 @@ def audit_set(
         progress=progress,
     )
     faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
-    only = [] if where is None else [f"Only samples that meet a query were measured, and are shown: {where}"]
+    only = [] if where is None else [f"{ONLY}: {where}"]
     notes = [*only, *_notes(measured, model, size), *([moved] if moved else [])]
     return Audit(
         n=len(rows), of=len(dataset), seed=seed, size=size, identical=sum(one.identical for one in measured),

@@ -27,7 +27,7 @@ from miex.dataset.reader import Dataset
 from miex.dataset.samples import read_samples
 from miex.errors import UsageError
 from miex.labels import Label
-from miex.quality.audit import Audit, person_of
+from miex.quality.audit import ONLY, Audit, person_of
 from miex.quality.identity import IdentityKept
 from miex.storage import Place
 
@@ -335,7 +335,8 @@ def _faceless(facts: Facts, _: int) -> _Found:
 
 
 def _without(audit: Audit, what: str) -> _Unmeasured:
-    return _Unmeasured(" ".join(audit.notes) or f"{what} was not measured in these samples")
+    reasons = [note for note in audit.notes if not note.startswith(ONLY)]
+    return _Unmeasured(" ".join(reasons) or f"{what} was not measured in these samples")
 
 
 def _identity(value: Callable[[IdentityKept], float], facts: Facts, _: int) -> _Found:
