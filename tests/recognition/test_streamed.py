@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -115,6 +116,11 @@ def read(view: View, recipe: Any, monkeypatch: pytest.MonkeyPatch, room: int, wo
     found = []
     for epoch in range(3):
         found.append([(i.tolist(), x[:, 0, 0].tolist()) for i, x in made.epoch(epoch)])
+    assert len(multiprocessing.active_children()) == (workers if workers > 1 else 0)
+    made.close()
+    for child in multiprocessing.active_children():
+        child.join(60)
+    assert not multiprocessing.active_children()  # though epochs without end are asked for ahead
     return found
 
 

@@ -83,6 +83,10 @@ class Loader:
             )
         )
 
+    def close(self) -> None:
+        """End the workers: those that are left to the end of the program leave semaphores behind."""
+        self._results = iter(())
+
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Array]]:
         """Positions of the examples in the view, int64 [k], and the examples, [k, …], of each step.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,33 +160,33 @@ class _Loop:
         kept = run.kept
         state = self._resumed(kept) if kept else _State()
         step, saved = (state.history[-1]["step"] if state.history else 0), time.monotonic()
-        loader = Loader(self.training, self.recipe, run.seed, len(state.history), run.workers)
         self.network.train()
-        while step < self.steps and not self._ended(state):
-            losses = []
-            for indices, examples in loader.epoch(len(state.history)):
-                losses.append(self._step(indices, examples))
-                step += 1
-                run.progress(step, self.steps, f"loss {losses[-1]:.3f}")
-                if step == self.steps:
-                    break
-            loss = float(np.mean(losses))
-            validation = self._validate(state)
-            for value in (loss, validation):
-                if value is not None and not math.isfinite(value):
-                    raise InputError(
-                        f"training {self.recipe.name}, step {step}", expected="a finite loss", found=str(value),
-                        do="use a recipe with a smaller `learning_rate`",
-                    )  # fmt: skip
-            epoch = len(state.history)
-            state.log(epoch, step, loss, self.optimizer.param_groups[0]["lr"], validation)
-            if run.each_epoch:
-                run.each_epoch(epoch, lambda view: probabilities(self.network, pieces(view), self.recipe))
-            if kept:
-                kept.wrote(state.history[-1])
-                if time.monotonic() - saved >= run.checkpoint_seconds and step < self.steps:
-                    kept.save(*self._frozen(state), state.history)
-                    saved = time.monotonic()
+        with closing(Loader(self.training, self.recipe, run.seed, len(state.history), run.workers)) as loader:
+            while step < self.steps and not self._ended(state):
+                losses = []
+                for indices, examples in loader.epoch(len(state.history)):
+                    losses.append(self._step(indices, examples))
+                    step += 1
+                    run.progress(step, self.steps, f"loss {losses[-1]:.3f}")
+                    if step == self.steps:
+                        break
+                loss = float(np.mean(losses))
+                validation = self._validate(state)
+                for value in (loss, validation):
+                    if value is not None and not math.isfinite(value):
+                        raise InputError(
+                            f"training {self.recipe.name}, step {step}", expected="a finite loss", found=str(value),
+                            do="use a recipe with a smaller `learning_rate`",
+                        )  # fmt: skip
+                epoch = len(state.history)
+                state.log(epoch, step, loss, self.optimizer.param_groups[0]["lr"], validation)
+                if run.each_epoch:
+                    run.each_epoch(epoch, lambda view: probabilities(self.network, pieces(view), self.recipe))
+                if kept:
+                    kept.wrote(state.history[-1])
+                    if time.monotonic() - saved >= run.checkpoint_seconds and step < self.steps:
+                        kept.save(*self._frozen(state), state.history)
+                        saved = time.monotonic()
         if state.best is not None:
             self.network.load_state_dict(state.best)
         return state
