@@ -23,6 +23,7 @@ from miex.quality.audit import Audit, Moved, Outside, Sharpness
 from miex.quality.gate import MEASURES, Facts, judge, read_requirements
 from miex.quality.identity import IdentityKept
 from miex.quality.recovery import Recovery
+from miex.report.gathered import gathered
 from miex.report.statistics import statistics_of
 from miex.storage.local import Folder
 from tests.support import command, facts, stored_samples, write_over
@@ -128,7 +129,7 @@ def test_measures_are_those_of_the_audit(made: Facts) -> None:
 
 
 def test_measures_are_those_of_the_tables(made: Facts, finished: Path) -> None:
-    shown = statistics_of(made.samples)
+    shown = statistics_of(gathered([made.samples]))
     also, table = shown["also"], open_set(finished).table
     expected = {
         "samples": 36, "failed": 0, "balance": 1, "faces": 12, "people": 12, "photos": 1, "virtual": 11 / 12,

@@ -17,6 +17,8 @@ from miex.dataset.verify import verify
 from miex.report.build import write_report
 from miex.report.card_picture import card_picture
 from miex.report.croissant import croissant
+from miex.report.gathered import gathered
+from miex.report.statistics import statistics_of
 from miex.storage.local import Folder
 from tests.support import flip_bit
 
@@ -102,8 +104,8 @@ def test_the_picture_holds_text_of_anyone_and_sets_without_samples(told: Path) -
     table = dataset.table
     hostile = '<script>alert("1")</script> & more'
     named = table.set_column(table.schema.get_field_index("emotion"), "emotion", [[hostile] * len(table)])
-    root = ElementTree.fromstring(card_picture(named))
+    root = ElementTree.fromstring(card_picture(statistics_of(gathered([named]))))
     assert {one.tag.rpartition("}")[2] for one in root.iter()} == {"svg", "rect", "title", "text", "line"}
     assert any((one.text or "").startswith(hostile) for one in root.iter())
-    ElementTree.fromstring(card_picture(table.slice(0, 0)))
+    ElementTree.fromstring(card_picture(statistics_of(gathered([table.slice(0, 0)]))))
     assert json.loads(croissant(Dataset(dataset.storage, table.slice(0, 0))))["name"] == "set"

@@ -28,6 +28,7 @@ from miex.labels import Label
 from miex.nuisances.columns import NAMES
 from miex.report import build
 from miex.report.gallery import GallerySample, render_gallery
+from miex.report.gathered import gathered
 from miex.report.statistics import statistics_of
 
 HOSTILE = "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\"> & 'quoted'"
@@ -74,6 +75,7 @@ def rows(n: int = 24) -> list[dict[str, Any]]:
                 "aus": aus.tolist(),
                 **rendered(aus, i),
                 "status": "failed" if i == 7 else "ok",
+                "reason": "identical: by chance" if i == 7 else "",
                 "motion_mean_px": 0.1 + i,
                 "motion_p95_px": 0.2 + i,
                 "motion_mean_iod": 0.001 * i,
@@ -87,6 +89,10 @@ def rows(n: int = 24) -> list[dict[str, Any]]:
 
 def table_of(made: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(made)
+
+
+def told_of(made: list[dict[str, Any]]) -> dict[str, Any]:
+    return statistics_of(gathered([table_of(made)]))
 
 
 def sample_of(row: dict[str, Any], i: int) -> GallerySample:
@@ -141,7 +147,7 @@ def measured() -> dict[str, Any]:
 def page() -> str:
     samples = [sample_of(row, i) for i, row in SHOWN]
     return render_gallery(
-        title=HOSTILE, facts={"seed": HOSTILE, "plan": "ab" * 32}, samples=samples, table=table_of(MADE),
+        title=HOSTILE, facts={"seed": HOSTILE, "plan": "ab" * 32}, samples=samples, statistics=told_of(MADE),
         measured=measured(),
     )  # fmt: skip
 
@@ -154,7 +160,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     good = sample_of(MADE[0], 0)
     for change in ({"apex": 2}, {"mime": "text/html"}, {"frames": ()}, {"aus": np.zeros((1, 17), np.float32)}):
         with pytest.raises(UsageError):
-            render_gallery(title="t", facts={}, samples=[replace(good, **change)], table=table_of(MADE))
+            render_gallery(title="t", facts={}, samples=[replace(good, **change)], statistics=told_of(MADE))
 
 
 def test_choice_is_stratified_and_does_not_depend_on_order() -> None:
@@ -199,7 +205,7 @@ def test_a_page_has_no_more_samples_than_fit(finished: Path, tmp_path: Path, mon
 
 def test_the_page_tells_how_much_is_seen_beside_the_coded_aus() -> None:
     """By hand, of the 23 rows that were made: `rendered` says what they are."""
-    told = statistics_of(table_of(MADE))["also"]
+    told = told_of(MADE)["also"]
     ok = [i for i in range(24) if i != 7]
     assert told["n"] == len(ok)
     assert told["blink"] == sum(i % 4 == 0 for i in ok)
@@ -227,8 +233,9 @@ def test_choice_takes_each_identity_as_rarely_as_possible() -> None:
 
 def test_an_empty_set_has_a_page() -> None:
     nothing = table_of(MADE).slice(0, 0)
+    statistics = statistics_of(gathered([nothing]))
     assert choose(nothing, 60, 0) == []
-    assert '"samples":[]' in render_gallery(title="t", facts={}, samples=[], table=nothing)
+    assert '"samples":[]' in render_gallery(title="t", facts={}, samples=[], statistics=statistics)
 
 
 @pytest.fixture(scope="module")
@@ -508,7 +515,7 @@ def test_bars_and_licences_of_the_sheet(gallery: Any) -> None:
 
 
 def open_page(browser: Any, path: Path, samples: list[GallerySample]) -> None:
-    path.write_text(render_gallery(title="t", facts={}, samples=samples, table=table_of(MADE)), "utf-8")
+    path.write_text(render_gallery(title="t", facts={}, samples=samples, statistics=told_of(MADE)), "utf-8")
     browser.get(path.as_uri())
     until(lambda: browser.execute_script("return document.querySelector('.card').dataset.frame !== undefined"))
 

@@ -293,7 +293,7 @@ def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | N
     list of faces states, by the names of the faces folder and of what is below it, and by file names; not by the
     folders that the faces folder lies in, which say nothing of the photos.
     """
-    from miex.dataset.plan_file import read_plan
+    from miex.dataset.plan_file import read_identities, read_record
     from miex.recognition.examples import Examples
     from miex.recognition.flow_file import faces_in, is_flow_file
 
@@ -310,9 +310,9 @@ def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | N
             *folders, file = re.split(r"[/\\]", photo)
             if who := photographed(folders, file if "." in file else f"{file}.", stated):
                 found[photo] = who
-    for plan in map(read_plan, sets_in(data)):
-        root = re.split(r"[/\\]", plan.faces_root.rstrip("/\\"))[-1]
-        for row in plan.faces.select(["sha256", "path", "person"]).to_pylist():
+    for place in sets_in(data):
+        root = re.split(r"[/\\]", read_record(place)["faces_root"].rstrip("/\\"))[-1]
+        for row in read_identities(place).select(["sha256", "path", "person"]).to_pylist():
             *folders, file = re.split(r"[/\\]", row["path"])
             if who := photographed([root, *folders], file, row["person"]):
                 found[row["sha256"][:16]] = who

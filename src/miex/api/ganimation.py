@@ -241,7 +241,7 @@ def _of_set(dataset: Dataset, size: int, work: Executor, progress: Stages | None
     pictures = of_set(dataset, size, executor=work, progress=stage(progress, "reading frames"))
     generator = dataset.record["settings"]["generator"]
     name = f"the set {dataset.storage.name} ({generator['name']} {generator['version']})"
-    return name, pictures, _terms(dataset.faces["licence"].to_pylist())
+    return name, pictures, _terms(dataset.identities["licence"].to_pylist())
 
 
 @dataclass(frozen=True)

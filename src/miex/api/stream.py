@@ -85,4 +85,4 @@ def new_draws_of(out: Storage, sources: Sequence[AUSource] | None) -> Draws:
     from miex.planning.rows import draws_of
 
     planned = read_plan(out)
-    return draws_of(planned.config, sources, planned.faces.num_rows, f"plan {out.address}")
+    return draws_of(planned.config, sources, planned.n_faces, f"plan {out.address}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack, overload
 
@@ -25,12 +26,15 @@ from miex.api.work import (
 )
 from miex.arguments import COUNT, NAMED, NAMES, NONE, PATH, TEXT, TEXT_BY_TEXT, checking, instance_of, number
 from miex.dataset.plan_file import Plan, read_plan, read_record
-from miex.dataset.reader import Dataset, open_dataset
+from miex.dataset.reader import Dataset
+from miex.dataset.samples import made_samples
 from miex.errors import UsageError, first_wrong, one_of
 from miex.stable import canonical_json
 from miex.storage import storage_at
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from miex.dataset.verify import Report
     from miex.planning.config import PlanConfig
     from miex.quality.audit import Audit
@@ -90,15 +94,19 @@ _SET = PATH | instance_of("a set, or its plan", "miex.dataset.reader:Dataset", "
 
 
 class Made(Dataset):
-    """A set that has just been made, or finished.
+    """A set that has just been made, or finished. Its table is read when it is asked for.
 
     Attributes:
         summary: how many samples were made, and how long that took.
         gallery: path of gallery.html, or its address in a bucket.
     """
 
-    summary: Summary
-    gallery: Path | str
+    def __init__(self, storage: Storage, summary: Summary, gallery: Path | str) -> None:
+        self.storage, self.summary, self.gallery = storage, summary, gallery
+
+    @cached_property
+    def table(self) -> pa.Table:
+        return made_samples(self.storage)
 
 
 @dataclass(frozen=True)
@@ -244,16 +252,19 @@ def plan(
     except BaseException:  # Ctrl-C, or a signal
         say(f"stopped while planning: nothing of this plan is kept in {place.address}, and the next run plans anew")
         raise
-    # its rows are read back when they are needed
+    # its rows and faces are read back when they are needed
     digests = read_record(place)["digests"]
-    planned = replace(made, shards=lambda: read_plan(place).shards(), known=digests, place=place)
+    planned = replace(
+        made, shards=lambda: read_plan(place).shards(), face_blocks=lambda: read_plan(place).face_blocks(),
+        known=digests, place=place,
+    )  # fmt: skip
     refused = index.num_rows - index["reason"].to_pylist().count("")
     several = sum(n > 1 for n in index["n_faces"].to_pylist())
     n_virtual = sum(made.faces["virtual"].to_pylist())
     say(
         f"{index.num_rows:,} photos, {index.num_rows - refused:,} usable"
         + (f"; {several:,} with several faces, of which the largest is used" if several else "")
-        + f"; {made.faces.num_rows:,} identities"
+        + f"; {made.n_faces:,} identities"
         + (f", {n_virtual:,} of them virtual" if n_virtual else "")
         + f"; {made.n_rows:,} samples"
     )
@@ -532,10 +543,7 @@ def _make(
         say(problem)
     if summary.left:
         return Part(place.address, summary)
-    found = open_dataset(place)
-    made = Made(found.storage, found.table)
-    made.summary, made.gallery = summary, place.place(GALLERY)
-    return made
+    return Made(place, summary, place.place(GALLERY))
 
 
 def _config(asked: PlanOptions) -> PlanConfig:

@@ -100,7 +100,7 @@ def _extractor(facts: Mapping[str, Any]) -> str:
 
 def face_lines(dataset: Dataset) -> list[str]:
     """Licences and attributions of the faces that the samples show."""
-    faces = dataset.faces
+    faces = dataset.identities
     if len(dataset):
         faces = faces.filter(pc.is_in(faces["identity"], dataset.table["identity"].unique()))
     rows = zip(*(faces[name].to_pylist() for name in ("licence", "kind", "attribution")), strict=True)

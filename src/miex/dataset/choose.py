@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from miex.labels import Label
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
 
@@ -35,14 +33,16 @@ def choose(table: pa.Table, n: int, seed: int) -> list[int]:
     rows = ok_rows(table)
     if n <= 0 or not len(rows):
         return []
-    ids = table["sample_id"].take(rows).to_pylist()
-    luck = np.array([_hash(seed, sample_id) for sample_id in ids], np.uint64)
-    identity, identities = codes_of(texts_of(table, "identity", rows))
-    keys = list(zip(*(texts_of(table, name, rows) for name in ("label", "source", "emotion")), strict=True))
-    of_key: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for i in np.argsort(luck, kind="stable").tolist():
-        of_key[keys[i]].append(i)
-    strata = {key: np.array(members) for key, members in of_key.items()}  # members in the order of their luck
+    # one by one: a list of all ids takes more memory than their columns
+    luck = np.fromiter((_hash(seed, one.as_py()) for one in table["sample_id"].take(rows)), np.uint64, len(rows))
+    identity, identities = codes_of(table, "identity", rows)
+    codes, names = zip(*(codes_of(table, name, rows) for name in ("label", "source", "emotion")), strict=True)
+    lucky = np.argsort(luck, kind="stable")
+    kinds, of_kind = np.unique(np.stack(codes, 1)[lucky], axis=0, return_inverse=True)
+    strata = {  # members in the order of their luck
+        tuple(texts[code] for texts, code in zip(names, kind, strict=True)): lucky[of_kind.reshape(-1) == k]
+        for k, kind in enumerate(kinds)
+    }
     quota = _quotas({key: len(members) for key, members in strata.items()}, n, seed)
     used = np.zeros(len(identities), np.int64)
     chosen: list[int] = []
@@ -88,20 +88,23 @@ LABELS = tuple(label.name for label in Label)
 def ok_rows(table: pa.Table) -> Ints:
     if "status" not in table.schema.names:
         return np.arange(table.num_rows)
-    status = table["status"].to_numpy()
-    return np.flatnonzero(status == "ok")
+    return np.flatnonzero(pc.equal(table["status"], "ok"))
 
 
-def texts_of(table: pa.Table, name: str, rows: Ints) -> list[str]:
-    """A column of text; labels, which are numbers in samples.parquet, by their names."""
-    values = table[name].take(rows).to_pylist()
+def codes_of(table: pa.Table, name: str, rows: Ints, order: Sequence[str] = ()) -> tuple[Ints, list[str]]:
+    """Place of each value of a column of text in `order`, or in the sorted distinct values; and that order.
+
+    Labels, which are numbers in samples.parquet, go by their names.
+    """
+    found = table[name].take(rows).combine_chunks().dictionary_encode("encode")
+    texts = [_text(name, value) for value in found.dictionary.to_pylist()]
+    names = list(order) or sorted(set(texts))
+    index = {text: i for i, text in enumerate(names)}
+    places = np.array([index[text] for text in texts], np.int64)
+    return places[found.indices.to_numpy()], names
+
+
+def _text(name: str, value: str | int | None) -> str:
     if name == "label":
-        return [LABELS[v] if isinstance(v, int) and 0 <= v < len(LABELS) else str(v) for v in values]
-    return ["" if value is None else str(value) for value in values]
-
-
-def codes_of(values: Sequence[str], order: Sequence[str] = ()) -> tuple[Ints, list[str]]:
-    """Position of each value in `order`, or in the sorted distinct values; and that order."""
-    names = list(order) or sorted(set(values))
-    index = {name: i for i, name in enumerate(names)}
-    return np.fromiter((index[value] for value in values), np.int64, len(values)), names
+        return LABELS[value] if isinstance(value, int) and 0 <= value < len(LABELS) else str(value)
+    return "" if value is None else str(value)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import metadata
+from itertools import chain
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -28,7 +29,7 @@ FORMAT = 4  # of the folder: grows when readers and files of two versions would 
 PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
 ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_CONTENT = frozenset({"path"})  # every other column of the faces is seen in the samples
-_FACES_PER_BLOCK = 256
+_FACES_PER_BLOCK = 256  # of a block, and of what is read at once: landmarks make them large
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Plan:
         shards: gives the rows of every shard in their order, tables of PLAN_SCHEMA; each has `settings["shard_size"]`
             rows but the last. Every call begins anew, and gives the same.
         n_rows: of all shards.
-        faces: table of FACES_SCHEMA, one row per identity, ordered by identity.
+        face_blocks: gives the rows of all identities, ordered by identity, tables of FACES_SCHEMA; in blocks as the
+            digest wants them.
+        n_faces: of all identities.
         settings: what changes pixels or labels beside the two tables (size, format, generator, shard size), as JSON.
         config: the options that the plan was made with, as JSON; not in the digest, only for people and messages.
         faces_root: folder that the photos' paths are relative to, where the plan was made.
@@ -49,7 +52,8 @@ class Plan:
 
     shards: Callable[[], Iterator[pa.Table]]
     n_rows: int
-    faces: pa.Table
+    face_blocks: Callable[[], Iterator[pa.Table]]
+    n_faces: int
     settings: Mapping[str, Any]
     config: Mapping[str, Any]
     faces_root: str
@@ -60,7 +64,7 @@ class Plan:
         generator = self.settings["generator"]
         parts = [
             f"{self.n_rows:,} samples planned",
-            f"{self.faces.num_rows:,} identities",
+            f"{self.n_faces:,} identities",
             f"{generator['name']} {generator['version']}",
             *([f"plan {self.known['plan'][:4]}…"] if self.known else []),
         ]
@@ -81,6 +85,11 @@ class Plan:
         """All rows in one table: for plans that fit into memory."""
         return pa.concat_tables([PLAN_SCHEMA.empty_table(), *self.shards()])
 
+    @property
+    def faces(self) -> pa.Table:
+        """All identities in one table of FACES_SCHEMA: for plans that fit into memory."""
+        return pa.concat_tables([FACES_SCHEMA.empty_table(), *self.face_blocks()])
+
     @cached_property
     def digests(self) -> Mapping[str, str]:
         """See `digests_of`; goes through all rows, unless they are known."""
@@ -89,7 +98,7 @@ class Plan:
 
 def digests_of(plan: Plan, rows: str) -> dict[str, str]:
     """sha256 of rows (the digest of the digests of its shards), faces and settings, and of all three under "plan"."""
-    blocks = (table_digest(block, _NOT_CONTENT) for block in _face_blocks(plan.faces))
+    blocks = (table_digest(block, _NOT_CONTENT) for block in plan.face_blocks())
     parts = {
         "rows": rows,
         "faces": root_of(blocks),
@@ -98,7 +107,8 @@ def digests_of(plan: Plan, rows: str) -> dict[str, str]:
     return {"plan": json_digest(parts), **parts}
 
 
-def _face_blocks(faces: pa.Table) -> Iterator[pa.Table]:
+def face_blocks(faces: pa.Table) -> Iterator[pa.Table]:
+    """The rows of all identities, as a plan gives them."""
     return (faces.slice(first, _FACES_PER_BLOCK) for first in range(0, faces.num_rows, _FACES_PER_BLOCK))
 
 
@@ -168,8 +178,8 @@ def write_plan(
         digests = digests_of(plan, rows)
         check(digests)
     with out.writing(FACES_FILE) as draft:
-        faces = _face_blocks(plan.faces)
-        write_blocks(draft, faces, FACES_SCHEMA, block_rows=_FACES_PER_BLOCK, left_out=_NOT_CONTENT)
+        size = _FACES_PER_BLOCK
+        write_blocks(draft, plan.face_blocks(), FACES_SCHEMA, block_rows=size, group_rows=size, left_out=_NOT_CONTENT)
     record = {
         "format": FORMAT,
         "digests": digests,
@@ -242,19 +252,18 @@ def _changed(out: Storage, name: str) -> InputError:
 
 
 def read_plan(out: Place) -> Plan:
-    """The plan of a set. Its rows are read, and proven by their digests, when they are asked for.
+    """The plan of a set. Its rows and faces are read, and proven by their digests, when they are asked for.
 
     Raises:
         InputError: there is no plan, or its tables do not match their digests.
     """
     out = storage_at(out)
     record = read_record(out)
-    faces = _open(out, FACES_FILE, FACES_SCHEMA, record["digests"]["faces"], _NOT_CONTENT).read()
-    _check_faces(out, faces)
-    rows = PlanRows(out, record)
+    faces, rows = _open_faces(out, record), PlanRows(out, record)
+    _identities(out, faces)
     return Plan(
-        rows.shards, rows.n_rows, faces, record["settings"], record["config"], record["faces_root"], record["digests"],
-        out,
+        rows.shards, rows.n_rows, faces.blocks, faces.n_rows, record["settings"], record["config"],
+        record["faces_root"], record["digests"], out,
     )  # fmt: skip
 
 
@@ -307,10 +316,29 @@ def read_faces(out: Storage, identities: list[str]) -> pa.Table:
     Raises:
         InputError: faces.parquet is damaged, another one, or has none of an identity.
     """
-    digest = read_record(out)["digests"]["faces"]
-    found = _open(out, FACES_FILE, FACES_SCHEMA, digest, _NOT_CONTENT).select("identity", identities)
+    found = _open_faces(out, read_record(out)).select("identity", identities)
     _check_faces(out, found)
     return found
+
+
+def read_identities(out: Storage) -> pa.Table:
+    """All of faces.parquet but the landmarks, which are nearly all of it.
+
+    Raises:
+        InputError: faces.parquet is damaged, or another one.
+    """
+    return _identities(out, _open_faces(out, read_record(out)))
+
+
+def _identities(out: Storage, file: ProvenFile) -> pa.Table:
+    blocks = chain([FACES_SCHEMA.empty_table()], file.blocks())
+    found = pa.concat_tables([rows.drop_columns("landmarks") for rows in blocks])
+    _check_faces(out, found)
+    return found
+
+
+def _open_faces(out: Storage, record: Mapping[str, Any]) -> ProvenFile:
+    return _open(out, FACES_FILE, FACES_SCHEMA, record["digests"]["faces"], _NOT_CONTENT)
 
 
 def _open(

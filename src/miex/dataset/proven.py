@@ -10,6 +10,7 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -38,6 +39,7 @@ def write_blocks(
     schema: pa.Schema,
     *,
     block_rows: int,
+    group_rows: int = ROWS_PER_GROUP,
     left_out: Collection[str] = (),
     told: Callable[[], Mapping[str, Any]] = dict,
 ) -> str:
@@ -46,6 +48,7 @@ def write_blocks(
     Args:
         sink: the file.
         blocks: tables of the schema, each of `block_rows` rows but for the last.
+        group_rows: about as many are read at once.
         left_out: columns that the digests do not cover.
         told: gives what else the footer says, JSON values; called when all blocks are written.
 
@@ -54,7 +57,7 @@ def write_blocks(
     """
     digests: list[str] = []
     waiting: list[pa.Table] = []
-    group = block_rows * max(1, ROWS_PER_GROUP // block_rows)
+    group = block_rows * max(1, group_rows // block_rows)
     with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
 
         def flush() -> None:
@@ -137,9 +140,10 @@ class ProvenFile:
 
     def blocks(self) -> Iterator[pa.Table]:
         """All blocks in order, each verified."""
-        return (rows for rows, _ in self._blocks(0))
+        return (rows for rows, _ in self.beginnings(0))
 
-    def _blocks(self, first_columns: int) -> Iterator[tuple[pa.Table, str]]:
+    def beginnings(self, first_columns: int) -> Iterator[tuple[pa.Table, str]]:
+        """All blocks in order, each verified, and the digest that its first columns alone, that many, have."""
         per_group = max(1, self._group // self.block_rows)
         for first in range(0, len(self), per_group):
             table = self._read([first // per_group])
@@ -151,14 +155,6 @@ class ProvenFile:
         """All rows, verified."""
         return pa.concat_tables([self._schema.empty_table(), *self.blocks()])
 
-    def read_beginning(self, first_columns: int) -> tuple[pa.Table, str]:
-        """All rows, verified, and the digest that a file of their first columns alone, that many, has."""
-        tables, digests = [self._schema.empty_table()], []
-        for rows, beginning in self._blocks(first_columns):
-            tables.append(rows)
-            digests.append(beginning)
-        return pa.concat_tables(tables), root_of(digests)
-
     def select(self, column: str, values: Collection[str]) -> pa.Table:
         """The rows in which a column has one of the values, verified. Of other rows little but this column is read.
 
@@ -168,19 +164,27 @@ class ProvenFile:
         wanted = pa.array(sorted(set(values)), pa.string())
         # not by statistics: of a damaged footer they end the process
         places = np.flatnonzero(pc.is_in(self._read(None, [column])[column], wanted))
-        numbers = sorted({int(place) // self.block_rows for place in places})
-        per_group = max(1, self._group // self.block_rows)
-        found = [self._schema.empty_table()]
-        for group, blocks in groupby(numbers, lambda number: number // per_group):
-            table, first = self._read([group]), group * per_group
-            for number in blocks:
-                rows = self._proven(number, table.slice((number - first) * self.block_rows, self.block_rows))
-                found.append(rows.filter(pc.is_in(rows[column], wanted)))
-        chosen = pa.concat_tables(found)
+        chosen = self.take(places)
+        chosen = chosen.filter(pc.is_in(chosen[column], wanted))
         missing = wanted.filter(pc.invert(pc.is_in(wanted, chosen[column].combine_chunks())))
         if len(missing):
             raise self._wrong(f"no {column} {missing[0].as_py()}")
         return chosen
+
+    def take(self, places: npt.NDArray[np.int64]) -> pa.Table:
+        """Rows by their numbers, which ascend; verified, and each row group is read once.
+
+        Raises:
+            InputError: a block is not what was written.
+        """
+        per_group = max(1, self._group // self.block_rows)
+        found = [self._schema.empty_table()]
+        for group, blocks in groupby(np.unique(places // self.block_rows).tolist(), lambda number: number // per_group):
+            table, first = self._read([group]), group * per_group
+            for number in blocks:
+                rows = self._proven(number, table.slice((number - first) * self.block_rows, self.block_rows))
+                found.append(rows.take(places[places // self.block_rows == number] - number * self.block_rows))
+        return pa.concat_tables(found)
 
     def _read(self, groups: list[int] | None, columns: list[str] | None = None) -> pa.Table:
         from miex.unpacked import groups_of  # `import miex.dataset` does without

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from miex.aus.vector import AU_NUMBERS, SIDES, AUArray
-from miex.dataset.plan_file import FACES_FILE, read_plan, read_record
-from miex.dataset.samples import read_samples
+from miex.dataset.plan_file import FACES_FILE, read_identities, read_plan, read_record
+from miex.dataset.samples import made_samples
 from miex.dataset.schema import AU_COLUMNS, rendered_aus
 from miex.dataset.shard import StoredSample, read_shard_record, read_stored, record_name
 from miex.errors import InputError, UsageError, one_of
@@ -314,7 +314,16 @@ class Dataset(Sequence[SampleData]):
         Raises:
             InputError: faces.parquet is damaged, that of another plan, or lacks an identity of these samples.
         """
-        faces, shown = read_plan(self.storage).faces, self.table["identity"].unique()
+        return self._showing(read_plan(self.storage).faces)
+
+    @property
+    def identities(self) -> pa.Table:
+        """`faces` without the landmarks, which are nearly all of it."""
+        return self._showing(read_identities(self.storage))
+
+    def _showing(self, faces: pa.Table) -> pa.Table:
+        """The same, proven to have every identity that is shown."""
+        shown = self.table["identity"].unique()
         lacking = shown.filter(pc.invert(pc.is_in(shown, faces["identity"])))
         if len(lacking):
             raise InputError(
@@ -435,5 +444,4 @@ def open_dataset(place: Place) -> Dataset:
         InputError: there is no set, or it is not finished.
     """
     storage = storage_at(place)
-    table = read_samples(storage)
-    return Dataset(storage, table.filter(pa.array(np.asarray(table["status"].to_pylist(), dtype=object) == "ok")))
+    return Dataset(storage, made_samples(storage))

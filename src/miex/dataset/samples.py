@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from miex.dataset.plan_file import CONFIG_FILE, Plan, check_rows, read_record
-from miex.dataset.proven import ProvenFile, write_blocks
+from miex.dataset.proven import ProvenFile, root_of, write_blocks
 from miex.dataset.schema import PLAN_COLUMNS, RESULT_COLUMNS, SAMPLES_SCHEMA
 from miex.dataset.shard import ShardRecord, read_shard_record
 from miex.errors import InputError
@@ -92,50 +94,87 @@ def with_results(out: Storage, shard: int, record: ShardRecord | None, rows: pa.
 
 
 def read_samples(out: Place, *, of_plan: bool = True) -> pa.Table:
-    """Read samples.parquet of a finished set, verified by its digests; its rows are those of the set's plan.
+    """All rows of samples.parquet of a finished set; arguments and errors are those of `SampleRows`."""
+    return pa.concat_tables([SAMPLES_SCHEMA.empty_table(), *SampleRows(out, of_plan=of_plan).blocks()])
+
+
+def made_samples(out: Place) -> pa.Table:
+    """The same of the samples that were made."""
+    blocks = (rows.filter(pc.equal(rows["status"], "ok")) for rows in SampleRows(out).blocks())
+    return pa.concat_tables([SAMPLES_SCHEMA.empty_table(), *blocks])
+
+
+class SampleRows:
+    """The rows of samples.parquet of a finished set, block by block, verified by its digests; they are those of the
+    set's plan.
 
     Args:
         out: the set.
         of_plan: whether they are compared with the plan, by its digest: `verify` does that column by column.
 
+    Attributes:
+        n_rows: of all blocks.
+
     Raises:
         InputError: the set is not finished, the file is damaged, or that of another plan.
     """
-    out = storage_at(out)
-    if out.size(SAMPLES_FILE) is None:
-        next(out.names(), None)  # tells of a bucket that is not there
-        raise InputError(
-            f"set {out.address}", expected=f"a finished set with {SAMPLES_FILE}", found="none",
-            do="finish the set with miex run, or check the path",
-        )  # fmt: skip
-    where = f"{SAMPLES_FILE} of {out.address}"
-    record = read_record(out)
-    digests = record["digests"]
-    file = ProvenFile(partial(out.open, SAMPLES_FILE), SAMPLES_SCHEMA, where)
-    if file.told.get("plan") != digests["plan"]:
-        raise InputError(
-            where, expected=f"samples of plan {digests['plan'][:12]}…, which its {CONFIG_FILE} holds",
-            found=f"samples of plan {str(file.told.get('plan'))[:12]}…",
-            do="put back the files of one set, all of them; miex repair makes again what is not of the plan",
-        )  # fmt: skip
-    samples, rows = file.read_beginning(len(PLAN_COLUMNS))  # which are first among its columns
-    if of_plan and rows != digests["rows"]:
-        raise InputError(
-            where, expected=f"the rows of the plan, whose digest is {digests['rows'][:12]}…",
-            found=f"others: {rows[:12]}…", do="run miex repair, or do not use the set: it was not made by miex",
-        )  # fmt: skip
-    there = {"rows": len(samples), "frames": pc.sum(pc.list_value_length(samples["aus"])).as_py() or 0}
-    if odd := [name for name, n in there.items() if of_plan and record[name] != n]:
-        raise InputError(
-            where, expected=f"{record[odd[0]]:,} {odd[0]}, as {CONFIG_FILE} says", found=f"{there[odd[0]]:,}",
-            do="run miex plan with the options of the first run to write the plan again",
-        )  # fmt: skip
-    check_rows(samples, where)
-    made = samples.filter(pc.equal(samples["status"], "ok"))
-    places = [made[name] for name in ("shard", "offset", "bytes", "crc32")]
-    if samples["status"].null_count or any(
-        place.null_count or (pc.min(place).as_py() or 0) < 0 for place in places if len(made)
-    ):
-        do = "run miex repair, or do not use the set: it was not made by miex"
-        raise InputError(where, expected="the place of each sample", found="none, or one below 0", do=do)
-    return samples
+
+    def __init__(self, out: Place, *, of_plan: bool = True) -> None:
+        self._out, self._of_plan = storage_at(out), of_plan
+        if self._out.size(SAMPLES_FILE) is None:
+            next(self._out.names(), None)  # tells of a bucket that is not there
+            raise InputError(
+                f"set {self._out.address}", expected=f"a finished set with {SAMPLES_FILE}", found="none",
+                do="finish the set with miex run, or check the path",
+            )  # fmt: skip
+        self._where = f"{SAMPLES_FILE} of {self._out.address}"
+        self._record = read_record(self._out)
+        digests = self._record["digests"]
+        self._file = ProvenFile(partial(self._out.open, SAMPLES_FILE), SAMPLES_SCHEMA, self._where)
+        self.n_rows = self._file.n_rows
+        if self._file.told.get("plan") != digests["plan"]:
+            raise InputError(
+                self._where, expected=f"samples of plan {digests['plan'][:12]}…, which its {CONFIG_FILE} holds",
+                found=f"samples of plan {str(self._file.told.get('plan'))[:12]}…",
+                do="put back the files of one set, all of them; miex repair makes again what is not of the plan",
+            )  # fmt: skip
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """All blocks in order. That all of them together are the plan's rows is proven behind the last."""
+        digests, n_frames = [], 0
+        for rows, beginning in self._file.beginnings(len(PLAN_COLUMNS)):  # the plan's are first among its columns
+            digests.append(beginning)
+            n_frames += pc.sum(pc.list_value_length(rows["aus"])).as_py() or 0
+            yield self._checked(rows)
+        if self._of_plan:
+            self._prove_planned(root_of(digests), n_frames)
+
+    def take(self, places: npt.NDArray[np.int64]) -> pa.Table:
+        """Rows by their numbers, which ascend."""
+        return self._checked(self._file.take(places))
+
+    def _prove_planned(self, rows: str, n_frames: int) -> None:
+        planned = self._record["digests"]["rows"]
+        if rows != planned:
+            raise InputError(
+                self._where, expected=f"the rows of the plan, whose digest is {planned[:12]}…",
+                found=f"others: {rows[:12]}…", do="run miex repair, or do not use the set: it was not made by miex",
+            )  # fmt: skip
+        there = {"rows": self.n_rows, "frames": n_frames}
+        if odd := [name for name, n in there.items() if self._record[name] != n]:
+            raise InputError(
+                self._where, expected=f"{self._record[odd[0]]:,} {odd[0]}, as {CONFIG_FILE} says",
+                found=f"{there[odd[0]]:,}",
+                do="run miex plan with the options of the first run to write the plan again",
+            )  # fmt: skip
+
+    def _checked(self, rows: pa.Table) -> pa.Table:
+        check_rows(rows, self._where)
+        made = rows.filter(pc.equal(rows["status"], "ok"))
+        places = [made[name] for name in ("shard", "offset", "bytes", "crc32")]
+        if rows["status"].null_count or any(
+            place.null_count or (pc.min(place).as_py() or 0) < 0 for place in places if len(made)
+        ):
+            do = "run miex repair, or do not use the set: it was not made by miex"
+            raise InputError(self._where, expected="the place of each sample", found="none, or one below 0", do=do)
+        return rows

@@ -20,7 +20,7 @@ from miex.dataset.frames import DIGITAL_SOURCE_TYPE
 from miex.dataset.pages import page_problems
 from miex.dataset.plan_file import Plan, PlanRows, read_faces, read_plan, read_record
 from miex.dataset.proven import ProvenFile
-from miex.dataset.samples import SAMPLES_FILE, read_samples, with_results
+from miex.dataset.samples import SAMPLES_FILE, SampleRows, with_results
 from miex.dataset.schema import MEASURE_COLUMNS, SAMPLES_SCHEMA
 from miex.dataset.shard import (
     SHARDS,
@@ -325,14 +325,18 @@ def _problem(
 
 def _samples_problems(out: Storage, plan: Plan, checked: Collection[int]) -> tuple[str, ...]:
     """What is wrong with samples.parquet, and with shards that were not checked."""
-    try:
-        samples = read_samples(out, of_plan=False)
-    except InputError as error:
-        return (f"samples.parquet: {error.found}",)
     wrong: dict[str, None] = {}
     problems = []
+    try:
+        samples = SampleRows(out, of_plan=False)
+    except InputError as error:
+        return (f"samples.parquet: {error.found}",)
+    blocks = samples.blocks()
     for shard, rows in enumerate(plan.shards()):
-        stated = samples.slice(shard * plan.shard_size, rows.num_rows)
+        try:
+            stated = next(blocks, SAMPLES_SCHEMA.empty_table())
+        except InputError as error:
+            return (f"samples.parquet: {error.found}",)
         try:
             record = read_shard_record(out, shard)
             expected = with_results(out, shard, record, rows)
@@ -344,8 +348,8 @@ def _samples_problems(out: Storage, plan: Plan, checked: Collection[int]) -> tup
                 problems.append(f"shard {shard:05d}: {error.found}")
             continue
         wrong |= dict.fromkeys(name for name in expected.schema.names if not stated[name].equals(expected[name]))
-    if plan.n_rows != samples.num_rows:
-        problems.append(f"samples.parquet: {samples.num_rows} rows, {plan.n_rows} planned")
+    if plan.n_rows != samples.n_rows:
+        problems.append(f"samples.parquet: {samples.n_rows} rows, {plan.n_rows} planned")
     elif wrong:
         problems.append(f"samples.parquet: {', '.join(wrong)} are not what plan and records say")
     return tuple(problems)

@@ -204,7 +204,7 @@ class Rows:
             at_apex = vectors[starts + table["apex"].to_numpy(), _OF_AUS[name]]
             return pa.array(at_apex.astype(np.float64).round(6))  # so that 0.2 is 0.2
         if name in _OF_FACES:
-            faces = self._dataset.faces
+            faces = self._dataset.identities
             return faces[name].take(pc.index_in(table["identity"], faces["identity"].combine_chunks()))
         return table[name]
 

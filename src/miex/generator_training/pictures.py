@@ -96,7 +96,7 @@ def chosen_people(people: Iterable[str], fraction: float, seed: int) -> set[str]
 
 def people_of(dataset: Dataset) -> dict[str, str]:
     """Whom each identity of a set shows: who the set says, or else its photo, which virtual relatives share."""
-    named = {face["identity"]: face["person"] for face in dataset.faces.to_pylist()}
+    named = {face["identity"]: face["person"] for face in dataset.identities.to_pylist()}
     columns = (dataset.table[name].to_pylist() for name in ("identity", "photo"))
     return {identity: named[identity] or photo for identity, photo in zip(*columns, strict=True)}
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from miex.aus.vector import AUArray
 from miex.corpora.mappings import emotion_named
-from miex.dataset.plan_file import Plan
+from miex.dataset.plan_file import Plan, face_blocks
 from miex.dataset.schema import PLAN_SCHEMA
 from miex.errors import UsageError
 from miex.executors.base import Progress, silent
@@ -102,7 +102,7 @@ def build_plan(
         "generator": generator,
         "sources": {source.name: source.settings for source in sources},
     }
-    return Plan(shards, n_rows, faces, settings, asked, faces_root)
+    return Plan(shards, n_rows, partial(face_blocks, faces), faces.num_rows, settings, asked, faces_root)
 
 
 def _bounded(n: int, most: int, of: str) -> None:

@@ -154,7 +154,7 @@ def audit_set(
         executor=executor,
         progress=progress,
     )
-    faces = {face["identity"]: face for face in dataset.faces.to_pylist()}
+    faces = {face["identity"]: face for face in dataset.identities.to_pylist()}
     only = [] if where is None else [f"{ONLY}: {where}"]
     notes = [*only, *_notes(measured, model, size), *([moved] if moved else [])]
     return Audit(

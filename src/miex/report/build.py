@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import pyarrow as pa
 
 from miex.dataset import Dataset
-from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.dataset.frames import MIME, encode_frame
 from miex.dataset.pages import CROISSANT, GALLERY, PICTURE, README, REPORT, write_sums
-from miex.dataset.samples import read_samples
+from miex.dataset.samples import SampleRows
 from miex.images import decode_image
 from miex.labels import Label
 from miex.quality.audit import describe_audit
@@ -22,6 +22,8 @@ from miex.report.card import dataset_card, frames_of
 from miex.report.card_picture import card_picture
 from miex.report.croissant import croissant
 from miex.report.gallery import GallerySample, render_gallery
+from miex.report.gathered import gathered
+from miex.report.statistics import statistics_of
 from miex.storage import Place, storage_at
 
 if TYPE_CHECKING:
@@ -58,20 +60,26 @@ def write_report(
         OutputError: they cannot be written.
     """
     out = storage_at(place)
-    dataset, samples = open_set(out), read_samples(out)
+    rows = SampleRows(out)
+    samples = gathered(rows.blocks())
+    dataset, statistics = Dataset(out, samples.made), statistics_of(samples)
     measured = describe_audit(audit) if audit else None
     card, picture, described = (
-        dataset_card(dataset, samples, measured, verdicts),
-        card_picture(samples),
+        dataset_card(dataset, samples, statistics, measured, verdicts),
+        card_picture(statistics),
         croissant(dataset),
     )
-    shown = _that_fit(dataset if where is None else dataset.where(where), n, seed)
+    if where is None:
+        shown = _that_fit(samples.made, lambda chosen: Dataset(out, rows.take(samples.places[chosen])), n, seed)
+    else:
+        part = open_set(out).where(where)
+        shown = _that_fit(part.table, part.__getitem__, n, seed)
     settings, config = dataset.record["settings"], dataset.record["config"]
     facts = {
         "samples": f"{len(dataset):,}",
-        "identities": f"{dataset.faces.num_rows:,}",
+        "identities": f"{dataset.identities.num_rows:,}",
         "classes": ", ".join(config["classes"]),
-        "sequence": frames_of(dataset),
+        "sequence": frames_of(samples, config),
         "frames": f"{settings['size']} × {settings['size']} px, {settings['frame_format']}",
         "generator": f"{settings['generator']['name']} {settings['generator']['version']}",
         "sources": ", ".join(config["sources"]),
@@ -79,7 +87,7 @@ def write_report(
         "plan": dataset.record["digests"]["plan"],
         **({} if where is None else {"shown": where}),
     }
-    html = render_gallery(title=out.name, facts=facts, samples=shown, table=samples, measured=measured)
+    html = render_gallery(title=out.name, facts=facts, samples=shown, statistics=statistics, measured=measured)
     # all are made before the first is written: a sample that cannot be read leaves every page as it was
     for name, text in ((README, card), (PICTURE, picture), (CROISSANT, described), (GALLERY, html)):
         out.write(name, text.encode())
@@ -87,13 +95,14 @@ def write_report(
     return out.place(GALLERY)
 
 
-def _that_fit(dataset: Dataset, n: int, seed: int) -> list[GallerySample]:
+def _that_fit(made_rows: pa.Table, read: Callable[[list[int]], Dataset], n: int, seed: int) -> list[GallerySample]:
     """A choice of n samples, or of the most below n that one page holds; at least one."""
     made: dict[int, GallerySample] = {}
     while True:
-        chosen, room = choose(dataset.table, n, seed), MOST_BYTES
+        chosen, room = choose(made_rows, n, seed), MOST_BYTES
+        dataset = read(chosen)
         for fit, i in enumerate(chosen):
-            made[i] = made.get(i) or gallery_sample(dataset, i)
+            made[i] = made.get(i) or gallery_sample(dataset, fit)
             room -= _bytes_of(made[i])
             if room < 0 and fit:
                 n = fit  # chosen anew, so that no class is left out

@@ -22,7 +22,8 @@ from miex.dataset.shard import SHARDS
 from miex.faces.balance import balance_of, balance_rows
 from miex.nuisances.columns import OFF
 from miex.quality.gate import Verdict
-from miex.report.statistics import also_of
+from miex.report.gathered import Gathered
+from miex.report.statistics import apexes_of
 from miex.tables.written import visible
 
 _MEASURES = (
@@ -37,7 +38,8 @@ _MEASURES = (
 
 def dataset_card(
     dataset: Dataset,
-    samples: pa.Table,
+    samples: Gathered,
+    statistics: Mapping[str, Any],
     measured: Mapping[str, Any] | None = None,
     verdicts: Sequence[Verdict] = (),
 ) -> str:
@@ -45,17 +47,19 @@ def dataset_card(
 
     Args:
         dataset: the set.
-        samples: all of samples.parquet, failed rows included.
+        samples: all of it.
+        statistics: `statistics_of` them.
         measured: `quality.audit.describe_audit`; None: not measured.
         verdicts: on what was required of the set.
     """
-    table, record, faces = dataset.table, dataset.record, dataset.faces
+    table, record, faces = samples.made, dataset.record, dataset.identities
     settings, config = record["settings"], record["config"]
     n_virtual = sum(faces["virtual"].to_pylist())
-    failed = [row for row in samples.select(["sample_id", "status", "reason"]).to_pylist() if row["status"] != "ok"]
+    failed, most = samples.reasons.total(), pc.max(table["frames"]).as_py() or 0
+    identical = sum(n for reason, n in samples.reasons.items() if "identical" in reason)
     between = "" if config.get("frames", 2) == 2 else "the frames between or after them, "
     lines = [
-        *header(dataset, f"{SHARDS}/*.tar", members_of(dataset, labels=False)),
+        *header(dataset, f"{SHARDS}/*.tar", members_of(settings["frame_format"], most, labels=False)),
         f"# {cell(dataset.storage.name)}: a synthetic micro-expression set",
         "",
         f"{STATEMENT} Each sample is an onset frame and an apex frame of one face, {between}the AU vectors of"
@@ -63,10 +67,10 @@ def dataset_card(
         "",
         "| | |",
         "|---|---|",
-        f"| samples | {len(dataset):,} × {frames_of(dataset)}; {settings['size']} × {settings['size']} px, "
+        f"| samples | {len(dataset):,} × {frames_of(samples, config)}; {settings['size']} × {settings['size']} px, "
         f"{settings['frame_format']} |",
         f"| classes | {cell(', '.join(config['classes']))} |",
-        f"| failed samples | {len(failed):,}" + (f" ({_reasons(failed)})" if failed else "") + " |",
+        f"| failed samples | {failed:,}" + (f" ({_reasons(samples.reasons)})" if failed else "") + " |",
         f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (another person made from a photo) |",
         f"| generator | {cell(generator_of(settings))} |",
         f"| sources of AUs | {', '.join(_source(name, s) for name, s in config['sources'].items())} |",
@@ -106,13 +110,13 @@ def dataset_card(
         "## Labels",
         "",
         *label_lines(table),
-        *_also(also_of(table, np.arange(table.num_rows)), config["nuisances"]),
+        *_also(statistics["also"], config["nuisances"]),
         "## Measures of the pairs",
         "",
-        f"Identical pairs: {sum('identical' in row['reason'] for row in failed)} made, 0 kept. Motion is "
+        f"Identical pairs: {identical} made, 0 kept. Motion is "
         + (
             "the optical flow of the frames, since the generator gives no displacements."
-            if "flow" in table["motion_from"].to_pylist()
+            if "flow" in table["motion_from"].unique().to_pylist()
             else "the generator's own displacement field, not measured from pixels."
         ),
         "",
@@ -166,10 +170,9 @@ def _type(kind: pa.DataType) -> str:
     return f"list of {_type(kind.value_type)}" if pa.types.is_list(kind) else str(kind)
 
 
-def frames_of(dataset: Dataset) -> str:
+def frames_of(samples: Gathered, config: Mapping[str, Any]) -> str:
     """How many frames each sample has, and how far they go."""
-    lengths = pc.list_value_length(dataset.table["aus"]).to_numpy()
-    config = dataset.record["config"]
+    lengths = samples.made["frames"].to_numpy()
     if not len(lengths) or lengths.max() == 2:
         return "onset and apex"
     few, many = lengths.min(), lengths.max()
@@ -184,8 +187,10 @@ def _source(name: str, settings: dict[str, Any]) -> str:
     return cell(f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})")
 
 
-def _reasons(failed: list[dict[str, Any]]) -> str:
-    counts = Counter(row["reason"].split(":")[0] for row in failed)
+def _reasons(reasons: Counter[str]) -> str:
+    counts: Counter[str] = Counter()
+    for reason, n in reasons.items():
+        counts[reason.split(":")[0]] += n
     return ", ".join(f"{n:,} {cell(reason)}" for reason, n in counts.most_common())
 
 
@@ -235,14 +240,11 @@ def _quantiles(values: np.ndarray, text: str, digits: int) -> str:
     return f"| {text} | " + " | ".join(f"{q:.{digits}f}" for q in np.quantile(values, (0.05, 0.5, 0.95))) + " |"
 
 
-def _aus(table: pa.Table) -> list[str]:
-    if not table.num_rows:
-        return []
-    frames = table["aus"].to_pylist()
-    apexes = np.array([aus[apex] for aus, apex in zip(frames, table["apex"].to_pylist(), strict=True)])
+def _aus(made: pa.Table) -> list[str]:
+    apexes = apexes_of(made)
     on = apexes > 0
     return [
-        f"| {au} | {AU_NAMES[au]} | {on[:, i].mean():.1%} | {apexes[on[:, i], i].mean():.2f} |"
+        f"| {au} | {AU_NAMES[au]} | {on[:, i].mean():.1%} | {apexes[on[:, i], i].astype(np.float64).mean():.2f} |"
         for i, au in enumerate(AU_NUMBERS)
         if on[:, i].any()
     ]

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-import pyarrow as pa
-
 from miex.aus.vector import AU_NUMBERS
-from miex.report.statistics import statistics_of
 
 _COLORS = {"negative": "#bb5566", "positive": "#004488", "surprise": "#ddaa33"}  # as in the gallery
 _WIDTH, _LEFT, _ROW, _PLOT = 720, 150, 18, 110  # pixels: of the picture, of names, of a row, height of a histogram
 _LONG = 24  # letters of a name
 
 
-def card_picture(table: pa.Table) -> str:
-    """The text of card.svg; the same rows give the same bytes.
-
-    Args:
-        table: samples.parquet, or part of it.
-    """
-    found = statistics_of(table)
-    labels, n = found["labels"], found["n"]
+def card_picture(statistics: Mapping[str, Any]) -> str:
+    """The text of card.svg, of `statistics_of` the samples; the same samples give the same bytes."""
+    labels, n = statistics["labels"], statistics["n"]
     shapes: list[str] = []
     y = 24.0
     for k, label in enumerate(labels):
         shapes += [_bar(_LEFT + 110 * k, y - 10, 10, 10, label, ""), _text(_LEFT + 110 * k + 16, y, label)]
     y += 26
     shapes.append(_text(12, y, f"samples per emotion ({n:,} in all)", bold=True))
-    emotions = found["counts"]["emotion"]
+    emotions = statistics["counts"]["emotion"]
     for row in emotions:
         y += _ROW
         shapes += _row(y, row["name"], row["n"], labels, max(sum(one["n"]) for one in emotions), f"{sum(row['n']):,}")
     y += 32
     shapes.append(_text(12, y, "coded AUs that are on at the apex, share of the samples", bold=True))
-    for au, use in zip(AU_NUMBERS, found["au"]["use"], strict=True):
+    for au, use in zip(AU_NUMBERS, statistics["au"]["use"], strict=True):
         if sum(use):
             y += _ROW
             shapes += _row(y, f"AU {au}", use, labels, n, f"{sum(use) / n:.1%}")
     y += 32
     shapes.append(_text(12, y, "motion from onset to apex, 95th percentile, inter-ocular distances", bold=True))
     y += 10
-    shapes += _histogram(y, found["motion"], labels)
+    shapes += _histogram(y, statistics["motion"], labels)
     height = y + _PLOT + 28
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height:g}" '

@@ -123,7 +123,7 @@ def _licences(dataset: Dataset) -> list[str]:
         for settings in dataset.record["config"]["sources"].values()
         for facts in settings.get("corpora", ())
     )
-    stated = {licence or "not stated" for licence in (*dataset.faces["licence"].to_pylist(), *corpora)}
+    stated = {licence or "not stated" for licence in (*dataset.identities["licence"].to_pylist(), *corpora)}
     return sorted(stated) or ["not stated"]
 
 

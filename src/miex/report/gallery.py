@@ -11,17 +11,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS, N_AUS, AUArray
 from miex.dataset.choose import LABELS
 from miex.errors import UsageError
-from miex.report.statistics import number, ordered, statistics_of, upper_end
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from miex.report.statistics import number, ordered, upper_end
 
 _MIME = frozenset({"image/png", "image/webp", "image/jpeg"})
 
@@ -66,7 +63,7 @@ class GallerySample:
 
 
 def render_gallery(
-    *, title: str, facts: Mapping[str, str], samples: Sequence[GallerySample], table: pa.Table,
+    *, title: str, facts: Mapping[str, str], samples: Sequence[GallerySample], statistics: Mapping[str, Any],
     measured: Mapping[str, Any] | None = None,
 ) -> str:  # fmt: skip
     """The page, as HTML. The same input gives the same text.
@@ -78,13 +75,12 @@ def render_gallery(
         title: name of the set.
         facts: what the header tells of it, in order.
         samples: the cards, in order.
-        table: all of samples.parquet, for the distributions; only aggregates of it are embedded.
+        statistics: the distributions over all samples (`statistics_of`).
         measured: what was measured on the frames (`quality.audit.describe_audit`); None: nothing yet.
 
     Raises:
         UsageError: a sample whose parts do not fit together.
     """
-    statistics = statistics_of(table)
     cards = [_card(sample) for sample in samples]
     data = {
         "facts": list(facts.items()),

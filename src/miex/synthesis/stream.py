@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from miex.dataset.epochs import Epochs, share, shuffler
-from miex.dataset.plan_file import read_faces, read_plan, read_record
+from miex.dataset.plan_file import read_faces, read_identities, read_record
 from miex.dataset.reader import SampleData, sample_of
 from miex.dataset.shard import Failure
 from miex.errors import InputError, PartialFailureError
@@ -87,7 +87,7 @@ _PLACES: dict[str, dict[str, int]] = {}
 def _places(out: Storage, plan: str) -> dict[str, int]:
     """The place of each identity in faces.parquet."""
     if plan not in _PLACES:
-        names = read_plan(out).faces["identity"].to_pylist()
+        names = read_identities(out)["identity"].to_pylist()
         _PLACES.clear()
         _PLACES[plan] = {name: i for i, name in enumerate(names)}
     return _PLACES[plan]

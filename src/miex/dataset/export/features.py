@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from miex.dataset.frames import SUFFIX
-from miex.dataset.reader import Dataset
+from miex.dataset.frames import SUFFIX, FrameFormat
 from miex.labels import Label
 from miex.nuisances.columns import NUISANCES
 
@@ -28,17 +26,17 @@ def feature_of(kind: pa.DataType) -> Feature:
     return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}
 
 
-def members_of(dataset: Dataset, *, labels: bool) -> list[dict[str, Any]]:
+def members_of(frame_format: FrameFormat, n_frames: int, *, labels: bool) -> list[dict[str, Any]]:
     """The members of a sample in a tar, one column each, in the form that stands in the header of a README.md.
 
     They are declared, since samples have different numbers of frames, and know different things of themselves.
 
     Args:
-        dataset: the set, or a selection of it.
+        frame_format: of the set.
+        n_frames: the most that a sample has.
         labels: whether a member `.cls` holds the label.
     """
-    n = pc.max(pc.list_value_length(dataset.table["aus"])).as_py() or 0
-    suffix = SUFFIX[dataset.record["settings"]["frame_format"]].lstrip(".")
+    suffix = SUFFIX[frame_format].lstrip(".")
     text, truth, whole = (feature_of(kind) for kind in (pa.string(), pa.bool_(), pa.int64()))
     number = feature_of(pa.float32())
     vectors = {"feature": {"feature": number, "_type": "Sequence"}, "_type": "Sequence"}
@@ -50,7 +48,7 @@ def members_of(dataset: Dataset, *, labels: bool) -> list[dict[str, Any]]:
         "apex_frame": whole, "nuisances": {one.name: _free(feature_of(one.type)) for one in NUISANCES}, "kind": text,
         "person": text, "licence": text, "attribution": text, "synthetic": truth, "generator": text,
     }  # fmt: skip
-    columns = {f"{i:03d}.{suffix}": IMAGE for i in range(n)} | ({"cls": LABEL} if labels else {})
+    columns = {f"{i:03d}.{suffix}": IMAGE for i in range(n_frames)} | ({"cls": LABEL} if labels else {})
     return _listed({**columns, "json": described, "__key__": text, "__url__": text})
 
 

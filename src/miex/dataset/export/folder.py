@@ -16,6 +16,7 @@ from miex.storage import Place, storage_at
 from miex.tables.written import csv_text
 
 CLIPS_FILE = "clips.csv"
+_ROWS_AT_ONCE = 500
 _KINDS = {"coded": "aus", **{f"rendered_{side}": f"rendered_{side}" for side in SIDES}}  # in the table: in the plan
 _COLUMNS = (
     "subject", "clip", "onset", "apex", "offset", "emotion", "label", "frames",
@@ -57,9 +58,10 @@ def export_folder(dataset: Dataset, place: Place, *, progress: Progress = silent
     rows = []
     n_frames = 0
     root = dataset.record["faces_root"].replace("\\", "/").rstrip("/").rpartition("/")[2]
-    faces = dataset.faces.select(["identity", "path", "person"]).to_pylist()
+    faces = dataset.identities.select(["identity", "path", "person"]).to_pylist()
     shown = {face["identity"]: (f"{root}/{face['path']}", face["person"]) for face in faces}
-    for i, row in enumerate(dataset.table.to_pylist()):
+    batches = dataset.table.to_batches(_ROWS_AT_ONCE)  # as Python's objects a row takes ten times as much
+    for i, row in enumerate(row for batch in batches for row in batch.to_pylist()):
         stored = dataset.stored(i)
         folder = f"frames/{row['sample_id']}"
         for k, frame in enumerate(stored.frames, 1):  # corpora count from 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tarfile
 
+import pyarrow.compute as pc
+
 from miex.dataset.export.features import members_of
 from miex.dataset.export.parts import MOST_BYTES, in_parts, prove, sizes_of, write_card
 from miex.dataset.frames import SUFFIX
@@ -61,5 +63,6 @@ def export_webdataset(dataset: Dataset, place: Place, *, seed: int = 0, progress
         f'    frames = [sample[name] for name in sorted(sample) if name.endswith("{suffix}")]  # onset first',
         '    apex, label = frames[sample["json"]["apex"]], sample["cls"]',
     ]
-    write_card(out, dataset, "*.tar", opened, members_of(dataset, labels=True))
+    most = pc.max(pc.list_value_length(dataset.table["aus"])).as_py() or 0
+    write_card(out, dataset, "*.tar", opened, members_of(dataset.record["settings"]["frame_format"], most, labels=True))
     return frames
