@@ -1,9 +1,10 @@
 """One plan made in three ways: by two workers of this machine, by two runs of halves, and by a Ray cluster.
 
-    python -m benchmarks.cluster [--faces DIR] [--samples N] [--out FILE]
+    python -m benchmarks.cluster [--faces DIR] [--samples N …] [--ways WAY …] [--out FILE]
 
-Each way is `miex run` in a process of its own, and every byte of shards, records and samples.parquet is compared. Needs
-`pip install "miex[ray]"`, and Linux, whose /proc tells the peak memory of each process.
+Each way is `miex run` in a process of its own, and every byte of shards, records and samples.parquet is compared. The
+bound of a frame is one bilinear remap and one PNG. Needs Linux, whose /proc tells the peak memory of each process, and,
+for the way `ray`, `pip install "miex[ray]"`.
 """
 
 from __future__ import annotations
@@ -19,22 +20,25 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import bound
 from benchmarks.page import page, parser
 from benchmarks.synthesis import make_plan
 from miex.dataset.samples import SAMPLES_FILE
 from miex.dataset.shard import SHARDS
 from miex.faces.photos import default_pool
+from miex.faces.planned import load_face
 from miex.synthesis.adopt import adopt_plan
 
 WORKERS = 2
 HALVES = [["--shards", f"{i}/{WORKERS}", "--workers", "1"] for i in range(1, WORKERS + 1)]
 WAYS = {
-    f"`--workers {WORKERS}`": [["--workers", str(WORKERS)]],
-    "`--shards 1/2` and `--shards 2/2`, at once": HALVES,
-    f"`--executor ray --workers {WORKERS}`": [["--executor", "ray", "--workers", str(WORKERS)]],
+    "workers": (f"`--workers {WORKERS}`", [["--workers", str(WORKERS)]]),
+    "halves": ("`--shards 1/2` and `--shards 2/2`, at once", HALVES),
+    "ray": (f"`--executor ray --workers {WORKERS}`", [["--executor", "ray", "--workers", str(WORKERS)]]),
 }
 WORKER = ("ray::_tried", "ray::IDLE")  # the names of Ray's workers that work, and wait for work
 SHARDS_AT_LEAST = 12  # of small sets, so that there is something to share
+LEAST_MB = 50  # of a worker: Python's own helper of its processes stays below
 
 
 def digest(out: Path) -> str:
@@ -104,40 +108,62 @@ def made(out: Path, runs: list[list[str]]) -> dict[str, Any]:
     return {
         "seconds": seconds, "digest": digest(out),
         "frames": sum(fact["frames"] for fact in facts),
-        "driver": max(drivers.values()), "worker": max(workers.values(), default=0.0),
+        "bytes": sum(fact["bytes"] for fact in facts), "driver": list(drivers.values()),
+        "workers": [peak for peak in workers.values() if peak >= LEAST_MB],
         "own": sum(others.values()), "making": max(fact["seconds"] for fact in facts),
     }  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the table."""
+    """Print the tables."""
     options = parser("cluster", __doc__)
     options.add_argument("--faces", type=Path, default=default_pool())
-    options.add_argument("--samples", type=int, default=600)
+    options.add_argument("--samples", type=int, nargs="+", default=[600])
+    options.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     given = options.parse_args(arguments)
-    with page("One plan, made in three ways", options, given), tempfile.TemporaryDirectory() as folder:
-        size = min(500, max(1, given.samples // SHARDS_AT_LEAST))
-        plan, planned = make_plan(given.faces, given.samples, shard_size=size), Path(folder) / "planned"
-        adopt_plan(plan, planned)
-        print(f"{plan.n_rows:,} pairs of {plan.settings['size']} px in {plan.n_shards} shards. Wall time is that of")
-        print("the whole command, with the start of its processes and the gallery; peak memory is each process' own.\n")
+    with page("One plan, made in several ways", options, given), tempfile.TemporaryDirectory() as folder:
+        print("Wall time is that of the whole command, with the start of its processes and the gallery; peak memory is")
+        print("each process' own. The share of the bound is the time that one remap and one PNG of each frame take two")
+        print("processors, of the time of rendering.")
+        for samples in given.samples:
+            compare(given.faces, samples, given.ways, Path(folder))
+
+
+def compare(faces: Path, samples: int, ways: list[str], folder: Path) -> None:
+    """Print the table of a plan of about that many samples."""
+    size = min(500, max(1, samples // SHARDS_AT_LEAST))
+    plan, planned = make_plan(faces, samples, shard_size=size), folder / "planned"
+    adopt_plan(plan, planned)
+    pixels = plan.settings["size"]
+    (face,) = plan.faces.slice(0, 1).to_pylist()
+    limit = bound(load_face(Path(plan.faces_root), face, pixels).crop)
+    print(f"\n## {plan.n_rows:,} pairs of {pixels} px, {plan.n_faces:,} identities, {plan.n_shards} shards\n")
+    print(f"The bound of a frame is {limit:.3f} ms.\n")
+    print(
+        "| `miex run` with | s | s of rendering | frames/s | share of the bound | MB | peak MB: driver | each worker |",
+        end="",
+    )
+    print(" Ray's own, all | sha256 of all bytes |\n|---|---|---|---|---|---|---|---|---|---|")
+    found = set()
+    for name, runs in map(WAYS.__getitem__, ways):
+        out = shutil.copytree(planned, folder / "set")
+        took = made(out, runs)
+        found.add(took["digest"])
+        share = limit / 1e3 * took["frames"] / WORKERS / took["making"]
         print(
-            "| `miex run` with | s | s of rendering | frames/s | peak MB: driver | a worker | Ray's own, all |", end=""
+            f"| {name} | {took['seconds']:.1f} | {took['making']:.1f} | {took['frames'] / took['making']:,.0f} | "
+            f"{share:.0%} | {took['bytes'] / 1e6:,.0f} | {_each(took['driver'])} | {_each(took['workers'])} | "
+            f"{took['own']:,.0f} | {took['digest'][:12]}… |",
+            flush=True,
         )
-        print(" sha256 of all bytes |\n|---|---|---|---|---|---|---|---|")
-        found = set()
-        for name, runs in WAYS.items():
-            out = shutil.copytree(planned, Path(folder) / "set")
-            took = made(out, runs)
-            found.add(took["digest"])
-            worker = f"{took['worker']:,.0f}" if took["worker"] else "–"
-            print(
-                f"| {name} | {took['seconds']:.1f} | {took['making']:.1f} | {took['frames'] / took['making']:,.0f} | "
-                f"{took['driver']:,.0f} | {worker} | {took['own']:,.0f} | {took['digest'][:12]}… |",
-                flush=True,
-            )
-            shutil.rmtree(out)
+        shutil.rmtree(out)
+    shutil.rmtree(planned)
+    if len(ways) > 1:
         print(f"\nBytes: {'the same in every way' if len(found) == 1 else 'DIFFERENT'}.")
+
+
+def _each(peaks: list[float]) -> str:
+    return " / ".join(f"{peak:,.0f}" for peak in sorted(peaks, reverse=True)) or "–"
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def command(options: argparse.ArgumentParser, given: argparse.Namespace) -> str:
         if isinstance(value, Path):
             words.append("FILE" if value.suffix else "DIR")
         elif isinstance(value, list):
-            words.append("FILE …")
+            words += ["FILE …"] if isinstance(value[0], Path) else map(str, value)
         elif value is not True:
             words.append(shlex.quote(str(value)))
     return " ".join(words)
