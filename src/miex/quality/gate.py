@@ -20,16 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS
-from miex.dataset import open as open_set
+from miex.dataset import Dataset
 from miex.dataset.also import LEAST
 from miex.dataset.choose import ok_rows
-from miex.dataset.reader import Dataset
 from miex.dataset.samples import read_samples
 from miex.errors import UsageError
 from miex.labels import Label
 from miex.quality.audit import ONLY, Audit, person_of
 from miex.quality.identity import IdentityKept
-from miex.storage import Place
+from miex.storage import Place, storage_at
 
 _COMPARED: Final = {
     "==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
@@ -93,7 +92,7 @@ class Facts:
 
     Attributes:
         samples: samples.parquet, failed rows included.
-        faces: faces.parquet.
+        faces: faces.parquet; landmarks may be missing.
         classes: of the plan: labels or emotions.
         audit: what was measured on frames; None: nothing.
     """
@@ -194,10 +193,11 @@ def judge_set(
     """
     if not requirements:
         return []
-    dataset, samples = open_set(place), read_samples(place)
-    faces = dataset.faces
+    samples = read_samples(place)
+    dataset = Dataset(storage_at(place), samples)
+    faces = dataset.identities
     if where is not None:
-        samples = Dataset(dataset.storage, samples).where(where).table
+        samples = dataset.where(where).table
         faces = faces.filter(pc.is_in(faces["identity"], samples["identity"].unique()))
     facts = Facts(samples, faces, dataset.record["config"]["classes"], audit)
     return [replace(one, basis=f"{one.basis}, where {where}") if where else one for one in judge(requirements, facts)]
