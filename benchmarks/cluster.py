@@ -140,7 +140,7 @@ def compare(faces: Path, samples: int, ways: list[str], folder: Path) -> None:
     print(f"\n## {plan.n_rows:,} pairs of {pixels} px, {plan.n_faces:,} identities, {plan.n_shards} shards\n")
     print(f"The bound of a frame is {limit:.3f} ms.\n")
     print(
-        "| `miex run` with | s | s of rendering | frames/s | share of the bound | MB | peak MB: driver | each worker |",
+        "| `miex run` with | s | s of rendering | frames/s | share of the bound | MB | peak MB: driver | a worker |",
         end="",
     )
     print(" Ray's own, all | sha256 of all bytes |\n|---|---|---|---|---|---|---|---|---|---|")

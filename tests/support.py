@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from typer.models import CommandInfo
 
 from miex.aus.tracks import Track
 from miex.commands.main import main
-from miex.dataset.plan_file import Plan, read_plan
+from miex.dataset.plan_file import Plan, face_blocks, read_plan
 from miex.dataset.proven import write_blocks
 from miex.dataset.samples import SAMPLES_FILE
 from miex.dataset.schema import SAMPLES_SCHEMA
@@ -58,11 +59,13 @@ def plan_of(
 def with_tables(plan: Plan, *, rows: pa.Table | None = None, faces: pa.Table | None = None) -> Plan:
     """The plan with other tables, in memory; its digests are theirs."""
     table, size = plan.rows if rows is None else rows, plan.shard_size
+    people = plan.faces if faces is None else faces
     return replace(
         plan,
         shards=lambda: (table.slice(first, size) for first in range(0, table.num_rows, size)),
         n_rows=table.num_rows,
-        faces=plan.faces if faces is None else faces,
+        face_blocks=partial(face_blocks, people),
+        n_faces=people.num_rows,
         known=None,
     )
 

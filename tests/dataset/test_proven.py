@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -40,10 +41,10 @@ def rows(n: int, first: int = 0) -> pa.Table:
     )
 
 
-def written(table: pa.Table, block_rows: int, left_out: Sequence[str] = ()) -> bytes:
+def written(table: pa.Table, block_rows: int, left_out: Sequence[str] = (), group_rows: int = ROWS_PER_GROUP) -> bytes:
     sink = io.BytesIO()
     blocks = (table.slice(i, block_rows) for i in range(0, table.num_rows, block_rows))
-    write_blocks(sink, blocks, table.schema, block_rows=block_rows, left_out=left_out)
+    write_blocks(sink, blocks, table.schema, block_rows=block_rows, group_rows=group_rows, left_out=left_out)
     return sink.getvalue()
 
 
@@ -99,6 +100,16 @@ def test_blocks_of_many_groups(block_rows: int) -> None:
     for i in range(len(file)):
         assert file.block(i).equals(table.slice(i * block_rows, block_rows))
     assert pa.concat_tables(file.blocks()).equals(table)
+
+
+def test_rows_are_taken_by_their_numbers_from_groups_of_any_size() -> None:
+    table, places = rows(40), np.array([0, 6, 7, 8, 39])
+    for group_rows, n_groups in ((7, 6), (14, 3), (ROWS_PER_GROUP, 1)):
+        content = written(table, 7, group_rows=group_rows)
+        assert pq.read_metadata(io.BytesIO(content)).num_row_groups == n_groups
+        assert opened(content).take(places).equals(table.take(places))
+        assert opened(content).take(places[:0]).equals(table.slice(0, 0))
+        assert opened(content).root == opened(written(table, 7)).root
 
 
 def test_the_root_tells_order_and_values_apart() -> None:

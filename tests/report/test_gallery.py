@@ -220,6 +220,19 @@ def test_the_page_tells_how_much_is_seen_beside_the_coded_aus() -> None:
     assert told["residual_iod"] == pytest.approx(np.median([0.01 * i for i in ok if i % 3]))
 
 
+def test_what_pages_tell_does_not_depend_on_blocks() -> None:
+    """Nor does what is kept of a sample grow with its frames."""
+    table = table_of(MADE)
+    whole, parts = gathered([table]), gathered(table.slice(i, 5) for i in range(0, 24, 5))
+    assert statistics_of(parts) == statistics_of(whole)
+    assert parts.made.equals(whole.made)
+    assert parts.places.tolist() == [i for i in range(24) if i != 7]
+    assert parts.reasons == {"identical: by chance": 1}
+    held = {name: [row[name] * 40 for row in MADE] for name in ("aus", "rendered_left", "rendered_right")}
+    longer = table_of([{**row, **{name: held[name][i] for name in held}} for i, row in enumerate(MADE)])
+    assert gathered([longer]).made.nbytes == whole.made.nbytes
+
+
 def test_choice_takes_each_identity_as_rarely_as_possible() -> None:
     many = [
         {"sample_id": f"{who}-{label}", "identity": f"{who}", "source": "expert", "label": label, "emotion": f"{label}"}
