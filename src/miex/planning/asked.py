@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
@@ -53,7 +53,7 @@ def asked_problems(plan: Plan) -> list[str]:
 
 
 def _option_problems(plan: Plan, config: PlanConfig) -> list[str]:
-    told, n_faces = plan.config, plan.faces.num_rows
+    told, n_faces = plan.config, plan.n_faces
     known = {*PlanConfig.model_fields, "quality", "generator", "sources"}
     options = {name: value for name, value in config.model_dump(mode="json").items() if name in told}
     found = [f"{name}, which is no option" for name in sorted(told.keys() - known)]
@@ -64,7 +64,7 @@ def _option_problems(plan: Plan, config: PlanConfig) -> list[str]:
         found.append(f"per {config.per} beside samples")
     if (config.triplets or 0) > MOST_TRIPLETS:
         found.append(f"triplets {config.triplets:,}")
-    n_virtual = pc.sum(plan.faces["virtual"]).as_py() or 0
+    n_virtual = sum(pc.sum(block["virtual"]).as_py() or 0 for block in plan.face_blocks())
     if (config.ids or n_faces) != n_faces or (config.ids is None and n_virtual):
         found.append(f"ids {config.ids}, and {n_faces:,} identities are planned, {n_virtual:,} of them virtual")
     if not told["sources"] or (rows := rows_of(config, len(told["sources"]), n_faces)) != plan.n_rows:
@@ -76,7 +76,7 @@ def _face_problems(plan: Plan) -> list[str]:
     """Photos that are planned, and by the limits that are told would have been refused."""
     quality: Mapping[str, Any] = plan.config.get("quality") or {}
     allowed = {str(one).casefold() for one in quality.get("licences") or ()}
-    for face in plan.faces.to_pylist():
+    for face in chain.from_iterable(block.to_pylist() for block in plan.face_blocks()):
         for name, of in (("max_yaw", "yaw"), ("max_pitch", "pitch")):
             if (most := quality.get(name)) is not None and face[of] is not None and abs(face[of]) > most:
                 return [f"plan.json, config: quality.{name} {most}, and a {of} of {face[of]:.4g} is planned"]
@@ -92,7 +92,8 @@ def _row_problems(plan: Plan, config: PlanConfig) -> list[str]:
     """The first row that the options do not give."""
     sources: Mapping[str, Mapping[str, Any]] = plan.config["sources"]
     names = list(sources)
-    places = places_of(plan.faces, len(names), config.planned, plan.n_rows)
+    faces = pa.concat_tables([block.select(["identity", "sha256"]) for block in plan.face_blocks()])
+    places = places_of(faces, len(names), config.planned, plan.n_rows)
     every, number = -(-plan.n_rows // DRAWN_AGAIN), 0
     some: list[tuple[Place, dict[str, Any]]] = []
     seen: dict[str, dict[str, set[tuple[str, ...]]]] = {}
@@ -203,7 +204,7 @@ def _first_other(
     """The first row that this source draws otherwise; empty if there is none."""
     columns = ("aus", "apex", "emotion") if named else ("aus", "apex")
     with suppress(UsageError):
-        draws = Draws(config, [source], banks_of(config, [source]), plan.faces.num_rows)
+        draws = Draws(config, [source], banks_of(config, [source]), plan.n_faces)
         for place, row in some:
             values = draws.row(place.face, place.identity, place.photo, place.number, source, place.kind)
             again = dict(zip(PLAN_SCHEMA.names, values, strict=True))
