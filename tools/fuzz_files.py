@@ -38,7 +38,7 @@ from miex.dataset import open as open_set
 from miex.dataset.description import describe_sample
 from miex.dataset.export.forms import FORMS, export_as
 from miex.dataset.frames import encode_frame
-from miex.dataset.plan_file import Plan, read_plan, write_plan
+from miex.dataset.plan_file import Plan, face_blocks, read_plan, write_plan
 from miex.dataset.proven import root_of, write_blocks
 from miex.dataset.samples import read_samples, write_samples
 from miex.dataset.schema import FACES_SCHEMA, PLAN_SCHEMA, ROWS_SCHEMA, SAMPLES_SCHEMA
@@ -155,7 +155,8 @@ def _write_set(folder: Path) -> None:
     plan = Plan(
         lambda: (rows.slice(i, SHARD) for i in (0, SHARD)),
         2 * SHARD,
-        faces,
+        lambda: face_blocks(faces),
+        faces.num_rows,
         settings,
         {
             "nuisances": "off",
