@@ -2,19 +2,10 @@
 
 Two descriptors of a photo. The *picture* is the face crop in gray levels, small, as logarithms (so that other light is
 a shift) less their surroundings (so that the shift is taken away), of length 1. The *person* is the embedding of SFace.
-Both are compared by 1 − cosine. Of 910 faces, no picture of which is another's, the two nearest pictures are 0.109
-apart. 200 of them were changed, and their faces found anew; nearer than 0.08 to the original are:
-
-    JPEG of quality 30, of quality 10           197, 196
-    twice the size, half of it, 0.35 of it      199, 198, 191
-    cropped to 1.5 or 1.16 times the face       198, 193
-    lighter, darker, other gamma, gray          199, 199, 199, 197
-    cropped, 0.6 of the size, lighter, JPEG 50  196
-
-(`python -m benchmarks.duplicates` counts such copies by the command's own steps, with what an index refuses left out.)
-In most of the others the detector was not sure of a face, or the mesh lay elsewhere. Of 68 people, 12 have a neutral
-and a smiling photo that are that near: they are called one picture, and are one person. Of the persons of those 910,
-the 116 real ones are 0.495 apart or more; 38 pairs of the generated ones, which nobody is, lie within SAME_PERSON.
+Both are compared by 1 − cosine. How far apart the nearest pictures and persons of 910 faces are, and how many
+copies of them are known again, stands in docs/results/duplicates.md (`python -m benchmarks.duplicates`). Most of those
+that are not were cropped so narrowly that the mesh lay elsewhere. A neutral and a smiling photo of one person may be
+called one picture.
 """
 
 from __future__ import annotations
