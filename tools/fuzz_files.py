@@ -56,6 +56,8 @@ from miex.recognition.flow_file import faces_in, read_flow
 from miex.recognition.recipe import load_recipe
 from miex.recognition.view import Put, View, stored
 from miex.report.card import dataset_card
+from miex.report.gathered import gathered
+from miex.report.statistics import statistics_of
 from miex.sources.expert import ExpertSource, load_table
 from miex.sources.pool import Pool, PoolClip, read_pool, write_pool
 from miex.stable import json_digest
@@ -359,7 +361,8 @@ def _read_set(folder: Path) -> None:
         assert sample.frames.shape[1:] == (SIDE, SIDE, 3)
         assert repr(sample)
         assert sample.pair
-    assert dataset_card(made, read_samples(folder)).encode()
+    samples = gathered([read_samples(folder)])
+    assert dataset_card(made, samples, statistics_of(samples)).encode()
     for form in FORMS:
         with tempfile.TemporaryDirectory() as out:
             export_as(form, made, out, seed=0, progress=silent)

@@ -25,6 +25,7 @@ from miex.api.work import (
     unsaid,
 )
 from miex.arguments import COUNT, NAMED, NAMES, NONE, PATH, TEXT, TEXT_BY_TEXT, checking, instance_of, number
+from miex.dataset import open as open_dataset
 from miex.dataset.plan_file import Plan, read_plan, read_record
 from miex.dataset.reader import Dataset
 from miex.dataset.samples import made_samples

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from miex.dataset import Dataset
+from miex.dataset import open as open_set
 from miex.dataset.choose import choose
 from miex.dataset.frames import MIME, encode_frame
 from miex.dataset.pages import CROISSANT, GALLERY, PICTURE, README, REPORT, write_sums
