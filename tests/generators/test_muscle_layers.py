@@ -25,7 +25,7 @@ from miex.generators.muscle.furrows import DARKEST, load_furrows, relight
 from miex.generators.muscle.generator import restrained
 from miex.generators.muscle.layers import Drawn, moving_rows, opened, sheets_shown
 from miex.generators.muscle.lids import STRIP, behind
-from miex.generators.muscle.mouth import illumination
+from miex.generators.muscle.mouth import illumination, inside
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
 from tests.support import command
 
@@ -111,6 +111,67 @@ def test_behind_the_lips_it_is_dark_with_a_strip_of_teeth(rig: MuscleRig, closed
     assert strip.min() < 0.3 * skin.mean()  # the cavity
     assert strip[: len(strip) // 3].max() > 0.45 * light.mean()  # teeth, lit as the face is
     assert strip[len(strip) // 2] < 0.3 * skin.mean()
+
+
+def between_lips(rig: MuscleRig, *settings: str) -> tuple[np.ndarray, np.ndarray]:
+    """What is seen in an open mouth, float64 [h, w, 3], 0 where lips are, and how far right of its middle each column
+    is, inter-ocular distances."""
+    frame = generator.render(rig, parse(settings)[None]).frames[0].astype(float)
+    (drawn,) = openings(rig, *settings)
+    opening = drawn.opening
+    picture = frame[opening.box] * (opening.shown(over=False)[1][..., None] == 1)
+    return picture[picture.any((1, 2))], (opening.x[0] - opening.cut.edges[0, :, 0].mean()) / rig.face.inter_ocular
+
+
+def test_teeth_are_seen_one_by_one(rig: MuscleRig) -> None:
+    picture, right = between_lips(rig, "10=1", "25=.6")
+    profile = picture[2 * len(picture) // 5, np.abs(right) < 0.3].mean(-1)  # through the front teeth
+    valleys = [
+        i for i in range(4, len(profile) - 4)
+        if profile[i] == profile[i - 2 : i + 3].min()
+        and profile[i] < 0.92 * min(profile[i - 4 : i].max(), profile[i + 1 : i + 5].max())
+    ]  # fmt: skip
+    assert len(valleys) in (5, 7)  # between four incisors and two canines, perhaps behind the canines
+    assert np.diff(valleys).min() > 0.05 * rig.face.inter_ocular
+
+
+def test_teeth_get_dark_toward_the_corners_and_in_a_narrow_gap(rig: MuscleRig) -> None:
+    picture, right = between_lips(rig, "10=1", "25=.6")
+    bright = picture.mean(-1).max(0)
+    front, canine, last = (
+        np.median(bright[(np.abs(right) > a) & (np.abs(right) < b)]) for a, b in ((0, 0.1), (0.18, 0.24), (0.28, 0.33))
+    )
+    assert front > 1.1 * canine > 1.1 * 1.15 * last
+    narrow, _ = between_lips(rig, "25=.25")
+    assert narrow.mean(-1).max() < 0.65 * front
+
+
+def test_gum_comes_down_between_the_teeth(rig: MuscleRig) -> None:
+    picture, right = between_lips(rig, "10=1", "25=.6")
+    red = (picture[..., 0] > 1.3 * picture[..., 1])[: len(picture) // 3]
+    depths = [red[:, np.abs(np.abs(right) - at).argmin()].sum() for at in (0.067, 0)]  # on a front tooth, between two
+    assert depths[1] > depths[0]
+
+
+def test_a_tongue_lies_in_an_open_mouth(rig: MuscleRig) -> None:
+    picture, right = between_lips(rig, "26=1")
+    column = picture[:, np.abs(right).argmin()]
+    column = column[column.any(1)]
+    throat, tongue = column[len(column) // 2], column[-3]
+    assert tongue.mean() > 2 * throat.mean()
+    assert tongue[0] > 1.3 * tongue[1]  # red
+
+
+def test_lower_teeth_follow_the_jaw(rig: MuscleRig) -> None:
+    (drawn,) = openings(rig, "25=1", "26=.4")
+    left = drawn.opening.x[0] - drawn.opening.cut.edges[0, :, 0].mean() + 0.04 * rig.face.inter_ocular
+    tops = []
+    for jaw in (0.2, 0.4):
+        shown = inside(drawn.part, drawn.opening, weights("25=1", f"26={jaw}"), np.zeros(2, np.float32)).mean(-1)
+        column = shown[len(shown) // 2 :, np.abs(left).argmin()]  # through a lower tooth
+        tops.append(int(np.diff(column).argmax()))
+    drop = 0.2 * drawn.part.jaw_drop
+    assert tops[1] - tops[0] == pytest.approx(drop, abs=1.5)
 
 
 def test_lips_keep_their_height_when_the_jaw_drops(rig: MuscleRig) -> None:

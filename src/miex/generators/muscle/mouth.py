@@ -13,7 +13,8 @@ from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.grid import sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
-from miex.generators.muscle.cuts import Cut, Opening, cut_spec, edge_lines, load_table, make_cut
+from miex.generators.muscle.cuts import POINTS, Cut, Opening, cut_spec, edge_lines, load_table, make_cut
+from miex.generators.muscle.teeth import place, row_of_teeth
 
 CLOSED, OPEN = (
     0.03,
@@ -21,6 +22,12 @@ CLOSED, OPEN = (
 )  # gaps between the lips of a photo, inter-ocular: below there is no inside to see, above there is
 SEARCH = 0.03  # how far from the landmarks the lips may meet, inter-ocular
 STIFF = 2.0  # of the line where they meet: price of a step of one sample up or down, in its own darkness
+DIM, DIM_FROM = 0.25, 0.14  # light in a mouth that has hardly parted, and the gap for all of it: share, inter-ocular
+UNDER_LIP, LIP_SHADOW = 0.35, 0.05  # what the upper lip takes of it, and how far down; share, inter-ocular
+BEHIND = 0.75  # light on the lower teeth, of that on the upper ones
+WIDE, HIGH = 0.85, 0.45  # the tongue: half its width, of half the mouth's, and its height, of the gap
+THROAT = np.array((0.2, 0.1, 0.1), np.float32)  # of the skin's color
+RED = np.array((0.62, 0.34, 0.33), np.float32)  # the tongue, of something white
 TEETH, TONGUE = 0.5, 0.75  # of the gap in an open-mouthed photo, from the upper lip: where they end and begin
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as `images.gray`
 WHITES = 0.9, 1.1  # each color of the whites of the eyes, of their brightness
@@ -42,6 +49,8 @@ class Mouth:
         shade: color of the skin, float32 [3], gray levels.
         gray: whether the photo has no colors, so that there are none in its mouth.
         jaw: entries of the basis that move the lower teeth; jaw_drop: how far, pixels.
+        teeth: pictures of both rows (`row_of_teeth`); the lower one stands on its head.
+        edges: x and y of the middle of each row's edge at rest, float32 [2, 2], pixels of the crop.
     """
 
     cut: Cut
@@ -51,6 +60,8 @@ class Mouth:
     gray: bool
     jaw: tuple[int, ...]
     jaw_drop: float
+    teeth: tuple[Floats, Floats]
+    edges: Floats
 
 
 def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
@@ -63,12 +74,17 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
         line = meeting_line(edges.mean(0), face, frame.unit)
         edges = np.stack([line, line])
     cut = make_cut(frame, spec, basis, 0, edges)
-    jaw = AU_INDEX[load_table()["teeth"]["jaw"]] * len(SIDES)
-    muscles = [m for m in anatomy.muscles if m.au == load_table()["teeth"]["jaw"]]
+    table = load_table()["teeth"]
+    jaw = AU_INDEX[table["jaw"]] * len(SIDES)
+    muscles = [m for m in anatomy.muscles if m.au == table["jaw"]]
     drop = max(muscle.gain for muscle in muscles) * frame.unit
     light, shade = illumination(face)
     gray = bool((face.crop == face.crop[..., :1]).all())
-    return Mouth(cut, own, light, shade, gray, (jaw, jaw + 1), drop)
+    rows = table["upper"], table["lower"]
+    teeth = row_of_teeth(rows[0], light, frame.unit), row_of_teeth(rows[1], light, frame.unit)
+    middle = cut.edges[:, POINTS // 3 : -(POINTS // 3)].mean(1)
+    ends = middle + np.array([(0, row["edge"] * frame.unit) for row in rows], np.float32)
+    return Mouth(cut, own, light, shade, gray, (jaw, jaw + 1), drop, teeth, ends)
 
 
 def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
@@ -132,55 +148,34 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
 
 
 def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Floats:
-    """The cavity and the teeth in the box of an opening, float32 [h, w, 3], gray levels.
+    """Throat, tongue and teeth in the box of an opening, float32 [h, w, 3], gray levels.
 
-    Upper teeth hold still with the skull; the lower ones follow the jaw. Both darken toward the corners, where the
-    arch turns away, and under the lip that shades them.
+    Upper teeth hold still with the skull; tongue and lower teeth follow the jaw. The narrower the opening, the less
+    light falls in: so it gets dark toward the corners, and between lips that have hardly parted.
 
     Args:
         weights: float32 [34].
         drift: (right, down) of the head at the mouth, pixels.
     """
-    teeth, unit, cut = load_table()["teeth"], mouth.cut.unit, mouth.cut
-    pixel = np.float32(1)
-    middle, half = cut.edges[0, :, 0].mean() + drift[0], np.ptp(opening.edges[0, :, 0]) / 2
-    across = np.clip(np.abs(opening.x - middle) / half, 0, 1)
-    x = opening.x - np.float32(drift[0])
-    rest = [np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) + np.float32(drift[1]) for edge in cut.edges]
-    arch = 1 - across**2
-    y, lit = opening.y, (0.3 + 0.7 * arch) * np.float32(0.9)
+    unit, x, y = np.float32(mouth.cut.unit), opening.x, opening.y
     drop = mouth.jaw_drop * float(weights[list(mouth.jaw)].mean())
-    top_edge = rest[0] + np.float32(teeth["edge"] * unit) * arch
-    gum = rest[0] - np.float32((teeth["height"] - teeth["edge"]) * unit) * arch
-    low_edge = rest[1] + np.float32(teeth["lower_edge"] * unit + drop) * (0.4 + 0.6 * arch)
-
-    def over(first: Floats, second: Floats, share: Floats) -> Floats:
-        return first + (second - first) * share[..., None]
-
-    def covers(distance: Floats, soft: float) -> Floats:
-        return np.asarray(np.clip(distance / np.maximum(pixel, soft * unit) + 0.5, 0, 1), np.float32)
-
-    width = opening.lower - opening.upper
-    depth = np.clip((y - opening.upper) / np.maximum(width, 1), 0, 1)
-    dark = mouth.shade * np.array([0.20, 0.10, 0.10], np.float32)
-    tongue = mouth.shade * np.array([0.42, 0.20, 0.20], np.float32)
-    picture = over(
-        np.broadcast_to(dark, (*depth.shape, 3)), np.broadcast_to(tongue, (*depth.shape, 3)),
-        ease((depth - np.float32(0.55)) / np.float32(0.5)) * np.clip(width / (0.25 * unit), 0, 1),
-    )  # fmt: skip
-    white = mouth.light * np.array([1.0, 0.94, 0.86], np.float32)
-    gums = mouth.light * np.array([0.62, 0.36, 0.36], np.float32)
-    # seams between the teeth: their width grows from the middle outwards as the arch turns
-    tooth = np.abs(opening.x - middle) / (0.13 * unit) * (1 + 0.35 * across)  # central incisors are 8.5 mm wide
-    seam = np.abs(tooth - np.rint(tooth)) * 0.13 * unit
-    seams = 1 - 0.14 * np.exp(-((seam / max(0.7, 0.008 * unit)) ** 2))
-    shadow = 0.68 + 0.32 * ease((y - opening.upper) / np.float32(0.05 * unit))
-    upper = (white * (lit * seams)[..., None] * shadow[..., None]).astype(np.float32)
-    upper = over(upper, gums * (lit * np.ones_like(y))[..., None] * shadow[..., None], covers(gum - y, 0.02))
-    lower_lit = lit * seams * ease((opening.lower - y + np.float32(0.05 * unit)) / np.float32(0.12 * unit))
-    lower = (white * 0.5 * (lower_lit * np.ones_like(y))[..., None]).astype(np.float32)
-    picture = over(picture, lower, covers(y - low_edge, 0.012))
-    picture = over(picture, upper, covers(top_edge - y, 0.012))
+    upper, lower = mouth.edges + drift + np.array([(0, 0), (0, drop)], np.float32)
+    width, half = opening.lower - opening.upper, np.ptp(opening.edges[0, :, 0]) / 2
+    lit = ease(np.float32(DIM) + width / (DIM_FROM * unit))
+    # the tongue's back: an arch over the floor of the mouth, darker the deeper it lies
+    across = np.minimum(1, np.square((x - lower[0]) / (np.float32(WIDE) * half)))
+    back = opening.lower - np.float32(HIGH) * width * np.sqrt(1 - across)
+    tongue = ease((y - back) / np.maximum(np.float32(0.6 * HIGH) * width, 1)) * lit
+    dark, red = mouth.shade * THROAT, mouth.light * RED
+    picture = dark + tongue[..., None] * (red - dark)
+    under_lip = 1 - np.float32(UNDER_LIP) * (1 - ease((y - opening.upper) / (np.float32(LIP_SHADOW) * unit)))
+    for row, (middle, edge), way, shade in (
+        (mouth.teeth[1], lower, -1, lit * np.float32(BEHIND)), (mouth.teeth[0], upper, 1, lit * under_lip),
+    ):  # fmt: skip
+        teeth = sample(row, place(row, x - middle, way * (y - edge), mouth.cut.unit), cv2.BORDER_CONSTANT)
+        # what shades them is red, not gray
+        shown = dark * teeth[..., 3:] + shade[..., None] * (teeth[..., :3] - dark * teeth[..., 3:])
+        picture = picture * (1 - teeth[..., 3:]) + shown
     return np.repeat((picture @ LUMA)[..., None], 3, axis=-1) if mouth.gray else picture
 
 
