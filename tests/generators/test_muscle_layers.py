@@ -14,7 +14,7 @@ from miex.api.render import LEAST_TILE, MOST_PIXELS, MOST_SIDE, _sheet_layout
 from miex.aus.vector import AU_NUMBERS, N_AUS, from_mapping, parse
 from miex.errors import InputError, UsageError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
-from miex.generators.grid import GRID, invert, invert_sheets
+from miex.generators.grid import GRID, invert, invert_sheets, sample
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
@@ -238,6 +238,28 @@ def test_the_iris_keeps_its_size_under_a_raised_lid(rig: MuscleRig, intensity: f
         assert not moved[(opening.y > upper + STRIP * unit) & (opening.y < lower - STRIP * unit), 1].any()
         inside = (opening.y > opening.upper) & (opening.y < opening.lower)
         assert moved[inside, 1].max() > 0  # something was uncovered
+
+
+def test_closed_lids_meet_in_one_arc(rig: MuscleRig) -> None:
+    for drawn in openings(rig, "45=1"):
+        x, y = (drawn.opening.edges[0, ::4] / rig.face.inter_ocular).T
+        slopes = np.diff(y) / np.diff(x)
+        assert (np.diff(slopes) < 0.05).all()  # hanging from corner to corner, with no bump on its way
+        assert (drawn.opening.upper >= drawn.opening.lower - 0.5).all()
+
+
+def test_lashes_hang_from_closed_lids(rig: MuscleRig) -> None:
+    frames = generator.render(rig, parse(["45=1"])[None]).frames
+    for drawn in openings(rig, "45=1"):
+        opening, unit = drawn.opening, rig.face.inter_ocular
+        columns = np.arange(int(opening.edges[0, 0, 0]) + 4, int(opening.edges[0, -1, 0]) - 4)
+        line = np.interp(columns, *opening.edges[0].T)
+        counts = []
+        for picture in (frames[0], rig.face.crop):
+            below = np.stack([columns, line + 0.025 * unit], -1)[None].astype(np.float32)
+            level = sample(picture.astype(np.float32).mean(-1), below)[0]
+            counts.append(int(((level[1:-1] < level[:-2] - 1) & (level[1:-1] < level[2:] - 1)).sum()))
+        assert counts[0] > counts[1] + 4
 
 
 def test_one_eye_blinks_alone(rig: MuscleRig) -> None:

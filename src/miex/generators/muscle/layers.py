@@ -30,7 +30,7 @@ from miex.generators.muscle.cuts import (
 )
 from miex.generators.muscle.folds import MOST, Part, bound, restraint
 from miex.generators.muscle.furrows import Light
-from miex.generators.muscle.lids import Eye, behind, make_eye, shut, unrolled
+from miex.generators.muscle.lids import Eye, behind, fringed, make_eye, shut, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
 
 TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
@@ -209,6 +209,8 @@ def draw(
         seen = slice(int(rows[0]), int(rows[-1]) + 1)
         content = _between(part, replace(opening, y=opening.y[seen]), weights, layer.drift, at, level)
         picture[seen] += gap[seen] * (content - lower[seen])
+    if isinstance(part, Eye) and weights[part.closing]:
+        picture = fringed(part, picture, opening, float(weights[part.closing]), level)
     if layer.share < 1:
         picture = levels[box] + layer.share * (picture - levels[box])
     levels[box] = np.rint(picture)

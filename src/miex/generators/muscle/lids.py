@@ -20,7 +20,14 @@ OVERLAP = 0.045  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
 LEAST = 0.85  # brightness of a lid without its lashes, of its brighter part
 BEYOND = 0.1, 0.06  # how far a bare lid goes on past the outer and the inner end of the eye, inter-ocular
-LASH_LINE = 0.009  # half its height, inter-ocular
+LID_LINE = 0.006  # half the height of the line where closed lids meet, inter-ocular
+FINE = 4  # samples of the picture of lashes per pixel
+LOW = 0.4  # intensity from which on lashes hang
+LASHES, LONGEST = 40, 0.085  # how many are seen, and the length of the longest, inter-ocular
+LASH = (1, 110), (0.75, 170), (0.45, 230)  # darkness up to which share of its length
+GOLDEN = (5**0.5 - 1) / 2
+DOME = 0.09  # of the light: how a lid over an eyeball is shaded
+CHEEK, PORES, COARSEST = 0.42, 0.025, 5.0  # where a lid takes its pores from and their size, inter-ocular; most, levels
 STRIP = 0.03  # of the eye along a lid that is stretched where the lid is raised, inter-ocular
 
 
@@ -35,6 +42,8 @@ class Eye:
         patch: float32 [h, w, 4]: the upper lid as it unrolls, gray levels, and how much it replaces what is there.
         lash: color of the rim, float32 [3], gray levels.
         skin: color of the lid, float32 [3], gray levels.
+        lashes: how much the lashes of the lowered lid cover, float32 [h, w], FINE samples per pixel; its first row is
+            the lid's edge, its first column the cut's left end less LONGEST.
     """
 
     cut: Cut
@@ -43,6 +52,7 @@ class Eye:
     patch: Floats
     lash: Floats
     skin: Floats
+    lashes: Floats
 
 
 def make_eye(frame: FaceFrame, face: AlignedFace, basis: Floats, side: int) -> Eye:
@@ -70,6 +80,8 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     patch = sample(smooth, np.stack([np.broadcast_to(x, source.shape), source], -1))
     bare = _bare(smooth, x, fold, rim - lids["lashes"] * frame.unit, frame.unit)
     patch = np.maximum(patch, bare * np.float32(LEAST))  # without lashes and what is painted about them
+    patch *= _shading(x, y, fold, rim, edge)[..., None]
+    patch += _pores(face, (x0, y0, x1, y1), frame.unit)
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
     ends = ease(1 + np.minimum((x - edge[0, 0]) / before, (edge[-1, 0] - x) / after).astype(np.float32))
     share = ease(height - np.float32(0.4)) * ends
@@ -80,7 +92,46 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     closing = AU_INDEX[lids["closing"]] * len(SIDES) + side
     covered = share > 0.5
     skin = np.asarray(patch[covered].mean(0) if covered.any() else face.crop.mean((0, 1)), np.float32)
-    return Eye(cut, closing, (x0, y0), np.dstack([patch, share]).astype(np.float32), lash.astype(np.float32), skin)
+    drawn = np.dstack([patch, share]).astype(np.float32)
+    lashes = _lashes(float(np.ptp(edge[:, 0])), LATERAL[side], frame.unit)
+    return Eye(cut, closing, (x0, y0), drawn, lash.astype(np.float32), skin, lashes)
+
+
+def _shading(x: Floats, y: Floats, fold: Floats, rim: Floats, edge: Floats) -> Floats:
+    """Light on a lid that lies over an eyeball, [h, w]: brightest across its middle."""
+    down = np.clip((y - fold) / np.maximum(rim - fold, 1), 0, 1)
+    across = np.clip(2 * (x - edge[0, 0]) / np.ptp(edge[:, 0]) - 1, -1, 1)
+    return np.asarray(1 + DOME * (np.sin(np.pi * down) - down**2 - across**2), np.float32)
+
+
+def _pores(face: AlignedFace, box: tuple[int, int, int, int], unit: float) -> Floats:
+    """The fine texture of the skin below an eye, for a lid in the box (left, top, right, bottom): [h, w, 3], levels."""
+    x0, y0, x1, y1 = box
+    # a lid that comes down is stretched about threefold
+    down = np.clip(y0 + round(CHEEK * unit) + 3 * np.arange(y1 - y0), 0, face.size - 1)
+    skin = face.crop[down, x0:x1].astype(np.float32)
+    fine = skin - cv2.GaussianBlur(skin, (0, 0), max(1.0, PORES * unit))
+    return np.asarray(fine / (1 + np.abs(fine) / COARSEST), np.float32)
+
+
+def _lashes(width: float, outward: float, unit: float) -> Floats:
+    """Lashes that hang from the edge of a lowered lid, fanning out toward the temple: `Eye.lashes`."""
+    reach = LONGEST * FINE * unit
+    canvas = np.zeros((int(reach) + 2, int(width * FINE + 2 * reach) + 2), np.uint8)
+    order = np.arange(LASHES)
+    uneven, other = order * GOLDEN % 1 - 0.5, order * GOLDEN**2 % 1 - 0.5  # no chance in it, and yet no pattern
+    along = (order + 0.5 + 1.2 * uneven) / LASHES
+    out = along if outward > 0 else 1 - along  # 1 at the temple
+    lengths = reach * (0.2 + 0.7 * np.sin(np.pi * (0.05 + 0.7 * out))) * (0.8 + 0.6 * other)
+    lean = outward * (1.3 * (out - 0.3) + 0.5 * uneven)
+    roots = np.stack([reach + along * width * FINE, np.zeros(LASHES)], -1)
+    tips = roots + np.stack([lean, np.ones(LASHES)], -1) * (lengths / np.hypot(1, lean))[:, None]
+    for root, tip in zip(roots, tips, strict=True):
+        for share, darkness in LASH:  # they get thinner toward their tips
+            ends = [tuple(np.rint(16 * point).astype(int).tolist()) for point in (root, root + share * (tip - root))]
+            stroke = cv2.line(np.zeros_like(canvas), ends[0], ends[1], darkness, 1, cv2.LINE_AA, shift=4)
+            canvas = np.maximum(canvas, stroke)
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.35 * FINE) / np.float32(255), np.float32)
 
 
 def _bare(smooth: Floats, x: Floats, top: Floats, bottom: Floats, unit: float) -> Floats:
@@ -90,11 +141,11 @@ def _bare(smooth: Floats, x: Floats, top: Floats, bottom: Floats, unit: float) -
     colors = sample(smooth, np.stack(np.broadcast_arrays(x, y), -1))
     third = np.argsort(colors.sum(-1), 0)[6:7, :, None]  # brightest of nine
     bright = np.take_along_axis(colors, third, 0)
-    return np.asarray(cv2.GaussianBlur(bright, (0, 0), 0.05 * unit, sigmaY=0.1)[0], np.float32)
+    return np.asarray(cv2.GaussianBlur(bright, (0, 0), 0.12 * unit, sigmaY=0.1)[0], np.float32)
 
 
 def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: float, level: int) -> Floats:
-    """The upper lid with the skin that unrolls from under the fold, and the line of lashes of closed lids.
+    """The upper lid with the skin that unrolls from under the fold.
 
     Args:
         eye: the eye.
@@ -108,14 +159,28 @@ def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: flo
     at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
     patch = sample(eye.patch, at, cv2.BORDER_CONSTANT)
     lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
-    closed = shut(amount)
-    if not closed:
-        return lid
-    edge = opening.edges[0]
-    thick = max(0.6, LASH_LINE * eye.cut.unit)
-    ends = ease(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * eye.cut.unit))
-    line = np.clip((thick - np.abs(opening.upper - thick - opening.y)) / 1.5 + 0.5, 0, 1) * ends * closed * 0.85
-    return np.asarray(lid + (eye.lash * np.float32(level) - lid) * line[..., None], np.float32)
+    return np.asarray(lid, np.float32)
+
+
+def fringed(eye: Eye, picture: Floats, opening: Opening, amount: float, level: int) -> Floats:
+    """The eye with the lashes of a lowered lid, and the dark line where closed lids meet.
+
+    Args:
+        eye, opening, amount, level: as in `unrolled`.
+        picture: what is seen in the opening's box, float32 [h, w, 3].
+    """
+    edge, unit = opening.edges[0], eye.cut.unit
+    thick = max(0.5, LID_LINE * unit)
+    ends = ease(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * unit))
+    below = opening.y - opening.upper
+    line = np.clip((thick - np.abs(below + thick)) / 1.5 + 0.5, 0, 1) * ends * shut(amount) * np.float32(0.8)
+    # they point at who looks at them while the lid comes down, and hang when it is down
+    columns = (opening.x - (edge[0, 0] - np.float32(LONGEST * unit))) * FINE
+    rows = below * np.float32(FINE / (0.4 + 0.6 * amount))
+    where = np.stack(np.broadcast_arrays(columns, rows), -1).astype(np.float32)
+    lashes = sample(eye.lashes, where, cv2.BORDER_CONSTANT) * ease(np.float32((amount - LOW) / (1 - LOW)))
+    cover = np.maximum(line, lashes)[..., None]
+    return np.asarray(picture + (eye.lash * np.float32(level) - picture) * cover, np.float32)
 
 
 def shut(amount: float) -> float:
@@ -136,8 +201,8 @@ def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
     edges = cut.edges + cut.moves[row] + cut.moves[n_basis + entry]
     x = edges[0, :, 0]
     lower = np.interp(x, edges[1, :, 0], edges[1, :, 1])
-    taper = np.minimum(1, 6 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))
-    lacking = np.maximum(0, lower - edges[0, :, 1] + OVERLAP * frame.unit * taper)
+    along = np.linspace(-1, 1, len(x))
+    lacking = np.maximum(0, lower - edges[0, :, 1] + OVERLAP * frame.unit * (1 - along**2))
     columns, rows = frame.x[0, cut.window[1]], frame.y[cut.window[0]]
     # the field is one of the rest face, whose columns end up at x
     lacking_at = np.interp(columns, cut.edges[0, :, 0], lacking, left=0, right=0).astype(np.float32)
