@@ -225,6 +225,19 @@ def test_brows_move_up_and_down_rather_than_sideways(rig: MuscleRig, au: int, wa
     assert along > 1.3 * sideways > 0
 
 
+def test_a_smile_has_no_hooks(rig: MuscleRig) -> None:
+    """The line of the lips, from the middle past a corner, bends nowhere sharply when its corner rises."""
+    unit, points = rig.face.inter_ocular, rig.face.landmarks[[61, 95, 88, 178, 87, 14]]
+    field = generator.displacement(rig, one("12=1"))[0]
+    x = np.linspace(points[0, 0] - 0.1 * unit, points[-1, 0], 16)
+    line = np.stack([x, np.interp(x, *points.T)], -1).astype(np.float32)
+    where = (line + 0.5) * GRID / SIZE - 0.5
+    moved = line + np.stack([sample(np.ascontiguousarray(field[..., i]), where[None])[0] for i in (0, 1)], -1)
+    rest, smiling = (np.degrees(np.arctan2(*np.diff(path, axis=0).T[::-1])) for path in (line, moved))
+    assert np.abs(np.diff(smiling - rest)).max() < 12
+    assert moved[3, 1] < line[3, 1] - 0.08 * unit  # the corner itself
+
+
 # directions and largest displacement against a scanned-face model. Reaches are shorter than its shapes on purpose;
 # besides, it reaches wider still (1, 6), lifts the chin's outline (17), balloons the upper lip (9), raises the corner
 # where the dimpler should draw it out (14). As in real maps, the lips' middle holds still and the cheek swells outward
