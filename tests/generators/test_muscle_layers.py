@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu
 
 from miex.api import render
 from miex.api.render import LEAST_TILE, MOST_PIXELS, MOST_SIDE, _sheet_layout
 from miex.aus.vector import AU_NUMBERS, N_AUS, from_mapping, parse
 from miex.errors import InputError, UsageError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
+from miex.faces.landmarks import Landmarker
 from miex.generators.grid import GRID, invert, invert_sheets, sample
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle import furrows as furrow_tables
@@ -21,15 +24,17 @@ from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.cuts import TABLE, cut_spec, sheet
 from miex.generators.muscle.folds import MOST, compression, restraint
-from miex.generators.muscle.furrows import DARKEST, load_furrows, relight
+from miex.generators.muscle.furrows import DARKEST, lines, load_furrows, load_skin, relight
 from miex.generators.muscle.generator import restrained
 from miex.generators.muscle.layers import Drawn, moving_rows, opened, sheets_shown
 from miex.generators.muscle.lids import STRIP, behind
 from miex.generators.muscle.mouth import illumination, inside
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
+from miex.images import read_image
 from tests.support import command
 
 SIZE = 256
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "faces"
 generator = MuscleGenerator()
 
 
@@ -313,6 +318,44 @@ def test_furrows_lie_where_the_skin_is_compressed(rig: MuscleRig) -> None:
             assert np.hypot(*(centers - point).T).min() < 0.3 * rig.face.inter_ocular, au
 
 
+def test_lined_skin_has_deeper_furrows(rig: MuscleRig, closed: AlignedFace) -> None:
+    def depth(face: AlignedFace, au: int) -> float:
+        return float(1 - relit(generator.prepare(face), au, 1).min())
+
+    smooth, lined = (replace(closed, samples=closed.samples.copy()) for _ in range(2))
+    unit, middle = closed.inter_ocular * OVERSAMPLING, closed.landmarks[[9, 151]].mean(0) * OVERSAMPLING
+    x0, x1, y0, y1 = (
+        int(v) for v in (middle[0] - unit / 2, middle[0] + unit / 2, middle[1] - unit / 4, middle[1] + unit / 4)
+    )
+    smooth.samples[y0:y1, x0:x1] = cv2.GaussianBlur(smooth.samples[y0:y1, x0:x1], (0, 0), 0.2 * unit)
+    wrinkles = 12 * np.sin(2 * np.pi * np.arange(y1 - y0) / (0.12 * unit))[:, None, None]
+    lined.samples[y0:y1, x0:x1] = np.clip(smooth.samples[y0:y1, x0:x1] + wrinkles, 0, 255)
+    assert depth(smooth, 1) < 0.7 * depth(lined, 1)
+    assert depth(smooth, 12) == depth(lined, 12)  # the forehead says nothing of the cheeks
+
+
+def test_the_furrows_of_older_people_are_deeper(model: Path) -> None:
+    table = SHARED / "faces.csv"
+    if not table.is_file():
+        pytest.skip(f"no {table}")
+    with table.open(encoding="utf-8") as file:
+        people = [
+            (float(row["age"]), row["file"]) for row in csv.DictReader(file) if row["age"] and "pool/" in row["file"]
+        ]
+    people.sort()
+    lined: list[list[float]] = []
+    with Landmarker(model) as landmarker:
+        for some in (people[:12], people[-12:]):
+            lined.append([])
+            for _, name in some:
+                photo = read_image(SHARED / name)
+                found = landmarker.detect(photo)
+                mesh = found.landmarks[found.largest]
+                face = align(photo, mesh, place_crop(mesh, CropOptions(SIZE)), SIZE)
+                lined[-1].append(np.mean([lines(face, skin.around) / skin.lines for skin in load_skin().values()]))
+    assert mannwhitneyu(lined[1], lined[0], alternative="greater").pvalue < 0.01
+
+
 def test_every_furrow_has_a_source() -> None:
     assert {f.au for f in load_furrows()} >= {1, 2, 4, 6, 9, 10, 12, 17}
     assert all(f.source for f in load_furrows())
@@ -320,7 +363,15 @@ def test_every_furrow_has_a_source() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("depth = 0.15", "depth = 2"), ("au = 1\n", "au = 3\n"), ("width", "breadth"), ("[[furrow", "[[fur")],
+    [
+        ("depth = 0.15", "depth = 2"),
+        ("au = 1\n", "au = 3\n"),
+        ("width", "breadth"),
+        ("[[furrow", "[[fur"),
+        ('skin = "cheek"', 'skin = "chin"'),
+        ("around", "about"),
+        ("[108, 151", "[478, 151"),
+    ],
 )
 def test_a_broken_furrow_is_named(tmp_path: Path, old: str, new: str) -> None:
     text = furrow_tables.TABLE.read_text("utf-8")

@@ -15,6 +15,8 @@ from miex.aus.vector import AU_INDEX, SIDES, au_index
 from miex.compiled import compiled
 from miex.easing import ease
 from miex.errors import InputError, UsageError
+from miex.faces.crop import AlignedFace
+from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import Field, cell_centers, sample
 from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
@@ -22,6 +24,8 @@ from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
 TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: 0.02 inter-ocular distances
 POWER = 1.5  # of the intensity: skin gives way before it folds, so 0.2 shows 0.09 of a furrow
+LINES = 0.02, 0.05  # between which sizes (standard deviations) skin shows its lines, inter-ocular distances
+FAINTEST, DEEPEST = 0.6, 1.5  # furrows of smooth and of lined skin, of their depth
 DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
 RIM = 0.06  # of the way from the middle of the face to its rim: there furrows fade out
 RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
@@ -36,7 +40,26 @@ class Furrow:
     offset: tuple[float, float]
     width: float
     depth: float
+    skin: str
     source: str
+
+
+@dataclass(frozen=True)
+class Skin:
+    """A region of the face; furrows.toml says what its fields are."""
+
+    around: tuple[int, ...]
+    lines: float
+
+
+@cache
+def load_skin(path: Path = TABLE) -> dict[str, Skin]:
+    """The regions of that file. Raises InputError as `load_furrows` does."""
+    try:
+        rows = tomllib.loads(path.read_text("utf-8"))["skin"]
+        return {name: replace(Skin(**row), around=landmarks(row["around"])) for name, row in rows.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"furrows {path}", expected="the form described at its top", found=str(error)) from error
 
 
 @cache
@@ -47,16 +70,18 @@ def load_furrows(path: Path = TABLE) -> tuple[Furrow, ...]:
         InputError: it is not TOML, a key is missing or unknown, a number is out of range.
     """
     try:
-        return tuple(_furrow(row) for row in tomllib.loads(path.read_text("utf-8"))["furrow"])
+        return tuple(_furrow(row, load_skin(path)) for row in tomllib.loads(path.read_text("utf-8"))["furrow"])
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise InputError(f"furrows {path}", expected="the form described at its top", found=str(error)) from error
 
 
-def _furrow(row: dict[str, object]) -> Furrow:
+def _furrow(row: dict[str, object], skin: dict[str, Skin]) -> Furrow:
     furrow = Furrow(**row)  # type: ignore[arg-type]  # proven below
     au_index(furrow.au, where="furrow")
     if not (furrow.width > 0 and 0 < furrow.depth < 1 and len(furrow.line) > 1 and len(furrow.offset) == 2):
         raise ValueError(f"furrow of AU {furrow.au} along {furrow.line}: width, depth, line or offset out of range")
+    if furrow.skin not in skin:
+        raise ValueError(f"furrow of AU {furrow.au} along {furrow.line}: skin {furrow.skin!r}, of {', '.join(skin)}")
     line, (lateral, down) = landmarks(list(furrow.line)), furrow.offset
     return replace(furrow, line=line, offset=(lateral, down))
 
@@ -68,9 +93,10 @@ class Light:
         fine: side of the grid of shades, FINER than that of the field.
     """
 
-    def __init__(self, frame: FaceFrame, grid: int) -> None:
+    def __init__(self, frame: FaceFrame, face: AlignedFace, grid: int) -> None:
         self.fine = grid * FINER
-        self._frame, self._size = frame, round(float(frame.x[0, -1] + frame.x[0, 0] + 1))
+        self._frame, self._face, self._size = frame, face, face.size
+        self._lined: dict[str, float] = {}
         self._shades: dict[int, tuple[Floats, tuple[float, float, float, float]]] = {}
 
     @cached_property
@@ -91,12 +117,49 @@ class Light:
             shade = np.zeros((self.fine, self.fine), np.float32)
             for furrow in load_furrows():
                 if AU_INDEX[furrow.au] == row // len(SIDES):
-                    _crease(self._frame, furrow, row % len(SIDES), centers, into=shade)
+                    deep = replace(furrow, depth=furrow.depth * self.lined(furrow.skin))
+                    _crease(self._frame, deep, row % len(SIDES), centers, into=shade)
             shade *= self._on_face
             ys, xs = (centers[np.flatnonzero(shade.any(axis))] for axis in (1, 0))
             box = (float(xs[0]), float(ys[0]), float(xs[-1]), float(ys[-1])) if len(xs) else (0.0, 0.0, 0.0, 0.0)
             self._shades[row] = shade, box
         return self._shades[row]
+
+    def lined(self, skin: str) -> float:
+        """How deep furrows are in a region, of their depth in furrows.toml: lined skin folds along its lines, smooth
+        skin gives way without."""
+        if skin not in self._lined:
+            region = load_skin()[skin]
+            found = lines(self._face, region.around) / region.lines
+            self._lined[skin] = float(np.clip(found, FAINTEST, DEEPEST))
+        return self._lined[skin]
+
+
+def lines(face: AlignedFace, around: tuple[int, ...]) -> float:
+    """How lined the skin of a photo is on both sides of the face: the median contrast of what has the size of wrinkles,
+    gray levels.
+
+    Half of the skin may be covered by hair or lie in a sharp shadow, and the median hardly changes.
+
+    Args:
+        face: the face at rest.
+        around: landmarks around the region, right side.
+    """
+    twins = mirror_landmarks()
+    polygons = [np.rint(face.landmarks[list(ring)]).astype(np.int32) for ring in (around, [twins[i] for i in around])]
+    every, margin = np.concatenate(polygons), int(3 * LINES[1] * face.inter_ocular) + 1
+    (left, top), (right, bottom) = np.maximum(0, every.min(0) - margin), every.max(0) + margin
+    gray = (
+        cv2.cvtColor(face.crop[top:bottom, left:right], cv2.COLOR_RGB2GRAY) if right > left and bottom > top else None
+    )
+    if gray is None or not gray.size:
+        return 0.0
+    skin = np.zeros(gray.shape, np.uint8)
+    for polygon in polygons:
+        cv2.fillPoly(skin, [polygon - (left, top)], 1)
+    small, large = (cv2.GaussianBlur(gray.astype(np.float32), (0, 0), s * face.inter_ocular) for s in LINES)
+    contrast = np.abs(small - large)[skin > 0]
+    return float(np.median(contrast)) if len(contrast) else 0.0
 
 
 @lru_cache(maxsize=8)

@@ -45,7 +45,7 @@ class Layers:
     """
 
     def __init__(self, frame: FaceFrame, face: AlignedFace, basis: Floats) -> None:
-        self.frame, self.light = frame, Light(frame, basis.shape[1])
+        self.frame, self.light = frame, Light(frame, face, basis.shape[1])
         self._face, self._basis = face, basis
         # bound of the compression by each entry of the basis at intensity 1, in each tile of the grid
         self._worst, self._known = np.zeros((len(basis), TILES**2), np.float32), np.zeros(len(basis), bool)
