@@ -124,7 +124,7 @@ def between_lips(rig: MuscleRig, *settings: str) -> tuple[np.ndarray, np.ndarray
     frame = generator.render(rig, parse(settings)[None]).frames[0].astype(float)
     (drawn,) = openings(rig, *settings)
     opening = drawn.opening
-    picture = frame[opening.box] * (opening.shown(over=False)[1][..., None] == 1)
+    picture = frame[opening.box] * (shown(drawn)[1][..., None] == 1)
     return picture[picture.any((1, 2))], (opening.x[0] - opening.cut.edges[0, :, 0].mean()) / rig.face.inter_ocular
 
 
