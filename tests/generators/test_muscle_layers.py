@@ -297,7 +297,7 @@ def relit(rig: MuscleRig, au: int, z: float) -> np.ndarray:
     assert rig.layers
     levels = np.full((SIZE, SIZE, 3), 40_000, np.uint16)
     still = np.zeros((SIZE, SIZE, 2), np.float32)
-    relight(levels, rig.layers.light, weights(f"{au}={z}"), still, rig.layers.light.positions(SIZE))
+    relight(levels, rig.layers.light, weights(f"{au}={z}"), still)
     return levels / 40_000
 
 

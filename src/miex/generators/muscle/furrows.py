@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import cv2
@@ -17,7 +17,7 @@ from miex.easing import ease
 from miex.errors import InputError, UsageError
 from miex.faces.crop import AlignedFace
 from miex.faces.mesh import mirror_landmarks
-from miex.generators.grid import Field, cell_centers, sample
+from miex.generators.grid import Field, cell_centers
 from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
 
@@ -98,7 +98,7 @@ class Light:
         self.fine = grid * FINER
         self._frame, self._face, self._size = frame, face, face.size
         self._lined: dict[str, float] = {}
-        self._shades: dict[int, tuple[Floats, tuple[float, float, float, float]]] = {}
+        self._shades: dict[int, tuple[Floats, tuple[slice, slice]]] = {}
 
     @cached_property
     def _on_face(self) -> Floats:
@@ -106,13 +106,9 @@ class Light:
         inside = ease((1 - self._frame.radius(Rim(neck=0))) / np.float32(RIM))
         return np.asarray(cv2.resize(inside, (self.fine, self.fine), interpolation=cv2.INTER_NEAREST), np.float32)
 
-    def positions(self, size: int) -> npt.NDArray[np.float32]:
-        """(x, y) of each pixel of a crop on the grid of shades, float32 [size, size, 2], not to be written."""
-        return _positions(size, self.fine)
-
-    def shade(self, row: int) -> tuple[Floats, tuple[float, float, float, float]]:
-        """Of an entry of the basis: change of the light at intensity 1, float32 [f, f], and where it is: left, top,
-        right, bottom, pixels of the crop."""
+    def shade(self, row: int) -> tuple[Floats, tuple[slice, slice]]:
+        """Of an entry of the basis: change of the light at intensity 1, float32 [h, w], and its rows and columns of the
+        grid of shades."""
         if row not in self._shades:
             centers = cell_centers(self._size, self.fine)
             shade = np.zeros((self.fine, self.fine), np.float32)
@@ -121,9 +117,9 @@ class Light:
                     deep = replace(furrow, depth=furrow.depth * self.lined(furrow.skin))
                     _crease(self._frame, deep, row % len(SIDES), centers, into=shade)
             shade *= self._on_face
-            ys, xs = (centers[np.flatnonzero(shade.any(axis))] for axis in (1, 0))
-            box = (float(xs[0]), float(ys[0]), float(xs[-1]), float(ys[-1])) if len(xs) else (0.0, 0.0, 0.0, 0.0)
-            self._shades[row] = shade, box
+            x, y, width, height = cv2.boundingRect((shade != 0).view(np.uint8))
+            window = slice(y, y + height), slice(x, x + width)
+            self._shades[row] = shade[window].copy(), window
         return self._shades[row]
 
     def lined(self, skin: str) -> float:
@@ -161,14 +157,6 @@ def lines(face: AlignedFace, around: tuple[int, ...]) -> float:
     small, large = (cv2.GaussianBlur(gray.astype(np.float32), (0, 0), s * face.inter_ocular) for s in LINES)
     contrast = np.abs(small - large)[skin > 0]
     return float(np.median(contrast)) if len(contrast) else 0.0
-
-
-@lru_cache(maxsize=8)
-def _positions(size: int, fine: int) -> npt.NDArray[np.float32]:
-    line = cell_centers(fine, size)
-    points = np.stack(np.meshgrid(line, line), -1)
-    points.flags.writeable = False
-    return points
 
 
 @cache
@@ -239,9 +227,7 @@ def _ease(t: float) -> float:
     return t * t * (3 - 2 * t)
 
 
-def relight(
-    levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back: Field, positions: npt.NDArray[np.float32]
-) -> None:
+def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back: Field) -> None:
     """Shade a frame by its furrows.
 
     Args:
@@ -249,23 +235,48 @@ def relight(
         light: the furrows of the face.
         weights: intensities, float32 [34].
         back: where what is seen at each pixel came from, displacement float32 [size, size, 2], pixels.
-        positions: of each pixel on the grid of shades, from `Light.positions`, float32 [size, size, 2].
     """
     rows = _furrowed()
-    rows = rows[weights[rows] > 0]
-    if not len(rows):
+    shades = [(light.shade(row), row) for row in rows[weights[rows] > 0].tolist()]
+    shades = [one for one in shades if one[0][0].size]
+    if not shades:
         return
-    size, fine = len(levels), light.fine
-    total = np.ones((fine, fine), np.float32)
-    for row in rows:
+    starts = [min(window[axis].start for (_, window), _ in shades) for axis in (0, 1)]
+    stops = [max(window[axis].stop for (_, window), _ in shades) for axis in (0, 1)]
+    total = np.ones((stops[0] - starts[0], stops[1] - starts[1]), np.float32)
+    for (shade, window), row in shades:
+        down, across = (slice(one.start - start, one.stop - start) for one, start in zip(window, starts, strict=True))
         power = EARLY.get(AU_NUMBERS[row // len(SIDES)], POWER)
-        cv2.scaleAdd(light.shade(int(row))[0], float(weights[row]) ** power, total, dst=total)
-    boxes = np.array([light.shade(int(row))[1] for row in rows])
-    margin = float(cv2.norm(back, cv2.NORM_INF)) + 1
-    x0, y0 = (max(0, int(v - margin)) for v in boxes[:, :2].min(0))
-    x1, y1 = (min(size, int(v + margin) + 2) for v in boxes[:, 2:].max(0))
-    box = slice(y0, y1), slice(x0, x1)
-    where = cv2.scaleAdd(back[box], fine / size, positions[box])
-    factor = sample(total, where)
-    factor = np.clip(factor, DARKEST, BRIGHTEST)
-    levels[box] = cv2.multiply(levels[box], cv2.merge([factor] * 3), dtype=cv2.CV_16U)
+        total[down, across] += shade * np.float32(float(weights[row]) ** power)
+    _relight(levels, back, total, (starts[0], starts[1]), light.fine / len(levels))
+
+
+@compiled
+def _relight(levels: npt.NDArray[np.uint16], back: Field, total: Floats, first: tuple[int, int], finer: float) -> None:
+    """Multiply each pixel [size, size, 3] by the light [h, w] where what is seen there came from.
+
+    `first`: row and column of the light's first cell on the grid of shades, which has `finer` cells per pixel.
+    """
+    size = len(levels)
+    height, width = total.shape
+    margin = 0.0
+    for value in back.flat:
+        margin = max(margin, float(abs(value)))
+    rows = max(0, int(first[0] / finer - margin) - 1), min(size, int((first[0] + height) / finer + margin) + 2)
+    columns = max(0, int(first[1] / finer - margin) - 1), min(size, int((first[1] + width) / finer + margin) + 2)
+    for i in range(rows[0], rows[1]):
+        for j in range(columns[0], columns[1]):
+            x = (j + back[i, j, 0] + 0.5) * finer - 0.5 - first[1]
+            y = (i + back[i, j, 1] + 0.5) * finer - 0.5 - first[0]
+            if x <= -1 or y <= -1 or x >= width or y >= height:
+                continue
+            column, row = int(np.floor(x)), int(np.floor(y))
+            factor = 0.0
+            for k in range(2):
+                for m in range(2):
+                    share = (y - row if k else 1 - y + row) * (x - column if m else 1 - x + column)
+                    inside = 0 <= row + k < height and 0 <= column + m < width
+                    factor += share * (total[row + k, column + m] if inside else 1.0)
+            factor = min(max(factor, DARKEST), BRIGHTEST)
+            for c in range(3):
+                levels[i, j, c] = np.uint16(min(np.rint(levels[i, j, c] * factor), 65535.0))

@@ -91,7 +91,7 @@ class MuscleGenerator(Generator[MuscleRig]):
             for layer in layers:
                 draw(layer, levels, rig.samples, field, z, LEVEL)
             if rig.layers:
-                relight(levels, rig.layers.light, z, fine, rig.layers.light.positions(size))
+                relight(levels, rig.layers.light, z, fine)
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)
         return Rendered(frames, fields)
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
+from miex.compiled import compiled
 from miex.easing import ease
 from miex.faces.crop import AlignedFace
 from miex.generators.grid import sample
@@ -222,14 +223,29 @@ def behind(opening: Opening, drift: Floats) -> npt.NDArray[np.float32]:
     Args:
         drift: (right, down) of the head at the eye, pixels.
     """
-    x, y = opening.x - np.float32(drift[0]), opening.y - np.float32(drift[1])
-    rest = [np.interp(x, edge[:, 0], edge[:, 1]).astype(np.float32) for edge in opening.cut.edges]
-    now = [opening.upper - np.float32(drift[1]), opening.lower - np.float32(drift[1])]
-    strip = np.clip((rest[1] - rest[0]) / 2, 1e-3, STRIP * opening.cut.unit)
-    source = np.broadcast_to(y, np.broadcast_shapes(x.shape, y.shape))
-    for edge, moved, inward in zip(rest, now, (1, -1), strict=True):
-        uncovered = np.maximum(0, (edge - moved) * inward)
-        deep = (y - moved) * inward  # below the lid's edge
-        stretched = edge + inward * deep * strip / (strip + uncovered)
-        source = np.where((uncovered > 0) & (deep < strip + uncovered), stretched, source)
-    return np.stack([np.broadcast_to(x, source.shape), source], -1).astype(np.float32)
+    x, y = opening.x[0] - np.float32(drift[0]), opening.y[:, 0] - np.float32(drift[1])
+    edges, down = opening.cut.edges, np.float32(drift[1])
+    rest = np.stack([np.interp(x, edge[:, 0], edge[:, 1]) for edge in edges])
+    now = np.stack([opening.upper[0] - down, opening.lower[0] - down])
+    found = np.empty((len(y), len(x), 2), np.float32)
+    _behind(x, y, rest, now, STRIP * opening.cut.unit, found)
+    return found
+
+
+@compiled
+def _behind(
+    x: Floats, y: Floats, rest: npt.NDArray[np.float64], now: Floats, widest: float, found: npt.NDArray[np.float32]
+) -> None:
+    """Fill what `behind` returns, at columns x [w] and rows y [h]; heights of both lids' edges in each column: at rest
+    and now, [2, w]; `widest`: of the strip, pixels."""
+    for j in range(len(x)):
+        strip = min(max((rest[1, j] - rest[0, j]) / 2, 1e-3), widest)
+        for i in range(len(y)):
+            source = float(y[i])
+            for e in range(2):
+                inward = 1 - 2 * e
+                uncovered = max(0.0, (rest[e, j] - now[e, j]) * inward)
+                deep = (y[i] - now[e, j]) * inward  # below the lid's edge
+                if uncovered > 0 and deep < strip + uncovered:
+                    source = rest[e, j] + inward * deep * strip / (strip + uncovered)
+            found[i, j, 0], found[i, j, 1] = x[j], source
