@@ -22,6 +22,7 @@ from PIL import Image
 from typer.models import CommandInfo
 
 from miex.aus.tracks import Track
+from miex.aus.vector import AUArray
 from miex.commands.main import main
 from miex.dataset.plan_file import Plan, face_blocks, read_plan
 from miex.dataset.proven import write_blocks
@@ -33,6 +34,8 @@ from miex.faces.index import index_photos
 from miex.faces.photos import default_pool, list_photos
 from miex.generators.registry import describe, make_generator
 from miex.labels import Label
+from miex.nuisances.columns import nuisances_of
+from miex.nuisances.draw import draw
 from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, load_table
@@ -54,6 +57,17 @@ def plan_of(
     source = ExpertSource(load_table("du2014"), mu, 0.3)
     told = describe(make_generator(generator, options=chosen))
     return build_plan(PlanConfig(**config), index, [source], told, faces_root=str(photos.resolve()))
+
+
+def nuisances_drawn(level: str, aus: AUArray, apex: int, seed: int) -> dict[str, Any]:
+    """Nuisances of one sample, as its row of a plan has them."""
+    drawn = draw(nuisances_of(level), aus, np.array([len(aus)]), np.array([apex]), [seed])
+    per_frame = ("blink", "others", "head", "light")
+    for name, values in drawn.items():
+        if values is not None:
+            found = values if isinstance(values, list) else values.tolist()
+            drawn[name] = found if name in per_frame else found[0]
+    return drawn
 
 
 def with_tables(plan: Plan, *, rows: pa.Table | None = None, faces: pa.Table | None = None) -> Plan:

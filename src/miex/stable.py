@@ -9,11 +9,12 @@ import math
 import re
 import struct
 import zipfile
-from collections.abc import Collection, Iterable, Mapping
-from itertools import chain
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, permutations
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.lib import Type_FIXED_SIZE_LIST, Type_LIST, Type_STRING
@@ -42,6 +43,56 @@ def sample_rng(seed: int, use: str) -> np.random.Generator:
     """The randomness of one sample for one use, by its name ("aus", "timing", "noise" …): no use disturbs another, and
     a new one leaves all others as they were."""
     return np.random.Generator(np.random.PCG64(stable_hash(seed, use)))
+
+
+def sample_rngs(seeds: Iterable[int], use: str) -> Iterator[np.random.Generator]:
+    """`sample_rng` of each seed, three times as fast: numpy takes longer to seed a generator than samples to be drawn.
+
+    It is one generator, which is set to what the next seed gives when the next is asked for.
+    """
+    bits = np.random.PCG64(0)
+    rng = np.random.Generator(bits)
+    for a, b, c, d in _spread([stable_hash(seed, use) for seed in seeds]).tolist():
+        step = (c << 65 | d << 1 | 1) & _PCG_MOST
+        state = ((step + (a << 64 | b)) * _PCG_FACTOR + step) & _PCG_MOST
+        bits.state = {
+            "bit_generator": "PCG64", "state": {"state": state, "inc": step}, "has_uint32": 0, "uinteger": 0
+        }  # fmt: skip
+        yield rng
+
+
+# How numpy seeds PCG64: by the published constants of the generator (M. E. O'Neill, PCG: A Family of Simple Fast
+# Space-Efficient Statistically Good Algorithms for Random Number Generation, 2014) and of numpy.random.SeedSequence
+_PCG_FACTOR, _PCG_MOST = 0x2360ED051FC65DA44385DF649FCCF645, 2**128 - 1
+_POOL = 4  # words of 32 bits that a seed is spread over
+_INTO_POOL, _OUT_OF_POOL = (0x43B0D7E5, 0x931E8875), (0x8B51F9DD, 0x58F38DED)  # multipliers, and what multiplies them
+_LEFT, _RIGHT, _HALF = np.uint32(0xCA01F9DD), np.uint32(0x4973F715), np.uint32(16)
+Words = npt.NDArray[np.uint32]
+
+
+def _spread(seeds: Sequence[int]) -> npt.NDArray[np.uint64]:
+    """What `SeedSequence(seed).generate_state(4, np.uint64)` gives for each seed of 64 bits, uint64 [n, 4]."""
+    words = np.array(seeds, "<u8").view("<u4").astype(np.uint32).reshape(-1, 2).T
+    stir = _stirring(*_INTO_POOL)
+    pool = [stir(word) for word in (*words, *np.zeros_like(words))]
+    for source, to in permutations(range(_POOL), 2):
+        mixed = _LEFT * pool[to] - _RIGHT * stir(pool[source])
+        pool[to] = mixed ^ mixed >> _HALF
+    stir = _stirring(*_OUT_OF_POOL)
+    return np.stack([stir(word) for word in pool * 2], 1).astype("<u4").view("<u8").astype(np.uint64)
+
+
+def _stirring(multiplier: int, factor: int) -> Callable[[Words], Words]:
+    """A function that hashes words, by another multiplier at each call."""
+
+    def stir(words: Words) -> Words:
+        nonlocal multiplier
+        words = words ^ np.uint32(multiplier)
+        multiplier = multiplier * factor % 2**32
+        words = words * np.uint32(multiplier)
+        return words ^ words >> _HALF
+
+    return stir
 
 
 def canonical_json(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,15 @@ from miex.generators.muscle.lids import Eye
 from miex.labels import Label
 from miex.nuisances.apply import FURTHEST, drift, shown_aus, through_sensor
 from miex.nuisances.columns import NAMES, NUISANCES, nuisances_of
-from miex.nuisances.draw import OTHER, draw
+from miex.nuisances.draw import OTHER
 from miex.nuisances.still import EYES, has_glasses, still_area
 from miex.planning.config import PlanConfig
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import sample_rng
-from tests.support import plan_of
+from tests.support import nuisances_drawn, plan_of
 
 SIZE = 128
 OFF: dict[str, Any] = dict.fromkeys(NAMES)
-ALL = nuisances_of("all")
 EVERYWHERE = np.ones((80, 80), np.bool_)
 NOWHERE = ~EVERYWHERE
 NO_AUS = np.zeros((7, N_AUS), np.float32)
@@ -70,10 +68,7 @@ def test_what_changes_the_whole_frame_is_told_from_what_changes_the_face() -> No
 
 
 def test_the_onset_of_clean_is_neutral_and_its_blinks_are_as_many() -> None:
-    drawn = {
-        level: [draw(nuisances_of(level), NO_AUS[:5], 3, partial(sample_rng, seed)) for seed in range(300)]
-        for level in ("clean", "face")
-    }
+    drawn = {level: [nuisances_drawn(level, NO_AUS[:5], 3, seed) for seed in range(300)] for level in ("clean", "face")}
     assert not any(sample["blink"][0] for sample in drawn["clean"])
     assert any(sample["blink"][0] for sample in drawn["face"])
     assert all(sample["others"] is None for sample in drawn["clean"])
@@ -107,7 +102,7 @@ def test_shown_aus_by_hand() -> None:
 
 @pytest.mark.parametrize("n", [2, 7])
 def test_what_is_drawn_fits_its_columns(n: int) -> None:
-    drawn = [draw(ALL, NO_AUS[:n], n - 1, partial(sample_rng, seed)) for seed in range(300)]
+    drawn = [nuisances_drawn("all", NO_AUS[:n], n - 1, seed) for seed in range(300)]
     for sample in drawn:
         assert [len(sample[name]) for name in ("blink", "others", "head", "light")] == [n] * 4
         assert np.asarray(sample["others"]).max() <= OTHER
@@ -116,7 +111,7 @@ def test_what_is_drawn_fits_its_columns(n: int) -> None:
         assert 60 <= sample["compression"] <= 95
         assert all(0.1 <= x <= 0.9 and 0.1 <= y <= 0.9 for x, y, *_ in sample["outliers"])
     assert 0.6 < np.mean([np.any(sample["blink"]) for sample in drawn]) < 0.8
-    assert draw(nuisances_of("off"), NO_AUS[:n], n - 1, partial(sample_rng, 0)) == OFF
+    assert nuisances_drawn("off", NO_AUS[:n], n - 1, 0) == OFF
 
 
 def test_the_head_moves_everything_as_a_similarity(rig: MuscleRig) -> None:
@@ -191,7 +186,7 @@ def test_expression_outweighs_the_rest() -> None:
     for seed in range(500):
         triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
         aus = np.stack([triplet.onset, triplet.apex])
-        sample = {"aus": aus, **draw(nuisances_of("face"), aus, 1, partial(sample_rng, seed))}
+        sample = {"aus": aus, **nuisances_drawn("face", aus, 1, seed)}
         change = np.diff(shown_aus(sample).mean(-1), axis=0)[0]
         own.append(change[triplet.apex > 0].mean())
         others.append(change[triplet.apex == 0].mean())
@@ -227,7 +222,7 @@ def test_what_is_drawn_hardly_ever_folds(rig: MuscleRig) -> None:
     for seed in range(300):
         triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
         aus = np.stack([triplet.onset, triplet.apex])
-        sample = {"aus": aus, "apex": 1, "seed": seed, **draw(nuisances_of("face"), aus, 1, partial(sample_rng, seed))}
+        sample = {"aus": aus, "apex": 1, "seed": seed, **nuisances_drawn("face", aus, 1, seed)}
         moved = drift(sample, SIZE, unit, area, still)
         assert moved is not None
         moved += MuscleGenerator().displacement(rig, shown_aus(sample))
@@ -248,7 +243,7 @@ def samples(n: int, level: str = "face") -> Iterator[dict[str, Any]]:
     for seed in range(n):
         triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
         aus = np.stack([triplet.onset, triplet.apex])
-        drawn = draw(nuisances_of(level), aus, 1, partial(sample_rng, seed))
+        drawn = nuisances_drawn(level, aus, 1, seed)
         yield {"aus": aus, "apex": 1, "seed": seed, **drawn}
 
 
@@ -288,7 +283,7 @@ def test_what_the_expression_has_moves_as_it_is_coded() -> None:
             aus[1:, au] = rng.uniform(0.01, 0.3)
             aus[0, au] = aus[1, au] * rng.integers(2)
         own = aus.any(0)
-        drawn = draw(nuisances_of("face"), aus, 2, partial(sample_rng, seed))
+        drawn = nuisances_drawn("face", aus, 2, seed)
         shown = shown_aus({"aus": aus, **OFF, **drawn})[..., 0]
         np.testing.assert_array_equal(shown[:, own], aus[:, own])
         assert own[up] or not shown[:, up].any()
@@ -302,7 +297,7 @@ def test_what_the_expression_has_moves_as_it_is_coded() -> None:
         seen["opens"] += bool(shown[2, up] and blink[0])
         seen["blink"] += bool(blink.any())
         seen["full"] += bool(own.all() and not np.any(drawn["others"]))
-        others = draw(nuisances_of("face:others"), aus, 2, partial(sample_rng, seed))["others"]
+        others = nuisances_drawn("face:others", aus, 2, seed)["others"]
         assert np.array_equal(others, drawn["others"])
     assert all(seen.values()), seen
 

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,8 @@ from miex.faces.planned import load_face
 from miex.generators.muscle import MuscleGenerator
 from miex.labels import Label
 from miex.nuisances.apply import drift, shown_aus, through_sensor
-from miex.nuisances.columns import NAMES, nuisances_of
-from miex.nuisances.draw import BLINK, draw
+from miex.nuisances.columns import NAMES
+from miex.nuisances.draw import BLINK
 from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
 from miex.planning.triplets import distinct_triplets
@@ -45,7 +44,7 @@ from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 from tests.plan_fixture import GENERATOR, fake_index
-from tests.support import command, facts, plan_of, stored_samples, write_over
+from tests.support import command, facts, nuisances_drawn, plan_of, stored_samples, write_over
 
 SMILE = AUTriplet(
     from_mapping({4: 0.05, 12: 0.02}), from_mapping({6: 0.1, 12: 0.3, 25: 0.15}), Label.positive, "happiness"
@@ -127,8 +126,8 @@ def test_nuisances_are_smooth_on_the_way_and_keeps_the_pair() -> None:
     n, apex = 61, 24
     aus = np.zeros((n, N_AUS), np.float32)
     for seed in range(100):
-        two = draw(nuisances_of("all"), aus[:2], 1, partial(sample_rng, seed))
-        long = draw(nuisances_of("all"), aus, apex, partial(sample_rng, seed))
+        two = nuisances_drawn("all", aus[:2], 1, seed)
+        long = nuisances_drawn("all", aus, apex, seed)
         for name in ("blink", "others", "head", "light"):
             ends, values = np.asarray(two[name], float), np.asarray(long[name], float)
             assert len(values) == n
@@ -138,10 +137,7 @@ def test_nuisances_are_smooth_on_the_way_and_keeps_the_pair() -> None:
             assert np.abs(np.diff(values, 2, axis=0)).max() <= 26 * size / apex**2
         for name in ("asymmetry", "outliers", "noise", "compression"):
             assert np.array_equal(np.asarray(long[name]), np.asarray(two[name]))
-    assert (
-        np.max([draw(nuisances_of("face:blink"), aus, apex, partial(sample_rng, s))["blink"] for s in range(100)])
-        <= BLINK
-    )
+    assert np.max([nuisances_drawn("face:blink", aus, apex, s)["blink"] for s in range(100)]) <= BLINK
 
 
 def test_outliers_come_and_go_and_noise_is_new_in_every_frame() -> None:

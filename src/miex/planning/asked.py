@@ -6,9 +6,8 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,20 +15,25 @@ import pyarrow.compute as pc
 
 from miex.corpora.mappings import emotion_named
 from miex.dataset.plan_file import Plan
-from miex.dataset.schema import PLAN_SCHEMA
 from miex.errors import InputError, UsageError
 from miex.faces.crop import inter_ocular
-from miex.nuisances.apply import shown_aus
 from miex.nuisances.columns import nuisances_of
-from miex.nuisances.draw import draw
 from miex.planning.config import PlanConfig, recorded_config
-from miex.planning.rows import MOST_TRIPLETS, Draws, Place, places_of, rows_of, sample_id_of, settings_of
+from miex.planning.rows import (
+    MOST_TRIPLETS,
+    Draws,
+    Place,
+    nuisance_columns,
+    places_of,
+    rows_of,
+    sample_id_of,
+    settings_of,
+)
 from miex.planning.triplets import banks_of
 from miex.sources.expert import PRESETS, ExpertSource, load_table, table_of
-from miex.stable import canonical_json, first_difference, sample_rng, stable_hash
+from miex.stable import canonical_json, first_difference, stable_hash
 
 DRAWN_AGAIN = 64  # rows of a plan, evenly spread
-_DRAWN: Final = tuple(PLAN_SCHEMA.names[PLAN_SCHEMA.names.index("seed") + 1 :])  # of the row's own AUs and seed alone
 
 
 def asked_problems(plan: Plan) -> list[str]:
@@ -162,13 +166,12 @@ def _counts(seen: Mapping[str, Mapping[str, set[tuple[str, ...]]]], sources: Map
 
 
 def _nuisances(some: Sequence[tuple[Place, dict[str, Any]]], config: PlanConfig) -> str:
-    chosen = nuisances_of(config.nuisances)
-    for _, row in some:
-        aus = np.asarray(row["aus"], np.float32)
-        drawn = draw(chosen, aus, row["apex"], partial(sample_rng, row["seed"]))
-        left, right = np.moveaxis(shown_aus({"aus": aus, **drawn}), -1, 0)
-        again = {**drawn, "rendered_left": left.tolist(), "rendered_right": right.tolist()}
-        if name := _other(row, again, _DRAWN):
+    rows = [row for _, row in some]
+    moves = [np.asarray(row["aus"], np.float32) for row in rows]
+    chosen, apexes, seeds = nuisances_of(config.nuisances), [row["apex"] for row in rows], [row["seed"] for row in rows]
+    drawn = pa.table(nuisance_columns(chosen, moves, apexes, seeds)).to_pylist()
+    for row, again in zip(rows, drawn, strict=True):
+        if name := _other(row, again, tuple(again)):
             return f"nuisances {config.nuisances} draw another {name} of {row['sample_id']}"
     return ""
 
@@ -205,10 +208,8 @@ def _first_other(
     columns = ("aus", "apex", "emotion") if named else ("aus", "apex")
     with suppress(UsageError):
         draws = Draws(config, [source], banks_of(config, [source]), plan.n_faces)
-        for place, row in some:
-            values = draws.row(place.face, place.identity, place.photo, place.number, source, place.kind)
-            again = dict(zip(PLAN_SCHEMA.names, values, strict=True))
-            again["aus"] = [vector.tolist() for vector in again["aus"]]
+        drawn = draws.table([place for place, _ in some]).to_pylist()
+        for (_, row), again in zip(some, drawn, strict=True):
             if name := _other(row, again, columns):
                 return f"{source!r} draws another {name} of {row['sample_id']}"
         return ""
@@ -217,11 +218,7 @@ def _first_other(
 
 def _other(row: Mapping[str, Any], again: Mapping[str, Any], names: Sequence[str]) -> str:
     """The first column whose values are others; empty if there is none. Other processors round otherwise."""
-    as_read = pa.Table.from_pydict(
-        {name: [again[name]] for name in names}, pa.schema([PLAN_SCHEMA.field(n) for n in names])
-    )
-    read = as_read.to_pylist()[0]
-    return next((name for name in names if not _close(row[name], read[name])), "")
+    return next((name for name in names if not _close(row[name], again[name])), "")
 
 
 def _close(a: Any, b: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from miex.aus.vector import AUArray
+from miex.aus.vector import N_AUS, AUArray
 from miex.corpora.mappings import emotion_named
 from miex.dataset.plan_file import Plan, face_blocks
 from miex.dataset.schema import PLAN_SCHEMA
@@ -28,7 +28,7 @@ from miex.planning.triplets import Bank, banks_of
 from miex.sources.expert import PRESETS, ExpertSource, load_table
 from miex.sources.source import AUSource, AUTriplet
 from miex.sources.timing import FALL, RISE, draw_timing, expression
-from miex.stable import canonical_json, first_difference, sample_rng, stable_hash
+from miex.stable import canonical_json, first_difference, sample_rng, sample_rngs, stable_hash
 
 FRAMES_PER_SHARD = 1000  # of default shards: 500 pairs
 MOST_ROWS, MOST_IDENTITIES, MOST_TRIPLETS = 10**8, 10**6, 10**6  # rows are not held in memory, the others are
@@ -89,11 +89,11 @@ def build_plan(
     draws = Draws(config, sources, banks_of(config, sources, triplets_progress), faces.num_rows)
 
     def shards() -> Iterator[pa.Table]:
-        rows, done = _rows(draws, faces, n_rows), 0
-        while part := list(islice(rows, shard_size)):
+        places, done = places_of(faces, len(sources), config.planned, n_rows), 0
+        while part := list(islice(places, shard_size)):
             done += len(part)
             progress(done, n_rows, "")
-            yield _table(part)
+            yield draws.table(part)
 
     settings = {**settings_of(config), "faces_version": FACES_VERSION, "generator": generator}
     asked = {
@@ -134,6 +134,18 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return seed if epoch == 0 else stable_hash(seed, "epoch", epoch) >> 1
 
 
+class Place(NamedTuple):
+    """What a row of a plan is of: place and name of the identity, first digits of the photo's sha256, number of the
+    round, place of the source among all, and the class."""
+
+    face: int
+    identity: str
+    photo: str
+    number: int
+    source: int
+    kind: PlannedClass
+
+
 @dataclass(frozen=True)
 class Draws:
     """How the rows of a plan are drawn: each by itself, so in any order, and anew in every epoch of a stream.
@@ -158,8 +170,9 @@ class Draws:
         return nuisances_of(self.config.nuisances)
 
     @cached_property
-    def _cells(self) -> dict[tuple[str, str], tuple[AUSource, PlannedClass]]:
-        return {(s.name, kind.name): (s, kind) for s, kind in product(self.sources, self.config.planned)}
+    def _cells(self) -> dict[tuple[str, str], tuple[int, PlannedClass]]:
+        names = enumerate(source.name for source in self.sources)
+        return {(name, kind.name): (i, kind) for (i, name), kind in product(names, self.config.planned)}
 
     def again(self, rows: Sequence[Mapping[str, Any]], face: int, epoch: int) -> list[dict[str, Any]]:
         """Rows of one identity in another epoch: the same ids, sources and classes.
@@ -169,41 +182,51 @@ class Draws:
             face: place of their identity in faces.parquet.
             epoch: number of the epoch; 0 gives the rows of the plan.
         """
-        drawn = []
+        places = []
         for row in rows:
             start = len(f"{row['identity']}-{row['source']}-")
-            source, kind = self._cells[row["source"], row["sample_id"][start:].rsplit("-", 1)[0]]
-            drawn.append(self.row(face, row["identity"], row["photo"], row["round"], source, kind, epoch))
-        made: list[dict[str, Any]] = _table(drawn).to_pylist()
+            cell = self._cells[row["source"], row["sample_id"][start:].rsplit("-", 1)[0]]
+            places.append(Place(face, row["identity"], row["photo"], row["round"], *cell))
+        made: list[dict[str, Any]] = self.table(places, epoch).to_pylist()
         return made
 
-    def row(
-        self, face: int, identity: str, photo: str, number: int, source: AUSource, kind: PlannedClass, epoch: int = 0
-    ) -> tuple[Any, ...]:
-        """A row, with the values of PLAN_SCHEMA in their order.
+    def table(self, places: Sequence[Place], epoch: int = 0) -> pa.Table:
+        """The rows of some samples, table of PLAN_SCHEMA: of each the same, whichever others are drawn with it."""
+        names = [self.sources[of.source].name for of in places]
+        ids = [sample_id_of(of.identity, name, of.kind, of.number) for of, name in zip(places, names, strict=True)]
+        seed = epoch_seed(self.config.seed, epoch)
+        seeds = [stable_hash(seed, name) for name in ids]
+        triplets = [self._triplet(of, rng) for of, rng in zip(places, sample_rngs(seeds, "aus"), strict=True)]
+        moves, apexes = _frames(self.config, triplets, seeds)
+        beside = nuisance_columns(self._chosen, moves, apexes, seeds)
+        spellings = {emotion: emotion_named(emotion) for emotion in {one.emotion for one in triplets}}
+        onsets, ends = zip(*(one.frames or (None, None) for one in triplets), strict=True)
+        starts = pa.array(np.cumsum([0, *map(len, moves)]), pa.int32())
+        columns = {
+            "sample_id": ids,
+            "round": [of.number for of in places],
+            "identity": [of.identity for of in places],
+            "photo": [of.photo for of in places],
+            "source": names,
+            "label": [int(of.kind.label) for of in places],
+            "emotion": [spellings[one.emotion] for one in triplets],
+            "corpus": [one.corpus for one in triplets],
+            "subject": [one.subject for one in triplets],
+            "clip": [one.clip for one in triplets],
+            "onset_frame": onsets,
+            "apex_frame": ends,
+            "apex": apexes,
+            "aus": np.concatenate(moves),
+            "seed": seeds,
+        }
+        made = {name: _column(values, PLAN_SCHEMA.field(name).type, starts) for name, values in columns.items()}
+        return pa.Table.from_pydict({**made, **beside}, schema=PLAN_SCHEMA)
 
-        Args:
-            face: place of the identity in faces.parquet.
-            identity, photo: who.
-            number: of the round.
-            source, kind: what.
-            epoch: number of the epoch.
-        """
-        config = self.config
-        sample_id = sample_id_of(identity, source.name, kind, number)
-        seed = stable_hash(epoch_seed(config.seed, epoch), sample_id)
-        bank = self.banks.get((source.name, kind))
-        if bank:
-            triplet = bank.triplet(number * self.n_faces + face)
-        else:
-            triplet = source.sample(kind.label, emotion=kind.emotion, rng=sample_rng(seed, "aus"))
-        aus, apex = _frames(config, triplet, seed)
-        emotion = emotion_named(triplet.emotion)
-        start = (sample_id, number, identity, photo, source.name, int(kind.label), emotion)
-        descent = (triplet.corpus, triplet.subject, triplet.clip, *(triplet.frames or (None, None)))
-        drawn = draw(self._chosen, aus, apex, partial(sample_rng, seed))
-        rendered = np.moveaxis(shown_aus({"aus": aus, **drawn}), -1, 0)
-        return (*start, *descent, apex, list(aus), seed, *drawn.values(), *map(list, rendered))
+    def _triplet(self, of: Place, rng: np.random.Generator) -> AUTriplet:
+        source = self.sources[of.source]
+        if bank := self.banks.get((source.name, of.kind)):
+            return bank.triplet(of.number * self.n_faces + of.face)
+        return source.sample(of.kind.label, emotion=of.kind.emotion, rng=rng)
 
 
 def draws_of(
@@ -243,18 +266,6 @@ def _expert_of(told: Mapping[str, Any]) -> ExpertSource | None:
         return None
 
 
-class Place(NamedTuple):
-    """What a row of a plan is of: place and name of the identity, first digits of the photo's sha256, number of the
-    round, place of the source among all, and the class."""
-
-    face: int
-    identity: str
-    photo: str
-    number: int
-    source: int
-    kind: PlannedClass
-
-
 def places_of(faces: pa.Table, n_sources: int, planned: Sequence[PlannedClass], total: int) -> Iterator[Place]:
     """What the rows of a plan are of, in their order."""
     cells = list(product(range(n_sources), planned))
@@ -277,28 +288,50 @@ def sample_id_of(identity: str, source: str, kind: PlannedClass, number: int) ->
     return f"{identity}-{source}-{kind.name}-{number:04d}"
 
 
-def _rows(draws: Draws, faces: pa.Table, total: int) -> Iterator[tuple[Any, ...]]:
-    """The rows, each with the values of PLAN_SCHEMA in their order."""
-    for face, identity, photo, number, source, kind in places_of(
-        faces, len(draws.sources), draws.config.planned, total
-    ):
-        yield draws.row(face, identity, photo, number, draws.sources[source], kind)
+def nuisance_columns(
+    chosen: Chosen, moves: Sequence[AUArray], apexes: Sequence[int], seeds: Sequence[int]
+) -> dict[str, pa.Array]:
+    """The columns of a plan behind `seed`: nuisances, and the AUs that they leave.
+
+    Args:
+        chosen: from `nuisances_of`.
+        moves: AUs of every frame of each sample, float32 [frames, 17].
+        apexes, seeds: of the samples.
+    """
+    lengths, aus = np.array([len(one) for one in moves]), np.concatenate(moves)
+    drawn = draw(chosen, aus, lengths, np.array(apexes), seeds)
+    uneven = drawn["asymmetry"]
+    per_frame = None if uneven is None else np.repeat(uneven, lengths, 0)
+    shown = shown_aus({"aus": aus, **drawn, "asymmetry": per_frame})
+    columns = {**drawn, "rendered_left": shown[..., 0], "rendered_right": shown[..., 1]}
+    starts = pa.array(np.cumsum([0, *lengths]), pa.int32())
+    return {name: _column(values, PLAN_SCHEMA.field(name).type, starts) for name, values in columns.items()}
 
 
-def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    columns = dict(zip(PLAN_SCHEMA.names, zip(*rows, strict=True), strict=True))
-    return pa.Table.from_pydict(columns, schema=PLAN_SCHEMA)
+def _column(values: Any, kind: pa.DataType, starts: pa.Array) -> pa.Array:
+    """A column; of lists in arrays, those of sample i are from `starts[i]` to `starts[i + 1]`."""
+    if values is None:
+        return pa.nulls(len(starts) - 1, kind)
+    if isinstance(values, np.ndarray) and pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(starts, _column(values, kind.value_type, starts), kind)
+    if isinstance(values, np.ndarray) and pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(_column(values.reshape(-1), kind.value_type, starts), type=kind)
+    return pa.array(values, kind)
 
 
-def _frames(config: PlanConfig, triplet: AUTriplet, seed: int) -> tuple[AUArray, int]:
-    """AUs of every frame, float32 [n, 17], and the index of the apex."""
+def _frames(config: PlanConfig, triplets: Sequence[AUTriplet], seeds: Sequence[int]) -> tuple[list[AUArray], list[int]]:
+    """AUs of every frame of each sample, float32 [frames, 17], and the index of its apex."""
     if config.frames == 2:
-        return np.stack([triplet.onset, triplet.apex]), 1
-    timing = draw_timing(sample_rng(seed, "timing"))
-    aus, apex = expression(triplet, timing, frames=config.frames, until=config.until, fps=config.fps)
-    if len(aus) > MOST_FRAMES:
-        raise UsageError(
-            f"all frames of clip {triplet.clip} of {triplet.corpus}", expected=f"at most {MOST_FRAMES}",
-            found=str(len(aus)), do="ask for a fixed number, such as `frames` 10",
-        )  # fmt: skip
-    return aus, apex
+        return [np.concatenate([one.onset, one.apex]).reshape(2, N_AUS) for one in triplets], [1] * len(triplets)
+    moves, apexes = [], []
+    for triplet, rng in zip(triplets, sample_rngs(seeds, "timing"), strict=True):
+        timing = draw_timing(rng)
+        aus, apex = expression(triplet, timing, frames=config.frames, until=config.until, fps=config.fps)
+        if len(aus) > MOST_FRAMES:
+            raise UsageError(
+                f"all frames of clip {triplet.clip} of {triplet.corpus}", expected=f"at most {MOST_FRAMES}",
+                found=str(len(aus)), do="ask for a fixed number, such as `frames` 10",
+            )  # fmt: skip
+        moves.append(aus)
+        apexes.append(apex)
+    return moves, apexes

@@ -95,7 +95,7 @@ class AUSource(ABC):
             label: label of the triplet.
             emotion: draw from this emotion alone, named as in `corpora.mappings`, whatever label the source has for
                 it. None: from all emotions of the label.
-            rng: decides every draw.
+            rng: decides every draw. It is used for the next triplet, too, so no source keeps it.
 
         Raises:
             UsageError: this source has nothing for that label or emotion; the message names what it has.
