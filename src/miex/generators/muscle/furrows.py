@@ -23,6 +23,7 @@ from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
 
 TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: 0.02 inter-ocular distances
+_WHOLE = np.empty((0, 0), np.float32)
 POWER = 1.5  # of the intensity: skin gives way before it folds, so 0.2 shows 0.09 of a furrow
 EARLY = {6: 1.2, 7: 1.2}  # the same below the eyes, where skin lies loose and bulges at once: 0.14
 LINES = 0.02, 0.05  # between which sizes (standard deviations) skin shows its lines, inter-ocular distances
@@ -114,13 +115,27 @@ class Light:
             shade = np.zeros((self.fine, self.fine), np.float32)
             for furrow in load_furrows():
                 if AU_INDEX[furrow.au] == row // len(SIDES):
-                    deep = replace(furrow, depth=furrow.depth * self.lined(furrow.skin))
-                    _crease(self._frame, deep, row % len(SIDES), centers, into=shade)
+                    self._crease(furrow, row % len(SIDES), centers, into=shade)
             shade *= self._on_face
             x, y, width, height = cv2.boundingRect((shade != 0).view(np.uint8))
             window = slice(y, y + height), slice(x, x + width)
             self._shades[row] = shade[window].copy(), window
         return self._shades[row]
+
+    def _crease(self, furrow: Furrow, side: int, centers: Floats, into: Floats) -> None:
+        frame, (lateral, down) = self._frame, furrow.offset
+        points = frame.side_points(furrow.line, side) + np.array(
+            [LATERAL[side] * lateral, down], np.float32
+        ) * np.float32(frame.unit)
+        half = self._halves[side] if frame.crosses(furrow.line) else _WHOLE
+        width = max(furrow.width * frame.unit, float(centers[1] - centers[0]))
+        _shade(into, centers, points, width, furrow.depth * self.lined(furrow.skin), half)
+
+    @cached_property
+    def _halves(self) -> list[Floats]:
+        """The share of each side in what lies on the midline, [f, f]."""
+        centers = cell_centers(self._size, self.fine)
+        return [self._frame.side_share(side, centers[None, :], centers[:, None]) for side in range(len(SIDES))]
 
     def lined(self, skin: str) -> float:
         """How deep furrows are in a region, of their depth in furrows.toml: lined skin folds along its lines, smooth
@@ -166,40 +181,25 @@ def _furrowed() -> npt.NDArray[np.intp]:
     return np.array([AU_INDEX[au] * len(SIDES) + side for au in aus for side in range(len(SIDES))], np.intp)
 
 
-def _crease(frame: FaceFrame, furrow: Furrow, side: int, centers: Floats, into: Floats) -> None:
-    points = frame.side_points(furrow.line, side) + np.array(
-        [LATERAL[side] * furrow.offset[0], furrow.offset[1]], np.float32
-    ) * np.float32(frame.unit)
-    width = np.float32(max(furrow.width * frame.unit, centers[1] - centers[0]))
-    reach = 4 * width
-    columns, rows = (
-        slice(*np.searchsorted(centers, (points[:, i].min() - reach, points[:, i].max() + reach))) for i in (0, 1)
-    )
-    x, y = centers[None, columns], centers[rows, None]
-    if not (x.size and y.size):
-        return
-    midline = frame.crosses(furrow.line)
-    half = frame.side_share(side, x, y) if midline else np.empty((0, 0), np.float32)
-    _shade(into[rows, columns], x[0], y[:, 0], points, float(width), furrow.depth, half)
-
-
 @compiled
-def _shade(into: Floats, x: Floats, y: Floats, points: Floats, width: float, depth: float, half: Floats) -> None:
+def _shade(into: Floats, centers: Floats, points: Floats, width: float, depth: float, half: Floats) -> None:
     """Add a crease along a line.
 
     Args:
-        into: change of the light [h, w], changed in place.
-        x, y: of its columns and rows, pixels.
+        into: change of the light [f, f], changed in place.
+        centers: of its columns, and of its rows, pixels.
         points: the line [n, 2], pixels.
         width: of the crease, pixels.
         depth: change of the light along its middle.
-        half: share of each cell [h, w], for a crease whose other half goes on where the line ends; of size 0: it ends.
+        half: share of each cell [f, f], for a crease whose other half goes on where the line ends; of size 0: it ends.
     """
-    length = 0.0
+    x, y, length = centers, centers, 0.0
     for k in range(len(points) - 1):
         length += np.hypot(points[k + 1, 0] - points[k, 0], points[k + 1, 1] - points[k, 1])
-    for i in range(len(y)):
-        for j in range(len(x)):
+    left, right_end = np.searchsorted(x, np.array([points[:, 0].min() - 4 * width, points[:, 0].max() + 4 * width]))
+    top, bottom = np.searchsorted(y, np.array([points[:, 1].min() - 4 * width, points[:, 1].max() + 4 * width]))
+    for i in range(top, bottom):
+        for j in range(left, right_end):
             nearest, position, before = np.inf, 0.0, 0.0
             for k in range(len(points) - 1):
                 right, down = points[k + 1, 0] - points[k, 0], points[k + 1, 1] - points[k, 1]

@@ -127,11 +127,13 @@ def _lashes(width: float, outward: float, unit: float) -> Floats:
     lean = outward * (1.3 * (out - 0.3) + 0.5 * uneven)
     roots = np.stack([reach + along * width * FINE, np.zeros(LASHES)], -1)
     tips = roots + np.stack([lean, np.ones(LASHES)], -1) * (lengths / np.hypot(1, lean))[:, None]
-    for root, tip in zip(roots, tips, strict=True):
-        for share, darkness in LASH:  # they get thinner toward their tips
-            ends = [tuple(np.rint(16 * point).astype(int).tolist()) for point in (root, root + share * (tip - root))]
-            stroke = cv2.line(np.zeros_like(canvas), ends[0], ends[1], darkness, 1, cv2.LINE_AA, shift=4)
-            canvas = np.maximum(canvas, stroke)
+    stroke = np.zeros_like(canvas)
+    for share, darkness in LASH:  # they get thinner toward their tips
+        ends = np.rint(16 * np.stack([roots, roots + share * (tips - roots)], 1)).astype(int).tolist()
+        for start, end in ends:
+            stroke[:] = 0
+            cv2.line(stroke, start, end, darkness, 1, cv2.LINE_AA, shift=4)
+            cv2.max(canvas, stroke, dst=canvas)
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.35 * FINE) / np.float32(255), np.float32)
 
 
