@@ -21,3 +21,10 @@ def compiled(function: F) -> F:
     except RuntimeError:  # nowhere to keep it: each process compiles its own
         found = numba.njit(nogil=True, error_model="numpy")(function)
     return cast(F, found)
+
+
+@compiled
+def eased(t: float) -> float:
+    """`easing.ease` of a number, for kernels."""
+    t = min(1.0, max(0.0, t))
+    return t * t * (3 - 2 * t)

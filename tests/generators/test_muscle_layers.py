@@ -231,17 +231,23 @@ def test_the_eye_holds_still_under_its_lids(rig: MuscleRig) -> None:
 
 
 @pytest.mark.parametrize("intensity", [0.1, 0.3, 1])
-def test_the_iris_keeps_its_size_under_a_raised_lid(rig: MuscleRig, intensity: float) -> None:
-    """Nothing of the eye moves sideways, and up only what lies at the lid itself."""
+def test_the_iris_stays_round_under_a_raised_lid(rig: MuscleRig, intensity: float) -> None:
+    """What is uncovered comes from as far from its middle; elsewhere only what lies at the lid itself moves up."""
     for layer in openings(rig, f"5={intensity}"):
         opening, unit = layer.opening, rig.face.inter_ocular
-        source = behind(opening, np.zeros(2, np.float32))
-        moved = source - np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
-        assert not moved[..., 0].any()
+        iris = layer.part.iris
+        source, other, share = behind(opening, np.zeros(2, np.float32), iris)
+        here = np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
+        moved = source - here
+        inside = (opening.y > opening.upper) & (opening.y < opening.lower)
+        far, near = (np.hypot(*np.moveaxis(places - iris[:2], -1, 0)) for places in (here, source))
+        assert np.abs(far - near)[inside & (far < iris[2])].max() < 0.01 * unit
+        across = np.hypot(*np.moveaxis(other - iris[:2], -1, 0))
+        assert np.abs(far - across)[inside & (far < iris[2]) & (share > 0)].max(initial=0) < 0.01 * unit
+        assert not moved[far > 1.5 * iris[2], 0].any()
         assert (np.diff(source[..., 1], axis=0) > 0).all()  # nothing is seen twice
         upper, lower = (np.interp(opening.x, edge[:, 0], edge[:, 1]) for edge in opening.cut.edges)
         assert not moved[(opening.y > upper + STRIP * unit) & (opening.y < lower - STRIP * unit), 1].any()
-        inside = (opening.y > opening.upper) & (opening.y < opening.lower)
         assert moved[inside, 1].max() > 0  # something was uncovered
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, N_AUS, SIDES
-from miex.compiled import compiled
+from miex.compiled import compiled, eased
 from miex.easing import ease
 from miex.faces.crop import AlignedFace, eye_centers
 from miex.faces.mesh import mirror_landmarks
@@ -211,8 +211,7 @@ def _pull(
                 share *= half[i, first + j]
             if len(upper):
                 through = (y[i] - middle) / span + 0.5
-                through = min(1.0, max(0.0, through if below else 1 - through))
-                share *= through * through * (3 - 2 * through)
+                share *= eased(through if below else 1 - through)
             into[i, first + j, 0] += share * pull[0]
             into[i, first + j, 1] += share * pull[1]
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, SIDES, au_index
-from miex.compiled import compiled
+from miex.compiled import compiled, eased
 from miex.easing import ease
 from miex.errors import InputError, UsageError
 from miex.faces.crop import AlignedFace
@@ -214,17 +214,11 @@ def _shade(into: Floats, centers: Floats, points: Floats, width: float, depth: f
                 continue
             profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
             to_end = position if half.size else min(position, length - position)
-            shade = depth * profile * _ease((4 - r) / 1.5) * _ease(to_end / (0.3 * length))
+            shade = depth * profile * eased((4 - r) / 1.5) * eased(to_end / (0.3 * length))
             if half.size:
                 shade *= half[i, j]
             if abs(shade) >= 1e-4:
                 into[i, j] += shade
-
-
-@compiled
-def _ease(t: float) -> float:
-    t = min(1.0, max(0.0, t))
-    return t * t * (3 - 2 * t)
 
 
 def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back: Field) -> None:

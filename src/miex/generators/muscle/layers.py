@@ -304,7 +304,10 @@ def _between(
     part: Mouth | Eye, opening: Opening, weights: Floats, drift: Floats, at: Callable[[Any], Floats], level: int
 ) -> Floats:
     if isinstance(part, Eye):
-        content = at(behind(opening, drift) * np.float32(OVERSAMPLING))
+        first, second, share = behind(opening, drift, part.iris)
+        content = at(first * np.float32(OVERSAMPLING))
+        if share.any():
+            content += share[..., None] * (at(second * np.float32(OVERSAMPLING)) - content)
         # at the corners, where skin bears no more compression, closed edges may not quite meet
         content += shut(float(weights[part.closing])) * ((part.lash + part.skin) * np.float32(level / 2) - content)
         return content

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
-from miex.compiled import compiled
+from miex.compiled import compiled, eased
 from miex.easing import ease
 from miex.faces.crop import AlignedFace
 from miex.generators.grid import sample
@@ -29,7 +29,9 @@ LASH = (1, 110), (0.75, 170), (0.45, 230)  # darkness up to which share of its l
 GOLDEN = (5**0.5 - 1) / 2
 DOME = 0.09  # of the light: how a lid over an eyeball is shaded
 CHEEK, PORES, COARSEST = 0.42, 0.025, 5.0  # where a lid takes its pores from and their size, inter-ocular; most, levels
-STRIP = 0.03  # of the eye along a lid that is stretched where the lid is raised, inter-ocular
+IRISES = slice(473, 478), slice(468, 473)  # landmarks, of SIDES: the middle, then four of the rim
+AROUND = 1.4  # radii of the iris within which it is kept round
+STRIP = 0.018  # of the eye along a lid that is stretched where the lid is raised, inter-ocular
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Eye:
 
     Attributes:
         cut: between its lids.
+        iris: x and y of its middle, and its radius, pixels of the crop.
         closing: the entry of the basis that closes it.
         corner: x, y of the patch's first pixel in the crop.
         patch: float32 [h, w, 4]: the upper lid as it unrolls, gray levels, and how much it replaces what is there.
@@ -48,6 +51,7 @@ class Eye:
     """
 
     cut: Cut
+    iris: tuple[float, float, float]
     closing: int
     corner: tuple[int, int]
     patch: Floats
@@ -95,7 +99,9 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     skin = np.asarray(patch[covered].mean(0) if covered.any() else face.crop.mean((0, 1)), np.float32)
     drawn = np.dstack([patch, share]).astype(np.float32)
     lashes = _lashes(float(np.ptp(edge[:, 0])), LATERAL[side], frame.unit)
-    return Eye(cut, closing, (x0, y0), drawn, lash.astype(np.float32), skin, lashes)
+    points = face.landmarks[IRISES[side]]
+    iris = (float(points[0, 0]), float(points[0, 1]), float(np.hypot(*(points[1:] - points[0]).T).mean()))
+    return Eye(cut, iris, closing, (x0, y0), drawn, lash.astype(np.float32), skin, lashes)
 
 
 def _shading(x: Floats, y: Floats, fold: Floats, rim: Floats, edge: Floats) -> Floats:
@@ -216,30 +222,53 @@ def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
     return with_entry(cut, frame, row, 2.0, extra)
 
 
-def behind(opening: Opening, drift: Floats) -> npt.NDArray[np.float32]:
-    """Where in the rest picture the eye between the lids came from: float32 [h, w, 2], pixels of the crop.
+def behind(
+    opening: Opening, drift: Floats, iris: tuple[float, float, float]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], Floats]:
+    """Where in the rest picture the eye between the lids came from.
 
-    It holds still, and the iris keeps its size. What a raised lid uncovers was never seen: there a narrow strip along
-    the lid is stretched, and the lid's shadow in it goes along.
+    It holds still. What a raised lid uncovers was never seen: there a narrow strip along the lid is stretched, and the
+    lid's shadow in it goes along. Iris and pupil are round: about them, what is stretched is turned about their middle,
+    from both sides.
 
     Args:
+        opening: the eye in this frame.
         drift: (right, down) of the head at the eye, pixels.
+        iris: `Eye.iris`.
+
+    Returns:
+        two places, float32 [h, w, 2], pixels of the crop, and the share of the second, float32 [h, w].
     """
     x, y = opening.x[0] - np.float32(drift[0]), opening.y[:, 0] - np.float32(drift[1])
     edges, down = opening.cut.edges, np.float32(drift[1])
     rest = np.stack([np.interp(x, edge[:, 0], edge[:, 1]) for edge in edges])
     now = np.stack([opening.upper[0] - down, opening.lower[0] - down])
-    found = np.empty((len(y), len(x), 2), np.float32)
-    _behind(x, y, rest, now, STRIP * opening.cut.unit, found)
-    return found
+    places, share = np.empty((2, len(y), len(x), 2), np.float32), np.empty((len(y), len(x)), np.float32)
+    _behind(x, y, rest, now, STRIP * opening.cut.unit, iris, places, share)
+    return places[0], places[1], share
 
 
 @compiled
 def _behind(
-    x: Floats, y: Floats, rest: npt.NDArray[np.float64], now: Floats, widest: float, found: npt.NDArray[np.float32]
+    x: Floats,
+    y: Floats,
+    rest: npt.NDArray[np.float64],
+    now: Floats,
+    widest: float,
+    iris: tuple[float, float, float],
+    places: npt.NDArray[np.float32],
+    shares: Floats,
 ) -> None:
-    """Fill what `behind` returns, at columns x [w] and rows y [h]; heights of both lids' edges in each column: at rest
-    and now, [2, w]; `widest`: of the strip, pixels."""
+    """Fill what `behind` returns.
+
+    Args:
+        x, y: of the columns [w] and rows [h], pixels.
+        rest, now: heights of both lids' edges in each column, [2, w].
+        widest: of the strip, pixels.
+        iris: its middle and radius.
+        places, shares: [2, h, w, 2] and [h, w], to be filled.
+    """
+    middle, level, radius = iris
     for j in range(len(x)):
         strip = min(max((rest[1, j] - rest[0, j]) / 2, 1e-3), widest)
         for i in range(len(y)):
@@ -250,4 +279,14 @@ def _behind(
                 deep = (y[i] - now[e, j]) * inward  # below the lid's edge
                 if uncovered > 0 and deep < strip + uncovered:
                     source = rest[e, j] + inward * deep * strip / (strip + uncovered)
-            found[i, j, 0], found[i, j, 1] = x[j], source
+            places[:, i, j, 0], places[:, i, j, 1], shares[i, j] = x[j], source, 0
+            right, down, height = x[j] - middle, y[i] - level, source - level
+            squared = right * right + down * down
+            turned = eased((AROUND - np.sqrt(squared) / radius) / 0.3) if source != y[i] else 0.0
+            if turned == 0:
+                continue
+            aside, way = np.sqrt(max(0.0, squared - height * height)), -1 if right < 0 else 1
+            places[0, i, j, 0] = x[j] + turned * (way * aside - right)
+            places[1, i, j, 0] = x[j] + turned * (-way * aside - right)
+            # above the middle both sides meet; where little is uncovered, each keeps to itself
+            shares[i, j] = turned * eased(0.5 - abs(right) / radius) * eased((abs(down) - abs(height)) / radius * 3)
