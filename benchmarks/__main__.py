@@ -17,6 +17,7 @@ from benchmarks import (
     recovery,
     repainting,
     resampling,
+    similarity,
     spotting,
     streaming,
     synthesis,
@@ -26,7 +27,7 @@ from benchmarks import (
 
 SEVERAL = [cluster] if find_spec("ray") else []
 for benchmark in (
-    resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, duplicates, spotting, repainting, plan,
-    proving, synthesis, *SEVERAL, training, streaming, ganimation, neutral,
+    resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, duplicates, similarity, spotting,
+    repainting, plan, proving, synthesis, *SEVERAL, training, streaming, ganimation, neutral,
 ):  # fmt: skip
     benchmark.main([])
