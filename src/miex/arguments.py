@@ -230,6 +230,7 @@ KINDS = {
     "seed": whole(0, 2**63 - 1),
     "size": whole(32, 1024, step=4),
     "max_failed": number(0, 1),
+    "spread": number(0, 1),
     "threads": whole(1, 1024),
     "epochs": whole(1, 10**6),
     "min_inter_ocular": number(0),
@@ -240,7 +241,7 @@ _SAME = [
     (COUNT, "block n pairs repeats samples side world"),
     (PLACE, "apex audit offset onset rank"),
     (number(), "amount mu noise nu"),
-    (YES_NO, "accept_unknown best_on_test mixed_precision new_draws recovered shuffle stream"),
+    (YES_NO, "accept_unknown best_on_test mixed_precision new_draws recovered shuffle sides stream"),
     (PATH, "faces faces_csv file folder landmarker openface out parts path photo sface store table weights"),
     (
         TEXT,

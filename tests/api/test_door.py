@@ -178,8 +178,8 @@ def test_what_is_given_says_what_it_is_in_a_line(made: Dataset, face_photo: Path
     clips = corpus()
     given = [
         (miex.align(face_photo, size=128, landmarker=model), r"aligned face of 128 px, \d+ px between the eyes"),
-        (miex.sources.expert(), "expert: table micro, intensities 0.1 to 0.3"),
-        (miex.sources.expert().table, r"expert table micro: \d+ emotions"),
+        (miex.sources.expert(), "expert: table micro-dfme, intensities 0.1 to 0.3"),
+        (miex.sources.expert().table, r"expert table micro-dfme: \d+ emotions"),
         (miex.sources.coded_mie(clips), "coded_mie: 12 clips of casme2, intensities 0.1 to 0.3"),
         (miex.sources.real_mie(make_pool(clips, tracks(clips))), "real_mie: 9 clips of casme2, relative AUs"),
         (miex.sources.perturbed(miex.sources.expert(), 0.1), "expert: table .*, perturbed by up to 0.1"),

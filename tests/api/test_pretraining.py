@@ -127,7 +127,9 @@ def test_what_an_expert_table_knows_of_the_tested_corpus_and_how_a_set_was_plann
     [
         ("CASME II", "micro", "casme3, whose laboratory filmed casme2, which is tested"),
         ("CAS(ME)^3", "micro", "casme3, which is tested"), ("mmew", "micro", "mmew, which is tested"),
-        ("dfme", "micro", "dfme, which is tested"), ("casme2", None, "the default one, micro, holds"),
+        ("dfme", "micro", "dfme, which is tested"), ("mmew", "micro-dfme", "mmew, which is tested"),
+        ("mmew", "dfme", ""),
+        ("casme2", None, "the default one, micro-dfme, holds"),
         ("samm", "micro", ""), ("samm", None, ""), ("casme2", "du2014", ""),
     ],
 )  # fmt: skip

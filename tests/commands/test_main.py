@@ -159,7 +159,7 @@ def test_faces_index_and_frontal(photos: Path, tmp_path: Path) -> None:
     ("arguments", "code", "expected"),
     [
         (["synthesize", "--faces", "nowhere"], 3, "no such folder"),
-        (["synthesize", "--expert", "du2013"], 2, "micro, du2014, du2014-compound, mie-x-code"),
+        (["synthesize", "--expert", "du2013"], 2, "micro-dfme, micro, dfme, du2014, du2014-compound, mie-x-code"),
         (["synthesize", "--classes", "glee"], 2, "one of negative, positive, surprise"),
         (["synthesize", "--size", "130"], 2, "--size 130"),
         (["synthesize", "--frame-format", "gif"], 2, "'png', 'webp' or 'jpeg'"),

@@ -25,6 +25,8 @@ from miex.storage.local import Folder
 from tests.plan_fixture import GENERATOR, fake_index
 from tests.support import write_over
 
+LEFT = [int(au == 12) for au in AU_INDEX]
+
 
 def row(left: dict[int, dict[int, float]], right: dict[int, dict[int, float]] | None = None, **parts: Any) -> Any:
     """Coded AU 12 of 0.3 at the apex, the last of three frames; rendered AUs by frame and AU."""
@@ -37,7 +39,8 @@ def row(left: dict[int, dict[int, float]], right: dict[int, dict[int, float]] | 
                 side[frame, AU_INDEX[au]] = z
         sides.append(side)
     return {
-        "aus": coded, "apex": 2, "rendered_left": sides[0], "rendered_right": sides[1], **dict.fromkeys(NAMES), **parts
+        "aus": coded, "apex": 2, "sides": None, "rendered_left": sides[0], "rendered_right": sides[1],
+        **dict.fromkeys(NAMES), **parts,
     }  # fmt: skip
 
 
@@ -51,6 +54,11 @@ def row(left: dict[int, dict[int, float]], right: dict[int, dict[int, float]] | 
         (row({1: {45: 0.4}}), ["blink: 0, 0.40 at frame 1"]),
         (row({2: {7: 0.05}}, {}), ["AU 7: L 0 → 0.05, R 0"]),
         (row({2: {12: 0.2}}, {0: {12: 0.1}}), ["AU 12: L 0 → 0.20, R 0.10 → 0.30 (coded 0 → 0.30)"]),
+        (row({}, {1: {12: 0}, 2: {12: 0}}, sides=LEFT), ["AU 12 on the left side alone"]),
+        (
+            row({2: {12: 0.3}}, {1: {12: 0}, 2: {12: 0.05}}, sides=LEFT),
+            ["AU 12 on the left side alone", "AU 12: L 0 → 0.30, R 0 → 0.05 (coded 0 → 0.30)"],
+        ),
         (row({}, residual=[0.1, 0.02]), ["residual motion 2.00 % of the distance between the eyes"]),
         (row({}, residual=[0.1, 0.00001]), []),
         (
@@ -88,6 +96,24 @@ def test_without_nuisances_what_is_rendered_is_what_is_coded() -> None:
     for planned in plan.rows.to_pylist():
         assert np.array_equal(rendered_aus(planned), np.repeat(np.array(planned["aus"], np.float32)[..., None], 2, -1))
         assert also_seen(planned) == []
+
+
+def test_a_plan_says_on_which_side_an_au_is_coded() -> None:
+    sources = [ExpertSource(load_table("dfme"))]
+    config = PlanConfig(nuisances="off", frames=5, classes=("contempt",))
+    rows = build_plan(config, fake_index(40), sources, GENERATOR, faces_root="").rows.to_pylist()
+    alone = [row for row in rows if row["sides"] is not None]
+    assert len(alone) in range(20, 40)  # of 40, where three in four have AU 12, 10, 7, 14 or 15 on one side
+    assert {side for row in alone for side in row["sides"]} == {-1, 0, 1}
+    for row in alone:
+        coded, sides = np.array(row["aus"], np.float32), np.array(row["sides"])
+        left, right = np.moveaxis(rendered_aus(row), -1, 0)
+        assert np.array_equal(left, coded * (sides >= 0))
+        assert np.array_equal(right, coded * (sides <= 0))
+        assert coded[-1, sides != 0].all()
+        assert len(also_seen(row)) == np.count_nonzero(sides)
+    both = [ExpertSource(load_table("dfme"), sides=False)]
+    assert build_plan(config, fake_index(40), both, GENERATOR, faces_root="").rows["sides"].null_count == 40
 
 
 def test_verify_finds_rendered_aus_that_are_not_the_plans(finished: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ NO_AUS = np.zeros((7, N_AUS), np.float32)
 
 def row(**parts: Any) -> dict[str, Any]:
     apex = from_mapping({4: 0.3, 12: 0.2})
-    return {"aus": [np.zeros(N_AUS, np.float32), apex], "apex": 1, **OFF, **parts}
+    return {"aus": [np.zeros(N_AUS, np.float32), apex], "apex": 1, "sides": None, **OFF, **parts}
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,12 @@ def test_shown_aus_by_hand() -> None:
     assert aus[1, AU_INDEX[4]] == pytest.approx([1, 1])  # never above 1
     assert aus[:, AU_INDEX[45]] == pytest.approx(np.array([[0, 0], [0.25, 0.25]]))
     assert np.array_equal(shown_aus(row())[..., 0], np.stack(row()["aus"]))
+    right = np.zeros(N_AUS, np.int8)
+    right[AU_INDEX[12]] = -1
+    aus = shown_aus(row(sides=right, others=others, asymmetry=uneven))
+    assert aus[1, AU_INDEX[12]] == pytest.approx([0, 0.2])  # alone on the right, whose side moves in full
+    assert aus[0, AU_INDEX[12]] == pytest.approx([0.1, 0.1])  # other muscles are on both sides
+    assert aus[1, AU_INDEX[4]] == pytest.approx([1, 1])
 
 
 @pytest.mark.parametrize("n", [2, 7])
@@ -186,7 +192,7 @@ def test_expression_outweighs_the_rest() -> None:
     for seed in range(500):
         triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
         aus = np.stack([triplet.onset, triplet.apex])
-        sample = {"aus": aus, **nuisances_drawn("face", aus, 1, seed)}
+        sample = {"aus": aus, "sides": None, **nuisances_drawn("face", aus, 1, seed)}
         change = np.diff(shown_aus(sample).mean(-1), axis=0)[0]
         own.append(change[triplet.apex > 0].mean())
         others.append(change[triplet.apex == 0].mean())
@@ -222,7 +228,7 @@ def test_what_is_drawn_hardly_ever_folds(rig: MuscleRig) -> None:
     for seed in range(300):
         triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
         aus = np.stack([triplet.onset, triplet.apex])
-        sample = {"aus": aus, "apex": 1, "seed": seed, **nuisances_drawn("face", aus, 1, seed)}
+        sample = {"aus": aus, "sides": None, "apex": 1, "seed": seed, **nuisances_drawn("face", aus, 1, seed)}
         moved = drift(sample, SIZE, unit, area, still)
         assert moved is not None
         moved += MuscleGenerator().displacement(rig, shown_aus(sample))
@@ -244,7 +250,7 @@ def samples(n: int, level: str = "face") -> Iterator[dict[str, Any]]:
         triplet = source.sample(Label(seed % 3), rng=sample_rng(seed, "aus"))
         aus = np.stack([triplet.onset, triplet.apex])
         drawn = nuisances_drawn(level, aus, 1, seed)
-        yield {"aus": aus, "apex": 1, "seed": seed, **drawn}
+        yield {"aus": aus, "sides": None, "apex": 1, "seed": seed, **drawn}
 
 
 def at(field: Field, points: np.ndarray, size: int) -> np.ndarray:
@@ -284,7 +290,7 @@ def test_what_the_expression_has_moves_as_it_is_coded() -> None:
             aus[0, au] = aus[1, au] * rng.integers(2)
         own = aus.any(0)
         drawn = nuisances_drawn("face", aus, 2, seed)
-        shown = shown_aus({"aus": aus, **OFF, **drawn})[..., 0]
+        shown = shown_aus({"aus": aus, "sides": None, **OFF, **drawn})[..., 0]
         np.testing.assert_array_equal(shown[:, own], aus[:, own])
         assert own[up] or not shown[:, up].any()
         blink = np.asarray(drawn["blink"])

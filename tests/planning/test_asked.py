@@ -29,9 +29,12 @@ name = "{name}"
 emotion = "happiness"
 label = "positive"
 aus = {{ 6 = 0.333333333, 12 = 0.9 }}
+one_sided = {{ 12 = 0.333333333 }}
 [emotions.frown]
 label = "negative"
-aus = {{ 4 = 0.9 }}
+sets = {{ "7 L4" = 2, "4 7" = 3, "4 24" = 1 }}
+[outside]
+24 = 23
 """
 
 
@@ -69,12 +72,22 @@ def test_what_was_asked_for_agrees_with_what_is_planned(tmp_path: Path, config: 
 def test_so_it_does_with_every_source(tmp_path: Path) -> None:
     real = RealMiESource((Pool(pool_of(9), Credit("CC0", "nobody")),))
     compound = ExpertSource(load_table("du2014-compound"))
-    for i, sources in enumerate(([compound], [real], [real, compound], [compound, real])):
+    default = ExpertSource(load_table("micro-dfme"), spread=0.5)
+    both = ExpertSource(load_table("dfme"), sides=False)
+    for i, sources in enumerate(([compound], [real], [real, compound], [compound, real], [default], [both])):
         assert asked_problems(planned(tmp_path / f"{i}", *sources, frames=4)) == []
     for name in ("mine", "micro"):  # a copy of a table may have kept its name
         own = own_table(tmp_path, name)
         for classes in (("negative", "positive"), ("happiness",)):
             assert asked_problems(planned(tmp_path / name / classes[0], own, classes=classes)) == []
+
+
+def test_sides_that_are_planned_are_told(tmp_path: Path) -> None:
+    plan = planned(tmp_path, ExpertSource(load_table("dfme")), per=9, classes=("contempt",))
+    config = copy.deepcopy(dict(plan.config))
+    config["sources"]["expert"]["sides"] = False
+    (found,) = asked_problems(replace(plan, config=config))
+    assert "draws another sides" in found
 
 
 def setting(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
@@ -118,6 +131,7 @@ def fewer_aus(config: dict[str, Any]) -> None:
         (setting("quality", "min_inter_ocular", to=200), "min_inter_ocular"),
         (setting("quality", "licences", to=["MIT"]), "licences"),
         (setting("sources", "expert", "mu", to=0.11), "draws another aus"),
+        (setting("sources", "expert", "spread", to=0.9), "draws another aus"),
         (setting("sources", "expert", "table", to="du2014"), "table du2014 with the numbers of micro"),
         (setting("sources", "expert", "other", to=1), "other"),
         (fewer_aus, "draws another aus"),

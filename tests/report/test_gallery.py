@@ -53,7 +53,7 @@ def rendered(aus: np.ndarray, i: int) -> dict[str, Any]:
     left[0, -1] = right[0, -1] = 0.5 * (i % 4 == 0)
     left[1, AU_NUMBERS.index(9)] += 0.1 * (i % 2)
     nuisances = dict.fromkeys(NAMES) | {"residual": [0.1, 0.01 * i] if i % 3 else None}
-    return {"rendered_left": left.tolist(), "rendered_right": right.tolist(), **nuisances}
+    return {"sides": None, "rendered_left": left.tolist(), "rendered_right": right.tolist(), **nuisances}
 
 
 def rows(n: int = 24) -> list[dict[str, Any]]:

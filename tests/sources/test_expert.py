@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, to_mapping
+from miex.aus.vector import AU_INDEX, to_mapping
 from miex.errors import InputError, UsageError
 from miex.labels import Label
 from miex.sources.expert import PRESETS, ExpertSource, ExpertTable, load_table
@@ -71,7 +71,7 @@ MINE = 'name = "mine"\n[emotions.joy]\nlabel = "positive"\naus = { 12 = 0.5 }\n'
 def test_presets_are_as_published(preset: str) -> None:
     table = load_table(preset)
     assert table.name == preset
-    found = {e.name: {au: p for au, p in zip(AU_NUMBERS, e.probability, strict=True) if p} for e in table.emotions}
+    found = {e.name: to_mapping(e.shown.frequency) for e in table.emotions}
     assert found.keys() == PUBLISHED[preset].keys()
     for name, published in PUBLISHED[preset].items():
         assert found[name] == pytest.approx(published)
@@ -81,8 +81,8 @@ def test_presets_are_as_published(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_draws_follow_the_table(preset: str) -> None:
-    """Emotions follow their weights in their class; an AU is on with p / P(any is on): never an empty apex."""
-    table, n = load_table(preset), 6000
+    """Emotions follow their weights in their class, and AUs are on as often as the table says; no apex is empty."""
+    table, n = load_table(preset), 4000
     table = replace(table, emotions=tuple(replace(row, emotion=row.name) for row in table.emotions))  # to tell rows
     source = ExpertSource(table)
     emotions, ons = Counter[str](), {e.name: np.zeros(17) for e in table.emotions}
@@ -98,7 +98,7 @@ def test_draws_follow_the_table(preset: str) -> None:
     for emotion in table.emotions:
         expected = n * emotion.weight / sum(other.weight for other in table.of_label(emotion.label))
         assert abs(emotions[emotion.name] - expected) <= 5 * np.sqrt(expected)
-        drawn, p = emotions[emotion.name], emotion.probability / (1 - np.prod(1 - emotion.probability))
+        drawn, p = emotions[emotion.name], emotion.shown.frequency
         assert (abs(ons[emotion.name] - drawn * p) <= 5 * np.sqrt(drawn * p * (1 - p)) + 1e-6).all()
 
 
@@ -126,14 +126,11 @@ def test_other_bounds_are_refused(mu: float, nu: float) -> None:
 
 
 def test_an_apex_is_never_empty(tmp_path: Path) -> None:
-    rare = ExpertSource(load_table(write(tmp_path, MINE.replace("0.5", "0.02"))))
-    assert all(rare.sample(Label.positive, rng=rng(seed)).apex.any() for seed in range(50))
-    never = ExpertSource(load_table(write(tmp_path, MINE.replace("0.5", "1e-12"))))
-    with pytest.raises(UsageError, match="emotion joy of expert table mine"):
-        never.sample(Label.positive, rng=rng())
-    vanishing = ExpertSource(load_table("du2014"), 1e-50, 1e-50)  # zero as float32
-    with pytest.raises(UsageError, match="none in 1000 draws"):
-        vanishing.sample(Label.positive, rng=rng())
+    for p in ("0.02", "1e-12"):
+        rare = ExpertSource(load_table(write(tmp_path, MINE.replace("0.5", p))))
+        assert all(rare.sample(Label.positive, rng=rng(seed)).apex.any() for seed in range(50))
+    with pytest.raises(UsageError, match="0 < μ ≤ ν ≤ 1"):  # zero as float32
+        ExpertSource(load_table("du2014"), 1e-50, 1e-50)
 
 
 def test_same_state_same_triplet() -> None:
@@ -154,6 +151,10 @@ def test_settings_are_json_and_see_every_number(tmp_path: Path) -> None:
         settings(MINE.replace("12", "14")),
         settings(MINE.replace("positive", "negative")),
         settings(MINE.replace("label", "weight = 2\nlabel")),
+        settings(MINE + "one_sided = { 12 = 0.1 }\n"),
+        settings(MINE.replace("aus = { 12 = 0.5 }", 'sets = { "12" = 5 }')),
+        settings(MINE.replace("aus = { 12 = 0.5 }", 'sets = { "L12" = 5 }')),
+        settings(MINE.replace("aus = { 12 = 0.5 }", 'sets = { "12" = 6 }')),
         settings(mu=0.11),
         settings(nu=0.31),
     ]
@@ -167,7 +168,7 @@ def test_outside_aus_are_dropped_or_mapped_as_the_file_says(tmp_path: Path) -> N
         "12 = 0.5", "11 = 0.9, 24 = 0.5, 23 = 0.5"
     )
     (joy,) = load_table(write(tmp_path, text)).emotions
-    assert to_mapping(joy.probability) == {23: 0.75}
+    assert to_mapping(joy.shown.frequency) == {23: 0.75}
 
 
 def test_a_file_of_another_editor_is_read(tmp_path: Path) -> None:
@@ -198,6 +199,16 @@ def test_a_file_of_another_editor_is_read(tmp_path: Path) -> None:
         ("12 = 0.5", "12 = nan", "emotions.joy.aus.12 = nan"),
         ("12 = 0.5", '12 = "0.5"', "emotions.joy.aus.12 = '0.5'"),
         ("12 = 0.5", "12 = true", "emotions.joy.aus.12 = True"),
+        ("aus = { 12 = 0.5 }", "", r"emotion joy\n(.|\n)*either `aus` or `sets`\n(.|\n)*neither"),
+        ("0.5 }", '0.5 }\nsets = { "12" = 5 }', r"emotion joy\n(.|\n)*either `aus` or `sets`\n(.|\n)*both"),
+        ("aus = { 12 = 0.5 }", "sets = {}", "emotions.joy.sets = {}"),
+        ("aus = { 12 = 0.5 }", 'sets = { "12" = 0 }', "emotions.joy.sets.12 = 0"),
+        ("aus = { 12 = 0.5 }", 'sets = { "12" = 0.5 }', "emotions.joy.sets.12 = 0.5"),
+        ("aus = { 12 = 0.5 }", 'sets = { "12+6" = 5 }', r"emotion joy, set '12\+6'"),
+        ("aus = { 12 = 0.5 }", 'sets = { "" = 5 }', "emotion joy, set ''"),
+        ("aus = { 12 = 0.5 }", 'sets = { "6 13" = 5 }', "emotion joy, AU 13"),
+        ("0.5 }", "0.5 }\none_sided = { 6 = 0.5 }", r"one_sided\n(.|\n)*AU 6"),
+        ("0.5 }", "0.5 }\none_sided = { 12 = 1.5 }", "emotions.joy.one_sided.12 = 1.5"),
         ("12 = 0.5", "smile = 0.5", "emotions.joy.aus.smile"),
         ("12 = 0.5", "13 = 0.5", "emotion joy, AU 13"),
         ("12 = 0.5", "24 = 0.5", "emotion joy, AU 24"),
@@ -207,6 +218,9 @@ def test_a_file_of_another_editor_is_read(tmp_path: Path) -> None:
         ("[emo", "[outside]\n11 = true\n[emo", "outside.11"),
         ("[emo", '[outside]\n12 = "drop"\n[emo', "emotion joy\n(.|\n)*at least one AU"),
         ('[emotions.joy]\nlabel = "positive"\naus = { 12 = 0.5 }', "", "no emotions"),
+        ('"mine"', '"mine"\nparts = ["micro"]', r"either `emotions` or `parts`\n(.|\n)*both"),
+        ('"mine"', '"mine"\nparts = ["macro"]', "parts.0 = 'macro'"),
+        ('"mine"', '"mine"\nparts = []', r"parts = \[\]"),
         ("[emotions.joy]", "[emotions]", "emotions.label = 'positive'"),
     ],
 )  # fmt: skip
@@ -225,7 +239,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 def test_unknown_names_are_wrong_calls(tmp_path: Path) -> None:
     for name in ("du2015", str(tmp_path), str(tmp_path / "absent.toml"), ""):
-        with pytest.raises(UsageError, match="micro, du2014, du2014-compound, mie-x-code, or the path of a TOML file"):
+        with pytest.raises(UsageError, match=f"{', '.join(PRESETS)}, or the path of a TOML file"):
             load_table(name)
 
 

@@ -251,7 +251,7 @@ def test_measures_of_a_lossy_set_are_those_of_its_stored_frames(tmp_path: Path, 
         assert row["ssim"] == pytest.approx(ssim(onset, apex))
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"format": 4}', None])
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"format": 5}', None])
 def test_a_plan_file_that_is_damaged_or_gone_is_written_again(
     finished: Path, tmp_path: Path, model: Path, damage: bytes | None
 ) -> None:

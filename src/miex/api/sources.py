@@ -11,6 +11,7 @@ from miex.api.work import PathLike, Say, Stages, Workers, path, unsaid
 from miex.arguments import PATH, TEXT, Kind, checking, many
 from miex.corpora.people import corpus_key
 from miex.errors import InputError, UsageError, one_of
+from miex.generators.registry import generator_class
 from miex.sources import AUSource, Pool, coded_mie, early_mae, expert, perturbed, read_pool, real_mie
 from miex.sources.early_mae import ONSETS, parse_windows
 from miex.sources.origin import ORIGINS
@@ -80,9 +81,9 @@ def named_sources(
     if coded := list(coded):
         made.append(coded_mie([clip for name, where in coded for clip in read(name, where)], mu=mu, nu=nu))
     if table is not None:
-        made.append(expert(table, mu=mu, nu=nu))
+        made.append(expert(table, mu=mu, nu=nu, sides=generator_class(generator).sides))
     if not made:
-        raise UsageError("no source of AUs", expected="at least one", do="name a source, such as `expert` micro")
+        raise UsageError("no source of AUs", expected="at least one", do="name a source, such as `expert` micro-dfme")
     return [perturbed(source, noise) for source in made] if noise else made
 
 

@@ -143,7 +143,7 @@ def synthesize(
         out: folder of the set, or the address of one in a bucket, such as s3://bucket/mie-x (docs/buckets.md).
         faces: folder of photos, or a .txt file that lists them. Default: the embedded face, with 12 identities made
             from it.
-        sources: AU sources (see `miex.sources`). Default: the expert table `micro`.
+        sources: AU sources (see `miex.sources`). Default: the expert table `micro-dfme`.
         faces_csv: CSV with the licence and attribution of each photo. Default: faces.csv beside the photos.
         faces_columns: names of that CSV's columns, by file, licence, attribution, kind, person.
         min_inter_ocular: smallest distance between the eyes in a usable photo, in pixels.
@@ -232,7 +232,10 @@ def plan(
         moves.require_sides(f"nuisances {config.nuisances}")
     sources = asked.get("sources")
     if sources is None:
-        sources = [expert()]
+        sources = [expert(sides=moves.sides)]
+    for source in sources:
+        if source.one_sided:
+            moves.require_sides(f"AUs on one side alone, of source {source.name}")
     _say_left_out(sources, say)
     pool = default_pool() if faces is None else path(faces)
     quality = quality_of(

@@ -116,6 +116,21 @@ def to_mapping(vector: npt.ArrayLike) -> dict[int, float]:
     return {au: float(z) for au, z in zip(AU_NUMBERS, np.asarray(vector, np.float32), strict=True) if z}
 
 
+def on_sides(aus: npt.ArrayLike, alone: npt.ArrayLike | None) -> AUArray:
+    """Intensities of both sides, float32 [..., 17, 2].
+
+    Args:
+        aus: intensities, [..., 17].
+        alone: for each AU how far one side moves alone, from −1 (the person's right) over 0 (both move alike) to 1 (the
+            left), [17] or as `aus`; None: all move alike.
+    """
+    both = np.repeat(np.asarray(aus, np.float32)[..., None], len(SIDES), axis=-1)
+    if alone is not None:
+        left = np.asarray(alone, np.float32)
+        both = both * np.minimum(1, np.stack([1 + left, 1 - left], -1))
+    return both
+
+
 def parse(settings: Iterable[str], *, alone: float | None = None) -> AUArray:
     """AUs as users type them: `12=0.2` (both sides), `L12=0.2`, `R4=0.5`, with an optional leading `AU`.
 

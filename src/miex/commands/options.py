@@ -134,8 +134,8 @@ Expert = Annotated[
     str,
     typer.Option(
         metavar="TABLE",
-        help="AU source: AU probabilities of each emotion, by an expert table: micro, du2014, du2014-compound, "
-        "mie-x-code, a TOML file, or none.",
+        help="AU source: which AUs each emotion shows, by an expert table: micro-dfme, micro, dfme (sets of AUs, some "
+        "on one side alone), du2014, du2014-compound, mie-x-code, a TOML file, or none.",
         rich_help_panel=AUS,
     ),
 ]

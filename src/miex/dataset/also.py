@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, AUArray
-from miex.dataset.schema import rendered_aus
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, SIDES, AUArray
+from miex.dataset.schema import coded_aus, rendered_aus
 
 LEAST = 0.005  # of an AU's intensity, which is written with two decimals
 _BLINK = AU_INDEX[45]
@@ -16,12 +16,12 @@ _EYES = " % of the distance between the eyes"
 
 
 def also_seen(row: Mapping[str, Any]) -> list[str]:
-    """Everything that nuisances add to the frames, or change in them, as the plan has it.
+    """On which sides coded AUs are alone; and all that nuisances add to the frames, or change in them, as planned.
 
-    One text for each thing: a blink, each AU that is rendered with another intensity than the coded one, residual
-    motion, the head, local shifts, light, noise, compression. AUs are given at onset and apex ("AU 7: 0 → 0.05"), once
-    where both are the same, and for each side where the sides differ (L and R are the person's own); motion in parts of
-    the distance between the eyes. What is too small to be written is left out.
+    One text for each thing: a coded AU on one side, a blink, each AU that is rendered with another intensity than the
+    coded one, residual motion, the head, local shifts, light, noise, compression. AUs are given at onset and apex ("AU
+    7: 0 → 0.05"), once where both are the same, and for each side where the sides differ (L and R are the person's
+    own); motion in parts of the distance between the eyes. What is too small to be written is left out.
 
     Args:
         row: of a plan.
@@ -30,9 +30,11 @@ def also_seen(row: Mapping[str, Any]) -> list[str]:
 
 
 def _of_aus(row: Mapping[str, Any]) -> Iterator[str]:
-    coded, rendered = np.asarray(row["aus"], np.float32), rendered_aus(row)
-    apex = row["apex"]
-    differ = np.abs(rendered - coded[..., None]).max((0, 2)) >= LEAST
+    coded, rendered, apex = np.asarray(row["aus"], np.float32), rendered_aus(row), row["apex"]
+    for au, side in zip(AU_NUMBERS, row["sides"] or (), strict=False):
+        if side:
+            yield f"AU {au} on the {SIDES[side < 0]} side alone"
+    differ = np.abs(rendered - coded_aus(row)).max((0, 2)) >= LEAST
     for i in sorted(np.flatnonzero(differ).tolist(), key=lambda i: i != _BLINK):  # a blink is seen first
         left, right = (_path(rendered[:, i, side], apex) for side in (0, 1))
         text = left if left == right else f"L {left}, R {right}"

@@ -37,6 +37,7 @@ def describe_sample(face: dict[str, Any], row: dict[str, Any], settings: dict[st
         "apex": row["apex"],
         "au_numbers": AU_NUMBERS,
         **{name: [[round(z, 6) for z in frame] for frame in row[name]] for name in AU_COLUMNS},
+        **({} if row["sides"] is None else {"sides": row["sides"]}),
         "also_seen": also_seen(row),
         "identity": row["identity"],
         "photo": row["photo"],

@@ -25,7 +25,7 @@ from miex.stable import MOST_BYTES, json_digest, object_of, prove_sealed, table_
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 
-FORMAT = 4  # of the folder: grows when readers and files of two versions would not understand each other
+FORMAT = 5  # of the folder: grows when readers and files of two versions would not understand each other
 PLAN_FILE, FACES_FILE, CONFIG_FILE = "plan.parquet", "faces.parquet", "plan.json"
 ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_CONTENT = frozenset({"path"})  # every other column of the faces is seen in the samples
@@ -368,6 +368,8 @@ def check_rows(rows: pa.Table, where: str) -> None:
             found = "an apex that is none of the frames"
         elif not all(map(_intensities, (rows[name] for name in AU_COLUMNS))):
             found = "AUs that are no intensities"
+        elif not set(pc.unique(pc.list_flatten(rows["sides"])).to_pylist()) <= {-1, 0, 1}:
+            found = "AUs on no side"
     if found:
         do = "do not use it: it was not made by miex"
         raise InputError(where, expected="samples with AUs in [0, 1], label and apex", found=found, do=do)

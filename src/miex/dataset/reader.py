@@ -57,7 +57,8 @@ class SampleData:
         source: source of the AUs: real_mie, early_mae, coded_mie or expert.
         identity: the face that is shown.
         provenance: everything else that is known: photo (shared by virtual identities made from it), corpus, subject,
-            clip and frames of real AUs, virtual, licence, attribution, generator, the nuisances as drawn, also_seen.
+            clip and frames of real AUs, virtual, licence, attribution, generator, the nuisances as drawn, also_seen;
+            and sides (as in the plan) where some coded AU is on one side alone.
     """
 
     sample_id: str

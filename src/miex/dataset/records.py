@@ -123,6 +123,7 @@ class _Source(BaseModel):
     table: str = ""
     mu: _Share | None = None
     nu: _Share | None = None
+    spread: _Share | None = None
 
     @model_validator(mode="after")
     def _of_a_table(self) -> Self:
@@ -194,6 +195,7 @@ class _Description(BaseModel):
     aus: list[_Vector]
     rendered_left: list[_Vector]
     rendered_right: list[_Vector]
+    sides: list[Literal[-1, 0, 1]] | None = None
     also_seen: list[str]
     virtual: bool
     nuisances: dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from miex.aus.vector import N_AUS, SIDES, AUArray
+from miex.aus.vector import N_AUS, SIDES, AUArray, on_sides
 from miex.nuisances.columns import NUISANCES
 
 
@@ -49,6 +49,12 @@ PLAN_COLUMNS: Final = (
     Column("apex_frame", pa.int32(), "apex in that clip, 0-based"),
     Column("apex", pa.int16(), "index of the apex among the sample's own frames, 0-based"),
     Column("aus", _AUS, "coded AUs, as their source drew them: intensities in [0, 1], one vector of 17 per frame"),
+    Column(
+        "sides",
+        pa.list_(pa.int8(), N_AUS),
+        "for each of the 17 AUs, the side on which alone it is coded: 1 the person's left, −1 the right, 0 both; null "
+        "where all are on both",
+    ),
     Column("seed", pa.uint64(), "random seed of this sample"),
     *(Column(n.name, n.type, f"nuisance: {n.meaning}; null if off") for n in NUISANCES),
     Column(
@@ -123,3 +129,8 @@ def rendered_aus(row: Mapping[str, Any]) -> AUArray:
     The last axis is the person's left and right side. `row["aus"]` holds the coded ones alone.
     """
     return np.stack([np.asarray(row[f"rendered_{side}"], np.float32) for side in SIDES], -1)
+
+
+def coded_aus(row: Mapping[str, Any]) -> AUArray:
+    """The coded AUs of a row of a plan on the sides that they are coded on, float32 [n, 17, 2] in [0, 1]."""
+    return on_sides(row["aus"], row["sides"])

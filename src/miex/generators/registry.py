@@ -41,7 +41,7 @@ def make_generator(
             installed, and it needs that.
         InputError: weights that cannot be used; or a package's generator that cannot be made.
     """
-    kind = _load(name)
+    kind = generator_class(name)
     refuse_weights(kind, weights)
     chosen = chosen_options(kind, options or {})
     needed = [] if not kind.weighted else [only_weights(name) if weights is None else Path(weights).expanduser()]
@@ -90,7 +90,7 @@ def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = f
         InputError: the installed one is another version, or cannot have these settings: it would make other pixels; or
             its weights are not at hand.
     """
-    kind = _load(description["name"])
+    kind = generator_class(description["name"])
     asked = f"generator {description['name']}, version {description['version']}, of this plan"
     do = "install the miex that made the plan (plan.json names it), or make a new plan"
     if kind.version != description["version"]:
@@ -105,7 +105,13 @@ def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = f
     return generator
 
 
-def _load(name: str) -> type[Generator[Any]]:
+def generator_class(name: str) -> type[Generator[Any]]:
+    """The class of that name, which says what its generators can do.
+
+    Raises:
+        UsageError: there is none, or torch is not installed, and it needs that.
+        InputError: a package's class cannot be imported, or is of another kind.
+    """
     try:
         kind: type[Generator[Any]] = GENERATORS.load(name)
     except ModuleNotFoundError as error:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import AU_INDEX
+from miex.aus.vector import AU_INDEX, N_AUS, on_sides
 from miex.compiled import compiled
 from miex.easing import ease, progress
 from miex.generators.grid import Field, cell_centers
@@ -133,13 +133,12 @@ def shown_aus(row: dict[str, Any]) -> npt.NDArray[np.float32]:
     """What the face does in a row of a plan: its AUs, and those of its nuisances.
 
     Returns:
-        float32 [n, 17, 2] in [0, 1]; the last axis is the person's left and right side. `row["aus"]` stays what the
-        source drew.
+        float32 [n, 17, 2] in [0, 1]; the last axis is the person's left and right side. `row["aus"]` and `row["sides"]`
+        stay what the source drew.
     """
-    aus = np.repeat(np.asarray(row["aus"], np.float32)[:, :, None], 2, axis=2)
+    aus = on_sides(row["aus"], row["sides"])
     if row["asymmetry"] is not None:
-        more_left = np.asarray(row["asymmetry"], np.float32)
-        aus *= np.minimum(1, np.stack([1 + more_left, 1 - more_left], -1))
+        aus *= on_sides(np.ones(N_AUS), row["asymmetry"])
     if row["others"] is not None:
         aus += np.asarray(row["others"], np.float32)[:, :, None]
     if row["blink"] is not None:

@@ -169,7 +169,8 @@ def _nuisances(some: Sequence[tuple[Place, dict[str, Any]]], config: PlanConfig)
     rows = [row for _, row in some]
     moves = [np.asarray(row["aus"], np.float32) for row in rows]
     chosen, apexes, seeds = nuisances_of(config.nuisances), [row["apex"] for row in rows], [row["seed"] for row in rows]
-    drawn = pa.table(nuisance_columns(chosen, moves, apexes, seeds)).to_pylist()
+    sides = [row["sides"] for row in rows]
+    drawn = pa.table(nuisance_columns(chosen, moves, apexes, sides, seeds)).to_pylist()
     for row, again in zip(rows, drawn, strict=True):
         if name := _other(row, again, tuple(again)):
             return f"nuisances {config.nuisances} draw another {name} of {row['sample_id']}"
@@ -193,7 +194,7 @@ def _draws(plan: Plan, config: PlanConfig, some: Sequence[tuple[Place, dict[str,
         return ""  # which rows of a user's own table are of an emotion, plan.json does not tell
     own = {"name": one["table"], "emotions": one["emotions"]}
     table = shipped[one["table"]] if known else table_of(own, "in plan.json")
-    source = ExpertSource(table, one["mu"], one["nu"])
+    source = ExpertSource(table, one["mu"], one["nu"], one["spread"], one["sides"])
     again: Mapping[str, Any] = json.loads(canonical_json(source.settings))
     if differ := first_difference(one, again):
         return f"sources.{ExpertSource.name}: {differ}"
@@ -205,7 +206,7 @@ def _first_other(
     named: bool,
 ) -> str:  # fmt: skip
     """The first row that this source draws otherwise; empty if there is none."""
-    columns = ("aus", "apex", "emotion") if named else ("aus", "apex")
+    columns = ("aus", "sides", "apex", "emotion") if named else ("aus", "sides", "apex")
     with suppress(UsageError):
         draws = Draws(config, [source], banks_of(config, [source]), plan.n_faces)
         drawn = draws.table([place for place, _ in some]).to_pylist()

@@ -198,7 +198,8 @@ class Draws:
         seeds = [stable_hash(seed, name) for name in ids]
         triplets = [self._triplet(of, rng) for of, rng in zip(places, sample_rngs(seeds, "aus"), strict=True)]
         moves, apexes = _frames(self.config, triplets, seeds)
-        beside = nuisance_columns(self._chosen, moves, apexes, seeds)
+        sides = [one.sides for one in triplets]
+        beside = nuisance_columns(self._chosen, moves, apexes, sides, seeds)
         spellings = {emotion: emotion_named(emotion) for emotion in {one.emotion for one in triplets}}
         onsets, ends = zip(*(one.frames or (None, None) for one in triplets), strict=True)
         starts = pa.array(np.cumsum([0, *map(len, moves)]), pa.int32())
@@ -217,6 +218,7 @@ class Draws:
             "apex_frame": ends,
             "apex": apexes,
             "aus": np.concatenate(moves),
+            "sides": sides,
             "seed": seeds,
         }
         made = {name: _column(values, PLAN_SCHEMA.field(name).type, starts) for name, values in columns.items()}
@@ -261,7 +263,9 @@ def draws_of(
 def _expert_of(told: Mapping[str, Any]) -> ExpertSource | None:
     one = told[ExpertSource.name]
     try:
-        return ExpertSource(load_table(one["table"]), one["mu"], one["nu"]) if one["table"] in PRESETS else None
+        if one["table"] not in PRESETS:
+            return None
+        return ExpertSource(load_table(one["table"]), one["mu"], one["nu"], one["spread"], one["sides"])
     except (KeyError, TypeError):
         return None
 
@@ -289,20 +293,26 @@ def sample_id_of(identity: str, source: str, kind: PlannedClass, number: int) ->
 
 
 def nuisance_columns(
-    chosen: Chosen, moves: Sequence[AUArray], apexes: Sequence[int], seeds: Sequence[int]
+    chosen: Chosen,
+    moves: Sequence[AUArray],
+    apexes: Sequence[int],
+    sides: Sequence[Any],
+    seeds: Sequence[int],
 ) -> dict[str, pa.Array]:
     """The columns of a plan behind `seed`: nuisances, and the AUs that they leave.
 
     Args:
         chosen: from `nuisances_of`.
         moves: AUs of every frame of each sample, float32 [frames, 17].
-        apexes, seeds: of the samples.
+        apexes, sides, seeds: of the samples.
     """
     lengths, aus = np.array([len(one) for one in moves]), np.concatenate(moves)
     drawn = draw(chosen, aus, lengths, np.array(apexes), seeds)
-    uneven = drawn["asymmetry"]
-    per_frame = None if uneven is None else np.repeat(uneven, lengths, 0)
-    shown = shown_aus({"aus": aus, **drawn, "asymmetry": per_frame})
+    both = np.zeros(N_AUS)
+    alone = [both if one is None else one for one in sides]
+    uneven = {"sides": alone, "asymmetry": drawn["asymmetry"]}
+    per_frame = {name: None if one is None else np.repeat(one, lengths, 0) for name, one in uneven.items()}
+    shown = shown_aus({"aus": aus, **drawn, **per_frame})
     columns = {**drawn, "rendered_left": shown[..., 0], "rendered_right": shown[..., 1]}
     starts = pa.array(np.cumsum([0, *lengths]), pa.int32())
     return {name: _column(values, PLAN_SCHEMA.field(name).type, starts) for name, values in columns.items()}

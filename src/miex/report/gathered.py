@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from miex.aus.vector import AU_INDEX, N_AUS
+from miex.aus.vector import AU_INDEX, N_AUS, on_sides
 from miex.dataset.also import LEAST
 from miex.dataset.choose import Ints, ok_rows
 from miex.dataset.schema import AU_COLUMNS, MEASURE_COLUMNS
@@ -64,7 +64,8 @@ def gathered(blocks: Iterable[pa.Table]) -> Gathered:
 
 def _short(rows: pa.Table) -> pa.Table:
     coded, left, right = (_ends(rows, name) for name in AU_COLUMNS)
-    beside = np.stack([left - coded, right - coded], -1)
+    alone = np.array([one or [0] * N_AUS for one in rows["sides"].to_pylist()], np.int8).reshape(-1, 1, N_AUS)
+    beside = np.stack([left, right], -1) - on_sides(coded, alone)
     differs = np.abs(beside).max((1, 3), initial=0) >= LEAST
     change, more = (np.abs(ends[:, 1] - ends[:, 0]) for ends in (coded, beside))
     on = {name: rows[name].is_valid().to_numpy() for name in NAMES}

@@ -1,10 +1,11 @@
-"""z^exp of the paper: AUs drawn from expert tables. The onset is zero; each AU is on with p, at intensity U[μ, ν]."""
+"""z^exp of the paper: AUs drawn from expert tables. The onset is zero; AUs are on as the table has it, at U[μ, ν]."""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -13,17 +14,20 @@ from typing import Annotated, Any, ClassVar, Literal, final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, AUArray
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS
 from miex.corpora.mappings import emotion_named
 from miex.errors import NOTHING, InputError, UsageError, first_wrong
 from miex.labels import Label
 from miex.sources.source import AUSource, AUTriplet, asked_for
+from miex.sources.together import Independent, Seen, Shown, mirrored
 from miex.storage.documents import MOST_TEXT, read_bytes, toml_of
 
-PRESETS = ("micro", "du2014", "du2014-compound", "mie-x-code")
+PRESETS = ("micro-dfme", "micro", "dfme", "du2014", "du2014-compound", "mie-x-code")
 DROPPED = "drop"  # value in `outside` for an AU that is left out
 _COMPARE = "compare with the example in the README"
-_DRAWS = 1000  # an emotion that draws no AU this many times in a row has none
+_SIDES = {"L": 1, "R": -1, "": 0}
+
+_Share = Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]
 
 
 class _EmotionModel(BaseModel):
@@ -31,7 +35,9 @@ class _EmotionModel(BaseModel):
     emotion: str | None = Field(default=None, min_length=1)
     label: Literal["negative", "positive", "surprise"]
     weight: float = Field(default=1.0, ge=0, strict=True, allow_inf_nan=False)
-    aus: dict[int, Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]] = Field(min_length=1)
+    aus: dict[int, _Share] | None = Field(default=None, min_length=1)
+    one_sided: dict[int, _Share] = {}
+    sets: dict[str, Annotated[StrictInt, Field(gt=0)]] | None = Field(default=None, min_length=1)
 
 
 class _TableModel(BaseModel):
@@ -40,7 +46,8 @@ class _TableModel(BaseModel):
     source: str = ""
     corpora: list[str] = []
     outside: dict[int, StrictInt | str] = {}
-    emotions: dict[str, _EmotionModel] = Field(min_length=1)
+    parts: list[Literal["micro", "dfme", "du2014", "du2014-compound", "mie-x-code"]] = Field(default=[], min_length=1)
+    emotions: dict[str, _EmotionModel] = Field(default={}, min_length=1)
 
 
 @dataclass(frozen=True)
@@ -52,19 +59,19 @@ class Emotion:
         emotion: what its samples are called; several rows may share one.
         label: its label.
         weight: how often it is drawn among the emotions of its label, relative to them; 0: only by its own name.
-        probability: float64 [17]: with which probability each AU is on.
+        shown: which AUs are on together.
     """
 
     name: str
     emotion: str
     label: Label
     weight: float
-    probability: np.ndarray
+    shown: Shown
 
 
 @dataclass(frozen=True)
 class ExpertTable:
-    """AU probabilities per emotion, and each emotion's label."""
+    """Which AUs each emotion shows, and its label."""
 
     name: str
     source: str
@@ -87,10 +94,7 @@ class ExpertTable:
             emotion.name: {
                 "label": emotion.label.name,
                 "weight": emotion.weight,
-                "aus": {
-                    str(AU_NUMBERS[i]): round(float(emotion.probability[i]), 6)
-                    for i in emotion.probability.nonzero()[0]
-                },
+                **emotion.shown.plain(),
             }
             for emotion in self.emotions
         }
@@ -125,8 +129,8 @@ def corpora_of(name: str) -> frozenset[str]:
     """The corpora whose AU frequencies are in a preset; none for other tables, of which that is not known."""
     if name not in PRESETS:
         return frozenset()
-    text = resources.files("miex.sources").joinpath("tables", f"{name}.toml").read_text("utf-8")
-    return frozenset(tomllib.loads(text).get("corpora", []))
+    table = tomllib.loads(resources.files("miex.sources").joinpath("tables", f"{name}.toml").read_text("utf-8"))
+    return frozenset(table.get("corpora", [])).union(*map(corpora_of, table.get("parts", [])))
 
 
 def _parse(content: bytes, where: str) -> ExpertTable:
@@ -156,18 +160,66 @@ def table_of(values: Any, where: str) -> ExpertTable:
         raise InputError(f"expert table {where}", expected=expected, found=found, do=_COMPARE) from error
     for au in model.outside:
         _index(au, model.outside, f"expert table {where}")
-    emotions = []
+    if bool(model.parts) == bool(model.emotions):
+        found = "both" if model.parts else "no emotions"
+        raise InputError(f"expert table {where}", expected="either `emotions` or `parts`", found=found, do=_COMPARE)
+    emotions = [row for part in model.parts for row in _as_part(load_table(part))]
     for name, row in model.emotions.items():
         at = f"expert table {where}, emotion {name}"
-        probability = np.zeros(N_AUS)
-        for au, p in row.aus.items():
-            index = _index(au, model.outside, at)
-            if index is not None:  # two AUs mapped onto one: on when either is
-                probability[index] = 1 - (1 - probability[index]) * (1 - p)
-        if not probability.any():
-            raise InputError(at, expected="at least one AU of the 17", found=f"only {sorted(row.aus)}", do=_COMPARE)
-        emotions.append(Emotion(name, row.emotion or name, Label[row.label], row.weight, probability))
+        if (row.aus is None) == (row.sets is None):
+            found = "neither" if row.aus is None else "both"
+            raise InputError(at, expected="either `aus` or `sets`", found=found, do=_COMPARE)
+        shown = _independent(row, model.outside, at) if row.aus else _seen(row.sets or {}, model.outside, at)
+        if shown is None:
+            found = f"only {', '.join(map(str, row.aus or row.sets or ()))}"
+            raise InputError(at, expected="at least one AU of the 17", found=found, do=_COMPARE)
+        emotions.append(Emotion(name, row.emotion or name, Label[row.label], row.weight, shown))
     return ExpertTable(model.name, model.source, tuple(emotions))
+
+
+def _as_part(table: ExpertTable) -> Iterator[Emotion]:
+    """Its emotions, with weights that add up to 1 in each label: parts of a table are drawn equally often."""
+    for row in table.emotions:
+        weight = row.weight / (sum(other.weight for other in table.of_label(row.label)) or 1)
+        yield replace(row, name=f"{row.name} ({table.name})", weight=weight)
+
+
+def _independent(row: _EmotionModel, outside: Mapping[int, int | str], where: str) -> Independent | None:
+    frequency, alone = np.zeros(N_AUS), np.zeros(N_AUS)
+    for au, p in (row.aus or {}).items():
+        index = _index(au, outside, where)
+        if index is not None:  # two AUs mapped onto one: on when either is
+            frequency[index] = 1 - (1 - frequency[index]) * (1 - p)
+    for au, share in row.one_sided.items():
+        index = _index(au, outside, where)
+        if index is None or not frequency[index]:
+            raise InputError(f"{where}, one_sided", expected="AUs that stand in `aus`", found=f"AU {au}")
+        alone[index] = max(alone[index], share)
+    return Independent(frequency, alone) if frequency.any() else None
+
+
+def _seen(sets: Mapping[str, int], outside: Mapping[int, int | str], where: str) -> Seen | None:
+    """Sets that are the same without AUs that are outside are one; what nothing is left of is left out."""
+    counts: dict[tuple[bytes, bytes], int] = {}
+    for text, n in sets.items():
+        on, sides = np.zeros(N_AUS, np.bool_), np.zeros(N_AUS, np.int8)
+        for name in text.split() or [text]:
+            match = re.fullmatch(r"([LR]?)(\d{1,3})", name)
+            if match is None:
+                raise InputError(
+                    f"{where}, set {text!r}", expected="numbers of AUs, such as 1 2 5, with L or R for one side alone",
+                    found=repr(name), do="write sets as in miex/sources/tables/dfme.toml",
+                )  # fmt: skip
+            index = _index(int(match[2]), outside, where)
+            if index is not None:
+                side = _SIDES[match[1]]
+                sides[index] = side if not on[index] or side == sides[index] else 0  # left and right: both
+                on[index] = True
+        if on.any():
+            key = on.tobytes(), mirrored(sides).tobytes()
+            counts[key] = counts.get(key, 0) + n
+    rows = [(np.frombuffer(on, np.bool_), np.frombuffer(sides, np.int8), n) for (on, sides), n in counts.items()]
+    return Seen(tuple(rows)) if rows else None
 
 
 def _index(au: int, outside: Mapping[int, int | str], where: str) -> int | None:
@@ -189,34 +241,57 @@ def _index(au: int, outside: Mapping[int, int | str], where: str) -> int | None:
 class ExpertSource(AUSource):
     """z^exp of Liu et al. 2022.
 
+    The paper draws each intensity by itself, U[μ, ν]. On a face the AUs of one expression are strong or weak together,
+    so a sample has a level U[μ, ν], and its AUs lie around it: each up to `spread` of the whole range away, evenly, and
+    turned back at its ends, so that each AU alone is still U[μ, ν]. A spread of 1 is the paper's, 0 gives all AUs the
+    same intensity. (How intensities differ between classes, nobody has published for micro-expressions; so the center
+    is the same in all.)
+
     Attributes:
-        table: AU probabilities per emotion.
+        table: which AUs each emotion shows.
         mu, nu: bounds of the uniform intensity; the paper's 0.1 and 0.3 (figure 7b) are the default.
+        spread: of the intensities of one sample, from 0 to 1.
+        sides: whether AUs that a table has on one side alone are drawn so; if not, they are on both sides.
 
     Raises:
         UsageError: not 0 < mu <= nu <= 1. (The paper allows μ = 0; an apex equal to its onset is never emitted here,
-            so intensity zero is refused.)
+            so intensity zero is refused.) Or not 0 <= spread <= 1.
     """
 
     table: ExpertTable
     mu: float = 0.1
     nu: float = 0.3
+    spread: float = 1.0
+    sides: bool = True
     name: ClassVar[str] = "expert"
 
     def __post_init__(self) -> None:
-        if not 0 < self.mu <= self.nu <= 1:
+        if not 0 < np.float32(self.mu) <= np.float32(self.nu) <= 1 or self.mu > self.nu:  # AUs are float32
             raise UsageError(
                 f"intensities μ = {self.mu:g}, ν = {self.nu:g}",
                 expected="0 < μ ≤ ν ≤ 1",
                 do="choose others; those of the paper are 0.1 and 0.3",
             )
+        if not 0 <= self.spread <= 1:
+            raise UsageError(f"spread of intensities {self.spread:g}", expected="a number from 0 to 1")
 
     def __repr__(self) -> str:
         return f"{self.name}: table {self.table.name}, intensities {self.mu:g} to {self.nu:g}"
 
     @cached_property
+    def one_sided(self) -> bool:
+        return self.sides and any(row.shown.one_sided for row in self.table.emotions)
+
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        return {"table": self.table.name, "emotions": self.table.plain(), "mu": self.mu, "nu": self.nu}
+        return {
+            "table": self.table.name,
+            "emotions": self.table.plain(),
+            "mu": self.mu,
+            "nu": self.nu,
+            "spread": self.spread,
+            "sides": self.sides,
+        }
 
     def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
         rows = self.table.of_label(label) if emotion is None else self.table.of_emotion(emotion)
@@ -232,17 +307,10 @@ class ExpertSource(AUSource):
         if not weights.any():
             weights[:] = 1
         row = rows[rng.choice(len(rows), p=weights / weights.sum())]
-        return AUTriplet(np.zeros(N_AUS, np.float32), self._apex(row, rng), label, row.emotion)
-
-    def _apex(self, emotion: Emotion, rng: np.random.Generator) -> AUArray:
-        for _ in range(_DRAWS):
-            on = rng.random(N_AUS) < emotion.probability
-            apex: AUArray = np.where(on, rng.uniform(self.mu, self.nu, N_AUS), 0).astype(np.float32)
-            if apex.any():  # the released code emits empty apexes (fear: 6 %); they are drawn again here
-                return apex
-        raise UsageError(
-            f"emotion {emotion.name} of expert table {self.table.name}",
-            expected="at least one AU that is on in some draws",
-            found=f"none in {_DRAWS} draws",
-            do="raise its probabilities",
-        )
+        on, sides = row.shown.draw(rng)
+        level = rng.random() + self.spread * rng.uniform(-1, 1, N_AUS)
+        level = 1 - np.abs(1 - np.abs(level))  # turned back at 0 and 1
+        apex = np.where(on, self.mu + (self.nu - self.mu) * level, 0).astype(np.float32)
+        onset = np.zeros(N_AUS, np.float32)
+        alone = sides if self.sides and sides.any() else None
+        return AUTriplet(onset, apex, label, row.emotion, sides=alone)

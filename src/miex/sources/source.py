@@ -61,6 +61,7 @@ class AUTriplet:
             0-based (onset, apex) indices.
         known: AUs measured in the clip from this onset over this apex, relative to the same origin as the pair and
             without its perturbation; None if nothing but the pair was measured.
+        sides: of each AU, int8 [17]: 1 on the person's left side alone, −1 on the right, 0 on both; None: all on both.
     """
 
     onset: AUArray
@@ -72,6 +73,7 @@ class AUTriplet:
     clip: str | None = None
     frames: tuple[int, int] | None = None
     known: Course | None = None
+    sides: npt.NDArray[np.int8] | None = None
 
 
 class AUSource(ABC):
@@ -86,6 +88,11 @@ class AUSource(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Everything that changes what is drawn, as plain JSON values; part of every plan's digest."""
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether some of its AUs may be on one side alone, which not every generator can show."""
+        return False
 
     @abstractmethod
     def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
@@ -131,6 +138,10 @@ class PerturbedSource(AUSource):
     @property
     def name(self) -> str:
         return self.source.name
+
+    @property
+    def one_sided(self) -> bool:
+        return self.source.one_sided
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -75,8 +75,8 @@ class Renderer:
         if self.draws is not None and epoch:
             place = _places(self.out, self.plan)[face["identity"]] if self.draws.banks else 0
             rows = self.draws.again(rows, place, epoch)
-        if any(row["asymmetry"] is not None for row in rows):
-            generator.require_sides("nuisance asymmetry")
+        if any(row["asymmetry"] is not None or row["sides"] is not None for row in rows):
+            generator.require_sides("nuisance asymmetry, or AUs on one side alone")
         with one_thread():
             return list(show_identity(self.faces_root, face, rows, settings, generator))
 

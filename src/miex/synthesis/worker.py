@@ -135,8 +135,8 @@ def render_shard(
     table = plan.shard(task.shard).slice(0, most)
     rows = [row for row in table.to_pylist() if row["sample_id"] not in leave_out]
     faces = read_faces(task.out, list(dict.fromkeys(row["identity"] for row in rows)))
-    if any(row["asymmetry"] is not None for row in rows):
-        generator.require_sides("nuisance asymmetry")
+    if any(row["asymmetry"] is not None or row["sides"] is not None for row in rows):
+        generator.require_sides("nuisance asymmetry, or AUs on one side alone")
     by_identity = {face["identity"]: face for face in faces.to_pylist()}
     for identity, own in groupby(rows, key=itemgetter("identity")):
         yield from render_identity(task.faces_root, by_identity[identity], list(own), settings, generator)

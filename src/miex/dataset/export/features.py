@@ -43,8 +43,9 @@ def members_of(frame_format: FrameFormat, n_frames: int, *, labels: bool) -> lis
     described: dict[str, Any] = {
         "sample_id": text, "label": text, "label_index": whole, "emotion": text, "source": text, "apex": whole,
         "au_numbers": {"feature": whole, "_type": "Sequence"}, "aus": vectors, "rendered_left": vectors,
-        "rendered_right": vectors, "also_seen": {"feature": text, "_type": "Sequence"}, "identity": text,
-        "photo": text, "virtual": truth, "corpus": text, "subject": text, "clip": text, "onset_frame": whole,
+        "rendered_right": vectors, "sides": {"feature": whole, "_type": "Sequence"},
+        "also_seen": {"feature": text, "_type": "Sequence"}, "identity": text, "photo": text,
+        "virtual": truth, "corpus": text, "subject": text, "clip": text, "onset_frame": whole,
         "apex_frame": whole, "nuisances": {one.name: _free(feature_of(one.type)) for one in NUISANCES}, "kind": text,
         "person": text, "licence": text, "attribution": text, "synthetic": truth, "generator": text,
     }  # fmt: skip

@@ -1,0 +1,186 @@
+"""Which AUs are drawn together: against exact enumeration of all 2^17 outcomes, and against counts in a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, from_mapping
+from miex.labels import Label
+from miex.sources.expert import PRESETS, ExpertSource, load_table
+from miex.sources.together import Independent, Seen, set_name
+
+EVERY = (np.arange(2**N_AUS)[:, None] >> np.arange(N_AUS)) & 1 == 1  # all sets of AUs, bool [2^17, 17]
+NONE_ALONE = np.zeros(N_AUS)
+NEVER_EMPTY = [
+    (preset, row.name, row.shown)
+    for preset in PRESETS
+    for row in load_table(preset).emotions
+    if isinstance(row.shown, Independent)
+]
+BROWS = """
+name = "brows"
+[emotions.fear]
+label = "negative"
+sets = { "1 2 5" = 40, "L1 L2" = 20, "R1 L4" = 12, "4 24" = 8, "11" = 99 }
+[outside]
+11 = "drop"
+24 = 23
+"""
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def brows(tmp_path: Path) -> ExpertSource:
+    (tmp_path / "brows.toml").write_text(BROWS)
+    return ExpertSource(load_table(str(tmp_path / "brows.toml")))
+
+
+def exact(shown: Independent) -> np.ndarray:
+    """How often each AU is on, from how the draw is made: the first AU that is on, and then each by itself."""
+    after, up_to = shown._chances
+    frequency = np.zeros(N_AUS)
+    for first, p in enumerate(np.diff(up_to, prepend=0)):
+        frequency += p * np.where(np.arange(N_AUS) > first, after, np.arange(N_AUS) == first)
+    return frequency
+
+
+@pytest.mark.parametrize(("preset", "row", "shown"), NEVER_EMPTY, ids=[f"{p}-{row}" for p, row, _ in NEVER_EMPTY])
+def test_what_is_drawn_independently_is_as_frequent_as_its_table_says(
+    preset: str, row: str, shown: Independent
+) -> None:
+    """Exactly, over all 2^17 sets that independent AUs could be, the empty one left out."""
+    if shown.frequency.sum() > 1:  # not AU 14 alone
+        after, _ = shown._chances
+        chance = np.where(EVERY, after, 1 - after).prod(1) * EVERY.any(1)
+        assert chance @ EVERY / chance.sum() == pytest.approx(shown.frequency, abs=1e-12)
+    assert exact(shown) == pytest.approx(shown.frequency, abs=1e-12)
+
+
+def test_draws_have_the_distribution_of_independent_aus_that_are_not_empty() -> None:
+    """Whole sets, by a chi-square test: p' of two AUs with 0.6 and 0.7 by hand."""
+    shown = Independent(from_mapping({4: 0.6, 12: 0.7}).astype(float), NONE_ALONE)
+    # S = 1 − (1 − 0.6 S)(1 − 0.7 S) = 1.3 S − 0.42 S², so S = 0.3 / 0.42
+    s = 0.3 / 0.42
+    assert shown._chances[0][[AU_INDEX[4], AU_INDEX[12]]] == pytest.approx([0.6 * s, 0.7 * s], rel=1e-6)
+    random, n = rng(), 5000
+    found = Counter(set_name(*shown.draw(random)) for _ in range(n))
+    both = 0.6 * 0.7 * s
+    expected = {"4": 0.6 - both, "12": 0.7 - both, "4 12": both}  # nothing else is left
+    assert found.keys() == expected.keys()
+    assert chisquare([found[k] for k in expected], [n * p for p in expected.values()]).pvalue > 0.001
+
+
+@pytest.mark.parametrize("p", [{12: 0.5}, {4: 0.2, 12: 0.3}, {4: 0.25, 12: 0.75}, {4: 1e-300, 12: 3e-300}])
+def test_frequencies_that_leave_some_draws_empty_keep_their_proportion(p: dict[int, float]) -> None:
+    """One AU at least is on, so frequencies cannot add up to less than 1: then exactly one is."""
+    frequency = np.zeros(N_AUS)
+    for au, value in p.items():
+        frequency[AU_INDEX[au]] = value
+    shown = Independent(frequency, NONE_ALONE)
+    assert exact(shown) == pytest.approx(frequency / frequency.sum(), abs=1e-12)
+    random = rng()
+    assert all(shown.draw(random)[0].sum() == 1 for _ in range(200))
+
+
+def test_an_au_that_is_always_on_leaves_the_others_as_they_are() -> None:
+    frequency = from_mapping({1: 0.25, 4: 1.0, 12: 0.5}).astype(float)
+    after, _ = Independent(frequency, NONE_ALONE)._chances
+    assert after == pytest.approx(frequency, abs=1e-12)
+
+
+def test_sets_are_drawn_as_often_as_they_were_seen(tmp_path: Path) -> None:
+    """By a chi-square test over sets and sides: what was seen on one side is left or right equally often."""
+    source, random, n = brows(tmp_path), rng(), 4000
+    found = Counter[str]()
+    for _ in range(n):
+        triplet = source.sample(Label.negative, rng=random)
+        sides = np.zeros(N_AUS, np.int8) if triplet.sides is None else triplet.sides
+        found[set_name(triplet.apex > 0, sides)] += 1
+    counts = {"1 2 5": 40, "L1 L2": 10, "R1 R2": 10, "L1 R4": 6, "R1 L4": 6, "4 23": 8}
+    assert found.keys() == counts.keys()
+    assert chisquare([found[k] for k in counts], [n * v / 80 for v in counts.values()]).pvalue > 0.001
+
+
+def test_sides_that_are_not_wanted_are_both(tmp_path: Path) -> None:
+    source = ExpertSource(brows(tmp_path).table, sides=False)
+    assert brows(tmp_path).one_sided
+    assert not source.one_sided
+    assert all(source.sample(Label.negative, rng=rng(i)).sides is None for i in range(50))
+    assert not ExpertSource(load_table("micro")).one_sided
+
+
+def test_the_shares_on_one_side() -> None:
+    """Of 17 AUs that are always on, each is on one side with its share, all of a draw on the same."""
+    shares = np.linspace(0, 1, N_AUS)
+    shown, random, n = Independent(np.ones(N_AUS), shares), rng(), 2000
+    drawn = np.array([shown.draw(random)[1] for _ in range(n)])
+    assert np.abs((drawn != 0).mean(0) - shares).max() <= 5 * 0.5 / np.sqrt(n)
+    assert all(len({*sides} - {0}) == 1 for sides in drawn)
+    assert abs(drawn[:, -1].mean()) <= 5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("spread", [0, 0.3, 1])
+def test_intensities_lie_around_the_level_of_their_sample(spread: float) -> None:
+    """Each AU alone is U[μ, ν] whatever the spread; within a sample no further apart than twice the spread."""
+    shown = Independent(np.ones(N_AUS), NONE_ALONE)
+    table = load_table("du2014")
+    rows = tuple(type(row)(row.name, row.emotion, row.label, row.weight, shown) for row in table.emotions)
+    source, random, n = ExpertSource(type(table)("all", "", rows), 0.2, 0.6, spread), rng(), 1500
+    z = (np.array([source.sample(Label.positive, rng=random).apex for _ in range(n)], float) - 0.2) / 0.4
+    assert np.ptp(z, axis=1).max() <= 2 * spread + 1e-6
+    tenths = np.histogram(z[:, 0], np.linspace(-1e-6, 1 + 1e-6, 11))[0]
+    assert chisquare(tenths).pvalue > 0.001
+    together = np.corrcoef(z[:, 0], z[:, 1])[0, 1]
+    assert together > 0.7 if spread < 1 else abs(together) <= 5 / np.sqrt(n)
+
+
+def test_dfme_is_what_its_table_of_frequencies_says() -> None:
+    """Against shares that were counted by others (EVIDENCE of the project), over sets and what is rare among them."""
+    said = {
+        "surprise": {2: 0.77, 1: 0.75, 5: 0.67}, "happiness": {12: 0.79, 6: 0.49}, "disgust": {4: 0.74, 7: 0.40},
+        "contempt": {12: 0.65}, "fear": {4: 0.51, 7: 0.31}, "anger": {4: 0.70}, "sadness": {4: 0.39},
+    }  # fmt: skip
+    table = load_table("dfme")
+    for emotion, shares in said.items():
+        rows = table.of_emotion(emotion)
+        weights = np.array([row.weight for row in rows])
+        frequency = weights @ np.array([row.shown.frequency for row in rows]) / weights.sum()
+        for au, share in shares.items():  # of all clips; ours are of those that show one of the 17
+            assert frequency[AU_INDEX[au]] == pytest.approx(share, abs=0.025), (emotion, au)
+    least = [n for row in table.emotions if isinstance(row.shown, Seen) for _, _, n in row.shown.counts]
+    assert min(least) >= 3
+
+
+LENT = Path(__file__).resolve().parents[3] / "shared" / "annotations"
+
+
+@pytest.mark.skipif(not (LENT / "dfme").is_dir(), reason="the AU codes of DFME are not there")
+def test_dfme_is_made_again_from_its_codes() -> None:
+    """The file, byte for byte; and its frequencies against clips that are counted here, one by one."""
+    from tools.annotation_tables import dfme_table
+
+    from miex.api.corpora import read
+
+    made = Path(__file__).parents[2] / "src/miex/sources/tables/dfme.toml"
+    assert dfme_table(LENT) == made.read_text("utf-8")
+    clips, table = read("dfme", LENT / "dfme" / "dfme_au.csv"), load_table("dfme")
+    counted: dict[str, list[set[int]]] = {}
+    for clip in clips:
+        aus = {{24: 23}.get(au.au, au.au) for au in clip.aus if au.status == "seen"} & set(AU_NUMBERS)
+        if aus:
+            counted.setdefault(clip.emotion or "", []).append(aus)
+    for emotion, sets in counted.items():
+        rows = table.of_emotion(emotion)
+        assert sum(row.weight for row in rows) == len(sets)
+        weights = np.array([row.weight for row in rows]) / len(sets)
+        frequency = weights @ np.array([row.shown.frequency for row in rows])
+        for au in AU_NUMBERS:
+            share = sum(au in one for one in sets) / len(sets)
+            assert frequency[AU_INDEX[au]] == pytest.approx(share, abs=2 / len(sets) + 0.005 * weights.min()), au
