@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from miex.dataset.plan_file import Plan, read_plan, write_plan
 from miex.planning.asked import asked_problems
 from miex.planning.config import PlanConfig
 from miex.planning.rows import build_plan
+from miex.sources import perturbed
 from miex.sources.expert import ExpertSource, load_table
 from miex.sources.pool import Pool
 from miex.sources.real_mie import RealMiESource
@@ -23,6 +25,7 @@ from tests.plan_fixture import GENERATOR, fake_index
 from tests.support import pool_of
 
 QUALITY = {"max_yaw": 30.0, "max_pitch": None, "min_inter_ocular": 30.0, "licences": ["cc0"]}
+TABLES = files("miex.sources") / "tables"
 OWN = """
 name = "{name}"
 [emotions.smile]
@@ -82,6 +85,32 @@ def test_so_it_does_with_every_source(tmp_path: Path) -> None:
             assert asked_problems(planned(tmp_path / name / classes[0], own, classes=classes)) == []
 
 
+def test_so_it_does_with_perturbed_aus_and_many_shards(tmp_path: Path) -> None:
+    noisy = perturbed(ExpertSource(load_table("micro")), 0.1)
+    assert asked_problems(planned(tmp_path / "noisy", noisy)) == []
+    assert asked_problems(planned(tmp_path / "pool", *noisy_pools())) == []
+    # of 66 rows every second is drawn again: of some shards of one row, none
+    assert asked_problems(planned(tmp_path / "many", samples=66, ids=2, shard_size=1, nuisances="off")) == []
+
+
+def noisy_pools() -> list[AUSource]:
+    """A pool that spells its subjects in several ways, and has the clips of one corpus from two extractors."""
+    clips = pool_of(9)
+    again = tuple(replace(clip, clip="EP02", version="2") for clip in clips)
+    spelled = tuple(replace(clip, clip="EP03", subject=f"S0{i}") for i, clip in enumerate(clips))
+    return [RealMiESource((Pool((*clips, *again, *spelled), Credit("CC0", "nobody")),))]
+
+
+def test_a_tables_rows_may_be_called_otherwise_and_be_rare(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    text = (TABLES / "du2014.toml").read_text().replace("[emotions.happy]", '[emotions.happy]\nemotion = "delight"')
+    assert "delight" in text
+    file.write_text(text)
+    assert asked_problems(planned(tmp_path / "a", ExpertSource(load_table(str(file))), per=9)) == []
+    file.write_text(OWN.format(name="rare").replace("6 = 0.333333333", "6 = 0.333333333, 9 = 0.0000001"))
+    assert asked_problems(planned(tmp_path / "b", ExpertSource(load_table(str(file))), classes=("positive",))) == []
+
+
 def test_sides_that_are_planned_are_told(tmp_path: Path) -> None:
     plan = planned(tmp_path, ExpertSource(load_table("dfme")), per=9, classes=("contempt",))
     config = copy.deepcopy(dict(plan.config))
@@ -138,6 +167,10 @@ def fewer_aus(config: dict[str, Any]) -> None:
         (setting("sources", "expert", "emotions", to=5), "emotions"),
         (setting("sources", "expert", "emotions", to={"x": 5}), "emotions"),
         (setting("sources", to={}), "0 samples"),
+        (setting("quality", to=0), "quality 0"),
+        (setting("quality", "min_eyes", to="x"), "quality.min_eyes 'x'"),
+        (setting("quality", "most_teeth", to=1), "quality.most_teeth"),
+        (lambda config: config.pop("eye_line"), "no eye_line"),
         (setting("sources", to={"real_mie": {"corpora": []}}), "sample_id"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from itertools import chain, islice
 from typing import Any
 
@@ -14,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from miex.corpora.mappings import emotion_named
+from miex.corpora.people import subject_key
 from miex.dataset.plan_file import Plan
 from miex.errors import InputError, UsageError
 from miex.faces.crop import inter_ocular
+from miex.faces.index import Quality
 from miex.nuisances.columns import nuisances_of
 from miex.planning.config import PlanConfig, recorded_config
 from miex.planning.rows import (
@@ -31,9 +34,11 @@ from miex.planning.rows import (
 )
 from miex.planning.triplets import banks_of
 from miex.sources.expert import PRESETS, ExpertSource, load_table, table_of
+from miex.sources.source import AUSource, PerturbedSource
 from miex.stable import canonical_json, first_difference, stable_hash
 
 DRAWN_AGAIN = 64  # rows of a plan, evenly spread
+MOST_TRIPLETS_AGAIN = 10_000  # of a plan whose AUs are drawn again: all are drawn, whichever rows have them
 
 
 def asked_problems(plan: Plan) -> list[str]:
@@ -51,8 +56,9 @@ def asked_problems(plan: Plan) -> list[str]:
         found = _option_problems(plan, config)
         return found or [*_face_problems(plan), *_row_problems(plan, config)]
     except (InputError, UsageError) as error:
-        return [f"plan.json: {error}"]
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        told = " ".join(str(error).split())
+        return [told if told.startswith("plan.json") else f"plan.json: {told}"]
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError, pa.ArrowException) as error:
         return [f"plan.json, config: {type(error).__name__}: {error}"]
 
 
@@ -61,6 +67,8 @@ def _option_problems(plan: Plan, config: PlanConfig) -> list[str]:
     known = {*PlanConfig.model_fields, "quality", "generator", "sources"}
     options = {name: value for name, value in config.model_dump(mode="json").items() if name in told}
     found = [f"{name}, which is no option" for name in sorted(told.keys() - known)]
+    found += [f"no {name}" for name in sorted(PlanConfig.model_fields.keys() - told.keys())]
+    found += _quality_problems(told.get("quality"))
     found += [first_difference({name: told[name] for name in options}, options)]
     expected = {**settings_of(config), "generator": told.get("generator")}
     found += [first_difference({name: plan.settings[name] for name in expected}, expected)]
@@ -74,6 +82,23 @@ def _option_problems(plan: Plan, config: PlanConfig) -> list[str]:
     if not told["sources"] or (rows := rows_of(config, len(told["sources"]), n_faces)) != plan.n_rows:
         found.append(f"options of {rows if told['sources'] else 0:,} samples, and {plan.n_rows:,} are planned")
     return [f"plan.json, config: {one}" for one in found if one]
+
+
+def _quality_problems(told: Any) -> list[str]:
+    """Limits of photos that are none."""
+    if told is None:  # a plan that was made of an index
+        return []
+    if not isinstance(told, dict):
+        return [f"quality {told!r}"]
+    known = {field.name for field in fields(Quality)}
+    found = [f"quality.{name}, which is no limit" for name in sorted(told.keys() - known)]
+    for name, value in told.items():
+        if name == "licences":
+            right = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        else:
+            right = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        found += [] if right else [f"quality.{name} {value!r}"]
+    return found
 
 
 def _face_problems(plan: Plan) -> list[str]:
@@ -107,7 +132,7 @@ def _row_problems(plan: Plan, config: PlanConfig) -> list[str]:
             return [f"plan.json, config: {found}"]
         _count(rows, seen)
         chosen = [i for i in range(rows.num_rows) if (number + i) % every == 0]
-        some += zip((here[i] for i in chosen), rows.take(chosen).to_pylist(), strict=True)
+        some += zip((here[i] for i in chosen), rows.take(pa.array(chosen, pa.int64())).to_pylist(), strict=True)
         number += rows.num_rows
     found = _counts(seen, sources) or _nuisances(some, config) or _draws(plan, config, some)
     return [f"plan.json, config: {found}"] if found else []
@@ -148,13 +173,17 @@ def _count(rows: pa.Table, seen: dict[str, dict[str, set[tuple[str, ...]]]]) -> 
     columns = (rows[name].to_pylist() for name in ("source", "corpus", "subject", "clip"))
     for source, corpus, subject, clip in zip(*columns, strict=True):
         if corpus is not None:
-            seen.setdefault(source, {}).setdefault(corpus, set()).add((subject, clip))
+            seen.setdefault(source, {}).setdefault(corpus, set()).add((subject_key(subject) or subject, clip))
 
 
 def _counts(seen: Mapping[str, Mapping[str, set[tuple[str, ...]]]], sources: Mapping[str, Mapping[str, Any]]) -> str:
     """Which source has AUs of more corpora, subjects or clips than it tells of; empty if none."""
     for name, corpora in seen.items():
-        told = {facts["corpus"]: facts for facts in sources[name].get("corpora") or ()}
+        told: dict[str, dict[str, int]] = {}
+        for facts in sources[name].get("corpora") or ():  # a corpus stands there once for each extractor
+            of = told.setdefault(facts["corpus"], {"clips": 0, "subjects": 0})
+            for what in of:
+                of[what] += facts[what]
         for corpus, clips in corpora.items():
             if corpus not in told:
                 return f"sources.{name}.corpora, without {corpus}, of which AUs are planned"
@@ -185,6 +214,8 @@ def _draws(plan: Plan, config: PlanConfig, some: Sequence[tuple[Place, dict[str,
     one = told[ExpertSource.name]
     if not isinstance(one.get("emotions"), dict):
         return f"sources.{ExpertSource.name}, without its emotions"
+    if (config.triplets or 0) > MOST_TRIPLETS_AGAIN:
+        return ""
     shipped = {name: load_table(name) for name in PRESETS}
     same = [name for name, table in shipped.items() if canonical_json(table.plain()) == canonical_json(one["emotions"])]
     known = one["table"] in same
@@ -194,24 +225,22 @@ def _draws(plan: Plan, config: PlanConfig, some: Sequence[tuple[Place, dict[str,
         return ""  # which rows of a user's own table are of an emotion, plan.json does not tell
     own = {"name": one["table"], "emotions": one["emotions"]}
     table = shipped[one["table"]] if known else table_of(own, "in plan.json")
-    source = ExpertSource(table, one["mu"], one["nu"], one["spread"], one["sides"])
+    source: AUSource = ExpertSource(table, one["mu"], one["nu"], one["spread"], one["sides"])
+    if "perturbation" in one:
+        source = PerturbedSource(source, one["perturbation"])
     again: Mapping[str, Any] = json.loads(canonical_json(source.settings))
     if differ := first_difference(one, again):
         return f"sources.{ExpertSource.name}: {differ}"
-    return _first_other(plan, config, source, some, named=known)
+    return _first_other(plan, config, source, some)
 
 
-def _first_other(
-    plan: Plan, config: PlanConfig, source: ExpertSource, some: Sequence[tuple[Place, dict[str, Any]]], *,
-    named: bool,
-) -> str:  # fmt: skip
+def _first_other(plan: Plan, config: PlanConfig, source: AUSource, some: Sequence[tuple[Place, dict[str, Any]]]) -> str:
     """The first row that this source draws otherwise; empty if there is none."""
-    columns = ("aus", "sides", "apex", "emotion") if named else ("aus", "sides", "apex")
     with suppress(UsageError):
         draws = Draws(config, [source], banks_of(config, [source]), plan.n_faces)
         drawn = draws.table([place for place, _ in some]).to_pylist()
         for (_, row), again in zip(some, drawn, strict=True):
-            if name := _other(row, again, columns):
+            if name := _other(row, again, ("aus", "sides", "apex")):
                 return f"{source!r} draws another {name} of {row['sample_id']}"
         return ""
     return f"{source!r} has nothing for one of the classes"

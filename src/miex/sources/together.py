@@ -141,4 +141,4 @@ def set_name(on: On, sides: Sides) -> str:
 
 
 def _numbered(values: npt.NDArray[np.float64]) -> Mapping[str, float]:
-    return {str(AU_NUMBERS[i]): round(float(values[i]), 6) for i in values.nonzero()[0]}
+    return {str(AU_NUMBERS[i]): float(f"{values[i]:.6g}") for i in values.nonzero()[0]}
