@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 import weakref
 from collections import Counter
 from collections.abc import Sequence
@@ -321,6 +322,30 @@ def test_a_loader_resumes_exactly(planned: Path, workers: int) -> None:
     assert batches(resumed) == following
     with pytest.raises(UsageError, match="workers"):
         painted(planned, block=50).loader(10, workers=1 if workers else 2).load_state_dict(state)
+
+
+def late(number: int) -> None:
+    time.sleep(0.5 * number)
+
+
+def test_workers_that_start_late_take_their_own_share(planned: Path) -> None:
+    """Batches of the others are given, and counted, before a late worker has begun."""
+    pytest.importorskip("torch")
+
+    def made() -> Any:
+        stream = painted(planned, block=50)
+        return stream.loader(5, workers=2, prefetch_factor=1, persistent_workers=True, worker_init_fn=late)
+
+    loader, whole = made(), batches(painted(planned, block=50).loader(5, workers=2))
+    assert batches(loader) == whole
+    part = made()
+    for i, _ in enumerate(part):
+        if i == 4:
+            break
+    resumed = made()
+    resumed.load_state_dict(part.state_dict())
+    assert batches(resumed) == whole[5:]
+    assert batches(part) == whole[5:]
 
 
 def test_workers_of_any_loader_share_a_stream(planned: Path, tmp_path: Path, model: Path) -> None:

@@ -66,12 +66,14 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
         if odd := sorted({"shuffle", "sampler", "batch_sampler", "num_workers", "dataset"} & options.keys()):
             raise UsageError(f"a loader of a stream with {odd[0]}", expected="none: the stream has an order of its own")
         collate = options.get("collate_fn") or default_collate
-        # what workers read when an epoch begins, even those that live longer: epoch, whose turn it is, samples given
-        self._at = torch.zeros(2 + max(1, workers), dtype=torch.int64).share_memory_()
+        # epoch, whose turn it is, and samples given of each share
+        self._at = torch.zeros(2 + max(1, workers), dtype=torch.int64)
         self._at[0] = stream.epoch
+        # as it was when the iteration began: a worker may read it long after others have given batches
+        self._began = self._at.clone().share_memory_()
         self.stream = stream
         super().__init__(
-            _Counted(stream, self._at), batch_size, num_workers=workers,
+            _Counted(stream, self._began), batch_size, num_workers=workers,
             **{**options, "collate_fn": _Collate(collate)},
         )  # fmt: skip
 
@@ -83,6 +85,7 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[Any]:
         shares = len(self._at) - 2
+        self._began.copy_(self._at)
         for number, given, batch in super().__iter__():
             self._at[2 + number], self._at[1] = given, (number + 1) % shares
             yield batch
@@ -118,12 +121,12 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
 class _Counted(IterableDataset):  # type: ignore[misc]
     """The samples of a worker's share, each with the number of the share and how many were given then."""
 
-    def __init__(self, stream: Epochs, at: torch.Tensor) -> None:
-        self.stream, self.at = stream, at
+    def __init__(self, stream: Epochs, began: torch.Tensor) -> None:
+        self.stream, self.began = stream, began
 
     def __iter__(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
         worker = get_worker_info()
-        epoch, turn, *given = self.at.tolist()
+        epoch, turn, *given = self.began.tolist()
         # the first worker is asked first: it takes the share whose turn it is
         number = 0 if worker is None else (worker.id + turn) % worker.num_workers
         own = self.stream.share(number, len(given))
