@@ -48,6 +48,7 @@ EVERY = [
 # with their default options, and with others
 CHOSEN = [
     pytest.param(("muscle", {}), id="muscle"),
+    pytest.param(("muscle", {"basis": "mixed"}), id="muscle-mixed"),
     pytest.param(("ganimation", {}), marks=NEEDS_TORCH, id="ganimation"),
     pytest.param(("ganimation", {"precision": "bfloat16", "painted": 64}), marks=NEEDS_TORCH, id="ganimation-chosen"),
     pytest.param(("painter", {}), id="painter"),

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from miex.aus.tracks import Credit
@@ -22,7 +23,7 @@ from miex.sources.pool import Pool
 from miex.sources.real_mie import RealMiESource
 from miex.sources.source import AUSource
 from tests.plan_fixture import GENERATOR, fake_index
-from tests.support import pool_of
+from tests.support import pool_of, with_tables
 
 QUALITY = {"max_yaw": 30.0, "max_pitch": None, "min_inter_ocular": 30.0, "licences": ["cc0"]}
 TABLES = files("miex.sources") / "tables"
@@ -70,6 +71,19 @@ def own_table(folder: Path, name: str) -> ExpertSource:
 )
 def test_what_was_asked_for_agrees_with_what_is_planned(tmp_path: Path, config: dict[str, Any]) -> None:
     assert asked_problems(planned(tmp_path, **config)) == []
+
+
+def test_so_it_does_where_a_generator_mixes(tmp_path: Path) -> None:
+    mixed = {**GENERATOR, "mixed": True}
+    plan = build_plan(PlanConfig(per=2), fake_index(3), [ExpertSource(load_table("micro"))], mixed, faces_root="/faces")
+    write_plan(plan, tmp_path)
+    read = read_plan(tmp_path)
+    assert asked_problems(read) == []
+    rows = read.rows
+    half = pa.array([0.5] * rows.num_rows, pa.float32())
+    other = rows.set_column(rows.column_names.index("mixture"), "mixture", half)
+    (found,) = asked_problems(with_tables(read, rows=other))
+    assert "mixture 0.5 is planned, and the options give" in found
 
 
 def test_so_it_does_with_every_source(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from miex.corpora.mappings import emotion_named
 from miex.dataset.plan_file import FACES_FILE, PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
 from miex.errors import InputError, UsageError
 from miex.planning.config import PlanConfig, recorded_config
-from miex.planning.rows import build_plan
+from miex.planning.rows import build_plan, draws_of
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import first_difference, sample_rng, sample_rngs, stable_hash
 from miex.storage.local import Folder
@@ -188,6 +188,20 @@ def test_another_seed_keeps_ids_and_changes_draws() -> None:
     a, b = by_id(make_plan(seed=1)), by_id(make_plan(seed=2))
     assert a.keys() == b.keys()
     assert all(a[i]["aus"] != b[i]["aus"] for i in a)
+
+
+def test_what_a_generator_mixes_is_drawn_for_each_sample_and_changes_nothing_else() -> None:
+    alone, mixed = make_plan(4, per=3), make_plan(4, per=3, generator={**GENERATOR, "mixed": True})
+    shares = mixed.rows["mixture"].to_pylist()
+    assert len(set(shares)) == len(shares) == 36
+    assert 0 <= min(shares) < 0.2
+    assert 0.8 < max(shares) <= 1
+    assert alone.rows["mixture"].null_count == 36
+    assert alone.rows.drop(["mixture"]).equals(mixed.rows.drop(["mixture"]))
+    draws = draws_of(mixed.config, None, 4)
+    rows = mixed.rows.to_pylist()[:9]
+    assert draws.again(rows, 0, 0) == rows
+    assert all(a["mixture"] != b["mixture"] for a, b in zip(draws.again(rows, 0, 1), rows, strict=True))
 
 
 def test_stable_hash_is_the_stated_function() -> None:

@@ -231,8 +231,9 @@ Weights = Annotated[
 GeneratorOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--generator-option", metavar="NAME=VALUE", help="What to choose of the generator; of ganimation: "
-        "precision=bfloat16, painted=SIDE (pixels), device=cuda. Repeatable.", rich_help_panel=MOTION,
+        "--generator-option", metavar="NAME=VALUE", help="What to choose of the generator; of muscle: "
+        "basis=blendshapes or mixed; of ganimation: precision=bfloat16, painted=SIDE (pixels), device=cuda. Repeatable.",
+        rich_help_panel=MOTION,
     ),
 ]  # fmt: skip
 WeightsMoved = Annotated[

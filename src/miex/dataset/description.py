@@ -43,6 +43,7 @@ def describe_sample(face: dict[str, Any], row: dict[str, Any], settings: dict[st
         "photo": row["photo"],
         "virtual": face["virtual"],
         **{key: row[key] for key in ("corpus", "subject", "clip", "onset_frame", "apex_frame") if row[key] is not None},
+        **({"mixture": row["mixture"]} if row["mixture"] is not None else {}),
         "nuisances": {name: row[name] for name in NAMES if row[name] is not None},
         **{key: face[key] for key in ("kind", "person", "licence", "attribution") if face[key]},
         "synthetic": True,

@@ -56,6 +56,12 @@ PLAN_COLUMNS: Final = (
         "where all are on both",
     ),
     Column("seed", pa.uint64(), "random seed of this sample"),
+    Column(
+        "mixture",
+        pa.float32(),
+        "share of the second way to move a face, in [0, 1], in a set whose generator mixes two (muscle: blendshapes "
+        "beside the anatomy); null in others",
+    ),
     *(Column(n.name, n.type, f"nuisance: {n.meaning}; null if off") for n in NUISANCES),
     Column(
         "rendered_left",

@@ -59,6 +59,7 @@ class Generator(ABC, Generic[Rig]):
             depend on nothing but the row. (A network mostly gets to 0 by running in batches of one size, the last one
             filled up.)
         weighted: whether it needs a file of weights, which is then the first argument of its class.
+        mixed: whether each sample is a mixture of two ways to move a face: its plan then draws their shares (`mix`).
         options: what users can choose, by name, with the values that each may have. Each is an argument of its class
             that need not be given, and is part of `settings` if it changes pixels.
     """
@@ -70,6 +71,7 @@ class Generator(ABC, Generic[Rig]):
     fields: ClassVar[bool]
     batch_tolerance: ClassVar[int]
     weighted: ClassVar[bool] = False
+    mixed: bool = False
     options: ClassVar[Mapping[str, Kind]] = {}
 
     @classmethod
@@ -97,6 +99,15 @@ class Generator(ABC, Generic[Rig]):
     @abstractmethod
     def prepare(self, face: AlignedFace) -> Rig:
         """The work that one identity needs once, whatever its AUs."""
+
+    def mix(self, rig: Rig, share: float) -> Rig:
+        """The rig of one sample, from that of its identity, if the generator is `mixed`.
+
+        Args:
+            rig: from `prepare`.
+            share: of the second way to move a face, in [0, 1].
+        """
+        raise NotImplementedError(f"generator {self.name} mixes nothing")
 
     @final
     def render(self, rig: Rig, aus: AUArray, drift: Field | None = None) -> Rendered:

@@ -75,7 +75,8 @@ def chosen_options(generator: type[Generator[Any]], options: Mapping[str, Any]) 
 
 def describe(generator: Generator[Any]) -> dict[str, Any]:
     """What a plan holds of its generator."""
-    return {"name": generator.name, "version": generator.version, "settings": generator.settings}
+    told = {"name": generator.name, "version": generator.version, "settings": generator.settings}
+    return {**told, "mixed": True} if generator.mixed else told
 
 
 def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = find_weights) -> Generator[Any]:

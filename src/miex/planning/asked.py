@@ -26,6 +26,7 @@ from miex.planning.rows import (
     MOST_TRIPLETS,
     Draws,
     Place,
+    mixtures,
     nuisance_columns,
     places_of,
     rows_of,
@@ -128,7 +129,7 @@ def _row_problems(plan: Plan, config: PlanConfig) -> list[str]:
     seen: dict[str, dict[str, set[tuple[str, ...]]]] = {}
     for rows in plan.shards():
         here = list(islice(places, rows.num_rows))
-        if found := _differs(rows, here, names, config):
+        if found := _differs(rows, here, names, config, plan.settings["generator"]):
             return [f"plan.json, config: {found}"]
         _count(rows, seen)
         chosen = [i for i in range(rows.num_rows) if (number + i) % every == 0]
@@ -138,7 +139,9 @@ def _row_problems(plan: Plan, config: PlanConfig) -> list[str]:
     return [f"plan.json, config: {found}"] if found else []
 
 
-def _differs(rows: pa.Table, places: Sequence[Place], names: Sequence[str], config: PlanConfig) -> str:
+def _differs(
+    rows: pa.Table, places: Sequence[Place], names: Sequence[str], config: PlanConfig, generator: Mapping[str, Any]
+) -> str:
     """Which column is not as planned; empty if none."""
     ids = [sample_id_of(one.identity, names[one.source], one.kind, one.number) for one in places]
     n, until_apex = pc.list_value_length(rows["aus"]).to_pylist(), config.until == "apex"
@@ -150,7 +153,8 @@ def _differs(rows: pa.Table, places: Sequence[Place], names: Sequence[str], conf
         "photo": [one.photo for one in places],
         "source": [names[one.source] for one in places],
         "label": [int(one.kind.label) for one in places],
-        "seed": [stable_hash(config.seed, sample_id) for sample_id in ids],
+        "seed": (seeds := [stable_hash(config.seed, sample_id) for sample_id in ids]),
+        "mixture": mixtures(generator, seeds),
     }
     for name, values in expected.items():
         stated = rows[name].to_pylist()
@@ -237,7 +241,7 @@ def _draws(plan: Plan, config: PlanConfig, some: Sequence[tuple[Place, dict[str,
 def _first_other(plan: Plan, config: PlanConfig, source: AUSource, some: Sequence[tuple[Place, dict[str, Any]]]) -> str:
     """The first row that this source draws otherwise; empty if there is none."""
     with suppress(UsageError):
-        draws = Draws(config, [source], banks_of(config, [source]), plan.n_faces)
+        draws = Draws(config, [source], banks_of(config, [source]), plan.n_faces, plan.settings["generator"])
         drawn = draws.table([place for place, _ in some]).to_pylist()
         for (_, row), again in zip(some, drawn, strict=True):
             if name := _other(row, again, ("aus", "sides", "apex")):

@@ -86,7 +86,7 @@ def build_plan(
         )  # fmt: skip
     faces = choose_faces(index, config)
     n_rows = rows_of(config, len(sources), faces.num_rows)
-    draws = Draws(config, sources, banks_of(config, sources, triplets_progress), faces.num_rows)
+    draws = Draws(config, sources, banks_of(config, sources, triplets_progress), faces.num_rows, generator)
 
     def shards() -> Iterator[pa.Table]:
         places, done = places_of(faces, len(sources), config.planned, n_rows), 0
@@ -158,12 +158,14 @@ class Draws:
         sources: where the AUs come from.
         banks: AU triplets, if their number is fixed.
         n_faces: number of identities.
+        generator: what the plan holds of its generator.
     """
 
     config: PlanConfig
     sources: Sequence[AUSource]
     banks: Mapping[tuple[str, PlannedClass], Bank]
     n_faces: int
+    generator: Mapping[str, Any]
 
     @cached_property
     def _chosen(self) -> Chosen:
@@ -220,6 +222,7 @@ class Draws:
             "aus": np.concatenate(moves),
             "sides": sides,
             "seed": seeds,
+            "mixture": mixtures(self.generator, seeds),
         }
         made = {name: _column(values, PLAN_SCHEMA.field(name).type, starts) for name, values in columns.items()}
         return pa.Table.from_pydict({**made, **beside}, schema=PLAN_SCHEMA)
@@ -257,7 +260,14 @@ def draws_of(
         )  # fmt: skip
     config = recorded_config(recorded, where)
     kept = [one for one in found if one is not None]
-    return Draws(config, kept, banks_of(config, kept), n_faces)
+    return Draws(config, kept, banks_of(config, kept), n_faces, recorded["generator"])
+
+
+def mixtures(generator: Mapping[str, Any], seeds: Sequence[int]) -> list[float | None]:
+    """The share of the second way to move a face in the samples of these seeds; None: the generator knows but one."""
+    if not generator.get("mixed"):
+        return [None] * len(seeds)
+    return [float(rng.random(dtype=np.float32)) for rng in sample_rngs(seeds, "mixture")]
 
 
 def _expert_of(told: Mapping[str, Any]) -> ExpertSource | None:
@@ -299,7 +309,7 @@ def nuisance_columns(
     sides: Sequence[Any],
     seeds: Sequence[int],
 ) -> dict[str, pa.Array]:
-    """The columns of a plan behind `seed`: nuisances, and the AUs that they leave.
+    """The columns of a plan behind `mixture`: nuisances, and the AUs that they leave.
 
     Args:
         chosen: from `nuisances_of`.

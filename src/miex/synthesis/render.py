@@ -71,7 +71,8 @@ def render_identity(
     """The samples of one identity, in the order of its rows; what cannot be made is a Failure with its reason.
 
     The generator gets as many rows in one call as PIXELS_PER_CALL holds, or one, if it is not exact in batches
-    (`Generator.batch_tolerance`): so a shard may begin or end between any two rows of an identity, and no byte changes.
+    (`Generator.batch_tolerance`) or mixes each sample anew: so a shard may begin or end between any two rows of an
+    identity, and no byte changes.
 
     Args:
         faces_root: folder that the photos' paths are relative to.
@@ -118,7 +119,8 @@ def _prepare(faces_root: Path, face: dict[str, Any], settings: dict[str, Any], g
 
 
 def _batches(rows: Sequence[Row], size: int, generator: Generator[Any]) -> Iterator[Sequence[Row]]:
-    most = PIXELS_PER_CALL // size**2 if generator.batch_tolerance == 0 else 0
+    together = generator.batch_tolerance == 0 and not generator.mixed
+    most = PIXELS_PER_CALL // size**2 if together else 0
     batch: list[Row] = []
     frames = 0
     for row in rows:
@@ -162,7 +164,8 @@ def _rendered(prepared: _Prepared, rows: Sequence[Row], size: int, generator: Ge
     aus = [rendered_aus(row) for row in rows]
     unit = prepared.aligned.inter_ocular
     drifts = [drift(row, size, unit, prepared.area, prepared.still) for row in rows]
-    made = generator.render(prepared.rig, np.concatenate(aus), _together(drifts, aus))
+    rig = generator.mix(prepared.rig, rows[0]["mixture"]) if generator.mixed else prepared.rig
+    made = generator.render(rig, np.concatenate(aus), _together(drifts, aus))
     ends = np.cumsum([len(z) for z in aus])
     return [
         Rendered(made.frames[end - len(z) : end], None if made.fields is None else made.fields[end - len(z) : end])

@@ -46,7 +46,8 @@ def members_of(frame_format: FrameFormat, n_frames: int, *, labels: bool) -> lis
         "rendered_right": vectors, "sides": {"feature": whole, "_type": "Sequence"},
         "also_seen": {"feature": text, "_type": "Sequence"}, "identity": text, "photo": text,
         "virtual": truth, "corpus": text, "subject": text, "clip": text, "onset_frame": whole,
-        "apex_frame": whole, "nuisances": {one.name: _free(feature_of(one.type)) for one in NUISANCES}, "kind": text,
+        "apex_frame": whole, "mixture": number,
+        "nuisances": {one.name: _free(feature_of(one.type)) for one in NUISANCES}, "kind": text,
         "person": text, "licence": text, "attribution": text, "synthetic": truth, "generator": text,
     }  # fmt: skip
     columns = {f"{i:03d}.{suffix}": IMAGE for i in range(n_frames)} | ({"cls": LABEL} if labels else {})

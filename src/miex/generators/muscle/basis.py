@@ -8,7 +8,9 @@ along it is one number per column of the grid.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,9 @@ from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import Field, cell_centers
 from miex.generators.muscle.anatomy import Anatomy, Muscle, Rim
 
+if TYPE_CHECKING:
+    from miex.generators.muscle.cuts import CutSpec
+
 Floats = npt.NDArray[np.float32]
 
 LATERAL = (1.0, -1.0)  # direction in the picture, for SIDES: the person's left is at the right of the picture
@@ -28,6 +33,7 @@ BLUR, BLUR_FROM = 0.1, 0.15  # of the weights away from an insertion, and from w
 HAND_OVER = 0.12  # half the width over which the halves of a midline muscle meet, inter-ocular distances
 NARROWEST_GATE = 0.04  # inter-ocular distances: about a cell of the grid
 _WHOLE, _NONE = np.empty((0, 0), np.float32), np.empty(0, np.int64)
+FAR = 1.5  # inter-ocular distances: a reach that does not fade within a mouth or an eye
 FADE = 0.2  # of the way from the middle of the face to its rim: there all motion goes to zero
 
 
@@ -63,7 +69,7 @@ class FaceFrame:
 
     def line(self, indices: Sequence[int], side: int) -> tuple[Floats, Floats]:
         """Landmarks (given as those of the right side) of a side, from left to right in the picture: x, y, pixels."""
-        points = self.points[_landmarks(tuple(indices), (), side)[0]]
+        points = self.points[line_landmarks(tuple(indices), (), side)[0]]
         x, y = points[np.argsort(points[:, 0], kind="stable")].T
         return x, y
 
@@ -100,10 +106,10 @@ class FaceFrame:
         reach, outward, width = muscle.reach, LATERAL[side], self.widths[side] * self.unit
         lateral, medial = reach.lateral * width, (reach.lateral if midline else reach.medial) * width
         gain = muscle.gain * self.unit / np.hypot(*muscle.pull)
-        insertion, weights = _landmarks(muscle.insertion, muscle.weights, side)
+        insertion, weights = line_landmarks(muscle.insertion, muscle.weights, side)
         upper = lower = _NONE
         if muscle.gate:
-            upper, lower = (_landmarks(edge, (), side)[0] for edge in (muscle.gate.upper, muscle.gate.lower))
+            upper, lower = (line_landmarks(edge, (), side)[0] for edge in (muscle.gate.upper, muscle.gate.lower))
         _pull(
             into, self.x[0], self.y[:, 0], self.points, insertion, weights,
             (medial, lateral) if outward > 0 else (lateral, medial),
@@ -113,18 +119,45 @@ class FaceFrame:
             muscle.gate is not None and muscle.gate.keep == "below",
         )  # fmt: skip
 
+    def fields(self) -> Floats:
+        """Displacements at intensity 1, pixels: float32 [34, g, g, 2] (AU and side, row, column, right and down)."""
+        grid = len(self.y)
+        fields = np.zeros((N_AUS, len(SIDES), grid, grid, 2), np.float32)
+        for muscle in self.anatomy.muscles:
+            for side in range(len(SIDES)):
+                self.pull(muscle, side, into=fields[AU_INDEX[muscle.au], side])
+        return fields.reshape(-1, grid, grid, 2)
 
-def basis_fields(frame: FaceFrame, grid: int) -> npt.NDArray[np.float32]:
-    """Displacements at intensity 1, pixels: float32 [17, 2, g, g, 2] (AU, side, row, column, right and down)."""
-    fields = np.zeros((N_AUS, len(SIDES), grid, grid, 2), np.float32)
-    for muscle in frame.anatomy.muscles:
-        for side in range(len(SIDES)):
-            frame.pull(muscle, side, into=fields[AU_INDEX[muscle.au], side])
-    return fields
+    def sheets(self, spec: CutSpec, side: int, window: tuple[slice, slice]) -> dict[int, Floats]:
+        """What parts a cut, by its entry in `fields`.
+
+        Args:
+            spec: the cut.
+            side: of a cut that is not on the midline.
+            window: rows and columns of the grid around it.
+
+        Returns:
+            what its upper and its lower sheet do there beyond the field, pixels, float32 [2, h, w, 2].
+        """
+        grid = len(self.y)
+        entries: dict[int, Floats] = {}  # what gates let through, and what would move the upper and the lower sheet
+        for muscle in self.anatomy.muscles:
+            if muscle.gate not in spec.above + spec.below:
+                continue
+            sheet = 0 if muscle.gate in spec.above else 1
+            # beyond its insertion the edge follows as a whole: lips and lids keep their thickness
+            reach = replace(muscle.reach, **({"below": FAR} if sheet == 0 else {"above": FAR}))
+            for s in range(len(SIDES)) if spec.midline else (side,):
+                entry = entries.setdefault(
+                    AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((3, grid, grid, 2), np.float32)
+                )
+                self.pull(muscle, s, into=entry[0])
+                self.pull(replace(muscle, gate=None, reach=reach), s, into=entry[1 + sheet])
+        return {row: entry[1:, *window] - entry[0, *window] for row, entry in entries.items()}
 
 
 @cache
-def _landmarks(
+def line_landmarks(
     indices: tuple[int, ...], weights: tuple[float, ...], side: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Of a line given on the right side: the landmarks of a side of it, or of both if it runs over the midline, and

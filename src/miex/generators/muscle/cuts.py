@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.aus.vector import AU_INDEX, SIDES
 from miex.compiled import compiled
 from miex.errors import InputError
 from miex.generators.grid import Field
@@ -26,7 +25,6 @@ from miex.generators.muscle.basis import FaceFrame, Floats
 
 TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
-FAR = 1.5  # inter-ocular distances: a reach that does not fade within a mouth or an eye
 SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
 
 
@@ -128,27 +126,14 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
         side: of a cut that is not on the midline.
         edges: where they are, if better known than from the landmarks.
     """
-    grid = basis.shape[1]
     edges = edge_lines(frame, spec, side) if edges is None else edges
     x = edges[0, :, 0]
     middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
     window = _window(edges, frame, spec.room)
     part = 1 - np.minimum(np.abs(frame.x - middle) / half, 1) ** np.float32(spec.roundness)
-    entries: dict[int, Floats] = {}  # what gates let through, and what would move the upper and the lower sheet
-    for muscle in frame.anatomy.muscles:
-        if muscle.gate not in spec.above + spec.below:
-            continue
-        sheet = 0 if muscle.gate in spec.above else 1
-        # beyond its insertion the edge follows as a whole: lips and lids keep their thickness
-        reach = replace(muscle.reach, **({"below": FAR} if sheet == 0 else {"above": FAR}))
-        for s in range(len(SIDES)) if spec.midline else (side,):
-            entry = entries.setdefault(AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((3, grid, grid, 2), np.float32))
-            frame.pull(muscle, s, into=entry[0])
-            frame.pull(replace(muscle, gate=None, reach=reach), s, into=entry[1 + sheet])
+    entries = frame.sheets(spec, side, window)
     rows = np.array(list(entries), np.intp)
-    extra = np.stack(
-        [(entry[1:, *window] - entry[0, *window]) * part[:, window[1], None] for entry in entries.values()], 1
-    )
+    extra = np.stack([entry * part[:, window[1], None] for entry in entries.values()], 1)
     moves = at_points(basis[:, *window], edges, frame, window)
     moves = np.concatenate([moves, np.stack([at_points(extra[e], edges[e], frame, window) for e in (0, 1)], 1)])
     cut = Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)

@@ -6,23 +6,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from miex.arguments import Kind, choice
 from miex.aus.vector import N_AUS, SIDES, AUArray
 from miex.errors import InputError
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.base import Generator, Rendered, aus_of_frames
 from miex.generators.grid import GRID, Field, invert, lattice, sample
 from miex.generators.muscle.anatomy import load
-from miex.generators.muscle.basis import FaceFrame, basis_fields
+from miex.generators.muscle.basis import FaceFrame
+from miex.generators.muscle.blendshapes import BlendshapeFrame
 from miex.generators.muscle.furrows import relight
 from miex.generators.muscle.layers import Layers, covered, draw, opened
+from miex.generators.muscle.mixed import MixedLayers
 from miex.images import Image
 
+FRAMES = {"anatomy": FaceFrame, "blendshapes": BlendshapeFrame}
+BASES = (*FRAMES, "mixed")
 LEVEL = 256  # parts of a gray level in `MuscleRig.samples`
 
 
@@ -34,11 +39,13 @@ class MuscleRig:
         face: the aligned face.
         basis: float32 [34, g, g, 2]: displacement of the skin at intensity 1 for each AU and side, pixels of the crop.
         layers: what a warp cannot show; None: the warp alone.
+        both: the rigs that it is a mixture of, if it is one.
     """
 
     face: AlignedFace
     basis: npt.NDArray[np.float32]
     layers: Layers | None = None
+    both: tuple[MuscleRig, MuscleRig] | None = None
 
     @cached_property
     def samples(self) -> npt.NDArray[np.uint16]:
@@ -47,30 +54,46 @@ class MuscleRig:
 
 
 class MuscleGenerator(Generator[MuscleRig]):
-    """Moves the skin of a photo as facial muscles would (anatomy.toml); all other pixels stay the same, bit for bit."""
+    """Moves the skin of a photo as facial muscles would; all other pixels stay the same, bit for bit.
+
+    Args:
+        basis: what an AU does to skin: `anatomy`, muscles as data (anatomy.toml); `blendshapes`, expression shapes of a
+            modeled head (blendshapes.csv); or `mixed`, in each sample another mixture of both.
+    """
 
     name = "muscle"
     version = 6
     exact_rest = sides = fields = True
     batch_tolerance = 0
 
+    options: ClassVar[Mapping[str, Kind]] = {"basis": choice(*BASES)}
+
+    def __init__(self, *, basis: str = "anatomy") -> None:
+        self._basis = basis
+        self.mixed = basis == "mixed"
+
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], *, find: Callable[[str], Path]) -> Self:
-        generator = cls()
+        generator = cls(basis=settings["basis"]) if settings.get("basis") in BASES else cls()
         if settings != generator.settings:
             raise InputError(
-                f"generator {cls.name} with {dict(settings)}", expected=f"only the settings {generator.settings}"
+                f"generator {cls.name} with {dict(settings)}",
+                expected=f"grid: {GRID}, and basis: {cls.options['basis'].expected}",
             )
         return generator
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"grid": GRID}
+        return {"grid": GRID, "basis": self._basis}
 
     def prepare(self, face: AlignedFace) -> MuscleRig:
-        frame = FaceFrame(face, load(), GRID)
-        basis = basis_fields(frame, GRID).reshape(-1, GRID, GRID, 2)
-        return MuscleRig(face, basis, Layers(frame, face, basis))
+        if not self.mixed:
+            return _rig(face, FRAMES[self._basis])
+        both = [_rig(face, frame) for frame in FRAMES.values()]
+        return mixture((both[0], both[1]), 0.5)
+
+    def mix(self, rig: MuscleRig, share: float) -> MuscleRig:
+        return mixture(rig.both, share) if rig.both else rig
 
     def _render(self, rig: MuscleRig, aus: AUArray, drift: Field | None) -> Rendered:
         size = rig.face.size
@@ -98,6 +121,21 @@ class MuscleGenerator(Generator[MuscleRig]):
     def displacement(self, rig: MuscleRig, aus: AUArray) -> Field:
         """The fields of `render` without its frames: float32 [n, GRID, GRID, 2], from AUs as there."""
         return np.stack([restrained(rig, z)[0] for z in _weights(aus_of_frames(aus))])
+
+
+def _rig(face: AlignedFace, kind: type[FaceFrame]) -> MuscleRig:
+    frame = kind(face, load(), GRID)
+    basis = frame.fields()
+    return MuscleRig(face, basis, Layers(frame, face, basis))
+
+
+def mixture(both: tuple[MuscleRig, MuscleRig], share: float) -> MuscleRig:
+    """A rig that moves skin as the second of two does, by that share, and as the first for the rest."""
+    first, second = both
+    assert first.layers is not None
+    assert second.layers is not None
+    basis = cv2.addWeighted(first.basis, 1 - share, second.basis, share, 0).astype(np.float32, copy=False)
+    return MuscleRig(first.face, basis, MixedLayers(first.layers, second.layers, share, basis), both)
 
 
 def unrounded(samples: Image) -> npt.NDArray[np.uint16]:

@@ -59,8 +59,7 @@ class Layers:
     def _at_work(self, weights: Floats) -> Iterator[str]:
         for name in ("mouth", *SIDES):
             if weights[moving_rows(name)].any():
-                if name not in self._parts:
-                    self._parts[name] = self._make(name)
+                self.part(name)
                 yield name
 
     def restraint(self, field: Field, weights: Floats, size: int) -> Floats | None:
@@ -76,10 +75,22 @@ class Layers:
         """
         grid = len(field)
         for row in np.flatnonzero((weights > 0) & ~self._known).tolist():
-            self._worst[row], self._known[row] = self._seen_compression(row, size).ravel(), True
+            self.worst(row, size)
         if (weights @ self._worst).max() <= MOST:
             return None
         return restraint(self._seen(field, weights), grid, grid / size, self.frame.unit)
+
+    def worst(self, row: int, size: int) -> Floats:
+        """A bound of the compression by an entry of the basis at intensity 1, in each tile of the grid."""
+        if not self._known[row]:
+            self._worst[row], self._known[row] = self._seen_compression(row, size).ravel(), True
+        return np.asarray(self._worst[row])
+
+    def part(self, name: str) -> Mouth | Eye:
+        """The "mouth", or the eye of a side."""
+        if name not in self._parts:
+            self._parts[name] = self._make(name)
+        return self._parts[name]
 
     def _seen_compression(self, row: int, size: int) -> Floats:
         alone = np.zeros(len(self._basis), np.float32)
