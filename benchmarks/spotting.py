@@ -145,14 +145,14 @@ def frames_of(film: Film) -> Iterator[Image]:
         part = script[first : first + CHUNK]
         whole = {name: [one[name] for one in part] for name in ("aus", "head", "light")}
         row = {
-            **whole, "apex": 1, "outliers": None, "residual": None, "noise": part[0]["noise"],
+            **whole, "apex": 1, "outliers": None, "residual": None, "turn": None, "noise": part[0]["noise"],
             "compression": part[0]["compression"], "seed": stable_hash(film.identity, first),
         }  # fmt: skip
         moved = drift(row, SIZE, aligned.inter_ocular, area, still)
         assert moved is not None
         for i, one in enumerate(part):
             if one["event"] is not None:
-                own = drift(one["event"] | {"head": None}, SIZE, aligned.inter_ocular, area, still)
+                own = drift(one["event"] | {"head": None, "turn": None}, SIZE, aligned.inter_ocular, area, still)
                 if own is not None:
                     moved[i] += own[one["at"]]
         yield from through_sensor(generator.render(rig, np.stack(whole["aus"]), moved).frames, row)

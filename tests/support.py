@@ -62,7 +62,7 @@ def plan_of(
 def nuisances_drawn(level: str, aus: AUArray, apex: int, seed: int) -> dict[str, Any]:
     """Nuisances of one sample, as its row of a plan has them."""
     drawn = draw(nuisances_of(level), aus, np.array([len(aus)]), np.array([apex]), [seed])
-    per_frame = ("blink", "others", "head", "light")
+    per_frame = ("blink", "others", "head", "turn", "light")
     for name, values in drawn.items():
         if values is not None:
             found = values if isinstance(values, list) else values.tolist()

@@ -18,12 +18,16 @@ from miex.faces.virtual import make_virtual
 from miex.generators.grid import GRID, Field, cell_centers, face_area
 from miex.generators.grid import sample as sampled
 from miex.generators.muscle import MuscleGenerator, MuscleRig
+from miex.generators.muscle.anatomy import load
+from miex.generators.muscle.basis import FaceFrame
+from miex.generators.muscle.blendshapes import SKIN, relief, shapes
+from miex.generators.muscle.cuts import at_points
 from miex.generators.muscle.folds import compression
 from miex.generators.muscle.lids import Eye
 from miex.labels import Label
 from miex.nuisances.apply import FURTHEST, drift, shown_aus, through_sensor
 from miex.nuisances.columns import NAMES, NUISANCES, nuisances_of
-from miex.nuisances.draw import OTHER
+from miex.nuisances.draw import FURTHEST_TURN, OTHER
 from miex.nuisances.still import EYES, has_glasses, still_area
 from miex.planning.config import PlanConfig
 from miex.sources.expert import ExpertSource, load_table
@@ -110,14 +114,36 @@ def test_shown_aus_by_hand() -> None:
 def test_what_is_drawn_fits_its_columns(n: int) -> None:
     drawn = [nuisances_drawn("all", NO_AUS[:n], n - 1, seed) for seed in range(300)]
     for sample in drawn:
-        assert [len(sample[name]) for name in ("blink", "others", "head", "light")] == [n] * 4
+        assert [len(sample[name]) for name in ("blink", "others", "head", "turn", "light")] == [n] * 5
         assert np.asarray(sample["others"]).max() <= OTHER
         assert np.abs(sample["asymmetry"]).max() <= 1
         assert not np.any(sample["head"][0])
+        assert not np.any(sample["turn"][0])
+        assert np.abs(sample["turn"]).max() <= np.float32(FURTHEST_TURN)
         assert 60 <= sample["compression"] <= 95
         assert all(0.1 <= x <= 0.9 and 0.1 <= y <= 0.9 for x, y, *_ in sample["outliers"])
     assert 0.6 < np.mean([np.any(sample["blink"]) for sample in drawn]) < 0.8
     assert nuisances_drawn("off", NO_AUS[:n], n - 1, 0) == OFF
+
+
+def test_a_turn_moves_skin_as_a_rotation_in_depth_does() -> None:
+    """Against the modeled head itself, turned in three dimensions."""
+    yaw, pitch, unit = 0.03, -0.02, 39.0
+    mesh = np.column_stack([shapes().points[:SKIN], shapes().depth])
+    points = (mesh[:, :2] * unit + (63.5, 48.6)).astype(np.float32)
+    face = AlignedFace(np.zeros((509, 509, 3), np.uint8), SIZE, np.concatenate([points, np.zeros((10, 2), np.float32)]))
+    field = drift(row(turn=[[0, 0], [yaw, pitch]]), SIZE, unit, EVERYWHERE, NOWHERE, relief(face))
+    assert field is not None
+    assert not field[0].any()
+    assert not field[1][[0, -1]].any()
+    x, y, z = mesh.T
+    turned = np.stack([x * np.cos(yaw) - z * np.sin(yaw), y * np.cos(pitch) - z * np.sin(pitch)], 1) - mesh[:, :2]
+    inner = face.radius(points[:, 0], points[:, 1]) < 0.75
+    moved = at_points(field[1][None], points, FaceFrame(face, load(), GRID))[0] / unit
+    miss, way = (
+        (one - one.mean(0)).std() for one in ((moved - turned)[inner], turned[inner])
+    )  # wherever the axis lies
+    assert miss < 0.1 * way
 
 
 def test_the_head_moves_everything_as_a_similarity(rig: MuscleRig) -> None:
@@ -178,7 +204,7 @@ def test_frames_of_a_gray_photo_are_gray(rig: MuscleRig) -> None:
         every = {name: next(row[name] for row in rows if row[name]) for name in NAMES}
         open_mouth = np.stack([from_mapping({25: 0.1, 26: 0.3}), from_mapping({10: 0.4, 25: 0.6, 26: 0.6})])
         for row in (rows[0] | every | {"aus": open_mouth}, *rows[1:6]):
-            field = drift(row, SIZE, face.inter_ocular, area, still)
+            field = drift(row, SIZE, face.inter_ocular, area, still, relief(face))
             frames = through_sensor(generator.render(gray, shown_aus(row), field).frames, row)
             assert len(frames) == 2
             assert (frames == frames[..., :1]).all()
@@ -264,7 +290,7 @@ def test_no_nuisance_but_the_head_moves_an_eye_and_none_goes_far(people: list[Al
         unit, area, still = face.inter_ocular, face_area(face), still_area(face)
         lids, irises = face.landmarks[[*EYES[0], *EYES[1]]], face.landmarks[468:478]
         for row in samples(60, "all"):
-            row["head"] = None
+            row["head"] = row["turn"] = None
             field = drift(row, SIZE, unit, area, still)
             assert field is not None
             assert np.abs(at(field[1], irises, SIZE)).max() < 1e-3 * unit

@@ -68,6 +68,8 @@ def _of_motion(row: Mapping[str, Any]) -> Iterator[str]:
         ]
         if parts:
             yield "head " + ", ".join(parts)
+    if row["turn"] is not None:
+        yield from _if_any("face turned aside by ", np.degrees(np.hypot(*row["turn"][apex])), ".1f", "°")
     if row["outliers"]:
         longest = max(100 * float(np.hypot(right, down)) for *_, right, down in row["outliers"])
         n = len(row["outliers"])

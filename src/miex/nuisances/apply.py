@@ -23,10 +23,15 @@ NEARER = 0.4  # and no further than this share of the way to what holds still: s
 
 
 def drift(
-    row: dict[str, Any], size: int, inter_ocular: float, area: npt.NDArray[np.bool_], still: npt.NDArray[np.bool_]
+    row: dict[str, Any],
+    size: int,
+    inter_ocular: float,
+    area: npt.NDArray[np.bool_],
+    still: npt.NDArray[np.bool_],
+    relief: npt.NDArray[np.float32] | None = None,
 ) -> Field | None:
-    """Where what is seen goes, beside the AUs: the head with all around, local outliers, and residual motion of the
-    face. Only the head moves what holds still.
+    """Where what is seen goes, beside the AUs: the head with all around, what stands out of a face that turns, local
+    outliers, and residual motion of the face. Only the head moves what holds still.
 
     Args:
         row: of a plan.
@@ -34,11 +39,13 @@ def drift(
         inter_ocular: distance of the eyes in them, pixels.
         area: cells on the face, bool [grid, grid].
         still: cells of what never moves by itself, as `still_area` finds them, bool [grid, grid].
+        relief: how far the face stands out in each cell, inter-ocular distances, float32 [grid, grid]; needed where the
+            row has a turn. By small angles it moves in proportion; what it hides or shows is left out.
 
     Returns:
         float32 [n, grid, grid, 2], (right, down) in pixels; None if nothing drifts.
     """
-    if row["head"] is None and not row["outliers"] and row["residual"] is None:
+    if row["head"] is None and row["turn"] is None and not row["outliers"] and row["residual"] is None:
         return None
     grid = len(area)
     line = cell_centers(size, grid)
@@ -49,6 +56,9 @@ def drift(
         dx, dy, scale = x - middle, y - middle, 1 + zoom
         to[..., 0] = (scale * np.cos(roll) - 1) * dx - scale * np.sin(roll) * dy + right * inter_ocular
         to[..., 1] = scale * np.sin(roll) * dx + (scale * np.cos(roll) - 1) * dy + down * inter_ocular
+    for to, turn in zip(field, row["turn"] or (), strict=False):
+        assert relief is not None
+        to += relief[..., None] * (np.asarray(turn, np.float32) * np.float32(inter_ocular))
     shares = np.asarray(ease(progress(len(field), row["apex"])), np.float32)
     cells = inter_ocular * grid / size
     own = []  # motion of single places

@@ -1,9 +1,9 @@
 """What changes besides the expression: one column of a plan per nuisance, and the levels that switch them on.
 
 `clean` is for human viewers: the onset is neutral, and only what a face at rest does is added. `face` is for training:
-other muscles, and blinks at the onset, are added. `all` adds uneven sides, a head that is never quite still, and the
-effects of light, sensor, compression and tracking. Real onset → apex pairs show all of these; `face` is the default
-because recognition worked best with it (docs/trainability.md).
+other muscles, and blinks at the onset, are added. `all` adds uneven sides, a head that is never quite still and turns a
+little, and the effects of light, sensor, compression and tracking. Real onset → apex pairs show all of these; `face` is
+the default because recognition worked best with it (docs/trainability.md).
 """
 
 from __future__ import annotations
@@ -62,6 +62,12 @@ NUISANCES: Final = (
         "per frame: right, down (inter-ocular distances), roll (radians), zoom − 1",
         "all",
         "frame",
+    ),
+    Nuisance(
+        "turn",
+        _PER_FRAME(pa.list_(pa.float32(), 2)),
+        "per frame: yaw to the right of the picture and pitch down, radians; they move what stands out of the face",
+        "all",
     ),
     Nuisance(
         "outliers",

@@ -29,6 +29,7 @@ RESIDUAL_STRAIN = 0.2  # largest rms per length: more would fold the skin here a
 OTHERS, OTHER = 5, 0.25  # AUs beside the expression's own, in onset or apex; their largest intensity
 UNEVEN, ONE_SIDED = 0.3, 0.15  # spread of left − right (log), chance that a side hardly moves
 SHIFT, ROLL, ZOOM = 0.02, 0.01, 0.01  # standard deviations: inter-ocular distances, radians, share
+TURN, FURTHEST_TURN = 0.02, 0.05  # standard deviation of yaw and pitch, and the most of either, radians
 OUTLIERS, OUTLIER_RADIUS, OUTLIER = 6, (0.03, 0.15), 0.02  # at most; radius and size, inter-ocular distances
 LIGHT, TILT = 0.02, 0.02  # standard deviations of brightness and of its slope over the frame, share
 NOISE = 4.0  # largest standard deviation, gray levels
@@ -161,6 +162,11 @@ def _head(rngs: Iterator[Random], samples: _Samples) -> AUArray:
     return _path(samples, 0, ends, _swaying(samples.shares))
 
 
+def _turn(rngs: Iterator[Random], samples: _Samples) -> AUArray:
+    ends = np.array([rng.normal(0, TURN, 2) for rng in rngs])
+    return _path(samples, 0, np.clip(ends, -FURTHEST_TURN, FURTHEST_TURN), _swaying(samples.shares))
+
+
 def _outliers(rngs: Iterator[Random], samples: _Samples) -> list[list[list[float]]]:
     def of(rng: Random) -> list[list[float]]:
         k = int(rng.integers(OUTLIERS + 1))
@@ -186,5 +192,5 @@ def _compression(rngs: Iterator[Random], samples: _Samples) -> npt.NDArray[np.in
 
 _DRAW: dict[str, Callable[[Iterator[Random], _Samples], Any]] = {
     "blink": _blink, "others": _others, "residual": _residual, "asymmetry": _asymmetry, "head": _head,
-    "outliers": _outliers, "light": _light, "noise": _noise, "compression": _compression,
+    "turn": _turn, "outliers": _outliers, "light": _light, "noise": _noise, "compression": _compression,
 }  # fmt: skip

@@ -27,6 +27,7 @@ from miex.faces.planned import load_face
 from miex.faces.sface import SFace
 from miex.generators.grid import Field, face_area
 from miex.generators.muscle import MuscleGenerator
+from miex.generators.muscle.blendshapes import relief
 from miex.images import Image, ImageError
 from miex.nuisances.apply import drift
 from miex.nuisances.still import still_area
@@ -159,7 +160,8 @@ def _measure(task: _Task) -> dict[int, Measured]:
 
 def _drift(row: dict[str, Any], face: AlignedFace) -> Field | None:
     """Where the plan moves all that is seen beside the AUs, from onset to apex."""
-    field = drift(row, face.size, face.inter_ocular, face_area(face), still_area(face))
+    out = relief(face) if row["turn"] else None
+    field = drift(row, face.size, face.inter_ocular, face_area(face), still_area(face), out)
     return None if field is None else field[row["apex"]] - field[0]
 
 

@@ -78,7 +78,7 @@ def _short(rows: pa.Table) -> pa.Table:
         "blink": differs[:, AU_INDEX[45]],
         "others": np.delete(differs, AU_INDEX[45], 1).any(-1),
         "residual": pa.array((one and one[1] for one in rows["residual"].to_pylist()), pa.float64()),
-        "head": on["head"] | on["outliers"],
+        "head": on["head"] | on["turn"] | on["outliers"],
         "pictures": on["light"] | on["noise"] | on["compression"],
     }
     return pa.table(found)

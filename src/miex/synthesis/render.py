@@ -21,6 +21,7 @@ from miex.faces.crop import AlignedFace
 from miex.faces.planned import load_face
 from miex.generators.base import Generator, Rendered
 from miex.generators.grid import GRID, Field, face_area
+from miex.generators.muscle.blendshapes import relief
 from miex.images import Image, ImageError, decode_image
 from miex.nuisances.apply import drift, through_sensor
 from miex.nuisances.still import still_area
@@ -45,6 +46,11 @@ class _Prepared:
     still: npt.NDArray[np.bool_]
     crop: Image
     frame_format: FrameFormat
+
+    @cached_property
+    def relief(self) -> npt.NDArray[np.float32]:
+        """How far the face stands out, where a head turns."""
+        return relief(self.aligned)
 
     @cached_property
     def rest(self) -> bytes:
@@ -163,7 +169,9 @@ def _rendered(prepared: _Prepared, rows: Sequence[Row], size: int, generator: Ge
     """What the generator makes of each row, in one call."""
     aus = [rendered_aus(row) for row in rows]
     unit = prepared.aligned.inter_ocular
-    drifts = [drift(row, size, unit, prepared.area, prepared.still) for row in rows]
+    drifts = [
+        drift(row, size, unit, prepared.area, prepared.still, prepared.relief if row["turn"] else None) for row in rows
+    ]
     rig = generator.mix(prepared.rig, rows[0]["mixture"]) if generator.mixed else prepared.rig
     made = generator.render(rig, np.concatenate(aus), _together(drifts, aus))
     ends = np.cumsum([len(z) for z in aus])

@@ -18,7 +18,9 @@ from scipy.spatial import Delaunay
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, SIDES
 from miex.easing import ease
+from miex.faces.crop import AlignedFace
 from miex.faces.mesh import OVAL, mirror_landmarks
+from miex.generators.grid import GRID
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import LATERAL, NARROWEST_GATE, FaceFrame, Floats, line_landmarks
 from miex.generators.muscle.cuts import CutSpec, at_points, cut_spec
@@ -82,6 +84,11 @@ def with_ring(points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Landmarks, and the oval's once more around them."""
     oval = points[list(OVAL)]
     return np.concatenate([points[:SKIN], oval.mean(0) + AROUND * (oval - oval.mean(0))])
+
+
+def relief(face: AlignedFace) -> Floats:
+    """`BlendshapeFrame.relief` of a face: the modeled head's depth at its landmarks."""
+    return BlendshapeFrame(face, load(), GRID).relief()
 
 
 class BlendshapeFrame(FaceFrame):
@@ -201,6 +208,24 @@ class BlendshapeFrame(FaceFrame):
 
     def _read(self, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], e: int) -> Floats:
         """Displacements at points [h, w], pixels of the crop, on a sheet: float32 [34, h, w, 2]."""
+        corners, shares = self._between(x, y, e)
+        return np.ascontiguousarray(np.einsum("hwk,hwkac->ahwc", shares, self._moves[corners]))
+
+    def relief(self) -> Floats:
+        """How far the skin stands out toward the viewer, of the mean of the face: float32 [g, g], inter-ocular
+        distances. It fades to 0 toward the rim."""
+        x, y = np.meshgrid(self.x[0], self.y[:, 0])
+        corners, shares = self._between(x, y, 0)
+        depth = shapes().depth
+        depth = np.concatenate([depth, depth[list(OVAL)]])
+        out = -(shares * depth[corners]).sum(-1)
+        face = Rim(neck=0)
+        return np.asarray((out - out[self.radius(face) < 1].mean()) * self.rim(face), np.float32)
+
+    def _between(
+        self, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], e: int
+    ) -> tuple[npt.NDArray[np.intp], Floats]:
+        """The corners of the triangles at points [h, w], and the share of each in what is there, [h, w, 3]."""
         cell = float(self.x[0, 1] - self.x[0, 0])
         most = FINER * len(self.y) - 1
         column, row = (
@@ -213,8 +238,7 @@ class BlendshapeFrame(FaceFrame):
         third = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
         shares = np.clip(np.stack([1 - second - third, second, third], -1), 0, 1)
         shares *= (owner >= 0)[..., None] / shares.sum(-1, keepdims=True)
-        moves = self._moves[shapes().triangles[owner]]  # [h, w, 3, 34, 2]
-        return np.ascontiguousarray(np.einsum("hwk,hwkac->ahwc", shares.astype(np.float32), moves))
+        return shapes().triangles[owner], shares.astype(np.float32)
 
 
 @cache
