@@ -300,7 +300,7 @@ def test_the_table_micro_holds_the_frequencies_of_its_corpora() -> None:
         aus = [{23 if code.au == 24 else code.au for code in clip.aus if code.status == "seen"} for clip in clips]
         share = np.array([np.mean([au in seen for seen in aus]) for au in AU_NUMBERS])
         expected = np.where(share >= 0.02, share, 0)
-        assert micro[name].probability == pytest.approx(expected, abs=0.0101), name
+        assert micro[name].shown.frequency == pytest.approx(expected, abs=0.0101), name
     negatives = [e for e in micro.values() if e.label is Label.negative and not e.name.endswith("-casme3")]
     assert [e.weight for e in negatives] == [len(groups[e.name]) for e in negatives]
     assert micro["negative-casme3"].weight == sum(e.weight for e in negatives)

@@ -53,7 +53,7 @@ def as_python_sees_it(dataset: Dataset) -> list[dict[str, Any]]:
         "0.1 <= AU12 < 0.25 or 0.15 < AU4",
         "licence == 'public domain' and round == 0",
         "-3 < yaw < 90 and yaw != 12.5",
-        "motion_mean_px < motion_p95_px and ssim <= 0.99",
+        "motion_mean_px < motion_p95_px and ssim <= 0.96",
         "'surprise' == label",
         "label in []",
         "virtual == False",

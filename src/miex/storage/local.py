@@ -86,7 +86,7 @@ class Folder(Storage):
             try:
                 names = sorted(path.name for path in folder.iterdir())
             except (FileNotFoundError, NotADirectoryError) as error:
-                if isinstance(error, NotADirectoryError) and not under:
+                if isinstance(error, NotADirectoryError) and not under and folder.exists():
                     raise InputError(
                         f"reading {folder}", found="Not a directory", do="give another folder: this is a file"
                     ) from error
