@@ -55,6 +55,11 @@ class InputError(MiexError):
     exit_code = 3
 
 
+class DamagedError(InputError):
+    """Something that miex stored is missing, or is not what was stored: its bytes are wrong. What could not be asked
+    for its bytes (permission, network, a broken disk) is not: it may be whole."""
+
+
 class PartialFailureError(MiexError):
     """Some samples could not be made; all others were."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ import miex
 from miex.api.examples import faces_of, sets_in
 from miex.dataset.plan_file import read_plan
 from miex.dataset.shard import record_name, tar_name
-from miex.errors import OutputError, UsageError
+from miex.errors import DamagedError, InputError, OutputError, UsageError
 from miex.faces.photos import default_pool
 from miex.storage import storage_at
 from miex.storage.base import Storage
@@ -102,6 +103,23 @@ def test_what_is_damaged_or_gone_is_seen_and_made_again(found: miex.Dataset, loc
     out.delete(record_name(1))
     assert miex.run(out.address).summary.rendered == 2
     assert contents(out) == whole
+
+
+def test_who_may_not_read_is_told_so_and_nothing_is_skipped(
+    found: miex.Dataset, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = miex.open(found.storage.address)
+    assert dataset.record
+    door.fail(4, "403", most=1)
+    with pytest.raises(InputError, match=r"403(.|\n)*give credentials") as caught:
+        dataset.readable()
+    assert not isinstance(caught.value, DamagedError)
+    door.fail(0)
+    assert dataset.readable()[1] == {}
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a process that was forked
+    with pytest.raises(InputError, match=r'forked(.|\n)*multiprocessing_context="spawn"') as caught:
+        dataset.readable()
+    assert not isinstance(caught.value, DamagedError)
 
 
 def test_it_is_exported_and_learned_from_like_a_folder(

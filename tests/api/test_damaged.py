@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 import miex
 from miex.dataset import open as open_set
 from miex.dataset.shard import tar_name
-from miex.errors import InputError, UsageError
+from miex.errors import DamagedError, InputError, UsageError
 from miex.faces.photos import default_pool
 from miex.storage.cache import CACHE_VARIABLE
 from miex.synthesis.adopt import adopt_plan
@@ -73,6 +75,31 @@ def test_a_set_of_which_everything_is_damaged_is_an_error(damaged: Path, tmp_pat
         with pytest.raises(InputError, match=r"(?s)at least one that can be read.*none of 9.*miex repair"):
             miex.export(damaged, tmp_path / name, to=to, on_error="skip")
         assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("why", [errno.EACCES, errno.EIO])
+def test_what_cannot_be_read_is_no_damage_and_is_never_skipped(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: int
+) -> None:
+    """Other samples would be left out each time, and `repair` would be advised for what is whole."""
+    there = open_set(whole)
+
+    def refused(path: str, flags: int) -> int:
+        if str(path).endswith(tar_name(1)):
+            raise OSError(why, os.strerror(why), path)
+        return os.open(path, flags)
+
+    monkeypatch.setattr("miex.storage.local.only_regular", refused)
+    for read in (
+        lambda: there[3],
+        there.readable,
+        lambda: there.export(tmp_path / "out", on_error="skip"),
+    ):
+        with pytest.raises(InputError, match=os.strerror(why)) as caught:
+            read()
+        assert not isinstance(caught.value, DamagedError)
+        assert tar_name(1) in caught.value.asked
+        assert caught.value.do == "make it readable, or restore it"
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -67,9 +67,9 @@ def examples(
             classes that they have, which must be these. Default: megc2019, and whatever flow files have.
         no_apex: treatment of clips without an apex: refuse (an error), drop, middle (the middle frame is the apex), or
             spot (the frame in which the face differs most from the onset, see `recognition.spotting`).
-        on_error: treatment of samples of a set that are damaged, or whose shard is, and of clips that cannot be read,
-            for no frames, a damaged one or no face in the onset: raise, or skip (leave them out; they are counted, and
-            named in what is said and by what is made of the rest).
+        on_error: treatment of samples of a set that are damaged, or whose shard is missing, and of clips that cannot be
+            read, for no frames, a damaged one or no face in the onset: raise, or skip (leave them out; they are
+            counted, and named in what is said and by what is made of the rest).
         landmarker, progress, say: as in `miex.synthesize`.
 
     Raises:

@@ -8,7 +8,7 @@ from miex.aus.vector import AU_NUMBERS
 from miex.dataset.also import also_seen
 from miex.dataset.frames import MIME, SUFFIX
 from miex.dataset.schema import AU_COLUMNS
-from miex.errors import InputError
+from miex.errors import DamagedError
 from miex.images import claimed
 from miex.labels import Label
 from miex.nuisances.columns import NAMES
@@ -63,7 +63,7 @@ def prove_stored(stored: StoredSample, row: dict[str, Any], settings: dict[str, 
         where: the set, for messages.
 
     Raises:
-        InputError: something else is stored; the error names shard, sample and field.
+        DamagedError: something else is stored; the error names shard, sample and field.
     """
     from miex.dataset.records import prove_description  # loads pydantic, which `import miex.dataset` need not
 
@@ -83,7 +83,7 @@ def prove_stored(stored: StoredSample, row: dict[str, Any], settings: dict[str, 
             if stored.description[name] != value:
                 raise ValueError(f"description, {name}: {stored.description[name]!r}, expected {value!r}")
     except ValueError as error:
-        raise InputError(
+        raise DamagedError(
             f"sample {row['sample_id']} of {where}", expected=expected,
             found=f"shard {row['shard']:05d}, byte {row['offset']}: {error}",
             do="run miex verify to list the damaged shards, and miex repair to make them again; or leave such samples "

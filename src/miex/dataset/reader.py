@@ -20,7 +20,7 @@ from miex.dataset.plan_file import FACES_FILE, read_identities, read_plan, read_
 from miex.dataset.samples import made_samples
 from miex.dataset.schema import AU_COLUMNS, rendered_aus
 from miex.dataset.shard import StoredSample, read_shard_record, read_stored, record_name
-from miex.errors import InputError, UsageError, one_of
+from miex.errors import DamagedError, InputError, UsageError, one_of
 from miex.images import Image, decode_image
 from miex.labels import Label
 from miex.storage import Place, storage_at
@@ -183,7 +183,7 @@ class Dataset(Sequence[SampleData]):
         shard, sample_id, place = row["shard"], row["sample_id"], (row["offset"], row["bytes"], row["crc32"])
         try:
             stored = read_stored(self.storage, shard, *place, sample_id)
-        except InputError:
+        except DamagedError:
             # a repair that was cut short has moved it, and samples.parquet does not know it yet
             moved = _place(self.storage, shard, sample_id)
             if moved is None or moved == place:
@@ -196,21 +196,22 @@ class Dataset(Sequence[SampleData]):
         """The samples that can be read, and the others: {sample_id: what was found in its place}.
 
         Every sample is read and compared with its checksum, which proves pixels and description; no frame is decoded.
-        A shard that is missing or cannot be read as a whole is damage of each of its samples. If nothing is damaged,
-        these are the same samples.
+        A shard that is missing is damage of each of its samples; one that cannot be read (permission, network, a broken
+        disk) is none: it may be whole. If nothing is damaged, these are the same samples.
 
         Args:
             progress: called with samples read and samples in all.
 
         Raises:
-            InputError: there are samples, and none can be read.
+            DamagedError: there are samples, and all are damaged.
+            InputError: a shard cannot be read.
         """
-        unread: dict[str, InputError] = {}
+        unread: dict[str, DamagedError] = {}
         good = []
         for i, sample_id in enumerate(self.table["sample_id"].to_pylist()):
             try:
                 self.stored(i)
-            except InputError as error:
+            except DamagedError as error:
                 unread[sample_id] = error
             else:
                 good.append(i)
@@ -218,7 +219,7 @@ class Dataset(Sequence[SampleData]):
                 progress(i + 1, len(self), "")
         if unread and not good:
             first, why = next(iter(unread.items()))
-            raise InputError(
+            raise DamagedError(
                 f"samples of {self.storage.address}", expected="at least one that can be read",
                 found=f"none of {len(self):,}; of {first}, {why.found}",
                 do="run miex verify to list the damaged shards, and miex repair to make them again",
@@ -295,7 +296,8 @@ class Dataset(Sequence[SampleData]):
         Raises:
             UsageError: another form (`miex.export` also writes flow maps).
             OutputError: the folder is not empty, or cannot be written to.
-            InputError: a sample is damaged; with skip, all are.
+            DamagedError: a sample is damaged; with skip, all are.
+            InputError: one cannot be read.
         """
         from miex.arguments import KINDS, PATH
         from miex.dataset.export.forms import FORMS, export_as
@@ -389,10 +391,10 @@ def needing_torch(name: str) -> Any:
 
 
 def _place(storage: Storage, shard: int, sample_id: str) -> tuple[int, int, int] | None:
-    """Where the record of a shard has a sample: offset, bytes and crc32; None if it cannot be read, or has none."""
+    """Where the record of a shard has a sample: offset, bytes and crc32; None if it has none, or is damaged."""
     try:
         return _places(storage, shard, storage.size(record_name(shard))).get(sample_id)
-    except InputError:
+    except DamagedError:
         return None
 
 

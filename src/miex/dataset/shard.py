@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from miex.dataset.frames import MIME
-from miex.errors import InputError
+from miex.errors import DamagedError
 from miex.stable import MOST_BYTES, json_digest, json_of, object_of, prove_sealed
 from miex.storage.base import Draft, Storage
 
@@ -189,7 +189,8 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
     """The record of a shard, proven by its own digest; None if it is not there, so the shard is not either.
 
     Raises:
-        InputError: a record that is not one (records are written whole: something else changed it).
+        DamagedError: a record that is not one (records are written whole: something else changed it).
+        InputError: it cannot be read.
     """
     from miex.dataset.records import prove_shard_record  # loads pydantic, which who reads samples does not need
 
@@ -207,7 +208,7 @@ def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise InputError(
+        raise DamagedError(
             f"record {record_name(shard)} of {out.address}",
             expected="a shard's record",
             found=str(error),
@@ -233,15 +234,14 @@ def read_stored(out: Storage, shard: int, offset: int, size: int, crc32: int, sa
         sample_id: whose members must lie there.
 
     Raises:
-        InputError: the shard is missing, cannot be read, or is damaged there; the error names shard and sample.
+        DamagedError: the shard is missing, or is damaged there; the error names shard and sample.
+        InputError: the shard cannot be read (permission, network, a broken disk): the sample may be whole.
     """
     asked, tar = f"sample {sample_id} of {out.address}", tar_name(shard)
     try:
         content = out.read_range(tar, offset, size)
-    except OSError as error:
+    except FileNotFoundError as error:
         raise _damaged(asked, f"{tar}: {error.strerror or error}") from error
-    except InputError as error:
-        raise _damaged(asked, f"{tar}: {error.found}") from error
     return stored_in(content, asked, f"{tar}, byte {offset}", crc32, sample_id)
 
 
@@ -254,7 +254,7 @@ def stored_in(content: bytes, asked: str, where: str, crc32: int, sample_id: str
         crc32, sample_id: as in `read_stored`.
 
     Raises:
-        InputError: it is damaged, or another sample's.
+        DamagedError: it is damaged, or another sample's.
     """
     try:
         if zlib.crc32(content) != crc32:
@@ -288,8 +288,8 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
     return content
 
 
-def _damaged(asked: str, found: str) -> InputError:
-    return InputError(
+def _damaged(asked: str, found: str) -> DamagedError:
+    return DamagedError(
         asked, expected="the members of that sample", found=found,
         do="run miex verify to list the damaged shards, and miex repair to make them again; or leave such samples out "
         "with `on_error` skip",
