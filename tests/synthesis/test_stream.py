@@ -322,6 +322,12 @@ def test_a_loader_resumes_exactly(planned: Path, workers: int) -> None:
     assert batches(resumed) == following
     with pytest.raises(UsageError, match="workers"):
         painted(planned, block=50).loader(10, workers=1 if workers else 2).load_state_dict(state)
+    stream = painted(planned, block=50)
+    for other in (state, {**stream.state_dict(), "given": len(stream) + 1}, {**stream.state_dict(), "epoch": -1}):
+        with pytest.raises(UsageError, match="state of a stream"):
+            stream.load_state_dict(other)
+    with pytest.raises(UsageError, match="state of a loader"):
+        made().load_state_dict(stream.state_dict())
 
 
 def late(number: int) -> None:

@@ -108,8 +108,15 @@ class Epochs(Iterable[SampleData]):
                 "state of a stream", expected="that of a stream which was made alike", found=f"another: {differ}",
                 do="make the stream with the same arguments as then, and the same number of readers",
             )  # fmt: skip
-        self.set_epoch(int(state["epoch"]))
-        self.given = int(state["given"])
+        epoch, given = state.get("epoch"), state.get("given")
+        if not isinstance(epoch, int) or not isinstance(given, int) or epoch < 0 or not 0 <= given <= len(self):
+            raise UsageError(
+                "state of a stream", expected=f"an epoch, and up to {len(self):,} samples that were given",
+                found=f"epoch {epoch!r}, given {given!r}",
+                do="give a stream what a stream's `state_dict` told, and a loader what a loader's told",
+            )  # fmt: skip
+        self.set_epoch(epoch)
+        self.given = given
 
     def torch(self) -> TorchStream:
         """A torch dataset of this stream for a DataLoader of your own, whose workers share the samples; of the form of

@@ -108,14 +108,19 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
         Raises:
             UsageError: that was a loader of another stream, or with another number of workers.
         """
+        given, turn = state.get("given"), state.get("turn")
+        if not isinstance(given, list) or not isinstance(turn, int):
+            raise UsageError(
+                "state of a loader", expected="what a loader's `state_dict` told",
+                found=f"given {given!r}, turn {turn!r}", do="give a stream's own state to the stream",
+            )  # fmt: skip
         self.stream.load_state_dict({**state, "given": 0})
-        given = list(state["given"])
         if len(given) != len(self._at) - 2:
             raise UsageError(
                 "state of a loader", expected=f"that of a loader with `workers` {self.num_workers}",
                 found=f"{len(given)} workers", do="make the loader with the same number of workers as then",
             )  # fmt: skip
-        self._at.copy_(torch.tensor([state["epoch"], state["turn"], *given]))
+        self._at.copy_(torch.tensor([state["epoch"], turn, *given]))
 
 
 class _Counted(IterableDataset):  # type: ignore[misc]

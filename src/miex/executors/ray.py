@@ -81,6 +81,7 @@ class RayCluster(Executor):
                         answer = ray.get(next(said))
                     except ray.exceptions.RayTaskError as broken:  # what the task itself raises does not come this way
                         del running[said]
+                        begun.discard(said)
                         yield Outcome(task, error=_not_run(task, broken))
                         continue
                     except ray.exceptions.RayError as lost:  # worker or node
