@@ -67,7 +67,7 @@ def audited(name: str, folder: Path, faces: Path, **how: object) -> Audited:
     out = folder / name
     made = miex.synthesize(out, faces=faces, workers=available_workers(), **how)
     began = processor_seconds()
-    _, found = report(out, audit=len(made), workers=available_workers())
+    found = report(out, audit=len(made), workers=available_workers()).audit
     assert found is not None
     columns = (np.asarray(made.table[name].to_pylist(), float) for name in ("psnr", "ssim"))
     return Audited(name, found, *columns, (processor_seconds() - began) / found.n)

@@ -70,7 +70,7 @@ def print_costs(folder: Path, faces: Path | None, rows: int) -> None:
         off = ExitStack()
         read = mock.patch.object(ProvenFile, "_digested", lambda self, number, rows, _: (rows.cast(self._schema), ""))
         off.enter_context(read)
-        off.enter_context(mock.patch("miex.dataset.proven.root_of", return_value=made.record["digests"]["rows"]))
+        off.enter_context(mock.patch("miex.dataset.samples.root_of", return_value=made.record["digests"]["rows"]))
         return off
 
     def synthesize() -> None:
