@@ -142,7 +142,7 @@ def test_intensities_lie_around_the_level_of_their_sample(spread: float) -> None
 
 
 def test_dfme_is_what_its_table_of_frequencies_says() -> None:
-    """Against shares that were counted by others (EVIDENCE of the project), over sets and what is rare among them."""
+    """Against shares that were counted by others, over sets and what is rare among them."""
     said = {
         "surprise": {2: 0.77, 1: 0.75, 5: 0.67}, "happiness": {12: 0.79, 6: 0.49}, "disgust": {4: 0.74, 7: 0.40},
         "contempt": {12: 0.65}, "fear": {4: 0.51, 7: 0.31}, "anger": {4: 0.70}, "sadness": {4: 0.39},
