@@ -123,7 +123,7 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
     (r"In (\d+) pairs of (\d+) photos at 256 px with `--nuisances off`",
      [("audit", 0, "off, 256", "pairs"), ("audit", r"(\d+) identities at 256")]),
     (r"slope ([\d.]+) to ([\d.]+) and correlation ([\d.]+) or more",
-     [("audit", 3, row, column) for row, column in (("14", "slope"), ("7", "slope"), ("5", "correlation"))]),
+     [("audit", 3, row, column) for row, column in (("14", "slope"), ("5", "slope"), ("5", "correlation"))]),
     (r"slopes range from ([\d.]+) \(AU 25\) to ([\d.]+) and correlations from ([\d.]+) \(AU 25\) to ([\d.]+)",
      [("audit", 4, row, column) for row, column in (
          ("25", "slope"), ("45", "slope"), ("25", "correlation"), ("45", "correlation"))]),
