@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, SIDES, from_mapping, parse
-from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
+from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import GRID
 from miex.generators.muscle import MuscleGenerator, MuscleRig
@@ -29,11 +29,6 @@ COSINES = {
     20: 0.77, 23: 0.5, 25: 0.8, 26: 0.91, 45: 0.74,
 }  # fmt: skip
 anatomy, drawn, mixed = (MuscleGenerator(basis=basis) for basis in ("anatomy", "blendshapes", "mixed"))
-
-
-@pytest.fixture(scope="module")
-def face(astronaut: np.ndarray, astronaut_mesh: np.ndarray) -> AlignedFace:
-    return align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(SIZE)), SIZE)
 
 
 @pytest.fixture(scope="module")

@@ -27,11 +27,6 @@ generator = MuscleGenerator()
 
 
 @pytest.fixture(scope="module")
-def face(astronaut: np.ndarray, astronaut_mesh: np.ndarray) -> AlignedFace:
-    return align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(SIZE)), SIZE)
-
-
-@pytest.fixture(scope="module")
 def rig(face: AlignedFace) -> MuscleRig:
     return generator.prepare(face)
 

@@ -389,8 +389,9 @@ def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: S
     if sample == 0:
         raise UsageError(f"`sample` {sample}", expected="a share above 0 and at most 1, such as 0.05")
     where, at_work = stage(progress, "checking shards"), executor(workers)
-    found = verify_set(place_of(out), sample=sample, executor=at_work, progress=where)
-    return replace(found, problems=(*found.problems, *asked_problems(read_plan(place_of(out)))))
+    place = place_of(out)
+    found = verify_set(place, sample=sample, executor=at_work, progress=where)
+    return replace(found, problems=(*found.problems, *asked_problems(read_plan(place))))
 
 
 class Reported(NamedTuple):

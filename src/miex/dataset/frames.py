@@ -53,8 +53,8 @@ def encode_frame(frame: Image, frame_format: FrameFormat) -> bytes:
 
 
 def _png(frame: Image) -> bytes:
-    """PNG as its specification (W3C, third edition) has it, by ISA-L's deflate: a third of the time of OpenCV's, which
-    is most of what a frame costs, and fewer bytes (docs/results/encoders.md)."""
+    """PNG as its specification (W3C, third edition) has it, by ISA-L's deflate: a third of the time of OpenCV's
+    and fewer bytes (docs/results/encoders.md)."""
     height, width = frame.shape[:2]
     rows = np.ascontiguousarray(frame).reshape(height, -1)
     filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)

@@ -44,7 +44,6 @@ class _Prepared:
     rig: Any
     area: npt.NDArray[np.bool_]
     still: npt.NDArray[np.bool_]
-    crop: Image
     frame_format: FrameFormat
 
     @cached_property
@@ -55,7 +54,7 @@ class _Prepared:
     @cached_property
     def rest(self) -> bytes:
         """The crop, encoded once: most samples start from it."""
-        return encode_frame(self.crop, self.frame_format)
+        return encode_frame(self.aligned.crop, self.frame_format)
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _finished(
 def _prepare(faces_root: Path, face: dict[str, Any], settings: dict[str, Any], generator: Generator[Any]) -> _Prepared:
     aligned = load_face(faces_root, face, settings["size"])
     return _Prepared(
-        face, aligned, generator.prepare(aligned), face_area(aligned), still_area(aligned), aligned.crop,
+        face, aligned, generator.prepare(aligned), face_area(aligned), still_area(aligned),
         settings["frame_format"],
     )  # fmt: skip
 
@@ -193,7 +192,7 @@ def _sample(
 ) -> Sample | Failure:
     frames = through_sensor(rendered.frames, row)
     encoded = tuple(
-        prepared.rest if np.array_equal(frame, prepared.crop) else encode_frame(frame, settings["frame_format"])
+        prepared.rest if np.array_equal(frame, prepared.aligned.crop) else encode_frame(frame, settings["frame_format"])
         for frame in frames
     )
     onset, apex = frames[0], frames[row["apex"]]

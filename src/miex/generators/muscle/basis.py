@@ -32,7 +32,7 @@ LATERAL = (1.0, -1.0)  # direction in the picture, for SIDES: the person's left 
 BLUR, BLUR_FROM = 0.1, 0.15  # of the weights away from an insertion, and from where on; inter-ocular distances
 HAND_OVER = 0.12  # half the width over which the halves of a midline muscle meet, inter-ocular distances
 NARROWEST_GATE = 0.04  # inter-ocular distances: about a cell of the grid
-_WHOLE, _NONE = np.empty((0, 0), np.float32), np.empty(0, np.int64)
+WHOLE, _NONE = np.empty((0, 0), np.float32), np.empty(0, np.int64)  # to kernels: all is let through; no gate
 FAR = 1.5  # inter-ocular distances: a reach that does not fade within a mouth or an eye
 FADE = 0.2  # of the way from the middle of the face to its rim: there all motion goes to zero
 
@@ -115,7 +115,7 @@ class FaceFrame:
             (medial, lateral) if outward > 0 else (lateral, medial),
             (reach.above * self.unit, reach.below * self.unit),
             (muscle.pull[0] * outward * self.widths[side] * gain, muscle.pull[1] * gain),
-            self.unit, self.rim(muscle.rim), self.share(side) if midline else _WHOLE, upper, lower,
+            self.unit, self.rim(muscle.rim), self.share(side) if midline else WHOLE, upper, lower,
             muscle.gate is not None and muscle.gate.keep == "below",
         )  # fmt: skip
 

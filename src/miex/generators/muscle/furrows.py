@@ -19,11 +19,10 @@ from miex.faces.crop import AlignedFace
 from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import Field, cell_centers
 from miex.generators.muscle.anatomy import Rim, landmarks
-from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
+from miex.generators.muscle.basis import LATERAL, WHOLE, FaceFrame, Floats
 
 TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: 0.02 inter-ocular distances
-_WHOLE = np.empty((0, 0), np.float32)
 POWER = 1.5  # of the intensity: skin gives way before it folds, so 0.2 shows 0.09 of a furrow
 EARLY = {6: 1.2, 7: 1.2}  # the same below the eyes, where skin lies loose and bulges at once: 0.14
 LINES = 0.02, 0.05  # between which sizes (standard deviations) skin shows its lines, inter-ocular distances
@@ -124,10 +123,9 @@ class Light:
 
     def _crease(self, furrow: Furrow, side: int, centers: Floats, into: Floats) -> None:
         frame, (lateral, down) = self._frame, furrow.offset
-        points = frame.side_points(furrow.line, side) + np.array(
-            [LATERAL[side] * lateral, down], np.float32
-        ) * np.float32(frame.unit)
-        half = self._halves[side] if frame.crosses(furrow.line) else _WHOLE
+        offset = np.array([LATERAL[side] * lateral, down], np.float32) * np.float32(frame.unit)
+        points = frame.side_points(furrow.line, side) + offset
+        half = self._halves[side] if frame.crosses(furrow.line) else WHOLE
         width = max(furrow.width * frame.unit, float(centers[1] - centers[0]))
         _shade(into, centers, points, width, furrow.depth * self.lined(furrow.skin), half)
 
