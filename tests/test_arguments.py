@@ -24,7 +24,7 @@ from miex.executors.base import IN_PROCESS
 
 ROOMS = (
     "aus", "compare", "corpora", "evaluate", "examples", "experiments", "export", "faces", "ganimation", "paper",
-    "predict", "recognizers", "render", "sources", "spot", "stream", "synthesize", "train",
+    "predict", "recognizers", "render", "sources", "spot", "stream", "synthesize", "train", "worth",
 )  # fmt: skip
 CLIPS = Clips(Reading("mine", ()))
 METHODS = [
@@ -34,7 +34,7 @@ METHODS = [
 # What is given for an argument that must be given; where nothing else is said, the name of a file that is not there.
 GIVEN: dict[str, Any] = {
     "aus": {12: 0.2}, "tables": ["nowhere"], "paths": ["nowhere"], "n": 1, "amount": 0.1,
-    "sets": {"mine": ["nowhere.npz"]},
+    "sets": {"mine": ["nowhere.npz"]}, "worth(sets)": "nowhere.npz",
     "source": miex.sources.expert(), "sources": [miex.sources.expert()],
 }  # fmt: skip
 NO_FUNCTION = [True, "print", lambda: None]
@@ -105,7 +105,9 @@ def given(function: Callable[..., Any], name: str, value: object) -> tuple[list[
         if parameter.kind is parameter.VAR_POSITIONAL:
             several = [named.pop(other, "nowhere")]
         elif parameter.default is parameter.empty and other not in ("asked", name):
-            named[other] = GIVEN.get(other, [] if "Iterable[Clip]" in str(parameter.annotation) else "nowhere")
+            named[other] = GIVEN.get(f"{function.__name__}({other})") or GIVEN.get(
+                other, [] if "Iterable[Clip]" in str(parameter.annotation) else "nowhere"
+            )
     if several:  # what comes before cannot be named
         before = [p for p, q in inspect.signature(function).parameters.items() if q.kind is q.POSITIONAL_OR_KEYWORD]
         several = [named.pop(p) for p in before] + several

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from miex.api.synthesize import plan, repair, run, synthesize, verify
     from miex.api.synthesize import report as write_report
     from miex.api.train import train
+    from miex.api.worth import worth
     from miex.dataset.reader import Dataset, SampleData
     from miex.dataset.reader import open_dataset as open
     from miex.errors import MiexError
@@ -36,7 +37,7 @@ __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "import_flow", "load_recognizer", "open", "paper",
     "plan", "predict", "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot",
-    "stream", "synthesize", "train", "verify", "write_report",
+    "stream", "synthesize", "train", "verify", "worth", "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name in it; without a name, the module itself.
 _PLACES = {
@@ -72,6 +73,7 @@ _PLACES = {
     "synthesize": "miex.api.synthesize:synthesize",
     "train": "miex.api.train:train",
     "verify": "miex.api.synthesize:verify",
+    "worth": "miex.api.worth:worth",
     "write_report": "miex.api.synthesize:report",
 }
 

@@ -20,7 +20,8 @@ from miex.executors.base import IN_PROCESS
 from miex.recognition import recipe as recipes
 from tests.support import photo_folder
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README, WORTH = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/worth.md"))
 CAN_TRAIN = all(find_spec(name) for name in ("torch", "safetensors", "sklearn", "tensorboardX"))
 # From the first set to a prediction, as short as it gets.
 MAKE = """
@@ -105,21 +106,23 @@ def test_from_photos_to_a_prediction(place: Path) -> None:
 
 
 def test_every_python_block_of_the_readme_runs(place: Path) -> None:
-    """One after the other, in one namespace, as a reader would."""
+    """One after the other, in one namespace, as a reader would; and then that of docs/worth.md."""
     miex.synthesize("mie-x", faces="my-photos", ids=3, size=128)
     with Image.open("me.jpg") as photo:
         photo.save("onset.png")
         photo.save("apex.png")
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", README + WORTH, re.DOTALL)
     assert len(blocks) >= 5
     names: dict[str, Any] = {}
     for block in blocks:
-        if "miex.train(" in block and not CAN_TRAIN:
+        if re.search(r"miex\.(train|worth)\(", block) and not CAN_TRAIN:
             continue
         exec(block, names)
     rows = names["made"].table.to_pylist()
     tested = [(row["corpus"], subject_key(row["subject"] or "")) == ("casme2", subject_key("sub01")) for row in rows]
     assert names["mask"].tolist() == [not one for one in tested]
+    if CAN_TRAIN:
+        assert {path.name for path in (place / "worth").iterdir()} >= {"worth.md", "worth-people.csv", "worth.png"}
 
 
 EXAMPLES = ("make_and_look", "one_face_by_hand", "corpus_to_set", "train_and_test", "predict")
@@ -129,7 +132,7 @@ def test_every_example_script_runs(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One after the other, in one folder, each at most 15 lines; the fake corpus is a smaller one."""
-    folder = Path(__file__).parents[2] / "examples"
+    folder = ROOT / "examples"
     assert {path.stem for path in folder.glob("*.py")} == set(EXAMPLES)
     monkeypatch.setattr("miex.executors.local.local_executor", lambda workers: IN_PROCESS)
     monkeypatch.setattr(miex.corpora, "fake", lambda name, out: (name, out), raising=False)

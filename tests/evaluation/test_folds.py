@@ -15,6 +15,7 @@ from miex.errors import InputError, UsageError
 from miex.evaluation.folds import (
     Protocol,
     clip_key,
+    drawn_people,
     k_fold,
     leave_one_corpus_out,
     leave_one_subject_out,
@@ -22,6 +23,7 @@ from miex.evaluation.folds import (
     published,
     read_list,
     read_table,
+    training_on,
 )
 
 ANNOTATIONS = Path(__file__).parents[3] / "shared" / "annotations"
@@ -65,6 +67,35 @@ def test_leave_one_out_is_that_of_scikit_learn(leave: Callable[[np.ndarray], Pro
         assert np.array_equal(fold.train, train)
         assert np.array_equal(fold.test, test)
         assert fold.name == of[test[0]]
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=3), min_size=3, max_size=12), st.integers(0, 5))
+def test_people_are_drawn_in_random_orders_that_show_two_classes(shown: list[list[int]], seed: int) -> None:
+    of = persons(["smic"] * sum(map(len, shown)), [f"s{i}" for i, classes in enumerate(shown) for _ in classes])
+    labels, everybody = [label for classes in shown for label in classes], sorted(set(of.tolist()))
+    if len(set(labels)) == 1:
+        with pytest.raises(InputError, match="two classes"):
+            drawn_people(of, labels, 1, seed=seed)
+        return
+    orders = drawn_people(of, labels, 4, seed=seed)
+    assert drawn_people(of, labels, 2, seed=seed) == orders[:2]
+    for order in orders:
+        assert sorted(order) == everybody
+        assert len({label for who, label in zip(of.tolist(), labels, strict=True) if who in order[:2]}) > 1
+        (fold,) = training_on(of, order[:2]).folds
+        assert set(of[fold.train].tolist()) == set(order[:2])
+        assert sorted([*fold.train, *fold.test]) == list(range(len(of)))
+    for people in (everybody, []):
+        with pytest.raises(UsageError, match="samples of others"):
+            training_on(of, people)
+
+
+def test_everybody_is_drawn_as_often() -> None:
+    of = persons(["smic"] * 8, [f"s{i}" for i in range(8)])
+    first = [order[0] for order in drawn_people(of, [0, 1] * 4, 800)]
+    counts = [first.count(who) for who in set(of.tolist())]
+    assert min(counts) > 60  # of 100 expected, five standard deviations
+    assert drawn_people(of, [0, 1] * 4, 1, seed=1) != drawn_people(of, [0, 1] * 4, 1)
 
 
 def test_spellings_of_a_subject_are_one_person() -> None:

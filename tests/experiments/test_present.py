@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import pytest
 
-from miex.experiments.present import Bars, Chart, Result, Table, Value, spread, stars
+from miex.experiments.present import Bars, Chart, Curves, Result, Table, Value, spread, stars
 
 ROWS: list[list[str | int | Value]] = [
     ["a|b & 5 %", 9, Value(0.7284, 0.0138), Value(-0.0471, p=(0.03, 0.2), signed=True)],
@@ -113,6 +113,23 @@ def test_odd_names_break_no_form(tmp_path: Path) -> None:
     odd = {"cost $\\x$": Value(0.5), "a$1$_b": Value(0.4), "$ of z^MiE": Value(0.3)}
     Chart("a $1$", "UF1", {"p $x$": odd}).draw().savefig(tmp_path / "odd.png")
     assert (tmp_path / "odd.png").stat().st_size > 1000
+
+
+def test_curves_stand_over_their_numbers(tmp_path: Path) -> None:
+    """Values, a band of ± std or lines from low to high, zero where signs are shown, the mark."""
+    uf1 = {"real $x$": {2: Value(0.6, 0.1), 8: Value(0.8, 0.05)}, "both": {2: Value(0.7, 0.1), 8: Value(0.8, 0.1)}}
+    more = {"both": {2: Value(0.1, low=-0.1, high=0.3, signed=True), 8: Value(0.0, low=-0.1, high=0.1, signed=True)}}
+    drawn = Curves("a $1$", "people", {"UF1": uf1, "more": more}, rows=2, marked={"UF1": (4.0, "4 people")}).draw()
+    drawn.savefig(tmp_path / "curves.png")
+    top, below = drawn.axes
+    assert [line.get_ydata().tolist() for line in top.lines[:2]] == [[0.6, 0.8], [0.7, 0.8]]
+    assert [patch.get_paths()[0].get_extents().ymin for patch in top.collections] == pytest.approx([0.5, 0.6])
+    assert list(top.lines[2].get_xdata()) == [4.0, 4.0]
+    assert [text.get_text() for text in top.texts] == ["4 people"]
+    assert top.get_xticks().tolist() == [2, 8]
+    assert [list(line.get_ydata()) for line in below.lines] == [[0.1, 0.0], [-0.1, 0.3], [-0.1, 0.1], [0, 0]]
+    assert not below.collections
+    assert below.lines[0].get_color() == top.lines[1].get_color()  # of one curve
 
 
 def test_an_empty_table_can_be_shown() -> None:

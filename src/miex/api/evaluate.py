@@ -352,20 +352,23 @@ def left_out(which: str, names: Sequence[str]) -> list[str]:
     )
 
 
-def on_expert_tables(extra: Data | Sequence[Data] | None, rows: pa.Table, tested: pa.Table) -> list[str]:
+def on_expert_tables(
+    extra: Data | Sequence[Data] | None, rows: pa.Table, tested: pa.Table, name: str = "`extra`"
+) -> list[str]:
     """What expert tables of training samples know of the corpora that are tested, as sentences.
 
     Args:
         extra: the training samples.
         rows: their rows.
         tested: rows of the samples that are tested.
+        name: of training samples that are no sets.
     """
     sets = sets_in(extra)
     tables: list[tuple[str, str | None]] = [(storage.name, _table_of(storage)) for storage in sets]
     several = extra if isinstance(extra, list | tuple) else [extra]
     if len(sets) < len(several) and "expert" in rows["source"].unique().to_pylist():
-        tables.append(("`extra`", None))
-    return [note for name, table in tables if table != "" for note in _frequencies(name, table, tested)]
+        tables.append((name, None))
+    return [note for one, table in tables if table != "" for note in _frequencies(one, table, tested)]
 
 
 def _table_of(storage: Storage) -> str:

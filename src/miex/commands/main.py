@@ -15,12 +15,14 @@ from miex.commands.group import Group
 from miex.commands.making import add_making
 from miex.commands.paper import add_paper
 from miex.commands.training import add_training
+from miex.commands.worth import add_worth
 from miex.errors import MiexError, OutputError
 
 app = Group("Turn face images and action units into labeled micro-expression data.")
 add_making(app)
 add_training(app)
 add_paper()
+add_worth()
 groups = {"faces": faces, "aus": aus, "corpora": corpora, "generators": generators, "ganimation": ganimation}
 for name, commands in groups.items():
     app.add_typer(commands.app, name=name)

@@ -31,7 +31,7 @@ class Job:
     """One training of one fold.
 
     Attributes:
-        seed: random seed of the initial weights and of all draws; the number of the repeat.
+        seed: random seed of the initial weights and of all draws; that of the repeat.
         train, test: positions of the fold's training and test samples among the real samples, int64.
         extra: positions of the other training rows (such as synthetic ones) that the leak guard allows, int64.
     """
@@ -65,7 +65,7 @@ class Cell:
     Attributes:
         name: its name in the table.
         test: the real samples, a table of ROWS_SCHEMA, each under an id of its own.
-        folds: the folds of each repeat; the number of the repeat is the seed.
+        folds: the folds of each repeat.
         fit: function that trains and tests; it must be picklable if other processes call it.
         what: everything else that decides the numbers, besides folds, fold and seed: digests of the data, the recipe.
         classes: number of classes.
@@ -78,6 +78,7 @@ class Cell:
         independent: corpora that the leak guard does not know, and that share no people with any other by the
             caller's word; see `leakage.allowed`.
         faces: who is in the photos of `extra`, as far as they are people of a corpus; see `leakage.allowed`.
+        seeds: random seed of each repeat; None: its number.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Cell:
     accept_unknown: bool = False
     independent: Collection[str] = ()
     faces: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
+    seeds: Sequence[int] | None = None
 
     def descriptions(self) -> list[list[dict[str, Any]]]:
         """Everything that decides the numbers of each run, as [repeat][fold]; its digest names the stored run."""
@@ -100,10 +102,11 @@ class Cell:
             "version": VERSION, "unknown": self.accept_unknown, "independent": sorted(self.independent),
             "sees": self._seen_by_guard,
         }  # fmt: skip
+        seeds = range(len(self.folds)) if self.seeds is None else self.seeds
         own = {"data": dict(self.what), "train_on_folds": self.train_on_folds, "guard": guard}
         return [
             [{**own, "folds": protocol.digest, "fold": number, "seed": seed} for number in range(len(protocol.folds))]
-            for seed, protocol in enumerate(self.folds)
+            for seed, protocol in zip(seeds, self.folds, strict=True)
         ]
 
     @cached_property
@@ -184,15 +187,25 @@ class Evaluation:
             for i, c in zip(table["sample_id"].to_pylist(), table["corpus"].to_pylist(), strict=True)
         }
 
-    def subject_counts(self, epoch: str = "last") -> list[Counts]:
-        """For each repeat the confusion matrices of its subjects, int64 [subjects, classes, classes]."""
+    def subject_counts(self, epoch: str = "last", people: Sequence[str] | None = None) -> list[Counts]:
+        """For each repeat the confusion matrices of its subjects, int64 [subjects, classes, classes].
+
+        Args:
+            epoch: last or best_on_test.
+            people: names of the subjects, as `folds.persons` gives them; zeros for those whom a repeat does not test.
+                None: whom it tests, sorted by name.
+        """
         found = []
         for runs in self.repeats:
             table = pa.concat_tables([run.predictions for run in runs])
             pairs = zip(table["corpus"].to_pylist(), table["subject"].to_pylist(), strict=True)
             who = ["/".join(person_key(*pair) or map(str, pair)) for pair in pairs]
             predicted = np.concatenate([run.predicted(epoch) for run in runs])
-            found.append(by_subject(table["label"].to_numpy(), predicted, who, self.classes))
+            counts = by_subject(table["label"].to_numpy(), predicted, who, self.classes)
+            if people is not None:
+                own = dict(zip(sorted(set(who)), counts, strict=True))
+                counts = np.stack([own.get(name, np.zeros_like(counts[0])) for name in people])
+            found.append(counts)
         return found
 
 

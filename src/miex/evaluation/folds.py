@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from miex.corpora.people import corpus_key, person_key
 from miex.errors import InputError, UsageError
+from miex.stable import stable_hash
 from miex.storage.documents import read_bytes
 from miex.tables.cells import in_thousands, whole
 from miex.tables.table import Columns
@@ -21,6 +22,7 @@ from miex.tables.table import read_table as table_rows
 Indices = npt.NDArray[np.int64]
 Persons = npt.NDArray[np.str_]
 _MOST_ROWS = 10_000_000
+_MOST_DRAWN = 1000  # orders of people that are tried for one draw
 _PART = re.compile(r"train(ing)?|test(ing)?|val(id(ation)?)?|dev", re.IGNORECASE)
 
 
@@ -128,6 +130,64 @@ def leave_one_corpus_out(of: Persons) -> Protocol:
     if len(names) < 2:
         raise UsageError("leave one corpus out", expected="at least 2 corpora", found=f"{len(names)}: {names[0]}")
     return _of_parts("LOCO", part, names.tolist())
+
+
+def drawn_people(of: Persons, labels: npt.ArrayLike, draws: int, *, least: int = 2, seed: int = 0) -> list[list[str]]:
+    """Random orders of all people: the first of each are those to train on, as many as one likes (see `training_on`).
+
+    So a draw with more people holds those of the draw with fewer. An order whose first `least` people show one class
+    alone is drawn again, since nothing can be told apart there.
+
+    Args:
+        of: the person behind each sample (see `persons`).
+        labels: class of each sample.
+        draws: how many orders. More of them begin with the same ones.
+        least: smallest number of people that are trained on.
+        seed: random seed of the orders.
+
+    Raises:
+        InputError: no draw of so few people shows two classes.
+    """
+    names, row = np.unique(of, return_inverse=True)
+    classes, code = np.unique(np.asarray(labels), return_inverse=True)
+    shows = np.zeros((len(names), len(classes)), bool)
+    shows[row, code] = True
+    found = []
+    for number in range(draws):
+        for again in range(_MOST_DRAWN):
+            order = np.random.Generator(np.random.PCG64(stable_hash("people", seed, number, again))).permutation(
+                len(names)
+            )
+            if shows[order[:least]].any(0).sum() > 1:
+                found.append(names[order].tolist())
+                break
+        else:
+            raise InputError(
+                f"{least} people to train on, drawn from {len(names)}", expected="samples of at least two classes",
+                found="one class in every draw", do="train on more people, or add samples of other classes",
+            )  # fmt: skip
+    return found
+
+
+def training_on(of: Persons, people: Collection[str], name: str = "") -> Protocol:
+    """One fold that trains on some people and tests everybody else.
+
+    Args:
+        of: the person behind each sample (see `persons`).
+        people: whom to train on.
+        name: name of protocol and fold.
+
+    Raises:
+        UsageError: nobody is left to train on, or to be tested.
+    """
+    chosen = np.isin(of, list(people))
+    if chosen.all() or not chosen.any():
+        raise UsageError(
+            f"training on {len(people)} people", expected="samples of others, too, which are tested",
+            found=f"{len(set(of.tolist()))} people in all", do="train on fewer people",
+        )  # fmt: skip
+    fold = Fold(name, np.flatnonzero(chosen), np.flatnonzero(~chosen))
+    return Protocol(name, (fold,), _digest([fold]))
 
 
 @dataclass(frozen=True)

@@ -115,22 +115,50 @@ def bootstrap(
         fraction ≥ 0). p is at least 1/rounds, and at least 2^(1 − subjects), the smallest p that a sign test over that
         many subjects can give.
     """
-    n = len(runs[0])
-    draws = np.random.Generator(np.random.PCG64(seed)).multinomial(n, np.full(n, 1 / n), rounds)
-    weights = np.concatenate([np.ones((1, n), np.int64), draws])
+    weights = resamples(len(runs[0]), rounds, seed)
+    values = mean_scores(runs, weights, metric) - (0.0 if against is None else mean_scores(against, weights, metric))
+    return interval(values, None if against is None else len(runs[0]), level)
 
-    def mean(of: Sequence[Counts]) -> npt.NDArray[np.float64]:
-        k = of[0].shape[-1]
-        scores = [uf1_uar((weights @ c.reshape(n, -1)).reshape(-1, k, k))[metric == "uar"] for c in of]
-        return np.asarray(np.mean(scores, axis=0))
 
-    values = mean(runs) - (0.0 if against is None else mean(against))
+def resamples(subjects: int, rounds: int = ROUNDS, seed: int = 0) -> Counts:
+    """How often each subject counts, int64 [1 + rounds, subjects]: first once, then in each round as often as drawn."""
+    draws = np.random.Generator(np.random.PCG64(seed)).multinomial(subjects, np.full(subjects, 1 / subjects), rounds)
+    return np.concatenate([np.ones((1, subjects), np.int64), draws])
+
+
+def mean_scores(
+    runs: Sequence[Counts], weights: Counts, metric: Literal["uf1", "uar"] = "uf1"
+) -> npt.NDArray[np.float64]:
+    """The mean score over runs for each weighting of the subjects, float64 [weightings].
+
+    Args:
+        runs: for each run the confusion matrices of each subject, int64 [subjects, classes, classes]; zeros for those
+            who are not tested in it.
+        weights: of `resamples`, int64 [weightings, subjects].
+        metric: uf1 or uar.
+
+    A run none of whose subjects has a weight is left out of the mean, which is NaN if no run is left.
+    """
+    k = runs[0].shape[-1]
+    counts = ((weights @ run.reshape(len(run), -1)).reshape(-1, k, k) for run in runs)
+    scores = np.stack([uf1_uar(one)[metric == "uar"] for one in counts])
+    there = ~np.isnan(scores)
+    n = there.sum(0)
+    return np.asarray(np.divide(np.where(there, scores, 0).sum(0), n, out=np.full(len(n), np.nan), where=n > 0))
+
+
+def interval(values: npt.NDArray[np.float64], subjects: int | None = None, level: float = 0.95) -> Interval:
+    """A value and its percentile interval; p if it is a difference.
+
+    Args:
+        values: the value of all subjects, then of each draw, float64 [1 + rounds]; rounds of NaN are left out.
+        subjects: of a difference, how many there are.
+        level: coverage of the interval, in (0, 1).
+    """
+    drawn = values[1:][~np.isnan(values[1:])]
     tail = (1 - level) / 2
-    low, high = np.quantile(values[1:], [tail, 1 - tail])
-    p = None
-    if against is not None:
-        p = _p(values[1:], n)
-    return Interval(float(values[0]), float(low), float(high), p)
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return Interval(float(values[0]), float(low), float(high), None if subjects is None else _p(drawn, subjects))
 
 
 def holm(p: Sequence[float]) -> list[float]:

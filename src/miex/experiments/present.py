@@ -34,6 +34,7 @@ _LATEX |= {"±": r"$\pm$", "…": r"\dots{}", "–": "--", "→": r"$\rightarrow
 # letters of 10 points beside each other on a page 345 points wide, and as many as can still be read when made smaller
 _PAGE, _WIDEST = 69, 120
 _AXES, _LEVEL = 2.9, 0.22  # inches: height of bars without brackets, and of a bracket with its stars
+_COLORS = ("#444444", "#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00")  # told apart by the color-blind, too
 _SHRUNK = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}"
 
 
@@ -389,6 +390,66 @@ class Bars:
         ax.tick_params(axis="y", which="both", labelsize=7)
         ax.grid(axis="y", alpha=0.3)
         ax.set_axisbelow(True)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Values by a number, as curves: a band of ± std over runs, or else thin lines from low to high.
+
+    Attributes:
+        title: what they show.
+        axis: what the number is; its axis is logarithmic.
+        panels: their names, in columns of `rows` panels; of each the named curves, by the number.
+        rows: how many panels stand above each other.
+        marked: by panel, a number with a text: a dotted line.
+    """
+
+    title: str
+    axis: str
+    panels: Mapping[str, Mapping[str, Mapping[int, Value]]]
+    rows: int = 1
+    marked: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+
+    def draw(self) -> Figure:
+        """The picture. Each curve has its color in all panels."""
+        columns = -(-len(self.panels) // self.rows)
+        made = figure(4.6 * columns, 0.9 + 2.9 * self.rows)
+        axes = made.subplots(self.rows, columns, sharex=True, sharey="row", squeeze=False)
+        names = list(dict.fromkeys(name for panel in self.panels.values() for name in panel))
+        numbers = sorted({n for panel in self.panels.values() for curve in panel.values() for n in curve})
+        handles = {}
+        for ax, (panel, curves) in zip(axes.ravel(order="F"), self.panels.items(), strict=False):
+            for name, curve in curves.items():
+                color, place = _COLORS[names.index(name) % len(_COLORS)], names.index(name) - (len(names) - 1) / 2
+                drawn = {n: one for n, one in curve.items() if one.value is not None}
+                # points beside each other, so that their lines can be told apart
+                x, y = [n * 2 ** (0.06 * place) for n in drawn], [one.value or 0.0 for one in drawn.values()]
+                (handles[name],) = ax.plot(x, y, "o-", color=color, markersize=4, linewidth=1.5)
+                for at, one in zip(x, drawn.values(), strict=True):
+                    if one.std is None and one.low is not None and one.high is not None:
+                        ax.plot([at, at], [one.low, one.high], color=color, linewidth=1)
+                stds = [one.std for one in drawn.values() if one.std is not None]
+                if len(stds) == len(y):
+                    low, high = ([v + sign * std for v, std in zip(y, stds, strict=True)] for sign in (-1, 1))
+                    ax.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+            if any(one.signed for curve in curves.values() for one in curve.values()):
+                ax.axhline(0, color="#444444", linewidth=0.8)
+            if panel in self.marked:
+                number, text = self.marked[panel]
+                ax.axvline(number, color="#444444", linestyle=":", linewidth=1)
+                ax.annotate(text, (number, 0.02), (3, 0), xycoords=("data", "axes fraction"),
+                            textcoords="offset points", fontsize=8)  # fmt: skip
+            ax.set_title(_drawn(panel), fontsize=9)
+            ax.set_xscale("log", base=2)
+            ax.set_xticks(numbers, [str(n) for n in numbers])
+            ax.tick_params(labelsize=8)
+            ax.grid(alpha=0.3)
+        for ax in axes[-1]:
+            ax.set_xlabel(self.axis, fontsize=8)
+        made.legend(handles.values(), [_drawn(name) for name in handles], loc="outside lower center", ncols=4,
+                    fontsize=8, frameon=False)  # fmt: skip
+        made.suptitle(_drawn(self.title), fontsize=10)
+        return made
 
 
 @dataclass(frozen=True, eq=False)

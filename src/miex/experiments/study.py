@@ -24,12 +24,13 @@ PROBE = (2, 6)  # batches of the two short trainings that tell how long a step t
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A line of a table: cells that differ in nothing but the seed of their data, and whose runs count together.
+    """A line of a table: cells that differ in nothing but their folds and the seed of their data; their runs count
+    together.
 
     Attributes:
         name: what is trained on, and how.
         tested: what it is tested on, where a table has several.
-        cells: made by `Fit.cell`; all have the same folds.
+        cells: made by `Fit.cell`.
     """
 
     name: str
