@@ -188,6 +188,23 @@ def test_each_draw_finds_its_score(one_class_each: View, tmp_path: Path) -> None
     assert len(list((tmp_path / "models").glob("*.safetensors"))) == 2
 
 
+def test_fine_tuning_may_have_a_recipe_of_its_own(one_class_each: View, tmp_path: Path) -> None:
+    """It starts from what the set alone gave, and nothing else changes."""
+    made, slow = synthetic([0, 1, 2], 1, tmp_path), TINY.but(learning_rate=1e-5)
+    same, other = (
+        lines([made], {"": one_class_each}, TINY, counts=[4], draws=2, seeds=1, tuning=tuning, models=tmp_path)
+        for tuning in (None, slow)
+    )
+    differ = {at.way for at in same if same[at].cells[0].descriptions() != other[at].cells[0].descriptions()}
+    assert differ == {"fine-tuned"}
+    at = At("", 4, "fine-tuned")
+    runs = [same[at], other[at], other[At("", 4, SYNTHETIC)]]
+    found = Study(runs, Results(tmp_path / "store")).run()
+    quick, slower, direct = (np.array(one.repeats[0][0].predictions["last"].to_pylist()) for one in found)
+    assert np.abs(slower - direct).max() < np.abs(quick - direct).max() / 2  # the slower, the more of the set is left
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+
+
 def test_who_is_resampled_brings_all_draws_along(one_class_each: View, tmp_path: Path) -> None:
     """A person who counts twice is as if there were a twin with the same clips and predictions in every draw."""
     from miex.evaluation.metrics import confusion, score

@@ -30,7 +30,7 @@ class Worth(Result):
     Attributes:
         points: UF1 of every way of training by the number of real people trained on, for each view.
         worth: for each view the number of real people at which training on them alone equals the set alone.
-        facts: what was asked for: name of the recipe, draws, seeds, and of each view people and clips.
+        facts: what was asked for: names of the recipes, draws, seeds, and of each view people and clips.
         estimate: what there was to do; where only that was asked for, there are no points.
         notes: what to know when reading the scores, as sentences.
     """
@@ -146,7 +146,7 @@ _VIEWS = Kind("a dict of views of the same people: name → real samples", _take
 
 @checking(
     sets=DATA, real=DATA | _VIEWS, counts=many(COUNT, "numbers of people, such as [2, 4, 8]", least=1), draws=COUNT,
-    seeds=COUNT, classes=TEXT, recipe=RECIPE, only_estimate=YES_NO,
+    seeds=COUNT, classes=TEXT, recipe=RECIPE, tuning=RECIPE, only_estimate=YES_NO,
 )  # fmt: skip
 def worth(
     sets: Data | Sequence[Data],
@@ -159,6 +159,7 @@ def worth(
     where: str | None = None,
     classes: str | None = None,
     recipe: str | Recipe = "fixed",
+    tuning: str | Recipe | None = None,
     accept_unknown: bool = False,
     independent: Collection[str] = (),
     store: PathLike = "results",
@@ -193,6 +194,7 @@ def worth(
         where: query that chooses samples of the sets, as in `miex.train`.
         classes: name of the mapping that gives the classes of all samples, as in `miex.examples`.
         recipe: how to train.
+        tuning: recipe of the fine-tuning, such as one with a smaller learning rate. Default: the same as `recipe`.
         accept_unknown, independent: as in `evaluate`.
         store: folder of results; runs that are already there are not repeated.
         only_estimate: train nothing; say what the store lacks and about how long that takes.
@@ -213,7 +215,7 @@ def worth(
     from miex.experiments.study import Study
 
     chosen, machine, kept = recipe_of(recipe, flow=flow), machine_of(device, threads), path(store)
-    results = Results(kept)
+    results, tuned = Results(kept), None if tuning is None else recipe_of(tuning, flow=flow)
 
     def view(given: Data | Sequence[Data]) -> View:
         return view_of(
@@ -238,11 +240,12 @@ def worth(
     people = {name: len(set(one.people)) for name, one in tested.items()}
     numbers = _counts(counts, min(people.values()), experiment.usual_counts(min(people.values())))
     planned = experiment.lines(
-        made, tested, chosen, counts=numbers, draws=draws, seeds=seeds, seed=seed, models=kept / "models",
+        made, tested, chosen, counts=numbers, draws=draws, tuning=tuned, seeds=seeds, seed=seed, models=kept / "models",
         accept_unknown=accept_unknown, independent=independent, faces=faces_of(several), machine=machine,
     )  # fmt: skip
     facts = {
-        "recipe": chosen.name, "sets": len(made), "draws": draws, "seeds": seeds, "seed": seed, "counts": numbers,
+        "recipe": chosen.name, "tuning": (tuned or chosen).name, "sets": len(made), "draws": draws, "seeds": seeds,
+        "seed": seed, "counts": numbers,
         "views": {name: {"people": people[name], "clips": len(one)} for name, one in tested.items()},
     }  # fmt: skip
     study = Study(list(planned.values()), results, machine)

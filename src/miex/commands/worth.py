@@ -60,6 +60,13 @@ def worth(
     where: o.Where = None,
     classes: ClassesName = None,
     recipe: RecipeName = "fixed",
+    tuning: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipe of the fine-tuning, such as a TOML file with a smaller learning rate. Default: --recipe.",
+            rich_help_panel=o.TRAINING,
+        ),
+    ] = None,
     accept_unknown: Annotated[
         bool,
         typer.Option(
@@ -88,7 +95,7 @@ def worth(
     with console.bars() as progress:
         found = run(
             sets, _views(real), counts=None if counts is None else _numbers(counts), draws=draws, seeds=seeds,
-            seed=seed, where=where, classes=classes, recipe=recipe, accept_unknown=accept_unknown,
+            seed=seed, where=where, classes=classes, recipe=recipe, tuning=tuning, accept_unknown=accept_unknown,
             independent=independent or (), store=store, only_estimate=only_estimate, flow=flow, no_apex=no_apex,
             on_error=on_error, device=device, threads=threads, workers=workers, progress=progress, say=console.say,
         )  # fmt: skip

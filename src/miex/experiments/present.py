@@ -437,8 +437,9 @@ class Curves:
             if panel in self.marked:
                 number, text = self.marked[panel]
                 ax.axvline(number, color="#444444", linestyle=":", linewidth=1)
-                ax.annotate(text, (number, 0.02), (3, 0), xycoords=("data", "axes fraction"),
-                            textcoords="offset points", fontsize=8)  # fmt: skip
+                left = number**2 > numbers[0] * numbers[-1]  # of the line, where it is in the right half
+                ax.annotate(text, (number, 0.02), (-3 if left else 3, 0), xycoords=("data", "axes fraction"),
+                            textcoords="offset points", ha="right" if left else "left", fontsize=8)  # fmt: skip
             ax.set_title(_drawn(panel), fontsize=9)
             ax.set_xscale("log", base=2)
             ax.set_xticks(numbers, [str(n) for n in numbers])

@@ -135,9 +135,9 @@ def usual_counts(people: int) -> list[int]:
 
 def lines(
     sets: Sequence[View], real: Mapping[str, View], recipe: Recipe, *, counts: Sequence[int], draws: int = DRAWS,
-    seeds: int = SEEDS, seed: int = 0, models: Path | None = None, accept_unknown: bool = False,
-    independent: Collection[str] = (), faces: Mapping[str, tuple[str, str | None]] | None = None,
-    machine: Machine | None = None,
+    tuning: Recipe | None = None, seeds: int = SEEDS, seed: int = 0, models: Path | None = None,
+    accept_unknown: bool = False, independent: Collection[str] = (),
+    faces: Mapping[str, tuple[str, str | None]] | None = None, machine: Machine | None = None,
 ) -> dict[At, Line]:  # fmt: skip
     """The lines of the study. All ways of training, on all views, have the same draws, sets and seeds.
 
@@ -147,6 +147,7 @@ def lines(
         recipe: how to train.
         counts: numbers of people to train on, ascending.
         draws: how many draws of people.
+        tuning: recipe of the fine-tuning; None: `recipe`.
         seeds: of training; draw i has seed i modulo this. Synthetic samples alone are trained on once per seed and set.
         seed: of the draws of people.
         models: folder that keeps what is trained on synthetic samples alone.
@@ -179,7 +180,8 @@ def lines(
                 title, cells = ", ".join(filter(None, (name, way, f"{count} people"))), []
                 group: Sequence[View | None] = [None] if mode == "real" else sets
                 for k, other in enumerate(group[:draws]):
-                    fit = Fit(mode, view, recipe, other, models=models, machine=machine or Machine())
+                    last = tuning or recipe if mode == "fine-tune" else recipe
+                    fit = Fit(mode, view, last, other, recipe, models=models, machine=machine or Machine())
                     cell = fit.cell(
                         title, folds[k :: len(group)], accept_unknown=accept_unknown, independent=independent,
                         faces=faces,
