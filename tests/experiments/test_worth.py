@@ -21,7 +21,7 @@ from miex.evaluation.evaluate import Evaluation  # noqa: E402
 from miex.evaluation.results import Results  # noqa: E402
 from miex.executors.base import InProcess, Outcome, Result, Task  # noqa: E402
 from miex.experiments.study import Line, Study  # noqa: E402
-from miex.experiments.worth import REAL, SYNTHETIC, WAYS, At, Point, Worth, crossing, lines, points  # noqa: E402
+from miex.experiments.worth import REAL, SYNTHETIC, WAYS, At, InPeople, Point, crossing, lines, points  # noqa: E402
 from miex.recognition.examples import of_maps  # noqa: E402
 from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
 from miex.recognition.recipe import Recipe, load_recipe  # noqa: E402
@@ -79,7 +79,7 @@ def synthetic(labels: list[int], seed: int, cache: Path) -> View:
     )
 
 
-def run(planned: dict[At, Line], store: Path) -> tuple[list[Evaluation], dict[At, Point], list[Worth]]:
+def run(planned: dict[At, Line], store: Path) -> tuple[list[Evaluation], dict[At, Point], list[InPeople]]:
     found = Study(list(planned.values()), Results(store)).run()
     made, worths = points(planned, found)
     return found, {point.at: point for point in made}, worths
@@ -93,7 +93,7 @@ def test_the_crossing_by_hand() -> None:
         [+0.1, +0.3, 0.2, 0.3, -0.1, 0.1, -0.1, 0.1],
     ])  # fmt: skip
     assert crossing([2, 4, 8], gaps).tolist() == pytest.approx([2**2.5, 2**2.25, 0, 0, np.inf, 4, 2**1.5])
-    told = Worth("", 2**2.5, 0, np.inf, 2, 8)
+    told = InPeople("", 2**2.5, 0, np.inf, 2, 8)
     assert [told.said(one) for one in (told.people, told.low, told.high)] == ["5.7", "fewer than 2", "more than 8"]
     assert told.plain() == {"view": "", "people": 2**2.5, "low": "fewer than 2", "high": "more than 8"}
 

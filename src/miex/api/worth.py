@@ -17,8 +17,7 @@ from miex.experiments.present import Curves, Entry, Result, Table, Value, spread
 if TYPE_CHECKING:
     from miex.api.examples import Data
     from miex.experiments.study import Estimate
-    from miex.experiments.worth import Point
-    from miex.experiments.worth import Worth as InPeople
+    from miex.experiments.worth import InPeople, Point
     from miex.recognition.recipe import Recipe
     from miex.recognition.view import View
 

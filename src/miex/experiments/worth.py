@@ -96,7 +96,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Worth:
+class InPeople:
     """How many real people a set is worth: with so many, training on real clips alone equals it.
 
     Attributes:
@@ -192,7 +192,7 @@ def lines(
     return found
 
 
-def points(planned: Mapping[At, Line], found: Sequence[Evaluation]) -> tuple[list[Point], list[Worth]]:
+def points(planned: Mapping[At, Line], found: Sequence[Evaluation]) -> tuple[list[Point], list[InPeople]]:
     """The curves of all views, and what the set is worth on each, from the runs of the lines in their order."""
     made: list[Point] = []
     worths = []
@@ -218,7 +218,7 @@ def points(planned: Mapping[At, Line], found: Sequence[Evaluation]) -> tuple[lis
         gaps = np.stack([scores[At(view, n, REAL)] - scores[At(view, n, SYNTHETIC)] for n in counts])
         reached = crossing(counts, gaps)
         low, high = np.quantile(reached[1:], [0.025, 0.975], method="nearest")
-        worths.append(Worth(view, float(reached[0]), float(low), float(high), counts[0], counts[-1]))
+        worths.append(InPeople(view, float(reached[0]), float(low), float(high), counts[0], counts[-1]))
     return made, worths
 
 
