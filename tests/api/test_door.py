@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import shutil
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 import miex
+from miex.api.synthesize import report
 from miex.aus.vector import AU_INDEX
 from miex.dataset.reader import Dataset
 from miex.errors import InputError, OutputError, UsageError
@@ -172,6 +174,22 @@ def test_a_set_or_plan_stands_for_its_folder_wherever_we_go(
     assert list(elsewhere.iterdir()) == []
     with pytest.raises(UsageError, match="nobody-of-this-name"):
         miex.open("~nobody-of-this-name/set")
+
+
+@pytest.mark.parametrize(
+    ("job", "do"),
+    [
+        (miex.stream, "own `stream`"), (miex.run, "its plan"), (miex.repair, "its plan"),
+        (miex.verify, "verify the set"), (report, "as `where`"),
+    ],
+)  # fmt: skip
+def test_a_selection_is_never_taken_for_its_set(made: Dataset, job: Callable[[Dataset], object], do: str) -> None:
+    for part in (made.where("label == 'surprise'"), made[:5].select(label="positive"), made[::-1]):
+        assert part.part
+        with pytest.raises(UsageError, match=f"selection of {len(part)} samples of .*") as caught:
+            job(part)
+        assert do in caught.value.do
+    assert not any(one.part for one in (made, made[:], made.select(), made.where("apex == 1")))
 
 
 def test_what_is_given_says_what_it_is_in_a_line(made: Dataset, face_photo: Path, model: Path, tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 torch = pytest.importorskip("torch")
 
 import miex  # noqa: E402
-from miex.api.evaluate import Evaluated  # noqa: E402
+from miex.api.evaluate import Evaluated, on_expert_tables  # noqa: E402
 from miex.api.examples import recipe_of, view_of  # noqa: E402
 from miex.errors import InputError  # noqa: E402
 
@@ -109,17 +110,21 @@ def test_what_an_expert_table_knows_of_the_tested_corpus_and_how_a_set_was_plann
 ) -> None:
     """The default table is made from frequencies of MMEW: a set with it, tested on MMEW, says so."""
     miex.corpora.fake("mmew", tmp_path / "mmew", size=64)
+    tested = pa.table({"corpus": ["mmew"], "source": ["expert"]})
     given = {"ids": 1, "size": 32, "nuisances": "off", "landmarker": model, "classes": ["mmew-6"]}
     options = {"mode": "direct", "folds": "2-fold", "repeats": 1, "epochs": 1, "no_apex": "middle", "store": tmp_path}
     for table, warned in (("micro", True), ("du2014", False)):
         out = tmp_path / table
         miex.synthesize(out, sources=[miex.sources.expert(table)], **given)
         said: list[str] = []
-        found = miex.evaluate(f"mmew={tmp_path / 'mmew'}", extra=out, say=said.append, **options)
+        found = miex.evaluate(f"mmew={tmp_path / 'mmew'}", extra=out, where="AU1 >= 0", say=said.append, **options)
         assert any("its expert table, micro, holds how often" in note for note in said) == warned
-        assert ("in mmew, which is tested" in found.table().note) == bool(found.plain()["notes"]) == warned
+        assert ("in mmew, which is tested" in found.table().note) == (len(found.plain()["notes"]) == 2) == warned
+        assert "only samples that meet a query were trained on: AU1 >= 0" in found.table().note
         assert ("mmew, which is tested" in repr(found)) == warned
         assert any("planned by emotion" in note for note in said)
+    assert on_expert_tables(miex.open(tmp_path / "micro")[:0], tested, tested) == []  # none of its samples is used
+    assert len(on_expert_tables(miex.open(tmp_path / "micro"), tested, tested)) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,6 @@ def test_what_an_expert_table_knows_of_the_tested_corpus_and_how_a_set_was_plann
     ],
 )  # fmt: skip
 def test_an_expert_table_is_kin_to_what_its_laboratory_filmed(tested: str, table: str | None, said: str) -> None:
-    import pyarrow as pa
 
     from miex.api.evaluate import _frequencies
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from miex.api.work import PathLike, Say, Stages, Workers, executor, path, proces
 from miex.arguments import PATH, TEXT, checking
 from miex.corpora.mappings import mapping_named
 from miex.corpora.people import corpus_key, person_key, same_lab
+from miex.dataset.reader import Dataset
 from miex.errors import InputError, UsageError, one_of, some_of
 from miex.experiments.present import Entry, Result, Table, Value, spread
 
@@ -328,6 +329,9 @@ def evaluate(
     notes = [] if other is None else on_expert_tables(extra, other.rows, tested.rows)
     for note in notes:
         say(note)
+    notes += (
+        [] if where is None else [f"of the sets in `extra`, only samples that meet a query were trained on: {where}"]
+    )
     notes += left_out("to test on", tested.skipped)
     notes += [] if other is None else left_out("to train on", other.skipped)
     fit = Fit(way, tested, chosen, other, before, begin, best_on_test, path(store) / "models", machine)
@@ -363,12 +367,18 @@ def on_expert_tables(
         tested: rows of the samples that are tested.
         name: of training samples that are no sets.
     """
-    sets = sets_in(extra)
+    given = cast("Sequence[Data]", extra if isinstance(extra, list | tuple) else [extra])
+    several = [one for one in given if _may_be_expert(one)]
+    sets = sets_in(several)
     tables: list[tuple[str, str | None]] = [(storage.name, _table_of(storage)) for storage in sets]
-    several = extra if isinstance(extra, list | tuple) else [extra]
     if len(sets) < len(several) and "expert" in rows["source"].unique().to_pylist():
         tables.append((name, None))
     return [note for one, table in tables if table != "" for note in _frequencies(one, table, tested)]
+
+
+def _may_be_expert(data: Data) -> bool:
+    """Whether AUs of these data may be drawn from an expert table: of sets only those of their selected samples."""
+    return not isinstance(data, Dataset) or "expert" in data.table["source"].unique().to_pylist()
 
 
 def _table_of(storage: Storage) -> str:

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from miex.api.corpora import Clips, read
 from miex.api.examples import corpus_in, machine_of, need_training, readable_samples
 from miex.api.faces import find_faces
@@ -240,8 +242,11 @@ def _of_set(dataset: Dataset, size: int, work: Executor, progress: Stages | None
 
     pictures = of_set(dataset, size, executor=work, progress=stage(progress, "reading frames"))
     generator = dataset.record["settings"]["generator"]
-    name = f"the set {dataset.storage.name} ({generator['name']} {generator['version']})"
-    return name, pictures, _terms(dataset.identities["licence"].to_pylist())
+    part = f"{len(dataset):,} samples of " * dataset.part
+    name = f"{part}the set {dataset.storage.name} ({generator['name']} {generator['version']})"
+    faces = dataset.identities
+    shown = faces.filter(pc.is_in(faces["identity"], dataset.table["identity"].unique()))
+    return name, pictures, _terms(shown["licence"].to_pylist())
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ def stream(
         `load_state_dict` resume it, its `torch` and `loader` are for training with torch.
 
     Raises:
-        UsageError: a value is out of range, or the sources are not those of the plan.
+        UsageError: a value is out of range, the sources are not those of the plan, or a selection of a set is given,
+            whose own `stream` reads it.
         InputError: there is no plan, it is damaged, or photos or generator cannot be used.
     """
     from miex.dataset.epochs import rank_and_world
@@ -70,7 +71,7 @@ def stream(
     from miex.synthesis.stream import stream_of
 
     number, of = rank_and_world(rank, world)
-    out = place_of(plan)
+    out = place_of(plan, "read the frames that are stored, by the selection's own `stream`, or give the set")
     return stream_of(
         out, faces_root=None if faces is None else photos_root(path(faces)).resolve(),
         weights=None if weights is None else path(weights).absolute(),

@@ -389,7 +389,7 @@ def verify(out: SetLike, *, sample: float = 1, workers: Workers = 1, progress: S
     if sample == 0:
         raise UsageError(f"`sample` {sample}", expected="a share above 0 and at most 1, such as 0.05")
     where, at_work = stage(progress, "checking shards"), executor(workers)
-    place = place_of(out)
+    place = place_of(out, "verify the set: its parts are not checked by themselves")
     found = verify_set(place, sample=sample, executor=at_work, progress=where)
     return replace(found, problems=(*found.problems, *asked_problems(read_plan(place))))
 
@@ -463,7 +463,8 @@ def report(
     from miex.report.build import write_report
 
     requirements = read_requirements(require) if require is not None else ()
-    work, place, measured = executor(workers), place_of(out), None
+    work, measured = executor(workers), None
+    place = place_of(out, "give the set, and what chooses its samples as `where`")
     if where is not None:
         selected(open_dataset(place), where)  # what is wrong with the query is said before a minute of measuring
     if audit:
@@ -483,10 +484,19 @@ def report(
     return Reported(gallery, measured, verdicts)
 
 
-def place_of(given: SetLike) -> Storage:
-    """Where a set or plan lies. Raises UsageError for a plan that is not written."""
+def place_of(given: SetLike, do: str = "give the set") -> Storage:
+    """Where a set or plan lies.
+
+    Raises:
+        UsageError: the plan is not written, or these are only some samples of a set, of which `do` says what to do.
+    """
     if isinstance(given, str | Path):
         return storage_at(given)
+    if isinstance(given, Dataset) and given.part:
+        raise UsageError(
+            f"a selection of {len(given):,} samples of {given.storage.address}",
+            expected="the whole set, or its folder", do=do,
+        )  # fmt: skip
     place = given.place if isinstance(given, Plan) else given.storage
     if place is None:
         raise UsageError(f"`out` {given!r}", expected="a plan that has been written")
@@ -527,7 +537,7 @@ def _make(
         if not there or (repairing and page_problems(place)):  # measures of the same frames are kept
             write_report(place)
 
-    place = place_of(out)
+    place = place_of(out, "give the set: what is missing or bad is made for all of its plan")
     how: dict[str, Any] = {
         "faces_root": None if faces is None else photos_root(path(faces)).resolve(),
         "weights": None if weights is None else path(weights).absolute(), "executor": executor(workers),

@@ -116,7 +116,10 @@ class Dataset(Sequence[SampleData]):
     Attributes:
         storage: location of the set.
         table: the rows of samples.parquet whose samples were made (status ok) and are selected.
+        part: whether they are some of the set's samples, or all in another order.
     """
+
+    part = False
 
     def __init__(self, storage: Storage, table: pa.Table) -> None:
         self.storage, self.table = storage, table
@@ -150,8 +153,10 @@ class Dataset(Sequence[SampleData]):
     def __getitem__(self, i: Any) -> Any:
         """The sample at i; a Dataset for a slice, a list or array of places, or a mask. Raises IndexError."""
         if isinstance(i, slice | list | np.ndarray):
-            chosen = Dataset(self.storage, self.table.take(pa.array(np.arange(len(self))[i], pa.int64())))
+            every = np.arange(len(self))
+            chosen = Dataset(self.storage, self.table.take(pa.array(every[i], pa.int64())))
             chosen.record = self.record  # or each selection would read it again
+            chosen.part = self.part or not np.array_equal(every[i], every)
             return chosen
         row = self._row(operator.index(i))
         stored = self._stored(row)

@@ -83,7 +83,9 @@ def write_card(
         "",
         f"{len(dataset):,} samples of {settings['size']} × {settings['size']} px, made by miex with"
         f" {cell(generator_of(settings))}; plan"
-        f" `{record['digests']['plan']}`, seed {record['config']['seed']}.",
+        f" `{record['digests']['plan']}`, seed {record['config']['seed']}."
+        + " They are a selection: the set has others, too."
+        * dataset.part,
         "",
         "```python",
         *opened,
