@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,12 +13,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from miex.api.compare import Compared  # noqa: E402
+from miex.api.compare import Compared, compare  # noqa: E402
 from miex.dataset import Dataset, open_dataset  # noqa: E402
 from miex.errors import UsageError  # noqa: E402
 from miex.evaluation.folds import k_fold  # noqa: E402
+from miex.evaluation.significance import Interval  # noqa: E402
 from miex.experiments.compare import Comparison, Measure, compare_sets  # noqa: E402
-from miex.experiments.learned import learned, learning, of_faces  # noqa: E402
+from miex.experiments.learned import Learned, learned, learning, of_faces  # noqa: E402
 from miex.faces.photos import default_pool  # noqa: E402
 from miex.generators.registry import GENERATORS  # noqa: E402
 from miex.images import Image  # noqa: E402
@@ -206,6 +209,32 @@ def test_two_generators_on_one_plan_are_told_apart(
     assert "motion seen where no AU asks for it" in page
 
 
+def test_a_comparison_of_a_part_says_so_in_every_file(two_photos: tuple[Path, Path], tmp_path: Path) -> None:
+    """A figure of a part is never taken for one of the whole."""
+    query = "label == 'surprise'"
+    found = compare(*two_photos, where=query, n=2, learn=False)
+    table = Learned("a", "b", 0.5, 0.1, 2, Interval(0.5, 0.4, 0.6), 0)
+    found = replace(found, learned=[table])
+    titles = []
+    chart = found.chart()
+    assert chart is not None
+    titles.append(chart.draw().get_suptitle().replace("\n", " "))
+    for path in found.save(tmp_path / "out"):
+        if path.suffix == ".json":
+            assert json.loads(path.read_text())["where"] == query
+        elif path.suffix == ".csv":
+            head, *rows = path.read_text().splitlines()
+            assert head.endswith(",where")
+            assert all(row.endswith(f",{query}") for row in rows)
+        elif path.suffix != ".png":
+            titles.append(html.unescape(path.read_text()))
+    assert len(titles) == 6
+    assert all(f"only samples where {query}" in title for title in titles)
+    part = compare(open_dataset(two_photos[0])[:9], two_photos[1], n=2, learn=False)
+    assert part.sets[0] == f"{two_photos[0].name} (a part of it)"
+    assert part.plain()["where"] is None
+
+
 def test_sets_that_share_nothing_have_no_page(weak: Dataset, tmp_path: Path) -> None:
     people = sorted(set(weak.table["identity"].to_pylist()))
     some, others = weak.select(identity=people[:5]), weak.select(identity=people[5:])
@@ -235,6 +264,7 @@ def test_the_command(
     assert measured.returncode == 0, measured.stderr
     assert "12 samples in both" in measured.stdout
     assert "tested on a" not in measured.stdout
+    assert "only samples where label == 'surprise'" in " ".join(measured.stdout.split())
     alone = command("compare", finished, finished, *options)
     assert alone.returncode == 0, alone.stderr
     assert "Nothing was trained" in alone.stdout

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,15 @@ def test_curves_stand_over_their_numbers(tmp_path: Path) -> None:
     assert [list(line.get_ydata()) for line in below.lines] == [[0.1, 0.0], [-0.1, 0.3], [-0.1, 0.1], [0, 0]]
     assert not below.collections
     assert below.lines[0].get_color() == top.lines[1].get_color()  # of one curve
+
+
+def test_every_form_says_that_it_tells_of_a_part() -> None:
+    query = "label == 'surprise' and source != \"it's\""
+    table = replace(TABLE, where=query)
+    for text in (str(table), html.unescape(table._repr_html_()), table.markdown(), table.latex()):
+        assert "; only samples where label == 'surprise' and source != \"it's\"" in text
+    assert [row["where"] for row in csv.DictReader(io.StringIO(table.csv()))] == [query] * len(ROWS)
+    assert "where" not in TABLE.csv() + str(TABLE)
 
 
 def test_an_empty_table_can_be_shown() -> None:

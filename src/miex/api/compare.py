@@ -38,7 +38,7 @@ from miex.dataset.choose import choose
 from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
 from miex.errors import UsageError, one_of
 from miex.evaluation.results import Results
-from miex.experiments.present import Chart, Entry, Result, Table, Value, spread
+from miex.experiments.present import Chart, Entry, Result, Table, Value, only_where, spread
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
@@ -65,6 +65,7 @@ class Compared(Result):
         more: how much more it learned from b, for everything tested.
         classes: how many classes it learned.
         shown: of samples that both sets have, those that the page shows, from each set; empty: it has no page.
+        where: query that chose the samples of both sets; empty: all were taken.
     """
 
     sets: tuple[str, str]
@@ -73,6 +74,7 @@ class Compared(Result):
     more: Sequence[Difference] = ()
     classes: int = 3
     shown: tuple[Dataset, Dataset] | tuple[()] = ()
+    where: str = ""
     name = "compare"
 
     def tables(self) -> dict[str, Table]:
@@ -82,7 +84,7 @@ class Compared(Result):
             found["aus"] = self._aus()
         if self.learned:
             found["learned"] = self._learned()
-        return found
+        return {name: replace(table, where=self.where) for name, table in found.items()}
 
     def table(self) -> Table:
         """Each measure of both sets, and the difference."""
@@ -135,7 +137,7 @@ class Compared(Result):
         for one in self.learned:
             value = Value(one.uf1, one.uf1_std, one.interval.low, one.interval.high)
             panels.setdefault(f"tested on {one.tested}", {})[f"trained on {one.trained}"] = value
-        title = f"a = {self.sets[0]}, b = {self.sets[1]}"
+        title = f"a = {self.sets[0]}, b = {self.sets[1]}{only_where(self.where)}"
         return Chart(title, "UF1: ± std over seeds, 95 % over people", panels) if panels else None
 
     def page(self) -> str | None:
@@ -144,12 +146,13 @@ class Compared(Result):
 
         if not self.shown:
             return None
-        return render_side_by_side(self.sets, self.shown, [table._repr_html_() for table in self.tables().values()])
+        tables = [table._repr_html_() for table in self.tables().values()]
+        return render_side_by_side(self.sets, self.shown, tables, only=only_where(self.where))
 
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values."""
         return {
-            "a": self.sets[0], "b": self.sets[1], **self.measured.plain(),
+            "a": self.sets[0], "b": self.sets[1], "where": self.where or None, **self.measured.plain(),
             "learned": [one.plain() for one in self.learned],
             "more_from_b": {one.tested: vars(one.uf1) for one in self.more},
         }  # fmt: skip
@@ -218,8 +221,9 @@ def compare(
         need_training()
     elif real is not None:
         raise UsageError("`real` without `learn`", expected="`learn`, or no real samples")
-    sets = [selected(one if isinstance(one, Dataset) else open_dataset(one), where) for one in (a, b)]
-    names = sets[0].storage.name, sets[1].storage.name
+    given = [one if isinstance(one, Dataset) else open_dataset(one) for one in (a, b)]
+    first, second = (f"{one.storage.name} (a part of it)" if one.part else one.storage.name for one in given)
+    names, sets = (first, second), [selected(one, where) for one in given]
     work, doing = executor(workers), partial(stage, progress)
     skipped: list[str] = []
     if one_of(on_error, ON_ERROR, "`on_error`") == "skip":
@@ -254,7 +258,7 @@ def compare(
     measured = replace(measured, notes=[*measured.notes, *(f"{note}." for note in skipped)])
     both = in_both(sets[0], sets[1])
     some = choose(both[0].table, SHOWN, seed)
-    found = Compared(names, measured, shown=(both[0][some], both[1][some]) if some else ())
+    found = Compared(names, measured, shown=(both[0][some], both[1][some]) if some else (), where=where or "")
     if not learn:
         return found
     views = [see(one, on_error="raise") for one in sets]

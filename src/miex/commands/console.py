@@ -102,7 +102,7 @@ def show_table(table: Table) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn, shown = RichTable(title=Text(visible(table.title)), title_justify="left"), table.shown
+    drawn, shown = RichTable(title=Text(visible(table.heading)), title_justify="left"), table.shown
     for name in shown.columns:
         drawn.add_column(Text(visible(name)))
     for row in shown.texts:

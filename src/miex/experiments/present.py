@@ -102,12 +102,20 @@ class Table:
         columns: their names.
         rows: the entries.
         note: how to read it; may be empty.
+        where: query that chose the samples, if they are not all: it ends the title, and CSV, which has none, has a
+            column of it.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Entry]]
     note: str = ""
+    where: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title, and of which samples it tells."""
+        return self.title + only_where(self.where)
 
     @property
     def texts(self) -> list[list[str]]:
@@ -127,7 +135,7 @@ class Table:
         lines = [list(shown.columns), *shown.texts]
         widths = [max(len(line[i]) for line in lines) for i in range(len(shown.columns))]
         text = ("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
-        return "\n".join([self.title, *text, *([self.note] if self.note else [])])
+        return "\n".join([self.heading, *text, *([self.note] if self.note else [])])
 
     __repr__ = __str__
 
@@ -138,14 +146,14 @@ class Table:
         shown = self.shown
         body = "".join(row(cells, "td") for cells in shown.texts)
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return f"<table><caption>{escape(self.title)}</caption>{row(shown.columns, 'th')}{body}</table>{note}"
+        return f"<table><caption>{escape(self.heading)}</caption>{row(shown.columns, 'th')}{body}</table>{note}"
 
     def markdown(self) -> str:
         """As a table of GitHub's Markdown, its title above and its note below."""
         shown = self.shown
         head, *rows = ([_markdown(cell) for cell in line] for line in [shown.columns, *shown.texts])
         lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
-        return "\n".join([f"**{_markdown(self.title)}**", "", *lines, *(["", self.note] if self.note else []), ""])
+        return "\n".join([f"**{_markdown(self.heading)}**", "", *lines, *(["", self.note] if self.note else []), ""])
 
     def latex(self) -> str:
         """As a table of LaTeX that needs the package booktabs; stars are raised.
@@ -158,7 +166,7 @@ class Table:
         shown = self.shown
         if (wide := shown._width > _PAGE) and len(self.rows) > 1:
             shown = shown._without_common()
-        caption = _latex(shown.title + (f". {shown.note}" if shown.note else ""))
+        caption = _latex(shown.heading + (f". {shown.note}" if shown.note else ""))
         parts = ["\n".join(part._tabular(wide)) for part in (shown._parts() if wide else [shown])]
         body = "\n\n\\medskip\n".join(parts)
         return "\n".join([r"\begin{table}", f"\\caption{{{caption}}}", body, r"\end{table}", ""])
@@ -244,6 +252,7 @@ class Table:
             held = [name for row in self.rows if isinstance(entry := row[i], Value) for name in entry.numbers()]
             parts.append(list(dict.fromkeys(held)) or [""])
         columns = [f"{name} {part}".strip() for name, own in zip(self.columns, parts, strict=True) for part in own]
+        columns += ["where"] if self.where else []
         rows = []
         for row in self.rows:
             cells: list[Any] = []
@@ -253,7 +262,7 @@ class Table:
                     cells += [numbers.get(part, "") for part in own]
                 else:
                     cells += [entry, *[""] * (len(own) - 1)]
-            rows.append(cells)
+            rows.append([*cells, self.where] if self.where else cells)
         return csv_text(columns, rows)
 
 
@@ -298,7 +307,7 @@ class Chart:
             ax.grid(axis="x", alpha=0.3)
         axes[0].set_yticks(range(len(names)), [_drawn(name) for name in names])
         axes[0].set_ylim(len(names) - 0.5, -0.7)
-        made.suptitle(_drawn(self.title), fontsize=10)
+        made.suptitle(_drawn(_in_lines(self.title, int(11 * made.get_figwidth()))), fontsize=10)
         return made
 
 
@@ -548,6 +557,11 @@ class Result(ABC):
 
     def _repr_html_(self) -> str:
         return "".join(table._repr_html_() for table in self.tables().values())
+
+
+def only_where(query: str) -> str:
+    """The end of a title that tells only of samples that meet a query; nothing without one."""
+    return f"; only samples where {_one_line(query)}" if query else ""
 
 
 def _one_line(text: str) -> str:

@@ -24,13 +24,16 @@ from miex.report.gallery import GallerySample, inline_source, licences_of
 AMPLIFIED = 10
 
 
-def render_side_by_side(names: tuple[str, str], samples: tuple[Dataset, Dataset], tables: Sequence[str]) -> str:
+def render_side_by_side(
+    names: tuple[str, str], samples: tuple[Dataset, Dataset], tables: Sequence[str], *, only: str = ""
+) -> str:
     """The page, as HTML. It needs neither network nor server, and no script: its content security policy forbids them.
 
     Args:
         names: of the sets.
         samples: of each set, those that are shown, in the same order.
         tables: what was measured, as HTML.
+        only: end of the title, which says of which samples the page tells; empty: of all.
     """
     titles = [f"{side} = {name} ({_generator(one)})" for side, name, one in zip("ab", names, samples, strict=True)]
     pairs = [tuple(gallery_sample(one, i) for one in samples) for i in range(len(samples[0]))]
@@ -38,7 +41,7 @@ def render_side_by_side(names: tuple[str, str], samples: tuple[Dataset, Dataset]
     parts = {
         "policy": f"default-src 'none'; img-src data:; style-src {inline_source(template, 'style')}; "
         "base-uri 'none'; form-action 'none'",
-        "title": escape(" · ".join(titles)),
+        "title": escape(" · ".join(titles) + only),
         "shown": f"{len(pairs):,} of those that both sets hold, a stratified random choice.",
         "samples": "\n".join(_sample(a, b, titles) for a, b in pairs),
         "tables": "".join(tables),
