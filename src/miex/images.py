@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import stat
@@ -41,6 +42,7 @@ CONVERT: Final = "convert it to PNG or JPEG"
 _TAKE_FRAMES: Final = "save frames of it as PNG or JPEG"
 _UNPACK: Final = "unpack it"
 _RAW: Final = "a raw photo"
+_RESTORE: Final = "make it readable, or restore it"
 _OTHERS: Final = (  # what else holds pictures: what it is, what to do, suffixes
     ("a HEIC photo", CONVERT, ".heic .heif .hif .heics .avci"),
     ("an AVIF picture", CONVERT, ".avif .avifs"),
@@ -96,6 +98,19 @@ class ImageError(InputError):
     ) -> None:
         super().__init__(asked, expected=expected, found=found, do=do)
         self.reason = reason
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether its bytes could not be asked for (permission, a broken disk): it may be whole.
+
+        Where it was raised: another process is not told what caused it.
+        """
+        return _beyond_reach(self.__cause__)
+
+
+def _beyond_reach(error: BaseException | None) -> bool:
+    # Pillow's errors of broken pictures have no number, or EINVAL where they point before the file
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
 
 
 def is_picture_name(name: str) -> bool:
@@ -164,7 +179,7 @@ def read_noted(path: Path) -> tuple[Image, str]:
     except OSError as error:
         raise ImageError(
             f"image {path.name}", expected="a file that can be read", found=error.strerror or str(error),
-            do="replace or remove it",
+            do=_RESTORE if _beyond_reach(error) else "replace or remove it",
         ) from error  # fmt: skip
 
 
@@ -219,7 +234,8 @@ def _decode(file: BinaryIO, name: str) -> tuple[Image, str]:
         ) from error
     except Exception as error:  # decoders raise whatever they stumble on, such as AssertionError, or MemoryError
         raw = (_RAW, CONVERT) if isinstance(error, _RawError) else None
-        what, do = raw or _told_by_content(file) or _told_by_name(name) or ("", "replace or remove it")
+        read = ("", _RESTORE) if _beyond_reach(error) else _told_by_content(file)
+        what, do = raw or read or _told_by_name(name) or ("", "replace or remove it")
         said = str(error).replace(str(file), name)
         found = f"{type(error).__name__}: {said}" if said else f"a decoder that gave up ({type(error).__name__})"
         raise ImageError(

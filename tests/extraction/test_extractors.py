@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -313,6 +314,21 @@ def sized(folder: Path, *sizes: int) -> Clip:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the fake is a script")
+def test_a_frame_that_cannot_be_asked_for_has_not_failed(
+    tmp_path: Path, embedded: EmbeddedExtractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be whole, and the table would be kept."""
+    clip = Clip("own", "s", "c", "", None, 0, 0, 0, frames=(tmp_path / "1.png",))
+    assert not np.isfinite(embedded.extract(clip).aus).any()  # no file is a frame that failed
+
+    def refused(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("miex.images.open_file", refused)
+    with pytest.raises(InputError, match=r"(?s)1\.png.*Permission denied.*make it readable"):
+        embedded.extract(clip)
+
+
 def test_openface_gets_frames_in_their_order(tmp_path: Path, openface: OpenFaceBinary) -> None:
     track = openface.extract(sized(tmp_path / "clip", 10, 20, 99, 30, 77, 40))
     assert track.clip == "sub01/EP01@0"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -156,6 +158,39 @@ def test_clips_of_a_corpus(clip: Clip, model: Path) -> None:
         of_clips([without], model=model)
     with pytest.raises(InputError, match="1 without frames"):
         of_clips([replace(without, frames=())], model=model, no_apex="middle")
+
+
+@pytest.mark.parametrize("when", ["opened", "read"])
+@pytest.mark.parametrize("why", [errno.EACCES, errno.EIO])
+def test_a_frame_that_cannot_be_asked_for_is_never_skipped(
+    clip: Clip, model: Path, monkeypatch: pytest.MonkeyPatch, why: int, when: str
+) -> None:
+    """It may be whole: another choice of clips would be tested each time, and kept in the cache."""
+
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(why, os.strerror(why))
+
+    def opened(path: Path) -> BinaryIO:
+        if path == clip.frames[2]:
+            if when == "read":
+                return Broken()
+            raise OSError(why, os.strerror(why), str(path))
+        return path.open("rb")
+
+    monkeypatch.setattr("miex.images.open_file", opened)
+    other = replace(clip, clip="EP02", frames=clip.frames[:2], apex=1, offset=1)
+    two = of_clips([clip, other], model=model, skip=True)
+    with pytest.raises(InputError, match=f"(?s)clip casme2/sub01/EP01.*{os.strerror(why)}") as caught:
+        two.array(FlowMaps())
+    assert caught.value.do == "make it readable, or restore it"
+    cut = clip.frames[2].read_bytes()[:-40]
+    monkeypatch.setattr(
+        "miex.images.open_file", lambda path: io.BytesIO(cut) if path == clip.frames[2] else path.open("rb")
+    )
+    broken, whole = two.frames.examples(FlowMaps())
+    assert isinstance(broken, InputError)  # what is cut is damage
+    assert isinstance(whole, np.ndarray)
 
 
 def test_a_synthetic_clip_says_whose_aus_it_shows(clip: Clip, model: Path) -> None:

@@ -179,7 +179,9 @@ class EmbeddedExtractor(AUExtractor):
 def _photo(path: Path) -> Image | None:
     try:
         return read_image(path)
-    except ImageError:
+    except ImageError as error:
+        if error.out_of_reach:  # it may be whole, and a table of AUs is kept
+            raise
         return None
 
 

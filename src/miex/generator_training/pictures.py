@@ -273,7 +273,9 @@ def _of_frames(photos: Sequence[_Photo], size: int, model: Path) -> Iterator[tup
         for photo in photos:
             try:
                 picture = read_image(photo.path)
-            except ImageError:
+            except ImageError as error:
+                if error.out_of_reach:
+                    raise
                 continue
             mesh = landmarker.mesh(picture)
             if mesh is not None:

@@ -61,8 +61,8 @@ class ClipFrames(FrameSource):
         clips: the clips. In one without an apex it is spotted when the frames are read, in the processes that make the
             examples, so that no frame is decoded before; of what it depends on, the digest holds all.
         model: file of the face landmark model.
-        skip: whether a clip that cannot be read (a damaged frame, no face in the onset) gives its error in place of an
-            example.
+        skip: whether a clip that is damaged (a frame, or no face in the onset) gives its error in place of an example.
+            One whose frames could not be asked for (permission, a broken disk) may be whole, and is an error.
     """
 
     clips: tuple[Clip, ...]
@@ -94,7 +94,7 @@ class ClipFrames(FrameSource):
                 try:
                     yield self._example(clip, takes, landmarker)
                 except InputError as error:
-                    if not self.skip:
+                    if not self.skip or (isinstance(error.__cause__, ImageError) and error.__cause__.out_of_reach):
                         raise
                     yield error
 
@@ -277,6 +277,10 @@ def _of_file(paths: Sequence[Path], name: str, i: int) -> Image:
     try:
         return read_image(paths[i])
     except ImageError as error:
+        if error.out_of_reach:
+            raise InputError(
+                name, expected="frames that can be read", found=f"{paths[i]}: {error.found}", do=error.do
+            ) from error  # fmt: skip
         empty = not (paths[i].is_file() and paths[i].stat().st_size)
         raise InputError(
             name, expected=error.expected, found=f"{paths[i]}: " + ("an empty file, or none" if empty else error.found),
