@@ -236,7 +236,7 @@ def test_a_run_that_waits_for_a_processor_says_so_once(
     run = RayCluster(say=notes.put)
     n = run.at_once
     others = [ray.remote(num_cpus=1)(stay).remote((tmp_path, 2 + i)) for i in range(n)]
-    wait_until(lambda: len(list(tmp_path.iterdir())) == n)
+    wait_until(lambda: len(list(tmp_path.iterdir())) == n and "CPU" not in ray.available_resources())
     found: list[int | None] = []
     waits = Thread(target=lambda: found.extend(outcome.result for outcome in run.run(square, [3])))
     waits.start()
@@ -247,6 +247,32 @@ def test_a_run_that_waits_for_a_processor_says_so_once(
     assert found == [9]
     assert notes.empty()
     ray.get(others)
+
+
+class Slow:
+    """A task that takes long to reach a worker, as its first task does where miex is loaded over a network."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return slowly, (4,)
+
+
+def slowly(number: int) -> int:
+    time.sleep(1.5)
+    return number
+
+
+def test_workers_that_start_slowly_are_no_others(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processors are free, and so nobody is told that others have them."""
+    import ray
+
+    monkeypatch.setattr("miex.executors.ray._PATIENCE", 0.5)
+    monkeypatch.setattr("miex.executors.ray._LOOK", 0.1)
+    notes: list[str] = []
+    run = RayCluster(say=notes.append)
+    n = run.at_once
+    wait_until(lambda: ray.available_resources().get("CPU") == n)
+    assert [outcome.result for outcome in run.run(square, [Slow()])] == [16]  # type: ignore[list-item]
+    assert notes == [f"waiting for workers to start: {n} of the Ray cluster's {n} processors were free"]
 
 
 def test_an_early_end_lets_running_tasks_end_and_starts_no_more(nodes: Nodes, tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ class RayCluster(Executor):
             this machine belongs to; or one is started on this machine, and stopped when the process ends.
         workers: most tasks at once. None: one per processor of the cluster.
         retries: how often a task is tried again whose worker or node died.
-        say: called with a note when a task is tried again, and when none begins since no processor is free; `print`
-            will do.
+        say: called with a note when a task is tried again, and when none begins, since no processor is free or workers
+            start slowly; `print` will do.
 
     Raises:
         InputError: the package ray is not installed, or no cluster answers at that address.
@@ -67,11 +67,12 @@ class RayCluster(Executor):
             call = ray.remote(num_cpus=1, max_retries=0, num_returns="streaming")(_tried)
         running: dict[Any, tuple[Task, int]] = {}
         begun: set[Any] = set()
-        patient_until = time.monotonic() + _PATIENCE
+        patient_until, free = time.monotonic() + _PATIENCE, 0
         try:
             while waiting or running:
                 # few in flight, whatever the number of tasks: the rest costs the cluster nothing, and is not lost
                 most = min(math.ceil(self.at_once * _AHEAD), self.workers or len(tasks))
+                free = 0 if begun else max(free, _free(ray))  # before tasks take them: theirs are not free either
                 while waiting and len(running) < most:
                     task, tried = waiting.popleft()
                     running[call.remote(function, task)] = task, tried
@@ -103,7 +104,7 @@ class RayCluster(Executor):
                     patient_until = time.monotonic() + _PATIENCE
                 elif time.monotonic() > patient_until:
                     patient_until = math.inf  # told once, until a task has begun
-                    self.say(f"waiting for a free processor of the Ray cluster, which has {_processors(ray)}")
+                    self.say(_nothing_begins(_processors(ray), free))
         finally:
             if running and ray.is_initialized():  # somebody may have ended the connection
                 ends = [said.completed() for said in running]
@@ -139,6 +140,12 @@ def _again(task: object, error: WorkerDiedError | MemoryError, left: int) -> str
     return f"{task}: {why}; it is tried again, {left} {'try' if left == 1 else 'tries'} left"
 
 
+def _nothing_begins(processors: int, free: int) -> str:
+    if free:
+        return f"waiting for workers to start: {free} of the Ray cluster's {processors} processors were free"
+    return f"waiting for a free processor of the Ray cluster, which has {processors}"
+
+
 def _not_run(task: object, broken: Exception) -> WorkerDiedError:
     return WorkerDiedError(
         f"{task}",
@@ -154,6 +161,11 @@ def _first_line(error: Exception) -> str:
 
 def _processors(ray: Any) -> int:
     return int(ray.cluster_resources().get("CPU", 0))
+
+
+def _free(ray: Any) -> int:
+    """Processors that nobody has, as the cluster knew it a moment ago."""
+    return int(ray.available_resources().get("CPU", 0))
 
 
 def _connected(address: str | None) -> Any:
