@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import reduce
@@ -29,8 +30,17 @@ _COMPARED: Final = {
     ast.GtE: pc.greater_equal,
 }  # fmt: skip
 _MIRRORED: Final = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
+_SAME: Final = {ast.Is: "==", ast.IsNot: "!="}
 _OF_AUS: Final = {f"AU{au}": i for i, au in enumerate(AU_NUMBERS)}
 _TEXT, _NUMBER, _TRUTH = "text", "a number", "True or False"
+_MEANT: Final = tuple(  # how signs are written elsewhere, outside texts in quotes, and what is meant
+    (re.compile(pattern), sign)
+    for pattern, sign in (
+        (r"[=!]=\s*not\b|<>|=!|\b(?!and\b|or\b|not\b|is\b)\w+\s+not\s+(?!in\b)", "!="),
+        ("=>", ">="), ("=<", "<="), (r"===|(?<![=!<>])=(?!=)", "=="), ("!(?!=)", "not"), (r"&|\bAND\b", "and"),
+        (r"\||\bOR\b", "or"), (r"\bNOT\b", "not"), (r"\bIN\b", "in"), ("[“”„‘’`´]", "straight quotes"),
+    )
+)  # fmt: skip
 _NAMED = {"true": True, "false": False}  # for those who write SQL, or JSON
 
 
@@ -114,6 +124,8 @@ class Rows:
             case ast.Name():
                 self._known(node)
                 raise self._wrong(f"a comparison, such as {node.id} == …", f"{node.id} alone", node)
+            case ast.Constant():
+                raise self._wrong("comparisons; with several values: label in ['…', '…']", self._part(node), node)
             case _:
                 raise self._wrong(_GRAMMAR, self._part(node), node)
 
@@ -137,7 +149,8 @@ class Rows:
             return ~empty if isinstance(sign, ast.NotEq | ast.IsNot) else empty
         if type(sign) not in _COMPARED or (kind != _NUMBER and not isinstance(sign, ast.Eq | ast.NotEq)):
             signs = "==, !=, in or not in" if kind != _NUMBER else "==, !=, <, <=, >, >=, in or not in"
-            raise self._wrong(f"{signs} beside {name}, which is {kind}", self._part(right), right)
+            near = [_SAME[type(sign)]] if type(sign) in _SAME else []
+            raise self._wrong(f"{signs} beside {name}, which is {kind}", self._part(right), right, *near)
         if isinstance(value, ast.Name):
             if self._known(value) != kind or "label" in (name, value.id):
                 raise self._wrong(f"a column of {kind}, as {name} is", value.id, right)
@@ -175,7 +188,7 @@ class Rows:
             there = sorted(filter(None, self._used[name].unique().to_pylist()))
             if value not in there:
                 listed = ", ".join(there[:_MOST_SHOWN]) + (f", … ({len(there):,})" if len(there) > _MOST_SHOWN else "")
-                near = get_close_matches(str(value), there, 1)
+                near = _near(str(value), there)
                 none = f"nothing: no sample has a {name}" if len(self._dataset) else "a set that is not empty"
                 expected = f"one of {listed}" if there else none
                 raise self._wrong(expected, f"no sample whose {name} is {value!r}", at, *near)
@@ -183,7 +196,7 @@ class Rows:
 
     def _known(self, node: ast.Name) -> str:
         if node.id not in _KINDS:
-            near = get_close_matches(node.id, _KINDS, 1)
+            near = _near(node.id, _KINDS)
             raise self._wrong(f"a column: {COLUMNS}", f"{node.id}, which is none", node, *near)
         return _KINDS[node.id]
 
@@ -215,4 +228,18 @@ class Rows:
         if at is not None:
             before = self._text.encode()[: at.col_offset].decode()  # Python counts bytes
             found += f", at character {len(before) + 1}"
-        return UsageError(self._asked, expected=expected, found=found, do=f"did you mean {near[0]}?" if near else "")
+        meant = [*near, *_meant(self._text)]
+        return UsageError(self._asked, expected=expected, found=found, do=f"did you mean {meant[0]}?" if meant else "")
+
+
+def _near(text: str, known: Iterable[str]) -> list[str]:
+    """The most similar of the known texts, if one is, whatever their case."""
+    lower = {one.lower(): one for one in known}
+    return [lower[one] for one in get_close_matches(text.lower(), lower, 1)]
+
+
+def _meant(text: str) -> list[str]:
+    """The sign that is meant by the first wrong one, if there is one."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "''", text)
+    found = [(match.start(), sign) for pattern, sign in _MEANT if (match := pattern.search(bare))]
+    return [sign for _, sign in sorted(found, key=lambda one: one[0])[:1]]
