@@ -20,7 +20,7 @@ from miex.dataset.plan_file import read_plan
 from miex.dataset.samples import collect_samples, read_samples, write_samples
 from miex.errors import InputError, RequirementError, UsageError
 from miex.quality.audit import Audit, Moved, Outside, Sharpness
-from miex.quality.gate import MEASURES, Facts, judge, read_requirements
+from miex.quality.gate import MEASURES, Facts, judge, judge_set, read_requirements
 from miex.quality.identity import IdentityKept
 from miex.quality.recovery import Recovery
 from miex.report.gathered import gathered
@@ -148,6 +148,36 @@ def test_a_class_without_samples_is_counted(made: Facts) -> None:
     assert measured("balance > 0.5", replace(made, samples=made.samples.filter(pa.array(keep)))) == 0
     half = [label != 1 or i % 2 == 0 for i, label in enumerate(made.samples["label"].to_pylist())]
     assert measured("balance > 0.5", replace(made, samples=made.samples.filter(pa.array(half)))) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "basis"),
+    [
+        ("label == 'positive'", None, "not measured: these samples are all of the class positive"),
+        ("label != 'positive'", 1, "negative 12, surprise 12"),
+        ("label == 'positive' or round < 0", None, "not measured: these samples are all of the class positive"),
+        ("identity != None", 1, "negative 12, positive 12, surprise 12"),
+    ],
+)
+def test_a_part_is_balanced_among_the_classes_that_it_has(
+    finished: Path, where: str, value: float | None, basis: str
+) -> None:
+    (found,) = judge_set(read_requirements("balance > 0.5"), finished, None, where=where)
+    assert (found.measured, found.basis) == (value, f"{basis}, where {where}")
+
+
+def test_it_is_said_who_counts_as_a_person(made: Facts) -> None:
+    (found,) = judge(read_requirements("people > 0"), made)
+    assert (
+        found.basis == "12 identities: 1 person by name in 1 of them, and 11 nameless or virtual, each counted as one"
+    )
+    names = pa.array(["ann", "ann", "bob", *[None] * 9])
+    i = made.faces.schema.get_field_index("person")
+    real = made.faces.set_column(i, "person", names)
+    real = real.set_column(real.schema.get_field_index("virtual"), "virtual", pa.array([False] * 12))
+    (found,) = judge(read_requirements("people > 0"), replace(made, faces=real))
+    said = "12 identities: 2 people by name in 3 of them, and 9 nameless or virtual, each counted as one"
+    assert (found.measured, found.basis) == (11, said)
 
 
 @pytest.mark.parametrize("sign", ["==", "!=", "<", "<=", ">", ">="])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -95,12 +94,14 @@ class Facts:
         faces: faces.parquet; landmarks may be missing.
         classes: of the plan: labels or emotions.
         audit: what was measured on frames; None: nothing.
+        part: whether these are only some samples of the set, which need not have all of its classes.
     """
 
     samples: pa.Table
     faces: pa.Table
     classes: Sequence[str]
     audit: Audit | None
+    part: bool = False
 
 
 class _Unmeasured(Exception):
@@ -199,7 +200,7 @@ def judge_set(
     if where is not None:
         samples = dataset.where(where).table
         faces = faces.filter(pc.is_in(faces["identity"], samples["identity"].unique()))
-    facts = Facts(samples, faces, dataset.record["config"]["classes"], audit)
+    facts = Facts(samples, faces, dataset.record["config"]["classes"], audit, part=where is not None)
     return [replace(one, basis=f"{one.basis}, where {where}") if where else one for one in judge(requirements, facts)]
 
 
@@ -223,7 +224,8 @@ def _judged(requirement: Requirement, facts: Facts) -> Verdict:
 
 
 def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' * (n != 1)}"
+    plural = {"person": "people", "identity": "identities"}
+    return f"{n:,} {what if n == 1 else plural.get(what, f'{what}s')}"
 
 
 def _made(facts: Facts) -> pa.Table:
@@ -254,12 +256,13 @@ def _balance(facts: Facts, _: int) -> _Found:
     made = facts.samples.take(ok_rows(facts.samples))
     by_label = set(facts.classes) <= {label.name for label in Label}
     names = [Label(label).name for label in made["label"].to_pylist()] if by_label else made["emotion"].to_pylist()
-    counts = Counter(dict.fromkeys(facts.classes, 0))
-    counts.update(names)
-    if len(counts) < 2:
-        raise _Unmeasured("the set has one class")
-    if not (most := max(counts.values())):
+    counts = {name: names.count(name) for name in facts.classes}
+    if facts.part:
+        counts = {name: n for name, n in counts.items() if n}
+    if not (most := max(counts.values(), default=0)):
         raise _Unmeasured("no sample was made")
+    if len(counts) < 2:
+        raise _Unmeasured(f"these samples are all of the class {next(iter(counts))}")
     return min(counts.values()) / most, ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
@@ -293,8 +296,11 @@ def _n_faces(facts: Facts, _: int) -> _Found:
 
 
 def _n_people(facts: Facts, _: int) -> _Found:
-    people = {person_of(face) for face in _faces_of(facts)}
-    return float(len(people)), f"{facts.faces.num_rows:,} identities; who is nobody known counts as a person"
+    shown = [person_of(face) for face in _faces_of(facts)]
+    named = [who for kind, who in shown if kind == "person"]
+    told = [f"{_count(len(set(named)), 'person')} by name in {len(named):,} of them"] if named else []
+    told += [f"{len(shown) - len(named):,} nameless or virtual, each counted as one"] if len(named) < len(shown) else []
+    return float(len(set(shown))), f"{_count(len(shown), 'identity')}: {', and '.join(told) or 'none'}"
 
 
 def _n_photos(facts: Facts, _: int) -> _Found:
@@ -396,7 +402,11 @@ MEASURES: Final[dict[str, Measure]] = {
         " of the samples that are measured.",
         _n_identical,
     ),
-    "balance": Measure("Samples of the smallest class over samples of the largest, in [0, 1].", _balance),
+    "balance": Measure(
+        "Samples of the smallest class over samples of the largest, in [0, 1]; of a part, among the classes that it"
+        " has.",
+        _balance,
+    ),
     "blinks": Measure("Share of the samples in which a blink is seen at onset or apex.", _blinks),
     "motion_mean_px": Measure(
         "Motion from onset to apex as planned, mean over the face, pixels: median over all samples.",
