@@ -13,6 +13,8 @@ from markdown_it import MarkdownIt  # rich brings it
 
 import miex
 from miex.dataset.card_parts import cell
+from miex.dataset.export.forms import FORMS
+from miex.errors import InputError
 from miex.tables.written import visible
 
 HOSTILE = (
@@ -60,3 +62,31 @@ def test_a_cell_makes_no_link_and_commands_no_terminal(text: str, shown: str) ->
     link = re.compile("</?code>")
     read = MarkdownIt("commonmark").enable("table").render(f"| {shown} |\n|---|\n")
     assert visible(text) in link.sub("", html.unescape(read)) or not text
+
+
+def test_a_set_without_a_sample_says_so_and_is_not_exported(tmp_path: Path, face_photo: Path, model: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "empty"
+    photos.mkdir()
+    photo = photos / face_photo.name
+    photo.write_bytes(face_photo.read_bytes())
+    miex.plan(out, faces=photos, size=32, landmarker=model)
+    photo.write_bytes(b"another one")
+    said: list[str] = []
+    made = miex.run(out, max_failed=1, say=said.append)
+    assert (len(made), made.summary.failed) == (0, 3)
+    assert [note for note in said if "warning: the set holds no sample: all 3 that are planned failed" in note]
+    text = (out / "README.md").read_text()
+    assert "**This set holds no sample.** None of the 3 that are planned could be made (3 changed)." in text
+    assert "load_dataset(" not in text
+    assert "[0]" not in text
+    for to in ("flow", *FORMS):
+        place = tmp_path / f"{to}.npz"
+        with pytest.raises(InputError, match=r"at least one sample(.|\n)*none"):
+            miex.export(out, place, to=to)
+        assert not place.exists()
+    photo.write_bytes(face_photo.read_bytes())
+    made = miex.repair(out)
+    assert len(made) == 3
+    with pytest.raises(InputError, match=r"at least one sample(.|\n)*choose others"):
+        made[:0].export(tmp_path / "part")
+    assert "load_dataset(" in (out / "README.md").read_text()

@@ -13,7 +13,7 @@ from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage,
 from miex.arguments import NAMES, PATH, TEXT, checking, whole
 from miex.dataset.export.forms import FORMS, export_as
 from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
-from miex.errors import UsageError, one_of
+from miex.errors import InputError, UsageError, one_of
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
@@ -76,8 +76,8 @@ def export(
     Raises:
         UsageError: the form, method, mapping or file name is not one of these, or the clips of a corpus are to be
             written as image files, which they are.
-        InputError: the set is not finished, or samples are damaged, or clips cannot be read; with `on_error` skip, all
-            of them.
+        InputError: the set is not finished, or holds no sample, or samples are damaged, or clips cannot be read; with
+            `on_error` skip, all of them.
         OutputError: the file cannot be written, or the folder is not empty.
     """
     one_of(to, ("flow", *FORMS), "`to`")
@@ -105,6 +105,8 @@ def export(
     taken = examples(
         dataset, classes=classes, no_apex=no_apex, on_error=on_error, landmarker=landmarker, progress=progress, say=say
     )
+    if not len(taken):
+        raise InputError(f"flow maps of {dataset}", expected="at least one sample with a class", found="none")
     skipped = [*taken.skipped]
 
     def unread(found: Mapping[str, str]) -> None:

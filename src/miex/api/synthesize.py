@@ -556,6 +556,11 @@ def _make(
             say(f"warning: {seen:,} samples were there and have not been looked at; miex verify proves them")
     for problem in page_problems(place) if repairing else ():
         say(problem)
+    if not summary.made and not summary.left:
+        say(
+            f"warning: the set holds no sample: all {summary.failed:,} that are planned failed, for the reasons in its "
+            "README.md; miex repair makes them again"
+        )
     if summary.left:
         return Part(place.address, summary)
     return Made(place, summary, place.place(GALLERY))

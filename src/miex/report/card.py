@@ -83,14 +83,7 @@ def dataset_card(
         "",
         f"![Samples per emotion, AUs at the apex, motion]({PICTURE})",
         "",
-        "```python",
-        "import miex.dataset",
-        f"sample = miex.dataset.open({visible(json.dumps(dataset.storage.name, ensure_ascii=False))})[0]",
-        "sample.frames, sample.aus, sample.rendered, sample.also_seen, sample.label, sample.emotion, sample.provenance",
-        "",
-        "from datasets import load_dataset  # of Hugging Face",
-        'rows = load_dataset("FOLDER", split="train")  # of this file; frames as 000.png …, all else as json',
-        "```",
+        *(_opened(dataset.storage.name) if len(dataset) else _empty(samples.reasons)),
         "",
         "## Uses",
         "",
@@ -139,6 +132,27 @@ def dataset_card(
         *_balance(faces),
     ]
     return "\n".join(lines)
+
+
+def _opened(name: str) -> list[str]:
+    """Lines of Python that open the set."""
+    return [
+        "```python",
+        "import miex.dataset",
+        f"sample = miex.dataset.open({visible(json.dumps(name, ensure_ascii=False))})[0]",
+        "sample.frames, sample.aus, sample.rendered, sample.also_seen, sample.label, sample.emotion, sample.provenance",
+        "",
+        "from datasets import load_dataset  # of Hugging Face",
+        'rows = load_dataset("FOLDER", split="train")  # of this file; frames as 000.png …, all else as json',
+        "```",
+    ]
+
+
+def _empty(reasons: Counter[str]) -> list[str]:
+    return [
+        f"**This set holds no sample.** None of the {reasons.total():,} that are planned could be made"
+        f" ({_reasons(reasons)}). Remove the cause and run `miex repair`."
+    ]
 
 
 def _again(dataset: Dataset) -> list[str]:

@@ -24,8 +24,14 @@ def prove(dataset: Dataset, out: Storage) -> None:
 
     Raises:
         OutputError: the folder holds something, or cannot be read.
-        InputError: an id cannot be part of a file's name.
+        InputError: there is no sample, or an id cannot be part of a file's name.
     """
+    if not len(dataset):
+        raise InputError(
+            f"export of {dataset.storage.address}", expected="at least one sample", found="none",
+            do="choose others" if dataset.part
+            else "remove the cause for which none could be made, which README.md of the set tells, and run miex repair",
+        )  # fmt: skip
     try:
         there = next(out.names(), None)
     except InputError as error:
