@@ -123,10 +123,11 @@ def whole(drawn: int, rows: int, ids: int, at: Path, limit: float) -> None:
     print(f"\nPairs of the expert source, {ids:,} identities:\n")
     print("| step | s | µs a row | bounds a row | peak memory so far, MB |\n|---|---|---|---|---|")
 
-    def line(step: str, seconds: float, n: int) -> None:
+    def line(step: str, seconds: float, n: int, peak: float | None = None) -> None:
         micro = seconds / n * 1e6
-        print(f"| {step} | {seconds:.1f} | {micro:.1f} | {micro / limit:.3f} | {megabytes():.0f} |", flush=True)
+        print(f"| {step} | {seconds:.1f} | {micro:.1f} | {micro / limit:.3f} | {peak or megabytes():.0f} |", flush=True)
 
+    line(f"`miex plan` of {drawn:,} rows, all in one process: every core waits for it", *command(drawn, ids))
     out, source = Folder(at), ExpertSource(load_table("micro"))
     start = processor_seconds()
     adopt_plan(plan_of(drawn, ids, source), out)
@@ -148,6 +149,18 @@ def whole(drawn: int, rows: int, ids: int, at: Path, limit: float) -> None:
     stored, every = PlanRows(out, read_record(out)), max(1, plan.n_shards // READ)
     read = sum(stored.shard(shard).num_rows for shard in range(0, plan.n_shards, every))
     line(f"read {-(-plan.n_shards // every)} shards one by one", processor_seconds() - start, read)
+
+
+def command(rows: int, ids: int) -> tuple[float, int, float]:
+    """Processor's seconds of `miex plan`, from its start to its end, its rows, and its peak memory in MB."""
+    asked = ["--samples", str(rows), "--ids", str(ids), "--workers", "1", "--quiet"]
+    with tempfile.TemporaryDirectory() as folder:
+        called = [sys.executable, "-m", "miex", "plan", *asked, "--out", f"{folder}/plan"]
+        running = subprocess.Popen(called, stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    assert running.returncode == 0, "no plan was made"
+    return used.ru_utime + used.ru_stime, rows, used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def middle(planned: Path) -> None:
