@@ -24,10 +24,15 @@ def machine() -> str:
         if info.exists()
         else []
     )
-    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
     return (
-        f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, load {load}, OpenCV {cv2.__version__}"
+        f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, load {load()}, "
+        f"OpenCV {cv2.__version__}"
     )
+
+
+def load() -> str:
+    """Mean number of processes that ran or waited to run, in the last minute."""
+    return f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def milliseconds(function: Callable[[], object], *, rounds: int = 7, seconds: float = 0.15) -> float:

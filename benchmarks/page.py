@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
-from benchmarks.machine import machine
+from benchmarks.machine import load, machine
 from miex.storage.local import write_whole
 
 
@@ -33,6 +33,7 @@ def page(title: str, options: argparse.ArgumentParser, given: argparse.Namespace
     with redirect_stdout(kept):
         print(f"# {title}\n\n`{command(options, given)}`\n\n{machine()}\n")
         yield
+        print(f"\nLoad at the end: {load()}.")
     if given.out is not None:
         write_whole(given.out, (kept.getvalue().strip() + "\n").encode())
 
