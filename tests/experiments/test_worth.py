@@ -278,6 +278,11 @@ def test_command(files: Path, tmp_path: Path) -> None:
         recipe=str(files / "quick.toml"), store=tmp_path / "python", workers=LastFirst(),
     )  # fmt: skip
     assert again.plain() == stored
+    part = replace(again, facts={**again.facts, "where": "AU12 > 0.1"})
+    drawn = part.chart()
+    assert drawn is not None
+    for said in (drawn.title, *map(str, part.tables().values())):
+        assert "; only samples where AU12 > 0.1" in said
     kept = {path.name: path.read_bytes() for path in store.glob("*.parquet")}
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "python").glob("*.parquet")}
     lost = sorted(store.glob("*.parquet"))[::5]

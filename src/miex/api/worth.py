@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from miex.api.evaluate import each_once, left_out, on_expert_tables
@@ -12,7 +12,7 @@ from miex.api.experiments import to_do
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, said, stage, unsaid
 from miex.arguments import COUNT, MAPPING, TEXT, YES_NO, Kind, checking, many
 from miex.errors import UsageError
-from miex.experiments.present import Curves, Entry, Result, Table, Value, spread
+from miex.experiments.present import Curves, Entry, Result, Table, Value, only_where, spread
 
 if TYPE_CHECKING:
     from miex.api.examples import Data
@@ -45,7 +45,8 @@ class Worth(Result):
         """UF1 by the number of real people; differences to real people alone; what the set is worth."""
         if not self.points:
             return {"": to_do(self.estimate)}
-        return {"": self.table(), "differences": self._differences(), "people": self._people()}
+        found = {"": self.table(), "differences": self._differences(), "people": self._people()}
+        return {name: replace(table, where=self.facts["where"] or "") for name, table in found.items()}
 
     def table(self) -> Table:
         """UF1 of every way of training, by the number of real people trained on."""
@@ -107,7 +108,7 @@ class Worth(Result):
                     panels.setdefault(gains, {}).setdefault(point.at.way, {})[point.at.people] = value
             if one.least <= one.people <= one.most:
                 marked[scores] = (one.people, f"{one.people:.0f} people")
-        title = "What a set is worth, in real people"
+        title = "What a set is worth, in real people" + only_where(self.facts["where"] or "")
         return Curves(title, "real people trained on", panels, rows=2, marked=marked) if panels else None
 
     def plain(self) -> dict[str, Any]:
@@ -235,6 +236,7 @@ def worth(
         say(note)
     for name, one in tested.items():
         notes += left_out(f"to test on{f' ({name})' if name else ''}", one.skipped)
+    notes += [] if where is None else [f"of the sets, only samples that meet a query were trained on: {where}"]
     notes += [note for one in made for note in left_out("to train on", one.skipped)]
     people = {name: len(set(one.people)) for name, one in tested.items()}
     numbers = _counts(counts, min(people.values()), experiment.usual_counts(min(people.values())))
@@ -244,7 +246,7 @@ def worth(
     )  # fmt: skip
     facts = {
         "recipe": chosen.name, "tuning": (tuned or chosen).name, "sets": len(made), "draws": draws, "seeds": seeds,
-        "seed": seed, "counts": numbers,
+        "seed": seed, "counts": numbers, "where": where,
         "views": {name: {"people": people[name], "clips": len(one)} for name, one in tested.items()},
     }  # fmt: skip
     study = Study(list(planned.values()), results, machine)
