@@ -18,18 +18,8 @@ from miex.faces.photos import default_pool, list_photos
 from miex.generators.registry import make_generator
 from miex.images import Image, gray
 from miex.recognition.flow_file import flow_set, write_flow_set
-from miex.recognition.inputs.flow import (
-    COLUMNS,
-    EYES,
-    METHODS,
-    MOUTH,
-    ROWS,
-    FlowMethod,
-    flow_map,
-    optical_flow,
-    strain,
-    tight_crop,
-)
+from miex.recognition.inputs.crops import flow_crop
+from miex.recognition.inputs.flow import METHODS, FlowMethod, flow_map, optical_flow, strain
 from miex.recognition.places import of_set
 from miex.synthesis.preview import preview
 from tests.support import command, facts
@@ -72,25 +62,6 @@ def test_map_is_stretched_channel_by_channel() -> None:
     assert not flow_map(np.zeros((170, 140, 2), np.float32)).any()
 
 
-def test_crop_lies_in_the_range_of_the_convention() -> None:
-    """Bright lines at the height of eyes and mouth, and in the middle, are found where they should be."""
-    options = CropOptions(256)
-    frame = np.zeros((256, 256), np.uint8)
-    eyes, mouth = (round(f * 256 - 0.5) for f in (options.eye_line, options.eye_line + options.eye_mouth))
-    frame[[eyes, mouth]] = 255
-    column = np.zeros((256, 256), np.uint8)
-    column[:, 127:129] = 255
-    for seed in range(20):
-        rows = tight_crop(frame, options.eye_line, options.eye_mouth, 127.5, np.random.default_rng(seed)).sum(1)
-        assert len(rows) == ROWS
-        half = ROWS // 2
-        assert EYES[0] - 0.01 <= (rows[:half].argmax() + 0.5) / ROWS <= EYES[1] + 0.01
-        assert MOUTH[0] - 0.01 <= (half + rows[half:].argmax() + 0.5) / ROWS <= MOUTH[1] + 0.01
-        across = tight_crop(column, options.eye_line, options.eye_mouth, 127.5, np.random.default_rng(seed)).sum(0)
-        assert len(across) == COLUMNS
-        assert abs((across * np.arange(COLUMNS)).sum() / across.sum() - (COLUMNS - 1) / 2) <= 0.025 * COLUMNS
-
-
 @pytest.mark.parametrize(
     ("aus", "rows", "channel", "sign"),
     [
@@ -106,11 +77,8 @@ def test_rendered_aus_flow_where_and_how_they_should(
     options = CropOptions()
     face = align_photo(default_pool() / list_photos(default_pool())[0], model, options)
     made = preview(face, from_mapping(aus), make_generator("muscle"))
-    crops = [
-        tight_crop(gray(f), options.eye_line, options.eye_mouth, 63.5, np.random.default_rng(0))
-        for f in (made.onset, made.apex)
-    ]
-    seen = flow_map(optical_flow(*crops))[..., channel].astype(float)
+    onset, apex = (flow_crop(0).cut(gray(frame), options) for frame in (made.onset, made.apex))
+    seen = flow_map(optical_flow(onset, apex))[..., channel].astype(float)
     seen -= np.median(seen)
     area = seen[rows]
     assert sign * area.mean() > 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from miex.errors import UsageError  # noqa: E402
 from miex.faces.crop import CropOptions  # noqa: E402
 from miex.recognition.inputs.base import INPUTS, Frames, Input, make_input  # noqa: E402
 from miex.recognition.inputs.clips import EnrichedClip, FlowClip, GrayClip, temporal_interpolation  # noqa: E402
+from miex.recognition.inputs.crops import MIDDLE  # noqa: E402
 from miex.recognition.inputs.frames import MEAN, STD, ApexFrame, OnsetApex  # noqa: E402
 from miex.recognition.places import of_set  # noqa: E402
 
@@ -137,7 +139,7 @@ def test_a_gray_clip_begins_at_the_onset_and_ends_where_it_says(until: str, last
 
 
 def test_a_flow_clip_holds_the_motion_of_each_step() -> None:
-    """A texture that goes right by 1 px of the maps in each of 4 steps, and not down."""
+    """A texture that goes right in each of 4 steps, by as many px of the crop's side, and not down."""
     noise = np.random.default_rng(0).normal(size=(8, 8))
     import cv2
 
@@ -145,12 +147,13 @@ def test_a_flow_clip_holds_the_motion_of_each_step() -> None:
     texture = np.clip(128 + 50 * texture, 0, 255).astype(np.uint8)
 
     def read(i: int) -> npt.NDArray[np.uint8]:
-        frame = np.roll(texture, 4 * i, axis=1)  # 4 px of 256 are 1 px of 64
+        frame = np.roll(texture, 4 * i, axis=1)
         return np.repeat(frame[..., None], 3, -1)
 
     flow = FlowClip(side=64, length=4).of(Frames("x", CropOptions(256), 5, 4, read)).astype(float)
     middle = flow[:, 20:-20, 24:-16]
-    assert np.median(middle[..., 0], (1, 2)) == pytest.approx(1, abs=0.1)
+    side = 256 * 0.34 / (MIDDLE.mouth - MIDDLE.eyes)  # of the crop, in pixels of the frame
+    assert np.median(middle[..., 0], (1, 2)) == pytest.approx(4 * 64 / side, abs=0.1)
     assert np.median(middle[..., 1], (1, 2)) == pytest.approx(0, abs=0.1)
 
 
@@ -168,7 +171,9 @@ def test_an_enriched_clip_is_flow_its_strain_and_the_frames() -> None:
     takes = EnrichedClip(side=24, length=4)
     example = takes.of(moving())
     assert np.array_equal(example[..., :2], FlowClip(side=24, length=4).of(moving()))
-    gray = GrayClip(side=24, length=5).of(moving())[1:]  # the frames to which the steps lead
+    frames = moving()
+    crop = replace(frames, read=lambda i: MIDDLE.square.cut(frames.read(i), frames.layout))
+    gray = GrayClip(side=24, length=5).of(crop)[1:]  # the frames to which the steps lead
     assert np.abs(example[..., 3] - gray.astype(float)).max() <= 2
     assert example[..., 2].min() >= 0
     still, spot = example[:, :, :4, 2], example[:, 8:16, 8:16, 2]

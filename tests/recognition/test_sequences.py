@@ -222,10 +222,10 @@ def test_a_set_of_videos_and_one_of_pairs_are_learned_alike(finished: Path, mode
     assert trained.recognizer.history["n"] == 6
     takes = recipe.takes
     first = of_set(miex.dataset.open(tmp_path / "video")).array(takes)[0]
-    frames = miex.dataset.open(tmp_path / "video")[0].frames
+    name, frames = video.table["sample_id"][0].as_py(), miex.dataset.open(tmp_path / "video")[0].frames
     assert len(frames) == 10
-    assert np.array_equal(first, takes.of(Frames("x", CropOptions(96), 10, 9, frames.__getitem__)))
-    ends = takes.of(Frames("x", CropOptions(96), 2, 1, lambda i: frames[-i]))
+    assert np.array_equal(first, takes.of(Frames(name, CropOptions(96), 10, 9, frames.__getitem__, varied=True)))
+    ends = takes.of(Frames(name, CropOptions(96), 2, 1, lambda i: frames[-i], varied=True))
     assert (ends.shape, ends.dtype) == (first.shape, first.dtype)
     # the motion from first to last frame is the same, whether or not those between are known
     whole = [one.astype(float).sum(0) for one in (first, ends)]

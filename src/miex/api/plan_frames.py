@@ -82,7 +82,7 @@ class PlanFrames(Renders):
     def _frames(self, seen: Seen) -> Frames:
         name, frames = seen.row["sample_id"], seen.frames
         read: Callable[[int], Image] = frames.__getitem__
-        return Frames(name, self.layout, len(frames), seen.row["apex"], read)
+        return Frames(name, self.layout, len(frames), seen.row["apex"], read, varied=True)
 
     def _failed(self, found: Failure) -> InputError:
         return InputError(

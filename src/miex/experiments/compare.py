@@ -22,9 +22,9 @@ from miex.images import gray
 from miex.quality.identity import distances_of
 from miex.quality.measured import Measured, measure
 from miex.quality.recovery import Recovery, recovery
-from miex.recognition.inputs.flow import optical_flow, tight_crop
+from miex.recognition.inputs.crops import MIDDLE
+from miex.recognition.inputs.flow import optical_flow
 from miex.recognition.places import stored_layout
-from miex.stable import stable_hash
 
 _PAIRS_PER_TASK = 16
 # Columns of samples.parquet that say how far the AUs moved the skin and how much the picture changed.
@@ -234,7 +234,8 @@ def _stored(whole: tuple[Dataset, Dataset], paired: bool, table: _Measures) -> N
 
 
 def _flows(samples: Dataset, executor: Executor, progress: Progress) -> npt.NDArray[np.float32]:
-    """Optical flow of each pair in the crop that flow recognizers look at, float32 [n, 170 / 5, 140 / 5, 2], its px."""
+    """Optical flow of each pair in the crop in which flow recognizers are tested, averaged over 5 × 5 px: float32
+    [n, rows, columns, 2], px of the crop."""
     starts = range(0, len(samples), _PAIRS_PER_TASK)
     found: dict[int, npt.NDArray[np.float32]] = {}
     for first, flows in executor.map(_flow, [(i, samples[i : i + _PAIRS_PER_TASK]) for i in starts]):
@@ -247,14 +248,10 @@ def _flow(task: tuple[int, Dataset]) -> tuple[int, npt.NDArray[np.float32]]:
     first, samples = task
     layout, flows = stored_layout(samples), []
     with one_thread():
-        for i, name in enumerate(samples.table["sample_id"].to_pylist()):
-            crops = []
-            for frame in samples.pair(i):
-                rng = np.random.Generator(np.random.PCG64(stable_hash("compare", name)))  # one crop for all four
-                middle = (layout.size - 1) / 2
-                crops.append(tight_crop(gray(frame), layout.eye_line, layout.eye_mouth, middle, rng))
-            flow = optical_flow(crops[0], crops[1])
-            flows.append(cv2.resize(flow, (28, 34), interpolation=cv2.INTER_AREA))
+        for i in range(len(samples)):
+            onset, apex = (MIDDLE.cut(gray(frame), layout) for frame in samples.pair(i))
+            small = MIDDLE.columns // 5, MIDDLE.rows // 5
+            flows.append(cv2.resize(optical_flow(onset, apex), small, interpolation=cv2.INTER_AREA))
     return first, np.stack(flows)
 
 

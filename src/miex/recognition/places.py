@@ -50,7 +50,7 @@ class SetFrames(FrameSource):
         layout = stored_layout(self.dataset)
         for i, row in enumerate(self.dataset.table.select(["sample_id", "apex"]).to_pylist()):
             found, name = self.dataset.stored(i).frames, row["sample_id"]
-            yield takes.of(Frames(name, layout, len(found), row["apex"], partial(_decoded, found, name)))
+            yield takes.of(Frames(name, layout, len(found), row["apex"], partial(_decoded, found, name), varied=True))
 
 
 @dataclass(frozen=True, eq=False)

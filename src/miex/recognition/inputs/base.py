@@ -44,6 +44,8 @@ class Frames:
         count: number of frames.
         apex: index of the apex; the index of the onset is 0.
         read: returns the frame at an index, uint8 RGB [size, size, 3].
+        varied: whether inputs draw what differs between laboratories, such as the crop of the face: so it is for
+            samples of sets. Real clips, on which recognizers are tested, are all treated alike.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Frames:
     count: int
     apex: int
     read: Callable[[int], Image]
+    varied: bool = False
 
 
 class Input(BaseModel, ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from miex.images import gray
+from miex.images import Image, gray
 from miex.recognition.inputs.base import Frames, Input
+from miex.recognition.inputs.crops import crop_of
 from miex.recognition.inputs.flow import Flow, FlowMethod, optical_flow, strain
 from miex.recognition.inputs.frames import resized
 
@@ -80,10 +82,13 @@ class _Clip(Input):
     def spans(self) -> Literal["frames", "rise", "clip"]:
         return "rise" if self.until == "apex" else "clip"
 
-    def _gray(self, frames: Frames, side: int, length: int) -> npt.NDArray[np.float32]:
-        """Interpolated gray levels, float32 [length, side, side]; they may lie slightly outside 0 … 255."""
+    def _gray(
+        self, frames: Frames, side: int, length: int, part: Callable[[Image], Image] = lambda frame: frame
+    ) -> npt.NDArray[np.float32]:
+        """Interpolated gray levels of a square part of the frames, float32 [length, side, side]; they may lie slightly
+        outside 0 … 255."""
         count = frames.apex + 1 if self.until == "apex" else frames.count
-        found = np.stack([resized(gray(frames.read(i)), side) for i in range(count)]).astype(np.float32)
+        found = np.stack([resized(part(gray(frames.read(i))), side) for i in range(count)]).astype(np.float32)
         weights = temporal_interpolation(count, length).astype(np.float32)
         return np.asarray(np.einsum("tn,nhw->thw", weights, found), np.float32)
 
@@ -92,12 +97,14 @@ class _Steps(_Clip):
     """The base of inputs that hold fields of each step from frame to frame, of which u is the first.
 
     The clip is first interpolated to length + 1 frames, so that the number of steps does not depend on its duration.
-    Flow is computed in frames of twice the side, and averaged over areas.
+    Flow is computed in a crop of the face (see `crops`; square, as high as that of a flow map) of twice the side, and
+    averaged over areas.
 
     Attributes:
         channels: number of fields of a step.
     """
 
+    version: ClassVar[int] = 3
     channels: ClassVar[int]
     side: int = Field(ge=16, le=256)
     method: FlowMethod = "dis"
@@ -113,7 +120,9 @@ class _Steps(_Clip):
     def _steps(self, frames: Frames) -> tuple[npt.NDArray[np.uint8], Flow]:
         """Gray levels of twice the side, uint8 [length + 1, 2 side, 2 side], and the flow between them, float32
         [length, 2 side, 2 side, 2]."""
-        levels = np.rint(self._gray(frames, 2 * self.side, self.length + 1).clip(0, 255)).astype(np.uint8)
+        crop = crop_of(frames).square
+        found = self._gray(frames, 2 * self.side, self.length + 1, lambda frame: crop.cut(frame, frames.layout))
+        levels = np.rint(found.clip(0, 255)).astype(np.uint8)
         return levels, np.stack([optical_flow(a, b, self.method) for a, b in pairwise(levels)])
 
     def mirror(self, batch: Tensor) -> Tensor:

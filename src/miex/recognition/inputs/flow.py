@@ -1,9 +1,9 @@
 """Flow maps: u, v and strain of the optical flow from onset to apex, 28 × 28.
 
 The convention is that of the flow images of the MEGC 2019 composite that were published with STSTNet (Liong, Gan, See,
-Khor, Huang, FG 2019): a tight face crop of 170 × 140 pixels (height × width), optical flow from onset to apex, and
-each channel resized to 28 × 28 and stretched from its own minimum and maximum to 0 … 255. So the maps tell neither how
-strong the motion is, nor which value stands for no motion.
+Khor, Huang, FG 2019): optical flow from onset to apex in a crop of the face, and each channel resized to 28 × 28 and
+stretched from its own minimum and maximum to 0 … 255. So the maps tell neither how strong the motion is, nor which
+value stands for no motion. The crop differs between laboratories: see `crops`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from miex.images import Image, gray
 from miex.recognition.inputs.base import Frames, Input
-from miex.stable import stable_hash
+from miex.recognition.inputs.crops import crop_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,11 +26,7 @@ Flow = npt.NDArray[np.float32]
 FlowMethod = Literal["dis", "tvl1", "farneback"]
 METHODS: tuple[FlowMethod, ...] = get_args(FlowMethod)
 
-ROWS, COLUMNS, SIDE = 170, 140, 28
-# Heights of eyes and mouth in the crop, as fractions of its height. They are not known exactly, so they are drawn from
-# these ranges. They determine the scale of the crop, which is the same in both directions.
-EYES, MOUTH = (0.18, 0.28), (0.66, 0.72)
-SHIFT = 0.02  # largest horizontal shift of the point between the eyes, as a fraction of the width
+SIDE = 28
 
 
 def optical_flow(onset: Image, apex: Image, method: FlowMethod = "dis") -> Flow:
@@ -78,40 +74,21 @@ def flow_map(flow: Flow, side: int = SIDE) -> Image:
     return np.stack(channels, -1).astype(np.uint8)
 
 
-def tight_crop(frame: Image, eye_line: float, eye_mouth: float, middle: float, rng: np.random.Generator) -> Image:
-    """Cut the crop that flow is computed in, uint8 [170, 140] or [170, 140, 3], out of an aligned frame.
-
-    Args:
-        frame: uint8 [size, size] or [size, size, 3].
-        eye_line, eye_mouth: position of eyes and mouth in the frame, as fractions of its side (see `CropOptions`).
-        middle: x coordinate of the point between the eyes, in pixels of the frame.
-        rng: draws the position of the face in the crop; it must have the same state for all frames of a sample.
-    """
-    eyes, mouth = rng.uniform(*EYES), rng.uniform(*MOUTH)
-    shift = rng.uniform(-SHIFT, SHIFT) * COLUMNS
-    size = frame.shape[0]
-    scale = eye_mouth * size / ((mouth - eyes) * ROWS)  # frame pixels per crop pixel
-    x0 = middle - scale * ((COLUMNS - 1) / 2 + shift)
-    y0 = eye_line * size - 0.5 - scale * (eyes * ROWS - 0.5)
-    affine = np.array([[scale, 0, x0], [0, scale, y0]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    crop = cv2.warpAffine(frame, affine, (COLUMNS, ROWS), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(crop, np.uint8)
-
-
 class FlowMaps(Input):
     """Flow maps of u, v and strain, uint8 [side, side, 3], from the crops of onset and apex (see `flow_map`).
 
     Attributes:
         side: side of the maps, in pixels; 28 in the convention.
         method: optical flow method (see `optical_flow`).
-        seed: random seed of the crops; the crop of an example depends only on it and on the name of the example.
+        seed: random seed of the crops of sets; the crop of a sample depends only on it and on the name of the sample.
+            All real clips have one and the same crop (see `crops`).
         normalize: scaling of values for the recognizer. median_rms: the median of each channel of each map is
             subtracted, and the result divided by its root mean square and clipped to ±4; unit: values are divided by
             255.
     """
 
     name: ClassVar[str] = "flow"
+    version: ClassVar[int] = 2
     not_stored: ClassVar[frozenset[str]] = frozenset({"normalize"})
     side: int = Field(default=SIDE, ge=8, le=1024)
     method: FlowMethod = "dis"
@@ -131,13 +108,9 @@ class FlowMaps(Input):
         return 3, self.side, self.side
 
     def of(self, frames: Frames) -> Image:
-        layout, crops = frames.layout, []
-        for i in (0, frames.apex):
-            # the same draws for both
-            rng = np.random.Generator(np.random.PCG64(stable_hash("flow", self.seed, frames.name)))
-            middle = (layout.size - 1) / 2
-            crops.append(tight_crop(gray(frames.read(i)), layout.eye_line, layout.eye_mouth, middle, rng))
-        return flow_map(optical_flow(crops[0], crops[1], self.method), self.side)
+        crop = crop_of(frames, self.seed)
+        onset, apex = (crop.cut(gray(frames.read(i)), frames.layout) for i in (0, frames.apex))
+        return flow_map(optical_flow(onset, apex, self.method), self.side)
 
     def of_array(self, array: npt.NDArray[Any], kind: str) -> Image:
         """Resize a flow map: larger by bilinear interpolation, which adds no detail, or smaller by averaging areas."""
