@@ -246,6 +246,9 @@ def evaluate(
     A leak guard refuses training samples that show a person who is tested, by their AUs or, as far as that is known, by
     their face, and whatever is in the test part byte for byte.
 
+    Real clips are aligned and cropped alike, as in `LoadedRecognizer.predict`, for training and test; crops of samples
+    of sets are drawn (see `recognition.inputs.crops`).
+
     Args:
         real: real samples to test on: clips of a corpus, NAME=PATH of one, or a flow file (.npz) with corpus and
             subject. A list is joined.
@@ -430,6 +433,8 @@ def evaluate_recognizer(
     say: Say = unsaid,
 ) -> Tested:
     """Test a trained recognizer as it is, on people who were not in its training data.
+
+    Clips are aligned and cropped as in `LoadedRecognizer.predict`.
 
     Args:
         recognizer: a trained recognizer, its file, or its folder.

@@ -67,7 +67,8 @@ def export(
         classes: with flow, name of the mapping that gives the classes, as in `miex.examples`; samples of none are not
             written.
         flow: optical flow method: dis, tvl1 or farneback.
-        seed: random seed of the crops of the maps; for webdataset, of the order of the samples.
+        seed: random seed of the crops of the maps of a set, which are drawn from tight to loose (see
+            `recognition.inputs.crops`); real clips are all cropped alike. For webdataset, of the order of the samples.
         side: side of the square maps, in pixels.
         no_apex: treatment of real clips, as in `miex.examples`.
         on_error: treatment of damaged samples of a set, and of clips that cannot be read, as in `miex.examples`.

@@ -100,6 +100,10 @@ class LoadedRecognizer:
     ) -> Prediction:
         """Predict the class of a clip. Of its frames only what the recognizer sees is kept, in the form it takes.
 
+        All frames are aligned by the landmarks of the onset, whatever is around the face. Recognizers of flow see the
+        same crop of every clip, half-way between the tight and the loose one of real flow maps
+        (`recognition.inputs.crops.MIDDLE`); nothing is drawn.
+
         Args:
             clip: a folder of frames or a video; or a pair, onset and apex, as files or frames.
             onset, apex, offset: indices of the frames, 0-based; without `onset`, the first frame is the onset; without

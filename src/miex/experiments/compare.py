@@ -146,7 +146,9 @@ def compare_sets(
         _flows(one, executor, progress(f"flow of {name}")) for one, name in zip(some, ("one", "other"), strict=True)
     ]
     lengths = [np.linalg.norm(flow, axis=-1).mean((1, 2)) for flow in flows]
-    table.add("motion seen by optical flow, mean", "px of a 170 × 140 crop", lengths, some, paired)
+    table.add(
+        "motion seen by optical flow, mean", f"px of a {MIDDLE.rows} × {MIDDLE.columns} crop", lengths, some, paired
+    )
     direction = None
     if paired:
         direction = bootstrap_mean(_cosines(*flows), some[0].table[_drawn(some)].to_pylist())

@@ -117,7 +117,7 @@ def aligned(read: Callable[[int], Image], count: int, apex: int, landmarker: Lan
     """Align the frames of a clip like those of a set.
 
     The face is found in the first frame, the onset, and all frames are cut at the same place, so that alignment adds
-    no motion.
+    no motion. Inputs draw nothing for them (`varied` is false).
 
     Args:
         read: returns the frame at an index, uint8 RGB [h, w, 3]; all have the same size.
