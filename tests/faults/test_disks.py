@@ -7,9 +7,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 
@@ -401,10 +402,17 @@ def whole_or_nothing(
         last: the file that says of all others that they are there.
         resumes: whether the same work gets done in the folder that it was stopped in.
     """
+
+    def kept(out: Path) -> dict[str, bytes]:
+        """What a reader takes for whole: no drafts, and no events for TensorBoard, which are added to."""
+        return {
+            name: one for name, one in contents(out).items() if not (is_leftover(name) or name.startswith("events/"))
+        }
+
     before, out = contents(start), folder / "out"
     shutil.copytree(start, out)
     calls = calls_of(lambda: work(out), out)
-    finished = contents(out)
+    finished = kept(out)
     for fault in NAMES:
         for at in some([call for call in calls if call.act in MEETS[fault]], None if every else 4):
             shutil.rmtree(out)
@@ -413,8 +421,7 @@ def whole_or_nothing(
             if ended is None:
                 continue
             tally.add(NAMES[fault], where, ended)
-            there = contents(out)
-            there = {name: content for name, content in there.items() if not is_leftover(name)}
+            there = kept(out)
             passing = {"checkpoint.safetensors", "log.csv"}  # of a training, which the next ones replace
             for name in there.keys() - passing:
                 assert there[name] in (finished.get(name), before.get(name)), (fault, at, name)
@@ -425,8 +432,7 @@ def whole_or_nothing(
                 assert there == finished, (fault, at)
             if resumes:
                 work(out)
-                again = contents(out)
-                assert {name: again[name] for name in again if not is_leftover(name)} == finished, (fault, at)
+                assert kept(out) == finished, (fault, at)
 
 
 def test_a_pool(tmp_path: Path, tally: Tally, every: bool) -> None:
@@ -492,10 +498,18 @@ def test_an_export(undisturbed: Path, tmp_path: Path, tally: Tally, every: bool,
     )
 
 
-def test_a_training(tmp_path: Path, tally: Tally, every: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All but its events for TensorBoard, which another package writes, in threads of its own."""
+@pytest.fixture
+def events_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of events have the same name in all trainings, which else says when they began."""
+    pytest.importorskip("tensorboardX")
+    monkeypatch.setattr(
+        "miex.storage.training.time", SimpleNamespace(time=lambda: 0.0, monotonic=count(0, 60).__next__)
+    )
+
+
+@pytest.mark.usefixtures("events_of_one_name")
+def test_a_training(tmp_path: Path, tally: Tally, every: bool) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setattr("tensorboardX.SummaryWriter", lambda *_, **__: MagicMock())
     from miex.recognition.train import train
     from tests.recognition.planted import QUICK, planted
 
@@ -505,3 +519,19 @@ def test_a_training(tmp_path: Path, tally: Tally, every: bool, monkeypatch: pyte
         "training", lambda out: train(data, recipe, folder=out, checkpoint_seconds=0), tmp_path / "start", tmp_path,
         tally, every, last="recognizer.safetensors",
     )  # fmt: skip
+
+
+@pytest.mark.usefixtures("events_of_one_name")
+def test_events_on_a_full_disk_do_not_halt_a_training(tmp_path: Path) -> None:
+    """However many there are: an error, in the thread that trains."""
+    from miex.storage.training import EVENTS, TrainingFolder
+
+    def work() -> None:
+        kept = TrainingFolder(tmp_path, {}, "product", ["step", "loss"], ["loss"])
+        for step in range(300):
+            kept.wrote({"step": step, "loss": 0.5})
+        kept.close([])
+
+    write = next(call for call in calls_of(work, tmp_path) if call.act == "write" and call.name.startswith(EVENTS))
+    with Disk(tmp_path, write, FULL), pytest.raises(OutputError, match=f"{tmp_path}(.|\n)*free space"):
+        work()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
+import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from miex.storage.local import Folder, is_leftover, write_whole
 from miex.storage.weights import read_weights, write_weights
 
 RECORD, LOG, EVENTS, CHECKPOINT = "training.json", "log.csv", "events", "checkpoint.safetensors"
+_SEEN = 10  # seconds between two times at which those who look at the curves see more of them
 
 
 def prove_own(folder: Path, product: str) -> None:
@@ -82,7 +86,7 @@ class TrainingFolder:
         else:
             record = {"product": product, "what": what}
             write_whole(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
-        self._events: Any = None
+        self._events: _Events | None = None
 
     def has(self, name: str) -> bool:
         """Whether the folder has that file. Raises OutputError if the system does not say."""
@@ -120,24 +124,19 @@ class TrainingFolder:
         """Write rows of the log as events for TensorBoard.
 
         `again` follows a resume: nothing is written, and events later than the last of these rows are discarded. Raises
-        OutputError if there can be no events.
+        OutputError if they cannot be written.
         """
-        if self._events is None:
-            from tensorboardX import SummaryWriter
-
-            purge = rows[-1]["step"] + 1 if again and rows else None
-            with as_output_errors(f"events of the training in {self.folder}"):
-                self._events = SummaryWriter(str(self.folder / EVENTS), purge_step=purge)
-        for row in () if again else rows:
-            for name in self.curves:
-                if row[name] is not None:
-                    self._events.add_scalar(name, row[name], row["step"])
+        with as_output_errors(f"events of the training in {self.folder}"):
+            if self._events is None:
+                self._events = _Events(self.folder / EVENTS, rows[-1]["step"] + 1 if again and rows else None)
+            for row in () if again else rows:
+                self._events.add(row["step"], {name: row[name] for name in self.curves if row[name] is not None})
 
     def close(self, history: list[dict[str, Any]]) -> None:
         """Write the log and end the events. Raises OutputError if they cannot be written."""
         if self._events is not None:
             with as_output_errors(f"events of the training in {self.folder}"):
-                self._events.close()
+                self._events.write()
         self.write_log(history)
 
     def remove_checkpoint(self) -> None:
@@ -152,3 +151,48 @@ class TrainingFolder:
         writer.writeheader()
         writer.writerows(history)
         write_whole(self.folder / LOG, text.getvalue().encode())
+
+
+class _Events:
+    """A new file of events for TensorBoard; those that other files have from step `purged` on are discarded.
+
+    Nothing stays open, and no thread writes, as in tensorboardX's SummaryWriter: where the disk is full its thread ends
+    with a traceback, and whoever adds to its queue waits for ever. The file is a TFRecord: length, checksum, event,
+    checksum, each as TensorFlow documents it.
+    """
+
+    def __init__(self, folder: Path, purged: int | None) -> None:
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        # TensorBoard reads the files of a folder in the order of their names
+        self._path = folder / f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
+        self._waiting, self._written = bytearray(), 0.0
+        self._add(file_version="brain.Event:2")
+        if purged is not None:
+            self._add(step=purged, session_log=SessionLog(status=SessionLog.START))
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """A value of each curve."""
+        from tensorboardX.summary import scalar
+
+        for name, value in values.items():
+            self._add(step=step, summary=scalar(name, value))
+        if time.monotonic() - self._written > _SEEN:
+            self.write()
+
+    def write(self) -> None:
+        """Append what waits."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:
+            file.write(self._waiting)
+        self._waiting.clear()
+        self._written = time.monotonic()
+
+    def _add(self, **facts: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.record_writer import masked_crc32c
+
+        event = Event(wall_time=time.time(), **facts).SerializeToString()
+        length = struct.pack("<Q", len(event))
+        for part in (length, event):
+            self._waiting += part + struct.pack("<I", masked_crc32c(part))
