@@ -400,7 +400,7 @@ def whole_or_nothing(
         tally: of what came of the faults.
         every: whether every call is met.
         last: the file that says of all others that they are there.
-        resumes: whether the same work gets done in the folder that it was stopped in.
+        resumes: whether the same work goes on in the folder that it was stopped in; what does not is taken back.
     """
 
     def kept(out: Path) -> dict[str, bytes]:
@@ -430,7 +430,10 @@ def whole_or_nothing(
                 assert {**there, **finished} == {**finished, **there}, (fault, at)
             if ended == HARMLESS:
                 assert there == finished, (fault, at)
-            if resumes:
+            if not resumes and ended == SEEN and fault in (FULL, FLAKY, FORBIDDEN):  # on others nothing can be deleted
+                assert contents(out) == before, (fault, at)
+                assert not [*out.iterdir()], (fault, at)
+            if resumes or (fault in (FULL, FLAKY, FORBIDDEN) and ended == SEEN):
                 work(out)
                 assert kept(out) == finished, (fault, at)
 
@@ -482,15 +485,15 @@ def test_aus_that_are_extracted(tmp_path: Path, tally: Tally, every: bool) -> No
     whole_or_nothing("table of AUs", work, tmp_path / "start", tmp_path, tally, every, last="aus.parquet")
 
 
-@pytest.mark.parametrize("to", ["folder", "flow"])
+@pytest.mark.parametrize("to", ["folder", "flow", "huggingface", "webdataset"])
 def test_an_export(undisturbed: Path, tmp_path: Path, tally: Tally, every: bool, to: str) -> None:
-    """A folder gets its table last, without which it is no corpus; what is unfinished is not continued."""
+    """A folder gets its table or its card last; what is unfinished is not continued, but deleted, where that can be."""
     if to == "flow":
         pytest.importorskip("torch")
-    last = "clips.csv" if to == "folder" else "maps.npz"
+    last = {"flow": "maps.npz", "folder": "clips.csv"}.get(to, "README.md")
 
     def work(out: Path) -> None:
-        export(undisturbed, out if to == "folder" else out / last, to=to)
+        export(undisturbed, out / last if to == "flow" else out, to=to)
 
     (tmp_path / "start").mkdir()
     whole_or_nothing(

@@ -7,7 +7,7 @@ import io
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -84,6 +84,11 @@ class Storage(ABC):
     def delete(self, name: str) -> None:
         """Remove a file, if it exists."""
 
+    def take_back(self, names: Iterable[str]) -> None:
+        """Remove files that were written to a new folder, and what folders below it are empty then."""
+        for name in names:
+            self.delete(name)
+
     @abstractmethod
     def free_bytes(self) -> int | None:
         """Free space in bytes; None if unknown."""
@@ -139,6 +144,7 @@ class Storage(ABC):
             draft.write(content)
 
 
+KEPT = "; what was finished before is whole and is kept"  # ends what to do where something cannot be written
 _FOLDER = "take the folder away that stands under this name"
 
 
@@ -165,8 +171,7 @@ def as_output_errors(asked: str) -> Iterator[None]:
         do = _FOLDER if isinstance(error, IsADirectoryError) else "free space or give another folder"
         if isinstance(error, NotADirectoryError | FileExistsError):
             do = "give another folder: what would be one is a file"
-        kept = "what was finished before is whole and is kept"
-        raise OutputError(asked, found=error.strerror or str(error), do=f"{do}; {kept}") from error
+        raise OutputError(asked, found=error.strerror or str(error), do=do + KEPT) from error
 
 
 def only_regular(path: str, flags: int) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
 from urllib.parse import urlsplit
 
 from miex.errors import InputError, MiexError, OutputError, UsageError
-from miex.storage.base import Draft, Storage, as_output_errors
+from miex.storage.base import KEPT, Draft, Storage, as_output_errors
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -215,8 +215,7 @@ class Bucket(Storage):
     def _raise(self, kind: type[MiexError], asked: str, error: BaseException) -> NoReturn:
         # without its cause, whose text may hold keys and signed addresses
         found, do = _said(error, self.url)
-        kept = "; what was finished before is whole and is kept" if kind is OutputError else ""
-        raise kind(asked, found=found, do=do + kept) from None
+        raise kind(asked, found=found, do=do + (KEPT if kind is OutputError else "")) from None
 
 
 class _Ranges(io.RawIOBase):

@@ -8,10 +8,10 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from miex.errors import InputError, InUseError, OutputError
@@ -106,6 +106,14 @@ class Folder(Storage):
     def delete(self, name: str) -> None:
         with as_output_errors(f"deleting {self.path / name}"):
             (self.path / name).unlink(missing_ok=True)
+
+    def take_back(self, names: Iterable[str]) -> None:
+        names = list(names)
+        super().take_back(names)
+        for folder in sorted({above for name in names for above in PurePosixPath(name).parents}, reverse=True):
+            if folder.name:
+                with suppress(OSError):  # someone has put something there
+                    (self.path / folder).rmdir()
 
     def free_bytes(self) -> int:
         with as_input_errors(f"reading {self.path}"):

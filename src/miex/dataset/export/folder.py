@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from miex.aus.vector import AU_NUMBERS, SIDES
-from miex.dataset.export.parts import prove
+from miex.dataset.export.parts import Target
 from miex.dataset.frames import SUFFIX
 from miex.dataset.reader import Dataset
 from miex.dataset.shard import StoredSample
 from miex.executors.base import Progress, silent
 from miex.labels import Label
-from miex.storage import Place, storage_at
+from miex.storage import Place
 from miex.tables.written import csv_text
 
 CLIPS_FILE = "clips.csv"
@@ -52,8 +52,6 @@ def export_folder(dataset: Dataset, place: Place, *, progress: Progress = silent
         OutputError: the folder is not empty, or cannot be written to.
         InputError: the set is damaged, or an id cannot be the name of a folder.
     """
-    out = storage_at(place)
-    prove(dataset, out)
     suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
     rows = []
     n_frames = 0
@@ -61,17 +59,18 @@ def export_folder(dataset: Dataset, place: Place, *, progress: Progress = silent
     faces = dataset.identities.select(["identity", "path", "person"]).to_pylist()
     shown = {face["identity"]: (f"{root}/{face['path']}", face["person"]) for face in faces}
     batches = dataset.table.to_batches(_ROWS_AT_ONCE)  # as Python's objects a row takes ten times as much
-    for i, row in enumerate(row for batch in batches for row in batch.to_pylist()):
-        stored = dataset.stored(i)
-        folder = f"frames/{row['sample_id']}"
-        for k, frame in enumerate(stored.frames, 1):  # corpora count from 1
-            out.write(f"{folder}/{k:03d}{suffix}", frame)
-        text = json.dumps(stored.description, indent=1, ensure_ascii=False) + "\n"
-        out.write(f"{folder}/sample.json", text.encode())
-        rows.append(_cells(row, stored, folder, shown[row["identity"]]))
-        n_frames += len(stored.frames)
-        progress(i + 1, len(dataset), "")
-    out.write(CLIPS_FILE, csv_text(_COLUMNS, rows).encode())
+    with Target(dataset, place) as out:
+        for i, row in enumerate(row for batch in batches for row in batch.to_pylist()):
+            stored = dataset.stored(i)
+            folder = f"frames/{row['sample_id']}"
+            for k, frame in enumerate(stored.frames, 1):  # corpora count from 1
+                out.write(f"{folder}/{k:03d}{suffix}", frame)
+            text = json.dumps(stored.description, indent=1, ensure_ascii=False) + "\n"
+            out.write(f"{folder}/sample.json", text.encode())
+            rows.append(_cells(row, stored, folder, shown[row["identity"]]))
+            n_frames += len(stored.frames)
+            progress(i + 1, len(dataset), "")
+        out.write(CLIPS_FILE, csv_text(_COLUMNS, rows).encode())
     return n_frames
 
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from miex.dataset.export.features import IMAGE, LABEL, feature_of
-from miex.dataset.export.parts import MOST_BYTES, in_parts, prove, sizes_of, write_card
+from miex.dataset.export.parts import MOST_BYTES, Target, in_parts, sizes_of, write_card
 from miex.dataset.frames import SUFFIX
 from miex.dataset.reader import Dataset
 from miex.dataset.schema import FACES_SCHEMA, MEASURE_COLUMNS, PLAN_COLUMNS
 from miex.executors.base import Progress, silent
-from miex.storage import Place, storage_at
+from miex.storage import Place
 
 GROUP_BYTES, GROUP_ROWS = 32 * 2**20, 500  # at most, of a row group: readers hold one, and take one row from it
 _FRAMES: Final = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))  # how `datasets` keeps images
@@ -61,30 +61,29 @@ def export_huggingface(dataset: Dataset, place: Place, *, progress: Progress = s
         OutputError: the folder is not empty, or cannot be written to.
         InputError: the set is damaged, or an id cannot be part of a file's name.
     """
-    out = storage_at(place)
-    prove(dataset, out)
     features = {field.name: FEATURES[field.name] for field in _SCHEMA}
     schema = _SCHEMA.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     sizes, frames = sizes_of(dataset), 0
     shards = list(in_parts(sizes, MOST_BYTES))
-    for number, shard in enumerate(shards):
-        name = f"data/train-{number:05d}-of-{len(shards):05d}.parquet"
-        with out.writing(name) as draft, pq.ParquetWriter(draft, schema) as writer:
-            for part in in_parts(sizes[shard.start : shard.stop], GROUP_BYTES, rows=GROUP_ROWS):
-                rows = range(shard.start + part.start, shard.start + part.stop)
-                group, n = _group(dataset, rows, schema)
-                writer.write_table(group, row_group_size=len(rows))
-                frames += n
-                progress(rows.stop, len(dataset), "")
-    opened = [
-        "from datasets import load_dataset",
-        "",
-        'samples = load_dataset("FOLDER", split="train")  # the folder of this file',
-        "sample = samples[0]",
-        'onset, apex = sample["frames"][0], sample["frames"][sample["apex"]]  # PIL images',
-        'samples.features["label"].int2str(sample["label"]), sample["aus"][sample["apex"]], sample["attribution"]',
-    ]
-    write_card(out, dataset, "data/train-*.parquet", opened)
+    with Target(dataset, place) as out:
+        for number, shard in enumerate(shards):
+            name = f"data/train-{number:05d}-of-{len(shards):05d}.parquet"
+            with out.writing(name) as draft, pq.ParquetWriter(draft, schema) as writer:
+                for part in in_parts(sizes[shard.start : shard.stop], GROUP_BYTES, rows=GROUP_ROWS):
+                    rows = range(shard.start + part.start, shard.start + part.stop)
+                    group, n = _group(dataset, rows, schema)
+                    writer.write_table(group, row_group_size=len(rows))
+                    frames += n
+                    progress(rows.stop, len(dataset), "")
+        opened = [
+            "from datasets import load_dataset",
+            "",
+            'samples = load_dataset("FOLDER", split="train")  # the folder of this file',
+            "sample = samples[0]",
+            'onset, apex = sample["frames"][0], sample["frames"][sample["apex"]]  # PIL images',
+            'samples.features["label"].int2str(sample["label"]), sample["aus"][sample["apex"]], sample["attribution"]',
+        ]
+        write_card(out, dataset, "data/train-*.parquet", opened)
     return frames
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,54 @@ from miex.dataset.pages import README
 from miex.dataset.plan_file import ID
 from miex.dataset.reader import Dataset
 from miex.errors import InputError, OutputError
-from miex.storage.base import Storage
+from miex.storage import Place, storage_at
+from miex.storage.base import KEPT, Draft, Storage
 
 MOST_BYTES = 256 * 2**20  # of a shard, about: several for each worker of a loader, and few enough files for a hub
 
 
-def prove(dataset: Dataset, out: Storage) -> None:
-    """Prove that a set can be written there.
+class Target:
+    """A new or empty folder, or one in a bucket, that a set is exported to while its block runs.
+
+    When the block does not end well, what was written is deleted: half an export is of no use, and takes room, which
+    may be what is lacking.
 
     Raises:
         OutputError: the folder holds something, or cannot be read.
         InputError: there is no sample, or an id cannot be part of a file's name.
     """
+
+    def __init__(self, dataset: Dataset, place: Place) -> None:
+        self._out = storage_at(place)
+        self._names: list[str] = []
+        _prove(dataset, self._out)
+
+    def __enter__(self) -> Target:
+        return self
+
+    def writing(self, name: str) -> AbstractContextManager[Draft]:
+        """See `Storage.writing`."""
+        self._names.append(name)
+        return self._out.writing(name)
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Storage.write`."""
+        self._names.append(name)
+        self._out.write(name, content)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        left = "what this export had written is deleted"
+        try:
+            self._out.take_back(self._names)
+        except OutputError:
+            left = "delete what this export has written: it cannot be continued"
+        if isinstance(error, OutputError):
+            error.do = f"{error.do.removesuffix(KEPT)}; {left}"
+
+
+def _prove(dataset: Dataset, out: Storage) -> None:
     if not len(dataset):
         raise InputError(
             f"export of {dataset.storage.address}", expected="at least one sample", found="none",
@@ -68,7 +105,7 @@ def sizes_of(dataset: Dataset) -> list[int]:
 
 
 def write_card(
-    out: Storage, dataset: Dataset, files: str, opened: Sequence[str], features: Sequence[Mapping[str, Any]] = ()
+    out: Target, dataset: Dataset, files: str, opened: Sequence[str], features: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Write README.md of an export.
 

@@ -7,13 +7,13 @@ import tarfile
 import pyarrow.compute as pc
 
 from miex.dataset.export.features import members_of
-from miex.dataset.export.parts import MOST_BYTES, in_parts, prove, sizes_of, write_card
+from miex.dataset.export.parts import MOST_BYTES, Target, in_parts, sizes_of, write_card
 from miex.dataset.frames import SUFFIX
 from miex.dataset.reader import Dataset
 from miex.dataset.shard import Sample, add_member, members
 from miex.executors.base import Progress, silent
 from miex.stable import sample_rng
-from miex.storage import Place, storage_at
+from miex.storage import Place
 
 
 def export_webdataset(dataset: Dataset, place: Place, *, seed: int = 0, progress: Progress = silent) -> int:
@@ -36,33 +36,34 @@ def export_webdataset(dataset: Dataset, place: Place, *, seed: int = 0, progress
         OutputError: the folder is not empty, or cannot be written to.
         InputError: the set is damaged, or an id cannot be part of a file's name.
     """
-    out = storage_at(place)
-    prove(dataset, out)
     shuffled = dataset[sample_rng(seed, "export").permutation(len(dataset))]
     ids, labels = (shuffled.table[name].to_pylist() for name in ("sample_id", "label"))
     suffix = SUFFIX[dataset.record["settings"]["frame_format"]]
     number, frames = 0, 0
-    for number, shard in enumerate(in_parts(sizes_of(shuffled), MOST_BYTES)):
-        with (
-            out.writing(f"{number:05d}.tar") as draft,
-            tarfile.open(fileobj=draft, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-        ):
-            for i in shard:
-                stored = shuffled.stored(i)
-                for name, content in members(Sample(ids[i], stored.frames, suffix, stored.description, {})):
-                    add_member(tar, name, content)
-                add_member(tar, f"{ids[i]}.cls", str(labels[i]).encode())
-                frames += len(stored.frames)
-                progress(i + 1, len(shuffled), "")
-    last = f"{{00000..{number:05d}}}" if number else "00000"
-    opened = [
-        "import webdataset",
-        "",
-        f'samples = webdataset.WebDataset("FOLDER/{last}.tar", shardshuffle=100).decode("rgb8")',
-        "for sample in samples:",
-        f'    frames = [sample[name] for name in sorted(sample) if name.endswith("{suffix}")]  # onset first',
-        '    apex, label = frames[sample["json"]["apex"]], sample["cls"]',
-    ]
-    most = pc.max(pc.list_value_length(dataset.table["aus"])).as_py() or 0
-    write_card(out, dataset, "*.tar", opened, members_of(dataset.record["settings"]["frame_format"], most, labels=True))
+    with Target(dataset, place) as out:
+        for number, shard in enumerate(in_parts(sizes_of(shuffled), MOST_BYTES)):
+            with (
+                out.writing(f"{number:05d}.tar") as draft,
+                tarfile.open(fileobj=draft, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+            ):
+                for i in shard:
+                    stored = shuffled.stored(i)
+                    for name, content in members(Sample(ids[i], stored.frames, suffix, stored.description, {})):
+                        add_member(tar, name, content)
+                    add_member(tar, f"{ids[i]}.cls", str(labels[i]).encode())
+                    frames += len(stored.frames)
+                    progress(i + 1, len(shuffled), "")
+        last = f"{{00000..{number:05d}}}" if number else "00000"
+        opened = [
+            "import webdataset",
+            "",
+            f'samples = webdataset.WebDataset("FOLDER/{last}.tar", shardshuffle=100).decode("rgb8")',
+            "for sample in samples:",
+            f'    frames = [sample[name] for name in sorted(sample) if name.endswith("{suffix}")]  # onset first',
+            '    apex, label = frames[sample["json"]["apex"]], sample["cls"]',
+        ]
+        most = pc.max(pc.list_value_length(dataset.table["aus"])).as_py() or 0
+        write_card(
+            out, dataset, "*.tar", opened, members_of(dataset.record["settings"]["frame_format"], most, labels=True)
+        )
     return frames
