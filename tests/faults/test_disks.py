@@ -379,7 +379,10 @@ def test_too_little_room_is_told_before_any_work(
 ) -> None:
     out = shutil.copytree(planned, tmp_path / "out")
     monkeypatch.setattr(Folder, "free_bytes", lambda self: 20_000)
-    with pytest.raises(OutputError, match=r"room for 6 samples(.|\n)*expected: about(.|\n)*0 MB free(.|\n)*free space"):
+    with pytest.raises(
+        OutputError,
+        match=r"room for 6 samples(.|\n)*expected: about (.|\n)* KB(.|\n)*found: 20 KB free(.|\n)*free space",
+    ):
         run_plan(out)
     assert contents(out) == contents(planned)
 

@@ -125,7 +125,7 @@ def look_through(folder: Path) -> FoundFiles:
     """
     if _is_list(folder):
         photos = sorted(_listed(_text_of(folder)))
-        bad = next((p for p in photos if Path(p).is_absolute() or ".." in Path(p).parts), None)
+        bad = next((p for p in photos if Path(p).is_absolute() or ".." in Path(p).parts or "\0" in p), None)
         if bad:
             raise InputError(f"list of photos {folder}", expected="paths below the folder of the list", found=bad)
         if not (root := photos_root(folder)).is_dir():

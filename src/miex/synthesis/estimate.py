@@ -52,8 +52,12 @@ def check_room(estimate: Estimate, out: Storage) -> Estimate:
     if free is not None and estimate.bytes > free:
         raise OutputError(
             f"room for {estimate.samples:,} samples in {out.address}",
-            expected=f"about {estimate.bytes / 1e6:,.0f} MB",
-            found=f"{free / 1e6:,.0f} MB free",
-            do="free space, give another `out`, or ask for fewer samples",
+            expected=f"about {_size(estimate.bytes)}",
+            found=f"{_size(free)} free",
+            do="free space, put the set on another disk, or ask for fewer samples",
         )
     return replace(estimate, free=free)
+
+
+def _size(n: int) -> str:
+    return f"{n / 1e6:,.0f} MB" if n >= 1e6 else f"{n / 1e3:,.0f} KB"
