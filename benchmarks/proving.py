@@ -68,8 +68,8 @@ def print_costs(folder: Path, faces: Path | None, rows: int) -> None:
 
     def unproven_rows() -> AbstractContextManager[object]:
         off = ExitStack()
-        read = mock.patch.object(ProvenFile, "_digested", lambda self, number, rows, _: (rows.cast(self._schema), ""))
-        off.enter_context(read)
+        off.enter_context(mock.patch.object(ProvenFile, "_prove", return_value=""))
+        off.enter_context(mock.patch("miex.dataset.proven.Hashable"))
         off.enter_context(mock.patch("miex.dataset.samples.root_of", return_value=made.record["digests"]["rows"]))
         return off
 
@@ -82,7 +82,7 @@ def print_costs(folder: Path, faces: Path | None, rows: int) -> None:
         off.enter_context(mock.patch("miex.dataset.shard.zlib", SimpleNamespace(crc32=lambda *_: 0)))
         off.enter_context(mock.patch("miex.dataset.shard.hashlib", SimpleNamespace(sha256=_NoDigest)))
         off.enter_context(mock.patch("miex.dataset.proven.table_digest", return_value="0" * 64))
-        off.enter_context(mock.patch("miex.dataset.proven.table_digests", return_value=("0" * 64, "0" * 64)))
+        off.enter_context(mock.patch.object(ProvenFile, "_prove", return_value="0" * 64))
         off.enter_context(mock.patch("miex.dataset.plan_file.table_digest", return_value="0" * 64))
         return off
 

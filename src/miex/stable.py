@@ -10,6 +10,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, permutations
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -107,48 +108,77 @@ def json_digest(value: Any) -> str:
 
 def table_digest(table: pa.Table, left_out: Collection[str] = ()) -> str:
     """sha256 that depends on names, types and values alone: not on chunks, Arrow's layout, or the library's version."""
-    return table_digests(table, left_out, 0)[1]
+    return Hashable(table, left_out).digests(0, table.num_rows)[1]
 
 
-def table_digests(table: pa.Table, left_out: Collection[str], first: int) -> tuple[str, str]:
-    """`table_digest` of the first columns, that many, and of the whole table, which is hashed once."""
-    digest, beginning = hashlib.sha256(), ""
-    n = table.num_rows
-    for i, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
-        if i == first:
-            beginning = digest.hexdigest()
-        if field.name in left_out:
-            continue
-        digest.update(f"\0{field.name}:{field.type}:{n}\0".encode())
-        one = column.num_chunks == 1  # and is hashed where it lies
-        _update(digest, column.chunk(0) if one else pa.concat_arrays([pa.array([], field.type), *column.chunks]))
-    return beginning, digest.hexdigest()
+class Hashable:
+    """A table whose rows can be hashed from any row to any other; what this takes for each column is done once.
+
+    Arrow takes several times as long as sha256 to give out what lies in a few hundred rows, and every reader of a set
+    waits for this.
+    """
+
+    def __init__(self, table: pa.Table, left_out: Collection[str] = ()) -> None:
+        self._columns: list[tuple[str, _Values] | None] = []
+        for field, column in zip(table.schema, table.columns, strict=True):
+            one = column.num_chunks == 1  # and is hashed where it lies
+            array = column.chunk(0) if one else pa.concat_arrays([pa.array([], field.type), *column.chunks])
+            self._columns.append(None if field.name in left_out else (f"\0{field.name}:{field.type}:", _Values(array)))
+
+    def digests(self, first: int, last: int, beginning: int = 0) -> tuple[str, str]:
+        """`table_digest` of the first columns, that many, of these rows (first ≤ row < last), and of all columns, which
+        are hashed once."""
+        digest, begun = hashlib.sha256(), ""
+        for i, column in enumerate(self._columns):
+            if i == beginning:
+                begun = digest.hexdigest()
+            if column:
+                head, values = column
+                digest.update(f"{head}{last - first}\0".encode())
+                values.hash(digest, first, last)
+        return begun, digest.hexdigest()
 
 
-def _update(digest: Any, array: pa.Array) -> None:
-    n, kind, nulls = len(array), array.type, array.null_count
-    missing = np.full(n, bool(nulls)) if nulls in (0, n) else array.is_null().to_numpy(zero_copy_only=False)
-    digest.update(np.packbits(missing))
-    if kind.id in _LENGTHS:
-        lengths, inside = _inside(array)
-        digest.update(lengths)
-        if isinstance(inside, pa.Array):
-            _update(digest, inside)
+class _Values:
+    """An array, ready to be hashed from any of its rows to any other."""
+
+    def __init__(self, array: pa.Array) -> None:
+        n, kind, nulls = len(array), array.type, array.null_count
+        self._missing = bool(nulls) if nulls in (0, n) else array.is_null().to_numpy(zero_copy_only=False)
+        self._inside: _Values | memoryview | None = None
+        if kind.id in _LENGTHS:
+            self._values, inside = _inside(array)
+            self._ends = np.concatenate([[0], np.cumsum(self._values)])
+            self._inside = _Values(inside) if isinstance(inside, pa.Array) else inside
+            return
+        if nulls or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            # which raises an error for types without a zero
+            array = array.fill_null(False if pa.types.is_boolean(kind) else 0)
+        values = array.to_numpy(zero_copy_only=False)
+        self._values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+
+    def hash(self, digest: Any, first: int, last: int) -> None:
+        """Hash which rows are missing; the values, or the lengths of texts and lists; and what is in these."""
+        missing = self._missing
+        digest.update(_bits(missing, last - first) if isinstance(missing, bool) else np.packbits(missing[first:last]))
+        digest.update(self._values[first:last])
+        if self._inside is None:
+            return
+        start, end = int(self._ends[first]), int(self._ends[last])
+        if isinstance(self._inside, _Values):
+            self._inside.hash(digest, start, end)
         else:
-            digest.update(inside)
-        return
-    if nulls or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        # which raises an error for types without a zero
-        array = array.fill_null(False if pa.types.is_boolean(kind) else 0)
-    values = array.to_numpy(zero_copy_only=False)
-    digest.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")))
+            digest.update(self._inside[start:end])
+
+
+@lru_cache(64)
+def _bits(bit: bool, n: int) -> bytes:
+    """The same bit n times."""
+    return np.packbits(np.full(n, bit)).tobytes()
 
 
 def _inside(array: pa.Array) -> tuple[np.ndarray, pa.Array | memoryview]:
-    """Lengths of texts (in UTF-8) or lists, "<i8" [n], 0 where there is none; and what is in them, end to end.
-
-    Arrow's own functions take several times as long, and every reader of a set waits for this.
-    """
+    """Lengths of texts (in UTF-8) or lists, "<i8" [n], 0 where there is none; and what is in them, end to end."""
     n, kind = len(array), array.type
     lengths = np.zeros(n, "<i8")
     if array.null_count == n:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from miex.errors import InputError
-from miex.stable import json_of, prove_footer, prove_pages, table_digest, table_digests
+from miex.stable import Hashable, json_of, prove_footer, prove_pages, table_digest
 from miex.storage.base import Draft
 
 if TYPE_CHECKING:
@@ -119,11 +119,7 @@ class ProvenFile:
 
     def block(self, number: int) -> pa.Table:
         """The rows of a block, verified. Raises InputError if they are not what was written."""
-        first = number * self.block_rows
-        last = min(first + self.block_rows, self.n_rows)
-        groups = list(range(first // self._group, -(-last // self._group)))
-        table = self._read(groups)
-        return self._proven(number, table.slice(first - groups[0] * self._group, last - first))
+        return next(self._proven(number // self._per_group, [number]))[0]
 
     @property
     def group_rows(self) -> int:
@@ -132,11 +128,7 @@ class ProvenFile:
 
     def group(self, number: int) -> pa.Table:
         """The rows of a row group, verified. Raises InputError if they are not what was written."""
-        first = number * (per_group := max(1, self._group // self.block_rows))
-        table, numbers = self._read([number]), range(first, min(first + per_group, len(self)))
-        return pa.concat_tables(
-            [self._proven(n, table.slice((n - first) * self.block_rows, self.block_rows)) for n in numbers]
-        )
+        return pa.concat_tables([rows for rows, _ in self._proven(number, self._blocks_of(number))])
 
     def blocks(self) -> Iterator[pa.Table]:
         """All blocks in order, each verified."""
@@ -144,12 +136,8 @@ class ProvenFile:
 
     def beginnings(self, first_columns: int) -> Iterator[tuple[pa.Table, str]]:
         """All blocks in order, each verified, and the digest that its first columns alone, that many, have."""
-        per_group = max(1, self._group // self.block_rows)
-        for first in range(0, len(self), per_group):
-            table = self._read([first // per_group])
-            for number in range(first, min(first + per_group, len(self))):
-                rows = table.slice((number - first) * self.block_rows, self.block_rows)
-                yield self._digested(number, rows, first_columns)
+        for group in range(-(-len(self) // self._per_group)):
+            yield from self._proven(group, self._blocks_of(group), first_columns)
 
     def read(self) -> pa.Table:
         """All rows, verified."""
@@ -177,14 +165,21 @@ class ProvenFile:
         Raises:
             InputError: a block is not what was written.
         """
-        per_group = max(1, self._group // self.block_rows)
         found = [self._schema.empty_table()]
-        for group, blocks in groupby(np.unique(places // self.block_rows).tolist(), lambda number: number // per_group):
-            table, first = self._read([group]), group * per_group
-            for number in blocks:
-                rows = self._proven(number, table.slice((number - first) * self.block_rows, self.block_rows))
+        wanted = np.unique(places // self.block_rows).tolist()
+        for group, blocks in groupby(wanted, lambda number: number // self._per_group):
+            numbers = list(blocks)
+            for number, (rows, _) in zip(numbers, self._proven(group, numbers), strict=True):
                 found.append(rows.take(places[places // self.block_rows == number] - number * self.block_rows))
         return pa.concat_tables(found)
+
+    @property
+    def _per_group(self) -> int:
+        return max(1, self._group // self.block_rows)
+
+    def _blocks_of(self, group: int) -> Sequence[int]:
+        first = group * self._per_group
+        return range(first, min(first + self._per_group, len(self)))
 
     def _read(self, groups: list[int] | None, columns: list[str] | None = None) -> pa.Table:
         from miex.unpacked import groups_of  # `import miex.dataset` does without
@@ -199,19 +194,24 @@ class ProvenFile:
         except (OSError, pa.ArrowException, ValueError, IndexError) as error:
             raise self._wrong(str(error)) from error
 
-    def _proven(self, number: int, rows: pa.Table) -> pa.Table:
-        return self._digested(number, rows, 0)[0]
+    def _proven(self, group: int, numbers: Iterable[int], first_columns: int = 0) -> Iterator[tuple[pa.Table, str]]:
+        """Blocks that lie in a row group, verified, and the digest that the first columns of each have."""
+        table = self._read([group]).cast(self._schema)  # Parquet has other names for what lists hold
+        hashable, before = Hashable(table, self._left_out), group * self._per_group * self.block_rows
+        for number in numbers:
+            first = min(number * self.block_rows - before, table.num_rows)
+            last = min(first + self.block_rows, table.num_rows)
+            yield table.slice(first, last - first), self._prove(number, hashable, first, last, first_columns)
 
-    def _digested(self, number: int, rows: pa.Table, first_columns: int) -> tuple[pa.Table, str]:
-        rows = rows.cast(self._schema)  # Parquet has other names for what lists hold
-        beginning, found = table_digests(rows, self._left_out, first_columns)
+    def _prove(self, number: int, hashable: Hashable, first: int, last: int, first_columns: int) -> str:
+        beginning, found = hashable.digests(first, last, first_columns)
         if found != self._digests[number]:
-            first = number * self.block_rows
+            row = number * self.block_rows
             raise self._wrong(
-                f"digest {found[:12]}… of rows {first} to {first + rows.num_rows - 1}",
+                f"digest {found[:12]}… of rows {row} to {row + last - first - 1}",
                 expected=f"digest {self._digests[number][:12]}…",
             )
-        return rows, beginning
+        return beginning
 
     def _wrong(self, found: str, expected: str = "") -> InputError:
         return InputError(
