@@ -8,6 +8,7 @@ import json
 import math
 import re
 import struct
+import sys
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 _DIGESTS = (b"miex.digest", b"miex.digest.again")
 _ZIP_END = struct.Struct("<4s6xH10x")  # its mark, and how many files there are
 _LENGTHS = frozenset({Type_STRING, Type_LIST, Type_FIXED_SIZE_LIST})
+_FORMS: dict[int, np.dtype[Any]] = {  # of numbers whose bytes Arrow and numpy have in common
+    kind.id: np.dtype(kind.to_pandas_dtype())
+    for kind in (
+        pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.float32(),
+        pa.float64(),
+    )
+}  # fmt: skip
 _LONE = re.compile("[\ud800-\udfff]")  # what JSON and numpy may hold, and UTF-8 does not
 MOST_BYTES = 64 * 2**20  # of a JSON file: a record of 200,000 samples
 MOST_DEPTH = 64  # of lists and objects in each other; Python ends at a depth that depends on who calls
@@ -151,11 +159,7 @@ class _Values:
             self._ends = np.concatenate([[0], np.cumsum(self._values)])
             self._inside = _Values(inside) if isinstance(inside, pa.Array) else inside
             return
-        if nulls or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-            # which raises an error for types without a zero
-            array = array.fill_null(False if pa.types.is_boolean(kind) else 0)
-        values = array.to_numpy(zero_copy_only=False)
-        self._values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+        self._values = _numbers(array)
 
     def hash(self, digest: Any, first: int, last: int) -> None:
         """Hash which rows are missing; the values, or the lengths of texts and lists; and what is in these."""
@@ -169,6 +173,21 @@ class _Values:
             self._inside.hash(digest, start, end)
         else:
             digest.update(self._inside[start:end])
+
+
+def _numbers(array: pa.Array) -> np.ndarray:
+    """The values, in the order of bytes of most machines; 0 where there is none."""
+    n, kind, nulls = len(array), array.type, array.null_count
+    form = _FORMS.get(kind.id)
+    if form is None or sys.byteorder == "big":
+        # which raises an error for types without a zero
+        array = array.fill_null(False if pa.types.is_boolean(kind) else 0)
+        values = array.to_numpy(zero_copy_only=False)
+        return np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    if nulls == n:
+        return np.zeros(n, form)
+    values = np.frombuffer(array.buffers()[1], form, n, array.offset * form.itemsize)
+    return np.where(array.is_valid().to_numpy(zero_copy_only=False), values, form.type(0)) if nulls else values
 
 
 @lru_cache(64)

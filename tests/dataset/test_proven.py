@@ -70,6 +70,7 @@ def test_what_is_written_is_read_whole_and_by_blocks(n: int, block_rows: int) ->
     [
         (pa.string(), ["a", None, "", "ä😀", "b"]),
         (pa.int16(), [1, None, 3, 0, 5]),
+        (pa.float64(), [0.5, None, -0.0, 0.0, 5]),
         (pa.list_(pa.string()), [["a"], None, [], [None, "ä"], ["b"]]),
         (pa.list_(pa.list_(pa.int16(), 2)), [[[1, 2]], None, [], [None, [3, None]], [[0, 0]]]),
     ],
