@@ -46,6 +46,10 @@ class _NoDigest:
         return "0" * 64
 
 
+def _no_proof(*_: object) -> str:
+    return "0" * 64
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser("proving", __doc__)
     options.add_argument("--faces", type=Path, help="Folder of photos. Default: the embedded face.")
@@ -77,7 +81,7 @@ def print_costs(made: miex.Dataset, faces: Path | None) -> None:
 
     def unproven() -> AbstractContextManager[object]:
         off = ExitStack()
-        off.enter_context(mock.patch("miex.dataset.shard.zlib", SimpleNamespace(crc32=no_crc)))
+        off.enter_context(mock.patch("miex.dataset.shard.isal_zlib", SimpleNamespace(crc32=no_crc)))
         off.enter_context(mock.patch("miex.dataset.description.prove_stored"))
         return off
 
@@ -87,10 +91,10 @@ def print_costs(made: miex.Dataset, faces: Path | None) -> None:
 
     def unproven_shards() -> AbstractContextManager[object]:
         off = ExitStack()
-        off.enter_context(mock.patch("miex.dataset.shard.zlib", SimpleNamespace(crc32=lambda *_: 0)))
+        off.enter_context(mock.patch("miex.dataset.shard.isal_zlib", SimpleNamespace(crc32=lambda *_: 0)))
         off.enter_context(mock.patch("miex.dataset.shard.hashlib", SimpleNamespace(sha256=_NoDigest)))
         off.enter_context(mock.patch("miex.dataset.proven.table_digest", return_value="0" * 64))
-        off.enter_context(mock.patch.object(ProvenFile, "_prove", return_value="0" * 64))
+        off.enter_context(mock.patch.object(ProvenFile, "_prove", _no_proof))
         off.enter_context(mock.patch("miex.dataset.plan_file.table_digest", return_value="0" * 64))
         return off
 
@@ -128,7 +132,8 @@ def write_results(folder: Path) -> None:
 
 
 def print_rows(sets: Sequence[Path]) -> None:
-    """Print the table of rows."""
+    """Print the table of rows. One thread of Arrow's reads: several disturb each other where others work, too."""
+    pa.set_cpu_count(1)
     print(
         "\nAll rows of samples.parquet. They are proven by sha256 of every value, which also says that they are those"
         "\nof the plan. What sha256 alone takes, of values that lie ready, is the least that this proof can cost.\n"
@@ -140,8 +145,9 @@ def print_rows(sets: Sequence[Path]) -> None:
 
         def unproven(rows: str = record["digests"]["rows"]) -> AbstractContextManager[object]:
             off = ExitStack()
-            off.enter_context(mock.patch("miex.dataset.proven.Hashable"))
-            off.enter_context(mock.patch.object(ProvenFile, "_prove", return_value=""))
+            # no mocks, which would keep what they are given
+            off.enter_context(mock.patch("miex.dataset.proven.Hashable", _no_proof))
+            off.enter_context(mock.patch.object(ProvenFile, "_prove", _no_proof))
             off.enter_context(mock.patch("miex.dataset.samples.root_of", return_value=rows))
             return off
 

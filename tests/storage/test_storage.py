@@ -66,6 +66,18 @@ def test_a_folder_is_no_file(folder: Folder) -> None:
         folder.delete("folder")
 
 
+def test_what_is_taken_back_is_gone_with_its_folders_and_nothing_else(storage: Storage) -> None:
+    names = ["frames/a/1", "frames/a/2", "frames/b/1", "card"]
+    for name in (*names, "frames/b/mine"):
+        storage.write(name, b"x")
+    storage.take_back([*names, "frames/b/never"])
+    assert list(storage.names("frames/b")) == ["mine"]
+    assert list(storage.names("frames/a")) == list(storage.names("frames/b/never")) == []
+    assert storage.size("card") is None
+    if isinstance(storage, Folder):
+        assert sorted(path.name for path in storage.path.rglob("*")) == ["b", "frames", "mine"]
+
+
 def test_names_are_those_of_one_folder(storage: Storage) -> None:
     for name in ("b", "a", "shards/2", "shards/1"):
         storage.write(name, b"")

@@ -57,7 +57,7 @@ def export(
     Args:
         dataset: a set, a selection of one, or its folder; with flow, also clips of a corpus or NAME=PATH of one.
         out: file to write, ending in .npz; for other forms than flow, a new or empty folder, which
-            may be in a bucket.
+            may be in a bucket; what was written there is deleted if the export cannot be completed.
         to: form of the export: flow (maps of u, v and strain from onset to apex), folder (every frame as an image
             file, and a table that can be read as a corpus), huggingface (Parquet files that `datasets.load_dataset`
             reads) or webdataset (shuffled tars, for `webdataset`). But for flow, frames are those of the set, each
