@@ -21,6 +21,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from PIL import features
+from PIL.PngImagePlugin import PngInfo
 from skimage import data
 from tools.fuzz_images import judge
 
@@ -458,3 +459,26 @@ def test_frames_of_a_clip_are_read_by_their_index_and_none_is_held(tmp_path: Pat
     for name in ("none", "none.avi"):
         with pytest.raises(InputError, match="no frame"):
             FrameReader(tmp_path / name)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "I;16"])
+def test_what_a_png_claims_is_what_pillow_says(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, cut anywhere before its pixels, or with a flipped bit there."""
+    whole, told = io.BytesIO(), PngInfo()
+    told.add_text("what", "made")
+    PillowImage.new(mode, (7, 5)).save(whole, "png", pnginfo=told)
+    content = whole.getvalue()
+    assert images.claimed(content) == ("png", 7, 5)
+    until = content.index(b"IDAT") + 4
+    odd = [content[:n] for n in range(until)]
+    odd += [content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :] for at in range(until)]
+
+    def said(content: bytes) -> object:
+        try:
+            return images.claimed(content)
+        except ValueError:
+            return None
+
+    found = [said(one) for one in odd]
+    monkeypatch.setattr(images, "_png_size", lambda content: None)
+    assert found == [said(one) for one in odd]

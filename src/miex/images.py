@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 import cv2
 import numpy as np
 import numpy.typing as npt
+from isal import isal_zlib
 from PIL import ExifTags, features
 from PIL import Image as PillowImage
 
@@ -37,6 +38,8 @@ _FORMATS = (
     "JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", *(("AVIF",) if _AVIF else ()), "DDS", "ICO",
     "PCX", "TGA",
 )  # fmt: skip
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PLAIN_PNG = (bytes([8, 0, 0, 0, 0]), bytes([8, 2, 0, 0, 0]))  # how the header of one of 8-bit gray, or colors, ends
 _TGA_SUFFIXES, _TGA_END = (".tga", ".icb", ".vda", ".vst"), b"TRUEVISION-XFILE.\0"
 CONVERT: Final = "convert it to PNG or JPEG"
 _TAKE_FRAMES: Final = "save frames of it as PNG or JPEG"
@@ -209,11 +212,32 @@ def claimed(content: bytes) -> tuple[str, int, int]:
     Raises:
         ValueError: these bytes are no image.
     """
+    if size := _png_size(content):  # of which sets are made; Pillow takes a twentieth of the time of decoding for this
+        return "png", *size
     try:
         with warnings.catch_warnings(action="ignore"), PillowImage.open(io.BytesIO(content), formats=_FORMATS) as seen:
             return (seen.format or "").lower(), *seen.size
     except Exception as error:  # as in `_decode`
         raise ValueError(f"a frame that is no image: {type(error).__name__}") from error
+
+
+def _png_size(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a PNG of 8-bit gray or colors whose chunks up to the pixels are whole; None for all else."""
+    at, size = len(_PNG), None
+    while content.startswith(_PNG) and at + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        if kind == b"IDAT":
+            return size
+        end = at + 8 + length
+        chunk = memoryview(content)[at + 4 : end]
+        if content[end : end + 4] != isal_zlib.crc32(chunk).to_bytes(4, "big"):
+            return None
+        if size is None:
+            if kind != b"IHDR" or length != 13 or content[end - 5 : end] not in _PLAIN_PNG:
+                return None
+            size = struct.unpack_from(">II", content, at + 8)
+        at = end + 4
+    return None
 
 
 def _decode(file: BinaryIO, name: str) -> tuple[Image, str]:
