@@ -16,7 +16,7 @@ from isal import isal_zlib  # CRC-32 in a tenth of zlib's time
 from miex.dataset.frames import MIME
 from miex.errors import DamagedError
 from miex.stable import MOST_BYTES, json_digest, json_of, object_of, prove_sealed
-from miex.storage.base import Draft, Storage
+from miex.storage.base import Draft, Storage, as_input_errors
 
 SHARDS = "shards"
 FORMAT = 3
@@ -167,7 +167,7 @@ def write_shard(
 
 
 def _sha256(out: Storage, name: str) -> str:
-    with out.open(name) as file:
+    with as_input_errors(f"reading {name} of {out.address}"), out.open(name) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # BinaryIO has readinto
 
 

@@ -16,7 +16,7 @@ from miex.dataset.plan_file import FACES_FILE, PLAN_FILE
 from miex.dataset.samples import SAMPLES_FILE
 from miex.dataset.schema import FACES_COLUMNS, PLAN_COLUMNS, RESULT_COLUMNS, Column
 from miex.dataset.shard import SHARDS
-from miex.storage.base import Storage
+from miex.storage.base import Storage, as_input_errors
 
 _PARQUET = "application/x-parquet"
 _METHOD = "Liu, Wang, Gedeon & Zheng: How to Synthesize a Large-Scale and Trainable Micro-Expression Dataset? ECCV 2022"
@@ -128,7 +128,7 @@ def _licences(dataset: Dataset) -> list[str]:
 
 
 def _file(storage: Storage, name: str, meaning: str) -> dict[str, Any]:
-    with storage.open(name) as file:
+    with as_input_errors(f"reading {name} of {storage.address}"), storage.open(name) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # BinaryIO has readinto
     return {
         "@type": "cr:FileObject", "@id": name, "name": name, "description": meaning, "contentUrl": name,
