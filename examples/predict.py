@@ -1,9 +1,9 @@
-"""Ask a recognizer about a clip. It says what a face did, not what anybody felt."""
+"""Ask the recognizer that comes with miex about a clip. It says what a face did, not what anybody felt."""
 
 import miex
 
 if __name__ == "__main__":
-    recognizer = miex.load_recognizer("model")
+    recognizer = miex.load_recognizer()
     print(recognizer)
     clip = miex.corpora.read("casme2", "CASME2").reading.clips[0]
     print(clip)

@@ -197,6 +197,9 @@ def test_only_torch_files_import_torch() -> None:
     }
     reading = {"examples", "flow_file", "places", "recipe", "streamed", "view"}
     assert "torch" not in loaded(*(f"miex.recognition.{name}" for name in reading | for_types_alone))
+    predicting = ("miex.api.predict", "miex.api.recognizer_card")
+    own = {"default_recognizer", "predictor", "suitable"}
+    assert "torch" not in loaded(*predicting, *(f"miex.recognition.{name}" for name in own))
     assert "torch" not in loaded("miex.generators.registry", "miex.generators.ganimation.manifest")
 
 

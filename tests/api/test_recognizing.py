@@ -82,15 +82,15 @@ def test_a_pair_is_no_clip(maps: Path, tmp_path: Path) -> None:
     recognizer = miex.train(maps, epochs=1)
     for wrong in ({"apex": 3}, {"onset": 1}, {"offset": 3}):
         with pytest.raises(UsageError, match="a pair with onset"):
-            miex.predict(recognizer, "a.png", "b.png", **wrong)  # type: ignore[arg-type]
+            miex.predict("a.png", "b.png", recognizer=recognizer, **wrong)  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="onset"):
-            miex.predict(recognizer, maps, **wrong)  # type: ignore[arg-type]
+            miex.predict(maps, recognizer=recognizer, **wrong)  # type: ignore[arg-type]
     frame = np.zeros((64, 64, 3), np.uint8)
     for clip in ((frame, frame.astype(np.float32)), (frame[..., 0], frame), np.zeros((2, 64, 64), np.uint8)):
         with pytest.raises(UsageError, match=r"`clip`(.|\n)*uint8 RGB \[h, w, 3\]"):
             recognizer.predict(clip)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="3 files"):
-        miex.predict("nowhere", "a.png", "b.png", "c.png")
+        miex.predict("a.png", "b.png", "c.png")
 
 
 # finer classes

@@ -99,7 +99,7 @@ def test_a_prediction_without_numbers_uses_the_strongest_event(
         seen = takes.of(aligned(held.__getitem__, len(held), place, landmarker, name=f"clip {film_video}"))
     oracle = recognizer.recognizer.probabilities(seen[None])[0]
     assert list(given.probabilities.values()) == oracle.tolist()
-    (first,) = miex.predict(recognizer, film_folder, apex=EVENT[1])
+    (first,) = miex.predict(film_folder, recognizer=recognizer, apex=EVENT[1])
     assert (first.onset, first.apex) == (0, EVENT[1])
     with pytest.raises(UsageError, match="onset 3"):
         recognizer.predict(film_video, onset=3)

@@ -455,7 +455,7 @@ def evaluate_recognizer(
     from miex.evaluation.metrics import confusion, score
     from miex.evaluation.significance import bootstrap, by_subject
 
-    loaded = (recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)).recognizer
+    loaded = (recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)).trained
     samples = each_once(
         view_of(
             real,

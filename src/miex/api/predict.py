@@ -1,4 +1,4 @@
-"""Predict the class of a clip with a trained recognizer."""
+"""Predict the class of a clip, with the recognizer that comes with miex or a trained one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.api.examples import need_training
+from miex.api.recognizer_card import RecognizerCard
 from miex.api.spot import FPS, Spotted, spot
 from miex.api.work import PathLike, Say, Stages, landmark_model, path, unsaid
-from miex.arguments import PATH, Kind, checking, instance_of, many
+from miex.arguments import NONE, PATH, Kind, checking, instance_of, many
 from miex.errors import InputError, UsageError
 from miex.images import Image
 
 if TYPE_CHECKING:
+    from miex.recognition.predictor import Predictor
     from miex.recognition.recognizer import Recognizer
 
 # A folder of frames or a video; or an onset and an apex, as files or uint8 RGB [h, w, 3].
@@ -35,7 +37,9 @@ def _take_frame(value: Any) -> Any:
 
 _FRAME = Kind("a frame, uint8 RGB [h, w, 3]", _take_frame)
 _CLIP = PATH | many(PATH | _FRAME, "a pair of onset and apex, each a file or a frame, uint8 RGB [h, w, 3]")
-RECOGNIZER = PATH | instance_of("a recognizer that `miex.train` gave", "miex.api.predict:LoadedRecognizer")
+RECOGNIZER = PATH | instance_of(
+    "a recognizer that `miex.train` or `miex.load_recognizer` gave", "miex.api.predict:LoadedRecognizer"
+)
 
 
 @dataclass(frozen=True)
@@ -66,24 +70,52 @@ class Prediction:
 
 @dataclass(frozen=True, repr=False)
 class LoadedRecognizer:
-    """A trained recognizer, ready to predict.
+    """A recognizer, ready to predict.
 
     Attributes:
-        recognizer: network, recipe and history.
+        recognizer: network, recipe and history of one that was trained; or the one that comes with miex.
     """
 
-    recognizer: Recognizer
+    recognizer: Predictor
 
     def __repr__(self) -> str:
-        recipe, history = self.recognizer.recipe, self.recognizer.history
-        parts = [
-            f"{recipe.recognizer}, {recipe.takes.name} {' × '.join(map(str, recipe.takes.shape))}",
-            ", ".join(self.recognizer.label_names),
-            *([f"trained on {history['n']:,} samples"] if "n" in history else []),
-            *([f"{len(history['skipped']):,} left out, which cannot be read"] if "skipped" in history else []),
-            *([f"loss {history['loss']:.3f}"] if "loss" in history else []),
-        ]
-        return " · ".join(parts)
+        return " · ".join(self.recognizer.facts())
+
+    @property
+    def trained(self) -> Recognizer:
+        """Network, recipe and history.
+
+        Raises:
+            UsageError: it is the one that comes with miex, which only predicts.
+        """
+        from miex.recognition.default_recognizer import DefaultRecognizer
+
+        found: Any = self.recognizer
+        if isinstance(found, DefaultRecognizer):
+            raise UsageError(
+                "the recognizer that comes with miex", expected="a recognizer that was trained here",
+                found="networks that only predict: what they were trained on is not with them",
+                do="train one with `miex.train`",
+            )  # fmt: skip
+        trained: Recognizer = found
+        return trained
+
+    @property
+    def card(self) -> RecognizerCard:
+        """What the recognizer that comes with miex was trained on, what it reads of real clips, and what it must not be
+        used for.
+
+        Raises:
+            UsageError: it is another one, whose facts are in `trained.history`.
+        """
+        from miex.recognition.default_recognizer import DefaultRecognizer
+
+        if not isinstance(self.recognizer, DefaultRecognizer):
+            raise UsageError(
+                "the card of a recognizer", expected="the recognizer that comes with miex, which has one",
+                found="a trained one, whose facts are in its history",
+            )  # fmt: skip
+        return RecognizerCard(self.recognizer.card)
 
     @checking(clip=_CLIP, fps=FPS)
     def predict(
@@ -116,11 +148,14 @@ class LoadedRecognizer:
 
         Raises:
             UsageError: `onset` or `offset` without `apex`, an index with a pair, or no `fps` to spot in a folder.
-            InputError: a frame is missing, cannot be read, or shows no face; or no event is spotted.
+            InputError: a frame is missing or cannot be read; no event is spotted; or onset and apex do not show what
+                recognizers are made for (see `recognition.suitable`): no face, two faces, a cut, nothing that moves,
+                and, for the recognizer that comes with miex, a head that is turned or moves too far.
         """
         from miex.faces.landmarks import Landmarker
         from miex.images import read_image
         from miex.recognition.places import aligned
+        from miex.recognition.suitable import prove_suitable
 
         if not isinstance(clip, PathLike):
             if len(clip) != 2:
@@ -148,13 +183,15 @@ class LoadedRecognizer:
             if apex is None:
                 onset, apex, offset = _spotted(spot(given, fps=fps, landmarker=landmarker, progress=progress, say=say))
             onset = onset or 0
-            if offset is None and self.recognizer.recipe.takes.spans != "clip":
+            if offset is None and self.recognizer.takes.spans != "clip":
                 offset = apex  # no later frame is looked at
             shown = _cut_out(given, onset, apex, offset)
             at = (onset, apex, onset + shown.count - 1)
         with Landmarker(landmark_model(landmarker, say)) as found:
             frames_of = aligned(shown.read, shown.count, shown.apex, found, name=f"clip {name}")
-            seen = self.recognizer.recipe.takes.of(frames_of)
+            onset_frame, apex_frame = frames_of.read(0), frames_of.read(frames_of.apex)
+            prove_suitable(onset_frame, apex_frame, self.recognizer, found, name=f"clip {name}")
+            seen = self.recognizer.takes.of(frames_of)
         return replace(self._named(seen[None], [name])[0], onset=at[0], apex=at[1], offset=at[2])
 
     @checking()
@@ -163,7 +200,7 @@ class LoadedRecognizer:
         from miex.recognition.flow_file import read_flow
 
         given = read_flow(path(file))
-        return self._named(given.array(self.recognizer.recipe.takes), given.rows["sample_id"].to_pylist())
+        return self._named(given.array(self.recognizer.takes), given.rows["sample_id"].to_pylist())
 
     def _named(self, examples: npt.NDArray[Any], samples: Sequence[str]) -> list[Prediction]:
         names = self.recognizer.label_names
@@ -212,23 +249,31 @@ def _spotted(found: Spotted) -> tuple[int, int, int]:
 
 
 @checking()
-def load_recognizer(file: PathLike) -> LoadedRecognizer:
-    """Load a recognizer from its file, or from the folder of its training. No code in the file is run.
+def load_recognizer(file: PathLike | None = None) -> LoadedRecognizer:
+    """Load the recognizer that comes with miex, or a trained one. No code in a file is run.
+
+    Args:
+        file: file of a trained recognizer, or folder of its training. None: the one that comes with miex, which needs
+            no torch.
 
     Raises:
         UsageError: torch is not installed.
         InputError: the file is missing, damaged, or of another kind.
     """
+    if file is None:
+        from miex.recognition.default_recognizer import load_default
+
+        return LoadedRecognizer(load_default())
     need_training()
     from miex.recognition.recognizer import load_recognizer as load
 
     return LoadedRecognizer(load(path(file)))
 
 
-@checking(recognizer=RECOGNIZER, clip=PATH, fps=FPS)
+@checking(clip=PATH, recognizer=RECOGNIZER | NONE, fps=FPS)
 def predict(
-    recognizer: LoadedRecognizer | PathLike,
     *clip: PathLike,
+    recognizer: LoadedRecognizer | PathLike | None = None,
     onset: int | None = None,
     apex: int | None = None,
     offset: int | None = None,
@@ -240,8 +285,8 @@ def predict(
     """Predict the class of a clip, with probabilities; for a flow file (.npz), of each of its maps.
 
     Args:
-        recognizer: a recognizer, or its file.
         clip: an onset and an apex image; a folder of frames; a video; or a flow file.
+        recognizer: a recognizer, or its file. Default: the one that comes with miex.
 
     The other arguments and the errors are those of `LoadedRecognizer.predict`.
     """

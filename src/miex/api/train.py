@@ -152,7 +152,7 @@ def start_of(
             say(f"{recipe.recognizer} starts from random weights")
         return None, recipe
     if isinstance(given, LoadedRecognizer) or not (str(given) == IMAGENET or path(given).suffix in (".pth", ".pt")):
-        start = (given if isinstance(given, LoadedRecognizer) else load_recognizer(given)).recognizer
+        start = (given if isinstance(given, LoadedRecognizer) else load_recognizer(given)).trained
         return start, _like(recipe, start.recipe)
     weights = find_weights(path(given), say)
     recipe = weights.recipe(recipe)

@@ -20,7 +20,7 @@ from miex.storage.cache import cache_folder
 from miex.storage.fetched import PublishedFile
 
 _EXTRAS = {
-    "torch": "needed for recognizers, torch datasets and GANimation: pip install 'miex[train]'",
+    "torch": "needed to train recognizers, for torch datasets and for GANimation: pip install 'miex[train]'",
     "ray": "needed for --executor ray: pip install 'miex[ray]'",
 }
 
@@ -55,6 +55,7 @@ def examine(
     yield _opencv()
     yield _published(MODEL, landmarker, True, "the first run", fetch, say)
     yield _published(SFACE, sface, False, "the first report, to measure identity,", fetch, say)
+    yield _recognizer()
     for package, use in _EXTRAS.items():
         there = importlib.util.find_spec(package) is not None
         yield Finding(package, there, False, metadata.version(package) if there else f"not installed ({use})")
@@ -72,6 +73,16 @@ def _opencv() -> Finding:
     if len(builds) != 1:
         text += "; exactly one build may be installed: uninstall all of these, then install miex again"
     return Finding("OpenCV", len(builds) == 1, True, text)
+
+
+def _recognizer() -> Finding:
+    from miex.recognition.default_recognizer import load_default
+
+    try:
+        text, good = "; ".join(load_default().facts()[1:]), True
+    except InputError as error:
+        text, good = " ".join(str(error).split()), False
+    return Finding("recognizer", good, False, text)
 
 
 def _published(

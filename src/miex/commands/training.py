@@ -236,7 +236,7 @@ def train(
             mixed_precision=mixed_precision, start=start, joint=joint_with, where=where, stream=stream,
             new_draws=new_draws, seed=seed, flow=flow, no_apex=no_apex, on_error=on_error, device=device,
             threads=threads, workers=workers, progress=progress, say=console.say,
-        ).recognizer  # fmt: skip
+        ).trained  # fmt: skip
     from miex.recognition.recognizer import MODEL
 
     facts = {
@@ -379,14 +379,27 @@ def evaluate(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="RECOGNIZER", help="Trained recognizer: its file, or its folder.")],
     clip: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="CLIP",
             help="Clip: an onset and an apex image, a folder of frames, a video, or a flow file (.npz).",
         ),
-    ],
+    ] = None,
+    recognizer: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trained recognizer: its file, or its folder. Default: the one that comes with miex (see --card).",
+        ),
+    ] = None,
+    card: Annotated[
+        bool,
+        typer.Option(
+            "--card",
+            help="Print the card of the recognizer that comes with miex: what it was trained on, what it reads of real "
+            "clips, and what it must not be used for.",
+        ),
+    ] = False,
     onset: Annotated[
         int | None, typer.Option(min=0, help="Index of the onset frame. Default: the first frame, 0.")
     ] = None,
@@ -412,12 +425,20 @@ def predict(
     log: o.Log = None,
 ) -> None:
     """Print the class of a clip, with probabilities. They say what a face did, not what the person felt."""
+    from miex.api.predict import load_recognizer
     from miex.api.predict import predict as look
 
+    if card:
+        if clip or recognizer:
+            raise UsageError("--card", expected="no CLIP and no --recognizer: it is of the one that comes with miex")
+        console.show_result(load_recognizer().card, as_json, None)
+        return
+    if recognizer is None:
+        console.say("the recognizer that comes with miex: miex predict --card says what it must not be used for")
     with console.bars() as progress:
         found = look(
-            model, *clip, onset=onset, apex=apex, offset=offset, fps=fps, landmarker=landmarker, progress=progress,
-            say=console.say,
+            *(clip or ()), recognizer=recognizer, onset=onset, apex=apex, offset=offset, fps=fps,
+            landmarker=landmarker, progress=progress, say=console.say,
         )  # fmt: skip
     rows = [
         {

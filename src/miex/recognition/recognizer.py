@@ -18,6 +18,7 @@ from torch import Tensor
 from miex.errors import InputError, UsageError, first_wrong
 from miex.recognition.inputs.base import Input
 from miex.recognition.method import Method, make_method
+from miex.recognition.predictor import Limits, other_form, prove_form
 from miex.recognition.recipe import Recipe
 from miex.recognition.view import LABELS, View
 from miex.stable import first_difference
@@ -45,15 +46,35 @@ class Recognizer:
     label_names: tuple[str, ...] = LABELS
     history: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def takes(self) -> Input:
+        """The input of its recipe."""
+        return self.recipe.takes
+
+    @property
+    def limits(self) -> Limits:
+        """None: what its training data showed is not in its file."""
+        return Limits()
+
+    def facts(self) -> list[str]:
+        """Its name, input, classes and training, in short texts."""
+        history = self.history
+        return [
+            f"{self.recipe.recognizer}, {self.takes.name} {' × '.join(map(str, self.takes.shape))}",
+            ", ".join(self.label_names),
+            *([f"trained on {history['n']:,} samples"] if "n" in history else []),
+            *([f"{len(history['skipped']):,} left out, which cannot be read"] if "skipped" in history else []),
+            *([f"loss {history['loss']:.3f}"] if "loss" in history else []),
+        ]
+
     def probabilities(self, examples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Probability of each class, float32 [n, classes], of examples [n, …] of its input.
 
         Raises:
             InputError: the examples have another shape or type.
         """
-        takes = self.recipe.takes
-        if examples.dtype != takes.dtype or examples.shape[1:] != takes.shape:
-            raise _other_form(takes, f"{examples.dtype} {list(examples.shape)}")
+        takes = self.takes
+        prove_form(examples, takes)
         size = _piece(takes.shape, takes.dtype)
         parts = (examples[i : i + size] for i in range(0, len(examples), size))
         return probabilities(self.method, parts, self.recipe)
@@ -70,8 +91,8 @@ class Recognizer:
                 found=", ".join(view.label_names), do="give `classes`, the mapping that has the recognizer's classes, "
                 "or fine-tune it for these: train with it as `start`",
             )  # fmt: skip
-        if view.shape != self.recipe.takes.shape:
-            raise _other_form(self.recipe.takes, str([len(view), *view.shape]))
+        if view.shape != self.takes.shape:
+            raise other_form(self.takes, str([len(view), *view.shape]))
         return probabilities(self.method, pieces(view), self.recipe)
 
     @property
@@ -184,12 +205,3 @@ def probabilities(method: Method, examples: Iterable[npt.NDArray[Any]], recipe: 
             found.append(p.cpu().numpy())
     method.train(training)
     return np.concatenate(found)
-
-
-def _other_form(takes: Input, found: str) -> InputError:
-    size = " × ".join(map(str, takes.shape))
-    return InputError(
-        f"predicting with a recognizer whose input is {takes.name} of {size}",
-        expected=f"examples {takes.dtype} [n, {', '.join(map(str, takes.shape))}]",
-        found=found, do="make the examples with Examples.through(recognizer.recipe.takes, …)",
-    )  # fmt: skip

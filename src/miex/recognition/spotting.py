@@ -100,7 +100,7 @@ def regions() -> dict[str, tuple[int, ...]]:
     return sides | MIDDLE_REGIONS
 
 
-class _Reference:
+class Reference:
     """A frame that the displacement of others is measured from."""
 
     def __init__(self, frame: Image, mesh: npt.NDArray[np.float64]) -> None:
@@ -185,7 +185,7 @@ def region_motion(frames: Iterable[Image], landmarker: Landmarker) -> npt.NDArra
         face); after that, displacements start from zero.
     """
     found: list[npt.NDArray[np.float64] | None] = []
-    reference: _Reference | None = None
+    reference: Reference | None = None
     start = np.zeros((len(regions()), 2))
     before: Image | None = None
     for frame in frames:
@@ -196,7 +196,7 @@ def region_motion(frames: Iterable[Image], landmarker: Landmarker) -> npt.NDArra
             region, shift, followed = reference.moved(frame)
             if shift > MOST_SHIFT or not followed:  # from the frame before it is nearer
                 last = found[-1]
-                reference = _Reference.found_in(before, landmarker)
+                reference = Reference.found_in(before, landmarker)
                 if reference is not None and last is not None:
                     start = last
                     region, shift, followed = reference.moved(frame)
@@ -204,7 +204,7 @@ def region_motion(frames: Iterable[Image], landmarker: Landmarker) -> npt.NDArra
                 where = start + region
             else:
                 reference = None
-        elif (reference := _Reference.found_in(frame, landmarker)) is not None:
+        elif (reference := Reference.found_in(frame, landmarker)) is not None:
             start = np.zeros_like(start)
             where = start
         found.append(where)

@@ -120,6 +120,11 @@ class Input(BaseModel, ABC):
         """What it looks at: single frames (onset, apex), all from onset to apex, or the whole clip to its offset."""
         return "frames"
 
+    @property
+    def relative(self) -> bool:
+        """Whether it tells where a face moves and not how much, so that noise looks as strong as an expression."""
+        return False
+
     def described(self) -> dict[str, Any]:
         """The name and all settings, as JSON values."""
         return {"name": self.name, **self.model_dump(mode="json")}

@@ -193,6 +193,10 @@ class FlowClip(_Steps):
         _, flow = self._steps(frames)
         return np.asarray(halved(flow) / 2, np.float16)
 
+    @property
+    def relative(self) -> bool:
+        return self.normalize == "rms"
+
     def prepare(self, batch: Tensor) -> Tensor:
         x = batch.movedim(-1, 1).float()
         return (by_strength(x) if self.normalize == "rms" else x).contiguous()
@@ -228,6 +232,10 @@ class EnrichedClip(_Steps):
         levels, flow = self._steps(frames)
         strains = np.stack([strain(step) for step in flow])
         return np.asarray(halved(np.concatenate([flow / 2, strains[..., None], levels[1:, ..., None]], -1)), np.float16)
+
+    @property
+    def relative(self) -> bool:
+        return True
 
     def prepare(self, batch: Tensor) -> Tensor:
         x = batch.movedim(-1, 1).float()

@@ -107,6 +107,10 @@ class FlowMaps(Input):
     def seen_shape(self) -> tuple[int, ...]:
         return 3, self.side, self.side
 
+    @property
+    def relative(self) -> bool:
+        return True
+
     def of(self, frames: Frames) -> Image:
         crop = crop_of(frames, self.seed)
         onset, apex = (crop.cut(gray(frames.read(i)), frames.layout) for i in (0, frames.apex))
@@ -137,3 +141,28 @@ class FlowMaps(Input):
         x = batch.flip(-1)  # a copy
         x[:, :1] = 1 - x[:, :1] if self.normalize == "unit" else -x[:, :1]
         return x
+
+
+def standardized(maps: Image) -> npt.NDArray[np.float32]:
+    """What `FlowMaps.prepare` makes of maps by median_rms, without torch.
+
+    Training prepares with torch on its own device, where maps arrive as bytes; who only predicts need not have torch.
+
+    Args:
+        maps: uint8 [n, side, side, 3].
+
+    Returns:
+        float32 [n, 3, side, side].
+    """
+    n, height, width, _ = maps.shape
+    values = maps.transpose(0, 3, 1, 2).reshape(n, 3, height * width)
+    middle = (height * width - 1) // 2  # of an even number torch takes the lower one of the two in the middle
+    still = np.partition(values, middle, axis=2)[..., middle, None]
+    x = (values.astype(np.float32) - still) / np.float32(255)
+    x /= np.sqrt(np.square(x).mean(2, keepdims=True)) + np.float32(1e-6)
+    return np.asarray(np.clip(x, -4, 4).reshape(n, 3, height, width), np.float32)
+
+
+def mirrored(maps: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The mirror image of standardized maps, float32 [n, 3, side, side]: flipped, and with the sign of u changed."""
+    return np.asarray(maps[..., ::-1] * np.array([-1, 1, 1], np.float32)[:, None, None], np.float32)

@@ -1,0 +1,108 @@
+"""Whether an onset and an apex are what recognizers are made for: what else is shown is refused, not read.
+
+A recognizer knows no answer but its classes. Of a hand before the mouth, a cut, or noise it says one of them, and with
+no less confidence. So before a clip is predicted its onset and apex are looked at:
+
+- each shows a face, in one place, and it is one face that could be followed from one to the other: no recognizer reads
+  a cut, or two people (`spotting.Reference.moved`);
+- for inputs that tell where a face moves and not how much (`Input.relative`), something on it moves: in a flow map
+  noise is stretched to the full range like any expression;
+- for a recognizer that says so (`Limits`, which the one that comes with miex has), the head is not turned further than
+  in what it was trained on, and does not move further between the frames than it was found to bear. Who trains a
+  recognizer of profiles or of moving heads knows better, so others have no such limit.
+
+Evaluation refuses nothing: a hard sample left out would be a better score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from miex.errors import InputError
+from miex.faces.landmarks import Landmarker
+from miex.images import Image
+from miex.recognition.inputs.base import Input
+from miex.recognition.predictor import Limits, Predictor
+from miex.recognition.spotting import Reference
+
+# What counts as motion, without the head's and the eyes': displacements of `spotting.regions`, summed, inter-ocular
+# distances. One frame twice, with noise and JPEG between, has less; expressions have more, even at the lowest intensity
+# that sets have by default. The card of the recognizer that comes with miex says how many of each.
+LEAST_MOTION = 0.03
+
+
+REASONS = ("no face", "turned", "another face", "moved", "nothing moves")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a recognizer is not asked about a pair: one of REASONS, and what an error says."""
+
+    reason: str
+    where: str
+    expected: str
+    found: str
+    do: str
+
+
+def prove_suitable(onset: Image, apex: Image, predictor: Predictor, landmarker: Landmarker, *, name: str) -> None:
+    """Prove that a recognizer can be asked about a pair of frames.
+
+    Args:
+        onset, apex: uint8 RGB [size, size, 3], aligned by the face in the onset.
+        predictor: what is asked.
+        landmarker: finds the face.
+        name: of the clip, for messages.
+
+    Raises:
+        InputError: a frame shows no face, the face in the apex is another one or elsewhere, nothing moves, or the head
+            is turned or moves further than the recognizer knows.
+    """
+    if (no := refusal(onset, apex, predictor.takes, predictor.limits, landmarker)) is not None:
+        raise InputError(f"{name}: {no.where}", expected=no.expected, found=no.found, do=no.do)
+
+
+def refusal(onset: Image, apex: Image, takes: Input, limits: Limits, landmarker: Landmarker) -> Refusal | None:
+    """Why a recognizer with this input and these limits is not asked about a pair of frames, or None.
+
+    Onset, apex and landmarker are those of `prove_suitable`.
+    """
+    found = {"onset": landmarker.detect(onset, 0), "apex": landmarker.detect(apex, 0)}
+    for which, seen in found.items():
+        if not seen.sure:
+            return Refusal(
+                "no face", f"its {which} frame", "a face, where the onset has it", "none",
+                "choose another frame, in which nothing is before the face",
+            )  # fmt: skip
+    for which, seen in found.items():
+        yaw, pitch, _ = np.abs(seen.pose[seen.largest]).tolist()
+        if limits.turn is not None and max(yaw, pitch) > limits.turn:
+            return Refusal(
+                "turned", f"its {which} frame", f"a face from the front, turned by at most {limits.turn:g}°",
+                f"turned by {yaw:.0f}° sideways, and {pitch:.0f}° up or down",
+                "choose frames that show the face from the front, or a recognizer that knows other views",
+            )  # fmt: skip
+    mesh = found["onset"].landmarks[found["onset"].largest]
+    motion, shift, followed = Reference(onset, np.asarray(mesh, np.float64)).moved(apex)
+    if not followed:
+        return Refusal(
+            "another face", "its onset and apex", "one face, in one shot", "faces that no motion connects",
+            "choose frames between which there is no cut, no other person, and nothing that comes before the face",
+        )  # fmt: skip
+    if limits.shift is not None and shift > limits.shift:
+        return Refusal(
+            "moved", "from onset to apex",
+            f"a head that moves by at most {limits.shift:g} of the distance between the eyes", f"{shift:.2f}",
+            "choose an onset nearer to the apex, or stabilize the clip by the head",
+        )  # fmt: skip
+    strength = float(np.linalg.norm(motion, axis=1).sum())
+    if takes.relative and strength < LEAST_MOTION:
+        return Refusal(
+            "nothing moves", "from onset to apex",
+            f"an expression: motion of at least {LEAST_MOTION:g} distances between the eyes, summed over {len(motion)} "
+            "regions of the face outside the eyes", f"{strength:.3f}, no more than noise makes",
+            "choose as apex the frame in which the expression is strongest, and as onset the one before it begins",
+        )  # fmt: skip
+    return None
