@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -208,3 +210,16 @@ def test_the_tool_writes_what_it_is_given(tmp_path: Path, maps: npt.NDArray[np.u
     assert tool.disagreement(networks, written, maps) < 1e-5
     assert tool.disagreement(networks[:1], written, maps) > 1e-3
     assert tool.as_onnx(networks) == (tmp_path / NETWORK).read_bytes()
+
+
+def test_a_wheel_holds_both_files() -> None:
+    """Hatchling takes what lies in the package and git does not ignore."""
+    root = Path(__file__).parents[2]
+    if shutil.which("git") is None or not (root / ".git").exists():
+        pytest.skip("no clone")
+    packages = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert packages == {"packages": ["src/miex"]}
+    files = [str(root / "src" / "miex" / "recognition" / "default" / name) for name in (NETWORK, CARD)]
+    assert subprocess.run(["git", "-C", str(root), "check-ignore", *files], check=False).returncode == 1
+    tracked = subprocess.run(["git", "-C", str(root), "ls-files", *files], capture_output=True, text=True, check=True)
+    assert len(tracked.stdout.splitlines()) == 2

@@ -87,12 +87,17 @@ class RecognizerCard(Result):
 
     def _refused(self) -> Table:
         rows: list[list[Entry]] = [
-            [one["pairs"], one["n"], *(Value(one["refused"][why], digits=3) for why in REASONS)]
+            [
+                one["pairs"],
+                one["n"],
+                *(Value(one["refused"][why], digits=2) for why in REASONS),
+                "" if one["right"] is None else Value(one["right"], digits=2),
+            ]
             for one in self.facts["refuses"]
         ]
         limits = self.facts["limits"]
         return Table(
-            "Share of pairs that is refused, by reason", ["pairs", "n", *REASONS], rows,
+            "Share of pairs that is refused, by reason", ["pairs", "n", *REASONS, "of the others read right"], rows,
             f"Refused are frames without a face; a head turned by more than {limits['turn']:g}°; an apex whose face is "
             f"not the onset's; a head that moves by more than {limits['shift']:g} of the distance between the eyes; "
             f"and motion of the face below {LEAST_MOTION:g} of these distances, summed over 19 regions.",

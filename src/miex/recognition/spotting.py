@@ -125,16 +125,21 @@ class Reference:
         mesh = landmarker.mesh(frame)
         return None if mesh is None else cls(frame, np.asarray(mesh, np.float64))
 
-    def moved(self, frame: Image) -> tuple[npt.NDArray[np.float64], float, bool]:
+    def moved(self, frame: Image, alike: float = ALIKE) -> tuple[npt.NDArray[np.float64], float, bool]:
         """Where the skin of this frame is in another one, the head's own motion taken off.
 
         The head's motion (two shifts, roll, scale, yaw, pitch) is fitted to the skin outside the eyes, by least squares
         with the weights of a Cauchy distribution: most of a face keeps still in a micro-expression, and what moves
         counts little.
 
+        Args:
+            frame: uint8 RGB, as large as this one.
+            alike: correlation of the gray levels of its skin that a followed face keeps.
+
         Returns:
             Displacement of each region, float64 [19, 2], to the right and down, and the largest displacement by the
-            head, both in inter-ocular distances; and whether it is this face that was followed, by MOST_TORN and ALIKE.
+            head, both in inter-ocular distances; and whether it is this face that was followed, by MOST_TORN and
+            `alike`.
         """
         none: Any = None
         crop = cut(gray(frame), self._place, SIZE)
@@ -158,8 +163,8 @@ class Reference:
         region = np.stack([rest[list(ids)].mean(axis=0) for ids in regions().values()])
         there = self._points + (seen * self._unit).astype(np.float32)
         levels = _levels(crop, there[self._skin])
-        alike = levels.std() > 1 and float(np.corrcoef(self._levels, levels)[0, 1]) > ALIKE
-        return region, float(np.hypot(*(basis @ head).T).max()), alike and float(np.median(left)) <= MOST_TORN
+        same = levels.std() > 1 and float(np.corrcoef(self._levels, levels)[0, 1]) > alike
+        return region, float(np.hypot(*(basis @ head).T).max()), same and float(np.median(left)) <= MOST_TORN
 
 
 def _levels(crop: Image, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

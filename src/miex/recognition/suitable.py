@@ -31,7 +31,10 @@ from miex.recognition.spotting import Reference
 # distances. One frame twice, with noise and JPEG between, has less; expressions have more, even at the lowest intensity
 # that sets have by default. The card of the recognizer that comes with miex says how many of each.
 LEAST_MOTION = 0.03
-
+# Correlation of the gray levels of its skin that a face keeps from onset to apex. Of 100 pairs of two among 50 people
+# photographed alike in one studio, aligned, none has more than 0.95; of 270 pairs of sets, with changes of light,
+# noise and JPEG, none less than 0.975. Spotting asks for less, since it follows a head that moves further.
+SAME_FACE = 0.96
 
 REASONS = ("no face", "turned", "another face", "moved", "nothing moves")
 
@@ -85,7 +88,7 @@ def refusal(onset: Image, apex: Image, takes: Input, limits: Limits, landmarker:
                 "choose frames that show the face from the front, or a recognizer that knows other views",
             )  # fmt: skip
     mesh = found["onset"].landmarks[found["onset"].largest]
-    motion, shift, followed = Reference(onset, np.asarray(mesh, np.float64)).moved(apex)
+    motion, shift, followed = Reference(onset, np.asarray(mesh, np.float64)).moved(apex, SAME_FACE)
     if not followed:
         return Refusal(
             "another face", "its onset and apex", "one face, in one shot", "faces that no motion connects",
