@@ -52,8 +52,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "recognizer.md"
 SEEDS = (0, 1, 2)
 AGREES = 1e-5  # largest difference between the probabilities of torch and of OpenCV
 # Photos of sets are turned by at most 30° (`faces.index.Quality`): further, nothing was seen. Where the head moves
-# between the frames by 0.04 to 0.07, half of what is read beyond guessing is lost (the tables that `checked` makes), and
-# further little is left.
+# between the frames by 0.04 to 0.07, half of what is read beyond guessing is lost (the tables that `checked` makes);
+# beyond that, little is left.
 LIMITS = Limits(turn=30, shift=0.07)
 WEAKEST = 0.1  # that an AU is by default
 # Sets on which it is measured what is refused, of other faces than the first where there are enough photos.
@@ -77,7 +77,7 @@ NOT_FOR = (
 NEEDS = (
     "an onset at which the face is at rest, and the apex: the frame in which the expression is strongest",
     "one face from the front, at least some 60 pixels between the eyes, little compressed",
-    "one of its three classes: any other movement, such as speaking, or the small motion of a face at rest, is read as one",
+    "one of its three classes: other movement, such as speaking or the small motion of a face at rest, is read as one",
 )
 
 
