@@ -51,12 +51,13 @@ class DefaultRecognizer:
         return Limits(**self.card["limits"])
 
     def facts(self) -> list[str]:
-        trained, first = self.card["trained_on"], self.card["measured"].get("first")
+        trained = self.card["trained_on"]
+        seen = [f"{one['uf1']:.3f} ({view} view of {one['n']} clips)" for view, one in self.card["measured"].items()]
         return [
             f"the recognizer that comes with miex, {self.takes.name} {' × '.join(map(str, self.takes.shape))}",
             ", ".join(self.label_names),
             f"trained on {trained['pairs']:,} synthetic pairs of {trained['identities']:,} identities, no real one",
-            *([f"UF1 {first['uf1']:.3f} on {first['n']} real flow maps"] if first else []),
+            *(["UF1 on real flow maps " + ", ".join(seen)] if seen else []),
         ]
 
     def probabilities(self, examples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
