@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.api.examples import need_training
-from miex.api.recognizer_card import RecognizerCard
 from miex.api.spot import FPS, Spotted, spot
 from miex.api.work import PathLike, Say, Stages, landmark_model, path, unsaid
 from miex.arguments import NONE, PATH, Kind, checking, instance_of, many
@@ -20,6 +19,7 @@ from miex.errors import InputError, UsageError
 from miex.images import Image
 
 if TYPE_CHECKING:
+    from miex.api.recognizer_card import RecognizerCard
     from miex.recognition.predictor import Predictor
     from miex.recognition.recognizer import Recognizer
 
@@ -108,6 +108,7 @@ class LoadedRecognizer:
         Raises:
             UsageError: it is another one, whose facts are in `trained.history`.
         """
+        from miex.api.recognizer_card import RecognizerCard
         from miex.recognition.default_recognizer import DefaultRecognizer
 
         if not isinstance(self.recognizer, DefaultRecognizer):
