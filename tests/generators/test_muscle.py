@@ -108,6 +108,15 @@ def test_rounding_is_undone_without_a_trace(face: AlignedFace) -> None:
     assert (fine % LEVEL != 0).mean() > 0.5
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 9, 3), (101, 83, 3)])
+def test_rounding_is_undone_by_a_gaussian(shape: tuple[int, int, int]) -> None:
+    samples = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    samples = cv2.GaussianBlur(samples, (0, 0), 2).reshape(shape)
+    smooth = cv2.GaussianBlur(samples.astype(float), (7, 7), 1.0, borderType=cv2.BORDER_REPLICATE).reshape(shape)
+    expected = np.clip(smooth, np.maximum(0, samples - 127 / 256), samples + 127 / 256)
+    assert np.abs(unrounded(samples) / LEVEL - expected).max() < 0.51 / LEVEL
+
+
 @pytest.mark.parametrize("size", [64, 128, 201])
 def test_no_motion_is_the_crop_bit_for_bit(astronaut: np.ndarray, astronaut_mesh: np.ndarray, size: int) -> None:
     face = align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(size)), size)

@@ -162,12 +162,15 @@ def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, s
     fine[:, :2] /= OVERSAMPLING
     fine[:, 2] -= corner
     side = OVERSAMPLING * (size - 1) + 1
+    # of floats, which OpenCV samples in two thirds of the time
     samples = cv2.warpAffine(
-        part, fine, (side, side), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101
-    )
+        part.astype(np.float32), fine, (side, side), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )  # fmt: skip
     points = np.asarray(landmarks, np.float64)[:, :2]
     aligned = np.linalg.solve(affine[:, :2], (points - affine[:, 2]).T).T
-    return AlignedFace(np.asarray(samples, np.uint8), size, aligned.astype(np.float32))
+    levels = cv2.convertScaleAbs(np.maximum(samples, 0, out=samples))  # rounded, and within 8 bits
+    return AlignedFace(np.asarray(levels, np.uint8), size, aligned.astype(np.float32))
 
 
 def cut(photo: Image, place: npt.NDArray[np.float64], size: int) -> Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,9 +79,9 @@ class Muscle:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Anatomy:
-    """The whole table.
+    """The whole table; two are the same only if they are one object.
 
     Attributes:
         midline: landmarks from forehead to chin where the halves of the face meet.
@@ -92,6 +92,11 @@ class Anatomy:
     midline: tuple[int, ...]
     gates: dict[str, Gate]
     muscles: tuple[Muscle, ...]
+
+    @cached_property
+    def rims(self) -> tuple[Rim, ...]:
+        """All rims of its muscles."""
+        return tuple(dict.fromkeys(muscle.rim for muscle in self.muscles))
 
 
 @cache

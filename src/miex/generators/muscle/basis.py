@@ -7,10 +7,10 @@ along it is one number per column of the grid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +20,21 @@ from miex.compiled import compiled, eased
 from miex.easing import ease
 from miex.faces.crop import AlignedFace, eye_centers
 from miex.faces.mesh import mirror_landmarks
-from miex.generators.grid import Field, cell_centers
+from miex.generators.grid import cell_centers
 from miex.generators.muscle.anatomy import Anatomy, Muscle, Rim
 
 if TYPE_CHECKING:
     from miex.generators.muscle.cuts import CutSpec
 
 Floats = npt.NDArray[np.float32]
+_Indices = npt.NDArray[np.int64]
+_Doubles = npt.NDArray[np.float64]
 
 LATERAL = (1.0, -1.0)  # direction in the picture, for SIDES: the person's left is at the right of the picture
 BLUR, BLUR_FROM = 0.1, 0.15  # of the weights away from an insertion, and from where on; inter-ocular distances
 HAND_OVER = 0.12  # half the width over which the halves of a midline muscle meet, inter-ocular distances
 NARROWEST_GATE = 0.04  # inter-ocular distances: about a cell of the grid
-WHOLE, _NONE = np.empty((0, 0), np.float32), np.empty(0, np.int64)  # to kernels: all is let through; no gate
+_NONE = np.empty(0, np.int64)
 FAR = 1.5  # inter-ocular distances: a reach that does not fade within a mouth or an eye
 FADE = 0.2  # of the way from the middle of the face to its rim: there all motion goes to zero
 
@@ -60,12 +62,7 @@ class FaceFrame:
         middle_of_eyes = np.interp((right[1] + left[1]) / 2, middle[:, 1], middle[:, 0])
         halves = np.array([left[0] - middle_of_eyes, middle_of_eyes - right[0]]) / (self.unit / 2)
         self.widths = np.clip(halves, 0.5, 1.5)
-        self._rims: dict[Rim, Floats] = {}
-        self._shares: dict[int, Floats] = {}
-
-    def crosses(self, indices: Sequence[int]) -> bool:
-        """Whether a line of landmarks reaches the midline, and so runs on over the other side."""
-        return mirror_landmarks()[indices[-1]] == indices[-1]
+        self._radii: dict[Rim, Floats] = {}
 
     def line(self, indices: Sequence[int], side: int) -> tuple[Floats, Floats]:
         """Landmarks (given as those of the right side) of a side, from left to right in the picture: x, y, pixels."""
@@ -75,61 +72,59 @@ class FaceFrame:
 
     def side_points(self, indices: Sequence[int], side: int) -> Floats:
         """Landmarks (given as those of the right side) of a side, in the order given, pixels [n, 2]."""
-        twins = mirror_landmarks()
-        return self.points[[twins[i] for i in indices] if SIDES[side] == "left" else list(indices)]
+        return self.points[_of_side(tuple(indices), side)]
 
-    def share(self, side: int) -> Floats:
-        """The share of a side in what lies on the midline, [g, g]; both shares add up to 1."""
-        if side not in self._shares:
-            self._shares[side] = self.side_share(side, self.x, self.y)
-        return self._shares[side]
-
-    def side_share(self, side: int, x: Floats, y: Floats) -> Floats:
-        """As `share`, at columns x [1, w] and rows y [h, 1], pixels."""
+    def share(self, side: int, x: Floats, y: Floats) -> Floats:
+        """The share of a side in what lies on the midline, at columns x [1, w] and rows y [h, 1], pixels; both shares
+        add up to 1."""
         middle = np.interp(y, self.y[:, 0], self._middle[:, 0]).astype(np.float32)
         share: Floats = ease(LATERAL[side] * (x - middle) / (2 * HAND_OVER * self.unit) + np.float32(0.5))
         return share
 
     def radius(self, rim: Rim) -> Floats:
         """Distance from the middle of the face, [g, g]: 0 there, 1 at the rim, above 1 outside."""
-        return self._face.radius(self.x, self.y, neck=rim.neck * self.unit)
+        if rim not in self._radii:
+            self._radii[rim] = self._face.radius(self.x, self.y, neck=rim.neck * self.unit)
+        return self._radii[rim]
 
     def rim(self, rim: Rim) -> Floats:
         """1 inside the face, smoothly 0 toward its rim, [g, g]."""
-        if rim not in self._rims:
-            self._rims[rim] = ease((1 - self.radius(rim)) / np.float32(FADE))
-        return self._rims[rim]
+        inside: Floats = ease((1 - self.radius(rim)) / np.float32(FADE))
+        return inside
 
-    def pull(self, muscle: Muscle, side: int, into: Field) -> None:
-        """Add the displacement by a muscle at intensity 1, pixels, to the field float32 [g, g, 2]."""
-        midline = self.crosses(muscle.insertion)
-        reach, outward, width = muscle.reach, LATERAL[side], self.widths[side] * self.unit
-        lateral, medial = reach.lateral * width, (reach.lateral if midline else reach.medial) * width
-        gain = muscle.gain * self.unit / np.hypot(*muscle.pull)
-        insertion, weights = line_landmarks(muscle.insertion, muscle.weights, side)
-        upper = lower = _NONE
-        if muscle.gate:
-            upper, lower = (line_landmarks(edge, (), side)[0] for edge in (muscle.gate.upper, muscle.gate.lower))
+    def pull(self, pulls: Pulls, into: Floats, window: tuple[slice, slice] | None = None) -> None:
+        """Add the displacements by muscles at intensity 1, pixels, to fields float32 [n, h, w, 2].
+
+        Args:
+            pulls: the muscles, and into which field each goes.
+            into: the fields.
+            window: the rows and columns of the grid that they cover. None: all.
+        """
+        corner = (window[0].start, window[1].start) if window else (0, 0)
         _pull(
-            into, self.x[0], self.y[:, 0], self.points, insertion, weights,
-            (medial, lateral) if outward > 0 else (lateral, medial),
-            (reach.above * self.unit, reach.below * self.unit),
-            (muscle.pull[0] * outward * self.widths[side] * gain, muscle.pull[1] * gain),
-            self.unit, self.rim(muscle.rim), self.share(side) if midline else WHOLE, upper, lower,
-            muscle.gate is not None and muscle.gate.keep == "below",
+            into, corner, self.x[0], self.y[:, 0], self.points, self.unit, self.widths, self._inside, self._halves,
+            *pulls,
         )  # fmt: skip
+
+    @cached_property
+    def _inside(self) -> Floats:
+        """Of each rim of the anatomy, what it lets through, [rims, g, g]."""
+        return np.stack([self.rim(rim) for rim in self.anatomy.rims])
+
+    @cached_property
+    def _halves(self) -> Floats:
+        """The shares of both sides in what lies on the midline, [2, g, g]; they add up to 1."""
+        return np.stack([self.share(side, self.x, self.y) for side in range(len(SIDES))])
 
     def fields(self) -> Floats:
         """Displacements at intensity 1, pixels: float32 [34, g, g, 2] (AU and side, row, column, right and down)."""
         grid = len(self.y)
-        fields = np.zeros((N_AUS, len(SIDES), grid, grid, 2), np.float32)
-        for muscle in self.anatomy.muscles:
-            for side in range(len(SIDES)):
-                self.pull(muscle, side, into=fields[AU_INDEX[muscle.au], side])
-        return fields.reshape(-1, grid, grid, 2)
+        fields = np.zeros((N_AUS * len(SIDES), grid, grid, 2), np.float32)
+        self.pull(_every_pull(self.anatomy), fields)
+        return fields
 
-    def sheets(self, spec: CutSpec, side: int, window: tuple[slice, slice]) -> dict[int, Floats]:
-        """What parts a cut, by its entry in `fields`.
+    def sheets(self, spec: CutSpec, side: int, window: tuple[slice, slice]) -> Floats:
+        """What parts a cut: how its upper and its lower sheet move beyond the field at each of `parting_rows`.
 
         Args:
             spec: the cut.
@@ -137,23 +132,101 @@ class FaceFrame:
             window: rows and columns of the grid around it.
 
         Returns:
-            what its upper and its lower sheet do there beyond the field, pixels, float32 [2, h, w, 2].
+            pixels, float32 [2, k, h, w, 2].
         """
-        grid = len(self.y)
-        entries: dict[int, Floats] = {}  # what gates let through, and what would move the upper and the lower sheet
-        for muscle in self.anatomy.muscles:
-            if muscle.gate not in spec.above + spec.below:
-                continue
-            sheet = 0 if muscle.gate in spec.above else 1
-            # beyond its insertion the edge follows as a whole: lips and lids keep their thickness
-            reach = replace(muscle.reach, **({"below": FAR} if sheet == 0 else {"above": FAR}))
-            for s in range(len(SIDES)) if spec.midline else (side,):
-                entry = entries.setdefault(
-                    AU_INDEX[muscle.au] * len(SIDES) + s, np.zeros((3, grid, grid, 2), np.float32)
-                )
-                self.pull(muscle, s, into=entry[0])
-                self.pull(replace(muscle, gate=None, reach=reach), s, into=entry[1 + sheet])
-        return {row: entry[1:, *window] - entry[0, *window] for row, entry in entries.items()}
+        held, free = _parting_pulls(self.anatomy, spec, side)
+        shape = (len(self.y[window[0]]), len(self.x[0, window[1]]))
+        found = np.zeros((2, len(parting_rows(self.anatomy, spec, side)), *shape, 2), np.float32)
+        self.pull(held, found[0], window)
+        found[1] = found[0]
+        self.pull(free, found.reshape(-1, *shape, 2), window)
+        return found
+
+
+def _parting(anatomy: Anatomy, spec: CutSpec, side: int) -> Iterator[tuple[Muscle, int]]:
+    """The muscles behind the gates of a cut, and their sides."""
+    for muscle in anatomy.muscles:
+        if muscle.gate in spec.above + spec.below:
+            yield from ((muscle, s) for s in (range(len(SIDES)) if spec.midline else (side,)))
+
+
+@cache
+def parting_rows(anatomy: Anatomy, spec: CutSpec, side: int) -> tuple[int, ...]:
+    """The entries of the basis whose muscles part a cut."""
+    return tuple(dict.fromkeys(AU_INDEX[muscle.au] * len(SIDES) + s for muscle, s in _parting(anatomy, spec, side)))
+
+
+class Pulls(NamedTuple):
+    """Muscles at work, as arrays for a kernel; lengths are inter-ocular distances.
+
+    Attributes:
+        numbers: int64 [n, 9]: into which field; side; rim; whether it runs over the midline; whether its gate keeps
+            what is below; and where in `lines` its insertion begins and ends, and the upper and the lower line of its
+            gate end, which follow.
+        lengths: float64 [n, 6]: how far the skin follows toward the midline and away from it, above and below; the
+            displacement at the insertion, away from the midline and down.
+        lines: int64: landmarks.
+        weights: float64: of an insertion, the share of the pull at each of `lines`; 1 elsewhere.
+    """
+
+    numbers: _Indices
+    lengths: _Doubles
+    lines: _Indices
+    weights: _Doubles
+
+
+def pulls_of(anatomy: Anatomy, muscles: Iterable[tuple[Muscle, int, int, float]]) -> Pulls:
+    """Muscles of the anatomy, each with its side, the field that it goes into, and its intensity."""
+    numbers, lengths = [], []
+    lines, weights, n = [_NONE], [np.empty(0)], 0
+    for muscle, side, place, intensity in muscles:
+        midline, reach, gate = crosses(muscle.insertion), muscle.reach, muscle.gate
+        insertion, shares = line_landmarks(muscle.insertion, muscle.weights, side)
+        borders = [line_landmarks(edge, (), side)[0] for edge in (gate.upper, gate.lower)] if gate else [_NONE, _NONE]
+        ends = [n, *(n + np.cumsum([len(insertion), *map(len, borders)])).tolist()]
+        below = gate is not None and gate.keep == "below"
+        numbers.append((place, side, anatomy.rims.index(muscle.rim), midline, below, *ends))
+        medial, gain = reach.lateral if midline else reach.medial, intensity * muscle.gain / np.hypot(*muscle.pull)
+        lengths.append((medial, reach.lateral, reach.above, reach.below, *(gain * way for way in muscle.pull)))
+        lines += [insertion, *borders]
+        weights += [shares, np.ones(ends[-1] - ends[1])]
+        n = ends[-1]
+    return Pulls(np.array(numbers, np.int64), np.array(lengths), np.concatenate(lines), np.concatenate(weights))
+
+
+@cache
+def _every_pull(anatomy: Anatomy) -> Pulls:
+    """All muscles, each into its entry of the basis."""
+    sides = range(len(SIDES))
+    rows = [(muscle, side, AU_INDEX[muscle.au] * len(SIDES) + side) for muscle in anatomy.muscles for side in sides]
+    return pulls_of(anatomy, [(*row, 1.0) for row in rows])
+
+
+@cache
+def _parting_pulls(anatomy: Anatomy, spec: CutSpec, side: int) -> tuple[Pulls, Pulls]:
+    """What takes away from either sheet of a cut what gates let through; and what moves the upper sheet, followed by
+    what moves the lower one."""
+    rows = parting_rows(anatomy, spec, side)
+    held, free = [], []
+    for muscle, s in _parting(anatomy, spec, side):
+        place, sheet = rows.index(AU_INDEX[muscle.au] * len(SIDES) + s), int(muscle.gate in spec.below)
+        held.append((muscle, s, place, -1.0))
+        # beyond its insertion the edge follows as a whole: lips and lids keep their thickness
+        reach = replace(muscle.reach, **{("below", "above")[sheet]: FAR})
+        free.append((replace(muscle, gate=None, reach=reach), s, sheet * len(rows) + place, 1.0))
+    return pulls_of(anatomy, held), pulls_of(anatomy, free)
+
+
+@cache
+def _of_side(indices: tuple[int, ...], side: int) -> _Indices:
+    """Landmarks given as those of the right side, as those of a side."""
+    twins = mirror_landmarks()
+    return np.array([twins[i] for i in indices] if SIDES[side] == "left" else indices, np.int64)
+
+
+def crosses(indices: Sequence[int]) -> bool:
+    """Whether a line of landmarks reaches the midline, and so runs on over the other side."""
+    return mirror_landmarks()[indices[-1]] == indices[-1]
 
 
 @cache
@@ -171,82 +244,82 @@ def line_landmarks(
     return np.array(found, np.int64), np.array(shares, np.float64)
 
 
-Pair = tuple[float, float]
-_Indices = npt.NDArray[np.int64]
-_Doubles = npt.NDArray[np.float64]
-
-
 @compiled
 def _pull(
-    into: Field,
+    into: Floats,
+    corner: tuple[int, int],
     x: Floats,
     y: Floats,
     points: Floats,
-    insertion: _Indices,
-    weights: _Doubles,
-    across: Pair,
-    away: Pair,
-    pull: Pair,
     unit: float,
-    rim: Floats,
-    half: Floats,
-    upper: _Indices,
-    lower: _Indices,
-    below: bool,
+    widths: _Doubles,
+    inside: Floats,
+    halves: Floats,
+    numbers: _Indices,
+    lengths: _Doubles,
+    lines: _Indices,
+    weights: _Doubles,
 ) -> None:
-    """Add a muscle's displacement to a field.
+    """Add the displacements by muscles to fields.
 
     Args:
-        into: the field [g, g, 2], changed in place.
-        x, y: of its columns and rows, pixels.
+        into: the fields [n, h, w, 2], changed in place.
+        corner: row and column of the grid where they begin.
+        x, y: of the grid's columns and rows, pixels.
         points: landmarks, pixels [478, 2].
-        insertion, weights: landmarks of the insertion, and the share of the pull at each.
-        across, away: how far the skin follows to the left and right of the insertion, above and below it, pixels.
-        pull: the displacement at the insertion, (right, down), pixels.
         unit: inter-ocular distance, pixels.
-        rim, half: what is let through in each cell, [g, g]; of size 0: all.
-        upper, lower: landmarks of the lines of a gate; of size 0: there is none.
-        below: whether the gate keeps what is below it.
+        widths: of both sides, relative to `unit`.
+        inside, halves: what rims and sides let through, [rims, g, g] and [2, g, g].
+        numbers, lengths, lines, weights: of `Pulls`.
     """
-    line_x, line_y, line_weights = _in_order(points, insertion, weights)
-    first = np.searchsorted(x, line_x[0] - across[0])
-    x = x[first : np.searchsorted(x, line_x[-1] + across[1])]
-    if not len(x):
-        return
     cell = float(y[1] - y[0])
-    level, profile = np.interp(x, line_x, line_y), np.interp(x, line_x, line_weights)
-    # along the line the weights count as they are; away from it they blur: no seam runs from the ends of the line
-    blurred = profile if weights.min() == weights.max() else _blurred(profile, BLUR * unit / cell)
-    if len(upper):
-        upper_x, upper_y, _ = _in_order(points, upper, np.ones(len(upper)))
-        lower_x, lower_y, _ = _in_order(points, lower, np.ones(len(lower)))
-        border_up, border_down = np.interp(x, upper_x, upper_y), np.interp(x, lower_x, lower_y)
-    for j in range(len(x)):
-        beyond = min(x[j] - line_x[0], 0.0) + max(x[j] - line_x[-1], 0.0)
-        side = beyond / (across[0] if beyond < 0 else across[1])
-        top = max(0, int((level[j] - away[0] - y[0]) / cell))
-        bottom = min(len(y), int((level[j] + away[1] - y[0]) / cell) + 2)
-        middle, span = 0.0, 1.0
-        if len(upper):
-            # beyond its ends a border spreads out like a fan, so that no seam shows in the cheek
-            fan = max(0.0, max(upper_x[0] - x[j], x[j] - upper_x[-1]))
-            middle = (border_up[j] + border_down[j]) / 2
-            span = max(border_down[j] - border_up[j], NARROWEST_GATE * unit + fan)
-        for i in range(top, bottom):
-            off = y[i] - level[j]
-            far = off / (away[1] if off > 0 else away[0])
-            left = 1 - far * far - side * side
-            if left <= 0:
-                continue
-            share = left * left * rim[i, first + j]
-            share *= profile[j] + (blurred[j] - profile[j]) * min(1.0, abs(off) / (BLUR_FROM * unit))
-            if half.size:
-                share *= half[i, first + j]
-            if len(upper):
-                through = (y[i] - middle) / span + 0.5
-                share *= eased(through if below else 1 - through)
-            into[i, first + j, 0] += share * pull[0]
-            into[i, first + j, 1] += share * pull[1]
+    for n in range(len(numbers)):
+        place, side, rim, midline, below, start, end, upper_end, lower_end = numbers[n]
+        outward, wide = LATERAL[side], widths[side] * unit
+        before, after = lengths[n, 0] * wide, lengths[n, 1] * wide
+        if outward < 0:
+            before, after = after, before
+        above, under = lengths[n, 2] * unit, lengths[n, 3] * unit
+        right, down = lengths[n, 4] * outward * wide, lengths[n, 5] * unit
+        line_x, line_y, shares = _in_order(points, lines[start:end], weights[start:end])
+        first = np.searchsorted(x, line_x[0] - before)
+        across = x[first : np.searchsorted(x, line_x[-1] + after)]
+        if not len(across):
+            continue
+        level, profile = np.interp(across, line_x, line_y), np.interp(across, line_x, shares)
+        # along the line the weights count as they are; away from it they blur: no seam runs from the ends of the line
+        blurred = profile if shares.min() == shares.max() else _blurred(profile, BLUR * unit / cell)
+        gated = lower_end > end
+        if gated:
+            upper_x, upper_y, _ = _in_order(points, lines[end:upper_end], weights[end:upper_end])
+            lower_x, lower_y, _ = _in_order(points, lines[upper_end:lower_end], weights[upper_end:lower_end])
+            border_up, border_down = np.interp(across, upper_x, upper_y), np.interp(across, lower_x, lower_y)
+        for j in range(max(0, corner[1] - first), min(len(across), corner[1] + into.shape[2] - first)):
+            beyond = min(across[j] - line_x[0], 0.0) + max(across[j] - line_x[-1], 0.0)
+            aside = beyond / (before if beyond < 0 else after)
+            top = max(corner[0], int((level[j] - above - y[0]) / cell))
+            bottom = min(corner[0] + into.shape[1], int((level[j] + under - y[0]) / cell) + 2)
+            middle, span = 0.0, 1.0
+            if gated:
+                # beyond its ends a border spreads out like a fan, so that no seam shows in the cheek
+                fan = max(0.0, max(upper_x[0] - across[j], across[j] - upper_x[-1]))
+                middle = (border_up[j] + border_down[j]) / 2
+                span = max(border_down[j] - border_up[j], NARROWEST_GATE * unit + fan)
+            for i in range(top, bottom):
+                off = y[i] - level[j]
+                far = off / (under if off > 0 else above)
+                left = 1 - far * far - aside * aside
+                if left <= 0:
+                    continue
+                share = left * left * inside[rim, i, first + j]
+                share *= profile[j] + (blurred[j] - profile[j]) * min(1.0, abs(off) / (BLUR_FROM * unit))
+                if midline:
+                    share *= halves[side, i, first + j]
+                if gated:
+                    through = (y[i] - middle) / span + 0.5
+                    share *= eased(through if below else 1 - through)
+                into[place, i - corner[0], first + j - corner[1], 0] += share * right
+                into[place, i - corner[0], first + j - corner[1], 1] += share * down
 
 
 @compiled
@@ -261,15 +334,13 @@ def _in_order(points: Floats, indices: _Indices, values: _Doubles) -> tuple[_Dou
 def _blurred(values: _Doubles, sigma: float) -> _Doubles:
     """A row after a Gaussian of that many cells, mirrored at its ends."""
     n, radius = len(values), round(4 * sigma)
+    shares = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma * sigma))
+    shares /= shares.sum()
     found = np.zeros(n)
     for i in range(n):
-        total = 0.0
         for k in range(-radius, radius + 1):
             at = i + k
             while n > 1 and not 0 <= at < n:
                 at = -at if at < 0 else 2 * n - 2 - at
-            weight = np.exp(-k * k / (2 * sigma * sigma))
-            total += weight
-            found[i] += weight * values[at if n > 1 else 0]
-        found[i] /= total
+            found[i] += shares[radius + k] * values[at if n > 1 else 0]
     return found

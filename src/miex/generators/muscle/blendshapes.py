@@ -22,7 +22,15 @@ from miex.faces.crop import AlignedFace
 from miex.faces.mesh import OVAL, mirror_landmarks
 from miex.generators.grid import GRID
 from miex.generators.muscle.anatomy import Rim, load
-from miex.generators.muscle.basis import LATERAL, NARROWEST_GATE, FaceFrame, Floats, line_landmarks
+from miex.generators.muscle.basis import (
+    LATERAL,
+    NARROWEST_GATE,
+    FaceFrame,
+    Floats,
+    line_landmarks,
+    parting_rows,
+    pulls_of,
+)
 from miex.generators.muscle.cuts import CutSpec, at_points, cut_spec
 
 TABLE = Path(__file__).with_name("blendshapes.csv")
@@ -116,10 +124,10 @@ class BlendshapeFrame(FaceFrame):
             fields[:, *here] = joined
         return fields * self._fade
 
-    def sheets(self, spec: CutSpec, side: int, window: tuple[slice, slice]) -> dict[int, Floats]:
-        both = self._parted(spec, side, window) * self._fade[:, *window]
-        those = super().sheets(spec, side, window)  # that part in the anatomy
-        return {row: both[:, row] - self._fields[row][window] for row in those}
+    def sheets(self, spec: CutSpec, side: int, window: tuple[slice, slice]) -> Floats:
+        rows = list(parting_rows(self.anatomy, spec, side))
+        both = self._parted(spec, side, window)[:, rows] * self._fade[rows][:, *window]
+        return np.asarray(both - self._fields[rows][:, *window])
 
     @cached_property
     def _fields(self) -> Floats:
@@ -167,8 +175,8 @@ class BlendshapeFrame(FaceFrame):
             for muscle in self.anatomy.muscles:
                 if muscle.au == au and muscle.rim.neck:
                     neck = np.zeros((*fade.shape, 2), np.float32)
-                    for side in range(len(SIDES)):
-                        self.pull(muscle, side, into=neck)
+                    pulls = pulls_of(self.anatomy, [(muscle, side, 0, 1.0) for side in range(len(SIDES))])
+                    self.pull(pulls, neck[None])
                     length = np.hypot(neck[..., 0], neck[..., 1])
                     chin = at_points(length[None, ..., None], self.points[[CHIN]], self)
                     fade = np.maximum(fade, self.rim(muscle.rim) * np.minimum(1, length / np.maximum(chin[0], 1e-3)))

@@ -21,16 +21,17 @@ from miex.compiled import compiled
 from miex.errors import InputError
 from miex.generators.grid import Field
 from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
-from miex.generators.muscle.basis import FaceFrame, Floats
+from miex.generators.muscle.basis import FaceFrame, Floats, parting_rows
 
 TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
 SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CutSpec:
-    """A cut as layers.toml describes it; `above`, `below`: the gates themselves."""
+    """A cut as layers.toml describes it; `above`, `below`: the gates themselves. Two are the same only if they are one
+    object."""
 
     upper: tuple[int, ...]
     lower: tuple[int, ...]
@@ -51,6 +52,7 @@ def load_table(path: Path = TABLE) -> dict[str, Any]:
         raise InputError(f"layers {path}", expected="the form described at its top", found=str(error)) from error
 
 
+@cache
 def cut_spec(name: str, anatomy: Anatomy, path: Path = TABLE) -> CutSpec:
     """The cut of that name.
 
@@ -131,9 +133,9 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
     middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
     window = _window(edges, frame, spec.room)
     part = 1 - np.minimum(np.abs(frame.x - middle) / half, 1) ** np.float32(spec.roundness)
-    entries = frame.sheets(spec, side, window)
-    rows = np.array(list(entries), np.intp)
-    extra = np.stack([entry * part[:, window[1], None] for entry in entries.values()], 1)
+    rows = np.array(parting_rows(frame.anatomy, spec, side), np.intp)
+    extra = frame.sheets(spec, side, window)
+    extra *= part[:, window[1], None]
     moves = at_points(basis[:, *window], edges, frame, window)
     moves = np.concatenate([moves, np.stack([at_points(extra[e], edges[e], frame, window) for e in (0, 1)], 1)])
     cut = Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)

@@ -19,7 +19,7 @@ from miex.faces.crop import AlignedFace
 from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import Field, cell_centers
 from miex.generators.muscle.anatomy import Rim, landmarks
-from miex.generators.muscle.basis import LATERAL, WHOLE, FaceFrame, Floats
+from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, crosses
 
 TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: 0.02 inter-ocular distances
@@ -29,6 +29,7 @@ LINES = 0.02, 0.05  # between which sizes (standard deviations) skin shows its l
 FAINTEST, DEEPEST = 0.6, 1.5  # furrows of smooth and of lined skin, of their depth
 DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
 RIM = 0.06  # of the way from the middle of the face to its rim: there furrows fade out
+WHOLE = np.empty((0, 0), np.float32)  # a furrow on its own side alone
 RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
 
 
@@ -125,7 +126,7 @@ class Light:
         frame, (lateral, down) = self._frame, furrow.offset
         offset = np.array([LATERAL[side] * lateral, down], np.float32) * np.float32(frame.unit)
         points = frame.side_points(furrow.line, side) + offset
-        half = self._halves[side] if frame.crosses(furrow.line) else WHOLE
+        half = self._halves[side] if crosses(furrow.line) else WHOLE
         width = max(furrow.width * frame.unit, float(centers[1] - centers[0]))
         _shade(into, centers, points, width, furrow.depth * self.lined(furrow.skin), half)
 
@@ -133,7 +134,7 @@ class Light:
     def _halves(self) -> list[Floats]:
         """The share of each side in what lies on the midline, [f, f]."""
         centers = cell_centers(self._size, self.fine)
-        return [self._frame.side_share(side, centers[None, :], centers[:, None]) for side in range(len(SIDES))]
+        return [self._frame.share(side, centers[None, :], centers[:, None]) for side in range(len(SIDES))]
 
     def lined(self, skin: str) -> float:
         """How deep furrows are in a region, of their depth in furrows.toml: lined skin folds along its lines, smooth
