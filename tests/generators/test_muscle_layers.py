@@ -13,18 +13,28 @@ from scipy.stats import mannwhitneyu
 
 from miex.api import render
 from miex.api.render import LEAST_TILE, MOST_PIXELS, MOST_SIDE, _sheet_layout
-from miex.aus.vector import AU_NUMBERS, N_AUS, from_mapping, parse
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, from_mapping, parse
+from miex.easing import ease
 from miex.errors import InputError, UsageError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
-from miex.generators.grid import GRID, invert, invert_sheets, sample
+from miex.generators.grid import GRID, cell_centers, invert, invert_sheets, sample
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.cuts import TABLE, cut_spec, sheet
 from miex.generators.muscle.folds import MOST, compression, restraint
-from miex.generators.muscle.furrows import DARKEST, lines, load_furrows, load_skin, relight
+from miex.generators.muscle.furrows import (
+    DARKEST,
+    RIDGE,
+    Light,
+    contrast,
+    lines,
+    load_furrows,
+    load_skin,
+    relight,
+)
 from miex.generators.muscle.generator import restrained
 from miex.generators.muscle.layers import Drawn, moving_rows, opened, sheets_shown
 from miex.generators.muscle.lids import STRIP, behind
@@ -324,6 +334,40 @@ def test_furrows_lie_where_the_skin_is_compressed(rig: MuscleRig) -> None:
             assert np.hypot(*(centers - point).T).min() < 0.3 * rig.face.inter_ocular, au
 
 
+def crease(light: Light, row: int) -> np.ndarray:
+    """What `Light.shade` gives, on the whole grid of shades, in numpy."""
+    centers, total = cell_centers(SIZE, light.fine), np.zeros((light.fine, light.fine))
+    at = np.stack(np.meshgrid(centers, centers), -1).astype(float)
+    for furrow in load_furrows():
+        if AU_INDEX[furrow.au] != row // 2:
+            continue
+        line, width, depth, half = light._crease(furrow, row % 2)
+        starts, ways = line[:-1].astype(float), np.diff(line.astype(float), axis=0)
+        lengths = np.hypot(*ways.T)
+        shares = np.clip(((at[:, :, None] - starts) * ways).sum(-1) / lengths**2, 0, 1)
+        far = np.linalg.norm(at[:, :, None] - starts - shares[..., None] * ways, axis=-1)
+        nearest = far.argmin(-1)[..., None]
+        r = np.take_along_axis(far, nearest, -1)[..., 0] / width
+        along = np.take_along_axis(np.cumsum(lengths) - lengths + shares * lengths, nearest, -1)[..., 0]
+        to_end = along if half.size else np.minimum(along, lengths.sum() - along)
+        shade = depth * (RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)) * ease((4 - r) / 1.5)
+        shade *= ease(to_end / (0.3 * lengths.sum())) * (half if half.size else 1)
+        total += np.where(np.abs(shade) >= 1e-4, shade, 0)
+    return total * light._on_face
+
+
+@pytest.mark.parametrize("au", [1, 4, 12, 17])
+def test_a_furrow_lies_along_its_line(rig: MuscleRig, au: int) -> None:
+    for row in (2 * AU_INDEX[au], 2 * AU_INDEX[au] + 1):
+        found = np.zeros((rig.layers.light.fine,) * 2)
+        shade, window = rig.layers.light.shade(row)
+        found[window] = shade
+        assert np.abs(found - crease(rig.layers.light, row)).max() < 2e-4
+        assert np.abs(shade).max() > 0.02
+        assert shade.any(1)[[0, -1]].all()
+        assert shade.any(0)[[0, -1]].all()
+
+
 def test_lined_skin_has_deeper_furrows(rig: MuscleRig, closed: AlignedFace) -> None:
     def depth(face: AlignedFace, au: int) -> float:
         return float(1 - relit(generator.prepare(face), au, 1).min())
@@ -358,7 +402,10 @@ def test_the_furrows_of_older_people_are_deeper(model: Path) -> None:
                 found = landmarker.detect(photo)
                 mesh = found.landmarks[found.largest]
                 face = align(photo, mesh, place_crop(mesh, CropOptions(SIZE)), SIZE)
-                lined[-1].append(np.mean([lines(face, skin.around) / skin.lines for skin in load_skin().values()]))
+                seen = contrast(face)
+                lined[-1].append(
+                    np.mean([lines(face, seen, skin.around) / skin.lines for skin in load_skin().values()])
+                )
     assert mannwhitneyu(lined[1], lined[0], alternative="greater").pvalue < 0.01
 
 

@@ -138,8 +138,10 @@ class AlignedFace:
         down = down * (1 + neck / down.max() * (down > 0) * down / down.max())
         angle, length = np.arctan2(down, right), np.hypot(right, down)
         order = np.argsort(angle)
+        angle, length = np.pad(angle[order], 1, "wrap"), np.pad(length[order], 1, "wrap")
+        angle[[0, -1]] += (-2 * np.pi, 2 * np.pi)
         dx, dy = x - center[0], y - center[1]
-        reach = np.interp(np.arctan2(dy, dx), angle[order], length[order], period=2 * np.pi)
+        reach = np.interp(np.arctan2(dy, dx), angle, length)
         return np.asarray(np.hypot(dx, dy) / reach, np.float32)
 
 

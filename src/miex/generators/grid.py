@@ -30,9 +30,12 @@ FINER = 5
 _NOWHERE = np.empty((0, 0), bool)
 
 
+@lru_cache(maxsize=8)
 def cell_centers(size: int, grid: int) -> npt.NDArray[np.float32]:
-    """Pixel coordinates of the grid's columns, which are those of its rows: float32 [grid]."""
-    return ((np.arange(grid) + 0.5) * size / grid - 0.5).astype(np.float32)
+    """Pixel coordinates of the grid's columns, which are those of its rows: float32 [grid], not to be written."""
+    centers = ((np.arange(grid) + 0.5) * size / grid - 0.5).astype(np.float32)
+    centers.flags.writeable = False
+    return centers
 
 
 def face_area(face: AlignedFace) -> npt.NDArray[np.bool_]:

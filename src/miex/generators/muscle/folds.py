@@ -34,28 +34,30 @@ def compression(field: Field, cells_per_pixel: float) -> Floats:
 
 @compiled
 def bound(
-    field: Field, seen: npt.NDArray[np.bool_], first: tuple[int, int], cell: int, per: float, into: Floats
+    fields: Floats, seen: npt.NDArray[np.bool_], first: tuple[int, int], cell: int, per: float, into: Floats
 ) -> None:
-    """Raise the bounds of the tiles of a grid to no less than the compression by a field, and such that bounds of
+    """Raise the bounds of the tiles of a grid to no less than the compression by each field, and such that bounds of
     fields add up to no less than that of their sum.
 
     Args:
-        field: on a window of the grid, float32 [h, w, 2], pixels.
+        fields: on a window of the grid, float32 [n, h, w, 2], pixels.
         seen: cells of the window that count, [h, w].
         first: row and column of the window's first cell.
         cell: cells per tile each way.
         per: cells per pixel.
-        into: float32 [tiles, tiles], changed in place.
+        into: float32 [n, tiles, tiles], changed in place.
     """
-    for i in range(field.shape[0] - 1):
-        for j in range(field.shape[1] - 1):
-            xx, yx = field[i, j + 1, 0] - field[i, j, 0], field[i, j + 1, 1] - field[i, j, 1]
-            xy, yy = field[i + 1, j, 0] - field[i, j, 0], field[i + 1, j, 1] - field[i, j, 1]
-            if not seen[i, j] or (xx == 0 and yx == 0 and xy == 0 and yy == 0):
-                continue
-            worst = (np.sqrt((xx - yy) ** 2 + (xy + yx) ** 2) - (xx + yy)) / 2 * per
-            row, column = (first[0] + i) // cell, (first[1] + j) // cell
-            into[row, column] = max(into[row, column], worst)
+    for n in range(len(fields)):
+        field = fields[n]
+        for i in range(field.shape[0] - 1):
+            for j in range(field.shape[1] - 1):
+                xx, yx = field[i, j + 1, 0] - field[i, j, 0], field[i, j + 1, 1] - field[i, j, 1]
+                xy, yy = field[i + 1, j, 0] - field[i, j, 0], field[i + 1, j, 1] - field[i, j, 1]
+                if not seen[i, j] or (xx == 0 and yx == 0 and xy == 0 and yy == 0):
+                    continue
+                worst = (np.sqrt((xx - yy) ** 2 + (xy + yx) ** 2) - (xx + yy)) / 2 * per
+                row, column = (first[0] + i) // cell, (first[1] + j) // cell
+                into[n, row, column] = max(into[n, row, column], worst)
 
 
 Part = tuple[tuple[slice, slice], Field, npt.NDArray[np.bool_]]  # window of the grid, field on it, cells that are seen

@@ -30,6 +30,7 @@ FAINTEST, DEEPEST = 0.6, 1.5  # furrows of smooth and of lined skin, of their de
 DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
 RIM = 0.06  # of the way from the middle of the face to its rim: there furrows fade out
 WHOLE = np.empty((0, 0), np.float32)  # a furrow on its own side alone
+REACH = 4.0  # of a furrow to either side, of its width
 RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
 
 
@@ -97,7 +98,7 @@ class Light:
 
     def __init__(self, frame: FaceFrame, face: AlignedFace, grid: int) -> None:
         self.fine = grid * FINER
-        self._frame, self._face, self._size = frame, face, face.size
+        self._frame, self._face, self._centers = frame, face, cell_centers(face.size, self.fine)
         self._lined: dict[str, float] = {}
         self._shades: dict[int, tuple[Floats, tuple[slice, slice]]] = {}
 
@@ -111,66 +112,74 @@ class Light:
         """Of an entry of the basis: change of the light at intensity 1, float32 [h, w], and its rows and columns of the
         grid of shades."""
         if row not in self._shades:
-            centers = cell_centers(self._size, self.fine)
-            shade = np.zeros((self.fine, self.fine), np.float32)
-            for furrow in load_furrows():
-                if AU_INDEX[furrow.au] == row // len(SIDES):
-                    self._crease(furrow, row % len(SIDES), centers, into=shade)
-            shade *= self._on_face
-            x, y, width, height = cv2.boundingRect((shade != 0).view(np.uint8))
-            window = slice(y, y + height), slice(x, x + width)
-            self._shades[row] = shade[window].copy(), window
+            self._shades[row] = self._shade(*divmod(row, len(SIDES)))
         return self._shades[row]
 
-    def _crease(self, furrow: Furrow, side: int, centers: Floats, into: Floats) -> None:
+    def _shade(self, au: int, side: int) -> tuple[Floats, tuple[slice, slice]]:
+        creases = [self._crease(furrow, side) for furrow in load_furrows() if AU_INDEX[furrow.au] == au]
+        ends = [(line.min(0) - REACH * width, line.max(0) + REACH * width) for line, width, _, _ in creases]
+        (left, right), (top, bottom) = (
+            np.searchsorted(self._centers, (min(low[c] for low, _ in ends), max(high[c] for _, high in ends))).tolist()
+            for c in (0, 1)
+        )
+        shade = np.zeros((bottom - top, right - left), np.float32)
+        for line, width, depth, half in creases:
+            _shade(shade, (top, left), self._centers, line, width, depth, half)
+        shade *= self._on_face[top:bottom, left:right]
+        x, y, width, height = cv2.boundingRect((shade != 0).view(np.uint8)) if shade.size else (0, 0, 0, 0)
+        window = slice(top + y, top + y + height), slice(left + x, left + x + width)
+        return shade[y : y + height, x : x + width].copy(), window
+
+    def _crease(self, furrow: Furrow, side: int) -> tuple[Floats, float, float, Floats]:
+        """Its line, pixels, and what else `_shade` takes."""
         frame, (lateral, down) = self._frame, furrow.offset
-        offset = np.array([LATERAL[side] * lateral, down], np.float32) * np.float32(frame.unit)
-        points = frame.side_points(furrow.line, side) + offset
+        offset = np.array((LATERAL[side] * lateral, down), np.float32) * np.float32(frame.unit)
+        line = np.asarray(frame.side_points(furrow.line, side) + offset, np.float32)
         half = self._halves[side] if crosses(furrow.line) else WHOLE
-        width = max(furrow.width * frame.unit, float(centers[1] - centers[0]))
-        _shade(into, centers, points, width, furrow.depth * self.lined(furrow.skin), half)
+        width = max(furrow.width * frame.unit, float(self._centers[1] - self._centers[0]))
+        return line, width, furrow.depth * self.lined(furrow.skin), half
 
     @cached_property
     def _halves(self) -> list[Floats]:
         """The share of each side in what lies on the midline, [f, f]."""
-        centers = cell_centers(self._size, self.fine)
-        return [self._frame.share(side, centers[None, :], centers[:, None]) for side in range(len(SIDES))]
+        return [self._frame.share(side, self._centers[None, :], self._centers[:, None]) for side in range(len(SIDES))]
+
+    @cached_property
+    def _contrast(self) -> Floats:
+        return contrast(self._face)
 
     def lined(self, skin: str) -> float:
         """How deep furrows are in a region, of their depth in furrows.toml: lined skin folds along its lines, smooth
         skin gives way without."""
         if skin not in self._lined:
             region = load_skin()[skin]
-            found = lines(self._face, region.around) / region.lines
+            found = lines(self._face, self._contrast, region.around) / region.lines
             self._lined[skin] = float(np.clip(found, FAINTEST, DEEPEST))
         return self._lined[skin]
 
 
-def lines(face: AlignedFace, around: tuple[int, ...]) -> float:
-    """How lined the skin of a photo is on both sides of the face: the median contrast of what has the size of wrinkles,
-    gray levels.
+def contrast(face: AlignedFace) -> Floats:
+    """What of the crop has the size of wrinkles, gray levels, float32 [size, size]."""
+    gray = cv2.cvtColor(face.crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small, large = (cv2.GaussianBlur(gray, (0, 0), s * face.inter_ocular) for s in LINES)
+    return np.asarray(cv2.absdiff(small, large), np.float32)
+
+
+def lines(face: AlignedFace, contrasts: Floats, around: tuple[int, ...]) -> float:
+    """How lined the skin of a photo is on both sides of the face: the median of its contrasts.
 
     Half of the skin may be covered by hair or lie in a sharp shadow, and the median hardly changes.
 
     Args:
         face: the face at rest.
+        contrasts: its `contrast`.
         around: landmarks around the region, right side.
     """
-    twins = mirror_landmarks()
-    polygons = [np.rint(face.landmarks[list(ring)]).astype(np.int32) for ring in (around, [twins[i] for i in around])]
-    every, margin = np.concatenate(polygons), int(3 * LINES[1] * face.inter_ocular) + 1
-    (left, top), (right, bottom) = np.maximum(0, every.min(0) - margin), every.max(0) + margin
-    gray = (
-        cv2.cvtColor(face.crop[top:bottom, left:right], cv2.COLOR_RGB2GRAY) if right > left and bottom > top else None
-    )
-    if gray is None or not gray.size:
-        return 0.0
-    skin = np.zeros(gray.shape, np.uint8)
-    for polygon in polygons:
-        cv2.fillPoly(skin, [polygon - (left, top)], 1)
-    small, large = (cv2.GaussianBlur(gray.astype(np.float32), (0, 0), s * face.inter_ocular) for s in LINES)
-    contrast = np.abs(small - large)[skin > 0]
-    return float(np.median(contrast)) if len(contrast) else 0.0
+    twins, skin = mirror_landmarks(), np.zeros((face.size, face.size), np.uint8)
+    for ring in (around, [twins[i] for i in around]):
+        cv2.fillPoly(skin, [np.rint(face.landmarks[list(ring)]).astype(np.int32)], 1)
+    found = contrasts[skin > 0]
+    return float(np.median(found)) if len(found) else 0.0
 
 
 @cache
@@ -181,41 +190,54 @@ def _furrowed() -> npt.NDArray[np.intp]:
 
 
 @compiled
-def _shade(into: Floats, centers: Floats, points: Floats, width: float, depth: float, half: Floats) -> None:
+def _shade(
+    into: Floats,
+    corner: tuple[int, int],
+    centers: Floats,
+    points: Floats,
+    width: float,
+    depth: float,
+    half: Floats,
+) -> None:
     """Add a crease along a line.
 
     Args:
-        into: change of the light [f, f], changed in place.
-        centers: of its columns, and of its rows, pixels.
+        into: change of the light on a window of the grid of shades [h, w] that holds all of it, changed in place.
+        corner: row and column of the grid where that begins.
+        centers: of the grid's columns, and of its rows, pixels.
         points: the line [n, 2], pixels.
         width: of the crease, pixels.
         depth: change of the light along its middle.
-        half: share of each cell [f, f], for a crease whose other half goes on where the line ends; of size 0: it ends.
+        half: share of each cell of the grid [f, f], for a crease whose other half goes on where the line ends; of size
+            0: it ends.
     """
-    x, y, length = centers, centers, 0.0
+    reach, length = REACH * width, 0.0
+    nearest, position = np.full(into.shape, np.inf), np.zeros(into.shape)  # distance squared, and how far along
     for k in range(len(points) - 1):
-        length += np.hypot(points[k + 1, 0] - points[k, 0], points[k + 1, 1] - points[k, 1])
-    left, right_end = np.searchsorted(x, np.array([points[:, 0].min() - 4 * width, points[:, 0].max() + 4 * width]))
-    top, bottom = np.searchsorted(y, np.array([points[:, 1].min() - 4 * width, points[:, 1].max() + 4 * width]))
-    for i in range(top, bottom):
-        for j in range(left, right_end):
-            nearest, position, before = np.inf, 0.0, 0.0
-            for k in range(len(points) - 1):
-                right, down = points[k + 1, 0] - points[k, 0], points[k + 1, 1] - points[k, 1]
-                dx, dy, squared = x[j] - points[k, 0], y[i] - points[k, 1], right * right + down * down
-                share = min(1.0, max(0.0, (dx * right + dy * down) / max(squared, 1e-6)))
+        x, y = float(points[k, 0]), float(points[k, 1])
+        right, down = points[k + 1, 0] - x, points[k + 1, 1] - y
+        squared = max(right * right + down * down, 1e-6)
+        top, bottom = np.searchsorted(centers, np.array([min(y, y + down) - reach, max(y, y + down) + reach]))
+        left, end = np.searchsorted(centers, np.array([min(x, x + right) - reach, max(x, x + right) + reach]))
+        for i in range(max(0, top - corner[0]), min(into.shape[0], bottom - corner[0])):
+            dy = centers[corner[0] + i] - y
+            for j in range(max(0, left - corner[1]), min(into.shape[1], end - corner[1])):
+                dx = centers[corner[1] + j] - x
+                share = min(1.0, max(0.0, (dx * right + dy * down) / squared))
                 distance = (dx - share * right) ** 2 + (dy - share * down) ** 2
-                if distance < nearest:
-                    nearest, position = distance, before + share * np.sqrt(squared)
-                before += np.sqrt(squared)
-            r = np.sqrt(nearest) / width
-            if r >= 4:
+                if distance < nearest[i, j]:
+                    nearest[i, j], position[i, j] = distance, length + share * np.sqrt(squared)
+        length += np.sqrt(squared)
+    for i in range(into.shape[0]):
+        for j in range(into.shape[1]):
+            if nearest[i, j] >= reach * reach:
                 continue
+            r = np.sqrt(nearest[i, j]) / width
             profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
-            to_end = position if half.size else min(position, length - position)
-            shade = depth * profile * eased((4 - r) / 1.5) * eased(to_end / (0.3 * length))
+            to_end = position[i, j] if half.size else min(position[i, j], length - position[i, j])
+            shade = depth * profile * eased((REACH - r) / 1.5) * eased(to_end / (0.3 * length))
             if half.size:
-                shade *= half[i, j]
+                shade *= half[corner[0] + i, corner[1] + j]
             if abs(shade) >= 1e-4:
                 into[i, j] += shade
 

@@ -83,7 +83,8 @@ class Layers:
     def worst(self, row: int, size: int) -> Floats:
         """A bound of the compression by an entry of the basis at intensity 1, in each tile of the grid."""
         if not self._known[row]:
-            self._worst[row], self._known[row] = self._seen_compression(row, size).ravel(), True
+            rows = np.flatnonzero([parted(other) == parted(row) for other in range(len(self._known))])
+            self._worst[rows], self._known[rows] = self._seen_compression(rows, size), True
         return np.asarray(self._worst[row])
 
     def part(self, name: str) -> Mouth | Eye:
@@ -92,15 +93,21 @@ class Layers:
             self._parts[name] = self._make(name)
         return self._parts[name]
 
-    def _seen_compression(self, row: int, size: int) -> Floats:
-        alone = np.zeros(len(self._basis), np.float32)
-        alone[row] = 1
-        grid = self._basis.shape[1]
-        found = np.zeros((TILES, TILES), np.float32)
-        for window, field, cells in self._seen(self._basis[row], alone):
-            first = window[0].start or 0, window[1].start or 0
-            bound(field, cells, first, grid // TILES, grid / size, found)
-        return found
+    def _seen_compression(self, rows: npt.NDArray[np.intp], size: int) -> Floats:
+        """As `worst` for entries that part the same lips and lids, float32 [n, TILES²]."""
+        fields, grid = self._basis[rows], self._basis.shape[1]
+        skin, found = np.ones((grid, grid), bool), np.zeros((len(rows), TILES, TILES), np.float32)
+        for name in parted(int(rows[0])):
+            cut = self.part(name).cut
+            zone, *seen = self._zone(name)
+            skin[cut.window] &= ~zone
+            for extra, cells in zip(cut.extra, seen, strict=True):
+                sheets = fields[:, *cut.window].copy()
+                for row, more in zip(cut.rows, extra, strict=True):
+                    sheets[rows == row] += more
+                bound(sheets, cells, (cut.window[0].start, cut.window[1].start), grid // TILES, grid / size, found)
+        bound(fields, skin, (0, 0), grid // TILES, grid / size, found)
+        return found.reshape(len(rows), -1)
 
     def _seen(self, field: Field, weights: Floats) -> list[Part]:
         skin = np.ones(field.shape[:2], bool)
@@ -139,6 +146,12 @@ def moving_rows(name: str) -> npt.NDArray[np.intp]:
     spec = cut_spec("mouth" if name == "mouth" else "eye", load())
     aus = {muscle.au for muscle in load().muscles if muscle.gate in spec.above + spec.below}
     return np.array(sorted(AU_INDEX[au] * len(SIDES) + side for au in aus for side in sides), np.intp)
+
+
+@cache
+def parted(row: int) -> tuple[str, ...]:
+    """Which of the mouth and the eyes an entry of the basis parts."""
+    return tuple(name for name in ("mouth", *SIDES) if row in moving_rows(name))
 
 
 @dataclass(frozen=True)

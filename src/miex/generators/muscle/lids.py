@@ -15,7 +15,7 @@ from miex.faces.crop import AlignedFace
 from miex.generators.grid import sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
-from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, with_entry
+from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, percentile, with_entry, with_zone
 
 OVERLAP = 0.045  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
@@ -80,10 +80,12 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     rim, fold = np.interp(x, edge[:, 0], edge[:, 1]), np.interp(x, fold_x, fold_y)
     fold = np.minimum(fold, rim - lids["lashes"] * frame.unit)
     # lids are smooth, and stretched hairs of the brow would be streaks
-    smooth = cv2.GaussianBlur(face.crop, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
+    left, above = max(0, x0 - int(0.2 * frame.unit) - 2), max(0, y0 - int(0.1 * frame.unit) - 2)
+    near = face.crop[above : y1 + int(0.1 * frame.unit) + 2, left : x1 + int(0.2 * frame.unit) + 2]
+    smooth = cv2.GaussianBlur(near, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
     source = np.where(y > fold, fold + lids["unrolls"] * (y - fold), y).astype(np.float32)
-    patch = sample(smooth, np.stack([np.broadcast_to(x, source.shape), source], -1))
-    bare = _bare(smooth, x, fold, rim - lids["lashes"] * frame.unit, frame.unit)
+    patch = sample(smooth, np.stack([np.broadcast_to(x - left, source.shape), source - above], -1))
+    bare = _bare(smooth, x - left, fold - above, rim - above - lids["lashes"] * frame.unit, frame.unit)
     patch = np.maximum(patch, bare * np.float32(LEAST))  # without lashes and what is painted about them
     patch *= _shading(x, y, fold, rim, edge)[..., None]
     patch += _pores(face, (x0, y0, x1, y1), frame.unit)
@@ -93,7 +95,7 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     share = share * ease(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
     band = (height > 0) & (height < 1) & (ends > 0.5)
     colors = face.crop[y0:y1, x0:x1][band]
-    lash = np.percentile(colors, 15, axis=0) if len(colors) else np.zeros(3)
+    lash = percentile(colors, 0.15) if len(colors) else np.zeros(3)
     closing = AU_INDEX[lids["closing"]] * len(SIDES) + side
     covered = share > 0.5
     skin = np.asarray(patch[covered].mean(0) if covered.any() else face.crop.mean((0, 1)), np.float32)
@@ -124,7 +126,7 @@ def _pores(face: AlignedFace, box: tuple[int, int, int, int], unit: float) -> Fl
 def _lashes(width: float, outward: float, unit: float) -> Floats:
     """Lashes that hang from the edge of a lowered lid, fanning out toward the temple: `Eye.lashes`."""
     reach = LONGEST * FINE * unit
-    canvas = np.zeros((int(reach) + 2, int(width * FINE + 2 * reach) + 2), np.uint8)
+    height, columns = int(reach) + 2, int(width * FINE + 2 * reach) + 2
     order = np.arange(LASHES)
     uneven, other = order * GOLDEN % 1 - 0.5, order * GOLDEN**2 % 1 - 0.5  # no chance in it, and yet no pattern
     along = (order + 0.5 + 1.2 * uneven) / LASHES
@@ -133,13 +135,15 @@ def _lashes(width: float, outward: float, unit: float) -> Floats:
     lean = outward * (1.3 * (out - 0.3) + 0.5 * uneven)
     roots = np.stack([reach + along * width * FINE, np.zeros(LASHES)], -1)
     tips = roots + np.stack([lean, np.ones(LASHES)], -1) * (lengths / np.hypot(1, lean))[:, None]
-    stroke = np.zeros_like(canvas)
-    for share, darkness in LASH:  # they get thinner toward their tips
-        ends = np.rint(16 * np.stack([roots, roots + share * (tips - roots)], 1)).astype(int).tolist()
-        for start, end in ends:
-            stroke[:] = 0
-            cv2.line(stroke, start, end, darkness, 1, cv2.LINE_AA, shift=4)
-            cv2.max(canvas, stroke, dst=canvas)
+    # each stroke on a page of its own, between margins: where lashes cross, they are as dark as the darker one
+    pages = np.zeros((len(LASH), LASHES, height + 4, columns), np.uint8)
+    for page, (share, darkness) in zip(pages, LASH, strict=True):  # they get thinner toward their tips
+        ends = np.stack([roots, roots + share * (tips - roots)], 1)
+        ends[..., 1] += (np.arange(LASHES) * page.shape[1] + 2)[:, None]
+        cv2.polylines(
+            page.reshape(-1, columns), np.rint(16 * ends).astype(np.int32), False, darkness, 1, cv2.LINE_AA, 4
+        )
+    canvas = pages[:, :, 2:-2].max((0, 1))
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.35 * FINE) / np.float32(255), np.float32)
 
 
@@ -219,7 +223,7 @@ def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
     above = np.clip((edge - rows) / np.float32(lids["crease"] * frame.unit), 0, 1)
     extra = np.zeros((2, *cut.extra.shape[2:]), np.float32)
     extra[0, ..., 1] = (1 - above**2) ** 2 * lacking_at
-    return with_entry(cut, frame, row, 2.0, extra)
+    return with_zone(with_entry(cut, frame, row, 2.0, extra), frame)
 
 
 def behind(

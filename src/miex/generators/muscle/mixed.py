@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from miex.generators.muscle.basis import Floats
 from miex.generators.muscle.cuts import Cut
@@ -22,9 +23,9 @@ class MixedLayers(Layers):
         self._parts, self._zones = {}, {}
         self._both, self._share = (first, second), np.float32(share)
 
-    def _seen_compression(self, row: int, size: int) -> Floats:
-        first, second = (layers.worst(row, size) for layers in self._both)  # bounds add up as fields do
-        return np.asarray(first + (second - first) * self._share, np.float32)
+    def _seen_compression(self, rows: npt.NDArray[np.intp], size: int) -> Floats:
+        first, second = (np.stack([layers.worst(row, size) for row in rows]) for layers in self._both)
+        return np.asarray(first + (second - first) * self._share, np.float32)  # bounds add up as fields do
 
     def _make(self, name: str) -> Mouth | Eye:
         first, second = (layers.part(name) for layers in self._both)

@@ -6,14 +6,26 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
+from miex.compiled import compiled
 from miex.easing import ease
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.grid import sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
-from miex.generators.muscle.cuts import POINTS, Cut, Opening, cut_spec, edge_lines, load_table, make_cut
+from miex.generators.muscle.cuts import (
+    POINTS,
+    Cut,
+    Opening,
+    cut_spec,
+    edge_lines,
+    load_table,
+    make_cut,
+    percentile,
+    with_zone,
+)
 from miex.generators.muscle.teeth import place, row_of_teeth
 
 CLOSED, OPEN = (
@@ -73,13 +85,14 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
     if gap < CLOSED:
         line = meeting_line(edges.mean(0), face, frame.unit)
         edges = np.stack([line, line])
-    cut = make_cut(frame, spec, basis, 0, edges)
+    cut = with_zone(make_cut(frame, spec, basis, 0, edges), frame)
     table = load_table()["teeth"]
     jaw = AU_INDEX[table["jaw"]] * len(SIDES)
     muscles = [m for m in anatomy.muscles if m.au == table["jaw"]]
     drop = max(muscle.gain for muscle in muscles) * frame.unit
     light, shade = illumination(face)
-    gray = bool((face.crop == face.crop[..., :1]).all())
+    red, green, blue = np.moveaxis(face.crop, -1, 0)
+    gray = np.array_equal(red, green) and np.array_equal(green, blue)
     rows = table["upper"], table["lower"]
     teeth = row_of_teeth(rows[0], light, frame.unit), row_of_teeth(rows[1], light, frame.unit)
     middle = cut.edges[:, POINTS // 3 : -(POINTS // 3)].mean(1)
@@ -95,13 +108,12 @@ def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
     x = line[:, 0]
     steps = np.linspace(-SEARCH, SEARCH, 21) * unit
     y = line[:, 1][:, None] + steps
-    gray = cv2.cvtColor(face.samples, cv2.COLOR_RGB2GRAY)
     margin = int(0.1 * unit * OVERSAMPLING)
     left, top = (max(0, int(v * OVERSAMPLING) - margin) for v in (x.min(), y.min()))
-    gray = gray[top : int(y.max() * OVERSAMPLING) + margin, left : int(x.max() * OVERSAMPLING) + margin]
-    if not gray.size:
+    near = face.samples[top : int(y.max() * OVERSAMPLING) + margin, left : int(x.max() * OVERSAMPLING) + margin]
+    if not near.size:
         return line
-    gray = cv2.GaussianBlur(gray, (0, 0), 0.006 * unit * OVERSAMPLING)
+    gray = cv2.GaussianBlur(cv2.cvtColor(near, cv2.COLOR_RGB2GRAY), (0, 0), 0.006 * unit * OVERSAMPLING)
     grid_x = np.broadcast_to(x[:, None], y.shape).astype(np.float32) * OVERSAMPLING - left
     where = np.stack([grid_x, (y * OVERSAMPLING - top).astype(np.float32)], -1)
     dark = sample(gray, where).astype(np.float32)
@@ -109,17 +121,28 @@ def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
     # ends stay where they are, as the corners' landmarks are good
     inside = np.minimum(1, 4 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))[:, None]
     dark = dark * inside + (1 - inside) * (steps / (SEARCH * unit)) ** 2 * 4
-    price = STIFF * (np.arange(21)[:, None] - np.arange(21)) ** 2 / 10
-    total, before = dark[0], np.zeros((len(x), 21), int)
-    for i in range(1, len(x)):
-        every = total[:, None] + price
-        before[i] = every.argmin(0)
-        total = every.min(0) + dark[i]
-    path = [int(total.argmin())]
-    for i in range(len(x) - 1, 0, -1):
-        path.append(before[i, path[-1]])
-    offset = cv2.GaussianBlur(steps[path[::-1]].reshape(1, -1), (0, 0), 1.5).ravel()
+    path = _smoothest(dark, STIFF * (np.arange(21)[:, None] - np.arange(21)) ** 2 / 10)
+    offset = cv2.GaussianBlur(steps[path].reshape(1, -1), (0, 0), 1.5).ravel()
     return np.stack([x, line[:, 1] + offset * np.minimum(1, 2 * inside[:, 0])], -1).astype(np.float32)
+
+
+@compiled
+def _smoothest(costs: npt.NDArray[np.float64], price: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """The cheapest way through a table [n, k], by its costs and by the price [k, k] of a step between two of its
+    columns: the column in each row, int64 [n]."""
+    n, k = costs.shape
+    total, best = costs.copy(), np.zeros((n, k), np.int64)
+    for i in range(1, n):
+        for j in range(k):
+            for before in range(1, k):
+                if total[i - 1, before] + price[before, j] < total[i - 1, best[i, j]] + price[best[i, j], j]:
+                    best[i, j] = before
+            total[i, j] += total[i - 1, best[i, j]] + price[best[i, j], j]
+    path = np.empty(n, np.int64)
+    path[-1] = total[-1].argmin()
+    for i in range(n - 1, 0, -1):
+        path[i - 1] = best[i, path[i]]
+    return path
 
 
 def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
@@ -140,7 +163,7 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
     gray, tint = float(skin.mean(1).max()), (1 + shade / shade.mean().clip(1) * 0.25) / 1.25
     if len(white):
         brightness = white.mean(1)
-        lighter, lightest = np.percentile(brightness, (60, 85))
+        lighter, lightest = percentile(brightness, 0.6), percentile(brightness, 0.85)
         gray, lit = max(gray, float(lightest)), white[brightness >= lighter].mean(0)
         # the light's own color: whites show it best, but small ones have lids among them; skin shows it faintly
         tint = (tint + np.clip(lit / lit.mean().clip(1), *WHITES)) / 2

@@ -37,7 +37,7 @@ def row_of_teeth(row: dict[str, Any], light: Floats, unit: float) -> Floats:
     """
     scale, ends, arch = np.float32(FINE * unit), np.cumsum(row["widths"]), np.float32(row["arch"])
     half = int(np.ceil(arch * scale))
-    x = np.abs(np.arange(-half, half + 1, dtype=np.float32)) / scale
+    x = np.arange(half + 1, dtype=np.float32) / scale  # the other half is its mirror image
     y = np.arange(-round(TALL * scale), round(BELOW * scale) + 1, dtype=np.float32)[:, None] / scale
     angle = np.arcsin(np.minimum(x / arch, 1))
     along = angle * arch
@@ -57,7 +57,8 @@ def row_of_teeth(row: dict[str, Any], light: Floats, unit: float) -> Floats:
     gums = lit[..., None] * (light * GUMS)
     shares = [np.clip((line - y) * scale / FINE + np.float32(0.5), 0, 1)[..., None] for line in (gum, edge)]
     colors = np.minimum(white + (gums - white) * shares[0], 245)
-    return np.dstack([colors * shares[1], shares[1]]).astype(np.float32)
+    drawn = np.dstack([colors * shares[1], shares[1]]).astype(np.float32)
+    return np.concatenate([drawn[:, :0:-1], drawn], 1)
 
 
 def place(row: Floats, right: Floats, down: Floats, unit: float) -> Floats:
