@@ -364,7 +364,8 @@ def _rgb(image: PillowImage.Image) -> tuple[Image, str]:
             note = "transparency is laid over gray"
         ground = PillowImage.new("RGBA", rgba.size, (128, 128, 128, 255))
         image = PillowImage.alpha_composite(ground, rgba)
-    return np.array(image.convert("RGB"), dtype=np.uint8), note
+    # of what is RGB already, Pillow would make a copy, which takes as long as decoding it
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8), note
 
 
 def gray(frame: Image) -> Image:

@@ -22,7 +22,7 @@ from miex.generators.grid import GRID, cell_centers, invert, invert_sheets, samp
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
-from miex.generators.muscle.basis import FaceFrame
+from miex.generators.muscle.basis import FaceFrame, crosses
 from miex.generators.muscle.cuts import TABLE, cut_spec, sheet
 from miex.generators.muscle.folds import MOST, compression, restraint
 from miex.generators.muscle.furrows import (
@@ -341,8 +341,12 @@ def crease(light: Light, row: int) -> np.ndarray:
     for furrow in load_furrows():
         if AU_INDEX[furrow.au] != row // 2:
             continue
-        line, width, depth, half = light._crease(furrow, row % 2)
-        starts, ways = line[:-1].astype(float), np.diff(line.astype(float), axis=0)
+        unit, outward = light._frame.unit, (1, -1)[row % 2]
+        offset = np.array([outward * furrow.offset[0], furrow.offset[1]]) * unit
+        line = light._frame.side_points(furrow.line, row % 2) + offset
+        width, depth = max(furrow.width * unit, centers[1] - centers[0]), furrow.depth * light.lined(furrow.skin)
+        half = light._halves[row % 2] if crosses(furrow.line) else np.empty(0)
+        starts, ways = line[:-1], np.diff(line, axis=0)
         lengths = np.hypot(*ways.T)
         shares = np.clip(((at[:, :, None] - starts) * ways).sum(-1) / lengths**2, 0, 1)
         far = np.linalg.norm(at[:, :, None] - starts - shares[..., None] * ways, axis=-1)

@@ -72,7 +72,7 @@ class FaceFrame:
 
     def side_points(self, indices: Sequence[int], side: int) -> Floats:
         """Landmarks (given as those of the right side) of a side, in the order given, pixels [n, 2]."""
-        return self.points[_of_side(tuple(indices), side)]
+        return self.points[of_side(tuple(indices), side)]
 
     def share(self, side: int, x: Floats, y: Floats) -> Floats:
         """The share of a side in what lies on the midline, at columns x [1, w] and rows y [h, 1], pixels; both shares
@@ -218,7 +218,7 @@ def _parting_pulls(anatomy: Anatomy, spec: CutSpec, side: int) -> tuple[Pulls, P
 
 
 @cache
-def _of_side(indices: tuple[int, ...], side: int) -> _Indices:
+def of_side(indices: tuple[int, ...], side: int) -> _Indices:
     """Landmarks given as those of the right side, as those of a side."""
     twins = mirror_landmarks()
     return np.array([twins[i] for i in indices] if SIDES[side] == "left" else indices, np.int64)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,7 +21,10 @@ from miex.faces.crop import AlignedFace
 from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import Field, cell_centers
 from miex.generators.muscle.anatomy import Rim, landmarks
-from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, crosses
+from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, crosses, of_side
+
+_Indices = npt.NDArray[np.int64]
+_Doubles = npt.NDArray[np.float64]
 
 TABLE = Path(__file__).with_name("furrows.toml")
 FINER = 2  # cells of the light per cell of the field: 0.02 inter-ocular distances
@@ -29,7 +34,6 @@ LINES = 0.02, 0.05  # between which sizes (standard deviations) skin shows its l
 FAINTEST, DEEPEST = 0.6, 1.5  # furrows of smooth and of lined skin, of their depth
 DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
 RIM = 0.06  # of the way from the middle of the face to its rim: there furrows fade out
-WHOLE = np.empty((0, 0), np.float32)  # a furrow on its own side alone
 REACH = 4.0  # of a furrow to either side, of its width
 RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
 
@@ -90,7 +94,7 @@ def _furrow(row: dict[str, object], skin: dict[str, Skin]) -> Furrow:
 
 
 class Light:
-    """How the furrows of a face shade it; each made when it is first needed.
+    """How the furrows of a face shade it; all are made when the first is needed.
 
     Attributes:
         fine: side of the grid of shades, FINER than that of the field.
@@ -100,7 +104,6 @@ class Light:
         self.fine = grid * FINER
         self._frame, self._face, self._centers = frame, face, cell_centers(face.size, self.fine)
         self._lined: dict[str, float] = {}
-        self._shades: dict[int, tuple[Floats, tuple[slice, slice]]] = {}
 
     @cached_property
     def _on_face(self) -> Floats:
@@ -111,38 +114,38 @@ class Light:
     def shade(self, row: int) -> tuple[Floats, tuple[slice, slice]]:
         """Of an entry of the basis: change of the light at intensity 1, float32 [h, w], and its rows and columns of the
         grid of shades."""
-        if row not in self._shades:
-            self._shades[row] = self._shade(*divmod(row, len(SIDES)))
         return self._shades[row]
 
-    def _shade(self, au: int, side: int) -> tuple[Floats, tuple[slice, slice]]:
-        creases = [self._crease(furrow, side) for furrow in load_furrows() if AU_INDEX[furrow.au] == au]
-        ends = [(line.min(0) - REACH * width, line.max(0) + REACH * width) for line, width, _, _ in creases]
-        (left, right), (top, bottom) = (
-            np.searchsorted(self._centers, (min(low[c] for low, _ in ends), max(high[c] for _, high in ends))).tolist()
-            for c in (0, 1)
-        )
-        shade = np.zeros((bottom - top, right - left), np.float32)
-        for line, width, depth, half in creases:
-            _shade(shade, (top, left), self._centers, line, width, depth, half)
-        shade *= self._on_face[top:bottom, left:right]
-        x, y, width, height = cv2.boundingRect((shade != 0).view(np.uint8)) if shade.size else (0, 0, 0, 0)
-        window = slice(top + y, top + y + height), slice(left + x, left + x + width)
-        return shade[y : y + height, x : x + width].copy(), window
-
-    def _crease(self, furrow: Furrow, side: int) -> tuple[Floats, float, float, Floats]:
-        """Its line, pixels, and what else `_shade` takes."""
-        frame, (lateral, down) = self._frame, furrow.offset
-        offset = np.array((LATERAL[side] * lateral, down), np.float32) * np.float32(frame.unit)
-        line = np.asarray(frame.side_points(furrow.line, side) + offset, np.float32)
-        half = self._halves[side] if crosses(furrow.line) else WHOLE
-        width = max(furrow.width * frame.unit, float(self._centers[1] - self._centers[0]))
-        return line, width, furrow.depth * self.lined(furrow.skin), half
+    @cached_property
+    def _shades(self) -> dict[int, tuple[Floats, tuple[slice, slice]]]:
+        table, unit = _table(), self._frame.unit
+        points = (self._frame.points[table.landmarks] + table.offsets * np.float32(unit)).astype(np.float32)
+        widths = np.maximum(table.widths * unit, float(self._centers[1] - self._centers[0]))
+        depths = table.depths * [self.lined(skin) for skin in table.skins]
+        around = (REACH * widths)[:, None]
+        lows = np.minimum.reduceat(np.minimum.reduceat(points, table.lines[:-1]) - around, table.furrows[:-1])
+        highs = np.maximum.reduceat(np.maximum.reduceat(points, table.lines[:-1]) + around, table.furrows[:-1])
+        (lefts, tops), (rights, bottoms) = (np.searchsorted(self._centers, ends).T for ends in (lows, highs))
+        boxes = np.stack([tops, bottoms, lefts, rights], 1)
+        shades = np.zeros(int(((bottoms - tops) * (rights - lefts)).sum()), np.float32)
+        _shade(
+            shades, boxes, self._centers, points, table.lines, table.furrows, widths, depths, table.midline,
+            table.rows % len(SIDES), self._halves, self._on_face,
+        )  # fmt: skip
+        found, start = {}, 0
+        for row, (top, bottom, left, right) in zip(table.rows.tolist(), boxes.tolist(), strict=True):
+            size = (bottom - top) * (right - left)
+            shade = shades[start : start + size].reshape(bottom - top, right - left)
+            x, y, width, height = cv2.boundingRect((shade != 0).view(np.uint8)) if size else (0, 0, 0, 0)
+            window = slice(top + y, top + y + height), slice(left + x, left + x + width)
+            found[row], start = (shade[y : y + height, x : x + width], window), start + size
+        return found
 
     @cached_property
-    def _halves(self) -> list[Floats]:
-        """The share of each side in what lies on the midline, [f, f]."""
-        return [self._frame.share(side, self._centers[None, :], self._centers[:, None]) for side in range(len(SIDES))]
+    def _halves(self) -> Floats:
+        """The share of each side in what lies on the midline, [2, f, f]."""
+        x, y = self._centers[None, :], self._centers[:, None]
+        return np.stack([self._frame.share(side, x, y) for side in range(len(SIDES))])
 
     @cached_property
     def _contrast(self) -> Floats:
@@ -154,7 +157,7 @@ class Light:
         if skin not in self._lined:
             region = load_skin()[skin]
             found = lines(self._face, self._contrast, region.around) / region.lines
-            self._lined[skin] = float(np.clip(found, FAINTEST, DEEPEST))
+            self._lined[skin] = min(max(found, FAINTEST), DEEPEST)
         return self._lined[skin]
 
 
@@ -182,64 +185,115 @@ def lines(face: AlignedFace, contrasts: Floats, around: tuple[int, ...]) -> floa
     return float(np.median(found)) if len(found) else 0.0
 
 
+class Table(NamedTuple):
+    """Both sides of all furrows, as arrays for a kernel, those of one entry of the basis one after the other; lengths
+    are inter-ocular distances.
+
+    Attributes:
+        rows: int64 [n]: entries of the basis that have furrows.
+        furrows: int64 [n + 1]: where those of each begin and end.
+        lines: int64 [f + 1]: where the line of each furrow begins and ends.
+        landmarks, offsets: int64 [p] and float32 [p, 2]: points of the lines.
+        widths, depths: float64 [f].
+        skins: of each furrow.
+        midline: bool [f]: whether its line runs on over the other side.
+    """
+
+    rows: _Indices
+    furrows: _Indices
+    lines: _Indices
+    landmarks: _Indices
+    offsets: Floats
+    widths: _Doubles
+    depths: _Doubles
+    skins: tuple[str, ...]
+    midline: npt.NDArray[np.bool_]
+
+
 @cache
-def _furrowed() -> npt.NDArray[np.intp]:
-    """Entries of the basis that have furrows."""
-    aus = sorted({furrow.au for furrow in load_furrows()})
-    return np.array([AU_INDEX[au] * len(SIDES) + side for au in aus for side in range(len(SIDES))], np.intp)
+def _table() -> Table:
+    every = sorted(
+        ((AU_INDEX[furrow.au] * len(SIDES) + side, furrow) for furrow in load_furrows() for side in range(len(SIDES))),
+        key=itemgetter(0),
+    )
+    rows, first = np.unique([row for row, _ in every], return_index=True)
+    ends = np.cumsum([0, *(len(furrow.line) for _, furrow in every)])
+    sides = [(LATERAL[row % len(SIDES)], row % len(SIDES), furrow) for row, furrow in every]
+    return Table(
+        rows, np.append(first, len(every)), ends,
+        np.concatenate([of_side(furrow.line, side) for _, side, furrow in sides]),
+        np.concatenate([[(way * furrow.offset[0], furrow.offset[1])] * len(furrow.line) for way, _, furrow in sides])
+        .astype(np.float32),
+        np.array([furrow.width for _, furrow in every]), np.array([furrow.depth for _, furrow in every]),
+        tuple(furrow.skin for _, furrow in every), np.array([crosses(furrow.line) for _, furrow in every]),
+    )  # fmt: skip
 
 
 @compiled
 def _shade(
     into: Floats,
-    corner: tuple[int, int],
+    boxes: _Indices,
     centers: Floats,
     points: Floats,
-    width: float,
-    depth: float,
-    half: Floats,
+    lines: _Indices,
+    furrows: _Indices,
+    widths: _Doubles,
+    depths: _Doubles,
+    midline: npt.NDArray[np.bool_],
+    sides: _Indices,
+    halves: Floats,
+    on_face: Floats,
 ) -> None:
-    """Add a crease along a line.
+    """Draw furrows.
 
     Args:
-        into: change of the light on a window of the grid of shades [h, w] that holds all of it, changed in place.
-        corner: row and column of the grid where that begins.
+        into: zeros: of each entry a window of the grid of shades, one after the other, to be filled.
+        boxes: top, bottom, left and right of these windows, [n, 4].
         centers: of the grid's columns, and of its rows, pixels.
-        points: the line [n, 2], pixels.
-        width: of the crease, pixels.
-        depth: change of the light along its middle.
-        half: share of each cell of the grid [f, f], for a crease whose other half goes on where the line ends; of size
-            0: it ends.
+        points: of the lines, pixels [p, 2].
+        lines, furrows, midline: of `Table`.
+        widths: of the furrows, pixels.
+        depths: change of the light along their middle.
+        sides: of the entries.
+        halves, on_face: share of each cell of the grid [2, f, f] where a line runs on over the other side, and [f, f].
     """
-    reach, length = REACH * width, 0.0
-    nearest, position = np.full(into.shape, np.inf), np.zeros(into.shape)  # distance squared, and how far along
-    for k in range(len(points) - 1):
-        x, y = float(points[k, 0]), float(points[k, 1])
-        right, down = points[k + 1, 0] - x, points[k + 1, 1] - y
-        squared = max(right * right + down * down, 1e-6)
-        top, bottom = np.searchsorted(centers, np.array([min(y, y + down) - reach, max(y, y + down) + reach]))
-        left, end = np.searchsorted(centers, np.array([min(x, x + right) - reach, max(x, x + right) + reach]))
-        for i in range(max(0, top - corner[0]), min(into.shape[0], bottom - corner[0])):
-            dy = centers[corner[0] + i] - y
-            for j in range(max(0, left - corner[1]), min(into.shape[1], end - corner[1])):
-                dx = centers[corner[1] + j] - x
-                share = min(1.0, max(0.0, (dx * right + dy * down) / squared))
-                distance = (dx - share * right) ** 2 + (dy - share * down) ** 2
-                if distance < nearest[i, j]:
-                    nearest[i, j], position[i, j] = distance, length + share * np.sqrt(squared)
-        length += np.sqrt(squared)
-    for i in range(into.shape[0]):
-        for j in range(into.shape[1]):
-            if nearest[i, j] >= reach * reach:
-                continue
-            r = np.sqrt(nearest[i, j]) / width
-            profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
-            to_end = position[i, j] if half.size else min(position[i, j], length - position[i, j])
-            shade = depth * profile * eased((REACH - r) / 1.5) * eased(to_end / (0.3 * length))
-            if half.size:
-                shade *= half[corner[0] + i, corner[1] + j]
-            if abs(shade) >= 1e-4:
-                into[i, j] += shade
+    begin = 0
+    for n in range(len(boxes)):
+        top, bottom, left, right_end = boxes[n]
+        height, width = bottom - top, right_end - left
+        shade = into[begin : begin + height * width].reshape(height, width)
+        begin += height * width
+        for f in range(furrows[n], furrows[n + 1]):
+            reach, length = REACH * widths[f], 0.0
+            nearest, position = np.full((height, width), np.inf), np.zeros((height, width))  # distance², how far along
+            for k in range(lines[f], lines[f + 1] - 1):
+                x, y = float(points[k, 0]), float(points[k, 1])
+                right, down = points[k + 1, 0] - x, points[k + 1, 1] - y
+                squared = max(right * right + down * down, 1e-6)
+                rows = np.searchsorted(centers, np.array([min(y, y + down) - reach, max(y, y + down) + reach])) - top
+                columns = np.searchsorted(centers, np.array([min(x, x + right) - reach, max(x, x + right) + reach]))
+                columns -= left
+                for i in range(max(0, rows[0]), min(height, rows[1])):
+                    dy = centers[top + i] - y
+                    for j in range(max(0, columns[0]), min(width, columns[1])):
+                        dx = centers[left + j] - x
+                        share = min(1.0, max(0.0, (dx * right + dy * down) / squared))
+                        distance = (dx - share * right) ** 2 + (dy - share * down) ** 2
+                        if distance < nearest[i, j]:
+                            nearest[i, j], position[i, j] = distance, length + share * np.sqrt(squared)
+                length += np.sqrt(squared)
+            for i in range(height):
+                for j in range(width):
+                    if nearest[i, j] >= reach * reach:
+                        continue
+                    r = np.sqrt(nearest[i, j]) / widths[f]
+                    profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
+                    to_end = position[i, j] if midline[f] else min(position[i, j], length - position[i, j])
+                    light = depths[f] * profile * eased((REACH - r) / 1.5) * eased(to_end / (0.3 * length))
+                    if midline[f]:
+                        light *= halves[sides[n], top + i, left + j]
+                    if abs(light) >= 1e-4:
+                        shade[i, j] += light * on_face[top + i, left + j]
 
 
 def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back: Field) -> None:
@@ -251,7 +305,7 @@ def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back:
         weights: intensities, float32 [34].
         back: where what is seen at each pixel came from, displacement float32 [size, size, 2], pixels.
     """
-    rows = _furrowed()
+    rows = _table().rows
     shades = [(light.shade(row), row) for row in rows[weights[rows] > 0].tolist()]
     shades = [one for one in shades if one[0][0].size]
     if not shades:

@@ -95,18 +95,20 @@ class Layers:
 
     def _seen_compression(self, rows: npt.NDArray[np.intp], size: int) -> Floats:
         """As `worst` for entries that part the same lips and lids, float32 [n, TILES²]."""
-        fields, grid = self._basis[rows], self._basis.shape[1]
+        grid, places = self._basis.shape[1], {row: i for i, row in enumerate(rows.tolist())}
         skin, found = np.ones((grid, grid), bool), np.zeros((len(rows), TILES, TILES), np.float32)
+        per = grid // TILES, grid / size
         for name in parted(int(rows[0])):
             cut = self.part(name).cut
             zone, *seen = self._zone(name)
             skin[cut.window] &= ~zone
             for extra, cells in zip(cut.extra, seen, strict=True):
-                sheets = fields[:, *cut.window].copy()
-                for row, more in zip(cut.rows, extra, strict=True):
-                    sheets[rows == row] += more
-                bound(sheets, cells, (cut.window[0].start, cut.window[1].start), grid // TILES, grid / size, found)
-        bound(fields, skin, (0, 0), grid // TILES, grid / size, found)
+                sheets = self._basis[rows, *cut.window]
+                for row, more in zip(cut.rows.tolist(), extra, strict=True):
+                    if row in places:
+                        sheets[places[row]] += more
+                bound(sheets, cells, (cut.window[0].start, cut.window[1].start), *per, found)
+        bound(self._basis[rows], skin, (0, 0), *per, found)
         return found.reshape(len(rows), -1)
 
     def _seen(self, field: Field, weights: Floats) -> list[Part]:
