@@ -8,19 +8,25 @@ one resampling more than photos.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import resource
 import sys
 import tarfile
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import cv2
 import numpy as np
 
 from benchmarks.machine import WHO, bound, milliseconds, processor_seconds
 from benchmarks.page import page, parser
+from miex.aus.vector import AU_INDEX, N_AUS, SIDES
 from miex.dataset.frames import encode_frame
 from miex.dataset.plan_file import Plan
 from miex.executors.local import available_workers, local_executor
@@ -28,8 +34,10 @@ from miex.faces.crop import CropPlace, align
 from miex.faces.index import index_photos
 from miex.faces.landmarks import MODEL
 from miex.faces.photos import default_pool
+from miex.faces.planned import load_face
 from miex.faces.virtual import make_virtual
 from miex.generators.grid import face_area
+from miex.generators.muscle import MuscleGenerator
 from miex.generators.registry import describe, make_generator
 from miex.images import decode_image
 from miex.nuisances.apply import drift, shown_aus
@@ -41,6 +49,7 @@ from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import measure_pair
 from miex.synthesis.run import run_plan
 
+FACES, ROUNDS = 40, 5  # of whom steps are timed, and how often
 MIE_X = 45_000  # pairs of the paper's set
 NUISANCES: str = PlanConfig.model_fields["nuisances"].default
 
@@ -57,13 +66,9 @@ def steps(plan: Plan) -> float:
     """Each step alone, on one thread; it returns the bound of a frame, ms."""
     cv2.setNumThreads(1)
     generator = make_generator("muscle")
-    face = plan.faces.slice(0, 1).to_pylist()[0]
-    content = (Path(plan.faces_root) / face["path"]).read_bytes()
-    photo = decode_image(content, "photo")
-    landmarks = np.asarray(face["landmarks"], np.float32).reshape(-1, 3)
-    place = CropPlace(face["crop_x"], face["crop_y"], face["crop_side"], face["crop_roll"])
+    faces = plan.faces.slice(0, FACES).to_pylist()
     size = plan.settings["size"]
-    aligned = align(photo, landmarks, place, size)
+    aligned = load_face(Path(plan.faces_root), faces[0], size)
     rig = generator.prepare(aligned)
     rows = plan.rows.slice(0, 60).to_pylist()
     area, still = face_area(aligned), still_area(aligned)
@@ -82,12 +87,6 @@ def steps(plan: Plan) -> float:
 
     n = len(aus)
     every = range(n)
-    per_identity = {
-        "read and decode the photo": milliseconds(lambda: decode_image(content, "photo")),
-        "align and resample (4 × 4 samples per pixel)": milliseconds(lambda: align(photo, landmarks, place, size)),
-        "virtual identity, where asked for": milliseconds(lambda: make_virtual(aligned, 1)),
-        "basis fields": milliseconds(lambda: generator.prepare(aligned)),
-    }
     per_pair = {
         "residual motion": milliseconds(lambda: [drift(r, size, aligned.inter_ocular, area, still) for r in rows]) / n,
         "both frames: field, inversion, resampling, lips, lids, furrows": milliseconds(
@@ -106,13 +105,54 @@ def steps(plan: Plan) -> float:
         "three members of a tar": milliseconds(tar),
     }
     limit = bound(frames[0][1])
+    per_identity = identities(Path(plan.faces_root), faces, size)
     print(f"\n| step at {size} px, one thread | ms | × bound |\n|---|---|---|")
     print(f"| bound: one bilinear remap + one PNG | {limit:.3f} | 1.00 |")
-    for name, ms in (per_identity | per_pair).items():
-        print(f"| {'per identity' if name in per_identity else 'per pair'}: {name} | {ms:.3f} | {ms / limit:.2f} |")
+    for name, ms in per_identity.items():
+        print(f"| per identity: {name} | {ms:.3f} | {ms / limit:.2f} |")
+    ms = sum(per_identity.values())
+    print(f"| an identity before its first pair: sum of these | {ms:.3f} | {ms / limit:.2f} |")
+    ms = milliseconds(lambda: make_virtual(aligned, 1))
+    print(f"| per virtual identity, beside | {ms:.3f} | {ms / limit:.2f} |")
+    for name, ms in per_pair.items():
+        print(f"| per pair: {name} | {ms:.3f} | {ms / limit:.2f} |")
     mean = sum(ms for name, ms in per_pair.items() if "tar" not in name) / 2
     print(f"| mean frame of a pair: half of all these but the tar | {mean:.3f} | {mean / limit:.2f} |")
     return limit
+
+
+def identities(root: Path, faces: list[dict[str, Any]], size: int) -> dict[str, float]:
+    """What each step of an identity takes before its first pair, ms: all that any AU may need of it."""
+    generator, rounds = MuscleGenerator(), []
+
+    def timed(name: str, call: Callable[[], Any]) -> Any:
+        start = time.thread_time()
+        found = call()
+        rounds[-1][name] += time.thread_time() - start
+        return found
+
+    for _ in range(ROUNDS + 1):
+        rounds.append(defaultdict[str, float](float))
+        for face in faces:
+            path = root / face["path"]
+            content = timed("read the photo and its checksum", path.read_bytes)
+            timed("read the photo and its checksum", hashlib.sha256(content).hexdigest)
+            photo = timed("decode it", lambda c=content, p=path: decode_image(c, p.name))
+            landmarks = np.asarray(face["landmarks"], np.float32).reshape(-1, 3)
+            place = CropPlace(face["crop_x"], face["crop_y"], face["crop_side"], face["crop_roll"])
+            aligned = timed(
+                "align and resample (4 × 4 samples per pixel)",
+                lambda p=photo, m=landmarks, c=place: align(p, m, c, size),
+            )
+            timed("what of it is face, and what holds still", lambda a=aligned: (face_area(a), still_area(a)))
+            rig = timed("basis fields", lambda a=aligned: generator.prepare(a))
+            layers = rig.layers
+            timed("undo the rounding of samples", lambda r=rig: r.samples)
+            timed("mouth and eyes", lambda x=layers: [x.part(name).cut.partings for name in ("mouth", *SIDES)])
+            timed("furrows", lambda x=layers: x.light.shade(2 * AU_INDEX[12]))
+            timed("bounds of folding", lambda x=layers: [x.worst(row, size) for row in range(2 * N_AUS)])
+    # the first round warms up
+    return {name: median(round[name] for round in rounds[1:]) / len(faces) * 1e3 for name in rounds[0]}
 
 
 def whole(plan: Plan, workers: int, limit: float) -> None:
