@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miex.aus.vector import AU_INDEX, to_mapping
+from miex.aus.vector import AU_INDEX, N_AUS, to_mapping
 from miex.errors import InputError, UsageError
 from miex.labels import Label
 from miex.sources.expert import PRESETS, ExpertSource, ExpertTable, load_table
@@ -138,6 +138,25 @@ def test_same_state_same_triplet() -> None:
     a, b = ([source.sample(Label.negative, rng=r) for _ in range(30)] for r in (rng(1), rng(1)))
     assert [(t.emotion, to_mapping(t.apex)) for t in a] == [(t.emotion, to_mapping(t.apex)) for t in b]
     assert len({t.apex.tobytes() for t in a}) == 30
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_draws_are_those_of_numpy(preset: str) -> None:
+    source = ExpertSource(load_table(preset), spread=0.5)
+    ours, theirs = np.random.default_rng(3), np.random.default_rng(3)
+    for i in range(300):
+        label = list(Label)[i % 3]
+        rows = source.table.of_label(label)
+        drawn = source.sample(label, rng=ours)
+        weights = np.array([row.weight for row in rows])
+        row = rows[theirs.choice(len(rows), p=weights / weights.sum())]
+        on, sides = row.shown.draw(theirs)
+        level = theirs.random() + 0.5 * theirs.uniform(-1, 1, N_AUS)
+        apex = np.where(on, 0.1 + (0.3 - 0.1) * (1 - np.abs(1 - np.abs(level))), 0).astype(np.float32)
+        assert drawn.emotion == row.emotion
+        assert np.array_equal(drawn.apex, apex)
+        assert np.array_equal(drawn.sides, sides) if sides.any() else drawn.sides is None
+    assert ours.random() == theirs.random()
 
 
 def test_settings_are_json_and_see_every_number(tmp_path: Path) -> None:

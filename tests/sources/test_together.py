@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, from_mapping
 from miex.labels import Label
 from miex.sources.expert import PRESETS, ExpertSource, load_table
-from miex.sources.together import Independent, Seen, set_name
+from miex.sources.together import Independent, Seen, _side, set_name
 
 EVERY = (np.arange(2**N_AUS)[:, None] >> np.arange(N_AUS)) & 1 == 1  # all sets of AUs, bool [2^17, 17]
 NONE_ALONE = np.zeros(N_AUS)
@@ -184,3 +184,8 @@ def test_dfme_is_made_again_from_its_codes() -> None:
         for au in AU_NUMBERS:
             share = sum(au in one for one in sets) / len(sets)
             assert frequency[AU_INDEX[au]] == pytest.approx(share, abs=2 / len(sets) + 0.005 * weights.min()), au
+
+
+def test_sides_are_those_of_numpy() -> None:
+    ours, theirs = np.random.default_rng(5), np.random.default_rng(5)
+    assert [_side(ours) for _ in range(200)] == [theirs.choice((-1, 1)) for _ in range(200)]

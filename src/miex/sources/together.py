@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from miex.aus.vector import AU_NUMBERS, N_AUS
 
 Sides = npt.NDArray[np.int8]  # of each AU, [17]: 1 on the person's left side alone, −1 right, 0 both
 On = npt.NDArray[np.bool_]  # [17]
+_LEFT, _RIGHT = np.int8(1), np.int8(-1)
 _STEPS = 200  # of bisection: more than a float64 has bits
 
 
@@ -58,7 +60,7 @@ class Independent:
         return bool(self.alone.any())
 
     @cached_property
-    def _chances(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _chances(self) -> tuple[npt.NDArray[np.float64], list[float]]:
         """With which probability each AU is on after the first one; and cumulated, that it is the first."""
         p = self.frequency
         low, high = (0.0, 1.0) if p.sum() > 1 else (0.0, 0.0)
@@ -67,21 +69,30 @@ class Independent:
             low, high = (middle, high) if any_of(middle * p) > middle else (low, middle)
         after = high * p
         if not high:
-            return after, np.cumsum(p / p.sum())
+            return after, np.cumsum(p / p.sum()).tolist()
         first = after * np.cumprod(np.concatenate([[1.0], 1 - after[:-1]]))
-        return after, np.cumsum(first / first.sum())
+        return after, np.cumsum(first / first.sum()).tolist()
+
+    @cached_property
+    def _last(self) -> int:
+        return int(self.frequency.nonzero()[0][-1])
 
     def draw(self, rng: np.random.Generator) -> tuple[On, Sides]:
         after, first = self._chances
-        place = min(int(np.searchsorted(first, rng.random(), side="right")), int(self.frequency.nonzero()[0][-1]))
-        on = (rng.random(N_AUS) < after) & (np.arange(N_AUS) > place)
-        on[place] = True
-        side = rng.choice((-1, 1))
-        return on, np.where(on & (rng.random(N_AUS) < self.alone), side, 0).astype(np.int8)
+        place = min(bisect_right(first, rng.random()), self._last)
+        on = rng.random(N_AUS) < after
+        on[:place], on[place] = False, True
+        side = _side(rng)
+        return on, (on & (rng.random(N_AUS) < self.alone)) * side
 
     def plain(self) -> dict[str, Any]:
         found = {"aus": _numbered(self.frequency)}
         return found | ({"one_sided": _numbered(self.alone)} if self.one_sided else {})
+
+
+def _side(rng: np.random.Generator) -> np.int8:
+    """Left or right, equally often: what rng.choice draws, in a third of the time."""
+    return _LEFT if rng.integers(2) else _RIGHT
 
 
 def any_of(p: npt.NDArray[np.float64]) -> float:
@@ -117,13 +128,13 @@ class Seen:
         return any(sides.any() for _, sides, _ in self.counts)
 
     @cached_property
-    def _up_to(self) -> npt.NDArray[np.float64]:
-        return np.cumsum(self._shares)
+    def _up_to(self) -> list[float]:
+        return [float(share) for share in np.cumsum(self._shares)]
 
     def draw(self, rng: np.random.Generator) -> tuple[On, Sides]:
-        place = min(int(np.searchsorted(self._up_to, rng.random(), side="right")), len(self.counts) - 1)
+        place = min(bisect_right(self._up_to, rng.random()), len(self.counts) - 1)
         on, sides, _ = self.counts[place]
-        return on, sides * np.int8(rng.choice((-1, 1)))
+        return on, sides * _side(rng)
 
     def plain(self) -> dict[str, Any]:
         return {"sets": {set_name(on, sides): n for on, sides, n in self.counts}}
