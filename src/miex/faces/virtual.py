@@ -112,7 +112,7 @@ def _table() -> dict[str, Any]:
 def _mirror(face: AlignedFace) -> AlignedFace:
     landmarks = face.landmarks[list(mirror_landmarks())].copy()
     landmarks[:, 0] = (face.size - 1) - landmarks[:, 0]
-    return AlignedFace(np.ascontiguousarray(face.samples[:, ::-1]), face.size, landmarks)
+    return AlignedFace(np.asarray(cv2.flip(face.samples, 1), np.uint8), face.size, landmarks)
 
 
 def _field_back(face: AlignedFace, moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
@@ -152,15 +152,19 @@ def _sample(field: npt.NDArray[np.float32], x: npt.NDArray[np.float32], y: npt.N
 
 
 def _resample(face: AlignedFace, field: npt.NDArray[np.float32]) -> Image:
-    side = len(face.samples)
-    samples = np.arange(side, dtype=np.float32)
-    columns, rows = np.meshgrid(samples, samples)
-    per_sample = np.float32((_GRID - 1) / (side - 1))
-    where = cv2.scaleAdd(
-        _sample(field, columns * per_sample, rows * per_sample), OVERSAMPLING, cv2.merge([columns, rows])
-    )
+    columns, rows, samples = _places(len(face.samples))
+    where = cv2.scaleAdd(_sample(field, columns, rows), OVERSAMPLING, samples)
     moved = cv2.remap(face.samples, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     return np.asarray(moved, np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _places(side: int) -> tuple[Points, Points, Points]:
+    """Where samples lie among the nodes, columns and rows, float32 [side, side]; and among themselves, (x, y), float32
+    [side, side, 2]; not to be written."""
+    columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32),) * 2)
+    per_sample = np.float32((_GRID - 1) / (side - 1))
+    return columns * per_sample, rows * per_sample, np.stack([columns, rows], -1)
 
 
 def _follow(face: AlignedFace, field: npt.NDArray[np.float32]) -> Points:
@@ -177,7 +181,9 @@ def _follow(face: AlignedFace, field: npt.NDArray[np.float32]) -> Points:
         jacobian = np.eye(2) + np.stack([_sample(slope, x, y)[:, 0] for slope in slopes], -1)
         outside = np.any((new < 0) | (new > face.size - 1), axis=1)
         jacobian[outside] = np.eye(2)  # the map is flat there; a chin may lie below the crop
-        new -= np.linalg.solve(jacobian, beside[..., None])[..., 0]
+        (a, b), (c, d) = np.moveaxis(jacobian, 0, -1)
+        x, y = beside.T
+        new -= (np.stack([d * x - b * y, a * y - c * x]) / (a * d - b * c)).T
     return new.astype(np.float32)
 
 
@@ -200,8 +206,8 @@ def _draw_tone(rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDA
 
 def _tone(samples: Image, curves: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32], light: float) -> Image:
     toned = np.asarray(cv2.transform(cv2.LUT(samples, curves[None]), matrix), np.uint8)
-    if (samples == samples[..., :1]).all():  # a gray photo stays gray
+    # a gray photo stays gray; that one is not is seen at its first rows
+    if all((part == part[..., :1]).all() for part in (samples[:8], samples)):
         toned = gray(toned)[..., None].repeat(3, axis=2)
     gradient = np.linspace(1 + light, 1 - light, samples.shape[1], dtype=np.float32)
-    rows = np.repeat(np.repeat(gradient, 3).reshape(1, -1, 3), samples.shape[0], axis=0)
-    return np.asarray(cv2.multiply(toned, rows, dtype=cv2.CV_8U), np.uint8)
+    return np.asarray(cv2.convertScaleAbs(toned * gradient[:, None]), np.uint8)
