@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.interpolate import RegularGridInterpolator
+from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
 
 from miex.faces import virtual
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
@@ -121,6 +121,16 @@ def test_nothing_is_dragged_in_from_outside_the_photo(fields: list[np.ndarray], 
     for field in fields:
         outward = np.concatenate([-field[0, :, 1], field[-1, :, 1], -field[:, 0, 0], field[:, -1, 0]])
         assert outward.max() < 0.015 * face.size
+
+
+def test_the_spline_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    nodes = np.linspace(0, 3, 5)
+    points = np.vstack([rng.uniform(0, 3, (20, 2)), [(0, 0), (3, 3)]])  # two on nodes
+    values, stiffness = rng.normal(size=(22, 2)), np.repeat((0.0, 0.03), 11)
+    places = np.stack(np.meshgrid(nodes, nodes), -1)
+    expected = RBFInterpolator(points, values, smoothing=stiffness)(places.reshape(-1, 2)).reshape(places.shape)
+    assert np.abs(virtual._spline(points, values, stiffness, nodes) - expected).max() < 1e-9
 
 
 def test_some_are_mirrored(face: AlignedFace, people: list[AlignedFace]) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import RBFInterpolator
 
 from miex.faces.crop import LEFT_EYE_CORNERS, MOUTH_CORNERS, OVERSAMPLING, RIGHT_EYE_CORNERS, AlignedFace, Points
 from miex.faces.mesh import mirror_landmarks
@@ -130,14 +129,39 @@ def _field_back(face: AlignedFace, moves: npt.NDArray[np.float64]) -> npt.NDArra
     placing = {*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS, *MOUTH_CORNERS}
     stiffness = np.array([0.0 if index in placing else _STIFFNESS for index in indices] + [0.0] * len(still))
     nodes = np.linspace(0, face.size - 1, _GRID)
-    points = np.stack(np.meshgrid(nodes, nodes), -1).reshape(-1, 2)
     for share in (1.0, 0.8, 0.6, 0.4, 0.2, 0.0):
         moved = anchors + share * moves * unit
         ends, back = np.vstack([moved, still]), np.vstack([anchors - moved, np.zeros_like(still)])
-        field = RBFInterpolator(ends / unit, back, smoothing=stiffness)(points / unit).reshape(_GRID, _GRID, 2)
+        field = _spline(ends / unit, back, stiffness, nodes / unit)
         if _least_stretch(field, nodes[1]) >= _LEAST_STRETCH:
             break
     return np.asarray(field, np.float32)
+
+
+def _spline(
+    points: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64],
+    stiffness: npt.NDArray[np.float64],
+    nodes: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """A thin-plate spline (Duchon 1977) through values [n, 2] at points [n, 2], less close where it is stiff [n], at
+    nodes [g] × [g]: [g, g, 2]. Its affine part is free.
+
+    That of scipy, whose import takes longer than the first virtual identities.
+    """
+    n = len(points)
+
+    def bend(squared: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:  # r² log r
+        return np.asarray(squared * np.log(np.maximum(squared, 1e-300)) / 2)
+
+    system = np.zeros((n + 3, n + 3))
+    system[:n, :n] = bend(np.square(points[:, None] - points).sum(-1)) + np.diag(stiffness)
+    system[:n, n], system[:n, n + 1 :] = 1, points
+    system[n:, :n] = system[:n, n:].T
+    shares = np.linalg.solve(system, np.vstack([values, np.zeros((3, 2))]))
+    across, down = (np.square(nodes[:, None] - points[:, c]) for c in (0, 1))
+    bent = bend(down[:, None] + across) @ shares[:n]
+    return np.asarray(bent + shares[n] + nodes[:, None] * shares[n + 1] + nodes[:, None, None] * shares[n + 2])
 
 
 def _least_stretch(field: npt.NDArray[np.float64], spacing: float) -> float:

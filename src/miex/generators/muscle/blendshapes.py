@@ -14,7 +14,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import Delaunay
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, SIDES
 from miex.easing import ease
@@ -84,6 +83,8 @@ def _triangles(points: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     twins = np.array(mirror_landmarks()[:SKIN])
     twins = np.concatenate([twins, SKIN + np.array([OVAL.index(twins[index]) for index in OVAL])])
     half = np.flatnonzero(points[:, 0] <= points[twins, 0])
+    from scipy.spatial import Delaunay  # who moves faces by the anatomy alone need not wait for it
+
     right = half[Delaunay(points[half]).simplices]
     return np.concatenate([right, twins[right]])
 
