@@ -29,7 +29,8 @@ from benchmarks.page import page, parser
 from miex.aus.vector import AU_INDEX, N_AUS, SIDES
 from miex.dataset.frames import encode_frame
 from miex.dataset.plan_file import Plan
-from miex.executors.local import available_workers, local_executor
+from miex.dataset.samples import SAMPLES_FILE
+from miex.executors.local import LocalProcesses, available_workers, local_executor
 from miex.faces.crop import CropPlace, align
 from miex.faces.index import index_photos
 from miex.faces.landmarks import MODEL
@@ -173,6 +174,40 @@ def whole(plan: Plan, workers: int, limit: float) -> None:
     )
 
 
+def serial(faces: Path, plan: Plan, workers: int, limit: float) -> None:
+    """What no worker does, and so takes as long however many there are; and what each does once, when it starts."""
+
+    def line(step: str, seconds: float, n: int) -> None:
+        bounds = seconds / n * 1e3 / limit
+        print(f"| {step} | {seconds / n * 1e6:,.0f} | {bounds:.3f} | {seconds / n * MIE_X:.1f} |")
+
+    print(f"\n| not in workers, per row | µs | × bound | s for {MIE_X:,} pairs |\n|---|---|---|---|")
+    n = plan.rows.num_rows
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "set"
+        start = time.process_time()
+        for _ in plan.shards():
+            pass
+        drawn = time.process_time() - start
+        line("draw the plan", drawn, n)
+        start = time.process_time()
+        adopt_plan(plan, out)
+        line("write it", time.process_time() - start - drawn, n)
+        run_plan(out, executor=local_executor(workers))
+        (out / SAMPLES_FILE).unlink()
+        start = time.process_time()
+        run_plan(out)
+        line("read what workers recorded, and write samples.parquet", time.process_time() - start, n)
+    small = make_plan(faces, workers, "off", shard_size=1)
+    with tempfile.TemporaryDirectory() as folder:
+        adopt_plan(small, Path(folder) / "set")
+        before = [processor_seconds((who,)) for who in WHO]
+        run_plan(Path(folder) / "set", executor=LocalProcesses(workers))
+        own, theirs = (processor_seconds((who,)) - one for who, one in zip(WHO, before, strict=True))
+    print(f"\nBefore its first sample, a worker takes {theirs / workers:.1f} s of its processor,")
+    print(f"and {own / workers:.1f} s of the process that starts it.")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print the tables of both levels."""
     options = parser("synthesis", __doc__)
@@ -191,6 +226,8 @@ def main(arguments: list[str] | None = None) -> None:
             print(" wall clock, s | MB | peak MB: parent / a worker |\n|---|---|---|---|---|---|---|---|")
             for workers in sorted({1, available_workers()}):
                 whole(plan, workers, limit)
+            if available_workers() > 1:
+                serial(given.faces, plan, available_workers(), limit)
 
 
 if __name__ == "__main__":
