@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, SIDES, from_mapping, parse
+from miex.easing import ease
 from miex.errors import InputError, ScaleError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, inter_ocular, place_crop
 from miex.faces.mesh import OVAL, mirror_landmarks
 from miex.generators.grid import GRID, cell_centers, face_area, invert, lattice, sample
 from miex.generators.muscle import MuscleGenerator, MuscleRig
-from miex.generators.muscle.anatomy import TABLE, Rim, load
-from miex.generators.muscle.basis import FaceFrame
+from miex.generators.muscle.anatomy import TABLE, Muscle, Rim, load
+from miex.generators.muscle.basis import FaceFrame, crosses, pulls_of
 from miex.generators.muscle.generator import LEVEL, unrounded
 from tests.generators.shifts import recovered_shift
 
@@ -97,6 +100,62 @@ def test_no_frame_of_a_pair_is_blurred_more_than_the_other(still_face: AlignedFa
         frame[8:120, 8:120].astype(float) for frame in generator.render(translation_rig(still_face), aus).frames
     )
     assert np.diff(moved, axis=0).std() / np.diff(rest, axis=0).std() == pytest.approx(1, abs=0.02)
+
+
+def pulled(frame: FaceFrame, muscle: Muscle, side: int) -> np.ndarray:
+    """The displacement by a muscle at intensity 1, float64 [g, g, 2], in numpy."""
+    x, y, unit, outward = frame.x[0].astype(float), frame.y[:, 0].astype(float)[:, None], frame.unit, (1, -1)[side]
+    cell, wide = float(frame.y[1, 0] - frame.y[0, 0]), frame.widths[side] * unit
+    twins, midline = mirror_landmarks(), crosses(muscle.insertion)
+
+    def line(indices: tuple[int, ...], values: Sequence[float]) -> np.ndarray:
+        found, values = [twins[i] if SIDES[side] == "left" else i for i in indices], list(values)
+        if crosses(indices):
+            found, values = found + [twins[i] for i in found[:-1]], values + values[:-1]
+        points = np.column_stack([frame.points[found].astype(float), values])
+        return points[np.argsort(points[:, 0])].T
+
+    line_x, line_y, weights = line(muscle.insertion, muscle.weights)
+    medial, lateral = (getattr(muscle.reach, way) * wide for way in ("lateral" if midline else "medial", "lateral"))
+    before, after = (medial, lateral) if outward > 0 else (lateral, medial)
+    first, last = np.searchsorted(x, (line_x[0] - before, line_x[-1] + after))
+    x = x[first:last]
+    level, profile = np.interp(x, line_x, line_y), np.interp(x, line_x, weights)
+    blurred = gaussian_filter1d(profile, 0.1 * unit / cell, mode="mirror")
+    beyond = np.minimum(x - line_x[0], 0) + np.maximum(x - line_x[-1], 0)
+    off = y - level
+    far = off / np.where(off > 0, muscle.reach.below, muscle.reach.above) / unit
+    share = np.maximum(0, 1 - far**2 - (beyond / np.where(beyond < 0, before, after)) ** 2) ** 2
+    share *= profile + (blurred - profile) * np.minimum(1, np.abs(off) / (0.15 * unit))
+    share *= frame.rim(muscle.rim)[:, first:last]
+    if midline:
+        share *= frame.share(side, frame.x, frame.y)[:, first:last]
+    if muscle.gate:
+        (upper_x, upper_y, _), (lower_x, lower_y, _) = (
+            line(indices, np.ones(len(indices))) for indices in (muscle.gate.upper, muscle.gate.lower)
+        )
+        upper, lower = np.interp(x, upper_x, upper_y), np.interp(x, lower_x, lower_y)
+        fan = np.maximum(0, np.maximum(upper_x[0] - x, x - upper_x[-1]))
+        through = (y - (upper + lower) / 2) / np.maximum(lower - upper, 0.04 * unit + fan) + 0.5
+        share *= ease(through if muscle.gate.keep == "below" else 1 - through)
+    way = np.array([outward * muscle.pull[0] * wide, muscle.pull[1] * unit]) * muscle.gain / np.hypot(*muscle.pull)
+    found = np.zeros((GRID, GRID, 2))
+    found[:, first:last] = share[..., None] * way
+    return found
+
+
+def test_a_muscle_pulls_as_it_is_described(face: AlignedFace) -> None:
+    frame, muscles = FaceFrame(face, load(), GRID), load().muscles
+    fields = np.zeros((2 * len(muscles), GRID, GRID, 2), np.float32)
+    every = [(muscle, side) for muscle in muscles for side in (0, 1)]
+    frame.pull(pulls_of(load(), [(*one, i, 1.0) for i, one in enumerate(every)]), fields)
+    for (muscle, side), field in zip(every, fields, strict=True):
+        expected = pulled(frame, muscle, side)
+        assert np.abs(field - expected).max() < 1e-4, (muscle.au, muscle.name, side)
+        assert np.abs(expected).max() > 0.01 * frame.unit
+    window = np.full((1, 30, 25, 2), 1, np.float32)
+    frame.pull(pulls_of(load(), [(muscles[3], 1, 0, -2.0)]), window, (slice(20, 50), slice(30, 55)))
+    assert np.abs(window[0] - 1 + 2 * fields[7, 20:50, 30:55]).max() < 1e-5
 
 
 # --- what holds still --------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -23,8 +24,8 @@ from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, crosses
-from miex.generators.muscle.cuts import TABLE, cut_spec, sheet
-from miex.generators.muscle.folds import MOST, compression, restraint
+from miex.generators.muscle.cuts import TABLE, cut_spec, percentile, sheet
+from miex.generators.muscle.folds import MOST, bound, compression, restraint
 from miex.generators.muscle.furrows import (
     DARKEST,
     RIDGE,
@@ -38,7 +39,7 @@ from miex.generators.muscle.furrows import (
 from miex.generators.muscle.generator import restrained
 from miex.generators.muscle.layers import Drawn, moving_rows, opened, sheets_shown
 from miex.generators.muscle.lids import STRIP, behind
-from miex.generators.muscle.mouth import illumination, inside
+from miex.generators.muscle.mouth import _smoothest, illumination, inside
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
 from miex.images import read_image
 from tests.support import command
@@ -113,6 +114,20 @@ def test_the_opening_grows_with_the_intensity(rig: MuscleRig) -> None:
     frames = generator.render(rig, np.stack([from_mapping({26: float(v)}) for v in z])).frames.astype(float)
     steps = np.abs(np.diff(frames, axis=0)).mean((1, 2, 3))
     assert steps.max() < 4 * np.median(steps)
+
+
+def test_lips_meet_on_the_cheapest_line() -> None:
+    rng = np.random.default_rng(0)
+    costs, price = rng.random((5, 4)), rng.random((4, 4))
+    paths = np.array(list(product(range(4), repeat=5)))
+    totals = costs[np.arange(5), paths].sum(1) + price[paths[:, :-1], paths[:, 1:]].sum(1)
+    assert _smoothest(costs, price).tolist() == paths[totals.argmin()].tolist()
+
+
+@pytest.mark.parametrize("share", [0, 0.15, 0.6, 1])
+def test_percentiles_are_those_of_numpy(share: float) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (13, 3), np.uint8)
+    assert np.allclose(percentile(values, share), np.percentile(values, 100 * share, axis=0), atol=1e-4)
 
 
 def test_behind_the_lips_it_is_dark_with_a_strip_of_teeth(rig: MuscleRig, closed: AlignedFace) -> None:
@@ -535,6 +550,18 @@ def test_no_layer_folds_whatever_the_aus(rig: MuscleRig) -> None:
 def test_the_working_range_is_not_held_back(rig: MuscleRig) -> None:
     for au in AU_NUMBERS:
         assert restrained(rig, weights(f"{au}=.3"))[1] is None
+
+
+def test_bounds_hold_all_compression_of_a_tile() -> None:
+    rng = np.random.default_rng(0)
+    fields = cv2.GaussianBlur(rng.normal(0, 20, (16, 16, 6)), (0, 0), 2).reshape(16, 16, 3, 2).transpose(2, 0, 1, 3)
+    found = np.zeros((3, 4, 4), np.float32)
+    bound(np.ascontiguousarray(fields, np.float32), np.ones((16, 16), bool), (0, 0), 4, 0.5, found)
+    assert found.max((1, 2)).min() > 0.3
+    for some in ([0], [0, 1], [0, 1, 2]):
+        rate = np.zeros((16, 16))
+        rate[:-1, :-1] = compression(fields[some].sum(0).astype(np.float32), 0.5)
+        assert (rate.reshape(4, 4, 4, 4).max((1, 3)) <= found[some].sum(0) + 1e-5).all()
 
 
 def test_restraint_ends_a_fold() -> None:

@@ -136,7 +136,7 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
     rows = np.array(parting_rows(frame.anatomy, spec, side), np.intp)
     extra = frame.sheets(spec, side, window)
     extra *= part[:, window[1], None]
-    moves = at_points(basis[:, *window], edges, frame, window)
+    moves = at_points(basis, edges, frame)
     moves = np.concatenate([moves, np.stack([at_points(extra[e], edges[e], frame, window) for e in (0, 1)], 1)])
     return Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)
 

@@ -64,7 +64,7 @@ class MuscleGenerator(Generator[MuscleRig]):
     """
 
     name = "muscle"
-    version = 6
+    version = 7
     exact_rest = sides = fields = True
     batch_tolerance = 0
 
