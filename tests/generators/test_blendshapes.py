@@ -20,6 +20,7 @@ from miex.generators.muscle.blendshapes import SKIN, TABLE, BlendshapeFrame, sha
 from miex.generators.muscle.cuts import at_points
 from miex.generators.muscle.folds import MOST, compression
 from miex.generators.muscle.generator import restrained
+from tests.generators.edges import displaced
 
 SIZE = 128
 MEASURED_MOTION = Path(__file__).resolve().parents[3] / "shared" / "au-displacements.csv"
@@ -123,7 +124,7 @@ def test_the_jaw_takes_the_lower_lip_alone(rig: MuscleRig) -> None:
     assert rig.layers
     cut = rig.layers.part("mouth").cut
     weights = from_mapping({26: 1}).repeat(2).astype(np.float32)
-    upper, lower = cut.displaced(weights, cut.amounts(weights))[..., 1] / rig.face.inter_ocular
+    upper, lower = displaced(cut, weights)[..., 1] / rig.face.inter_ocular
     middle = slice(20, 29)
     assert np.abs(upper[middle]).max() < 0.04
     assert lower[middle].min() > 0.25

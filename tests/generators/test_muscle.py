@@ -20,7 +20,7 @@ from miex.generators.grid import GRID, cell_centers, face_area, invert, lattice,
 from miex.generators.muscle import MuscleGenerator, MuscleRig
 from miex.generators.muscle.anatomy import TABLE, Muscle, Rim, load
 from miex.generators.muscle.basis import FaceFrame, crosses, pulls_of
-from miex.generators.muscle.generator import LEVEL, unrounded
+from miex.generators.muscle.generator import LEVEL, combine, unrounded
 from tests.generators.shifts import recovered_shift
 
 SIZE = 128
@@ -213,6 +213,11 @@ def test_skin_and_lids_of_a_gray_photo_are_gray(face: AlignedFace) -> None:
 
 
 # --- sides -------------------------------------------------------------------------------------------------------
+
+
+def test_a_field_is_the_weighted_sum_of_its_basis(rig: MuscleRig) -> None:
+    z = np.random.default_rng(2).random(len(rig.basis)).astype(np.float32) * (np.arange(len(rig.basis)) % 3 > 0)
+    np.testing.assert_allclose(combine(rig, z), np.tensordot(z, rig.basis, 1), atol=1e-4)
 
 
 def test_left_and_right_add_up_to_both(rig: MuscleRig) -> None:

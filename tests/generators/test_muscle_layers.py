@@ -20,11 +20,11 @@ from miex.errors import InputError, UsageError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
 from miex.generators.grid import GRID, cell_centers, invert, invert_sheets, sample
-from miex.generators.muscle import MuscleGenerator, MuscleRig
+from miex.generators.muscle import MuscleGenerator, MuscleRig, mouth, teeth
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, crosses
-from miex.generators.muscle.cuts import TABLE, cut_spec, percentile, sheet
+from miex.generators.muscle.cuts import TABLE, Opening, cut_spec, height_at, open_cut, percentile, sheets
 from miex.generators.muscle.folds import MOST, bound, compression, restraint
 from miex.generators.muscle.furrows import (
     DARKEST,
@@ -38,10 +38,23 @@ from miex.generators.muscle.furrows import (
 )
 from miex.generators.muscle.generator import restrained
 from miex.generators.muscle.layers import Drawn, moving_rows, opened, sheets_shown
-from miex.generators.muscle.lids import STRIP, behind
-from miex.generators.muscle.mouth import _smoothest, illumination, inside
+from miex.generators.muscle.lids import (
+    FINE,
+    LID_LINE,
+    LONGEST,
+    LOW,
+    STRIP,
+    UNROLLED,
+    behind,
+    came_from,
+    fringed,
+    shut,
+    unrolled,
+)
+from miex.generators.muscle.mouth import _smoothest, illumination, inside, stretched
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
 from miex.images import read_image
+from tests.generators.edges import displaced
 from tests.support import command
 
 SIZE = 256
@@ -197,11 +210,65 @@ def test_lower_teeth_follow_the_jaw(rig: MuscleRig) -> None:
     left = drawn.opening.x[0] - drawn.opening.cut.edges[0, :, 0].mean() + 0.04 * rig.face.inter_ocular
     tops = []
     for jaw in (0.2, 0.4):
-        shown = inside(drawn.part, drawn.opening, weights("25=1", f"26={jaw}"), np.zeros(2, np.float32)).mean(-1)
+        shown = inside(drawn.part, drawn.opening, weights("25=1", f"26={jaw}")).mean(-1)
         column = shown[len(shown) // 2 :, np.abs(left).argmin()]  # through a lower tooth
         tops.append(int(np.diff(column).argmax()))
     drop = 0.2 * drawn.part.jaw_drop
     assert tops[1] - tops[0] == pytest.approx(drop, abs=1.5)
+
+
+def test_the_mouth_is_drawn_as_numpy_and_remap_draw_it(rig: MuscleRig) -> None:
+    z = weights("10=.5", "25=.6", "26=.4")
+    (drawn,) = openings(rig, "10=.5", "25=.6", "26=.4")
+    part, unit, drift = drawn.part, np.float32(rig.face.inter_ocular), np.array([0.4, -0.3], np.float32)
+    o = replace(drawn.opening, drift=drift)
+    upper, lower = part.edges + drift + np.array([(0, 0), (0, part.jaw_drop * float(z[list(part.jaw)].mean()))])
+    width, half = o.lower - o.upper, np.ptp(o.edges[0, :, 0]) / 2
+    lit = ease(mouth.DIM + width / (mouth.DIM_FROM * unit))
+    back = o.lower - mouth.HIGH * width * np.sqrt(1 - np.minimum(1, ((o.x - lower[0]) / (mouth.WIDE * half)) ** 2))
+    tongue = ease((o.y - back) / np.maximum(0.6 * mouth.HIGH * width, 1)) * lit
+    dark, red = part.shade * mouth.THROAT, part.light * mouth.RED
+    picture = dark + tongue[..., None] * (red - dark)
+    under_lip = 1 - mouth.UNDER_LIP * (1 - ease((o.y - o.upper) / (mouth.LIP_SHADOW * unit)))
+    for row, (middle, edge), way, shade in (
+        (part.teeth[1], lower, -1, lit * mouth.BEHIND), (part.teeth[0], upper, 1, lit * under_lip),
+    ):  # fmt: skip
+        columns = (o.x - middle) * teeth.FINE + row.shape[1] // 2
+        rows = way * (o.y - edge) * teeth.FINE + round(teeth.TALL * teeth.FINE * float(unit)) + 1
+        places = np.stack(np.broadcast_arrays(columns, rows), -1).astype(np.float32)
+        *color, cover = np.moveaxis(sample(row, places, cv2.BORDER_CONSTANT), -1, 0)
+        color, cover = np.stack(color, -1), cover[..., None]
+        picture = picture * (1 - cover) + dark * cover + shade[..., None] * (color - dark * cover)
+    gap = shown(drawn)[1] > 0
+    seen = inside(part, o, z)
+    np.testing.assert_allclose(seen[gap], picture[gap], atol=0.05)
+    assert not seen[~gap & ((o.y < o.upper - 0.5) | (o.y > o.lower + 0.5))].any()
+
+
+def test_the_own_inside_of_a_mouth_is_what_remapping_shows(face: AlignedFace) -> None:
+    smiling, drift = generator.prepare(face), 0.3
+    (drawn,) = openings(smiling, "26=.3")
+    part, o = drawn.part, replace(drawn.opening, drift=np.array([0, drift], np.float32))
+    rest = [np.interp(o.x - o.across, edge[:, 0], edge[:, 1]) for edge in o.cut.edges]
+    gap = np.maximum(rest[1] - rest[0], 1e-3)
+    upper_teeth, tongue = rest[0] + mouth.TEETH * gap, rest[0] + mouth.TONGUE * gap
+    now = [o.upper, np.clip(upper_teeth + drift, o.upper, o.lower), tongue + o.lower - rest[1], o.lower]
+    now[2] = np.clip(now[2], now[1], o.lower)
+    y = np.broadcast_to(rest[0], (o.y.size, o.x.size)).copy()
+    then = (rest[0], upper_teeth, tongue, rest[1])
+    for k in range(3):
+        y += np.clip((o.y - now[k]) / np.maximum(now[k + 1] - now[k], 1e-3), 0, 1) * (then[k + 1] - then[k])
+    soft = 0.02 * o.cut.unit
+    times = (now[2] - now[1]) / np.maximum(tongue - upper_teeth, 1)
+    hidden = ease((times - 2) / 2) * ease((o.y - now[1]) / soft) * ease((now[2] - o.y) / soft)
+    where = np.stack([np.broadcast_to(o.x - o.across, y.shape), y], -1).astype(np.float32)
+    own = sample(smiling.samples, where * np.float32(OVERSAMPLING))
+    picture = np.full((*y.shape, 3), 9000, np.float32)
+    expected = picture + (part.own * (1 - hidden))[..., None] * (own - picture)
+    stretched(part, o, smiling.samples, picture)
+    seen = shown(drawn)[1] > 0
+    assert seen.any()
+    np.testing.assert_allclose(picture[seen], expected[seen], atol=6)
 
 
 def test_lips_keep_their_height_when_the_jaw_drops(rig: MuscleRig) -> None:
@@ -209,7 +276,7 @@ def test_lips_keep_their_height_when_the_jaw_drops(rig: MuscleRig) -> None:
     cut = drawn.part.cut
     middle = len(cut.edges[1]) // 2
     z = weights("26=1")
-    shift = cut.displaced(z, cut.amounts(z))[1, middle, 1]
+    shift = displaced(cut, z)[1, middle, 1]
     lip = rig.face.landmarks[17]
     field = generator.displacement(rig, parse(["26=1"])[None])[0]
     below = cv2.getRectSubPix(
@@ -255,13 +322,59 @@ def test_the_eye_holds_still_under_its_lids(rig: MuscleRig) -> None:
             )  # a furrow's end may reach in
 
 
+def sources(opening: Opening, iris: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`came_from` of all pixels in the box: two places, [h, w, 2], and the share of the second, [h, w]."""
+    rest = [np.interp(opening.x[0], edge[:, 0], edge[:, 1]).tolist() for edge in opening.cut.edges]
+    now, widest = [opening.upper[0].tolist(), opening.lower[0].tolist()], float(STRIP * opening.cut.unit)
+    columns = list(zip(opening.x[0].tolist(), zip(*rest, strict=True), zip(*now, strict=True), strict=True))
+    found = np.array([[came_from((x, y), r, n, widest, iris) for x, r, n in columns] for y in opening.y[:, 0].tolist()])
+    first, second, row, share = np.moveaxis(found, -1, 0)
+    return np.stack([first, row], -1), np.stack([second, row], -1), share
+
+
+@pytest.mark.parametrize(("setting", "amount"), [("5=1", 0), ("45=.3", 0.3), ("45=.3", 0.9)])
+def test_between_the_lids_is_what_remapping_shows(rig: MuscleRig, setting: str, amount: float) -> None:
+    for layer in openings(rig, setting):
+        opening, eye = layer.opening, layer.part
+        seen = behind(eye, opening, amount, rig.samples, 256)
+        first, second, share = (np.asarray(one, np.float32) for one in sources(opening, eye.iris))
+        content = sample(rig.samples, first * OVERSAMPLING).astype(np.float32)
+        content += share[..., None] * (sample(rig.samples, second * OVERSAMPLING) - content)
+        content += shut(amount) * ((eye.lash + eye.skin) * 128 - content)
+        gap = shown(layer)[1] > 0
+        assert gap.any()
+        np.testing.assert_allclose(seen[gap], content[gap], atol=2)
+
+
+def test_a_lid_unrolls_and_is_fringed_as_remapping_shows(rig: MuscleRig) -> None:
+    for layer in openings(rig, "45=.7"):
+        opening, eye, amount, unit = layer.opening, layer.part, 0.7, rig.face.inter_ocular
+        where = np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
+        lid = sample(rig.samples, where * OVERSAMPLING).astype(np.float32)
+        patch = sample(eye.patch, where - np.array(eye.corner, np.float32))
+        expected = lid + (patch[..., :3] * 256 - lid) * (patch[..., 3:] * ease(np.float32(amount / UNROLLED)))
+        unrolled(eye, lid, where, amount, 256)
+        np.testing.assert_allclose(lid, expected, atol=2)
+
+        edge, below = opening.edges[0], opening.y - opening.upper
+        ends = ease(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * unit))
+        thick = max(0.5, LID_LINE * unit)
+        line = np.clip((thick - np.abs(below + thick)) / 1.5 + 0.5, 0, 1) * ends * shut(amount) * 0.8
+        columns, rows = (opening.x - edge[0, 0] + LONGEST * unit) * FINE, below * (FINE / (0.4 + 0.6 * amount))
+        places = np.stack(np.broadcast_arrays(columns, rows), -1).astype(np.float32)
+        lashes = sample(eye.lashes[1:-1, 1:-1, 0], places, cv2.BORDER_CONSTANT) * ease((amount - LOW) / (1 - LOW))
+        expected = lid + (eye.lash * 256 - lid) * np.maximum(line, lashes)[..., None]
+        fringed(eye, lid, opening, amount, 256)
+        np.testing.assert_allclose(lid, expected, atol=4)
+
+
 @pytest.mark.parametrize("intensity", [0.1, 0.3, 1])
 def test_the_iris_stays_round_under_a_raised_lid(rig: MuscleRig, intensity: float) -> None:
     """What is uncovered comes from as far from its middle; elsewhere only what lies at the lid itself moves up."""
     for layer in openings(rig, f"5={intensity}"):
         opening, unit = layer.opening, rig.face.inter_ocular
         iris = layer.part.iris
-        source, other, share = behind(opening, np.zeros(2, np.float32), iris)
+        source, other, share = sources(opening, iris)
         here = np.stack(np.broadcast_arrays(opening.x, opening.y), -1)
         moved = source - here
         inside = (opening.y > opening.upper) & (opening.y < opening.lower)
@@ -330,6 +443,23 @@ def relit(rig: MuscleRig, au: int, z: float) -> np.ndarray:
     still = np.zeros((SIZE, SIZE, 2), np.float32)
     relight(levels, rig.layers.light, weights(f"{au}={z}"), still)
     return levels / 40_000
+
+
+def test_light_is_that_of_where_skin_came_from(rig: MuscleRig) -> None:
+    assert rig.layers
+    light, z = rig.layers.light, weights("4=.8", "12=.6")
+    x, y = np.meshgrid(np.arange(SIZE, dtype=np.float32), np.arange(SIZE, dtype=np.float32))
+    back = np.dstack([3 * np.sin(y / 9), 2 * np.cos(x / 11)])
+    whole = np.ones((light.fine, light.fine), np.float32)
+    for row in np.flatnonzero(z):
+        shade, window = light.shade(int(row))
+        whole[window] += shade * z[row] ** furrow_tables.POWER
+    where = ((np.dstack([x, y]) + back + 0.5) * light.fine / SIZE - 0.5).astype(np.float32)
+    expected = np.clip(sample(whole, where), DARKEST, furrow_tables.BRIGHTEST)
+    levels = np.full((SIZE, SIZE, 3), 40_000, np.uint16)
+    relight(levels, light, z, back)
+    assert (levels != 40_000).mean() > 0.05
+    np.testing.assert_allclose(levels, 40_000 * np.dstack([expected] * 3), atol=2)
 
 
 @pytest.mark.parametrize("au", [1, 2, 4, 6, 9, 10, 12, 17])
@@ -476,9 +606,9 @@ def test_a_layer_joins_the_skin_around_it(rig: MuscleRig, au: int) -> None:
     back = cv2.resize(invert(field, SIZE), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
     for drawn in openings(rig, f"{au}=1"):
         cut, (rows, columns) = drawn.part.cut, drawn.opening.box
-        sheets = [sheet(field, cut, e, drawn.amounts, scale) for e in (0, 1)]
-        whole = tuple(slice(0, n) for n in sheets[0].shape[:2])
-        both = invert_sheets(np.stack(sheets), whole, GRID / SIZE)
+        moved = sheets(field, cut, drawn.opening.amounts, scale)
+        whole = tuple(slice(0, n) for n in moved.shape[1:3])
+        both = invert_sheets(moved, whole, whole[:1] * 2, GRID / SIZE)
         # its first row shows the upper sheet, its last the lower one; what lies at the same place at rest is the same
         for way, row in zip(both, (rows.start, rows.stop - 1), strict=True):
             ways = np.zeros((GRID, GRID, 2), np.float32)
@@ -496,12 +626,14 @@ def test_a_layer_shows_what_remapping_its_sheets_shows(rig: MuscleRig, setting: 
         assert np.allclose(shares, shown(drawn), atol=1e-4)
         x, y = np.broadcast_arrays(drawn.opening.x, drawn.opening.y)
         cut, box = drawn.part.cut, drawn.opening.box
-        for e, skin in enumerate((shares[0], 1 - shares[0])):
+        for e, skin in enumerate((shares[0], 1 - shares[0] - shares[1])):
             ways = np.zeros((GRID, GRID, 2), np.float32)
             whole = tuple(slice(0, w.stop - w.start) for w in cut.window)
-            ways[cut.window] = invert_sheets(sheet(field, cut, e, drawn.amounts, scale)[None], whole, GRID / SIZE)[0]
+            extra = np.tensordot(drawn.opening.amounts, cut.extra[e], 1)
+            moved = field[cut.window] + (extra if scale is None else extra * scale[cut.window][..., None])
+            ways[cut.window] = invert_sheets(moved[None].astype(np.float32), whole, whole[:1], GRID / SIZE)[0]
             back = cv2.resize(ways, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[box]
-            there = skin > 0
+            there = skin > 1e-6
             assert there.any()
             assert np.allclose(rests[e][there], (np.stack([x, y], -1) + back)[there], atol=1e-3)
             found = cv2.remap(
@@ -512,6 +644,32 @@ def test_a_layer_shows_what_remapping_its_sheets_shows(rig: MuscleRig, setting: 
                 borderMode=cv2.BORDER_REPLICATE,
             )
             assert np.allclose(pictures[e][there], found[there], atol=1)
+
+
+@pytest.mark.parametrize("setting", ["26=.4", "45=.4", "45=1"])
+def test_edges_go_where_fields_take_them(rig: MuscleRig, setting: str) -> None:
+    """Through a field that is no more than bilinear, its ends apart, each edge goes by its moves, shortened, and by the
+    drift where it is."""
+    assert rig.layers
+    x, y = rig.layers.frame.x, rig.layers.frame.y
+    scale, drift = 0.5 + x / 1000 + y / 2000, np.stack(np.broadcast_arrays(x / 100 - 1, 1 - y / 90), -1)
+    for part in rig.layers.parts(weights(setting)):
+        cut = part.cut
+        found = open_cut(cut, weights(setting), scale, drift.astype(np.float32), rig.layers.frame, SIZE)
+        assert found
+        at, ends = cut.edges, np.s_[:, 1:-1]
+        away = np.stack([at[..., 0] / 100 - 1, 1 - at[..., 1] / 90], -1)
+        shorter = 0.5 + at[..., :1] / 1000 + at[..., 1:] / 2000
+        moved = displaced(cut, weights(setting)) * shorter
+        np.testing.assert_allclose(found.edges[ends], (at + moved + away)[ends], atol=1e-3)
+        assert np.array_equal(found.edges[0, [0, -1]], found.edges[1, [0, -1]])
+        np.testing.assert_allclose(found.drift, away.mean((0, 1)), atol=1e-3)
+
+
+def test_a_height_is_that_of_numpy() -> None:
+    line = np.cumsum(np.random.default_rng(4).random((9, 2)), 0).astype(np.float32)
+    for x in [*np.linspace(-1, 8, 40), float(line[3, 0])]:
+        assert height_at(line, x) == pytest.approx(np.interp(x, *line.T), abs=1e-6)
 
 
 @pytest.mark.parametrize("setting", ["25=1", "26=1", "26=.2", "10=1", "45=1"])

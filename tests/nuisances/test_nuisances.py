@@ -32,6 +32,7 @@ from miex.nuisances.still import EYES, has_glasses, still_area
 from miex.planning.config import PlanConfig
 from miex.sources.expert import ExpertSource, load_table
 from miex.stable import sample_rng
+from tests.generators.edges import displaced
 from tests.support import nuisances_drawn, plan_of
 
 SIZE = 128
@@ -353,7 +354,7 @@ def test_both_lids_of_a_blink_close_alike(people: list[AlignedFace]) -> None:
                 }
                 for _, eye in sorted(eyes.items()):
                     cut = eye.cut
-                    edges = cut.edges + cut.displaced(z + np.float32(1e-9), cut.amounts(z))
+                    edges = cut.edges + displaced(cut, z)
                     edges = edges + at(field[frame], cut.edges.reshape(-1, 2), SIZE).reshape(edges.shape)
                     openings = [np.maximum(0, e[1, :, 1] - e[0, :, 1]).max() for e in (edges, cut.edges)]
                     closed.append(1 - openings[0] / openings[1])

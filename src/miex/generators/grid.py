@@ -5,6 +5,7 @@ A field is float32 [g, g, 2]: where the point at the center of each cell goes, (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def warp(frames: Image, drift: Field | None) -> Image:
     return moved
 
 
-def invert(field: Field, size: int, *, steep: npt.NDArray[np.bool_] | None = None) -> Field:
+def invert(field: Field, size: int, *, steep: Sequence[tuple[slice, slice]] = ()) -> Field:
     """Invert a field: where the skin that is seen at a point came from.
 
     Solves m(y) = −F(y + m(y)) in each cell by fixed-point steps until the equation holds within TOLERANCE. Where the
@@ -88,77 +89,103 @@ def invert(field: Field, size: int, *, steep: npt.NDArray[np.bool_] | None = Non
     Args:
         field: F, float32 [g, g, 2], (right, down), pixels of the crop.
         size: side of the crop, pixels.
-        steep: bool [g, g]: cells whose field is far steeper than that of the others, which are solved in more and
-            smaller steps. Default: none.
+        steep: blocks of cells whose field is far steeper than that of the others, which are solved in more and smaller
+            steps.
 
     Returns:
         m, as `field`. Exactly 0 where F is 0 all around.
     """
-    back = -field
-    _solve(field, back, (0, 0), len(field) / size, _NOWHERE if steep is None else steep)
+    back, there = -field, np.zeros(field.shape[:2], bool)
+    for block in steep:
+        there[block] = True
+    _solve(field, back, (0, 0), len(field) / size, there, *_dampings(field, len(field) / size, steep))
     return back
 
 
-def invert_sheets(fields: Field, cells: tuple[slice, slice], cells_per_pixel: float) -> Field:
+def invert_sheets(fields: Field, cells: tuple[slice, slice], rows: Sequence[slice], cells_per_pixel: float) -> Field:
     """The ways back of fields on a window of the grid for a block of its cells.
 
     Args:
         fields: float32 [k, h, w, 2].
         cells: the block.
+        rows: of the window, those of the block in which each field is seen; only there its way back is right.
         cells_per_pixel: of the grid.
 
     Returns:
         float32 [k, rows, columns, 2] of the block.
     """
-    back = -fields[:, *cells]
-    for field, one in zip(fields, back, strict=True):
-        _solve(field, one, (cells[0].start, cells[1].start), cells_per_pixel, _NOWHERE)
+    back, top = -fields[:, *cells], cells[0].start
+    for field, one, seen in zip(fields, back, rows, strict=True):
+        dampings = _dampings(field, cells_per_pixel)
+        part, first = one[seen.start - top : seen.stop - top], (seen.start, cells[1].start)
+        _solve(field, part, first, cells_per_pixel, _NOWHERE, *dampings)
     return back
+
+
+def _dampings(field: Field, cells_per_pixel: float, steep: Sequence[tuple[slice, slice]] = ()) -> tuple[float, float]:
+    """The share of a step that the steepest place of a field bears, and that beyond some blocks of it: plain steps run
+    away where the gradient nears 1."""
+    pairs = (field[1:], field[:-1]), (field[:, 1:], field[:, :-1])
+    steepest = elsewhere = max(cv2.norm(*pair, cv2.NORM_INF) for pair in pairs)
+    if steep:
+        down, across = (cv2.absdiff(*pair) for pair in pairs)
+        for rows, columns in steep:
+            down[max(0, rows.start - 1) : rows.stop, columns] = 0
+            across[rows, max(0, columns.start - 1) : columns.stop] = 0
+        elsewhere = max(cv2.norm(down, cv2.NORM_INF), cv2.norm(across, cv2.NORM_INF))
+    slow, fast = (min(1.0, 1.5 / (1 + most * cells_per_pixel)) for most in (steepest, elsewhere))
+    return slow, fast
 
 
 @compiled
 def _solve(
-    field: Field, back: Field, first: tuple[int, int], cells_per_pixel: float, steep: npt.NDArray[np.bool_]
+    field: Field,
+    back: Field,
+    first: tuple[int, int],
+    cells_per_pixel: float,
+    steep: npt.NDArray[np.bool_],
+    slow: float,
+    fast: float,
 ) -> None:
     """Invert a field [h, w, 2] for a block of cells [rows, columns, 2] that begins at `first`, in place from −F there;
-    `steep`, bool [h, w], is as for `invert`, or of size 0."""
-    height, width = field.shape[:2]
-    steepest, elsewhere = 0.0, 0.0
-    for i in range(height):
-        for j in range(width):
-            for c in range(2):
-                down = abs(field[i, j, c] - field[i - 1, j, c]) if i else 0.0
-                right = abs(field[i, j, c] - field[i, j - 1, c]) if j else 0.0
-                steepest = max(steepest, down, right)
-                if not (steep.size and (steep[i, j] or (i and steep[i - 1, j]))):
-                    elsewhere = max(elsewhere, down)
-                if not (steep.size and (steep[i, j] or (j and steep[i, j - 1]))):
-                    elsewhere = max(elsewhere, right)
+    `steep`, bool [h, w], is as for `invert`, or of size 0; `slow`, `fast`: `_dampings` there and elsewhere."""
     for i in range(len(back)):
         for j in range(back.shape[1]):
-            most = steepest if steep.size and steep[i, j] else elsewhere
-            damping = min(1.0, 1.5 / (1 + most * cells_per_pixel))  # plain steps run away where the gradient nears 1
             right, down = float(back[i, j, 0]), float(back[i, j, 1])
+            if right == 0 and down == 0:
+                continue
+            damping = slow if steep.size and steep[i, j] else fast
             for _ in range(MOST_STEPS):
-                x = min(max(first[1] + j + right * cells_per_pixel, 0.0), width - 1.0)
-                y = min(max(first[0] + i + down * cells_per_pixel, 0.0), height - 1.0)
-                column, row = int(x), int(y)
-                beside, below = min(column + 1, width - 1), min(row + 1, height - 1)
-                fx, fy = x - column, y - row
-                a, b, c, d = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                miss_right = right + (
-                    a * field[row, column, 0] + b * field[row, beside, 0]
-                    + c * field[below, column, 0] + d * field[below, beside, 0]
-                )  # fmt: skip
-                miss_down = down + (
-                    a * field[row, column, 1] + b * field[row, beside, 1]
-                    + c * field[below, column, 1] + d * field[below, beside, 1]
-                )  # fmt: skip
+                x, y = first[1] + j + right * cells_per_pixel, first[0] + i + down * cells_per_pixel
+                miss_right, miss_down = right + bilinear(field, x, y, 0), down + bilinear(field, x, y, 1)
                 right -= damping * miss_right
                 down -= damping * miss_down
                 if max(abs(miss_right), abs(miss_down)) < TOLERANCE:
                     break
             back[i, j, 0], back[i, j, 1] = right, down
+
+
+@compiled
+def bilinear(image: npt.NDArray[Any], x: float, y: float, c: int) -> float:
+    """Channel c of an image [h, w, n] at a position, for kernels; beyond its edges it goes on as at them."""
+    height, width = image.shape[:2]
+    x, y = min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
+    column, row = min(int(x), width - 2), min(int(y), height - 2)
+    right, down = x - column, y - row
+    above = image[row, column, c] * (1 - right) + image[row, column + 1, c] * right
+    below = image[row + 1, column, c] * (1 - right) + image[row + 1, column + 1, c] * right
+    return float(above * (1 - down) + below * down)
+
+
+def moving(field: Field, size: int) -> tuple[slice, slice]:
+    """Rows and columns of the crop's pixels between which all are that a field [g, g, 2] moves."""
+    grid = len(field)
+    box = cv2.boundingRect((field.view(np.uint64)[..., 0] != 0).view(np.uint8))  # both floats at once
+    across, down = (
+        slice(max(0, int((first - 0.5) * size / grid - 0.5)), min(size, int((first + n + 0.5) * size / grid + 0.5)))
+        for first, n in zip(box[:2], box[2:], strict=True)
+    )
+    return down, across
 
 
 def sample(image: Any, where: Any, border: int = cv2.BORDER_REPLICATE) -> Any:

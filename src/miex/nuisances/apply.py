@@ -59,41 +59,57 @@ def drift(
     for to, turn in zip(field, row["turn"] or (), strict=False):
         assert relief is not None
         to += relief[..., None] * (np.asarray(turn, np.float32) * np.float32(inter_ocular))
-    shares = np.asarray(ease(progress(len(field), row["apex"])), np.float32)
     cells = inter_ocular * grid / size
+    inside, most = _room(area.tobytes(), still.tobytes(), grid, cells)
     own = []  # motion of single places
     if row["residual"] is not None:
         length, rms = row["residual"]
-        inside = _distance(area.tobytes(), grid)
         pattern = _pattern(sample_rng(row["seed"], "pattern"), grid, length * cells)
-        own.append(pattern * (ease(inside / np.float32(RIM * cells))[..., None] * np.float32(rms)))
+        scale = rms * np.sqrt(pattern.size) / cv2.norm(pattern)  # over the whole grid its rms is that in each direction
+        own.append((pattern, inside * np.float32(scale)))
     for at_x, at_y, radius, right, down in row["outliers"] or ():
         far = ((x - at_x * size) ** 2 + (y - at_y * size) ** 2) / (2 * (radius * inter_ocular) ** 2)
-        own.append(np.exp(-far)[..., None].astype(np.float32) * np.array([right, down], np.float32))
+        own.append(
+            (np.broadcast_to(np.array([right, down], np.float32), (grid, grid, 2)), np.exp(-far).astype(np.float32))
+        )
     if own:
-        away = _distance((~still).tobytes(), grid) / np.float32(cells)
-        most = np.minimum(FURTHEST, NEARER * away)
-        for motion in own:
-            _add_bounded(motion, most, inter_ocular, shares, field)
+        shares = np.asarray(ease(progress(len(field), row["apex"])), np.float32)
+        for motion, weight in own:
+            _add_bounded(motion, weight, most, inter_ocular, shares, field)
     return field
 
 
-@lru_cache(maxsize=4)  # two of an identity, asked for by each of its rows
-def _distance(cells: bytes, grid: int) -> npt.NDArray[np.float32]:
-    """How far each cell of a bool [grid, grid] that is set is from one that is not, cells."""
-    mask = np.frombuffer(cells, np.uint8).reshape(grid, grid)
-    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), np.float32)
+@lru_cache(maxsize=2)  # of an identity, asked for by each of its rows
+def _room(
+    area: bytes, still: bytes, grid: int, cells: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """What share of residual motion each cell shows, and how far it may move, inter-ocular distances; float32
+    [grid, grid].
+
+    Args:
+        area, still: bool [grid, grid], as for `drift`.
+        grid, cells: cells of the crop each way, and per inter-ocular distance.
+    """
+    on, off = (np.frombuffer(mask, np.uint8).reshape(grid, grid) for mask in (area, still))
+    inside, away = (cv2.distanceTransform(mask, cv2.DIST_L2, 3) for mask in (on, 1 - off))
+    share = ease((inside / np.float32(RIM * cells)).astype(np.float32))
+    return share, np.minimum(FURTHEST, NEARER * away / np.float32(cells)).astype(np.float32)
 
 
 @compiled
 def _add_bounded(
-    motion: Field, most: npt.NDArray[np.float32], unit: float, shares: npt.NDArray[np.float32], into: Field
+    motion: Field,
+    weight: npt.NDArray[np.float32],
+    most: npt.NDArray[np.float32],
+    unit: float,
+    shares: npt.NDArray[np.float32],
+    into: Field,
 ) -> None:
-    """Add to each frame its share of a motion [g, g, 2], kept below `most` [g, g] and all but the same where it is much
-    shorter; both in units of so many pixels."""
+    """Add to each frame its share of a motion [g, g, 2] times a weight [g, g], kept below `most` [g, g] and all but the
+    same where it is much shorter; both in units of so many pixels."""
     for i in range(motion.shape[0]):
         for j in range(motion.shape[1]):
-            right, down = motion[i, j]
+            right, down = motion[i, j, 0] * weight[i, j], motion[i, j, 1] * weight[i, j]
             length = np.sqrt(right * right + down * down)
             if length == 0 or most[i, j] == 0:
                 continue
@@ -104,13 +120,12 @@ def _add_bounded(
 
 
 def _pattern(rng: np.random.Generator, grid: int, length: float) -> Field:
-    """Smooth random vectors of rms 1 in each direction, float32 [grid, grid, 2]: white noise blurred by a Gaussian of
-    that many cells. Drawn on a coarser grid, which is as smooth and costs a quarter."""
+    """Smooth random vectors, float32 [grid, grid, 2]: white noise blurred by a Gaussian of that many cells. Drawn on a
+    coarser grid, which is as smooth and costs a quarter."""
     n = -(-grid // COARSER)
     noise = rng.standard_normal((n, n, 2), np.float32)
     coarse = cv2.GaussianBlur(noise, (0, 0), length / COARSER, borderType=cv2.BORDER_REFLECT)
-    fine = np.asarray(cv2.resize(coarse, (grid, grid), interpolation=cv2.INTER_CUBIC), np.float32)
-    return np.asarray(fine / np.sqrt(np.mean(np.square(fine))), np.float32)
+    return np.asarray(cv2.resize(coarse, (grid, grid), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def through_sensor(frames: Image, row: dict[str, Any]) -> Image:

@@ -19,13 +19,15 @@ import numpy.typing as npt
 
 from miex.compiled import compiled
 from miex.errors import InputError
-from miex.generators.grid import Field
+from miex.generators.grid import Field, bilinear
 from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
 from miex.generators.muscle.basis import FaceFrame, Floats, parting_rows
 
 TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
 SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
+_STILL = np.empty((0, 0, 2), np.float32)  # to kernels: nothing drifts
+_WHOLE = np.empty((0, 0), np.float32)  # to kernels: nothing is shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +111,6 @@ class Cut:
     def amounts(self, weights: Floats) -> Floats:
         """How much of each entry of `extra` shows at intensities float32 [34]: float32 [k]."""
         return np.asarray(weights[self.rows] ** self.powers, np.float32)
-
-    def displaced(self, weights: Floats, amounts: Floats) -> Floats:
-        """How far the edges move at intensities, float32 [2, n, 2], pixels."""
-        every = np.concatenate([weights, amounts])
-        some = np.flatnonzero(every)
-        moved = every[some] @ self.moves[some].reshape(len(some), -1)
-        return np.asarray(moved.reshape(self.edges.shape), np.float32)
 
 
 def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: Floats | None = None) -> Cut:
@@ -223,17 +218,10 @@ def at_points(fields: Floats, points: Floats, frame: FaceFrame, window: tuple[sl
 @compiled
 def _at(fields: Floats, where: Floats, found: Floats) -> None:
     """Fields [k, h, w, c] at places (x, y) [n, 2], cells, bilinear, into [k, n, c]."""
-    height, width = fields.shape[1:3]
     for n in range(len(where)):
-        x = min(max(where[n, 0], 0.0), width - 1 - 1e-4)
-        y = min(max(where[n, 1], 0.0), height - 1 - 1e-4)
-        column, row = int(x), int(y)
-        fx, fy = x - column, y - row
         for k in range(len(fields)):
             for c in range(fields.shape[3]):
-                top = fields[k, row, column, c] * (1 - fx) + fields[k, row, column + 1, c] * fx
-                bottom = fields[k, row + 1, column, c] * (1 - fx) + fields[k, row + 1, column + 1, c] * fx
-                found[k, n, c] = top * (1 - fy) + bottom * fy
+                found[k, n, c] = bilinear(fields[k], where[n, 0], where[n, 1], c)
 
 
 # --- one frame ---------------------------------------------------------------------------------------------------
@@ -245,14 +233,18 @@ class Opening:
 
     Attributes:
         cut: the cut.
+        amounts: of its entries, float32 [k].
         edges: float32 [2, n, 2], displaced.
         box: rows and columns of the crop.
         x, y: pixel coordinates in the box, [1, w] and [h, 1].
         upper, lower: height of the edges in each column, float32 [1, w].
         across: displacement to the right of what is between the edges, float32 [1, w].
+        drift: (right, down) of the head there, float32 [2], pixels.
+        share: how much of it shows, as what has hardly parted is what the skin alone shows.
     """
 
     cut: Cut
+    amounts: Floats
     edges: Floats
     box: tuple[slice, slice]
     x: Floats
@@ -260,20 +252,37 @@ class Opening:
     upper: Floats
     lower: Floats
     across: Floats
-
-    def rest(self, e: int) -> Floats:
-        """Height at rest of what is now on edge e in each column, [1, w]."""
-        edge = self.cut.edges[e]
-        return np.asarray(np.interp(self.x - self.across, edge[:, 0], edge[:, 1]), np.float32)
+    drift: Floats
+    share: float
 
 
-def open_cut(cut: Cut, edges: Floats, size: int, grid: int) -> Opening | None:
-    """A cut whose edges are displaced; None where nothing of it lies in the crop."""
-    edges = edges.copy()
-    dx0, dy0, dx1, dy1 = _close_ends(edges, cut.edges)
+def open_cut(
+    cut: Cut, weights: Floats, scale: Floats | None, drift: Field | None, frame: FaceFrame, size: int
+) -> Opening | None:
+    """A cut at intensities float32 [34]; None where its edges hardly part, or nothing of it lies in the crop.
+
+    Args:
+        cut: the cut.
+        weights: the intensities.
+        scale: by how much all motion is shortened, float32 [g, g]; None: not at all.
+        drift: where what is seen goes beside, float32 [g, g, 2], pixels; None: nowhere.
+        frame: the face.
+        size: side of the crop, pixels.
+    """
+    if weights[cut.rows] @ cut.partings <= SEEN:
+        return None
+    amounts, edges, drifted = cut.amounts(weights), np.empty_like(cut.edges), np.zeros(2, np.float32)
+    grid, first = frame.x.shape[1], float(frame.x[0, 0])
+    parted, dx0, dy0, dx1, dy1 = _displace(
+        cut.edges, cut.moves, cut.own, np.concatenate([weights, amounts]),
+        _WHOLE[..., None] if scale is None else scale[..., None], _STILL if drift is None else drift,
+        first, float(frame.x[0, 1]) - first, edges, drifted,
+    )  # fmt: skip
+    if parted <= SEEN:
+        return None
     left, top, right, bottom = cut.zone
-    x0, y0 = max(0, int(left + min(0, dx0))), max(0, int(top + min(0, dy0)))
-    x1, y1 = min(size, int(right + max(0, dx1)) + 2), min(size, int(bottom + max(0, dy1)) + 2)
+    x0, y0 = max(0, int(left + dx0)), max(0, int(top + dy0))
+    x1, y1 = min(size, int(right + dx1) + 2), min(size, int(bottom + dy1) + 2)
     (y0, y1), (x0, x1) = (
         (max(low, int((w.start + 0.5) * size / grid + 0.5)), min(high, int((w.stop - 1.5) * size / grid)))
         for (low, high), w in zip(((y0, y1), (x0, x1)), cut.window, strict=True)
@@ -283,36 +292,101 @@ def open_cut(cut: Cut, edges: Floats, size: int, grid: int) -> Opening | None:
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
     upper, lower, across = found = np.empty((3, 1, x1 - x0), np.float32)
     _columns(edges, cut.edges, x[0], found[:, 0])
-    return Opening(cut, edges, (slice(y0, y1), slice(x0, x1)), x, y, upper, lower, across)
+    share, box = min(1.0, parted / SEEN - 1), (slice(y0, y1), slice(x0, x1))
+    return Opening(cut, amounts, edges, box, x, y, upper, lower, across, drifted, share)
 
 
 @compiled
-def _close_ends(edges: Floats, rest: Floats) -> tuple[float, float, float, float]:
-    """Let edges [2, n, 2] meet at their ends, whatever the grid makes of the fields there.
+def _displace(
+    rest: Floats,
+    moves: Floats,
+    own: npt.NDArray[np.bool_],
+    amounts: Floats,
+    scale: Floats,
+    drift: Floats,
+    first: float,
+    cell: float,
+    edges: Floats,
+    drifted: Floats,
+) -> tuple[float, float, float, float, float]:
+    """Displace the edges of a cut.
+
+    Args:
+        rest, moves, own: `Cut.edges`, `Cut.moves`, `Cut.own`.
+        amounts: of each of the moves.
+        scale, drift: as for `open_cut`, the first with a third axis; of size 0: none.
+        first, cell: center of the grid's first cell, and from one to the next, pixels.
+        edges: to be filled, [2, n, 2].
+        drifted: zeros [2]; their mean drift is added.
 
     Returns:
-        least and greatest displacement from `rest`: right and down, then right and down.
+        how far entries of the cut part them (cheeks may move a lid along); and how far they go at most left and up, no
+        more than 0, and right and down, no less. Pixels.
     """
-    last = edges.shape[1] - 1
+    n = rest.shape[1]
+    moved, parting = np.zeros(rest.shape, np.float32), np.zeros(rest.shape, np.float32)
+    for m in range(len(amounts)):
+        if amounts[m] == 0:
+            continue
+        mine = m >= len(own) or own[m]
+        for e in range(2):
+            for k in range(n):
+                for c in range(2):
+                    share = amounts[m] * moves[m, e, k, c]
+                    moved[e, k, c] += share
+                    if mine:
+                        parting[e, k, c] += share
+    for e in range(2):
+        for k in range(n):
+            x, y = (rest[e, k, 0] - first) / cell, (rest[e, k, 1] - first) / cell
+            for c in range(2):
+                shift = moved[e, k, c] * bilinear(scale, x, y, 0) if scale.size else moved[e, k, c]
+                away = bilinear(drift, x, y, c) if drift.size else 0.0
+                edges[e, k, c] = rest[e, k, c] + shift + away
+                drifted[c] += away / (2 * n)
+    parted, ends = 0.0, np.zeros((2, 2))
     for c in range(2):
-        edges[0, 0, c] = edges[1, 0, c] = (edges[0, 0, c] + edges[1, 0, c]) / 2
-        edges[0, last, c] = edges[1, last, c] = (edges[0, last, c] + edges[1, last, c]) / 2
-    moved = edges - rest
-    return moved[..., 0].min(), moved[..., 1].min(), moved[..., 0].max(), moved[..., 1].max()
+        for k in (0, n - 1):  # they meet at their ends, whatever the grid makes of the fields there
+            edges[0, k, c] = edges[1, k, c] = (edges[0, k, c] + edges[1, k, c]) / 2
+        for k in range(n):
+            parted = max(parted, abs(parting[0, k, c] - parting[1, k, c]))
+            for e in range(2):
+                ends[0, c] = min(ends[0, c], edges[e, k, c] - rest[e, k, c])
+                ends[1, c] = max(ends[1, c], edges[e, k, c] - rest[e, k, c])
+    return parted, ends[0, 0], ends[0, 1], ends[1, 0], ends[1, 1]
 
 
 @compiled
 def _columns(edges: Floats, rest: Floats, x: Floats, found: Floats) -> None:
     """In each column x [w]: height of the upper edge, of the lower one, and the displacement to the right of what is
     between them, into [3, w]."""
-    for e in range(2):
-        found[e] = np.interp(x, edges[e, :, 0], edges[e, :, 1])
-    middle = (edges[0, :, 0] + edges[1, :, 0]) / 2
-    found[2] = np.interp(x, middle, middle - (rest[0, :, 0] + rest[1, :, 0]) / 2)
+    aside = np.empty((edges.shape[1], 2), np.float32)
+    for k in range(len(aside)):
+        aside[k, 0] = (edges[0, k, 0] + edges[1, k, 0]) / 2
+        aside[k, 1] = aside[k, 0] - (rest[0, k, 0] + rest[1, k, 0]) / 2
+    for j in range(len(x)):
+        found[0, j], found[1, j] = height_at(edges[0], x[j]), height_at(edges[1], x[j])
+        found[2, j] = height_at(aside, x[j])
+
+
+@compiled
+def height_at(line: Floats, x: float) -> float:
+    """The second coordinate of a line [n, 2] from left to right where its first is x; beyond its ends that of the end.
+
+    As np.interp, which takes numba many seconds to compile.
+    """
+    last = len(line) - 1
+    if x <= line[0, 0]:
+        return np.float64(line[0, 1])
+    for k in range(last):
+        if x <= line[k + 1, 0]:
+            start, top = np.float64(line[k, 0]), np.float64(line[k, 1])
+            return float(top + (x - start) / (line[k + 1, 0] - start) * (line[k + 1, 1] - top))
+    return np.float64(line[last, 1])
 
 
 def inner_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:
-    """Cells of the grid that only pixels in the box are made of."""
+    """Cells of the grid that only pixels in the box are made of; there gates make the skin's own field steep."""
     rows, columns = (
         slice(int(np.ceil((s.start + 0.5) * grid / size - 0.5)), int((s.stop - 0.5) * grid / size - 0.5) + 1)
         for s in box
@@ -329,20 +403,33 @@ def covering_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slic
     return rows, columns
 
 
-def sheet(field: Field, cut: Cut, e: int, amounts: Floats, scale: Floats | None) -> Field:
-    """The field of the upper or lower sheet in the cut's window: that of the skin, and what the cut lets through.
+def sheets(field: Field, cut: Cut, amounts: Floats, scale: Floats | None) -> Field:
+    """The fields of the upper and the lower sheet in the cut's window: that of the skin, and what the cut lets through.
 
     Args:
         field: of the skin, float32 [g, g, 2].
         cut: the cut.
-        e: 0: the upper sheet, 1: the lower.
         amounts: of the cut's entries.
         scale: by how much they are shortened, float32 [g, g]; None: not at all.
+
+    Returns:
+        float32 [2, h, w, 2].
     """
-    if scale is None:
-        moved = field[cut.window].copy()
-        for k in np.flatnonzero(amounts):
-            cv2.scaleAdd(cut.extra[e, k], float(amounts[k]), moved, dst=moved)
-        return moved
-    extra = np.tensordot(amounts, cut.extra[e], 1)
-    return np.asarray(field[cut.window] + extra * scale[cut.window][..., None], np.float32)
+    both = np.empty((2, *cut.extra.shape[2:]), np.float32)
+    both[:] = field[cut.window]
+    _let_through(cut.extra, amounts, _WHOLE if scale is None else scale[cut.window], both)
+    return both
+
+
+@compiled
+def _let_through(extra: Floats, amounts: Floats, scale: Floats, both: Field) -> None:
+    """Add `Cut.extra`, each entry by its amount and scaled by [h, w], or as it is by what has size 0, to the sheets."""
+    for e in range(2):
+        for k in range(len(amounts)):
+            if amounts[k] == 0:
+                continue
+            for i in range(both.shape[1]):
+                for j in range(both.shape[2]):
+                    share = amounts[k] * scale[i, j] if scale.size else amounts[k]
+                    both[e, i, j, 0] += share * extra[e, k, i, j, 0]
+                    both[e, i, j, 1] += share * extra[e, k, i, j, 1]

@@ -19,7 +19,7 @@ from miex.easing import ease
 from miex.errors import InputError, UsageError
 from miex.faces.crop import AlignedFace
 from miex.faces.mesh import mirror_landmarks
-from miex.generators.grid import Field, cell_centers
+from miex.generators.grid import Field, bilinear, cell_centers
 from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, crosses, of_side
 
@@ -310,42 +310,35 @@ def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back:
     shades = [one for one in shades if one[0][0].size]
     if not shades:
         return
-    starts = [min(window[axis].start for (_, window), _ in shades) for axis in (0, 1)]
-    stops = [max(window[axis].stop for (_, window), _ in shades) for axis in (0, 1)]
-    total = np.ones((stops[0] - starts[0], stops[1] - starts[1]), np.float32)
+    starts = [min(window[axis].start for (_, window), _ in shades) - 1 for axis in (0, 1)]
+    stops = [max(window[axis].stop for (_, window), _ in shades) + 1 for axis in (0, 1)]
+    total = np.ones((stops[0] - starts[0], stops[1] - starts[1], 1), np.float32)  # in a rim of nothing but 1
     for (shade, window), row in shades:
         down, across = (slice(one.start - start, one.stop - start) for one, start in zip(window, starts, strict=True))
         power = EARLY.get(AU_NUMBERS[row // len(SIDES)], POWER)
-        total[down, across] += shade * np.float32(float(weights[row]) ** power)
-    _relight(levels, back, total, (starts[0], starts[1]), light.fine / len(levels))
+        cv2.scaleAdd(shade, float(weights[row]) ** power, total[down, across, 0], dst=total[down, across, 0])
+    furthest = cv2.norm(back, cv2.NORM_INF)
+    _relight(levels, back, furthest, total, (starts[0], starts[1]), light.fine / len(levels))
 
 
 @compiled
-def _relight(levels: npt.NDArray[np.uint16], back: Field, total: Floats, first: tuple[int, int], finer: float) -> None:
-    """Multiply each pixel [size, size, 3] by the light [h, w] where what is seen there came from.
+def _relight(
+    levels: npt.NDArray[np.uint16], back: Field, furthest: float, total: Floats, first: tuple[int, int], finer: float
+) -> None:
+    """Multiply each pixel [size, size, 3] by the light [h, w, 1], 1 at its edges, where what is seen there came from.
 
-    `first`: row and column of the light's first cell on the grid of shades, which has `finer` cells per pixel.
+    `furthest`: that anything came; `first`: row and column of the light's first cell on the grid of shades, which has
+    `finer` cells per pixel.
     """
     size = len(levels)
-    height, width = total.shape
-    margin = 0.0
-    for value in back.flat:
-        margin = max(margin, float(abs(value)))
-    rows = max(0, int(first[0] / finer - margin) - 1), min(size, int((first[0] + height) / finer + margin) + 2)
-    columns = max(0, int(first[1] / finer - margin) - 1), min(size, int((first[1] + width) / finer + margin) + 2)
+    height, width = total.shape[:2]
+    rows = max(0, int(first[0] / finer - furthest) - 1), min(size, int((first[0] + height) / finer + furthest) + 2)
+    columns = max(0, int(first[1] / finer - furthest) - 1), min(size, int((first[1] + width) / finer + furthest) + 2)
     for i in range(rows[0], rows[1]):
         for j in range(columns[0], columns[1]):
             x = (j + back[i, j, 0] + 0.5) * finer - 0.5 - first[1]
             y = (i + back[i, j, 1] + 0.5) * finer - 0.5 - first[0]
-            if x <= -1 or y <= -1 or x >= width or y >= height:
-                continue
-            column, row = int(np.floor(x)), int(np.floor(y))
-            factor = 0.0
-            for k in range(2):
-                for m in range(2):
-                    share = (y - row if k else 1 - y + row) * (x - column if m else 1 - x + column)
-                    inside = 0 <= row + k < height and 0 <= column + m < width
-                    factor += share * (total[row + k, column + m] if inside else 1.0)
-            factor = min(max(factor, DARKEST), BRIGHTEST)
-            for c in range(3):
-                levels[i, j, c] = np.uint16(min(np.rint(levels[i, j, c] * factor), 65535.0))
+            factor = min(max(bilinear(total, x, y, 0), DARKEST), BRIGHTEST)
+            if abs(factor - 1) > 1e-6:
+                for c in range(3):
+                    levels[i, j, c] = np.uint16(min(np.rint(levels[i, j, c] * factor), 65535.0))

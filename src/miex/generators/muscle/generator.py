@@ -18,12 +18,13 @@ from miex.compiled import compiled
 from miex.errors import InputError
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.base import Generator, Rendered, aus_of_frames
-from miex.generators.grid import GRID, Field, invert, lattice, sample
+from miex.generators.grid import GRID, Field, invert, lattice, moving, sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.blendshapes import BlendshapeFrame
+from miex.generators.muscle.cuts import inner_cells
 from miex.generators.muscle.furrows import relight
-from miex.generators.muscle.layers import Layers, covered, draw, opened
+from miex.generators.muscle.layers import Layers, draw, opened
 from miex.generators.muscle.mixed import MixedLayers
 from miex.images import Image
 
@@ -53,6 +54,11 @@ class MuscleRig:
     def samples(self) -> npt.NDArray[np.uint16]:
         """`face.samples`, unrounded."""
         return unrounded(self.face.samples)
+
+    @cached_property
+    def rest(self) -> npt.NDArray[np.uint16]:
+        """Those at the pixels: what a frame shows where nothing moves, uint16 [size, size, 3]."""
+        return self.samples[::OVERSAMPLING, ::OVERSAMPLING].copy()
 
 
 class MuscleGenerator(Generator[MuscleRig]):
@@ -102,17 +108,23 @@ class MuscleGenerator(Generator[MuscleRig]):
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
         fields = np.empty((len(weights), GRID, GRID, 2), np.float32)
-        for i, (frame, z) in enumerate(zip(frames, weights, strict=True)):
+        scales = []
+        for i, z in enumerate(weights):
             fields[i], scale = restrained(rig, z)
+            scales.append(scale)
+        for i, (frame, z, scale) in enumerate(zip(frames, weights, scales, strict=True)):
             drifts = drift[i] if drift is not None and drift[i].any() else None
             if drifts is None and not z.any():  # what sampling would give, for nothing
                 frame[:] = rig.face.crop
                 continue
             field = fields[i] if drifts is None else fields[i] + drifts
             layers = opened(rig.layers, z, scale, drifts, size) if rig.layers else []
-            back = invert(field, size, steep=covered(layers, size, GRID) if layers else None)
+            back = invert(field, size, steep=[inner_cells(layer.opening.box, size, GRID) for layer in layers])
             fine: Any = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
-            levels = sample(rig.samples, cv2.scaleAdd(fine, OVERSAMPLING, lattice(size, OVERSAMPLING)))
+            levels, moved = rig.rest.copy(), moving(field, size)
+            levels[moved] = sample(
+                rig.samples, cv2.scaleAdd(fine[moved], OVERSAMPLING, lattice(size, OVERSAMPLING)[moved])
+            )
             for layer in layers:
                 draw(layer, levels, rig.samples, field, z, LEVEL)
             if rig.layers:
@@ -188,11 +200,22 @@ def _smooth(samples: Image, into: npt.NDArray[np.uint16]) -> None:
 
 
 def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:
-    """Σ weight·basis, float32 [g, g, 2]; muscles at rest cost nothing. One by one, so that bits do not depend on n."""
+    """Σ weight·basis, float32 [g, g, 2]; muscles at rest cost nothing."""
     field = np.zeros(rig.basis.shape[1:], np.float32)
-    for i in np.flatnonzero(weights):
-        cv2.scaleAdd(rig.basis[i], float(weights[i]), field, dst=field)
+    _combine(rig.basis, weights, field)
     return field
+
+
+@compiled
+def _combine(basis: npt.NDArray[np.float32], weights: npt.NDArray[np.float32], field: Field) -> None:
+    """Add to a field, row by row, so that each stays at hand for all entries."""
+    entries = np.flatnonzero(weights)
+    for i in range(len(field)):
+        row = field[i].reshape(-1)
+        for k in entries:
+            part, weight = basis[k, i].reshape(-1), weights[k]
+            for j in range(len(row)):
+                row[j] += weight * part[j]
 
 
 def restrained(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> tuple[Field, npt.NDArray[np.float32] | None]:

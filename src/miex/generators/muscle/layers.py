@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.compiled import compiled
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.grid import Field, invert_sheets, sample
+from miex.generators.grid import Field, bilinear, invert_sheets
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import (
-    SEEN,
-    Cut,
     Opening,
-    at_points,
     covering_cells,
     cut_spec,
-    inner_cells,
     open_cut,
-    sheet,
+    sheets,
 )
 from miex.generators.muscle.folds import MOST, Part, bound, restraint
 from miex.generators.muscle.furrows import Light
-from miex.generators.muscle.lids import Eye, behind, fringed, make_eye, shut, unrolled
+from miex.generators.muscle.lids import Eye, behind, fringed, make_eye, unrolled
 from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
 
 TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
@@ -117,10 +111,10 @@ class Layers:
         for name in self._at_work(weights):
             cut = self._parts[name].cut
             window = cut.window
-            zone, *sheets = self._zone(name)
+            zone, *seen = self._zone(name)
             skin[window] &= ~zone
-            for e, cells in enumerate(sheets):
-                found.append((window, sheet(field, cut, e, cut.amounts(weights), None), cells))
+            both = sheets(field, cut, cut.amounts(weights), None)
+            found += [(window, moved, cells) for moved, cells in zip(both, seen, strict=True)]
         return found
 
     def _zone(self, name: str) -> tuple[npt.NDArray[np.bool_], ...]:
@@ -158,48 +152,17 @@ def parted(row: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A layer in one frame; share: how much of it shows, as what has hardly parted is what the skin alone shows."""
+    """A layer in one frame; scale: by how much motion is shortened, float32 [g, g], or None."""
 
     part: Mouth | Eye
     opening: Opening
-    amounts: Floats
     scale: Floats | None
-    drift: Floats
-    share: float
 
 
 def opened(layers: Layers, weights: Floats, scale: Floats | None, drift: Field | None, size: int) -> list[Drawn]:
     """The layers that show at intensities float32 [34]; none where no muscle parts lips or lids."""
-    found = []
-    for part in layers.parts(weights):
-        cut: Cut = part.cut
-        if weights[cut.rows] @ cut.partings <= SEEN:
-            continue
-        amounts = cut.amounts(weights)
-        own = cut.displaced(np.where(cut.own, weights, 0), amounts)
-        parted = cv2.norm(own[0], own[1], cv2.NORM_INF)  # by muscles of this cut; cheeks may move a lid along
-        if parted <= SEEN:
-            continue
-        shift, moved = cut.displaced(weights, amounts), np.zeros(2, np.float32)
-        if scale is not None:
-            shift *= at_points(scale[None, ..., None], cut.edges, layers.frame)[0]
-        edges = cut.edges + shift
-        if drift is not None:
-            drifts = at_points(drift[None], cut.edges, layers.frame)[0]
-            edges, moved = edges + drifts, drifts.mean((0, 1))
-        opening = open_cut(cut, edges, size, layers.frame.x.shape[1])
-        if opening:
-            share = min(1.0, parted / SEEN - 1)
-            found.append(Drawn(part, opening, amounts, scale, moved, share))
-    return found
-
-
-def covered(drawn: list[Drawn], size: int, grid: int) -> npt.NDArray[np.bool_]:
-    """Cells of the grid over which layers lie; there gates make the skin's own field steep."""
-    cells = np.zeros((grid, grid), bool)
-    for layer in drawn:
-        cells[inner_cells(layer.opening.box, size, grid)] = True
-    return cells
+    openings = ((part, open_cut(part.cut, weights, scale, drift, layers.frame, size)) for part in layers.parts(weights))
+    return [Drawn(part, opening, scale) for part, opening in openings if opening]
 
 
 def draw(
@@ -220,26 +183,33 @@ def draw(
         weights: intensities, float32 [34].
         level: parts of a gray level.
     """
-    opening, part, box = layer.opening, layer.part, layer.opening.box
+    opening, part = layer.opening, layer.part
+    shares, rests, (upper, picture) = sheets_shown(layer, samples, field, len(levels))
+    closing = float(weights[part.closing]) if isinstance(part, Eye) else 0.0
+    if isinstance(part, Eye):
+        between = behind(part, opening, closing, samples, level)
+    else:
+        between = inside(part, opening, weights) * np.float32(level)
+        if part.own:
+            stretched(part, opening, samples, between)
+    if isinstance(part, Eye) and closing:
+        unrolled(part, upper, rests[0], closing, level)
+    _compose(picture, upper, between, shares)
+    if isinstance(part, Eye) and closing:
+        fringed(part, picture, opening, closing, level)
+    before = levels[opening.box]
+    before[:] = np.rint(picture if opening.share == 1 else before + opening.share * (picture - before))
 
-    def at(where: Any) -> Floats:
-        return np.asarray(sample(samples, where), np.float32)
 
-    shares, rests, pictures = sheets_shown(layer, samples, field, len(levels))
-    (above, gap), (upper, lower) = shares[..., None], pictures
-    if isinstance(part, Eye) and weights[part.closing]:
-        upper = unrolled(part, upper, rests[0], opening, float(weights[part.closing]), level)
-    picture = lower + (upper - lower) * above
-    rows = np.flatnonzero(gap.any((1, 2)))
-    if len(rows):
-        seen = slice(int(rows[0]), int(rows[-1]) + 1)
-        content = _between(part, replace(opening, y=opening.y[seen]), weights, layer.drift, at, level)
-        picture[seen] += gap[seen] * (content - lower[seen])
-    if isinstance(part, Eye) and weights[part.closing]:
-        picture = fringed(part, picture, opening, float(weights[part.closing]), level)
-    if layer.share < 1:
-        picture = levels[box] + layer.share * (picture - levels[box])
-    levels[box] = np.rint(picture)
+@compiled
+def _compose(picture: Floats, upper: Floats, between: Floats, shares: Floats) -> None:
+    """Put the upper sheet and what is seen between both over the lower one [h, w, 3], by their shares [2, h, w]."""
+    for i in range(picture.shape[0]):
+        for j in range(picture.shape[1]):
+            above, gap = shares[0, i, j], shares[1, i, j]
+            for c in range(3):
+                lower = picture[i, j, c]
+                picture[i, j, c] += (upper[i, j, c] - lower) * above + (between[i, j, c] - lower) * gap
 
 
 def sheets_shown(
@@ -255,8 +225,14 @@ def sheets_shown(
     opening, cut, grid = layer.opening, layer.part.cut, len(field)
     cells = covering_cells(opening.box, size, grid)
     down, across = (slice(c.start - w.start, c.stop - w.start) for c, w in zip(cells, cut.window, strict=True))
-    both = np.stack([sheet(field, cut, e, layer.amounts, layer.scale) for e in (0, 1)])
-    ways = invert_sheets(both, (down, across), grid / size)
+    rows, columns = opening.box
+    above = slice(rows.start, min(rows.stop, max(rows.start, int(opening.upper.max() + 0.5)) + 1))
+    below = slice(max(rows.start, min(rows.stop - 1, int(opening.lower.min() - 0.5))), rows.stop)
+    seen = [covering_cells((one, columns), size, grid)[0] for one in (above, below)]
+    ways = invert_sheets(
+        sheets(field, cut, opening.amounts, layer.scale), (down, across),
+        [slice(one.start - cut.window[0].start, one.stop - cut.window[0].start) for one in seen], grid / size,
+    )  # fmt: skip
     shape = opening.y.shape[0], opening.x.shape[1]
     shares, rests, pictures = (np.zeros((2, *shape, *more), np.float32) for more in ((), (2,), (3,)))
     _see(
@@ -293,52 +269,22 @@ def _see(
         over: whether the upper sheet lies over the lower one where the edges overlap, as lids do; lips meet half way.
         shares, rests, pictures: zeros, to be filled.
     """
-    most = len(samples) - 1
     for i in range(shares.shape[1]):
         y = float(corner[0] + i)
-        cell_y = min(max((y + 0.5) * grid / size - 0.5, 0.0), grid - 1.0) - first[0]
-        row = min(int(cell_y), ways.shape[1] - 2)
+        cell_y = (y + 0.5) * grid / size - 0.5 - first[0]
         for j in range(shares.shape[2]):
             up, low = float(upper[j]), float(lower[j])
             if up > low:
                 up = low = up if over else (up + low) / 2
-            above = min(1.0, max(0.0, up - y + 0.5))
-            shares[0, i, j] = above
-            shares[1, i, j] = max(0.0, 1 - above - min(1.0, max(0.0, y - low + 0.5)))
+            above, below = min(1.0, max(0.0, up - y + 0.5)), min(1.0, max(0.0, y - low + 0.5))
+            shares[0, i, j], shares[1, i, j] = above, max(0.0, 1 - above - below)
             x = float(corner[1] + j)
-            cell_x = min(max((x + 0.5) * grid / size - 0.5, 0.0), grid - 1.0) - first[1]
-            column = min(int(cell_x), ways.shape[2] - 2)
-            fx, fy = cell_x - column, cell_y - row
+            cell_x = (x + 0.5) * grid / size - 0.5 - first[1]
             for e in range(2):
-                if above == e:  # nothing of it is seen
+                if (below if e else above) == 0:
                     continue
-                for c in range(2):
-                    top = ways[e, row, column, c] * (1 - fx) + ways[e, row, column + 1, c] * fx
-                    bottom = ways[e, row + 1, column, c] * (1 - fx) + ways[e, row + 1, column + 1, c] * fx
-                    rests[e, i, j, c] = (y if c else x) + top * (1 - fy) + bottom * fy
-                at_x = min(max(rests[e, i, j, 0] * OVERSAMPLING, 0.0), float(most))
-                at_y = min(max(rests[e, i, j, 1] * OVERSAMPLING, 0.0), float(most))
-                left, over_it = min(int(at_x), most - 1), min(int(at_y), most - 1)
-                gx, gy = at_x - left, at_y - over_it
+                rests[e, i, j, 0] = x + bilinear(ways[e], cell_x, cell_y, 0)
+                rests[e, i, j, 1] = y + bilinear(ways[e], cell_x, cell_y, 1)
+                at_x, at_y = rests[e, i, j, 0] * OVERSAMPLING, rests[e, i, j, 1] * OVERSAMPLING
                 for c in range(3):
-                    top = samples[over_it, left, c] * (1 - gx) + samples[over_it, left + 1, c] * gx
-                    bottom = samples[over_it + 1, left, c] * (1 - gx) + samples[over_it + 1, left + 1, c] * gx
-                    pictures[e, i, j, c] = top * (1 - gy) + bottom * gy
-
-
-def _between(
-    part: Mouth | Eye, opening: Opening, weights: Floats, drift: Floats, at: Callable[[Any], Floats], level: int
-) -> Floats:
-    if isinstance(part, Eye):
-        first, second, share = behind(opening, drift, part.iris)
-        content = at(first * np.float32(OVERSAMPLING))
-        if share.any():
-            content += share[..., None] * (at(second * np.float32(OVERSAMPLING)) - content)
-        # at the corners, where skin bears no more compression, closed edges may not quite meet
-        content += shut(float(weights[part.closing])) * ((part.lash + part.skin) * np.float32(level / 2) - content)
-        return content
-    content = inside(part, opening, weights, drift) * np.float32(level)
-    if part.own:
-        where, kept = stretched(opening, drift[1])
-        content += (part.own * kept[..., None]) * (at(where * np.float32(OVERSAMPLING)) - content)
-    return content
+                    pictures[e, i, j, c] = bilinear(samples, at_x, at_y, c)

@@ -11,11 +11,21 @@ import numpy.typing as npt
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.compiled import compiled, eased
 from miex.easing import ease
-from miex.faces.crop import AlignedFace
-from miex.generators.grid import sample
+from miex.faces.crop import OVERSAMPLING, AlignedFace
+from miex.generators.grid import bilinear, sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
-from miex.generators.muscle.cuts import Cut, Opening, cut_spec, load_table, make_cut, percentile, with_entry, with_zone
+from miex.generators.muscle.cuts import (
+    Cut,
+    Opening,
+    cut_spec,
+    height_at,
+    load_table,
+    make_cut,
+    percentile,
+    with_entry,
+    with_zone,
+)
 
 OVERLAP = 0.045  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
@@ -46,8 +56,8 @@ class Eye:
         patch: float32 [h, w, 4]: the upper lid as it unrolls, gray levels, and how much it replaces what is there.
         lash: color of the rim, float32 [3], gray levels.
         skin: color of the lid, float32 [3], gray levels.
-        lashes: how much the lashes of the lowered lid cover, float32 [h, w], FINE samples per pixel; its first row is
-            the lid's edge, its first column the cut's left end less LONGEST.
+        lashes: how much the lashes of the lowered lid cover, float32 [h, w, 1], FINE samples per pixel, in a rim of 0;
+            the first row within is the lid's edge, the first column the cut's left end less LONGEST.
     """
 
     cut: Cut
@@ -144,7 +154,8 @@ def _lashes(width: float, outward: float, unit: float) -> Floats:
             page.reshape(-1, columns), np.rint(16 * ends).astype(np.int32), False, darkness, 1, cv2.LINE_AA, 4
         )
     canvas = pages[:, :, 2:-2].max((0, 1))
-    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.35 * FINE) / np.float32(255), np.float32)
+    lashes = cv2.GaussianBlur(canvas, (0, 0), 0.35 * FINE) / np.float32(255)
+    return np.pad(lashes, 1)[..., None]
 
 
 def _bare(smooth: Floats, x: Floats, top: Floats, bottom: Floats, unit: float) -> Floats:
@@ -157,48 +168,86 @@ def _bare(smooth: Floats, x: Floats, top: Floats, bottom: Floats, unit: float) -
     return np.asarray(cv2.GaussianBlur(bright, (0, 0), 0.12 * unit, sigmaY=0.1)[0], np.float32)
 
 
-def unrolled(eye: Eye, lid: Floats, where: Floats, opening: Opening, amount: float, level: int) -> Floats:
-    """The upper lid with the skin that unrolls from under the fold.
+def unrolled(eye: Eye, lid: Floats, where: Floats, amount: float, level: int) -> None:
+    """Draw the skin that unrolls from under the fold of the upper lid.
 
     Args:
         eye: the eye.
-        lid: the lid as the skin's motion alone shows it, float32 [h, w, 3].
+        lid: the lid as the skin's motion alone shows it, changed in place, float32 [h, w, 3].
         where: the position of each pixel at rest, [h, w, 2], pixels of the crop.
-        opening: the eye in this frame.
         amount: of closing, in [0, 1].
         level: parts of a gray level in `lid`.
     """
-    grown = ease(np.float32(amount / UNROLLED))
-    at = (where - np.array(eye.corner, np.float32)).astype(np.float32)
-    patch = sample(eye.patch, at, cv2.BORDER_CONSTANT)
-    lid = lid + (patch[..., :3] * np.float32(level) - lid) * (patch[..., 3:] * grown)
-    return np.asarray(lid, np.float32)
+    _unroll(eye.patch, where, eye.corner, eased(amount / UNROLLED), level, lid)
 
 
-def fringed(eye: Eye, picture: Floats, opening: Opening, amount: float, level: int) -> Floats:
-    """The eye with the lashes of a lowered lid, and the dark line where closed lids meet.
+@compiled
+def _unroll(patch: Floats, where: Floats, corner: tuple[int, int], grown: float, level: int, lid: Floats) -> None:
+    """As `unrolled`; `grown`: how much of the patch shows."""
+    for i in range(lid.shape[0]):
+        for j in range(lid.shape[1]):
+            x, y = where[i, j, 0] - corner[0], where[i, j, 1] - corner[1]
+            share = bilinear(patch, x, y, 3) * grown
+            if share > 0:
+                for c in range(3):
+                    lid[i, j, c] += (bilinear(patch, x, y, c) * level - lid[i, j, c]) * share
+
+
+def fringed(eye: Eye, picture: Floats, opening: Opening, amount: float, level: int) -> None:
+    """Draw the lashes of a lowered lid, and the dark line where closed lids meet.
 
     Args:
-        eye, opening, amount, level: as in `unrolled`.
-        picture: what is seen in the opening's box, float32 [h, w, 3].
+        eye, amount, level: as in `unrolled`.
+        picture: what is seen in the opening's box, changed in place, float32 [h, w, 3].
+        opening: the eye in this frame.
     """
-    edge, unit = opening.edges[0], eye.cut.unit
-    thick = max(0.5, LID_LINE * unit)
-    ends = ease(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * unit))
-    below = opening.y - opening.upper
-    line = np.clip((thick - np.abs(below + thick)) / 1.5 + 0.5, 0, 1) * ends * shut(amount) * np.float32(0.8)
-    # they point at who looks at them while the lid comes down, and hang when it is down
-    columns = (opening.x - (edge[0, 0] - np.float32(LONGEST * unit))) * FINE
-    rows = below * np.float32(FINE / (0.4 + 0.6 * amount))
-    where = np.stack(np.broadcast_arrays(columns, rows), -1).astype(np.float32)
-    lashes = sample(eye.lashes, where, cv2.BORDER_CONSTANT) * ease(np.float32((amount - LOW) / (1 - LOW)))
-    cover = np.maximum(line, lashes)[..., None]
-    return np.asarray(picture + (eye.lash * np.float32(level) - picture) * cover, np.float32)
+    ends = float(opening.edges[0, 0, 0]), float(opening.edges[0, -1, 0])
+    _fringe(
+        eye.lashes, opening.x[0], opening.y[:, 0], opening.upper[0], ends, eye.cut.unit, amount,
+        eye.lash * np.float32(level), picture,
+    )  # fmt: skip
 
 
+@compiled
+def _fringe(
+    lashes: Floats,
+    x: Floats,
+    y: Floats,
+    upper: Floats,
+    ends: tuple[float, float],
+    unit: float,
+    amount: float,
+    color: Floats,
+    picture: Floats,
+) -> None:
+    """As `fringed`.
+
+    Args:
+        lashes: as `Eye.lashes`.
+        x, y: of the columns [w] and rows [h], pixels.
+        upper: height of the upper lid's edge in each column, [w].
+        ends: of that edge, left and right, pixels.
+        unit: inter-ocular distance, pixels.
+        color: of lashes and line, [3].
+    """
+    thick, dark, hang = max(0.5, LID_LINE * unit), 0.8 * shut(amount), eased((amount - LOW) / (1 - LOW))
+    for j in range(len(x)):
+        line = dark * eased(min(x[j] - ends[0], ends[1] - x[j]) / (0.1 * unit))
+        column = (x[j] - ends[0] + LONGEST * unit) * FINE + 1
+        for i in range(len(y)):
+            below = y[i] - upper[j]
+            # they point at who looks at them while the lid comes down, and hang when it is down
+            lash = hang * bilinear(lashes, column, below * FINE / (0.4 + 0.6 * amount) + 1, 0)
+            cover = max(lash, line * min(1.0, max(0.0, (thick - abs(below + thick)) / 1.5 + 0.5)))
+            if cover > 0:
+                for c in range(3):
+                    picture[i, j, c] += (color[c] - picture[i, j, c]) * cover
+
+
+@compiled
 def shut(amount: float) -> float:
     """How shut an eye is at an intensity of its closing: 0 while it is open, 1 when closed."""
-    return float(ease(np.float32((amount - UNROLLED) / (1 - UNROLLED))))
+    return float(eased((amount - UNROLLED) / (1 - UNROLLED)))
 
 
 def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
@@ -226,71 +275,103 @@ def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
     return with_zone(with_entry(cut, frame, row, 2.0, extra), frame)
 
 
-def behind(
-    opening: Opening, drift: Floats, iris: tuple[float, float, float]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], Floats]:
-    """Where in the rest picture the eye between the lids came from.
+def behind(eye: Eye, opening: Opening, amount: float, samples: npt.NDArray[np.uint16], level: int) -> Floats:
+    """What is seen between the lids, float32 [h, w, 3], parts of a gray level; 0 where lids are.
+
+    Args:
+        eye, amount, level: as in `unrolled`.
+        opening: the eye in this frame.
+        samples: the rest picture.
+    """
+    picture = np.zeros((opening.y.size, opening.x.size, 3), np.float32)
+    lid = (eye.lash + eye.skin) * np.float32(level / 2)
+    _look(
+        samples, opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], opening.drift, opening.cut.edges,
+        STRIP * opening.cut.unit, eye.iris, lid, shut(amount), picture,
+    )  # fmt: skip
+    return picture
+
+
+@compiled
+def _look(
+    samples: npt.NDArray[np.uint16],
+    x: Floats,
+    y: Floats,
+    upper: Floats,
+    lower: Floats,
+    drift: Floats,
+    edges: Floats,
+    widest: float,
+    iris: tuple[float, float, float],
+    lid: Floats,
+    covered: float,
+    picture: Floats,
+) -> None:
+    """Fill what `behind` returns.
+
+    Args:
+        x, y: of the columns [w] and rows [h], pixels.
+        upper, lower: height of the lids' edges in each column, [w].
+        drift: `Opening.drift`.
+        edges: of the cut at rest.
+        widest: of the strip that is stretched, pixels.
+        iris: as `Eye.iris`.
+        lid: color [3] of what covers the eye, and how much it does: at the corners, where skin bears no more
+            compression, closed edges may not quite meet.
+        picture: zeros [h, w, 3], to be filled.
+    """
+    for j in range(len(x)):
+        rest = height_at(edges[0], x[j] - drift[0]), height_at(edges[1], x[j] - drift[0])
+        now = float(upper[j] - drift[1]), float(lower[j] - drift[1])
+        for i in range(len(y)):
+            if not upper[j] - 0.5 < y[i] < lower[j] + 0.5:
+                continue
+            here = float(x[j] - drift[0]), float(y[i] - drift[1])
+            first, second, row, share = came_from(here, rest, now, widest, iris)
+            for c in range(3):
+                seen = bilinear(samples, first * OVERSAMPLING, row * OVERSAMPLING, c)
+                if share > 0:
+                    seen += share * (bilinear(samples, second * OVERSAMPLING, row * OVERSAMPLING, c) - seen)
+                picture[i, j, c] = seen + covered * (lid[c] - seen)
+
+
+@compiled
+def came_from(
+    here: tuple[float, float],
+    rest: tuple[float, float],
+    now: tuple[float, float],
+    widest: float,
+    iris: tuple[float, float, float],
+) -> tuple[float, float, float, float]:
+    """Where in the rest picture what is seen between the lids came from.
 
     It holds still. What a raised lid uncovers was never seen: there a narrow strip along the lid is stretched, and the
     lid's shadow in it goes along. Iris and pupil are round: about them, what is stretched is turned about their middle,
     from both sides.
 
     Args:
-        opening: the eye in this frame.
-        drift: (right, down) of the head at the eye, pixels.
-        iris: `Eye.iris`.
-
-    Returns:
-        two places, float32 [h, w, 2], pixels of the crop, and the share of the second, float32 [h, w].
-    """
-    x, y = opening.x[0] - np.float32(drift[0]), opening.y[:, 0] - np.float32(drift[1])
-    edges, down = opening.cut.edges, np.float32(drift[1])
-    rest = np.stack([np.interp(x, edge[:, 0], edge[:, 1]) for edge in edges])
-    now = np.stack([opening.upper[0] - down, opening.lower[0] - down])
-    places, share = np.empty((2, len(y), len(x), 2), np.float32), np.empty((len(y), len(x)), np.float32)
-    _behind(x, y, rest, now, STRIP * opening.cut.unit, iris, places, share)
-    return places[0], places[1], share
-
-
-@compiled
-def _behind(
-    x: Floats,
-    y: Floats,
-    rest: npt.NDArray[np.float64],
-    now: Floats,
-    widest: float,
-    iris: tuple[float, float, float],
-    places: npt.NDArray[np.float32],
-    shares: Floats,
-) -> None:
-    """Fill what `behind` returns.
-
-    Args:
-        x, y: of the columns [w] and rows [h], pixels.
-        rest, now: heights of both lids' edges in each column, [2, w].
+        here: x and y of where it is seen, pixels.
+        rest, now: heights of both lids' edges at x.
         widest: of the strip, pixels.
         iris: its middle and radius.
-        places, shares: [2, h, w, 2] and [h, w], to be filled.
+
+    Returns:
+        the columns of two places, their row, and the share of the second.
     """
-    middle, level, radius = iris
-    for j in range(len(x)):
-        strip = min(max((rest[1, j] - rest[0, j]) / 2, 1e-3), widest)
-        for i in range(len(y)):
-            source = float(y[i])
-            for e in range(2):
-                inward = 1 - 2 * e
-                uncovered = max(0.0, (rest[e, j] - now[e, j]) * inward)
-                deep = (y[i] - now[e, j]) * inward  # below the lid's edge
-                if uncovered > 0 and deep < strip + uncovered:
-                    source = rest[e, j] + inward * deep * strip / (strip + uncovered)
-            places[:, i, j, 0], places[:, i, j, 1], shares[i, j] = x[j], source, 0
-            right, down, height = x[j] - middle, y[i] - level, source - level
-            squared = right * right + down * down
-            turned = eased((AROUND - np.sqrt(squared) / radius) / 0.3) if source != y[i] else 0.0
-            if turned == 0:
-                continue
-            aside, way = np.sqrt(max(0.0, squared - height * height)), -1 if right < 0 else 1
-            places[0, i, j, 0] = x[j] + turned * (way * aside - right)
-            places[1, i, j, 0] = x[j] + turned * (-way * aside - right)
-            # above the middle both sides meet; where little is uncovered, each keeps to itself
-            shares[i, j] = turned * eased(0.5 - abs(right) / radius) * eased((abs(down) - abs(height)) / radius * 3)
+    (x, y), (middle, level, radius) = here, iris
+    strip, row = min(max((rest[1] - rest[0]) / 2, 1e-3), widest), y
+    for e in range(2):
+        inward = 1 - 2 * e
+        uncovered = max(0.0, (rest[e] - now[e]) * inward)
+        deep = (y - now[e]) * inward  # below the lid's edge
+        if uncovered > 0 and deep < strip + uncovered:
+            row = rest[e] + inward * deep * strip / (strip + uncovered)
+    right, down, from_middle = x - middle, y - level, row - level
+    squared = right * right + down * down
+    turned = eased((AROUND - np.sqrt(squared) / radius) / 0.3) if row != y else 0.0
+    if turned == 0:
+        return x, x, row, 0.0
+    aside, way = np.sqrt(max(0.0, squared - from_middle * from_middle)), -1 if right < 0 else 1
+    # above the middle both sides meet; where little is uncovered, each keeps to itself
+    share = turned * eased(0.5 - abs(right) / radius) * eased((abs(down) - abs(from_middle)) / radius * 3)
+    return x + turned * (way * aside - right), x + turned * (-way * aside - right), row, share

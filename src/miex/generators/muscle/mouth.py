@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
-from miex.compiled import compiled
-from miex.easing import ease
+from miex.compiled import compiled, eased
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.grid import sample
+from miex.generators.grid import bilinear, sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import (
@@ -21,12 +20,13 @@ from miex.generators.muscle.cuts import (
     Opening,
     cut_spec,
     edge_lines,
+    height_at,
     load_table,
     make_cut,
     percentile,
     with_zone,
 )
-from miex.generators.muscle.teeth import place, row_of_teeth
+from miex.generators.muscle.teeth import row_of_teeth, seen_at
 
 CLOSED, OPEN = (
     0.03,
@@ -170,64 +170,139 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
     return np.asarray(min(gray, 235.0) * tint, np.float32), np.asarray(shade, np.float32)
 
 
-def inside(mouth: Mouth, opening: Opening, weights: Floats, drift: Floats) -> Floats:
-    """Throat, tongue and teeth in the box of an opening, float32 [h, w, 3], gray levels.
+def inside(mouth: Mouth, opening: Opening, weights: Floats) -> Floats:
+    """Throat, tongue and teeth in the box of an opening, float32 [h, w, 3], gray levels; 0 where lips are.
 
     Upper teeth hold still with the skull; tongue and lower teeth follow the jaw. The narrower the opening, the less
     light falls in: so it gets dark toward the corners, and between lips that have hardly parted.
 
     Args:
-        weights: float32 [34].
-        drift: (right, down) of the head at the mouth, pixels.
+        mouth: the mouth.
+        opening: the mouth in this frame.
+        weights: intensities, float32 [34].
     """
-    unit, x, y = np.float32(mouth.cut.unit), opening.x, opening.y
-    drop = mouth.jaw_drop * float(weights[list(mouth.jaw)].mean())
-    upper, lower = mouth.edges + drift + np.array([(0, 0), (0, drop)], np.float32)
-    width, half = opening.lower - opening.upper, np.ptp(opening.edges[0, :, 0]) / 2
-    lit = ease(np.float32(DIM) + width / (DIM_FROM * unit))
-    # the tongue's back: an arch over the floor of the mouth, darker the deeper it lies
-    across = np.minimum(1, np.square((x - lower[0]) / (np.float32(WIDE) * half)))
-    back = opening.lower - np.float32(HIGH) * width * np.sqrt(1 - across)
-    tongue = ease((y - back) / np.maximum(np.float32(0.6 * HIGH) * width, 1)) * lit
-    dark, red = mouth.shade * THROAT, mouth.light * RED
-    picture = dark + tongue[..., None] * (red - dark)
-    under_lip = 1 - np.float32(UNDER_LIP) * (1 - ease((y - opening.upper) / (np.float32(LIP_SHADOW) * unit)))
-    for row, (middle, edge), way, shade in (
-        (mouth.teeth[1], lower, -1, lit * np.float32(BEHIND)), (mouth.teeth[0], upper, 1, lit * under_lip),
-    ):  # fmt: skip
-        teeth = sample(row, place(row, x - middle, way * (y - edge), mouth.cut.unit), cv2.BORDER_CONSTANT)
-        # what shades them is red, not gray
-        shown = dark * teeth[..., 3:] + shade[..., None] * (teeth[..., :3] - dark * teeth[..., 3:])
-        picture = picture * (1 - teeth[..., 3:]) + shown
+    drop = mouth.jaw_drop * sum(float(weights[row]) for row in mouth.jaw) / len(mouth.jaw)
+    picture = np.zeros((opening.y.size, opening.x.size, 3), np.float32)
+    _inside(
+        opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], float(np.ptp(opening.edges[0, :, 0])) / 2,
+        mouth.edges + opening.drift, drop, mouth.teeth, mouth.shade * THROAT, mouth.light * RED, mouth.cut.unit,
+        picture,
+    )  # fmt: skip
     return np.repeat((picture @ LUMA)[..., None], 3, axis=-1) if mouth.gray else picture
 
 
-def stretched(opening: Opening, drift: np.float32) -> tuple[Floats, Floats]:
-    """The own inside of an open mouth.
-
-    Returns:
-        where in the rest picture it came from, float32 [h, w, 2], pixels of the crop; and how much of it can be shown,
-        [h, w] in [0, 1]: what is stretched more than threefold is no picture of anything.
+@compiled
+def _inside(
+    x: Floats,
+    y: Floats,
+    upper: Floats,
+    lower: Floats,
+    half: float,
+    edges: Floats,
+    drop: float,
+    teeth: tuple[Floats, Floats],
+    dark: Floats,
+    red: Floats,
+    unit: float,
+    picture: Floats,
+) -> None:
+    """Fill what `inside` returns.
 
     Args:
-        drift: of the head at the mouth, down, pixels.
+        x, y: of the columns [w] and rows [h], pixels.
+        upper, lower: height of the lips in each column, [w].
+        half: half the mouth's width, pixels.
+        edges: x and y of the middle of each row of teeth, [2, 2], with the jaw at rest.
+        drop: of the jaw, pixels.
+        teeth: as `Mouth.teeth`.
+        dark, red: color of the throat and of the tongue, [3].
+        unit: inter-ocular distance, pixels.
+        picture: zeros [h, w, 3], to be filled.
     """
-    rest = opening.rest(0), opening.rest(1)
-    gap = np.maximum(rest[1] - rest[0], 1e-3)
-    teeth, tongue = rest[0] + TEETH * gap, rest[0] + TONGUE * gap
-    # upper teeth hold still with the skull, tongue and lower teeth go with the lower lip; between them it stretches
-    now = [opening.upper, teeth + drift, tongue + opening.lower - rest[1]]
-    now[1] = np.clip(now[1], opening.upper, opening.lower)
-    now[2] = np.clip(now[2], now[1], opening.lower)
-    y = np.broadcast_to(rest[0], np.broadcast_shapes(opening.x.shape, opening.y.shape)).copy()
-    for (start, end), (source, target) in zip(
-        zip(now, [*now[1:], opening.lower], strict=True),
-        ((rest[0], teeth), (teeth, tongue), (tongue, rest[1])),
-        strict=True,
-    ):
-        y += np.clip((opening.y - start) / np.maximum(end - start, 1e-3), 0, 1) * (target - source)
-    where = np.stack([np.broadcast_to(opening.x - opening.across, y.shape), y], -1).astype(np.float32)
-    times = (now[2] - now[1]) / np.maximum(tongue - teeth, 1)
-    soft = np.float32(0.02 * opening.cut.unit)
-    between = ease((opening.y - now[1]) / soft) * ease((now[2] - opening.y) / soft)
-    return where, 1 - ease((times - 2) / 2) * between
+    for j in range(len(x)):
+        width = float(lower[j] - upper[j])
+        lit = eased(DIM + width / (DIM_FROM * unit))
+        # the tongue's back: an arch over the floor of the mouth, darker the deeper it lies
+        across = min(1.0, ((x[j] - edges[1, 0]) / (WIDE * half)) ** 2)
+        back = lower[j] - HIGH * width * np.sqrt(1 - across)
+        for i in range(len(y)):
+            if not upper[j] - 0.5 < y[i] < lower[j] + 0.5:
+                continue
+            tongue = eased((y[i] - back) / max(0.6 * HIGH * width, 1.0)) * lit
+            under_lip = 1 - UNDER_LIP * (1 - eased((y[i] - upper[j]) / (LIP_SHADOW * unit)))
+            for c in range(3):
+                picture[i, j, c] = dark[c] + tongue * (red[c] - dark[c])
+            for which in (1, 0):
+                right, down = x[j] - edges[which, 0], y[i] - edges[which, 1]
+                if which:
+                    down = drop - down
+                cover = seen_at(teeth[which], right, down, unit, 3)
+                if cover == 0:
+                    continue
+                shade = lit * (BEHIND if which else under_lip)
+                for c in range(3):
+                    shadow = dark[c] * cover  # what shades them is red, not gray
+                    shown = shadow + shade * (seen_at(teeth[which], right, down, unit, c) - shadow)
+                    picture[i, j, c] = picture[i, j, c] * (1 - cover) + shown
+
+
+def stretched(mouth: Mouth, opening: Opening, samples: npt.NDArray[np.uint16], picture: Floats) -> None:
+    """The own inside of a mouth that is open in the photo, as far as it can be shown: what is stretched more than
+    threefold is no picture of anything.
+
+    Args:
+        mouth: the mouth.
+        opening: the mouth in this frame.
+        samples: the rest picture.
+        picture: what is drawn there instead, changed in place, float32 [h, w, 3], of the same levels as `samples`.
+    """
+    _stretch(
+        samples, opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], opening.across[0],
+        float(opening.drift[1]), opening.cut.edges, 0.02 * opening.cut.unit, mouth.own, picture,
+    )  # fmt: skip
+
+
+@compiled
+def _stretch(
+    samples: npt.NDArray[np.uint16],
+    x: Floats,
+    y: Floats,
+    upper: Floats,
+    lower: Floats,
+    across: Floats,
+    drift: float,
+    edges: Floats,
+    soft: float,
+    own: float,
+    picture: Floats,
+) -> None:
+    """As `stretched`.
+
+    Args:
+        x, y, upper, lower: as for `_inside`.
+        across: displacement to the right in each column, [w].
+        edges: of the cut at rest.
+        drift: of the head at the mouth, down, pixels.
+        soft: over which what is shown changes, pixels.
+        own: how much of it is shown.
+    """
+    for j in range(len(x)):
+        # upper teeth hold still with the skull, tongue and lower teeth go with the lower lip; between them it stretches
+        over, under = height_at(edges[0], x[j] - across[j]), height_at(edges[1], x[j] - across[j])
+        gap = max(under - over, 1e-3)
+        rest = over, over + TEETH * gap, over + TONGUE * gap, under
+        top, bottom = np.float64(upper[j]), np.float64(lower[j])
+        teeth = min(max(rest[1] + drift, top), bottom)
+        now = top, teeth, min(max(rest[2] + bottom - rest[3], teeth), bottom), bottom
+        hidden = eased(((now[2] - now[1]) / max(rest[2] - rest[1], 1.0) - 2) / 2)
+        for i in range(len(y)):
+            if not upper[j] - 0.5 < y[i] < lower[j] + 0.5:
+                continue
+            source = rest[0]
+            for k in range(3):
+                along = (y[i] - now[k]) / max(now[k + 1] - now[k], 1e-3)
+                source += min(1.0, max(0.0, along)) * (rest[k + 1] - rest[k])
+            kept = own * (1 - hidden * eased((y[i] - now[1]) / soft) * eased((now[2] - y[i]) / soft))
+            for c in range(3):
+                level = bilinear(samples, (x[j] - across[j]) * OVERSAMPLING, source * OVERSAMPLING, c)
+                picture[i, j, c] += kept * (level - picture[i, j, c])

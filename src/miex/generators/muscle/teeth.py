@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from miex.compiled import compiled
 from miex.easing import ease
+from miex.generators.grid import bilinear
 from miex.generators.muscle.basis import Floats
 
 FINE = 2  # samples of a picture of teeth per pixel of the crop
@@ -32,8 +34,8 @@ def row_of_teeth(row: dict[str, Any], light: Floats, unit: float) -> Floats:
         unit: inter-ocular distance, pixels.
 
     Returns:
-        float32 [h, w, 4], FINE samples per pixel: color times cover, and cover in [0, 1]. Its middle column is between
-        the middle teeth; `BELOW` of it lies below their edge.
+        float32 [h, w, 4], FINE samples per pixel: color times cover, and cover in [0, 1]; in a rim of 0. Its middle
+        column is between the middle teeth; `BELOW` of it lies below their edge.
     """
     scale, ends, arch = np.float32(FINE * unit), np.cumsum(row["widths"]), np.float32(row["arch"])
     half = int(np.ceil(arch * scale))
@@ -58,16 +60,17 @@ def row_of_teeth(row: dict[str, Any], light: Floats, unit: float) -> Floats:
     shares = [np.clip((line - y) * scale / FINE + np.float32(0.5), 0, 1)[..., None] for line in (gum, edge)]
     colors = np.minimum(white + (gums - white) * shares[0], 245)
     drawn = np.dstack([colors * shares[1], shares[1]]).astype(np.float32)
-    return np.concatenate([drawn[:, :0:-1], drawn], 1)
+    return np.pad(np.concatenate([drawn[:, :0:-1], drawn], 1), [(1, 1), (1, 1), (0, 0)])
 
 
-def place(row: Floats, right: Floats, down: Floats, unit: float) -> Floats:
-    """Where pixels lie in a picture of `row_of_teeth`, float32 [h, w, 2].
+@compiled
+def seen_at(row: Floats, right: float, down: float, unit: float, c: int) -> float:
+    """What is at a place of a picture of `row_of_teeth`.
 
     Args:
         row: the picture.
-        right, down: from the middle of the row's edge to columns [1, w] and rows [h, 1], pixels of the crop.
+        right, down: from the middle of the row's edge, pixels of the crop.
         unit: inter-ocular distance, pixels.
+        c: which of the four.
     """
-    columns, rows = right * FINE + row.shape[1] // 2, down * FINE + round(TALL * FINE * unit)
-    return np.stack(np.broadcast_arrays(columns, rows), -1).astype(np.float32)
+    return float(bilinear(row, right * FINE + row.shape[1] // 2, down * FINE + np.rint(TALL * FINE * unit) + 1, c))
