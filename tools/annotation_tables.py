@@ -1,7 +1,6 @@
 """Read every annotation table in a folder, alone and with fake frames, and print what was found.
 
 python -m tools.annotation_tables FOLDER
-python -m tools.annotation_tables FOLDER --dfme > src/miex/sources/tables/dfme.toml
 """
 
 from __future__ import annotations
@@ -9,25 +8,18 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from miex.api.corpora import read
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS
 from miex.corpora.catalog import corpus_named
-from miex.corpora.clip import Clip, CodedAU
 from miex.corpora.corpus import Reading
 from miex.corpora.fakes.write import fake_frames_of
 from miex.corpora.mappings import ClassMapping, mapping_named
 from miex.dataset.frames import encode_image
 from miex.errors import InputError
-from miex.sources.coded_mie import OUTSIDE
-from miex.sources.together import mirrored, set_name
 
 # file below the folder -> the corpora that it annotates
 TABLES = {
@@ -157,74 +149,5 @@ def main(folder: Path) -> None:
             print(f"  {file}: {why or 'unknown'}")
 
 
-LEAST = 3  # clips that a number of an expert table rests on: fewer could be recognized
-DFME = f"""\
-# What human coders saw in DFME, AU by AU and side by side: sets of AUs that were seen together, and how often.
-# Source: Zhao et al. 2024, DFME (IEEE TAFFC): 2,629 clips of 259 people, seven emotions; its AU codes say what is
-# there and on which side, not how strong. Made by `python -m tools.annotation_tables FOLDER --dfme`, which takes
-# nothing but counts from them: DFME itself is lent by its owners, and no clip of it is in this table.
-# - AU 24 is counted as 23; AUs outside the 17, and codes that are in doubt, are left out, and so are the clips that
-#   nothing is left of.
-# - L: on one side alone. A set and its mirror image are counted together, and drawn as either.
-# - A set that fewer than {LEAST} clips of an emotion show could point to single clips. Such clips are counted together,
-#   AU by AU (rows named "…, rare"), so that each AU stays as frequent as it is; AUs that fewer than {LEAST} of them
-#   show are left out.
-# - An emotion is drawn as often, relative to the others of its label, as DFME has clips of it.
-name = "dfme"
-corpora = ["dfme"]
-source = "counts of AU sets per emotion in DFME (Zhao et al. 2024)"
-"""
-
-
-def dfme_table(folder: Path) -> str:
-    """The expert table `dfme`, from the AU codes in a folder of annotations."""
-    return DFME + "\n".join(_emotions(read("dfme", folder / "dfme/dfme_au.csv"))) + "\n"
-
-
-def _emotions(clips: Iterable[Clip]) -> Iterator[str]:
-    """Its emotions, part by part: the sets of AUs that clips show, and what is rare among them."""
-    labels, seen = dict[str, str](), dict[str, Counter[str]]()
-    parts = dict[str, tuple[list[int], list[int]]]()  # AUs of each set, and those that are on one side alone
-    for clip in clips:
-        name, on_it = _set_of(clip.aus)
-        if name and clip.emotion and clip.label is not None:
-            parts[name] = on_it
-            labels[clip.emotion] = clip.label.name
-            seen.setdefault(clip.emotion, Counter())[name] += 1
-    for emotion, counts in sorted(seen.items()):
-        often = {name: n for name, n in counts.most_common() if n >= LEAST}
-        yield f'\n[emotions.{emotion}]\nlabel = "{labels[emotion]}"\nweight = {sum(often.values()):.1f}'
-        yield f"[emotions.{emotion}.sets]\n" + "\n".join(f'"{name}" = {n}' for name, n in _by_count(often))
-        rare = {name: n for name, n in counts.items() if name not in often}
-        on, alone = Counter[int](), Counter[int]()
-        for name, n in rare.items():
-            on.update(dict.fromkeys(parts[name][0], n))
-            alone.update(dict.fromkeys(parts[name][1], n))
-        clips_of = sum(rare.values())
-        aus = ", ".join(f"{au} = {on[au] / clips_of:.2f}" for au in sorted(on) if on[au] >= LEAST)
-        sides = ", ".join(f"{au} = {alone[au] / on[au]:.2f}" for au in sorted(alone) if alone[au] >= LEAST)
-        yield f'\n[emotions."{emotion}, rare"]\nemotion = "{emotion}"\nlabel = "{labels[emotion]}"'
-        yield f"weight = {clips_of:.1f}\naus = {{ {aus} }}\none_sided = {{ {sides} }}"
-
-
-def _by_count(counts: dict[str, int]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-
-
-def _set_of(aus: Iterable[CodedAU]) -> tuple[str, tuple[list[int], list[int]]]:
-    on, sides = np.zeros(N_AUS, np.bool_), np.zeros((2, N_AUS), np.bool_)
-    for au in aus:
-        i = AU_INDEX.get(OUTSIDE.get(au.au, au.au))
-        if i is not None and au.status == "seen":
-            on[i] = True
-            sides[:, i] |= au.side != "right", au.side != "left"
-    alone = mirrored(sides[0].astype(np.int8) - sides[1].astype(np.int8))
-    numbers = np.array(AU_NUMBERS)
-    return set_name(on, alone), (numbers[on].tolist(), numbers[alone != 0].tolist())
-
-
 if __name__ == "__main__":
-    if sys.argv[2:] == ["--dfme"]:
-        print(dfme_table(Path(sys.argv[1])), end="")
-    else:
-        main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]))

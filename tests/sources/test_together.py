@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, from_mapping
+from miex.aus.vector import AU_INDEX, N_AUS, from_mapping
 from miex.labels import Label
 from miex.sources.expert import PRESETS, ExpertSource, load_table
 from miex.sources.together import Independent, Seen, _side, set_name
@@ -156,34 +156,6 @@ def test_dfme_is_what_its_table_of_frequencies_says() -> None:
             assert frequency[AU_INDEX[au]] == pytest.approx(share, abs=0.025), (emotion, au)
     least = [n for row in table.emotions if isinstance(row.shown, Seen) for _, _, n in row.shown.counts]
     assert min(least) >= 3
-
-
-LENT = Path(__file__).resolve().parents[3] / "shared" / "annotations"
-
-
-@pytest.mark.skipif(not (LENT / "dfme").is_dir(), reason="the AU codes of DFME are not there")
-def test_dfme_is_made_again_from_its_codes() -> None:
-    """The file, byte for byte; and its frequencies against clips that are counted here, one by one."""
-    from tools.annotation_tables import dfme_table
-
-    from miex.api.corpora import read
-
-    made = Path(__file__).parents[2] / "src/miex/sources/tables/dfme.toml"
-    assert dfme_table(LENT) == made.read_text("utf-8")
-    clips, table = read("dfme", LENT / "dfme" / "dfme_au.csv"), load_table("dfme")
-    counted: dict[str, list[set[int]]] = {}
-    for clip in clips:
-        aus = {{24: 23}.get(au.au, au.au) for au in clip.aus if au.status == "seen"} & set(AU_NUMBERS)
-        if aus:
-            counted.setdefault(clip.emotion or "", []).append(aus)
-    for emotion, sets in counted.items():
-        rows = table.of_emotion(emotion)
-        assert sum(row.weight for row in rows) == len(sets)
-        weights = np.array([row.weight for row in rows]) / len(sets)
-        frequency = weights @ np.array([row.shown.frequency for row in rows])
-        for au in AU_NUMBERS:
-            share = sum(au in one for one in sets) / len(sets)
-            assert frequency[AU_INDEX[au]] == pytest.approx(share, abs=2 / len(sets) + 0.005 * weights.min()), au
 
 
 def test_sides_are_those_of_numpy() -> None:
