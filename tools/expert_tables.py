@@ -43,8 +43,8 @@ DFME = f"""\
 # - L: on one side alone. A set and its mirror image are counted together, and drawn as either.
 {RULE}\
 # - Sets with less behind them are counted together, AU by AU (rows named "…, rare"), and are drawn so, each AU by
-#   itself. Of {DRAWS:,} draws {{unseen:.1f}} % are sets that no clip of their emotion shows, and {{alone:.1f}} % have an AU
-#   on one side alone, where {{alone_in_clips:.1f}} % of the clips have.
+#   itself. Of {DRAWS:,} draws {{unseen:.1f}} % are sets that no clip of their emotion shows, and {{alone:.1f}} % have
+#   an AU on one side alone, where {{alone_in_clips:.1f}} % of the clips have.
 # - An emotion is drawn as often, relative to the others of its label, as DFME has clips of it.
 name = "dfme"
 corpora = ["dfme"]

@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import chisquare
 
 from miex.aus.vector import AU_INDEX, N_AUS, from_mapping
+from miex.errors import UsageError
 from miex.labels import Label
 from miex.sources.expert import PRESETS, ExpertSource, load_table
 from miex.sources.together import Independent, Seen, _side, set_name
@@ -108,12 +109,54 @@ def test_sets_are_drawn_as_often_as_they_were_seen(tmp_path: Path) -> None:
     assert chisquare([found[k] for k in counts], [n * v / 80 for v in counts.values()]).pvalue > 0.001
 
 
-def test_sides_that_are_not_wanted_are_both(tmp_path: Path) -> None:
-    source = ExpertSource(brows(tmp_path).table, sides=False)
+def test_a_generator_with_two_sides_alike_gets_the_other_sets(tmp_path: Path) -> None:
+    """Sets with an AU on one side alone are left out, and the others are as frequent among each other."""
+    source, random, n = ExpertSource(brows(tmp_path).table, sides=False), rng(), 2000
     assert brows(tmp_path).one_sided
     assert not source.one_sided
-    assert all(source.sample(Label.negative, rng=rng(i)).sides is None for i in range(50))
-    assert not ExpertSource(load_table("micro")).one_sided
+    drawn = [source.sample(Label.negative, rng=random) for _ in range(n)]
+    assert all(one.sides is None for one in drawn)
+    found = Counter(set_name(one.apex > 0, np.zeros(N_AUS, np.int8)) for one in drawn)
+    assert chisquare([found["1 2 5"], found["4 23"]], [n * 40 / 48, n * 8 / 48]).pvalue > 0.001
+    assert sum(found.values()) == n
+    assert source.left_out_notes[0].startswith("sets with an AU on one side alone are left out, 40% of table brows")
+    assert ExpertSource(load_table("micro"), sides=False).left_out_notes == []
+
+
+@pytest.mark.parametrize(("preset", "row", "shown"), NEVER_EMPTY, ids=[f"{p}-{row}" for p, row, _ in NEVER_EMPTY])
+def test_so_it_does_of_aus_by_themselves(preset: str, row: str, shown: Independent) -> None:
+    """Exactly, over all 2^17 sets: the chance of each set, times that of no AU in it on one side alone."""
+    share, kept = shown.alike
+    after = shown._chances[0]
+    if shown.frequency.sum() <= 1 or not shown.one_sided:
+        assert (share, kept) == (1, shown)
+        return
+    chance = np.where(EVERY, after, 1 - after).prod(1) * EVERY.any(1)
+    both = chance * np.where(EVERY, 1 - shown.alone, 1).prod(1)
+    assert kept is not None
+    assert share == pytest.approx(both.sum() / chance.sum(), abs=1e-12)
+    assert kept.frequency == pytest.approx(both @ EVERY / both.sum(), abs=1e-12)
+    assert exact(kept) == pytest.approx(kept.frequency, abs=1e-9)
+    assert not kept.one_sided
+
+
+def test_what_is_always_on_one_side_leaves_nothing() -> None:
+    frequency, half = from_mapping({12: 1.0, 6: 0.5}).astype(float), from_mapping({12: 0.5, 6: 0.25}).astype(float)
+    alone = from_mapping({12: 1.0}).astype(float)
+    assert Independent(frequency, alone).alike == (0, None)
+    assert Independent(frequency * alone, alone).alike == (0, None)
+    share, kept = Independent(half, alone).alike  # exactly one AU is on: in a third of draws AU 6
+    assert share == pytest.approx(1 / 3)
+    assert kept is not None
+    assert kept.frequency == pytest.approx(from_mapping({6: 1.0}))
+
+
+def test_an_emotion_with_nothing_left_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "alone.toml"
+    file.write_text('name = "alone"\n[emotions.contempt]\nlabel = "negative"\nsets = { "L12" = 3 }\n')
+    source = ExpertSource(load_table(str(file)), sides=False)
+    with pytest.raises(UsageError, match="without AUs on one side alone"):
+        source.sample(Label.negative, rng=rng())
 
 
 def test_the_shares_on_one_side() -> None:
@@ -124,21 +167,6 @@ def test_the_shares_on_one_side() -> None:
     assert np.abs((drawn != 0).mean(0) - shares).max() <= 5 * 0.5 / np.sqrt(n)
     assert all(len({*sides} - {0}) == 1 for sides in drawn)
     assert abs(drawn[:, -1].mean()) <= 5 / np.sqrt(n)
-
-
-@pytest.mark.parametrize("spread", [0, 0.3, 1])
-def test_intensities_lie_around_the_level_of_their_sample(spread: float) -> None:
-    """Each AU alone is U[μ, ν] whatever the spread; within a sample no further apart than twice the spread."""
-    shown = Independent(np.ones(N_AUS), NONE_ALONE)
-    table = load_table("du2014")
-    rows = tuple(type(row)(row.name, row.emotion, row.label, row.weight, shown) for row in table.emotions)
-    source, random, n = ExpertSource(type(table)("all", "", rows), 0.2, 0.6, spread), rng(), 1500
-    z = (np.array([source.sample(Label.positive, rng=random).apex for _ in range(n)], float) - 0.2) / 0.4
-    assert np.ptp(z, axis=1).max() <= 2 * spread + 1e-6
-    tenths = np.histogram(z[:, 0], np.linspace(-1e-6, 1 + 1e-6, 11))[0]
-    assert chisquare(tenths).pvalue > 0.001
-    together = np.corrcoef(z[:, 0], z[:, 1])[0, 1]
-    assert together > 0.7 if spread < 1 else abs(together) <= 5 / np.sqrt(n)
 
 
 def test_dfme_is_what_its_table_of_frequencies_says() -> None:

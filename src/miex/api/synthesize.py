@@ -235,7 +235,7 @@ def plan(
         sources = [expert(sides=moves.sides)]
     for source in sources:
         if source.one_sided:
-            moves.require_sides(f"AUs on one side alone, of source {source.name}")
+            moves.require_sides(f"AUs on one side alone, of source {source.name} (see its `sides`)")
     _say_left_out(sources, say)
     pool = default_pool() if faces is None else path(faces)
     quality = quality_of(
@@ -596,5 +596,5 @@ def _config(asked: PlanOptions) -> PlanConfig:
 
 def _say_left_out(sources: Sequence[AUSource], say: Say) -> None:
     for source in sources:
-        for reason, n in source.settings.get("left_out", {}).items():
-            say(f"{source.name}: {n:,} clips left out: {reason}")
+        for note in source.left_out_notes:
+            say(f"{source.name}: {note}")

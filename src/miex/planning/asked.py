@@ -220,21 +220,21 @@ def _draws(plan: Plan, config: PlanConfig, some: Sequence[tuple[Place, dict[str,
         return f"sources.{ExpertSource.name}, without its emotions"
     if (config.triplets or 0) > MOST_TRIPLETS_AGAIN:
         return ""
-    shipped = {name: load_table(name) for name in PRESETS}
+    shipped = {name: ExpertSource(load_table(name), sides=one["sides"]).drawn for name in PRESETS}
     same = [name for name, table in shipped.items() if canonical_json(table.plain()) == canonical_json(one["emotions"])]
     known = one["table"] in same
     if same and one["table"] in shipped and not known:
         return f"sources.{ExpertSource.name}: table {one['table']} with the numbers of {same[0]}"
-    if not known and any(kind.emotion for kind in config.planned):
-        return ""  # which rows of a user's own table are of an emotion, plan.json does not tell
     own = {"name": one["table"], "emotions": one["emotions"]}
     table = shipped[one["table"]] if known else table_of(own, "in plan.json")
-    source: AUSource = ExpertSource(table, one["mu"], one["nu"], one["spread"], one["sides"])
+    source: AUSource = ExpertSource(table, one["mu"], one["nu"], one["sides"])
     if "perturbation" in one:
         source = PerturbedSource(source, one["perturbation"])
     again: Mapping[str, Any] = json.loads(canonical_json(source.settings))
     if differ := first_difference(one, again):
         return f"sources.{ExpertSource.name}: {differ}"
+    if not known and any(kind.emotion for kind in config.planned):
+        return ""  # which rows of a user's own table are of an emotion, plan.json does not tell
     return _first_other(plan, config, source, some)
 
 

@@ -275,7 +275,7 @@ def _expert_of(told: Mapping[str, Any]) -> ExpertSource | None:
     try:
         if one["table"] not in PRESETS:
             return None
-        return ExpertSource(load_table(one["table"]), one["mu"], one["nu"], one["spread"], one["sides"])
+        return ExpertSource(load_table(one["table"]), one["mu"], one["nu"], one["sides"])
     except (KeyError, TypeError):
         return None
 

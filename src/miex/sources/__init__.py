@@ -27,22 +27,20 @@ _CLIPS = many(instance_of("a clip", "miex.corpora.clip:Clip"), "clips, as `miex.
 
 
 @checking()
-def expert(
-    table: str | Path = "micro-dfme", *, mu: float = 0.1, nu: float = 0.3, spread: float = 1.0, sides: bool = True
-) -> ExpertSource:
+def expert(table: str | Path = "micro-dfme", *, mu: float = 0.1, nu: float = 0.3, sides: bool = True) -> ExpertSource:
     """AUs drawn as an expert table has them: the onset is zero, intensities are uniform.
 
     Args:
         table: micro-dfme, micro, dfme, du2014, du2014-compound, mie-x-code, or a TOML file.
         mu, nu: smallest and largest intensity.
-        spread: how far the intensities of one sample lie apart: 1, each is drawn by itself; 0, they are all the same.
-        sides: whether AUs that the table has on one side alone are drawn so; if not, they are on both.
+        sides: whether the generator moves the sides of a face apart. If not, sets with an AU on one side alone are left
+            out, and the others are as frequent among each other as in the table.
 
     Raises:
-        UsageError: there is no such table, or not 0 < mu ≤ nu ≤ 1, or not 0 ≤ spread ≤ 1.
+        UsageError: there is no such table, or not 0 < mu ≤ nu ≤ 1.
         InputError: the file is not an expert table.
     """
-    return ExpertSource(load_table(str(Path(table).expanduser())), mu, nu, spread, sides)
+    return ExpertSource(load_table(str(Path(table).expanduser())), mu, nu, sides)
 
 
 @checking(pools=_POOL)

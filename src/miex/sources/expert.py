@@ -86,6 +86,13 @@ class ExpertTable:
         """The rows of an emotion, named as in `corpora.mappings`; rows may spell it otherwise (happy, happiness)."""
         return tuple(emotion for emotion in self.emotions if emotion_named(emotion.emotion) == name)
 
+    @cached_property
+    def alike(self) -> ExpertTable:
+        """The table without what is on one side alone: draws that have no such AU are as frequent among each other."""
+        rows = ((row, row.shown.alike) for row in self.emotions)
+        kept = (replace(row, weight=row.weight * share, shown=shown) for row, (share, shown) in rows if shown)
+        return replace(self, emotions=tuple(kept))
+
     def __repr__(self) -> str:
         return f"expert table {self.name}: {len(self.emotions)} emotions"
 
@@ -242,27 +249,23 @@ def _index(au: int, outside: Mapping[int, int | str], where: str) -> int | None:
 class ExpertSource(AUSource):
     """z^exp of Liu et al. 2022.
 
-    The paper draws each intensity by itself, U[μ, ν]. On a face the AUs of one expression are strong or weak together,
-    so a sample has a level U[μ, ν], and its AUs lie around it: each up to `spread` of the whole range away, evenly, and
-    turned back at its ends, so that each AU alone is still U[μ, ν]. A spread of 1 is the paper's, 0 gives all AUs the
-    same intensity. (How intensities differ between classes, nobody has published for micro-expressions; so the center
-    is the same in all.)
+    Each intensity is drawn by itself, U[μ, ν], as in the paper.
 
     Attributes:
         table: which AUs each emotion shows.
         mu, nu: bounds of the uniform intensity; the paper's 0.1 and 0.3 (figure 7b) are the default.
-        spread: of the intensities of one sample, from 0 to 1.
-        sides: whether AUs that a table has on one side alone are drawn so; if not, they are on both sides.
+        sides: whether the generator moves the sides of a face apart. If not, nothing is drawn that has an AU on one
+            side alone, and the rest is as frequent among each other as in the table (on both sides such sets would
+            mean something else: contempt's AU 12 would be a smile).
 
     Raises:
         UsageError: not 0 < mu <= nu <= 1. (The paper allows μ = 0; an apex equal to its onset is never emitted here,
-            so intensity zero is refused.) Or not 0 <= spread <= 1.
+            so intensity zero is refused.)
     """
 
     table: ExpertTable
     mu: float = 0.1
     nu: float = 0.3
-    spread: float = 1.0
     sides: bool = True
     name: ClassVar[str] = "expert"
 
@@ -273,24 +276,36 @@ class ExpertSource(AUSource):
                 expected="0 < μ ≤ ν ≤ 1",
                 do="choose others; those of the paper are 0.1 and 0.3",
             )
-        if not 0 <= self.spread <= 1:
-            raise UsageError(f"spread of intensities {self.spread:g}", expected="a number from 0 to 1")
 
     def __repr__(self) -> str:
         return f"{self.name}: table {self.table.name}, intensities {self.mu:g} to {self.nu:g}"
 
     @cached_property
     def one_sided(self) -> bool:
-        return self.sides and any(row.shown.one_sided for row in self.table.emotions)
+        return any(row.shown.one_sided for row in self.drawn.emotions)
+
+    @cached_property
+    def drawn(self) -> ExpertTable:
+        """What of its table is drawn."""
+        return self.table if self.sides else self.table.alike
+
+    @property
+    def left_out_notes(self) -> list[str]:
+        kept, all_of = (sum(row.weight for row in table.emotions) for table in (self.drawn, self.table))
+        if kept == all_of:
+            return []
+        return [
+            f"sets with an AU on one side alone are left out, {1 - kept / all_of:.0%} of table {self.table.name}: the "
+            "generator moves both sides of a face alike"
+        ]
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         return {
             "table": self.table.name,
-            "emotions": self.table.plain(),
+            "emotions": self.drawn.plain(),
             "mu": self.mu,
             "nu": self.nu,
-            "spread": self.spread,
             "sides": self.sides,
         }
 
@@ -300,12 +315,9 @@ class ExpertSource(AUSource):
         rows, up_to = self._drawn_from[label, emotion]
         row = rows[bisect_right(up_to, rng.random())]  # as rng.choice does, in a tenth of the time
         on, sides = row.shown.draw(rng)
-        level = rng.random() + self.spread * (2 * rng.random(N_AUS) - 1)
-        level = 1 - np.abs(1 - np.abs(level))  # turned back at 0 and 1
-        apex = np.where(on, self.mu + (self.nu - self.mu) * level, 0).astype(np.float32)
+        apex = np.where(on, self.mu + (self.nu - self.mu) * rng.random(N_AUS), 0).astype(np.float32)
         onset = np.zeros(N_AUS, np.float32)
-        alone = sides if self.sides and sides.any() else None
-        return AUTriplet(onset, apex, label, row.emotion, sides=alone)
+        return AUTriplet(onset, apex, label, row.emotion, sides=sides if sides.any() else None)
 
     @cached_property
     def _drawn_from(self) -> dict[tuple[Label, str | None], tuple[tuple[Emotion, ...], list[float]]]:
@@ -313,13 +325,14 @@ class ExpertSource(AUSource):
 
     def _rows(self, label: Label, emotion: str | None) -> tuple[tuple[Emotion, ...], list[float]]:
         """The rows that are drawn from, and up to which random number each is drawn."""
-        rows = self.table.of_label(label) if emotion is None else self.table.of_emotion(emotion)
+        rows = self.drawn.of_label(label) if emotion is None else self.drawn.of_emotion(emotion)
         if not rows:
-            known = ", ".join(f"{row.name} ({row.label.name})" for row in self.table.emotions)
+            known = ", ".join(f"{row.name} ({row.label.name})" for row in self.drawn.emotions)
             raise UsageError(
-                f"{asked_for(label, emotion)} from expert table {self.table.name}",
+                f"{asked_for(label, emotion)} from expert table {self.table.name}"
+                + ("" if self.sides else ", without AUs on one side alone"),
                 expected="at least one emotion of that label" if emotion is None else "a row of that emotion",
-                found=f"only {known}",
+                found=f"only {known}" if known else "nothing",
                 do="leave it out of `classes`, add it to a copy of the table, or choose another table",
             )
         weights = np.array([row.weight for row in rows])

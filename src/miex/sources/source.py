@@ -94,6 +94,11 @@ class AUSource(ABC):
         """Whether some of its AUs may be on one side alone, which not every generator can show."""
         return False
 
+    @property
+    def left_out_notes(self) -> list[str]:
+        """What of its material is not drawn, and why, as sentences."""
+        return [f"{n:,} clips left out: {reason}" for reason, n in self.settings.get("left_out", {}).items()]
+
     @abstractmethod
     def sample(self, label: Label, *, emotion: str | None = None, rng: np.random.Generator) -> AUTriplet:
         """Draw one triplet; the same state of `rng` gives the same triplet.
@@ -142,6 +147,10 @@ class PerturbedSource(AUSource):
     @property
     def one_sided(self) -> bool:
         return self.source.one_sided
+
+    @property
+    def left_out_notes(self) -> list[str]:
+        return self.source.left_out_notes
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -30,6 +30,11 @@ class Shown(Protocol):
     def one_sided(self) -> bool:
         """Whether some AU is sometimes on one side alone."""
 
+    @property
+    def alike(self) -> tuple[float, Shown | None]:
+        """The share of draws without an AU on one side alone, and what gives these draws alone; None: there are none.
+        """
+
     def draw(self, rng: np.random.Generator) -> tuple[On, Sides]:
         """AUs that are on, at least one, and their sides: what is one-sided is left or right equally often."""
 
@@ -58,6 +63,28 @@ class Independent:
     @property
     def one_sided(self) -> bool:
         return bool(self.alone.any())
+
+    @cached_property
+    def alike(self) -> tuple[float, Independent | None]:
+        """Without one-sided draws: they have one and the same side, so each AU is off or on both sides by itself.
+
+        AU i is off with 1 − q_i and on both sides with q_i·(1 − a_i), where q_i = S·p_i and a_i is its share alone; of
+        draws without the rest, on with r_i = q_i·(1 − a_i) / (1 − q_i·a_i).
+        """
+        if not self.one_sided:
+            return 1.0, self
+        p, both = self.frequency, self.frequency * (1 - self.alone)
+        if not both.any():
+            return 0.0, None
+        if p.sum() <= 1:  # exactly one AU is on
+            return float(both.sum() / p.sum()), Independent(both / both.sum(), np.zeros(N_AUS))
+        q = self._chances[0]
+        left = 1 - q * self.alone
+        if not left.all():  # one is always on, and always alone
+            return 0.0, None
+        r = q * (1 - self.alone) / left
+        some = any_of(r)
+        return float(left.prod() * some / any_of(q)), Independent(r / some, np.zeros(N_AUS))
 
     @cached_property
     def _chances(self) -> tuple[npt.NDArray[np.float64], list[float]]:
@@ -126,6 +153,12 @@ class Seen:
     @cached_property
     def one_sided(self) -> bool:
         return any(sides.any() for _, sides, _ in self.counts)
+
+    @cached_property
+    def alike(self) -> tuple[float, Seen | None]:
+        kept = tuple(one for one in self.counts if not one[1].any())
+        share = sum(n for _, _, n in kept) / sum(n for _, _, n in self.counts)
+        return share, Seen(kept) if kept else None
 
     @cached_property
     def _up_to(self) -> list[float]:
