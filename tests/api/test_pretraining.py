@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -118,7 +120,7 @@ def test_what_an_expert_table_knows_of_the_tested_corpus_and_how_a_set_was_plann
         miex.synthesize(out, sources=[miex.sources.expert(table)], **given)
         said: list[str] = []
         found = miex.evaluate(f"mmew={tmp_path / 'mmew'}", extra=out, where="AU1 >= 0", say=said.append, **options)
-        assert any("its expert table, micro, holds how often" in note for note in said) == warned
+        assert any("`extra`: its expert table, micro " in note for note in said) == warned
         assert ("in mmew, which is tested" in found.table().note) == (len(found.plain()["notes"]) == 2) == warned
         assert "only samples that meet a query were trained on: AU1 >= 0" in found.table().note
         assert ("mmew, which is tested" in repr(found)) == warned
@@ -127,21 +129,50 @@ def test_what_an_expert_table_knows_of_the_tested_corpus_and_how_a_set_was_plann
     assert len(on_expert_tables(miex.open(tmp_path / "micro"), tested, tested)) == 1
 
 
+def test_flow_maps_say_from_which_expert_table_they_are(tmp_path: Path, model: Path) -> None:
+    """As their set does; of maps of another origin, and of those that say nothing, it is not known."""
+    from miex.api.examples import tables_of
+    from miex.dataset.plan_file import read_record
+
+    made = miex.synthesize(tmp_path / "set", ids=1, size=32, nuisances="off", landmarker=model)
+    miex.export(made, tmp_path / "maps.npz")
+    told = read_record(tmp_path / "set")["config"]["sources"]["expert"]["emotions"]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    maps = miex.examples(tmp_path / "maps.npz")
+    assert tables_of(made) == tables_of(tmp_path / "maps.npz") == tables_of(maps) == (f"micro-dfme {digest[:8]}",)
+    assert miex.examples(made).digest != maps.digest  # frames and maps
+    with np.load(tmp_path / "maps.npz") as file:
+        arrays = dict(file)
+    assert set(arrays.pop("au_table").tolist()) == {f"micro-dfme {digest[:8]}"}
+    np.savez(tmp_path / "silent.npz", **arrays)
+    np.savez(tmp_path / "real.npz", **(arrays | {"source": np.full(len(arrays["label"]), "real")}))
+    assert tables_of(tmp_path / "silent.npz") == ("",)
+    assert tables_of(tmp_path / "real.npz") == ()
+    tested = pa.table({"corpus": ["casme2"]})
+    known, unknown, nothing = (
+        on_expert_tables(tmp_path / f"{name}.npz", maps.rows, tested) for name in ("maps", "silent", "real")
+    )
+    assert f"its expert table, micro-dfme {digest[:8]}, holds" in known[0]
+    assert "do not say from which table" in unknown[0]
+    assert nothing == []
+    assert miex.examples(tmp_path / "silent.npz").digest == maps.digest  # stored results keep their names
+
+
 @pytest.mark.parametrize(
     ("tested", "table", "said"),
     [
-        ("CASME II", "micro", "casme3, whose laboratory filmed casme2, which is tested"),
-        ("CAS(ME)^3", "micro", "casme3, which is tested"), ("mmew", "micro", "mmew, which is tested"),
-        ("dfme", "micro", "dfme, which is tested"), ("mmew", "micro-dfme", "mmew, which is tested"),
-        ("mmew", "dfme", ""),
-        ("casme2", None, "the default one, micro-dfme, holds"),
-        ("samm", "micro", ""), ("samm", None, ""), ("casme2", "du2014", ""),
+        ("CASME II", "micro 0f1e2d3c", "casme3, whose laboratory filmed casme2, which is tested"),
+        ("CAS(ME)^3", "micro 0f1e2d3c", "casme3, which is tested"), ("mmew", "micro 0f1e2d3c", "mmew, which is tested"),
+        ("dfme", "micro 0f1e2d3c", "dfme, which is tested"), ("mmew", "micro-dfme 0f1e2d3c", "mmew, which is tested"),
+        ("mmew", "dfme 0f1e2d3c", ""), ("mmew", "my own 0f1e2d3c", ""),
+        ("casme2", "", "the default one, micro-dfme, holds"),
+        ("samm", "micro 0f1e2d3c", ""), ("samm", "", ""), ("casme2", "du2014 0f1e2d3c", ""),
     ],
 )  # fmt: skip
 def test_an_expert_table_is_kin_to_what_its_laboratory_filmed(tested: str, table: str | None, said: str) -> None:
 
     from miex.api.evaluate import _frequencies
 
-    notes = list(_frequencies("set", table, pa.table({"corpus": [tested]})))
+    notes = list(_frequencies(table, pa.table({"corpus": [tested]})))
     assert len(notes) == bool(said)
     assert all(said in note for note in notes)

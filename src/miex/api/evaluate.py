@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, selected, sets_in, view_of
+from miex.api.examples import DATA, RECIPE, faces_of, machine_of, need_training, recipe_of, selected, tables_of, view_of
 from miex.api.predict import RECOGNIZER, LoadedRecognizer, load_recognizer
 from miex.api.train import start_of
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, processes, said, stage, unsaid
 from miex.arguments import PATH, TEXT, checking
 from miex.corpora.mappings import mapping_named
 from miex.corpora.people import corpus_key, person_key, same_lab
-from miex.dataset.reader import Dataset
 from miex.errors import InputError, UsageError, one_of, some_of
 from miex.experiments.present import Entry, Result, Table, Value, spread
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from miex.recognition.recipe import Recipe
     from miex.recognition.recognizer import Recognizer
     from miex.recognition.view import View
-    from miex.storage.base import Storage
 
 COUNTS = ("uf1", "uar", "accuracy")
 
@@ -329,7 +327,7 @@ def evaluate(
 
     tested = each_once(view(real, classes))
     other = None if extra is None else view(extra, extra_classes or classes)
-    notes = [] if other is None else on_expert_tables(extra, other.rows, tested.rows)
+    notes = [] if other is None else [f"`extra`: {note}" for note in on_expert_tables(extra, other.rows, tested.rows)]
     for note in notes:
         say(note)
     notes += (
@@ -359,44 +357,29 @@ def left_out(which: str, names: Sequence[str]) -> list[str]:
     )
 
 
-def on_expert_tables(
-    extra: Data | Sequence[Data] | None, rows: pa.Table, tested: pa.Table, name: str = "`extra`"
-) -> list[str]:
+def on_expert_tables(extra: Data | Sequence[Data] | None, rows: pa.Table, tested: pa.Table) -> list[str]:
     """What expert tables of training samples know of the corpora that are tested, as sentences.
 
     Args:
         extra: the training samples.
         rows: their rows.
         tested: rows of the samples that are tested.
-        name: of training samples that are no sets.
     """
-    given = cast("Sequence[Data]", extra if isinstance(extra, list | tuple) else [extra])
-    several = [one for one in given if _may_be_expert(one)]
-    sets = sets_in(several)
-    tables: list[tuple[str, str | None]] = [(storage.name, _table_of(storage)) for storage in sets]
-    if len(sets) < len(several) and "expert" in rows["source"].unique().to_pylist():
-        tables.append((name, None))
-    return [note for one, table in tables if table != "" for note in _frequencies(one, table, tested)]
+    several: Sequence[Any] = extra if isinstance(extra, list | tuple) else [extra]
+    told = [tables_of(one) for one in several]
+    tables = [table for one in told for table in one or ()]
+    if None in told and "expert" in rows["source"].unique().to_pylist():  # such as clips that were exported
+        tables.append("")
+    return [note for table in dict.fromkeys(tables) for note in _frequencies(table, tested)]
 
 
-def _may_be_expert(data: Data) -> bool:
-    """Whether AUs of these data may be drawn from an expert table: of sets only those of their selected samples."""
-    return not isinstance(data, Dataset) or "expert" in data.table["source"].unique().to_pylist()
-
-
-def _table_of(storage: Storage) -> str:
-    """Name of the expert table that a set's AUs were drawn from; empty if it has no expert source."""
-    from miex.dataset.plan_file import read_record
-
-    return str(read_record(storage)["config"].get("sources", {}).get("expert", {}).get("table", ""))
-
-
-def _frequencies(name: str, table: str | None, tested: pa.Table) -> Iterator[str]:
-    """Says that an expert table, None: an unknown one, holds how often AUs were seen in a corpus that is tested, or in
+def _frequencies(table: str, tested: pa.Table) -> Iterator[str]:
+    """Says that an expert table, empty: an unknown one, holds how often AUs were seen in a corpus that is tested, or in
     one whose laboratory filmed one that is tested."""
     from miex.sources.expert import PRESETS, corpora_of
 
-    of_table = {str(corpus_key(corpus)) for corpus in corpora_of(PRESETS[0] if table is None else table)}
+    name = " ".join(table.split()[:-1]) or PRESETS[0]  # without its digest
+    of_table = {str(corpus_key(corpus)) for corpus in corpora_of(name)}
     corpora = sorted({str(corpus_key(corpus)) for corpus in tested["corpus"].unique().to_pylist()})
     why = [f"{one}, which is tested" for one in corpora if one in of_table]
     why += [
@@ -405,12 +388,12 @@ def _frequencies(name: str, table: str | None, tested: pa.Table) -> Iterator[str
     ]  # fmt: skip
     if why:
         which = (
-            f"its expert table, {table}, holds" if table is not None
-            else f"its expert samples do not say from which table they were drawn; the default one, {PRESETS[0]}, holds"
+            f"its expert table, {table}, holds" if table
+            else f"its expert samples do not say from which table they were drawn; the default one, {name}, holds"
         )  # fmt: skip
         yield (
-            f"{name}: {which} how often each AU was seen in {'; and in '.join(why)}: the scores may owe something to "
-            "that; a set with another table, such as du2014, does not"
+            f"{which} how often each AU was seen in {'; and in '.join(why)}: the scores may owe something to that; a set "
+            "with another table, such as du2014, does not"
         )
 
 
@@ -472,7 +455,7 @@ def evaluate_recognizer(
     name = "a recognizer" if isinstance(recognizer, LoadedRecognizer) else str(recognizer)
     _prove_apart(loaded, samples, name, accept_unknown, independent)
     by_table = any(origin[0] == "expert" for origin in loaded.history.get("origins", []))
-    notes = list(_frequencies(name, None, samples.rows)) if by_table else []
+    notes = [f"{name}: {note}" for note in _frequencies("", samples.rows)] if by_table else []
     for note in notes:
         say(note)
     notes += left_out("to test on", samples.skipped)

@@ -20,6 +20,7 @@ from miex.corpora.mappings import mapping_named
 from miex.corpora.people import photographed
 from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
 from miex.errors import InputError, UsageError, one_of, some_of
+from miex.stable import json_digest
 from miex.storage import is_bucket, storage_at
 
 if TYPE_CHECKING:
@@ -283,6 +284,23 @@ def sets_in(data: Data | Sequence[Data] | None) -> list[Storage]:
         elif isinstance(own, PathLike) and has_plan(storage_at(own)):
             found.append(storage_at(own))
     return found
+
+
+def tables_of(data: Data | None) -> tuple[str, ...] | None:
+    """The expert tables that AUs of these data were drawn from, as `flow_file.tables_in` spells them, of a selection of
+    a set those of its samples; None of data that never say so, as clips."""
+    from miex.dataset.plan_file import read_record
+    from miex.recognition.examples import Examples
+    from miex.recognition.flow_file import is_flow_file, tables_in
+
+    if isinstance(data, Dataset) and "expert" not in data.table["source"].unique().to_pylist():
+        return ()
+    for place in sets_in(data):
+        told = read_record(place)["config"].get("sources", {}).get("expert")
+        return () if told is None else (f"{told['table']} {json_digest(told['emotions'])[:8]}",)
+    if isinstance(data, PathLike) and is_flow_file(data):
+        return tables_in(path(data))
+    return data.au_tables if isinstance(data, Examples) else None
 
 
 def faces_of(data: Data | Sequence[Data] | None) -> dict[str, tuple[str, str | None]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from miex.api.examples import ONE_DATA, corpus_in, examples, faces_of, readable_samples, say_unread, selected
+from miex.api.examples import ONE_DATA, corpus_in, examples, faces_of, readable_samples, say_unread, selected, tables_of
 from miex.api.work import PathLike, Say, Stages, Workers, executor, path, stage, unsaid
 from miex.arguments import NAMES, PATH, TEXT, checking, whole
 from miex.dataset.export.forms import FORMS, export_as
@@ -118,6 +118,8 @@ def export(
     if faces := faces_of(dataset):
         shown = [faces.get(photo, ()) for photo in maps["photo"].tolist()]
         maps["face"] = np.asarray(["/".join(filter(None, who)) for who in shown], np.str_)
+    if table := next(iter(tables_of(dataset) or ()), ""):
+        maps["au_table"] = np.where(maps["source"] == "expert", table, "")
     write_flow_set(maps, path(out))
     return Exported(len(maps["label"]), skipped=tuple(skipped))
 

@@ -229,8 +229,8 @@ def worth(
     made = [view(one) for one in several]
     first = next(iter(tested.values()))
     notes = list(dict.fromkeys(
-        note for one, own in zip(several, made, strict=True)
-        for note in on_expert_tables([one], own.rows, first.rows, str(one) if isinstance(one, PathLike) else "`sets`")
+        f"{one if isinstance(one, PathLike) else '`sets`'}: {note}"
+        for one, own in zip(several, made, strict=True) for note in on_expert_tables(one, own.rows, first.rows)
     ))  # fmt: skip
     for note in notes:
         say(note)

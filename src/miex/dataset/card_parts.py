@@ -121,11 +121,6 @@ def face_lines(dataset: Dataset) -> list[str]:
     ]
 
 
-def generator_of(settings: Mapping[str, Any]) -> str:
-    """Name and version of the generator in the settings of a plan."""
-    return f"{settings['generator']['name']} {settings['generator']['version']}"
-
-
 def cell(text: str | None) -> str:
     """A text that stays one: no markup, link, HTML or end of a table's cell, and nothing that commands a terminal.
 

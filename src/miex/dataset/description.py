@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from miex.aus.vector import AU_NUMBERS
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 _OF_ROW = ("sample_id", "emotion", "source", "identity", "photo", "apex")  # said in both, in the same words
 
 
+def generator_text(settings: Mapping[str, Any]) -> str:
+    """Name and version of the generator in the settings of a plan, and its options that are not as by default:
+    `muscle 18, basis=mixed`."""
+    told = settings["generator"]
+    return ", ".join([f"{told['name']} {told['version']}", *(f"{k}={v}" for k, v in told.get("options", {}).items())])
+
+
 def describe_sample(face: dict[str, Any], row: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """All that is known of a sample, for who has only its tar: JSON values.
 
@@ -27,7 +35,6 @@ def describe_sample(face: dict[str, Any], row: dict[str, Any], settings: dict[st
         row: its row of plan.parquet.
         settings: of its plan.
     """
-    generator = settings["generator"]
     return {
         "sample_id": row["sample_id"],
         "label": Label(row["label"]).name,
@@ -47,7 +54,7 @@ def describe_sample(face: dict[str, Any], row: dict[str, Any], settings: dict[st
         "nuisances": {name: row[name] for name in NAMES if row[name] is not None},
         **{key: face[key] for key in ("kind", "person", "licence", "attribution") if face[key]},
         "synthetic": True,
-        "generator": f"{generator['name']} {generator['version']}",
+        "generator": generator_text(settings),
     }
 
 

@@ -128,12 +128,14 @@ class Dataset(Sequence[SampleData]):
         return int(self.table.num_rows)
 
     def __repr__(self) -> str:
+        from miex.dataset.description import generator_text
+
         record = self.record
-        n, generator = pc.count_distinct(self.table["identity"]).as_py(), record["settings"]["generator"]
+        n = pc.count_distinct(self.table["identity"]).as_py()
         parts = [
             f"{len(self):,} samples",
             f"{n:,} identities",
-            f"{generator['name']} {generator['version']}",
+            generator_text(record["settings"]),
             f"plan {record['digests']['plan'][:4]}…",
         ]
         return " · ".join(parts)

@@ -81,6 +81,7 @@ class _Generator(BaseModel):
     name: str
     version: str | int
     settings: dict[str, Any]
+    options: dict[str, str | int | float | bool | None] = {}
 
 
 _Share = Annotated[float, Field(ge=0, le=1)]  # of a frame's side, or an intensity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from miex.errors import InputError, UsageError
 from miex.generators.base import Generator
 from miex.generators.weights import find_weights, only_weights
 from miex.plugins import Registry
+from miex.stable import first_difference
 
 GENERATORS = Registry(
     "generator",
@@ -74,9 +76,17 @@ def chosen_options(generator: type[Generator[Any]], options: Mapping[str, Any]) 
 
 
 def describe(generator: Generator[Any]) -> dict[str, Any]:
-    """What a plan holds of its generator."""
-    told = {"name": generator.name, "version": generator.version, "settings": generator.settings}
-    return {**told, "mixed": True} if generator.mixed else told
+    """What a plan holds of its generator: name, version, settings, and, where that is so, that it is mixed, and the
+    options that are not as by default."""
+    settings, defaults = generator.settings, signature(type(generator)).parameters
+    options = {
+        name: settings[name] for name in generator.options
+        if name in settings and not (name in defaults and settings[name] == defaults[name].default)
+    }  # fmt: skip
+    return {
+        "name": generator.name, "version": generator.version, "settings": settings,
+        **({"mixed": True} if generator.mixed else {}), **({"options": options} if options else {}),
+    }  # fmt: skip
 
 
 def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = find_weights) -> Generator[Any]:
@@ -99,10 +109,8 @@ def generator_of(description: dict[str, Any], *, find: Callable[[str], Path] = f
             asked, expected="the same version in the installed miex", found=f"version {kind.version}", do=do
         )
     generator = kind.from_settings(description["settings"], find=find)
-    if generator.settings != description["settings"]:
-        raise InputError(
-            asked, expected=f"its settings {description['settings']}", found=f"settings {generator.settings}", do=do
-        )
+    if differ := first_difference(description, describe(generator)):
+        raise InputError(asked, expected="what the installed miex says of it", found=differ, do=do)
     return generator
 
 

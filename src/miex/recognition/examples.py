@@ -67,6 +67,7 @@ class Examples:
         label_names: names of the classes 0, 1, ….
         faces: {photo: whom it shows, such as casme2/1, or None}, where whatever they were read from says so.
         skipped: ids of samples that are left out because they cannot be read.
+        au_tables: the expert tables that AUs were drawn from, where a flow file says so (`flow_file.tables_in`).
     """
 
     rows: pa.Table
@@ -74,6 +75,7 @@ class Examples:
     label_names: tuple[str, ...] = LABELS
     faces: Mapping[str, str | None] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    au_tables: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)

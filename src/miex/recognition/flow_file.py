@@ -114,9 +114,9 @@ def read_flow(path: Path) -> Examples:
 
     These arrays, str [n] each, may be missing: sample_id (or clip), source, corpus (or dataset), subject, photo. If
     source is missing, rows with a subject are taken as clips of a corpus, and rows without one as of unknown source,
-    which the leak guard refuses. An array face, str [n], may say whom each photo shows (see `faces_in`). An array
-    label_names, str [classes], names the classes if they are not negative,
-    positive and surprise.
+    which the leak guard refuses. An array face, str [n], may say whom each photo shows (see `faces_in`),
+    and au_table, str [n], from which expert table the AUs of each were drawn (see `tables_in`). An array label_names,
+    str [classes], names the classes if they are not negative, positive and surprise.
 
     Raises:
         InputError: there is no such file, it is not an .npz, or an array has another shape or type.
@@ -152,7 +152,13 @@ def read_flow(path: Path) -> Examples:
         clips = arrays["clip"].tolist() if "clip" in arrays else [str(i) for i in range(len(flow))]
         parts = zip(texts["corpus"], texts["subject"], clips, strict=True)
         texts["sample_id"] = ["/".join(filter(None, part)) for part in parts]
-    return Examples(rows_of(label.tolist(), texts), Arrays(flow, "flow maps"), names, _faces(arrays, asked))
+    return Examples(
+        rows_of(label.tolist(), texts),
+        Arrays(flow, "flow maps"),
+        names,
+        _faces(arrays, asked),
+        au_tables=_tables(arrays, asked),
+    )
 
 
 def faces_in(path: Path) -> dict[str, str | None]:
@@ -162,6 +168,24 @@ def faces_in(path: Path) -> dict[str, str | None]:
         InputError: there is no such file, it is not an .npz, or an array has another shape or type.
     """
     return _faces(_arrays(path, "photo", "face"), f"flow file {path}")
+
+
+def tables_in(path: Path) -> tuple[str, ...]:
+    """The expert tables that AUs of a flow file's maps were drawn from, each once.
+
+    An array au_table, str [n], says so: name and first digits of the sha256 of the table's numbers, such as
+    `micro-dfme 0f1e2d3c`; empty where a map is of another source. Maps of source expert without it are of table "".
+
+    Raises:
+        InputError: there is no such file, it is not an .npz, or an array has another shape or type.
+    """
+    return _tables(_arrays(path, "source", "au_table"), f"flow file {path}")
+
+
+def _tables(arrays: Mapping[str, npt.NDArray[Any]], asked: str) -> tuple[str, ...]:
+    n = arrays["source"].size if "source" in arrays else 0
+    pairs = zip(_texts(arrays, "source", n, asked), _texts(arrays, "au_table", n, asked), strict=True)
+    return tuple(sorted({table or "" for source, table in pairs if source == "expert"}))
 
 
 def _faces(arrays: Mapping[str, npt.NDArray[Any]], asked: str) -> dict[str, str | None]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from miex.dataset import Dataset
 from miex.dataset import open as open_set
 from miex.dataset.choose import choose
+from miex.dataset.description import generator_text
 from miex.dataset.frames import MIME, encode_frame
 from miex.dataset.pages import CROISSANT, GALLERY, PICTURE, README, REPORT, write_sums
 from miex.dataset.samples import SampleRows
@@ -82,7 +83,7 @@ def write_report(
         "classes": ", ".join(config["classes"]),
         "sequence": frames_of(samples, config),
         "frames": f"{settings['size']} × {settings['size']} px, {settings['frame_format']}",
-        "generator": f"{settings['generator']['name']} {settings['generator']['version']}",
+        "generator": generator_text(settings),
         "sources": ", ".join(config["sources"]),
         "seed": str(config["seed"]),
         "plan": dataset.record["digests"]["plan"],

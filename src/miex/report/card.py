@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS
 from miex.dataset import Dataset
-from miex.dataset.card_parts import USES, cell, face_lines, generator_of, header, label_lines, source_lines
+from miex.dataset.card_parts import USES, cell, face_lines, header, label_lines, source_lines
+from miex.dataset.description import generator_text
 from miex.dataset.export.features import members_of
 from miex.dataset.frames import STATEMENT
 from miex.dataset.pages import CROISSANT, GALLERY, PICTURE
@@ -72,7 +73,7 @@ def dataset_card(
         f"| classes | {cell(', '.join(config['classes']))} |",
         f"| failed samples | {failed:,}" + (f" ({_reasons(samples.reasons)})" if failed else "") + " |",
         f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (another person made from a photo) |",
-        f"| generator | {cell(generator_of(settings))} |",
+        f"| generator | {cell(generator_text(settings))} |",
         f"| sources of AUs | {', '.join(_source(name, s) for name, s in config['sources'].items())} |",
         f"| seed | {config['seed']} |",
         f"| plan digest | `{record['digests']['plan']}` |",

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from miex.dataset import Dataset
 from miex.dataset.card_parts import USES
+from miex.dataset.description import generator_text
 from miex.dataset.frames import MIME, STATEMENT, SUFFIX
 from miex.dataset.plan_file import FACES_FILE, PLAN_FILE
 from miex.dataset.samples import SAMPLES_FILE
@@ -95,7 +96,7 @@ def croissant(dataset: Dataset) -> str:
             "citeAs": _METHOD,
             "keywords": ["micro-expressions", "facial action units", "faces", "synthetic data"],
             "rai:dataCollection": f"Synthesized by miex {record['versions'].get('miex', '')}, generator "
-            f"{settings['generator']['name']} {settings['generator']['version']}, from photos of faces and vectors of "
+            f"{generator_text(settings)}, from photos of faces and vectors of "
             f"action units; plan {digest}.",
             "rai:dataUseCases": USES[0],
             "rai:dataLimitations": USES[1],

@@ -32,8 +32,7 @@ class Shown(Protocol):
 
     @property
     def alike(self) -> tuple[float, Shown | None]:
-        """The share of draws without an AU on one side alone, and what gives these draws alone; None: there are none.
-        """
+        """The share of draws without an AU on one side alone, and what gives these draws alone; None if none does."""
 
     def draw(self, rng: np.random.Generator) -> tuple[On, Sides]:
         """AUs that are on, at least one, and their sides: what is one-sided is left or right equally often."""

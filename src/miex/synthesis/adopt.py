@@ -102,6 +102,13 @@ def _shards_of(out: Storage) -> str | None:
 
 def _difference(out: Storage, record: dict[str, Any], plan: Plan) -> str:
     """The first difference between the plan that lies there and another one, for people."""
+    told = [dict(one["generator"]) for one in (record["settings"], plan.settings)]
+    if told[0]["name"] == told[1]["name"]:
+        options = [one.get("options", {}) for one in told]
+        for name in sorted({*options[0], *options[1]}):
+            was, now = (one.get(name, "the default") for one in options)
+            if was != now:
+                return f"generator_option {name}: {was} → {now}"
     for old, new in ((record["config"], plan.config), (record["settings"], plan.settings)):
         found = first_difference(old, new)
         if found:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from miex.aus.vector import AU_NUMBERS
-from miex.dataset.card_parts import USES, cell, face_lines, generator_of, header, label_lines, source_lines
+from miex.dataset.card_parts import USES, cell, face_lines, header, label_lines, source_lines
+from miex.dataset.description import generator_text
 from miex.dataset.frames import STATEMENT
 from miex.dataset.pages import README
 from miex.dataset.plan_file import ID
@@ -125,7 +126,7 @@ def write_card(
         f"{STATEMENT} Every frame says so in its metadata (IPTC digital source type).",
         "",
         f"{len(dataset):,} samples of {settings['size']} × {settings['size']} px, made by miex with"
-        f" {cell(generator_of(settings))}; plan"
+        f" {cell(generator_text(settings))}; plan"
         f" `{record['digests']['plan']}`, seed {record['config']['seed']}."
         + " They are a selection: the set has others, too."
         * dataset.part,
