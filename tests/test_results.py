@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -38,3 +39,13 @@ def test_the_table_of_the_readme_is_the_stored_one() -> None:
                 expected += f" ± {float(row['all (309) std']):.3f}"
             low, high = (float(row[f"95 % over subjects {end}"]) for end in ("low", "high"))
             assert (runs, uf1, between) == (row["runs"], expected, f"{low:.2f} … {high:.2f}"), (name, view)
+
+
+def test_what_the_default_table_gained_is_what_its_page_lists() -> None:
+    """The least and the most difference between the default, H, and A, over both views and both halves."""
+    page = (ROOT / "docs" / "results" / "au-tables.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([AH]) \| (?:first|second) \| (\S+) ± \S+ / \S+ \| (\S+) ±", page, re.MULTILINE)
+    values = {name: [float(x) for row, *cells in rows if row == name for x in cells] for name in "AH"}
+    assert len(values["A"]) == len(values["H"]) == 4
+    gains = [h - a for a, h in zip(values["A"], values["H"], strict=True)]
+    assert f"in both views and in both halves, by {min(gains):.3f} to {max(gains):.3f}" in page

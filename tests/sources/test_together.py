@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -149,6 +150,17 @@ def test_what_is_always_on_one_side_leaves_nothing() -> None:
     assert share == pytest.approx(1 / 3)
     assert kept is not None
     assert kept.frequency == pytest.approx(from_mapping({6: 1.0}))
+
+
+def test_the_shares_of_emotions_are_those_that_the_table_tells() -> None:
+    """The head of micro-dfme says how much of each emotion is drawn from dfme."""
+    head = (Path(__file__).parents[2] / "src/miex/sources/tables/micro-dfme.toml").read_text("utf-8")
+    told = {name: float(share) for name, share in re.findall(r"([a-z]+)[ #\n]+(\d\.\d\d)", head)}
+    table, found = load_table("micro-dfme"), {}
+    for name in ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"):
+        weights = {row.name: row.weight for row in table.of_emotion(name)}
+        found[name] = sum(weight for row, weight in weights.items() if "(dfme)" in row) / sum(weights.values())
+    assert told == {name: pytest.approx(share, abs=0.005) for name, share in found.items()}
 
 
 def test_an_emotion_with_nothing_left_is_refused(tmp_path: Path) -> None:

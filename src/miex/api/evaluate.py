@@ -392,8 +392,8 @@ def _frequencies(table: str, tested: pa.Table) -> Iterator[str]:
             else f"its expert samples do not say from which table they were drawn; the default one, {name}, holds"
         )  # fmt: skip
         yield (
-            f"{which} how often each AU was seen in {'; and in '.join(why)}: the scores may owe something to that; a set "
-            "with another table, such as du2014, does not"
+            f"{which} how often each AU was seen in {'; and in '.join(why)}: the scores may owe something to that; a "
+            "set with another table, such as du2014, does not"
         )
 
 

@@ -151,7 +151,8 @@ def synthesize(
             max_pitch (degrees), max_outside (fraction of the face), min_score (of the detector), min_light (gray
             level), min_sharpness, min_mouth, min_eyes (contrast there, relative to the cheeks).
         licence_allow: licences of the photos that may be used. Default: all, unknown ones too.
-        ids: number of identities; those beyond the number of photos are virtual. Default: one per photo.
+        ids: number of identities; those beyond the number of photos are virtual: changed faces from the photos, which a
+            face recognizer still takes for the same people, so sets are split by photo. Default: one per photo.
         per: samples per identity, class and source. Default: 1.
         samples: number of samples in all, instead of `per`.
         triplets: number of distinct AU triplets in all. Default: one per sample.

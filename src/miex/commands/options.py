@@ -73,8 +73,8 @@ LicenceAllow = Annotated[
 Ids = Annotated[
     int | None,
     typer.Option(
-        help="Number of identities; those beyond the number of photos are virtual. Default: one per photo, or 12 of "
-        "the embedded face.",
+        help="Number of identities; those beyond the number of photos are virtual: changed faces from the photos, for "
+        "a face recognizer still the same people. Default: one per photo, or 12 of the embedded face.",
         rich_help_panel=FACES,
     ),
 ]

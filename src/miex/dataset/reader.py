@@ -244,7 +244,8 @@ class Dataset(Sequence[SampleData]):
     ) -> Dataset:
         """The samples that meet every condition; a condition is one value or several. `where` takes any column.
 
-        To split a set by people, split by photo: virtual identities made from one photo are relatives.
+        To split a set by people, split by photo: virtual identities made from one photo are one person to a
+        face recognizer.
 
         Raises:
             UsageError: no sample has such a value; the message lists existing values.

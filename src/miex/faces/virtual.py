@@ -1,4 +1,7 @@
-"""Virtual identities: other people, made from a photo by changing its proportions, side and tone."""
+"""Virtual identities: the face of a photo with other proportions, side and tone.
+
+To a face recognizer they are still the person of the photo (docs/results/virtual.md): sets are split by photo.
+"""
 
 from __future__ import annotations
 

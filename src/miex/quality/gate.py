@@ -25,7 +25,7 @@ from miex.dataset.choose import ok_rows
 from miex.dataset.samples import read_samples
 from miex.errors import UsageError
 from miex.labels import Label
-from miex.quality.audit import ONLY, Audit, person_of
+from miex.quality.audit import ONLY, Audit
 from miex.quality.identity import IdentityKept
 from miex.storage import Place, storage_at
 
@@ -296,11 +296,13 @@ def _n_faces(facts: Facts, _: int) -> _Found:
 
 
 def _n_people(facts: Facts, _: int) -> _Found:
-    shown = [person_of(face) for face in _faces_of(facts)]
-    named = [who for kind, who in shown if kind == "person"]
+    faces = _faces_of(facts)
+    named = [face["person"] for face in faces if face["person"]]
+    photos = {face["sha256"] for face in faces if not face["person"]}
     told = [f"{_count(len(set(named)), 'person')} by name in {len(named):,} of them"] if named else []
-    told += [f"{len(shown) - len(named):,} nameless or virtual, each counted as one"] if len(named) < len(shown) else []
-    return float(len(set(shown))), f"{_count(len(shown), 'identity')}: {', and '.join(told) or 'none'}"
+    told += [f"{_count(len(photos), 'nameless photo')}, each counted as one"] if photos else []
+    found = float(len(set(named)) + len(photos))
+    return found, f"{_count(len(faces), 'identity')}: {', and '.join(told) or 'none'}"
 
 
 def _n_photos(facts: Facts, _: int) -> _Found:
@@ -426,8 +428,8 @@ MEASURES: Final[dict[str, Measure]] = {
     "ssim": Measure("Structural similarity of the gray pair: median over all samples.", partial(_median_of, "ssim")),
     "faces": Measure("Number of identities.", _n_faces),
     "people": Measure(
-        "Number of people that they show, as faces.csv names them; each photo without a name, and each virtual"
-        " identity, is one.",
+        "Number of people that they show, as faces.csv names them; each photo without a name is one, together with the"
+        " virtual identities that are made from it.",
         _n_people,
     ),
     "photos": Measure("Number of photos that they are made from.", _n_photos),

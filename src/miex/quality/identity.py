@@ -117,7 +117,7 @@ def identity_kept(
         own: index into rest of each sample's identity.
         rest: one of each identity, at least two of different persons.
         same: bool [len(rest), len(rest)]: the same person (each is of itself). They are nobody's other people.
-        related: the same: other persons made from one photo.
+        related: the same: identities made from one photo.
         distances: one of DISTANCES.
     """
     among = distances(rest, rest)

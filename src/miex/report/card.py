@@ -72,7 +72,8 @@ def dataset_card(
         f"{settings['frame_format']} |",
         f"| classes | {cell(', '.join(config['classes']))} |",
         f"| failed samples | {failed:,}" + (f" ({_reasons(samples.reasons)})" if failed else "") + " |",
-        f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (another person made from a photo) |",
+        f"| identities | {faces.num_rows:,}, of which {n_virtual:,} are virtual (a changed face from a photo, which a"
+        " face recognizer still takes for the same person: split sets by photo) |",
         f"| generator | {cell(generator_text(settings))} |",
         f"| sources of AUs | {', '.join(_source(name, s) for name, s in config['sources'].items())} |",
         f"| seed | {config['seed']} |",
