@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from miex.aus.vector import AU_INDEX, AU_NUMBERS, N_AUS, SIDES, from_mapping, parse
+from miex.errors import UsageError
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import GRID
@@ -158,3 +159,14 @@ def test_a_mixture_goes_from_one_basis_to_the_other(face: AlignedFace, rig: Musc
     half = mixed.mix(mixture, 0.5)
     assert np.allclose(half.basis, (anatomy.prepare(face).basis + rig.basis) / 2, atol=1e-4)
     assert np.array_equal(mixed.render(half, aus).frames, mixed.render(mixture, aus).frames)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.2, float("nan"), float("inf")])
+def test_a_share_is_from_0_to_1(mixture: MuscleRig, share: float) -> None:
+    with pytest.raises(UsageError, match="a share from 0 to 1"):
+        mixed.mix(mixture, share)
+
+
+def test_one_basis_mixes_nothing(rig: MuscleRig) -> None:
+    with pytest.raises(UsageError, match="`mixed`"):
+        drawn.mix(rig, 0.5)

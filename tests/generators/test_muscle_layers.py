@@ -777,7 +777,7 @@ def test_layers_know_their_aus() -> None:
 
 
 def test_the_sheet_has_every_au_and_side(closed: AlignedFace) -> None:
-    rows = list(sheet_rows([closed], 96))
+    rows = list(sheet_rows(MuscleGenerator(), [closed], 96))
     assert [au for au, _ in rows] == list(AU_NUMBERS)
     for _, row in rows:
         assert row.shape[1:] == (96 * (1 + len(HANDS) * len(INTENSITIES)), 3)
@@ -786,7 +786,7 @@ def test_the_sheet_has_every_au_and_side(closed: AlignedFace) -> None:
 
 
 def test_arrows_are_drawn_where_the_skin_moves(closed: AlignedFace) -> None:
-    picture = field_picture(closed, parse(["12=1"]), "AU 12")
+    picture = field_picture(MuscleGenerator(), closed, parse(["12=1"]), "AU 12")
     assert picture.shape[1] == 2 * SIZE
     drawn = picture[-SIZE:, :SIZE].astype(int)
     blue = (drawn[..., 2] - drawn[..., 0]) > 120
@@ -799,6 +799,11 @@ def test_the_command_draws(face_photo: Path, tmp_path: Path, model: Path) -> Non
     done = command("generators", "show", face_photo, "--au", "12", "--out", out, "--size", 128)
     assert done.returncode == 0, done.stderr
     assert cv2.imread(str(out)).shape[1] == 256
+    other = tmp_path / "other.png"
+    options = "--generator-option", "basis=blendshapes", "--size", 128
+    done = command("generators", "show", face_photo, "--au", "12", "--out", other, *options)
+    assert done.returncode == 0, done.stderr
+    assert not np.array_equal(cv2.imread(str(other)), cv2.imread(str(out)))
     sheet = tmp_path / "sheet.png"
     assert command("generators", "show", face_photo, "--sheet", "--out", sheet, "--size", 64).returncode == 0
     assert cv2.imread(str(sheet)).shape[1] == 640

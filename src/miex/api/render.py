@@ -82,7 +82,8 @@ def render(
         size: side of the square frames, in pixels; a multiple of 4 from 32 to 1024.
         generator: generator that moves the face, or its name.
         weights: file of its weights, as in `miex.synthesize`, if it is given by its name and needs one.
-        generator_options: as in `miex.synthesize`, if the generator is given by its name.
+        generator_options: as in `miex.synthesize`, if the generator is given by its name. A generator that mixes two
+            ways to move a face (basis="mixed") takes half of each; in a set each sample has a share of its own.
         landmarker, say: as in `miex.synthesize`.
 
     Returns:
@@ -140,6 +141,7 @@ def generator_picture(
     faces: PathLike | None = None,
     n: int = 2,
     size: int | None = None,
+    generator_options: Mapping[str, Any] | None = None,
     landmarker: PathLike | None = None,
     progress: Stages | None = None,
     say: Say = unsaid,
@@ -154,14 +156,15 @@ def generator_picture(
         n: number of those photos to use, evenly spread.
         size: side of each face, in pixels. Default: 512. On a sheet, which has at most 6 million pixels, the most that
             it may be; default: 192.
+        generator_options: of the muscle generator, as in `render`.
         landmarker, progress, say: as in `miex.synthesize`.
 
     Returns:
         The path of the picture.
 
     Raises:
-        UsageError: the name does not end in .png, both `photo` and `faces` are given, or more faces than fit on a
-            sheet.
+        UsageError: the name does not end in .png, there is no such option, both `photo` and `faces` are given, or more
+            faces than fit on a sheet.
         InputError: a photo cannot be read, or shows no face.
     """
     if path(out).suffix.lower() != ".png":
@@ -174,8 +177,10 @@ def generator_picture(
     from miex.aus.vector import N_AUS, parse
     from miex.faces.photos import default_pool, list_photos, photos_root
     from miex.generators.muscle.pictures import field_picture, sheet_rows
+    from miex.generators.registry import make_generator
     from miex.storage.local import write_whole
 
+    moves = make_generator("muscle", options=generator_options)
     typed = None if aus is None else list(_texts(aus))
     if photo is not None:
         photos = [path(photo)]
@@ -188,7 +193,7 @@ def generator_picture(
     aligned = [align(one, size=side, landmarker=landmarker, say=say) for one in photos]
     if typed is None:
         rows, drawn = [], stage(progress, "drawing")
-        for done, (number, row) in enumerate(sheet_rows(aligned, side), 1):
+        for done, (number, row) in enumerate(sheet_rows(moves, aligned, side), 1):
             rows.append(row)
             drawn(done, N_AUS, f"AU {number}")
         rows += [np.full_like(rows[0], 255)] * (-len(rows) % columns)
@@ -196,7 +201,7 @@ def generator_picture(
         picture = np.hstack([np.vstack(rows[i : i + each]) for i in range(0, len(rows), each)])
     else:
         texts = [text if "=" in text else f"{text}=1" for text in typed]
-        picture = field_picture(aligned[0], parse(typed, alone=1), "AU " + " ".join(texts))
+        picture = field_picture(moves, aligned[0], parse(typed, alone=1), "AU " + " ".join(texts))
     write_whole(path(out), cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
     return path(out)
 

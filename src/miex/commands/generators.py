@@ -46,6 +46,7 @@ def show(
             "that it may be; default: 192.",
         ),
     ] = None,
+    generator_option: o.GeneratorOption = None,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -58,7 +59,8 @@ def show(
         raise UsageError("generators show", expected="either --au or --sheet", found="both" if au else "neither")
     with console.bars() as progress:
         made = generator_picture(
-            out, aus=None if sheet else au, photo=photo, faces=faces, n=n, size=size, landmarker=landmarker,
-            progress=progress, say=console.say,
+            out, aus=None if sheet else au, photo=photo, faces=faces, n=n, size=size,
+            generator_options=o.generator_options(generator_option), landmarker=landmarker, progress=progress,
+            say=console.say,
         )  # fmt: skip
     console.show(as_json, {"out": str(made)}, str(made))

@@ -232,8 +232,8 @@ GeneratorOption = Annotated[
     list[str] | None,
     typer.Option(
         "--generator-option", metavar="NAME=VALUE", help="What to choose of the generator; of muscle: "
-        "basis=blendshapes or mixed; of ganimation: precision=bfloat16, painted=SIDE (pixels), device=cuda. "
-        "Repeatable.",
+        "basis=blendshapes, or mixed (each sample of a set draws its share of both; elsewhere half of each); of "
+        "ganimation: precision=bfloat16, painted=SIDE (pixels), device=cuda. Repeatable.",
         rich_help_panel=MOTION,
     ),
 ]  # fmt: skip

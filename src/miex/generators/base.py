@@ -59,7 +59,8 @@ class Generator(ABC, Generic[Rig]):
             depend on nothing but the row. (A network mostly gets to 0 by running in batches of one size, the last one
             filled up.)
         weighted: whether it needs a file of weights, which is then the first argument of its class.
-        mixed: whether each sample is a mixture of two ways to move a face: its plan then draws their shares (`mix`).
+        mixed: whether each sample is a mixture of two ways to move a face: its plan then draws their shares (`mix`). A
+            rig as `prepare` gives it is half of each.
         options: what users can choose, by name, with the values that each may have. Each is an argument of its class
             that need not be given, and is part of `settings` if it changes pixels.
     """
@@ -100,14 +101,26 @@ class Generator(ABC, Generic[Rig]):
     def prepare(self, face: AlignedFace) -> Rig:
         """The work that one identity needs once, whatever its AUs."""
 
+    @final
     def mix(self, rig: Rig, share: float) -> Rig:
         """The rig of one sample, from that of its identity, if the generator is `mixed`.
 
         Args:
             rig: from `prepare`.
             share: of the second way to move a face, in [0, 1].
+
+        Raises:
+            UsageError: the generator mixes nothing, or the share is outside [0, 1].
         """
-        raise NotImplementedError(f"generator {self.name} mixes nothing")
+        if not self.mixed:
+            raise UsageError(f"a mixture by generator {self.name}", expected="a generator that is `mixed`")
+        if not 0 <= share <= 1:
+            raise UsageError(f"a mixture by generator {self.name}", expected="a share from 0 to 1", found=f"{share:g}")
+        return self._mix(rig, share)
+
+    def _mix(self, rig: Rig, share: float) -> Rig:
+        """What a generator that is `mixed` writes for itself of `mix`."""
+        raise NotImplementedError
 
     @final
     def render(self, rig: Rig, aus: AUArray, drift: Field | None = None) -> Rendered:

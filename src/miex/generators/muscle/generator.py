@@ -100,8 +100,9 @@ class MuscleGenerator(Generator[MuscleRig]):
         both = [_rig(face, frame) for frame in FRAMES.values()]
         return mixture((both[0], both[1]), 0.5)
 
-    def mix(self, rig: MuscleRig, share: float) -> MuscleRig:
-        return mixture(rig.both, share) if rig.both else rig
+    def _mix(self, rig: MuscleRig, share: float) -> MuscleRig:
+        assert rig.both is not None
+        return mixture(rig.both, share)
 
     def _render(self, rig: MuscleRig, aus: AUArray, drift: Field | None) -> Rendered:
         size = rig.face.size

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 
 from miex.aus.vector import AU_NAMES, AU_NUMBERS, AUArray, parse
 from miex.faces.crop import AlignedFace
-from miex.generators.muscle.generator import MuscleGenerator
+from miex.generators.base import Generator
 from miex.images import Image
 
 INTENSITIES = (0.1, 0.3, 1.0)
@@ -21,10 +22,11 @@ TEXT_HEIGHT = 22  # of a line above pictures, pixels
 LEAST = 0.03  # of the longest arrow: shorter ones are not drawn
 
 
-def field_picture(face: AlignedFace, aus: AUArray, title: str) -> Image:
+def field_picture(generator: Generator[Any], face: AlignedFace, aus: AUArray, title: str) -> Image:
     """A face at rest with arrows to where its skin goes, beside the face that has moved.
 
     Args:
+        generator: what moves it; it has `fields`.
         face: the aligned face.
         aus: intensities, float32 [17] or [17, 2].
         title: written above.
@@ -32,7 +34,6 @@ def field_picture(face: AlignedFace, aus: AUArray, title: str) -> Image:
     Returns:
         uint8 RGB, two crops wide. Arrows show the true displacement, in the crop's own pixels.
     """
-    generator = MuscleGenerator()
     rig = generator.prepare(face)
     rendered = generator.render(rig, aus[None])
     assert rendered.fields is not None
@@ -54,17 +55,17 @@ def field_picture(face: AlignedFace, aus: AUArray, title: str) -> Image:
     return np.vstack([_band(note, 2 * size), np.hstack([drawn, moved])])
 
 
-def sheet_rows(faces: list[AlignedFace], size: int) -> Iterator[tuple[int, Image]]:
+def sheet_rows(generator: Generator[Any], faces: list[AlignedFace], size: int) -> Iterator[tuple[int, Image]]:
     """The rows of the sheet: all 17 AUs × both, left and right × INTENSITIES, each face on a row of its own.
 
     Args:
+        generator: what moves them; it has `sides`.
         faces: aligned, all of one size.
         size: side of each picture on the sheet, pixels.
 
     Yields:
         AU number, and its rows, uint8 RGB [len(faces)·size + a line of text, (1 + 9)·size, 3].
     """
-    generator = MuscleGenerator()
     rigs = [generator.prepare(face) for face in faces]
     for au in AU_NUMBERS:
         settings = [f"{hand}{au}={z}" for hand, _ in HANDS for z in INTENSITIES]
