@@ -200,7 +200,8 @@ def frames_of(samples: Gathered, config: Mapping[str, Any]) -> str:
 def _source(name: str, settings: dict[str, Any]) -> str:
     if "table" not in settings:
         return cell(name)
-    return cell(f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g})")
+    sides = "" if settings.get("sides", True) else ", without AUs on one side alone"
+    return cell(f"{name} ({settings['table']}, μ {settings['mu']:g}, ν {settings['nu']:g}{sides})")
 
 
 def _reasons(reasons: Counter[str]) -> str:
