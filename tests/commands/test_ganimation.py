@@ -11,6 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from miex.aus.vector import AU_INDEX  # noqa: E402
+from miex.dataset.plan_file import read_plan  # noqa: E402
 from miex.errors import InputError, UsageError  # noqa: E402
 from miex.generators.weights import VARIABLE  # noqa: E402
 from tests.generators.ganimation_files import discriminator, generator, named, write  # noqa: E402
@@ -51,6 +53,18 @@ def test_inspect_says_why_a_file_cannot_be_used(tmp_path: Path) -> None:
     done = command("ganimation", "inspect", tmp_path / "nothing.pth")
     assert (done.returncode, done.stdout) == (InputError.exit_code, "")
     assert "no such file" in done.stderr
+
+
+def test_its_sets_hold_nothing_on_one_side_alone(weights: Path, model: Path, tmp_path: Path) -> None:
+    """It moves both sides alike: contempt's AU 12 on one side would be a smile, and is left out, aloud."""
+    options = ["--classes", "contempt", "--per", 30, "--size", 64, "--generator", "ganimation", "--weights", weights]
+    done = command("plan", "--ids", 1, *options, "--out", tmp_path / "set")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("sets with an AU on one side alone are left out") == 1
+    rows = read_plan(tmp_path / "set").rows
+    assert rows["sides"].null_count == len(rows) == 30
+    smiles = [row[1][AU_INDEX[12]] > 0 for row in rows["aus"].to_pylist()]
+    assert sum(smiles) < 10  # of dfme's contempt 67 % show AU 12, hardly ever on both sides
 
 
 def test_a_set_is_planned_run_resumed_and_repaired(weights: Path, model: Path, tmp_path: Path) -> None:
