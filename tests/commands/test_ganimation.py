@@ -79,6 +79,7 @@ def test_a_set_is_planned_run_resumed_and_repaired(weights: Path, model: Path, t
     assert planned["settings"]["generator"] == {
         "name": "ganimation", "version": 2,
         "settings": {"weights": digest, "scale": 1.0, "precision": "bfloat16", "painted": 32, "device": "cpu"},
+        "options": {"precision": "bfloat16", "painted": 32},
     }  # fmt: skip
     assert str(file) not in (out / "plan.json").read_text()
     assert facts("synthesize", *options, "--weights", file)["rendered"] == 0
