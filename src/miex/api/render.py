@@ -59,7 +59,7 @@ def align(
     return face
 
 
-@checking(photo=PATH | _FACE, aus=_AUS_BY_HAND, generator=TEXT | _GENERATOR)
+@checking(photo=PATH | _FACE, aus=_AUS_BY_HAND, generator=TEXT | _GENERATOR, nuisances=TEXT)
 def render(
     photo: PathLike | AlignedFace,
     aus: AUs,
@@ -69,6 +69,8 @@ def render(
     generator: str | Generator[Any] = "muscle",
     weights: PathLike | None = None,
     generator_options: Mapping[str, Any] | None = None,
+    nuisances: str = "off",
+    seed: int = 0,
     landmarker: PathLike | None = None,
     say: Say = unsaid,
 ) -> Preview:
@@ -84,26 +86,30 @@ def render(
         weights: file of its weights, as in `miex.synthesize`, if it is given by its name and needs one.
         generator_options: as in `miex.synthesize`, if the generator is given by its name. A generator that mixes two
             ways to move a face (basis="mixed") takes half of each; in a set each sample has a share of its own.
+        nuisances: what else happens, as in `miex.synthesize`: off, clean, face, all, or a level and some of its
+            nuisances, such as all:blink,head.
+        seed: random seed of the nuisances.
         landmarker, say: as in `miex.synthesize`.
 
     Returns:
         Onset and apex, uint8 RGB [size, size, 3], and the measures of the pair; its `show()` displays it.
 
     Raises:
-        UsageError: there is no such AU or generator, or the size is out of range.
+        UsageError: there is no such AU, generator or nuisance, or the size is out of range.
         ScaleError: an intensity is outside [0, 1].
         InputError: the photo cannot be read, or shows no face.
         OutputError: the folder cannot be written to, or writing would replace the photo or an image of another origin.
     """
     from miex.generators.base import Generator
     from miex.generators.registry import make_generator
+    from miex.nuisances.columns import nuisances_of
     from miex.synthesis.preview import FILES, preview, write_preview
 
     if out is not None and isinstance(photo, str | Path) and path(photo) in [path(out) / name for name in FILES]:
         raise OutputError(
             f"writing {path(photo)}", found="the photo itself, which would be overwritten", do="give another `out`"
         )
-    vector = au_vector(aus)
+    vector, besides = au_vector(aus), nuisances_of(nuisances)
     if isinstance(generator, Generator):
         if weights is not None:
             raise UsageError(f"`weights` {weights}", expected="none: the generator that is given has its own")
@@ -113,7 +119,7 @@ def render(
     else:
         moves = make_generator(generator, weights=weights, options=generator_options)
     face = align(photo, size=size, landmarker=landmarker, say=say) if isinstance(photo, str | Path) else photo
-    made = preview(face, vector, moves)
+    made = preview(face, vector, moves, besides, seed)
     if out is not None:
         write_preview(made, path(out))
     return made

@@ -404,6 +404,8 @@ def render(
     generator: o.GeneratorName = "muscle",
     weights: o.Weights = None,
     generator_option: o.GeneratorOption = None,
+    nuisances: o.Nuisances = "off",
+    seed: Annotated[int, typer.Option(help="Random seed of the nuisances.")] = 0,
     landmarker: o.Landmarker = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -417,7 +419,8 @@ def render(
 
     made = move(
         photo, au, out=out, size=size, generator=generator, weights=weights,
-        generator_options=o.generator_options(generator_option), landmarker=landmarker, say=console.say,
+        generator_options=o.generator_options(generator_option), nuisances=nuisances, seed=seed, landmarker=landmarker,
+        say=console.say,
     )  # fmt: skip
     facts = asdict(made.measures)
     if made.measures.identical:  # JSON has no infinity

@@ -161,11 +161,16 @@ def shown_aus(row: dict[str, Any]) -> npt.NDArray[np.float32]:
         float32 [n, 17, 2] in [0, 1]; the last axis is the person's left and right side. `row["aus"]` and `row["sides"]`
         stay what the source drew.
     """
-    aus = on_sides(row["aus"], row["sides"])
+    return moved_besides(on_sides(row["aus"], row["sides"]), row)
+
+
+def moved_besides(aus: npt.NDArray[np.float32], row: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """What the face does where it is asked for these AUs and a row has nuisances; both float32 [n, 17, 2] in [0, 1]."""
     if row["asymmetry"] is not None:
-        aus *= on_sides(np.ones(N_AUS), row["asymmetry"])
+        aus = aus * on_sides(np.ones(N_AUS), row["asymmetry"])
     if row["others"] is not None:
-        aus += np.asarray(row["others"], np.float32)[:, :, None]
+        aus = aus + np.asarray(row["others"], np.float32)[:, :, None]
     if row["blink"] is not None:
+        aus = aus.copy()
         aus[:, AU_INDEX[45]] += np.asarray(row["blink"], np.float32)[:, None]
     return np.clip(aus, 0, 1)
