@@ -24,7 +24,7 @@ from miex.executors.base import IN_PROCESS
 
 ROOMS = (
     "aus", "compare", "corpora", "evaluate", "examples", "experiments", "export", "faces", "ganimation", "paper",
-    "predict", "recognizers", "render", "sources", "spot", "stream", "synthesize", "train", "worth",
+    "predict", "recognizers", "render", "sources", "spot", "stream", "studio", "synthesize", "train", "worth",
 )  # fmt: skip
 CLIPS = Clips(Reading("mine", ()))
 METHODS = [

@@ -49,6 +49,7 @@ MAY_LOAD: dict[str, set[str]] = {
         "sources",
         "easing",
     },
+    "web": {"aus", "corpora", "dataset", "faces", "generators", "nuisances", "planning", "sources", "synthesis"},
     "experiments": {
         "aus",
         "corpora",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from miex.api.render import align, render
     from miex.api.spot import spot
     from miex.api.stream import stream
+    from miex.api.studio import studio
     from miex.api.synthesize import plan, repair, run, synthesize, verify
     from miex.api.synthesize import report as write_report
     from miex.api.train import train
@@ -37,7 +38,7 @@ __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "import_flow", "load_recognizer", "open", "paper",
     "plan", "predict", "read_pool", "realflow", "recognizers", "render", "repair", "run", "sources", "spot",
-    "stream", "synthesize", "train", "verify", "worth", "write_report",
+    "stream", "studio", "synthesize", "train", "verify", "worth", "write_report",
 ]  # fmt: skip
 # Where each name lies: a module, and the name in it; without a name, the module itself.
 _PLACES = {
@@ -70,6 +71,7 @@ _PLACES = {
     "sources": "miex.sources",
     "spot": "miex.api.spot:spot",
     "stream": "miex.api.stream:stream",
+    "studio": "miex.api.studio:studio",
     "synthesize": "miex.api.synthesize:synthesize",
     "train": "miex.api.train:train",
     "verify": "miex.api.synthesize:verify",

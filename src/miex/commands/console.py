@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from miex.experiments.present import Result, Table
 
 
+class Stopped(BaseException):
+    """Ctrl-C, or the SIGTERM by which batch systems stop jobs. Not KeyboardInterrupt, on which typer exits silently."""
+
+
 class _Manner:
     """The settings of this run of the program."""
 

@@ -14,6 +14,7 @@ from miex.commands import aus, console, corpora, faces, ganimation, generators
 from miex.commands.group import Group
 from miex.commands.making import add_making
 from miex.commands.paper import add_paper
+from miex.commands.studio import studio
 from miex.commands.training import add_training
 from miex.commands.worth import add_worth
 from miex.errors import MiexError, OutputError
@@ -23,6 +24,7 @@ add_making(app)
 add_training(app)
 add_paper()
 add_worth()
+app.command()(studio)
 groups = {"faces": faces, "aus": aus, "corpora": corpora, "generators": generators, "ganimation": ganimation}
 for name, commands in groups.items():
     app.add_typer(commands.app, name=name)
@@ -45,12 +47,8 @@ def program(
     """Turn face images and action units into labeled micro-expression data."""
 
 
-class _Stopped(BaseException):
-    """Ctrl-C, or the SIGTERM by which batch systems stop jobs. Not KeyboardInterrupt, on which typer exits silently."""
-
-
 def _stop(*_: object) -> None:
-    raise _Stopped
+    raise console.Stopped
 
 
 def program_and_exit() -> None:
@@ -82,7 +80,7 @@ def main() -> None:
     except MiexError as error:
         console.complain(str(error))
         sys.exit(error.exit_code)
-    except _Stopped:
+    except console.Stopped:
         console.complain("stopped. Where results are kept, the same command continues from there.")
         sys.exit(130)
     except MemoryError:

@@ -268,7 +268,8 @@ Where = Annotated[
         metavar="QUERY",
         help="Take only the samples of sets that meet a query, such as \"label == 'positive' and AU12 >= 0.1\". It has "
         "==, !=, <, <=, >, >=, in, not in, and, or, not and parentheses; the columns of samples.parquet and of faces, "
-        "such as licence or virtual; and AU1 … AU45, the coded intensities at the apex.",
+        'such as licence or virtual; and AU1 … AU45, the coded intensities at the apex. "sample_id in @marked.txt" '
+        "takes the values from a file, one a line.",
         rich_help_panel=DATA,
     ),
 ]

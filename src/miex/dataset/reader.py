@@ -266,8 +266,9 @@ class Dataset(Sequence[SampleData]):
         0.3`), `in` and `not in` a list; comparisons are joined by `and`, `or`, `not` and parentheses. Columns are the
         single values of samples.parquet and, for the sample's identity, of faces.parquet (`licence`, `virtual`, `yaw`
         …), and AU1 … AU45, the coded intensities at the apex. Texts stand in quotes; a label is its name or number.
-        What is unknown equals no value, and `corpus is None` finds it. It is read, never run: a query may come from
-        anyone.
+        What is unknown equals no value, and `corpus is None` finds it. `sample_id in @marked.txt` takes the values from
+        a text file, one a line (`@'my list.txt'` if its name has spaces). A query is read, never run; one with @ opens
+        files that you can read.
 
         Raises:
             UsageError: it is no query, names another column, compares with another kind of value, or with a text that

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import reduce
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,11 +21,15 @@ from miex.aus.vector import AU_NUMBERS, N_AUS
 from miex.dataset.schema import FACES_SCHEMA, MEASURE_COLUMNS, PLAN_SCHEMA
 from miex.errors import UsageError
 from miex.labels import Label
+from miex.storage.documents import read_bytes
 
 if TYPE_CHECKING:
     from miex.dataset.reader import Dataset
 
 _MOST_SHOWN = 20  # values in a message
+_MOST_LIST = 256 * 2**20  # bytes of a file of values: some 10 million sample ids
+# a text in quotes, in which @ is a sign like others; or a file, in quotes if its name has spaces or brackets
+_FILE = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|@(?P<file>'[^']+'|"[^"]+"|[^\s'"()\[\]{},]+)""")
 _GRAMMAR = "comparisons (== != < <= > >=, in, not in) of columns, joined by and, or, not, with parentheses"
 _COMPARED: Final = {
     ast.Eq: pc.equal, ast.NotEq: pc.not_equal, ast.Lt: pc.less, ast.LtE: pc.less_equal, ast.Gt: pc.greater,
@@ -76,28 +82,61 @@ class Rows:
     Args:
         dataset: the set, or a selection of it.
         asked: what was asked for, for messages.
+        lists: whether queries may name files (`in @FILE`), which are then read.
     """
 
-    def __init__(self, dataset: Dataset, asked: str) -> None:
-        self._dataset, self._asked = dataset, asked
+    def __init__(self, dataset: Dataset, asked: str, *, lists: bool = True) -> None:
+        self._dataset, self._asked, self._lists = dataset, asked, lists
         self._text = ""
+        self._files: dict[int, str] = {}
         self._used: dict[str, Any] = {}
+        self._there: dict[str, list[str]] = {}
+
+    def places(self, condition: pc.Expression) -> npt.NDArray[np.int64]:
+        """Where the samples are for which a condition holds, ascending."""
+        rows = pa.table({**self._used, "": np.arange(len(self._dataset))}).filter(condition)
+        return np.asarray(rows[""].to_numpy(), np.int64)
 
     def matching(self, condition: pc.Expression) -> Dataset:
         """The samples for which a condition holds, in their order."""
-        rows = pa.table({**self._used, "": np.arange(len(self._dataset))}).filter(condition)
-        chosen: Dataset = self._dataset[rows[""].to_numpy()]
+        chosen: Dataset = self._dataset[self.places(condition)]
         return chosen
 
     def query(self, text: str) -> pc.Expression:
         """The condition that a query states. Raises UsageError where it is none."""
         self._text = text.replace("\n", " ").strip()
+        self._files = {}
         try:
-            return self._condition(ast.parse(self._text, mode="eval").body)
+            return self._condition(ast.parse(_FILE.sub(self._stand_in, self._text), mode="eval").body)
         except SyntaxError as error:
             raise self._wrong(_GRAMMAR, f"{error.msg}, at character {error.offset or 1}") from None
         except (ValueError, OverflowError, RecursionError, MemoryError) as error:  # a null character; nested too deep
             raise self._wrong(_GRAMMAR, str(error) or "more than can be read") from None
+
+    def _stand_in(self, found: re.Match[str]) -> str:
+        """A name of underscores in the place of `@FILE`, as long as that, so that all others keep their places."""
+        if found["file"] is None:  # a text in quotes
+            return found[0]
+        file = found["file"]
+        self._files[len(self._text[: found.start()].encode())] = file[1:-1] if file[0] in "\"'" else file
+        return "_" * len(found[0].encode())
+
+    def _listed(self, name: str, file: str, at: ast.expr) -> pc.Expression:
+        """The condition that a column of text has one of the lines of a file."""
+        if not self._lists:
+            raise self._wrong("a list, such as ['…', '…']: files are not read here", f"@{file}", at)
+        if _KINDS[name] != _TEXT:
+            raise self._wrong(f"a list, such as {name} in [0.1, 0.2]: files list texts", f"@{file}", at)
+        try:
+            lines = read_bytes(Path(file).expanduser(), _MOST_LIST).decode("utf-8-sig").split("\n")
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._wrong("a text file with one value a line", f"@{file}: {error}", at) from error
+        column, there = self._column(name), set(self._values_there(name))
+        values = list(filter(None, map(str.strip, lines)))
+        unknown = next((value for value in values if value not in there), None)
+        if unknown is not None:
+            raise self._wrong(f"values of {name} in @{file}", f"no sample whose {name} is {unknown!r}", at)
+        return pc.is_in(column, pa.array(values, self._used[name].type))
 
     def one_of(self, name: str, values: Iterable[Any], at: ast.expr | None = None) -> pc.Expression:
         """The condition that a column has one of these values.
@@ -137,6 +176,9 @@ class Rows:
             raise self._wrong("a column beside each sign", self._part(left), left)
         name, kind = left.id, self._known(left)
         if isinstance(sign, ast.In | ast.NotIn):
+            if isinstance(right, ast.Name) and right.col_offset in self._files:
+                found = self._listed(name, self._files[right.col_offset], right)
+                return ~found if isinstance(sign, ast.NotIn) else found
             if not isinstance(right, ast.List | ast.Tuple | ast.Set):
                 raise self._wrong(f"a list, such as {name} in ['…', '…']", self._part(right), right)
             listed = [self.one_of(name, [self._constant(one)], one) for one in right.elts]
@@ -184,8 +226,7 @@ class Rows:
         if kind == _NUMBER:
             return float(value)
         if kind == _TEXT:
-            self._column(name)
-            there = sorted(filter(None, self._used[name].unique().to_pylist()))
+            there = self._values_there(name)
             if value not in there:
                 listed = ", ".join(there[:_MOST_SHOWN]) + (f", … ({len(there):,})" if len(there) > _MOST_SHOWN else "")
                 near = _near(str(value), there)
@@ -193,6 +234,13 @@ class Rows:
                 expected = f"one of {listed}" if there else none
                 raise self._wrong(expected, f"no sample whose {name} is {value!r}", at, *near)
         return value
+
+    def _values_there(self, name: str) -> list[str]:
+        """The texts that occur in a column, sorted."""
+        if name not in self._there:
+            self._column(name)
+            self._there[name] = sorted(filter(None, self._used[name].unique().to_pylist()))
+        return self._there[name]
 
     def _known(self, node: ast.Name) -> str:
         if node.id not in _KINDS:
