@@ -20,6 +20,7 @@ from benchmarks import (
     similarity,
     spotting,
     streaming,
+    studio,
     synthesis,
     training,
     virtual,
@@ -28,6 +29,6 @@ from benchmarks import (
 SEVERAL = [cluster] if find_spec("ray") else []
 for benchmark in (
     resampling, formats, muscle, anatomy, recovery, audit, virtual, identity, duplicates, similarity, spotting,
-    repainting, plan, proving, synthesis, *SEVERAL, training, streaming, ganimation, neutral,
+    repainting, plan, proving, synthesis, *SEVERAL, training, streaming, studio, ganimation, neutral,
 ):  # fmt: skip
     benchmark.main([])

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import miex
+from miex.api.studio import ways
 from miex.errors import InputError, OutputError, UsageError
 from miex.faces.photos import default_pool, list_photos
 from tests.support import command
@@ -127,9 +128,11 @@ def application_of(studio: Any) -> Given:
     face = miex.align(PHOTO, size=32)
     from miex.sources.expert import ExpertSource, load_table
 
-    ways = list(miex.api.studio._ways(None))
     return Given(
-        Face(face, "start.png", is_path=True), lambda image, name: face, ways, ExpertSource(load_table("micro-dfme"))
+        Face(face, "start.png", is_path=True),
+        lambda image, name: face,
+        list(ways(None)),
+        ExpertSource(load_table("micro-dfme")),
     )
 
 

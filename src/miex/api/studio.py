@@ -82,10 +82,11 @@ def studio(
     first = photo or default_pool() / list_photos(default_pool())[0]
     face = Face(align(read_image(first), str(first)), str(first), is_path=True)
     presets = ExpertSource(load_table("micro-dfme"))
-    return Studio(Given(face, align, list(_ways(weights)), presets, samples), host=host, port=port)
+    return Studio(Given(face, align, list(ways(weights)), presets, samples), host=host, port=port)
 
 
-def _ways(weights: PathLike | None) -> Iterator[Way]:
+def ways(weights: PathLike | None) -> Iterator[Way]:
+    """The ways to move faces that the studio offers: each basis of muscle, and GANimation if there are weights."""
     from miex.generators.muscle.generator import BASES, MuscleGenerator
     from miex.generators.registry import generator_class, make_generator
     from miex.web.face import Way

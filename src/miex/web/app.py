@@ -39,7 +39,12 @@ MOST_PHOTO, MOST_ASKED = 32 * 2**20, 2**20  # bytes of a photo, and of any other
 MOST_FACES = 8  # kept at once, beside the first one
 SECONDS = 30  # for a request to arrive
 _START = "start"  # the name of the first face
-_TYPES: Final = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript"}
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -71,7 +76,7 @@ def make_app(given: Given) -> Starlette:
     routes = [
         Route("/", _page("face.html")),
         Route("/set", _page("set.html")),
-        *(Route(f"/{name}", _page(name)) for name in ("studio.css", "studio.js", "face.js", "set.js")),
+        *(Route(f"/{name}", _page(name)) for name in ("studio.css", "icon.svg", "studio.js", "face.js", "set.js")),
         Route("/api/about", _said(partial(_about, given))),
         Route("/api/preset", faces.preset),
         Route("/api/photo", faces.photo, methods=["POST"]),

@@ -43,11 +43,13 @@ function take(content) {
   shown = {size, onset, apex, arrows: new Float32Array(content, start + 2 * bytes)};
   paint();
   arrows();
+  const times = +$('arrows').dataset.times;
   $('command').textContent = told.command;
   $('python').textContent = told.python;
   const motion = told.motion === null ? 'The generator knows no motion, only pictures.'
     : told.motion ? `Motion ${told.motion.toFixed(2)} px (95th percentile over the face, at ${size} px)` : 'Nothing moves.';
-  if ($('told').textContent !== motion) $('told').textContent = motion;
+  const all = +$('arrows').dataset.n ? `${motion}; arrows ${times} × as long` : motion;
+  if ($('told').textContent !== all) $('told').textContent = all;
 }
 
 // -------------------------------------------------------------------------------------------------------- drawing

@@ -190,7 +190,12 @@ async function mark(i) {
   const id = tiles.get(chosen[i]).sample_id;
   if (!marks.delete(id)) marks.add(id);
   keep();
-  if ($('sample').open) $('mark').setAttribute('aria-pressed', marks.has(id));
+  if ($('sample').open) pressed(marks.has(id));
+}
+
+function pressed(on) {
+  $('mark').setAttribute('aria-pressed', on);
+  $('mark').textContent = on ? 'Marked' : 'Mark';
 }
 
 async function markAll() {
@@ -263,7 +268,7 @@ function describe(told) {
   $('also').replaceChildren(...(told.also_seen.length ? told.also_seen : ['nothing else than the coded AUs']).map(text => element('li', {}, name(text))));
   $('measures').replaceChildren(...list(told.measures));
   $('provenance').replaceChildren(...list(told.provenance));
-  $('mark').setAttribute('aria-pressed', marks.has(told.sample_id));
+  pressed(marks.has(told.sample_id));
 }
 
 // ---------------------------------------------------------------------------------------------------------- begin
