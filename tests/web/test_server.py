@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ import miex
 from miex.api.studio import ways
 from miex.errors import InputError, OutputError, UsageError
 from miex.faces.photos import default_pool, list_photos
+from miex.sources.expert import ExpertSource, load_table
 from tests.support import command
 from tests.web.conftest import SIZE, Client
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
-from miex.web import app as application
 from miex.web.app import MOST_ASKED, MOST_FACES, Given
-from miex.web.face import Face
+from miex.web.face import Face, _named
 from miex.web.server import Studio
 
 PHOTO = default_pool() / list_photos(default_pool())[0]
@@ -108,8 +109,8 @@ def test_a_photo_is_taken_if_it_shows_a_face(client: Client) -> None:
     assert client.error("/api/photo?name=x", gray.getvalue())["expected"] == "a face"
 
 
-def test_only_the_last_photos_are_kept(studio: Any, client: Client) -> None:
-    given = application_of(studio)
+def test_only_the_last_photos_are_kept() -> None:
+    given = plain()
     with Studio(given) as running:
         own = Client(running.address).enter()
         content = io.BytesIO()
@@ -123,11 +124,29 @@ def test_only_the_last_photos_are_kept(studio: Any, client: Client) -> None:
         own.ask("/")
 
 
-def application_of(studio: Any) -> Given:
-    """As the studio's, but every picture shows the same face."""
-    face = miex.align(PHOTO, size=32)
-    from miex.sources.expert import ExpertSource, load_table
+def test_a_reading_is_that_of_the_pair(studio: Any) -> None:
+    seen = []
 
+    def read(onset: np.ndarray, apex: np.ndarray) -> dict[str, float]:
+        seen.append((onset, apex))
+        return {"positive": 0.75, "negative": 0.25}
+
+    asked = {"aus": {"12": [0.3, 0.3]}, "nuisances": "all", "seed": 2}
+    given = replace(plain(), read=read)
+    with Studio(given) as running:
+        client = Client(running.address).enter()
+        assert json.loads(client.ask("/api/about")[1])["reads"]
+        assert json.loads(client.ask("/api/read?face=start", asked)[1]) == {"positive": 0.75, "negative": 0.25}
+    made = miex.render(given.face.aligned, {12: 0.3}, nuisances="all", seed=2)
+    assert np.array_equal(seen[0], (made.onset, made.apex))
+    own = Client(studio.address).enter()
+    assert not json.loads(own.ask("/api/about")[1])["reads"]
+    assert own.error("/api/read?face=start", asked)["expected"] == "a recognizer"
+
+
+def plain() -> Given:
+    """A face, and every picture shows the same."""
+    face = miex.align(PHOTO, size=32)
     return Given(
         Face(face, "start.png", is_path=True),
         lambda image, name: face,
@@ -206,11 +225,8 @@ def test_a_preset_is_drawn_from_the_table(client: Client) -> None:
     assert client.error("/api/preset?emotion=nothing")["asked"]
 
 
-def test_names_that_do_not_print_are_in_no_line(studio: Any) -> None:
+def test_names_that_do_not_print_are_in_no_line() -> None:
     face = Face(None, "a\u202egnp.jpg", is_path=False)  # type: ignore[arg-type]
-    assert application.Face is Face
-    from miex.web.face import _named
-
     assert _named(face) == "photo"
     assert _named(Face(None, "-rf.png", is_path=False)) == "./-rf.png"  # type: ignore[arg-type]
     assert _named(Face(None, "C:\\x\\y.png", is_path=False)) == "y.png"  # type: ignore[arg-type]

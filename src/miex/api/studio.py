@@ -10,22 +10,26 @@ from typing import TYPE_CHECKING, Any
 from miex.api.work import PathLike, Say, landmark_model, path, unsaid
 from miex.arguments import PATH, checking, choice, instance_of, whole
 from miex.errors import UsageError
+from miex.images import Image
 
 if TYPE_CHECKING:
+    from miex.api.predict import LoadedRecognizer
     from miex.dataset.reader import Dataset
-    from miex.web.face import Way
+    from miex.web.face import Read, Way
     from miex.web.server import Studio
 
 HOSTS = ("127.0.0.1", "::1")
+_RECOGNIZER = PATH | instance_of("a recognizer that `miex.train` gave", "miex.api.predict:LoadedRecognizer")
 _WHAT = PATH | instance_of("a set", "miex.dataset.reader:Dataset")
 
 
-@checking(what=_WHAT, host=choice(*HOSTS), port=whole(0, 65535))
+@checking(what=_WHAT, recognizer=_RECOGNIZER, host=choice(*HOSTS), port=whole(0, 65535))
 def studio(
     what: PathLike | Dataset | None = None,
     *,
     size: int = 256,
     weights: PathLike | None = None,
+    recognizer: LoadedRecognizer | PathLike | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
     landmarker: PathLike | None = None,
@@ -39,6 +43,7 @@ def studio(
             embedded face.
         size: side of the square crop, in pixels; a multiple of 4 from 32 to 1024.
         weights: file of a GANimation network's weights, which is then offered beside the muscles.
+        recognizer: a recognizer, or its file, whose reading of each pair is shown. None: none is.
         host: 127.0.0.1, or ::1.
         port: 0 for any that is free.
         landmarker, say: as in `miex.synthesize`.
@@ -47,7 +52,8 @@ def studio(
         The running studio: its `address`, `wait()`, and `close()`, which also the end of a `with` block does.
 
     Raises:
-        UsageError: starlette and uvicorn are not installed, or a value is out of range.
+        UsageError: starlette and uvicorn are not installed, or torch, which a recognizer needs; or a value is out of
+            range.
         InputError: the photo cannot be read, or shows no face; or there is no set, or it is not finished.
         OutputError: the port is taken.
     """
@@ -81,8 +87,21 @@ def studio(
     align = partial(align_image, model=landmark_model(landmarker, say), options=CropOptions(size))
     first = photo or default_pool() / list_photos(default_pool())[0]
     face = Face(align(read_image(first), str(first)), str(first), is_path=True)
-    presets = ExpertSource(load_table("micro-dfme"))
-    return Studio(Given(face, align, list(ways(weights)), presets, samples), host=host, port=port)
+    presets, read = ExpertSource(load_table("micro-dfme")), _reader(recognizer, landmarker)
+    return Studio(Given(face, align, list(ways(weights)), presets, samples, read), host=host, port=port)
+
+
+def _reader(recognizer: LoadedRecognizer | PathLike | None, landmarker: PathLike | None) -> Read | None:
+    if recognizer is None:
+        return None
+    from miex.api.predict import LoadedRecognizer, load_recognizer
+
+    found = recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)
+
+    def read(onset: Image, apex: Image) -> dict[str, float]:
+        return found.predict((onset, apex), landmarker=landmarker).probabilities
+
+    return read
 
 
 def ways(weights: PathLike | None) -> Iterator[Way]:

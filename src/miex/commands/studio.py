@@ -23,6 +23,12 @@ def studio(
         int, typer.Option(help="Side of the square frames, in pixels: a multiple of 4 from 32 to 1024.")
     ] = 256,
     weights: o.Weights = None,
+    recognizer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Trained recognizer, whose reading of each pair is shown.", rich_help_panel=o.MOTION
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="127.0.0.1 or ::1: the studio is for this machine alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port. Default: any that is free.", show_default=False)] = 0,
     landmarker: o.Landmarker = None,
@@ -33,7 +39,10 @@ def studio(
     """Open pages in the browser that move a face by hand, or show a set. Ends with Ctrl-C."""
     from miex.api.studio import studio as start
 
-    running = start(what, size=size, weights=weights, host=host, port=port, landmarker=landmarker, say=console.say)
+    running = start(
+        what, size=size, weights=weights, recognizer=recognizer, host=host, port=port, landmarker=landmarker,
+        say=console.say,
+    )  # fmt: skip
     with running:
         address = running.address
         console.show(as_json, {"address": address}, f"open in a browser on this machine: {address}\nCtrl-C ends it")
