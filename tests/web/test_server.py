@@ -83,6 +83,16 @@ def test_it_listens_on_the_loopback_alone(studio: Any) -> None:
         miex.studio(port=taken)
 
 
+def test_the_other_loopback_is_asked_for() -> None:
+    try:
+        running = Studio(plain(), host="::1")
+    except OutputError:
+        pytest.skip("no IPv6 here")
+    with running:
+        assert running.address.startswith("http://[::1]:")
+        assert Client(running.address).enter().ask("/api/first")[0] == 200
+
+
 def test_requests_are_bounded(client: Client) -> None:
     assert "more" in client.error("/api/move?face=start", b"x" * (MOST_ASKED + 1))["found"]
     assert client.error("/api/move?face=start", b"{")
@@ -137,7 +147,7 @@ def test_a_reading_is_that_of_the_pair(studio: Any) -> None:
         client = Client(running.address).enter()
         assert json.loads(client.ask("/api/about")[1])["reads"]
         assert json.loads(client.ask("/api/read?face=start", asked)[1]) == {"positive": 0.75, "negative": 0.25}
-    made = miex.render(given.face.aligned, {12: 0.3}, nuisances="all", seed=2)
+    made = miex.render(given.first().aligned, {12: 0.3}, nuisances="all", seed=2)
     assert np.array_equal(seen[0], (made.onset, made.apex))
     own = Client(studio.address).enter()
     assert not json.loads(own.ask("/api/about")[1])["reads"]
@@ -147,8 +157,9 @@ def test_a_reading_is_that_of_the_pair(studio: Any) -> None:
 def plain() -> Given:
     """A face, and every picture shows the same."""
     face = miex.align(PHOTO, size=32)
+    start = Face(face, "start.png", is_path=True)
     return Given(
-        Face(face, "start.png", is_path=True),
+        lambda: start,
         lambda image, name: face,
         list(ways(None)),
         ExpertSource(load_table("micro-dfme")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from miex.images import Image
 if TYPE_CHECKING:
     from miex.api.predict import LoadedRecognizer
     from miex.dataset.reader import Dataset
-    from miex.web.face import Read, Way
+    from miex.faces.crop import AlignedFace
+    from miex.web.face import Face, Read, Way
     from miex.web.server import Studio
 
 HOSTS = ("127.0.0.1", "::1")
@@ -84,11 +85,19 @@ def studio(
         samples = SetPages(open_dataset(what), named(what))
     elif what is not None:
         photo = path(what)
-    align = partial(align_image, model=landmark_model(landmarker, say), options=CropOptions(size))
-    first = photo or default_pool() / list_photos(default_pool())[0]
-    face = Face(align(read_image(first), str(first)), str(first), is_path=True)
+
+    def align(image: Image, name: str) -> AlignedFace:
+        return align_image(image, name, landmark_model(landmarker, say), CropOptions(size))
+
+    @cache
+    def first() -> Face:
+        file = photo or default_pool() / list_photos(default_pool())[0]
+        return Face(align(read_image(file), str(file)), str(file), is_path=True)
+
+    if samples is None:  # a set is shown without a face, and without a landmark model
+        first()
     presets, read = ExpertSource(load_table("micro-dfme")), _reader(recognizer, landmarker)
-    return Studio(Given(face, align, list(ways(weights)), presets, samples, read), host=host, port=port)
+    return Studio(Given(first, align, list(ways(weights)), presets, samples, read), host=host, port=port)
 
 
 def _reader(recognizer: LoadedRecognizer | PathLike | None, landmarker: PathLike | None) -> Read | None:

@@ -54,7 +54,7 @@ class Given:
     """What the studio works with.
 
     Attributes:
-        face: the face that it begins with.
+        first: the face that it begins with; the same whenever it is asked for.
         align: the face of a picture, uint8 RGB, of that name; raises InputError if there is none.
         ways: ways to move faces, the default first.
         presets: where AUs of emotions are drawn from.
@@ -62,7 +62,7 @@ class Given:
         read: what a recognizer says of a pair; None: there is none.
     """
 
-    face: Face
+    first: Callable[[], Face]
     align: Callable[[Any, str], AlignedFace]
     ways: Sequence[Way]
     presets: ExpertSource
@@ -78,6 +78,7 @@ def make_app(given: Given) -> Starlette:
         Route("/set", _page("set.html")),
         *(Route(f"/{name}", _page(name)) for name in ("studio.css", "icon.svg", "studio.js", "face.js", "set.js")),
         Route("/api/about", _said(partial(_about, given))),
+        Route("/api/first", faces.first),
         Route("/api/preset", faces.preset),
         Route("/api/photo", faces.photo, methods=["POST"]),
         Route("/api/move", faces.move, methods=["POST"]),
@@ -102,7 +103,6 @@ def _page(name: str) -> Answer:
 def _about(given: Given) -> dict[str, Any]:
     emotions = dict.fromkeys(emotion_named(row.emotion) for row in given.presets.table.emotions if row.weight)
     return {
-        "face": {"id": _START, "photo": given.face.photo, "size": given.face.aligned.size},
         "regions": [
             {
                 "name": region,
@@ -137,7 +137,7 @@ class _Faces:
     def _face(self, name: str) -> Face:
         with self._lock:
             if name == _START:
-                return self._given.face
+                return self._given.first()
             if name not in self._dropped:
                 raise UsageError(
                     "this photo", expected=f"one of the last {MOST_FACES}", found="one that is no longer kept",
@@ -145,6 +145,14 @@ class _Faces:
                 )  # fmt: skip
             self._dropped.move_to_end(name)
             return self._dropped[name]
+
+    async def first(self, request: Request) -> Response:
+        """The face that the page begins with, prepared: the first slider need not wait."""
+        return await _answered(request, 0, lambda _: self._told(_START, self._face(_START)))
+
+    def _told(self, key: str, face: Face) -> Response:
+        face.ready(Asked(), self._given.ways)
+        return JSONResponse({"id": key, "photo": face.photo, "size": face.aligned.size})
 
     async def photo(self, request: Request) -> Response:
         """Take a photo."""
@@ -157,7 +165,7 @@ class _Faces:
                 self._dropped[key] = face
                 while len(self._dropped) > MOST_FACES:
                     self._dropped.popitem(last=False)
-            return JSONResponse({"id": key, "photo": name, "size": face.aligned.size})
+            return self._told(key, face)
 
         return await _answered(request, MOST_PHOTO, take)
 

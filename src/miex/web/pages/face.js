@@ -231,10 +231,9 @@ function ways() {
 }
 
 async function begin() {
+  $('told').textContent = 'Looking for the face …';
+  document.body.classList.add('busy');
   about = await (await ask('/api/about')).json();
-  state.face = about.face.id;
-  $('photo').textContent = about.face.photo.split(/[\\/]/).pop();
-  $('photo').title = about.face.photo;
   $('toSet').hidden = !about.set;
   $('reading').hidden = !about.reads;
   $('sliders').append(...about.regions.map(region =>
@@ -277,8 +276,13 @@ async function begin() {
   addEventListener('resize', arrows);
   speed();
   for (const au of rows.keys()) show(au);
+  const first = await (await ask('/api/first')).json();
+  state.face = first.id;
+  $('photo').textContent = first.photo.split(/[\\/]/).pop();
+  $('photo').title = first.photo;
   play();
   await update();
+  document.body.classList.remove('busy');
   document.body.dataset.ready = '1';
 }
 

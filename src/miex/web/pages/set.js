@@ -1,6 +1,6 @@
 import {$, Flicker, ask, copy, difference, element, fill, name, save, still} from '/studio.js';
 
-const GAP = 12, CAPTION = 46, LEAST = 116;
+const GAP = 12, CAPTION = 46, LEAST = 132;
 const tiles = new Map();       // what is told of samples, by their place in the set
 const drawn = new Map();       // the cells that are in the page, by their place in the choice
 const on = {label: new Set(), emotion: new Set(), source: new Set(), au: new Set()};
