@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from miex.aus.vector import AU_NUMBERS
 from miex.dataset.reader import Dataset
 from miex.errors import UsageError
 from miex.labels import Label
+from tests.support import command
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +146,53 @@ def test_what_is_no_query_is_refused(made: Dataset, query: str, message: str) ->
     with pytest.raises(UsageError, match=message) as refused:
         made.where(query)
     assert "`where`" in str(refused.value)
+
+
+def test_a_list_comes_from_a_file(made: Dataset, finished: Path, tmp_path: Path) -> None:
+    ids = made.table["sample_id"].to_pylist()
+    listed = tmp_path / "märked ones.txt"
+    listed.write_text("\ufeff" + "\r\n".join([ids[7], "", ids[3]]) + "\n", "utf-8")
+    asked = f"sample_id in @'{listed}'"
+    assert made.where(asked).table["sample_id"].to_pylist() == [ids[3], ids[7]]
+    assert len(made.where(f"sample_id not in @'{listed}' and label == 'surprise'")) == sum(
+        Label(row["label"]).name == "surprise" for i, row in enumerate(made.table.to_pylist()) if i not in (3, 7)
+    )
+    (tmp_path / "labels.txt").write_text("positive\n")
+    assert len(made.where(f"(label in @{tmp_path}/labels.txt) and identity != None")) == 12
+    done = command("export", finished, "--to", "folder", "--out", tmp_path / "out", "--where", asked, "--json")
+    assert json.loads(done.stdout)["samples"] == 2
+
+
+def test_thousands_are_listed(made: Dataset, tmp_path: Path) -> None:
+    n = 9000
+    ids = [f"sample-{i:05d}" for i in range(n)]
+    table = made.table.take(np.arange(n) % len(made))
+    many = Dataset(
+        made.storage, table.set_column(table.schema.get_field_index("sample_id"), "sample_id", pa.array(ids))
+    )
+    (tmp_path / "list.txt").write_text("\n".join(ids[::2]))
+    assert many.where(f"sample_id in @{tmp_path}/list.txt").table["sample_id"].to_pylist() == ids[::2]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("sample_id in @nowhere.txt", r"a text file with one value a line\n.*@nowhere.txt: no such file.*character 14"),
+        ("label != 'é' and sample_id in @nowhere.txt", "no sample whose label is 'é', at character 10"),
+        ("emotion in @'é.txt' and source == 'expret'", "é.txt: no such file"),
+        ("AU12 in @numbers.txt", "files list texts"),
+        ("sample_id in @list.txt", "no sample whose sample_id is 'nobody', at character 14"),
+        ("sample_id == @list.txt", "a value or a column"),
+        ("@list.txt in sample_id", "a column"),
+        ("sample_id in @binary.txt", "a text file"),
+        ("sample_id in @.", "no such file"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(
+    made: Dataset, query: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.txt").write_text("nobody")
+    Path("binary.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match=message):
+        made.where(query)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -117,6 +118,27 @@ def test_a_photo_is_taken_if_it_shows_a_face(client: Client) -> None:
     gray = io.BytesIO()
     Image.new("L", (64, 64), 128).save(gray, "PNG")
     assert client.error("/api/photo?name=x", gray.getvalue())["expected"] == "a face"
+
+
+def test_a_photo_is_written_nowhere_and_sent_nowhere(client: Client) -> None:
+    """Neither by the server, which runs in this process, nor by what it calls in Python."""
+    done: list[tuple[str, object]] = []
+    port = int(client.base.rpartition(":")[2])
+
+    def watch(event: str, given: tuple[Any, ...]) -> None:
+        if not watching:
+            return
+        if event == "open" and (set(given[1] or "") & set("wax+") or given[2] & (os.O_WRONLY | os.O_RDWR)):
+            done.append((event, given[0]))
+        if event == "socket.connect" and given[1][:2] != ("127.0.0.1", port):
+            done.append((event, given[1]))
+
+    watching = True
+    sys.addaudithook(watch)  # stays for good
+    face = json.loads(client.ask("/api/photo?name=x", PHOTO.read_bytes())[1])["id"]
+    assert client.ask(f"/api/save?face={face}", {"aus": {"12": [0.2, 0.2]}})[0] == 200
+    watching = False
+    assert [what for what in done if what[1] != os.devnull] == []
 
 
 def test_only_the_last_photos_are_kept() -> None:

@@ -133,6 +133,7 @@ class _Faces:
         self._given = given
         self._dropped: OrderedDict[str, Face] = OrderedDict()
         self._lock = Lock()
+        self._looking = Lock()  # for a face: one photo at a time takes the memory of one
 
     def _face(self, name: str) -> Face:
         with self._lock:
@@ -159,7 +160,8 @@ class _Faces:
 
         def take(content: bytes) -> Response:
             name = request.query_params.get("name", "")[:200] or "photo"
-            face = Face(self._given.align(decode_image(content, name), name), name, is_path=False)
+            with self._looking:
+                face = Face(self._given.align(decode_image(content, name), name), name, is_path=False)
             key = secrets.token_urlsafe(9)
             with self._lock:
                 self._dropped[key] = face

@@ -257,7 +257,10 @@ function shown(value) {
   if (typeof value === 'object') return JSON.stringify(value, (_, one) => typeof one === 'number' ? +one.toPrecision(4) : one);
   return String(number(value));
 }
-const list = values => Object.entries(values).flatMap(([term, value]) => [element('dt', {}, term.replaceAll('_', ' ')), element('dd', {}, name(shown(value)))]);
+const NAMES = {motion_mean_px: 'motion, mean, pixels', motion_p95_px: 'motion, 95th percentile, pixels',
+  motion_mean_iod: 'mean, distances of the eyes', motion_p95_iod: '95th percentile, distances of the eyes',
+  motion_from: 'motion seen in', psnr: 'PSNR, dB', ssim: 'SSIM'};
+const list = values => Object.entries(values).flatMap(([term, value]) => [element('dt', {}, NAMES[term] || term.replaceAll('_', ' ')), element('dd', {}, name(shown(value)))]);
 
 function describe(told) {
   $('sampleId').textContent = told.sample_id;
