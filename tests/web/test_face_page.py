@@ -122,6 +122,15 @@ def test_a_preset_is_drawn_and_drawn_again(look: Look) -> None:
     assert browser.execute_script("return document.querySelector('[data-emotion=surprise]').ariaPressed") == "true"
 
 
+def test_the_reading_is_shown(look: Look) -> None:
+    browser = look()
+    text = "return document.getElementById('read').textContent"
+    until(lambda: "expected" in browser.execute_script(text))  # of a face at rest nothing can be read
+    change(browser, slider(12), 0.6)
+    until(lambda: "positive" in browser.execute_script(text))
+    assert browser.execute_script("return document.querySelectorAll('#read meter').length") == 3
+
+
 def test_the_pair_is_saved(look: Look, face: Any) -> None:
     browser = look()
     change(browser, slider(9), 0.5)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from miex.web.server import Studio
 
 HOSTS = ("127.0.0.1", "::1")
-_RECOGNIZER = PATH | instance_of("a recognizer that `miex.train` gave", "miex.api.predict:LoadedRecognizer")
+_RECOGNIZER = PATH | instance_of(
+    "a recognizer that `miex.train` or `miex.load_recognizer` gave", "miex.api.predict:LoadedRecognizer"
+)
 _WHAT = PATH | instance_of("a set", "miex.dataset.reader:Dataset")
 
 
@@ -44,7 +46,8 @@ def studio(
             embedded face.
         size: side of the square crop, in pixels; a multiple of 4 from 32 to 1024.
         weights: file of a GANimation network's weights, which is then offered beside the muscles.
-        recognizer: a recognizer, or its file, whose reading of each pair is shown. None: none is.
+        recognizer: a recognizer, or its file, whose reading of each pair is shown. Default: the one that comes with
+            miex.
         host: 127.0.0.1, or ::1.
         port: 0 for any that is free.
         landmarker, say: as in `miex.synthesize`.
@@ -53,8 +56,8 @@ def studio(
         The running studio: its `address`, `wait()`, and `close()`, which also the end of a `with` block does.
 
     Raises:
-        UsageError: starlette and uvicorn are not installed, or torch, which a recognizer needs; or a value is out of
-            range.
+        UsageError: starlette and uvicorn are not installed, or torch, which a trained recognizer needs; or a value is
+            out of range.
         InputError: the photo cannot be read, or shows no face; or there is no set, or it is not finished.
         OutputError: the port is taken.
     """
@@ -100,9 +103,7 @@ def studio(
     return Studio(Given(first, align, list(ways(weights)), presets, samples, read), host=host, port=port)
 
 
-def _reader(recognizer: LoadedRecognizer | PathLike | None, landmarker: PathLike | None) -> Read | None:
-    if recognizer is None:
-        return None
+def _reader(recognizer: LoadedRecognizer | PathLike | None, landmarker: PathLike | None) -> Read:
     from miex.api.predict import LoadedRecognizer, load_recognizer
 
     found = recognizer if isinstance(recognizer, LoadedRecognizer) else load_recognizer(recognizer)

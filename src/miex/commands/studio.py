@@ -26,7 +26,9 @@ def studio(
     recognizer: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Trained recognizer, whose reading of each pair is shown.", rich_help_panel=o.MOTION
+            metavar="FILE",
+            help="Recognizer whose reading of each pair is shown. Default: the one that comes with miex.",
+            rich_help_panel=o.MOTION,
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="127.0.0.1 or ::1: the studio is for this machine alone.")] = "127.0.0.1",
