@@ -212,7 +212,7 @@ function read() {
     try {
       const found = Object.entries(await (await ask(`/api/read?face=${encodeURIComponent(state.face)}`, asked())).json());
       $('read').replaceChildren(...found.sort((a, b) => b[1] - a[1]).map(([label, p]) => element('p', {class: 'share'},
-        element('span', {}, label), element('meter', {min: 0, max: 1, value: p, 'aria-label': label}), element('span', {}, p.toFixed(2)))));
+        element('span', {}, label), element('span', {}, p.toFixed(2)), element('meter', {min: 0, max: 1, value: p, 'aria-label': label}))));
     } catch (error) { $('read').textContent = error.message; }
   }, 400);
 }
