@@ -112,8 +112,8 @@ def loaded_by_room() -> dict[str, set[str]]:
 
     One interpreter does it room by room: what is not of miex stays, for to load it takes the time.
     """
-    needs_torch = {module(path) for path in FILES if any(used.split(".")[0] == "torch" for used in imports(path))}
-    without = needs_torch if importlib.util.find_spec("torch") is None else set()
+    lacking = {name for name in ("torch", "starlette", "uvicorn") if importlib.util.find_spec(name) is None}
+    without = {module(path) for path in FILES if lacking & {used.split(".")[0] for used in imports(path)}}
     rooms = {
         name: sorted({module(path) for path in FILES if room(path) == name} - without) for name in sorted(MAY_LOAD)
     }

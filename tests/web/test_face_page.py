@@ -18,6 +18,8 @@ import miex
 from miex.faces.photos import default_pool, list_photos
 from tests.web.conftest import SIZE, seen_as, until
 
+pytest.importorskip("starlette")
+
 PHOTO = default_pool() / list_photos(default_pool())[0]
 Look = Callable[..., Any]
 

@@ -14,8 +14,9 @@ from PIL import Image
 
 from miex.aus.vector import AU_INDEX
 from miex.dataset.reader import Dataset
-from miex.errors import UsageError
 from tests.web.conftest import COPIES, HOSTILE, SIZE, Client, until
+
+pytest.importorskip("starlette")
 
 Look = Callable[..., Any]
 N = 12 * COPIES
@@ -221,14 +222,3 @@ def test_it_fits_a_phone(look: Look) -> None:
     unnamed = """return [...document.querySelectorAll('button, input, select')].filter(e => e.checkVisibility() &&
         !(e.labels && e.labels.length) && !e.getAttribute('aria-label') && !e.textContent.trim()).length"""
     assert page.execute_script(unnamed) == 0
-
-
-def test_a_list_is_refused_that_does_not_fit(hostile_set: Dataset, tmp_path: Path) -> None:
-    listed = tmp_path / "my list.txt"
-    with pytest.raises(UsageError, match="no such file"):
-        hostile_set.where(f"sample_id in @'{listed}'")
-    listed.write_text("nobody\n")
-    with pytest.raises(UsageError, match="no sample whose sample_id is 'nobody', at character 14"):
-        hostile_set.where(f"sample_id in @'{listed}'")
-    with pytest.raises(UsageError, match="files list texts"):
-        hostile_set.where(f"AU12 in @'{listed}'")

@@ -22,6 +22,7 @@ from miex.storage.fetched import PublishedFile
 _EXTRAS = {
     "torch": "needed to train recognizers, for torch datasets and for GANimation: pip install 'miex[train]'",
     "ray": "needed for --executor ray: pip install 'miex[ray]'",
+    "uvicorn": "needed for miex studio: pip install 'miex[studio]'",
 }
 
 
