@@ -239,6 +239,29 @@ def test_the_lines_make_exactly_this_pair(
         assert (seen[..., 3] == 255).all()
 
 
+def test_a_network_moves_both_sides_and_knows_no_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from tests.generators.ganimation_files import generator, named, write
+
+    monkeypatch.chdir(tmp_path)
+    weights = write(tmp_path / "net_epoch_1_id_G.pth", named(generator("original"), "original"))
+    first = plain().first()
+    given = replace(plain(), first=lambda: Face(first.aligned, str(PHOTO), is_path=True), ways=list(ways(weights)))
+    asked = {"aus": {"12": [0.3, 0.3]}, "way": len(given.ways) - 1, "arrows": True}
+    with Studio(given) as running:
+        client = Client(running.address).enter()
+        assert [one["sides"] for one in json.loads(client.ask("/api/about")[1])["ways"]] == [True, True, True, False]
+        answer = client.ask("/api/move?face=start", asked)[1]
+        assert told(answer)["motion"] is None
+        assert len(answer) == 4 + int.from_bytes(answer[:4], "little") + 2 * 4 * 32**2  # no arrows
+        sides = client.error("/api/move?face=start", {**asked, "aus": {"12": [0.3, 0]}})
+        assert "both sides alike" in sides["found"]
+        saved = client.ask("/api/save?face=start", asked)[1]
+    assert command(*shlex.split(told(answer)["command"])[1:]).returncode == 0
+    with zipfile.ZipFile(io.BytesIO(saved)) as archive:
+        assert archive.read("apex.png") == (tmp_path / "pair" / "apex.png").read_bytes()
+
+
 def test_arrows_are_the_field(client: Client) -> None:
     asked = {"aus": {"12": [0.3, 0]}}
     without, answer = (client.ask("/api/move?face=start", {**asked, "arrows": on})[1] for on in (False, True))
