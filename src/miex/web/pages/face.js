@@ -213,6 +213,7 @@ function read() {
       const found = Object.entries(await (await ask(`/api/read?face=${encodeURIComponent(state.face)}`, asked())).json());
       $('read').replaceChildren(...found.sort((a, b) => b[1] - a[1]).map(([label, p]) => element('p', {class: 'share'},
         element('span', {}, label), element('span', {}, p.toFixed(2)), element('meter', {min: 0, max: 1, value: p, 'aria-label': label}))));
+      for (const meter of $('read').querySelectorAll('meter')) fill(meter);
     } catch (error) { $('read').textContent = error.message; }
   }, 400);
 }
