@@ -168,14 +168,15 @@ def test_a_reading_is_that_of_the_pair(studio: Any) -> None:
     with Studio(given) as running:
         client = Client(running.address).enter()
         assert json.loads(client.ask("/api/about")[1])["reads"]
-        assert json.loads(client.ask("/api/read?face=start", asked)[1]) == {"positive": 0.75, "negative": 0.25}
+        assert json.loads(client.ask("/api/read?face=start", asked)[1])["read"] == {"positive": 0.75, "negative": 0.25}
     made = miex.render(given.first().aligned, {12: 0.3}, nuisances="all", seed=2)
     assert np.array_equal(seen[0], (made.onset, made.apex))
     own = Client(studio.address).enter()  # with the recognizer that comes with miex
     made = miex.render(miex.align(PHOTO, size=SIZE), {12: 0.3})
     expected = miex.load_recognizer().predict((made.onset, made.apex)).probabilities
-    assert json.loads(own.ask("/api/read?face=start", {"aus": {"12": [0.3, 0.3]}})[1]) == pytest.approx(expected)
-    assert own.error("/api/read?face=start", {})["found"]  # nothing moves
+    found = json.loads(own.ask("/api/read?face=start", {"aus": {"12": [0.3, 0.3]}})[1])["read"]
+    assert found == pytest.approx(expected)
+    assert json.loads(own.ask("/api/read?face=start", {})[1])["refused"]["found"]  # nothing moves
 
 
 def test_without_a_recognizer_nothing_is_read() -> None:

@@ -25,7 +25,7 @@ from starlette.routing import Route
 from miex.aus.described import AU_DESCRIBED, AU_REGIONS
 from miex.aus.vector import AU_NAMES, AU_NUMBERS, on_sides
 from miex.corpora.mappings import emotion_named
-from miex.errors import MiexError, UsageError, first_wrong
+from miex.errors import InputError, MiexError, UsageError, first_wrong
 from miex.faces.crop import AlignedFace
 from miex.images import decode_image
 from miex.labels import Label
@@ -203,14 +203,17 @@ class _Faces:
         return await _answered(request, MOST_ASKED, save)
 
     async def read(self, request: Request) -> Response:
-        """What the recognizer says of a pair."""
+        """What the recognizer says of a pair, or why it reads nothing of it."""
 
         def read(content: bytes) -> Response:
             if self._given.read is None:
                 raise UsageError("a reading", expected="a recognizer", found="none")
             face, asked = self._asked(request, content)
             made = face.pair(asked, self._given.ways)
-            return JSONResponse(dict(self._given.read(made.onset, made.apex)))
+            try:
+                return JSONResponse({"read": dict(self._given.read(made.onset, made.apex))})
+            except InputError as error:  # nothing moves, or too much
+                return JSONResponse({"refused": _told(error)})
 
         return await _answered(request, MOST_ASKED, read)
 
@@ -277,7 +280,7 @@ async def _answered(request: Request, most: int, work: Callable[[bytes], Respons
     except (IndexError, RecursionError) as error:
         return _wrong("this request", expected="a sample of the set", found=str(error))
     except MiexError as error:
-        return _wrong(error.asked, expected=error.expected, found=error.found, do=error.do)
+        return JSONResponse({"error": _told(error)}, 400)
 
 
 async def _content(request: Request, most: int) -> bytes | None:
@@ -291,9 +294,12 @@ async def _content(request: Request, most: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _wrong(asked: str, *, expected: str = "", found: str = "", do: str = "", status: int = 400) -> Response:
-    told: Mapping[str, str] = {"asked": asked, "expected": expected, "found": found, "do": do}
-    return JSONResponse({"error": told}, status)
+def _told(error: MiexError) -> dict[str, str]:
+    return {"asked": error.asked, "expected": error.expected, "found": error.found, "do": error.do}
+
+
+def _wrong(asked: str, *, expected: str = "", found: str = "", status: int = 400) -> Response:
+    return JSONResponse({"error": _told(UsageError(asked, expected=expected, found=found))}, status)
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:

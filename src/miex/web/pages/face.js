@@ -1,4 +1,4 @@
-import {$, Flicker, ask, copy, difference, element, fill, save, still} from '/studio.js';
+import {$, Flicker, Refused, ask, copy, difference, element, fill, save, still} from '/studio.js';
 
 const view = $('view'), pen = view.getContext('2d', {willReadFrequently: true});
 const state = {face: '', aus: new Map(), linked: new Map(), way: 0, emotion: '', draw: 0, size: 256};
@@ -210,7 +210,9 @@ function read() {
   clearTimeout(reading);
   reading = setTimeout(async () => {
     try {
-      const found = Object.entries(await (await ask(`/api/read?face=${encodeURIComponent(state.face)}`, asked())).json());
+      const told = await (await ask(`/api/read?face=${encodeURIComponent(state.face)}`, asked())).json();
+      if (told.refused) throw new Refused(told.refused);
+      const found = Object.entries(told.read);
       $('read').replaceChildren(...found.sort((a, b) => b[1] - a[1]).map(([label, p]) => element('p', {class: 'share'},
         element('span', {}, label), element('span', {}, p.toFixed(2)), element('meter', {min: 0, max: 1, value: p, 'aria-label': label}))));
       for (const meter of $('read').querySelectorAll('meter')) fill(meter);
