@@ -206,10 +206,10 @@ def test_commands(stand_in: Path, finished: Path, tmp_path: Path) -> None:
     guarded = command("evaluate", data, *options, "--mode", "direct", "--extra", unknown)
     assert guarded.returncode == 3
     assert "leak guard" in guarded.stderr
-    said = facts("predict", out, data)["predictions"]  # the folder stands for the recognizer in it
+    said = facts("predict", data, "--recognizer", out)["predictions"]  # the folder stands for the recognizer in it
     assert len(said) == 60
     assert said[0].keys() == {"sample", "class", "probabilities", "onset", "apex", "offset"}
-    assert command("predict", model, tmp_path).returncode == 2
+    assert command("predict", tmp_path, "--recognizer", model).returncode == 2
     experiment = ["experiment", "realflow", f"mine={mine}", "--real", stand_in, "--store", store, "--workers", 1]
     experiment += ["--recipe", recipe, "--seeds", 1]
     found = facts(*experiment, "--modes", "direct,real")["rows"]
@@ -294,14 +294,14 @@ def test_predict_a_clip_of_your_own(finished: Path, tmp_path: Path) -> None:
     for i, frame in enumerate([*sample.pair, sample.pair[0]], 8):
         cv2.imwrite(str(folder / f"{i}.png"), frame[..., ::-1])
     model = tmp_path / "model" / "recognizer.safetensors"
-    (as_folder,) = facts("predict", model, folder, "--apex", 1)["predictions"]
+    (as_folder,) = facts("predict", folder, "--apex", 1, "--recognizer", model)["predictions"]
     assert sum(as_folder["probabilities"].values()) == pytest.approx(1, abs=1e-3)
-    said = command("predict", model, folder / "8.png", folder / "9.png")
+    said = command("predict", folder / "8.png", folder / "9.png", "--recognizer", model)
     assert said.returncode == 0, said.stderr
     assert set(as_folder["probabilities"]) == {label.name for label in Label}
-    assert command("predict", model, folder, "--apex", 3).returncode == 3
+    assert command("predict", folder, "--apex", 3, "--recognizer", model).returncode == 3
     (tmp_path / "gray.png").write_bytes(cv2.imencode(".png", np.full((99, 99), 128, np.uint8))[1].tobytes())
-    nobody = command("predict", model, tmp_path / "gray.png", tmp_path / "gray.png")
+    nobody = command("predict", tmp_path / "gray.png", tmp_path / "gray.png", "--recognizer", model)
     assert nobody.returncode == 3
     assert "a face" in nobody.stderr
 
