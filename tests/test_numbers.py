@@ -72,7 +72,7 @@ def test_bare_numbers_are_told_from_names() -> None:
         assert not BARE.search(text), text
 
 
-DOCUMENTS = ("README.md", "docs/trainability.md")
+DOCUMENTS = ("README.md", "docs/trainability.md", "docs/worth.md", "docs/reliability.md")
 # where their figures stand: pages of docs/results (whole sentences by their words, cells by table, row, column,
 # and, where a cell holds several numbers, which)
 Cell = tuple[str, int, str, str] | tuple[str, int, str, str, int]
@@ -150,13 +150,24 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
     (r"subjects of the first view \(UF1 ([\d.]+)\); on the other half it reaches ([\d.]+)\.",
      [("realflow.csv", 0, "miex, direct | first", half) for half in ("choose (160)", "report (149)")]),
     (r"reaches UF1 ([\d.]+) ± ([\d.]+), between the sign rule \(([\d.]+)\) and folds of the real maps themselves "
-     r"\(([\d.]+)\); on the second view, in a looser crop, it reaches ([\d.]+), less than the sign rule \(([\d.]+)\)",
+     r"\(([\d.]+)\); on the second view, in a looser crop, it reaches ([\d.]+), more than the sign rule \(([\d.]+)\)",
      [("realflow.csv", 0, row, column) for row, column in (
          ("miex, direct | first", "all (309)"), ("miex, direct | first", "all (309) std"),
          ("sign rule, no training | first", "all (309)"), ("real only | first", "all (309)"),
          ("miex, direct | second", "all (309)"), ("sign rule, no training | second", "all (309)"))]),
     (r"has not seen the tested one either: ([\d.]+)\.",
      [("realflow.csv", 0, "real maps of the other corpus | first", "all (309)")]),
+    (r"stand for \*\*([\d.]+) people \(([\d.]+) to ([\d.]+)\) on the first view, and ([\d.]+) \(([\d.]+) to ([\d.]+)\) on the second",
+     [("worth", 0, view, column) for view in ("first", "second") for column in ("people", "low", "high")]),
+    (r"add UF1 ([\d.]+) to those of 2 people, ([\d.]+) of 4 and ([\d.]+) of 8 on the first view, ([\d.]+), ([\d.]+) and "
+     r"([\d.]+) on the second",
+     [("worth", 2, f"{view} | {n} |", "both together", 0) for view in ("first", "second") for n in (2, 4, 8)]),
+    (r"the gain at 2 people is ([\d.]+) and ([\d.]+), but",
+     [("worth", 4, f"{view} | 2 |", "fine-tuned", 0) for view in ("first", "second")]),
+    (r"takes ([\d.]+) times as long as without, of ([\d,]+) rows ([\d.]+) times; sha256 of their values alone would take "
+     r"it to ([\d.]+)\. Pairs",
+     [("proving", 1, "900", "ratio"), ("proving", 1, "45,000", "rows"), ("proving", 1, "45,000", "ratio"),
+      ("proving", 1, "45,000", "the least ratio")]),
     (r"A threshold of ([\d.]+), chosen", [("identity", 0, "SFace", "threshold")]),
     (r"Shape has an AUC of only ([\d.]+), SFace one of (\d)",
      [("identity", 0, row, "AUC same against other person") for row in ("shape", "SFace")]),
