@@ -5,7 +5,7 @@ VENV ?= .venv
 EXTRAS ?= test
 BIN := $(VENV)/bin
 
-.PHONY: demo test faults bench check format clean
+.PHONY: demo test faults bench docs check format clean
 
 # installed again only when the dependencies change, so that a second run needs no network
 $(VENV)/installed-%: pyproject.toml constraints.txt
@@ -26,6 +26,10 @@ faults: $(VENV)/installed-test,train
 	$(BIN)/miex doctor --fetch
 	$(BIN)/python -m pytest tests/faults --every-fault $(if $(wildcard /dev/shm),--basetemp=/dev/shm/miex-faults)
 
+# the documentation, docs/_build/html/index.html: a warning, or a link within it that leads nowhere, is an error
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx -W -n --keep-going -b html docs docs/_build/html
+
 check: $(VENV)/installed-$(EXTRAS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,4 +43,4 @@ bench: $(VENV)/installed-$(EXTRAS)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo build dist docs/_build .mypy_cache .pytest_cache .ruff_cache
