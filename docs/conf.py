@@ -20,6 +20,7 @@ exclude_patterns = ["_build", "_ext"]
 suppress_warnings = ["myst.header"]  # pages that a benchmark wrote may begin their headings anywhere
 
 autodoc_typehints = "none"  # docstrings say what arguments are; signatures with all their unions cannot be read
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
 napoleon_numpy_docstring = False

@@ -18,7 +18,7 @@ from miex.faces.sface import SFACE, SFace
 from miex.images import Image
 from miex.storage.cache import CACHE_VARIABLE
 
-pytest_plugins = ["tests.bucket_fixture", "tests.set_fixture", "tests.film_fixture"]
+pytest_plugins = ["tests.bucket_fixture", "tests.set_fixture", "tests.film_fixture", "tests.pages_fixture"]
 
 # slow machines are no failures
 settings.register_profile("miex", settings.default, deadline=None)

@@ -22,17 +22,16 @@ log = logging.getLogger(__name__)
 
 
 class Notebook(MystParser):
-    """A page from a notebook's cells: text as it stands, code as blocks. What it printed is not shown: run it."""
+    """A page from a notebook's cells: text as it stands, code and what it gave as blocks."""
 
     supported = ("ipynb",)
 
     def parse(self, inputstring: str, document: nodes.document) -> None:
-        cells = json.loads(inputstring)["cells"]
-        blocks = ["".join(cell["source"]) for cell in cells]
-        text = [
-            block if cell["cell_type"] == "markdown" else f"```python\n{block}\n```"
-            for block, cell in zip(blocks, cells, strict=True)
-        ]
+        text = []
+        for cell in json.loads(inputstring)["cells"]:
+            source = "".join(cell["source"])
+            text.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+            text += ["```text\n" + "".join(given["data"]["text/plain"]) + "\n```" for given in cell.get("outputs", ())]
         super().parse("\n\n".join(text), document)
 
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 import runpy
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-import xlsxwriter
 from PIL import Image
-from python_calamine import CalamineWorkbook
 
 import miex
 from miex.corpora.people import subject_key
 from miex.executors.base import IN_PROCESS
-from miex.recognition import recipe as recipes
-from tests.support import photo_folder
 
 ROOT = Path(__file__).parents[2]
-README, WORTH = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/worth.md"))
+README = (ROOT / "README.md").read_text("utf-8")
 CAN_TRAIN = all(find_spec(name) for name in ("torch", "safetensors", "sklearn", "tensorboardX"))
 # From the first set to a prediction, as short as it gets.
 MAKE = """
@@ -37,40 +32,6 @@ found.uf1, found.interval, found.table()
 PREDICT = """
 prediction = miex.load_recognizer("r.safetensors").predict("frames/", onset=12, apex=31)
 """
-
-
-@pytest.fixture(scope="module")
-def casme2(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
-    """A fake of three people; its table names two clips of each, for to see the AUs of a clip takes a second."""
-    folder = tmp_path_factory.mktemp("corpus") / "CASME2"
-    made = miex.corpora.fake("casme2", folder, subjects=3, size=128, landmarker=model)
-    assert made.events == 18
-    (path,) = folder.glob("CASME2*.xlsx")
-    first, *rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
-    with xlsxwriter.Workbook(path) as book:
-        sheet = book.add_worksheet()
-        for i, row in enumerate([first, *(row for k, row in enumerate(rows) if k in (0, 1, 7, 8, 12, 14))]):
-            sheet.write_row(i, 0, row)
-    return folder
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, casme2: Path, face_photo: Path) -> Path:
-    """A folder with what the examples name, as home and working folder; no browser; short trainings."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    shutil.copytree(casme2, tmp_path / "CASME2")
-    shutil.copytree(casme2, tmp_path / "fake-casme2")
-    for name in ("photos", "my-photos"):
-        photo_folder(tmp_path / name, 2)
-    shutil.copy(face_photo, tmp_path / "photo.png")
-    with Image.open(face_photo) as photo:
-        photo.convert("RGB").save("me.jpg")
-    opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
-    whole = recipes.load_recipe
-    monkeypatch.setattr(recipes, "load_recipe", lambda name: whole(name).but(samples_seen=256))
-    return tmp_path
 
 
 def pair_folder(folder: Path, n: int) -> None:
@@ -106,23 +67,18 @@ def test_from_photos_to_a_prediction(place: Path) -> None:
 
 
 def test_every_python_block_of_the_readme_runs(place: Path) -> None:
-    """One after the other, in one namespace, as a reader would; and then that of docs/worth.md."""
+    """One after the other, in one namespace, as a reader would."""
     miex.synthesize("mie-x", faces="my-photos", ids=3, size=128)
-    moved = miex.render("me.jpg", {12: 0.4, 6: 0.3})
-    for name in ("onset", "apex"):
-        Image.fromarray(getattr(moved, name)).save(f"{name}.png")
-    blocks = re.findall(r"```python\n(.*?)```", README + WORTH, re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) >= 5
     names: dict[str, Any] = {}
     for block in blocks:
-        if re.search(r"miex\.(train|worth)\(", block) and not CAN_TRAIN:
+        if re.search(r"miex\.train\(", block) and not CAN_TRAIN:
             continue
         exec(block, names)
     rows = names["made"].table.to_pylist()
     tested = [(row["corpus"], subject_key(row["subject"] or "")) == ("casme2", subject_key("sub01")) for row in rows]
     assert names["mask"].tolist() == [not one for one in tested]
-    if CAN_TRAIN:
-        assert {path.name for path in (place / "worth").iterdir()} >= {"worth.md", "worth-people.csv", "worth.png"}
 
 
 EXAMPLES = ("make_and_look", "one_face_by_hand", "corpus_to_set", "train_and_test", "predict")
