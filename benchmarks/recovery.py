@@ -3,7 +3,7 @@
     python -m benchmarks.recovery --faces DIR [--picture docs/aus-recovered.png] [--out FILE]
 
 Each face gets one pair at 256 px in which every AU is on with probability 0.25, at an intensity of 0.1 to 0.3. Without
---faces, virtual relatives of the embedded face; the README's numbers are of photos of many people.
+--faces, virtual relatives of the embedded face; the numbers of docs/limits.md are of photos of many people.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Numbers below 1 are written with their leading zero; those that the README measures are the stored ones."""
+"""Numbers below 1 are written with their leading zero; those that the documents tell are the stored ones."""
 
 from __future__ import annotations
 
@@ -222,9 +222,10 @@ def test_the_figures_of_the_documents_are_the_stored_ones(words: str, sources: l
         assert abs(number(shown) - stored(source)) <= 0.5001 * 10**-digits, (shown, source)
 
 
-def test_timings_are_drawn_with_the_medians_of_the_readme() -> None:
+def test_timings_are_drawn_with_the_medians_of_the_documents() -> None:
     (found,) = re.finditer(
-        r"\(([\d.]+) s up to the apex, ([\d.]+) s in all\)", " ".join((ROOT / "README.md").read_text("utf-8").split())
+        r"\(([\d.]+) s up to the apex, ([\d.]+) s in all\)",
+        " ".join((ROOT / "docs" / "sequences.md").read_text("utf-8").split()),
     )
     rng = np.random.default_rng(0)
     drawn = [draw_timing(rng) for _ in range(4000)]

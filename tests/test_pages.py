@@ -19,12 +19,13 @@ import typer
 import miex
 from miex.aus.vector import AU_NAMES
 from miex.commands.main import app
+from miex.corpora.people import subject_key
 from tests.support import command
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NOTEBOOK = DOCS / "first-set.ipynb"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 CAN_TRAIN = all(importlib.util.find_spec(name) for name in ("torch", "safetensors", "sklearn", "tensorboardX"))
 # a comment above a block says why it does not run; in `bash`, there is nothing of miex but what other pages run
 BLOCK = re.compile(
@@ -60,7 +61,7 @@ def parse(words: list[str]) -> None:
         pass
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_command_of_a_page_is_one(path: Path) -> None:
     """Those that do not run, too: command, options and the form of their values."""
     for block in blocks(path):
@@ -95,6 +96,11 @@ def test_the_blocks_of_a_page_run(path: Path, place: Path) -> None:
         for words in ran:
             done = command(*words)
             assert done.returncode == 0, (path.name, words, done.stderr)
+    if path.stem == "your-corpus":  # who must not be trained on, told from the rows themselves
+        rows = names["made"].table.to_pylist()
+        tested = [(row["corpus"], subject_key(row["subject"] or "")) == ("casme2", "1") for row in rows]
+        assert names["mask"].tolist() == [not one for one in tested]
+        assert any(tested)
 
 
 def test_the_notebook_runs_and_prints_what_it_shows(place: Path) -> None:

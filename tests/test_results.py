@@ -1,4 +1,4 @@
-"""What the README says of real flow maps is what `miex experiment realflow` wrote."""
+"""What docs/limits.md says of real flow maps is what `miex experiment realflow` wrote."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# the README's name of each line
+# the name of each line there
 LINES = {
     "nothing: the sign rule": "sign rule, no training",
     "3,000 hand-made bumps": "3,000 bumps, direct",
@@ -21,12 +21,12 @@ LINES = {
 }
 
 
-def test_the_table_of_the_readme_is_the_stored_one() -> None:
+def test_the_table_of_the_limits_is_the_stored_one() -> None:
     with (ROOT / "docs" / "results" / "realflow.csv").open(encoding="utf-8", newline="") as file:
         stored = {(row["trained on"], row["view"]): row for row in csv.DictReader(file)}
     assert {name for name, _ in stored} == set(LINES.values())
     shown = {}
-    for line in (ROOT / "README.md").read_text("utf-8").splitlines():
+    for line in (ROOT / "docs" / "limits.md").read_text("utf-8").splitlines():
         name, *cells = (cell.strip() for cell in line.strip().strip("|").split("|"))
         if name in LINES and len(cells) == 5:
             shown[name] = cells

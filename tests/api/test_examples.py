@@ -1,4 +1,4 @@
-"""What the documents show of Python runs as it stands there."""
+"""From photos to a prediction in a dozen lines, and the scripts of examples/."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ import pytest
 from PIL import Image
 
 import miex
-from miex.corpora.people import subject_key
 from miex.executors.base import IN_PROCESS
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
 CAN_TRAIN = all(find_spec(name) for name in ("torch", "safetensors", "sklearn", "tensorboardX"))
 # From the first set to a prediction, as short as it gets.
 MAKE = """
@@ -64,21 +62,6 @@ def test_from_photos_to_a_prediction(place: Path) -> None:
     prediction = names["prediction"]
     assert prediction.label in prediction.probabilities
     assert sum(prediction.probabilities.values()) == pytest.approx(1)
-
-
-def test_every_python_block_of_the_readme_runs(place: Path) -> None:
-    """One after the other, in one namespace, as a reader would."""
-    miex.synthesize("mie-x", faces="my-photos", ids=3, size=128)
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) >= 5
-    names: dict[str, Any] = {}
-    for block in blocks:
-        if re.search(r"miex\.train\(", block) and not CAN_TRAIN:
-            continue
-        exec(block, names)
-    rows = names["made"].table.to_pylist()
-    tested = [(row["corpus"], subject_key(row["subject"] or "")) == ("casme2", subject_key("sub01")) for row in rows]
-    assert names["mask"].tolist() == [not one for one in tested]
 
 
 EXAMPLES = ("make_and_look", "one_face_by_hand", "corpus_to_set", "train_and_test", "predict")

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-import miex
 from miex.corpora.catalog import corpora, read
 from miex.dataset.frames import DIGITAL_SOURCE_TYPE
 from tests.support import command, facts, photo_folder
@@ -124,15 +123,10 @@ def test_faces_list(tmp_path: Path) -> None:
     assert command("faces", "list", pool, "--where", "partition", "--out", out).returncode == 2
 
 
-def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
-    """Its number of corpora, its example, and its columns of clips.csv."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
-    section = text[text.index("### Real corpora") : text.index("### AUs")]
+def test_the_page_of_corpora() -> None:
+    """Its number of corpora, and its columns of clips.csv."""
+    section = (Path(__file__).parents[2] / "docs" / "your-corpus.md").read_text("utf-8")
     assert f"# {len(corpora())} names" in section
-    facts("corpora", "fake", "casme2", tmp_path / "fake-casme2", "--subjects", 2, "--size", 32, "--landmarker", model)
-    monkeypatch.chdir(tmp_path)
-    example = section[section.index("```python") + len("```python") : section.rindex("```")]
-    exec(example, {"miex": miex})
     columns = corpora()["plain"].columns
     assert columns is not None
     for name in columns.names:

@@ -287,7 +287,7 @@ def test_two_rows_of_an_emotion_are_drawn_with_their_weights() -> None:
     assert 5 < with_4 < 40
 
 
-def test_the_example_of_the_readme_is_a_table(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+def test_the_example_of_the_documents_is_a_table(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "aus.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     assert load_table(write(tmp_path, example)).emotions

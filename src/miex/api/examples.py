@@ -380,5 +380,5 @@ def need_training(asked: str = "training and recognizing") -> None:
             asked,
             expected="torch, safetensors, scikit-learn and tensorboardX",
             found=f"no {', no '.join(missing)}",
-            do="pip install 'miex[train]' (see the README)",
+            do="pip install 'miex[train]' (see docs/tutorials.md)",
         )

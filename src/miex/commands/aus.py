@@ -129,7 +129,7 @@ def pool(
         Path,
         typer.Option(
             help="Folder or table of the corpus; for a corpus of your own, a CSV with columns subject, clip, emotion "
-            "and others (see the README)."
+            "and others (docs/your-corpus.md)."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Pool to write, .parquet.")],

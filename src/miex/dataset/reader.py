@@ -395,8 +395,11 @@ def needing_torch(name: str) -> Any:
         return import_module(f"miex.dataset.{name}")
     except ImportError as error:
         raise UsageError(
-            "a torch dataset", expected="torch", found=str(error), do="pip install 'miex[train]' (see the README)"
-        ) from error
+            "a torch dataset",
+            expected="torch",
+            found=str(error),
+            do="pip install 'miex[train]' (see docs/tutorials.md)",
+        ) from error  # fmt: skip
 
 
 def _place(storage: Storage, shard: int, sample_id: str) -> tuple[int, int, int] | None:

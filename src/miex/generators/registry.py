@@ -128,7 +128,7 @@ def generator_class(name: str) -> type[Generator[Any]]:
             raise
         raise UsageError(
             f"generator {name}", expected="torch and safetensors", found=f"no {error.name}",
-            do="pip install 'miex[train]' (see the README)",
+            do="pip install 'miex[train]' (see docs/tutorials.md)",
         ) from error  # fmt: skip
     if getattr(kind, "name", None) != name:  # plans hold its own name, and would find another by it
         raise InputError(

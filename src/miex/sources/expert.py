@@ -25,7 +25,7 @@ from miex.storage.documents import MOST_TEXT, read_bytes, toml_of
 
 PRESETS = ("micro-dfme", "micro", "dfme", "du2014", "du2014-compound", "mie-x-code")
 DROPPED = "drop"  # value in `outside` for an AU that is left out
-_COMPARE = "compare with the example in the README"
+_COMPARE = "compare with the example in docs/aus.md"
 _SIDES = {"L": 1, "R": -1, "": 0}
 
 _Share = Annotated[float, Field(gt=0, le=1, strict=True, allow_inf_nan=False)]

@@ -57,7 +57,7 @@ def bucket_at(address: str) -> Bucket:
     if find_spec("obstore") is None:
         raise UsageError(
             f"bucket {found.url}", expected="obstore, which reads and writes buckets", found="it is not installed",
-            do="pip install 'miex[cloud]' (see the README)",
+            do="pip install 'miex[cloud]' (see docs/buckets.md)",
         )  # fmt: skip
     return found
 
