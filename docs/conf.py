@@ -20,9 +20,7 @@ exclude_patterns = ["_build", "_ext"]
 suppress_warnings = ["myst.header"]  # pages that a benchmark wrote may begin their headings anywhere
 
 autodoc_typehints = "none"  # docstrings say what arguments are; signatures with all their unions cannot be read
-autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
-autodoc_class_signature = "separated"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
@@ -45,5 +43,5 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "pygments_light_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "a11y-high-contrast-dark",
+    "pygments_dark_style": "github-dark",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -62,6 +63,11 @@ def titled(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = f"# {page.partition('/')[2]}\n\n{source[0]}"
 
 
+def signed(app: Sphinx, kind: str, name: str, thing: object, options: object, signature: str, returned: str) -> object:
+    """A signature names its default functions, without the words that Python prints around them."""
+    return (re.sub(r"<function (\w+)[^>]*>", r"\1", signature), returned) if signature else None
+
+
 class Links(HTMLParser):
     """The anchors of a page, and the addresses that it names."""
 
@@ -108,5 +114,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_source_parser(Notebook)
     app.add_directive("miex-commands", Commands)
     app.connect("source-read", titled)
+    app.connect("autodoc-process-signature", signed)
     app.connect("build-finished", prove_links)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

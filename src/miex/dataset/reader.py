@@ -399,7 +399,7 @@ def needing_torch(name: str) -> Any:
             expected="torch",
             found=str(error),
             do="pip install 'miex[train]' (see docs/tutorials.md)",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _place(storage: Storage, shard: int, sample_id: str) -> tuple[int, int, int] | None:
