@@ -32,6 +32,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "miex"
 html_static_path = ["_static"]
 html_css_files = ["miex.css"]
+html_sidebars = {"how-to": []}  # a page without pages below it
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
