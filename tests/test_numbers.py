@@ -109,16 +109,22 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
     (r"Between onset and apex of the default settings it is ([\d.]+) on average and ([\d.]+) at most; between a face "
      r"at rest and AU 12 at intensity 1, ([\d.]+) and ([\d.]+)\.",
      [("identity", 1, f"SFace | muscle, {what}", column) for what in ("default", "AU") for column in ("mean", "most")]),
-    (r"one PNG per frame, ([\d.]+) ms of one core", [("synthesis", 2, "bound", "ms")]),
+    (r"one PNG per frame, ([\d.]+) ms of one core", [("synthesis", 3, "bound", "ms")]),
     (r"takes ([\d.]+) bounds with `--nuisances off` and ([\d.]+) with the default",
-     [("synthesis", table, "mean frame", "× bound") for table in (0, 2)]),
+     [("synthesis", table, "mean frame", "× bound") for table in (0, 3)]),
+    (r"before its first pair, an identity takes (\d+) of them", [("synthesis", 3, "an identity", "× bound")]),
+    (r"a default set is \[worth some (\d+) real people\]\(docs/worth.md\) on one view of CASME II "
+     r"and SMIC, (\d+) on another",
+     [("worth", 0, view, "people") for view in ("first", "second")]),
     (r"take ([\d.]+) and ([\d.]+) minutes of one core",
-     [("synthesis", table, "1", "minutes of one core for 45,000 pairs") for table in (1, 3)]),
-    (r"holds (\d+) MB at most", [("synthesis", 3, "2", "peak MB: parent / a worker", which) for which in (0,)]),
+     [("synthesis", table, "1", "minutes of one core for 45,000 pairs") for table in (1, 4)]),
+    (r"holds (\d+) MB at most", [("synthesis", 4, "2", "peak MB: parent / a worker", which) for which in (0,)]),
     (r"Measured on ([\d,]+) pairs", [("synthesis", 1, "1", "pairs")]),
-    (r"of ([\d,]+) pairs, the process that starts workers and finishes the set holds (\d+) MB, and a worker (\d+) MB",
-     [("cluster", r"([\d,]+) pairs of"), ("cluster", 0, "`--workers 2`", "peak MB: driver"),
-      ("cluster", 0, "`--workers 2`", "a worker")]),
+    (r"of ([\d,]+) pairs, the process that starts workers and finishes the set holds (\d+) MB, and a worker (\d+) MB "
+     r"\(of ([\d,]+): (\d+) and (\d+);",
+     [("cluster", r"([\d,]+) pairs of 128 px, 5,000 identities"), ("cluster", 0, "`--workers 2`", "peak MB: driver"),
+      ("cluster", 0, "`--workers 2`", "a worker"), ("cluster", r"([\d,]+) pairs of 128 px, 555 identities"),
+      ("cluster", 1, "`--workers 2`", "peak MB: driver"), ("cluster", 1, "`--workers 2`", "a worker")]),
     (r"60 by default; ([\d.]+) s of one core each", [("audit", 1, "off, 256", "s of the processor a pair")]),
     (r"In (\d+) pairs of (\d+) photos at 256 px with `--nuisances off`",
      [("audit", 0, "off, 256", "pairs"), ("audit", r"(\d+) identities at 256")]),
@@ -143,9 +149,9 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
       ("virtual", 0, "a photo", "distance"), ("virtual", 0, "a photo", "most")]),
     (r"the median apex is ([\d.]+) times as far from its rest face as two people are from each other \(([\d.]+) with",
      [("audit", 2, row, "apex / people") for row in ("default, 256", "off, 256")]),
-    (r"it stays ([\d.]+) below them on the first view \(p = ([\d.]+) in a bootstrap over subjects, ([\d.]+) in a "
+    (r"it stays ([\d.]+) below them on the first view \(p < 0.001 in a bootstrap over subjects, ([\d.]+) in a "
      r"paired test over seeds and folds\) and ([\d.]+) on the second",
-     [*(("realflow.csv", 0, "miex, direct | first", f"against real{part}") for part in ("", " p", " p 2")),
+     [*(("realflow.csv", 0, "miex, direct | first", f"against real{part}") for part in ("", " p 2")),
       ("realflow.csv", 0, "miex, direct | second", "against real")]),
     (r"subjects of the first view \(UF1 ([\d.]+)\); on the other half it reaches ([\d.]+)\.",
      [("realflow.csv", 0, "miex, direct | first", half) for half in ("choose (160)", "report (149)")]),
@@ -157,14 +163,17 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
          ("miex, direct | second", "all (309)"), ("sign rule, no training | second", "all (309)"))]),
     (r"has not seen the tested one either: ([\d.]+)\.",
      [("realflow.csv", 0, "real maps of the other corpus | first", "all (309)")]),
-    (r"stand for \*\*([\d.]+) people \(([\d.]+) to ([\d.]+)\) on the first view, and ([\d.]+) \(([\d.]+) to ([\d.]+)\) on the second",
+    (r"stand for \*\*([\d.]+) people \(([\d.]+) to ([\d.]+)\) on the first view, and ([\d.]+) "
+     r"\(([\d.]+) to ([\d.]+)\) on the second",
      [("worth", 0, view, column) for view in ("first", "second") for column in ("people", "low", "high")]),
-    (r"add UF1 ([\d.]+) to those of 2 people, ([\d.]+) of 4 and ([\d.]+) of 8 on the first view, ([\d.]+), ([\d.]+) and "
+    (r"add UF1 ([\d.]+) to those of 2 people, ([\d.]+) of 4 and ([\d.]+) of 8 on the first view, "
+     r"([\d.]+), ([\d.]+) and "
      r"([\d.]+) on the second",
      [("worth", 2, f"{view} | {n} |", "both together", 0) for view in ("first", "second") for n in (2, 4, 8)]),
     (r"the gain at 2 people is ([\d.]+) and ([\d.]+), but",
      [("worth", 4, f"{view} | 2 |", "fine-tuned", 0) for view in ("first", "second")]),
-    (r"takes ([\d.]+) times as long as without, of ([\d,]+) rows ([\d.]+) times; sha256 of their values alone would take "
+    (r"takes ([\d.]+) times as long as without, of ([\d,]+) rows ([\d.]+) times; sha256 of their "
+     r"values alone would take "
      r"it to ([\d.]+)\. Pairs",
      [("proving", 1, "900", "ratio"), ("proving", 1, "45,000", "rows"), ("proving", 1, "45,000", "ratio"),
       ("proving", 1, "45,000", "the least ratio")]),
