@@ -29,12 +29,9 @@ _DIGESTS = (b"miex.digest", b"miex.digest.again")
 _ZIP_END = struct.Struct("<4s6xH10x")  # its mark, and how many files there are
 _LENGTHS = frozenset({Type_STRING, Type_LIST, Type_FIXED_SIZE_LIST})
 _FORMS: dict[int, np.dtype[Any]] = {  # of numbers whose bytes Arrow and numpy have in common
-    kind.id: np.dtype(kind.to_pandas_dtype())
-    for kind in (
-        pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.float32(),
-        pa.float64(),
-    )
-}  # fmt: skip
+    pa.from_numpy_dtype(form).id: np.dtype(form)
+    for form in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
+}
 _LONE = re.compile("[\ud800-\udfff]")  # what JSON and numpy may hold, and UTF-8 does not
 MOST_BYTES = 64 * 2**20  # of a JSON file: a record of 200,000 samples
 MOST_DEPTH = 64  # of lists and objects in each other; Python ends at a depth that depends on who calls
