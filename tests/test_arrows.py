@@ -180,6 +180,13 @@ def test_plain_import_is_light(command: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_reading_sets_loads_little() -> None:
+    """Each worker of a torch loader starts by it."""
+    found = loaded("miex.dataset")
+    assert len([name for name in found if name.split(".")[0] == "miex"]) <= 20
+    assert not {"scipy", "matplotlib", "pydantic", "numba", "mediapipe"} & set(found)
+
+
 def test_only_torch_files_import_torch() -> None:
     users = {module(p) for p in FILES if any(name.split(".")[0] == "torch" for name in imports(p))}
     needed = {"imagenet", "loader", "method", "recognizer", "train"}

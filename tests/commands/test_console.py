@@ -117,9 +117,8 @@ def test_help_version_and_panels() -> None:
 def test_every_command_can_print_json(tmp_path: Path) -> None:
     assert all(finding["name"] for finding in facts("doctor"))
     commands = [[command_name(c)] for c in app.registered_commands]
-    for group in app.registered_groups:
-        assert group.typer_instance
-        commands += [[str(group.name), str(c.name)] for c in group.typer_instance.registered_commands]
+    for name, group in app.groups.items():
+        commands += [[name, str(c.name)] for c in group.registered_commands]
     assert len(commands) > 20
     for one in commands:
         text = CliRunner().invoke(app, [*one, "--help"]).stdout

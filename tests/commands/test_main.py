@@ -243,14 +243,13 @@ def test_doctor_does_without_sface_and_fetches_it(model: Path, tmp_path: Path, m
 
 
 def test_every_command_has_help_and_the_documents_name_real_ones() -> None:
-    groups = {group.name: group.typer_instance for group in app.registered_groups if group.typer_instance}
     named = (c.name or c.callback.__name__ for c in app.registered_commands if c.callback)
     names = {name.replace("_", "-") for name in named}
     assert names >= {"synthesize", "plan", "run", "verify", "repair", "report", "render", "doctor"}
     root = Path(__file__).parents[2]
     told = "".join((root / page).read_text("utf-8") for page in ("README.md", "docs/commands.md"))
     in_documents = set(re.findall(r"`miex ([a-z][a-z-]*)", told))
-    groups = {str(g.name): g.typer_instance.registered_commands for g in app.registered_groups if g.typer_instance}
+    groups = {name: group.registered_commands for name, group in app.groups.items()}
     assert in_documents <= names | groups.keys()
     commands = [(name,) for name in names] + [(group, str(c.name)) for group in groups for c in groups[group] if c.name]
     documented = set(re.findall(r"--[a-z][a-z-]+", told))

@@ -27,7 +27,7 @@ add_worth()
 app.command()(studio)
 groups = {"faces": faces, "aus": aus, "corpora": corpora, "generators": generators, "ganimation": ganimation}
 for name, commands in groups.items():
-    app.add_typer(commands.app, name=name)
+    app.add_group(name, commands.app)
 
 
 def _version(wanted: bool) -> None:

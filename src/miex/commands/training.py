@@ -137,7 +137,7 @@ def add_training(app: Group) -> None:
     """Add the commands to the program."""
     for command in (recognizers, train, evaluate, predict, spot, compare):
         app.command()(command)
-    app.add_typer(experiment_app, name="experiment")
+    app.add_group("experiment", experiment_app)
 
 
 def recognizers(out: Out = None, as_json: o.AsJson = False, quiet: o.Quiet = False, log: o.Log = None) -> None:
