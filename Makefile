@@ -5,7 +5,7 @@ VENV ?= .venv
 EXTRAS ?= test
 BIN := $(VENV)/bin
 
-.PHONY: demo test faults bench docs check format clean
+.PHONY: demo test package faults bench docs check format clean
 
 # installed again only when the dependencies change, so that a second run needs no network
 $(VENV)/installed-%: pyproject.toml constraints.txt
@@ -20,6 +20,10 @@ test: $(VENV)/installed-$(EXTRAS)
 	$(BIN)/miex doctor --fetch
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# the wheel in a new environment, outside this folder
+package: $(VENV)/installed-$(EXTRAS)
+	$(BIN)/python -m tools.clean_environment
 
 # every fault, of which `make test` injects a few; writes docs/results/faults.md. Its files lie in memory, if they can
 faults: $(VENV)/installed-test,train

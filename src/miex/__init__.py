@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from miex.sources.pool import Pool, read_pool
     from miex.sources.source import AUSource
 
-    __version__: str
-
+__version__ = "0.2.0"  # here alone: the build reads this line
 __all__ = [
     "AUSource", "Dataset", "Generator", "MiexError", "Pool", "SampleData", "align", "compare", "corpora", "evaluate",
     "evaluate_recognizer", "examples", "export", "generators", "import_flow", "load_recognizer", "open", "paper",
@@ -81,10 +80,6 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("miex")
     if name not in _PLACES:
         raise AttributeError(f"module 'miex' has no attribute {name!r}")
     module, _, member = _PLACES[name].partition(":")
@@ -93,4 +88,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES, "__version__"})
+    return sorted({*globals(), *_PLACES})

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from miex import __version__
 from miex.dataset.proven import ProvenFile, root_of, write_blocks
 from miex.dataset.schema import AU_COLUMNS, FACES_SCHEMA, PLAN_SCHEMA
 from miex.errors import InputError
@@ -115,7 +116,6 @@ def face_blocks(faces: pa.Table) -> Iterator[pa.Table]:
 def versions() -> dict[str, str]:
     """What made a set, recorded beside its digest: pixels are promised only for the same versions."""
     packages = (
-        "miex",
         "numpy",
         "scipy",
         "pyarrow",
@@ -128,6 +128,7 @@ def versions() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "miex": __version__,
         **{name: metadata.version(name) for name in packages},
     }
 
