@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import subprocess
 import sys
@@ -112,11 +111,7 @@ def loaded_by_room() -> dict[str, set[str]]:
 
     One interpreter does it room by room: what is not of miex stays, for to load it takes the time.
     """
-    lacking = {name for name in ("torch", "starlette", "uvicorn") if importlib.util.find_spec(name) is None}
-    without = {module(path) for path in FILES if lacking & {used.split(".")[0] for used in imports(path)}}
-    rooms = {
-        name: sorted({module(path) for path in FILES if room(path) == name} - without) for name in sorted(MAY_LOAD)
-    }
+    rooms = {name: sorted({module(path) for path in FILES if room(path) == name}) for name in sorted(MAY_LOAD)}
     code = """
 import json, sys
 found = {}
@@ -124,7 +119,11 @@ for room, modules in json.load(sys.stdin).items():
     for name in [name for name in sys.modules if name.split(".")[0] == "miex"]:
         del sys.modules[name]
     for name in modules:
-        __import__(name)
+        try:
+            __import__(name)
+        except ModuleNotFoundError as error:  # in an environment without extras
+            if error.name not in ("torch", "ray", "obstore", "safetensors", "starlette", "uvicorn"):
+                raise
     found[room] = [name for name in sys.modules if name.startswith("miex.")]
 print(json.dumps(found))
 """
