@@ -94,8 +94,8 @@ def test_the_crossing_by_hand() -> None:
     ])  # fmt: skip
     assert crossing([2, 4, 8], gaps).tolist() == pytest.approx([2**2.5, 2**2.25, 0, 0, np.inf, 4, 2**1.5])
     told = InPeople("", 2**2.5, 0, np.inf, 2, 8)
-    assert [told.said(one) for one in (told.people, told.low, told.high)] == ["5.7", "fewer than 2", "more than 8"]
-    assert told.plain() == {"view": "", "people": 2**2.5, "low": "fewer than 2", "high": "more than 8"}
+    assert [told.said(one) for one in (told.people, told.low, told.high)] == ["5.7", "2 or fewer", "more than 8"]
+    assert told.plain() == {"view": "", "people": 2**2.5, "low": "2 or fewer", "high": "more than 8"}
 
 
 def test_a_set_is_worth_as_many_people_as_show_every_class(one_class_each: View, tmp_path: Path) -> None:

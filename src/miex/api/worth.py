@@ -88,8 +88,8 @@ class Worth(Result):
             [one.view, one.said(one.people), one.said(one.low), one.said(one.high)] for one in self.worth
         ]
         note = (
-            "So many real people trained on alone give the UF1 of the set alone, linear in the logarithm of their "
-            "number; 95 % interval by the same bootstrap."
+            "Trained on alone, so many real people first give the UF1 of the set alone, linear in the logarithm of "
+            "their number; 95 % interval by the same bootstrap."
         )
         return Table("What the set is worth, in real people", ["view", "people", "low", "high"], rows, note)
 

@@ -101,8 +101,8 @@ class InPeople:
 
     Attributes:
         view: what is tested.
-        people, low, high: the number, and its 95 % interval by the same bootstrap as the scores; 0 if it is smaller
-            than the smallest number of people drawn, infinite if it is greater than the largest.
+        people, low, high: the number, and its 95 % interval by the same bootstrap as the scores; 0 if real clips of
+            the smallest number of people drawn reach it already, infinite if those of the largest do not.
         least, most: these two.
     """
 
@@ -116,7 +116,7 @@ class InPeople:
     def said(self, people: float) -> str:
         """One of the three numbers as text."""
         if people == 0:
-            return f"fewer than {self.least}"
+            return f"{self.least} or fewer"
         return f"more than {self.most}" if people == np.inf else f"{people:.1f}"
 
     def plain(self) -> dict[str, Any]:

@@ -92,7 +92,8 @@ def refusal(onset: Image, apex: Image, takes: Input, limits: Limits, landmarker:
     if not followed:
         return Refusal(
             "another face", "its onset and apex", "one face, in one shot", "faces that no motion connects",
-            "choose frames between which there is no cut, no other person, and nothing that comes before the face",
+            "choose frames between which there is no cut, no other person, nothing that comes before the face, and no "
+            "more than a micro-expression: a broad smile or another light is too much",
         )  # fmt: skip
     if limits.shift is not None and shift > limits.shift:
         return Refusal(
