@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -50,6 +52,36 @@ def test_without_the_token_nothing_is_said(studio: Any) -> None:
     assert cookie.has_nonstandard_attr("HttpOnly")
     assert cookie.get_nonstandard_attr("SameSite") == "strict"
     assert stranger.ask("/api/about")[0] == 200
+
+
+def test_odd_cookies_of_others_do_not_lock_out(studio: Any) -> None:
+    own = Client(studio.address).enter()
+    (cookie,) = own.jar
+    for odd in ('{"a": 1}', 'a b="', "x", "é=1", "a@b=[]"):
+        kept = f"{odd}; {cookie.name}={cookie.value}"
+        assert Client(studio.address).ask("/api/about", Cookie=kept)[0] == 200
+    assert Client(studio.address).ask("/api/about", Cookie=f"{cookie.name}=x; x{cookie.name}={cookie.value}")[0] == 403
+
+
+def test_the_address_leads_to_no_other_server(studio: Any) -> None:
+    at = urlsplit(studio.address)
+    asked = http.client.HTTPConnection(at.netloc, timeout=20)
+    asked.request("GET", f"//evil.example?{at.query}")
+    answer = asked.getresponse()
+    asked.close()
+    assert (answer.status, answer.headers["location"]) == (303, "/evil.example")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a port is free as soon as it was closed")
+def test_a_port_is_free_as_soon_as_its_studio_is_closed() -> None:
+    port = 0
+    for _ in range(2):
+        with Studio(plain(), port=port) as running:
+            port = urlsplit(running.address).port or 0
+            held = socket.create_connection(("127.0.0.1", port))
+            held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert held.recv(1)
+        held.close()  # after the server: whose end then stays for a while
 
 
 def test_pages_of_others_cannot_ask(client: Client) -> None:
@@ -303,6 +335,9 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
         miex.studio(tmp_path / "none.png")
     with pytest.raises(InputError):
         miex.studio(tmp_path)
+    for photo in ("caf\udce9.png", Path("caf\udce9.png")):  # bytes of another encoding, as Python gives them
+        with pytest.raises(InputError, match="UTF-8"):
+            miex.studio(photo)
 
 
 def test_without_the_extra_the_line_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

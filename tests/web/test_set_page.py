@@ -54,10 +54,19 @@ def test_a_query_of_the_page_opens_no_file(client: Client, tmp_path: Path) -> No
     assert client.error(f"/api/set/sample/{N}")["asked"]
     assert client.error("/api/set/frame/0/9")["asked"]
     assert client.ask("/api/set/strip/-1")[0] == 404
+    assert client.ask(f"/api/set/strip/{'9' * 5000}")[0] == 404
+    nines = b"[" + b"9" * 5000 + b"]"
+    for path in ("/api/set/rows", "/api/set/tiles"):
+        for wrong in (b"\xff", b'"\xff"', nines, b"[" + b"9" * 30 + b"]"):
+            assert client.error(path, wrong)["asked"]
+    assert client.error("/api/set/rows", f"AU12 > {'9' * 5000}")["asked"]
+    assert client.error("/api/set/rows", b"\"emotion == '\\ud800'\"")["asked"]
+    assert client.ask("/api/set/tiles", [])[:2] == (200, b"[]")
 
 
 def test_pictures_are_those_of_the_set(client: Client, hostile_set: Dataset) -> None:
     status, content, headers = client.ask("/api/set/frame/5/1")
+    assert headers["cache-control"] == "no-store"  # another set may have the same address
     assert (status, headers["content-type"]) == (200, "image/png")
     assert content == hostile_set.stored(5).frames[1]
     with Image.open(io.BytesIO(client.ask("/api/set/strip/5")[1])) as strip:

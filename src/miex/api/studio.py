@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from miex.api.work import PathLike, Say, landmark_model, path, unsaid
 from miex.arguments import PATH, checking, choice, instance_of, whole
-from miex.errors import UsageError
+from miex.errors import InputError, UsageError
 from miex.images import Image
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def studio(
     Raises:
         UsageError: starlette and uvicorn are not installed, or torch, which a trained recognizer needs; or a value is
             out of range.
-        InputError: the photo cannot be read, or shows no face; or there is no set, or it is not finished.
+        InputError: the photo cannot be read, or shows no face; or there is no set, or it is not finished; or its name
+            is not UTF-8.
         OutputError: the port is taken.
     """
     try:
@@ -83,11 +84,12 @@ def studio(
 
     photo, samples = None, None
     if isinstance(what, Dataset):
-        samples = SetPages(what, what.storage.name)
+        samples = SetPages(what, _printed(what.storage.name))
     elif what is not None and (is_bucket(what) or path(what).is_dir()):
-        samples = SetPages(open_dataset(what), named(what))
+        samples = SetPages(open_dataset(what), _printed(named(what)))
     elif what is not None:
         photo = path(what)
+        _printed(str(photo))
 
     def align(image: Image, name: str) -> AlignedFace:
         return align_image(image, name, landmark_model(landmarker, say), CropOptions(size))
@@ -101,6 +103,17 @@ def studio(
         first()
     presets, read = ExpertSource(load_table("micro-dfme")), _reader(recognizer, landmarker)
     return Studio(Given(first, align, list(ways(weights)), presets, samples, read), host=host, port=port)
+
+
+def _printed(name: str) -> str:
+    """The name, which a page can show and a command can hold."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the name {name!a}", expected="UTF-8", found="bytes that are not", do="rename the photo or folder"
+        ) from error
+    return name
 
 
 def _reader(recognizer: LoadedRecognizer | PathLike | None, landmarker: PathLike | None) -> Read:

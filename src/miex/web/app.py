@@ -18,6 +18,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -221,10 +222,19 @@ class _Faces:
         return self._face(request.query_params.get("face", "")), Asked.model_validate_json(content)
 
 
+class _Whole(IntegerConvertor):
+    """A number in an address, of no more digits than a set or a clip needs."""
+
+    regex = "[0-9]{1,15}"
+
+
+register_url_convertor("whole", _Whole())
+
+
 def _set_routes(samples: SetPages) -> list[Route]:
     async def rows(request: Request) -> Response:
         def choose(content: bytes) -> Response:
-            query = json.loads(content)
+            query = _json(content)
             if not isinstance(query, str):
                 raise UsageError("a query", expected="text")
             return JSONResponse(samples.chosen(query))
@@ -233,7 +243,7 @@ def _set_routes(samples: SetPages) -> list[Route]:
 
     async def tiles(request: Request) -> Response:
         def tell(content: bytes) -> Response:
-            places = json.loads(content)
+            places = _json(content)
             if not isinstance(places, list) or len(places) > TILES or not all(type(one) is int for one in places):
                 raise UsageError("tiles", expected=f"at most {TILES} places")
             return JSONResponse(samples.tiles(places))
@@ -244,7 +254,7 @@ def _set_routes(samples: SetPages) -> list[Route]:
         async def answer(request: Request) -> Response:
             def show(_: bytes) -> Response:
                 content, kind = find(**request.path_params)
-                return Response(content, media_type=kind, headers={"cache-control": "private, max-age=600"})
+                return Response(content, media_type=kind)
 
             return await _answered(request, 0, show)
 
@@ -256,9 +266,9 @@ def _set_routes(samples: SetPages) -> list[Route]:
     return [
         Route("/api/set/rows", rows, methods=["POST"]),
         Route("/api/set/tiles", tiles, methods=["POST"]),
-        Route("/api/set/strip/{place:int}", picture(lambda place: (samples.strip(place), "image/jpeg"))),
-        Route("/api/set/frame/{place:int}/{k:int}", picture(samples.frame)),
-        Route("/api/set/sample/{place:int}", sample),
+        Route("/api/set/strip/{place:whole}", picture(lambda place: (samples.strip(place), "image/jpeg"))),
+        Route("/api/set/frame/{place:whole}/{k:whole}", picture(samples.frame)),
+        Route("/api/set/sample/{place:whole}", sample),
     ]
 
 
@@ -275,12 +285,17 @@ async def _answered(request: Request, most: int, work: Callable[[bytes], Respons
     except ValidationError as error:
         entry, expected, found = first_wrong(error)
         return _wrong(entry or "this request", expected=expected, found=found)
-    except json.JSONDecodeError as error:
-        return _wrong("this request", expected="JSON", found=str(error))
     except (IndexError, RecursionError) as error:
         return _wrong("this request", expected="a sample of the set", found=str(error))
     except MiexError as error:
         return JSONResponse({"error": _told(error)}, 400)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
+        raise UsageError("this request", expected="JSON", found=str(error)) from error
 
 
 async def _content(request: Request, most: int) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from threading import Event, Thread
@@ -75,6 +76,8 @@ class Studio:
 def _bound(host: str, port: int) -> socket.socket:
     """A socket that listens: who connects before the server runs waits for it."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if os.name == "posix":  # elsewhere it would share a port that somebody listens on
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # free as soon as a studio was closed
     try:
         made.bind((host, port))
         made.listen(MOST_AT_ONCE)

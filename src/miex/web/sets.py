@@ -72,7 +72,7 @@ class SetPages:
         """What stands below small pictures. Raises IndexError."""
         self._prove(places)
         columns = ["sample_id", "identity", "label", "emotion"]
-        rows: list[dict[str, Any]] = self.dataset.table.select(columns).take(places).to_pylist()
+        rows: list[dict[str, Any]] = self.dataset.table.select(columns).take(np.array(places, np.int64)).to_pylist()
         return [{**row, "label": LABELS[row["label"]]} for row in rows]
 
     def strip(self, place: int) -> bytes:
