@@ -23,15 +23,27 @@ async function update() {
   busy = true;
   do {
     waiting = false;
+    unread();
     try {
       const answer = await ask(`/api/move?face=${encodeURIComponent(state.face)}`, asked());
       take(await answer.arrayBuffer());
       wrong('');
-    } catch (error) { wrong(error.message); }
+      stale(false);
+    } catch (error) {
+      wrong(error.message);
+      stale(true);
+    }
   } while (waiting);
   busy = false;
   document.documentElement.dataset.drawn = +(document.documentElement.dataset.drawn || 0) + 1;
-  read();
+  if (!document.body.classList.contains('stale')) read();
+}
+
+// After a refused move the pictures are those of another state: they are dimmed, and nothing of them is kept.
+function stale(is) {
+  document.body.classList.toggle('stale', is);
+  for (const button of [$('save'), ...document.querySelectorAll('[data-copies]')]) button.disabled = is;
+  if (is) for (const id of ['command', 'python', 'told']) $(id).textContent = '';
 }
 
 function take(content) {
@@ -204,19 +216,32 @@ async function photo(file) {
   document.body.classList.remove('busy');
 }
 
-let reading;
+// The reading is of the picture that is shown: it is dimmed until that was read, and a late answer is dropped.
+let reading, latest = 0;
+function unread() {
+  latest++;
+  clearTimeout(reading);
+  $('read').setAttribute('aria-busy', 'true');
+}
+
 function read() {
   if (!about.reads) return;
-  clearTimeout(reading);
+  unread();
+  const mine = latest;
   reading = setTimeout(async () => {
     try {
       const told = await (await ask(`/api/read?face=${encodeURIComponent(state.face)}`, asked())).json();
+      if (mine !== latest) return;
       if (told.refused) throw new Refused(told.refused);
       const found = Object.entries(told.read);
       $('read').replaceChildren(...found.sort((a, b) => b[1] - a[1]).map(([label, p]) => element('p', {class: 'share'},
         element('span', {}, label), element('span', {}, p.toFixed(2)), element('meter', {min: 0, max: 1, value: p, 'aria-label': label}))));
       for (const meter of $('read').querySelectorAll('meter')) fill(meter);
-    } catch (error) { $('read').textContent = error.message; }
+    } catch (error) {
+      if (mine !== latest) return;
+      $('read').textContent = error.message;
+    }
+    $('read').setAttribute('aria-busy', 'false');
   }, 400);
 }
 

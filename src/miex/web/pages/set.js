@@ -4,7 +4,7 @@ const GAP = 12, CAPTION = 46, LEAST = 132;
 const tiles = new Map();       // what is told of samples, by their place in the set
 const drawn = new Map();       // the cells that are in the page, by their place in the choice
 const on = {label: new Set(), emotion: new Set(), source: new Set(), au: new Set()};
-let set, chosen = [], here = 0, marks = new Set(), key = '';
+let set, chosen = [], here = 0, seen = -1, marks = new Set(), key = '';
 
 // ------------------------------------------------------------------------------------------------------ the query
 
@@ -28,6 +28,7 @@ async function choose() {
   asking = true;
   do {
     again = false;
+    $('markAll').disabled = true;  // until these are what was asked for
     try {
       const found = await (await ask('/api/set/rows', $('where').value)).json();
       chosen = found.rows;
@@ -37,7 +38,9 @@ async function choose() {
       here = 0;
       $('grid').scrollTop = 0;
       lay();
-      $('count').textContent = `${chosen.length.toLocaleString('en')} of ${set.samples.toLocaleString('en')} samples`;
+      const none = chosen.length ? '' : set.samples ? ': none meets this' : ': this set is empty';
+      $('count').textContent = `${chosen.length.toLocaleString('en')} of ${set.samples.toLocaleString('en')} samples${none}`;
+      $('markAll').disabled = !chosen.length;
     } catch (error) { wrong(error.message); }
   } while (again);
   asking = false;
@@ -66,10 +69,13 @@ function counts(facets) {
       box.parentElement.querySelector('.count').textContent = (values[box.value] || 0).toLocaleString('en');
 }
 
-function wrong(text) {
-  $('wrong').hidden = !text;
-  $('wrong').textContent = text;
+function wrong(text, where = 'wrong') {
+  $(where).hidden = !text;
+  $(where).textContent = text;
 }
+
+// what stands behind an open dialog is not seen
+const wrongHere = error => wrong(error.message, $('sample').open ? 'wrongSample' : 'wrong');
 
 // ------------------------------------------------------------------------- the grid: only what is seen is in the page
 
@@ -120,7 +126,7 @@ function made(i) {
   box.style.transform = `translate(${(i % columns) * (cell + GAP)}px, ${Math.floor(i / columns) * rowHeight}px)`;
   picture.style.height = `${cell}px`;
   setTimeout(() => { if (box.isConnected) picture.style.backgroundImage = `url(/api/set/strip/${chosen[i]})`; }, 40);
-  box.addEventListener('click', event => { here = i; point(); if (event.shiftKey) mark(i); else open(); });
+  box.addEventListener('click', event => { here = i; point(); if (event.shiftKey) mark(chosen[i]); else open(); });
   box.addEventListener('pointerenter', () => flick(box));
   box.addEventListener('pointerleave', () => flick(null));
   caption(i, box);
@@ -170,39 +176,50 @@ function keys(event) {
   else if (event.key === 'Home') go(0);
   else if (event.key === 'End') go(chosen.length - 1);
   else if (event.key === 'Enter') open();
-  else if (event.key === 'm') mark(here);
+  else if (event.key === 'm') mark(chosen[here]);
   else return;
   event.preventDefault();
 }
 
 // ---------------------------------------------------------------------------------------------------------- marks
 
-function keep() {
+function stored() {
+  try { return new Set(JSON.parse(localStorage.getItem(key) || '[]')); } catch { return new Set(); }
+}
+
+function change(edit) {  // what is stored now: other pages of this set mark, too
+  marks = stored();
+  edit();
   localStorage.setItem(key, JSON.stringify([...marks]));
+  showMarks();
+}
+
+function showMarks() {
   $('marked').textContent = marks.size ? `${marks.size.toLocaleString('en')} marked` : '';
   $('export').disabled = $('clear').disabled = !marks.size;
   for (const [i, box] of drawn) caption(i, box);
+  pressed();
 }
 
-async function mark(i) {
-  if (!chosen.length) return;
-  if (!tiles.has(chosen[i])) await tell([chosen[i]]);
-  const id = tiles.get(chosen[i]).sample_id;
-  if (!marks.delete(id)) marks.add(id);
-  keep();
-  if ($('sample').open) pressed(marks.has(id));
+async function mark(place) {
+  if (place === undefined) return;
+  try {
+    if (!tiles.has(place)) await tell([place]);
+    const id = tiles.get(place).sample_id;
+    change(() => { if (!marks.delete(id)) marks.add(id); });
+  } catch (error) { wrongHere(error); }
 }
 
-function pressed(on) {
+function pressed() {
+  const on = marks.has($('sampleId').textContent);
   $('mark').setAttribute('aria-pressed', on);
   $('mark').textContent = on ? 'Marked' : 'Mark';
 }
 
 async function markAll() {
-  const missing = chosen.filter(place => !tiles.has(place));
+  const these = chosen, missing = these.filter(place => !tiles.has(place));
   for (let i = 0; i < missing.length; i += 256) await tell(missing.slice(i, i + 256));
-  for (const place of chosen) marks.add(tiles.get(place).sample_id);
-  keep();
+  change(() => { for (const place of these) marks.add(tiles.get(place).sample_id); });
 }
 
 // ----------------------------------------------------------------------------------------------------- one sample
@@ -247,8 +264,9 @@ async function open() {
     describe(told);
     if (!$('sample').open) $('sample').showModal();
     play();
-    $('sample').dataset.place = place;
-  } catch (error) { wrong(error.message); }
+    $('sample').dataset.place = seen = place;
+    wrong('', 'wrongSample');
+  } catch (error) { if (mine === wanted) wrongHere(error); }
 }
 
 const number = value => typeof value === 'number' ? Number.isInteger(value) ? String(value) : String(+value.toPrecision(4)) : value;
@@ -271,7 +289,7 @@ function describe(told) {
   $('also').replaceChildren(...(told.also_seen.length ? told.also_seen : ['nothing else than the coded AUs']).map(text => element('li', {}, name(text))));
   $('measures').replaceChildren(...list(told.measures));
   $('provenance').replaceChildren(...list(told.provenance));
-  pressed(marks.has(told.sample_id));
+  pressed();
 }
 
 // ---------------------------------------------------------------------------------------------------------- begin
@@ -295,7 +313,12 @@ async function begin() {
     return;
   }
   key = `miex-marks-${set.digest}`;
-  try { marks = new Set(JSON.parse(localStorage.getItem(key) || '[]')); } catch { marks = new Set(); }
+  marks = stored();
+  addEventListener('storage', event => {
+    if (event.key !== key) return;
+    marks = stored();
+    showMarks();
+  });
   $('name').textContent = set.name.split(/[\\/]/).filter(Boolean).pop() || set.name;
   $('name').title = set.name;
   $('toldSet').textContent = set.told;
@@ -331,13 +354,13 @@ async function begin() {
   $('grid').addEventListener('blur', () => flick(null));
   new ResizeObserver(lay).observe($('grid'));
   $('markAll').addEventListener('click', () => markAll().catch(error => wrong(error.message)));
-  $('clear').addEventListener('click', () => { marks.clear(); keep(); if ($('onlyMarked').checked) choose(); });
+  $('clear').addEventListener('click', () => { change(() => marks.clear()); if ($('onlyMarked').checked) choose(); });
   $('export').addEventListener('click', () => {
     save(new Blob([[...marks].sort().join('\n') + '\n'], {type: 'text/plain'}), 'marked.txt');
     $('exported').hidden = false;
     $('exported').textContent = 'marked.txt: wherever a command takes --where, "sample_id in @marked.txt" takes these samples.';
   });
-  $('mark').addEventListener('click', () => mark(here));
+  $('mark').addEventListener('click', () => mark(seen));
   $('before').addEventListener('click', () => { go(here - 1); open(); });
   $('after').addEventListener('click', () => { go(here + 1); open(); });
   $('close').addEventListener('click', () => $('sample').close());
@@ -345,7 +368,7 @@ async function begin() {
   $('sample').addEventListener('click', event => { if (event.target === $('sample')) $('sample').close(); });
   $('sample').addEventListener('keydown', event => {
     if (event.target.matches('input')) return;
-    if (event.key === 'ArrowRight') { go(here + 1); open(); } else if (event.key === 'ArrowLeft') { go(here - 1); open(); } else if (event.key === 'm') mark(here);
+    if (event.key === 'ArrowRight') { go(here + 1); open(); } else if (event.key === 'ArrowLeft') { go(here - 1); open(); } else if (event.key === 'm') mark(seen);
   });
   $('show').addEventListener('change', play);
   const speed = () => { player.rate = +$('speed').value; $('rate').textContent = `${player.rate.toFixed(2)}/s`; fill($('speed')); };
@@ -354,7 +377,7 @@ async function begin() {
   if (innerWidth < 900) $('filters').open = false;
   least();
   speed();
-  keep();
+  showMarks();
   await choose();
   document.body.dataset.ready = '1';
 }
