@@ -133,6 +133,23 @@ def test_the_reading_is_shown(look: Look) -> None:
     assert browser.execute_script("return document.querySelectorAll('#read meter').length") == 3
 
 
+def test_of_a_refused_move_nothing_old_is_kept(look: Look) -> None:
+    browser = look()
+    texts = "return ['command', 'python', 'told'].map(id => document.getElementById(id).textContent).join('')"
+    disabled = "return document.querySelectorAll('#save:disabled, [data-copies]:disabled').length"
+    browser.execute_script("""const known = window.fetch;
+        window.fetch = (path, how) => down && path.startsWith('/api/move') ? Promise.reject() : known(path, how)""")
+    busy = "return document.getElementById('read').getAttribute('aria-busy')"
+    for down in (True, False):
+        browser.execute_script("window.down = arguments[0]", down)
+        change(browser, slider(12), 0.5 if down else 0.6)
+        assert browser.execute_script(disabled) == (3 if down else 0)
+        assert (browser.execute_script(texts) == "") is down
+        if down:
+            assert browser.execute_script(busy) == "true"
+    until(lambda: browser.execute_script(busy) == "false")
+
+
 def test_the_pair_is_saved(look: Look, face: Any) -> None:
     browser = look()
     change(browser, slider(9), 0.5)
@@ -195,7 +212,7 @@ def test_it_flickers_unless_less_motion_is_asked_for(look: Look) -> None:
 def test_it_is_used_without_a_pointer_on_a_phone_and_in_the_dark(look: Look) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    browser = look(width=390, height=844)
+    browser = look(width=320, height=640)
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert browser.execute_script(wide) <= 0
     unnamed = """return [...document.querySelectorAll('button, input, select')].filter(e => e.checkVisibility() &&

@@ -224,10 +224,38 @@ def test_it_flickers_where_the_pointer_is(look: Look) -> None:
     assert page.execute_script(apex) is False
 
 
+def test_mark_means_the_sample_that_is_shown(page: Any, hostile_set: Dataset) -> None:
+    """Also where the next one cannot be loaded, and another page of the set marks, too."""
+    from selenium.webdriver.common.keys import Keys
+
+    page.execute_script("""const known = window.fetch;
+        window.fetch = (path, how) => path.endsWith('/sample/1') ? Promise.reject() : known(path, how);
+        document.querySelector('.tile').click()""")
+    until(lambda: page.execute_script("return document.getElementById('sample').open"))
+    page.execute_script("document.getElementById('mark').focus()")
+    page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    until(lambda: "does not answer" in page.find_element("id", "wrongSample").text)
+    key = f"miex-marks-{hostile_set.record['digests']['plan']}"
+    page.execute_script("localStorage.setItem(arguments[0], '[\"another\"]')", key)
+    page.find_element("id", "mark").click()
+    until(lambda: page.find_element("id", "mark").text == "Marked")
+    kept = json.loads(page.execute_script("return localStorage.getItem(arguments[0])", key))
+    assert kept == ["another", hostile_set.table["sample_id"][0].as_py()]
+    page.execute_script("const q = document.getElementById('where'); q.value = 'AU12 >'; q.form.requestSubmit()")
+    until(lambda: page.execute_script("return !document.getElementById('wrong').hidden"))
+    assert not page.find_element("id", "markAll").is_enabled()
+
+
 def test_it_fits_a_phone(look: Look) -> None:
-    page = look("set", width=390, height=844)
+    page = look("set", width=320, height=640)
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.execute_script(wide) <= 0
+    page.execute_script("document.querySelector('.tile').click()")
+    until(lambda: page.execute_script("return document.getElementById('sample').open"))
+    page.execute_script("document.querySelector('#sample details').open = true")
+    wider = """return [...document.querySelectorAll('#sample, #sample :not(.unseen)')].filter(e =>
+        e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX !== 'visible').map(e => e.outerHTML)"""
+    assert page.execute_script(wider) == []
     unnamed = """return [...document.querySelectorAll('button, input, select')].filter(e => e.checkVisibility() &&
         !(e.labels && e.labels.length) && !e.getAttribute('aria-label') && !e.textContent.trim()).length"""
     assert page.execute_script(unnamed) == 0
