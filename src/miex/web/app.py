@@ -222,13 +222,8 @@ class _Faces:
         return self._face(request.query_params.get("face", "")), Asked.model_validate_json(content)
 
 
-class _Whole(IntegerConvertor):
-    """A number in an address, of no more digits than a set or a clip needs."""
-
-    regex = "[0-9]{1,15}"
-
-
-register_url_convertor("whole", _Whole())
+# A number in an address has no more digits than a set or a clip needs; Python reads no number of thousands of them
+register_url_convertor("whole", type("Whole", (IntegerConvertor,), {"regex": "[0-9]{1,15}"})())
 
 
 def _set_routes(samples: SetPages) -> list[Route]:
