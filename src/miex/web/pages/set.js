@@ -79,10 +79,10 @@ const wrongHere = error => wrong(error.message, $('sample').open ? 'wrongSample'
 
 // ------------------------------------------------------------------------- the grid: only what is seen is in the page
 
-let columns = 1, cell = LEAST, rowHeight = LEAST + CAPTION;
+let columns = 1, laid = 0, cell = LEAST, rowHeight = LEAST + CAPTION;
 
 function lay() {
-  const width = $('all').clientWidth;
+  const width = laid = $('all').clientWidth;
   columns = Math.max(2, Math.floor((width + GAP) / (LEAST + GAP)));
   cell = (width - GAP * (columns - 1)) / columns;
   rowHeight = cell + CAPTION + GAP;
@@ -352,7 +352,8 @@ async function begin() {
   $('grid').addEventListener('keydown', keys);
   $('grid').addEventListener('focus', () => go(here));
   $('grid').addEventListener('blur', () => flick(null));
-  new ResizeObserver(lay).observe($('grid'));
+  // a tile under the pointer stays where only the height changes
+  new ResizeObserver(() => { if ($('all').clientWidth === laid) draw(); else lay(); }).observe($('grid'));
   $('markAll').addEventListener('click', () => markAll().catch(error => wrong(error.message)));
   $('clear').addEventListener('click', () => { change(() => marks.clear()); if ($('onlyMarked').checked) choose(); });
   $('export').addEventListener('click', () => {
