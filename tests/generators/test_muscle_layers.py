@@ -23,7 +23,7 @@ from miex.generators.grid import GRID, cell_centers, invert, invert_sheets, samp
 from miex.generators.muscle import MuscleGenerator, MuscleRig, mouth, teeth
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
-from miex.generators.muscle.basis import FaceFrame, crosses
+from miex.generators.muscle.basis import FaceFrame, crosses, of_side
 from miex.generators.muscle.cuts import TABLE, Opening, cut_spec, height_at, open_cut, percentile, sheets
 from miex.generators.muscle.folds import MOST, bound, compression, restraint
 from miex.generators.muscle.furrows import (
@@ -488,7 +488,7 @@ def crease(light: Light, row: int) -> np.ndarray:
             continue
         unit, outward = light._frame.unit, (1, -1)[row % 2]
         offset = np.array([outward * furrow.offset[0], furrow.offset[1]]) * unit
-        line = light._frame.side_points(furrow.line, row % 2) + offset
+        line = light._frame.points[of_side(furrow.line, row % 2)] + offset
         width, depth = max(furrow.width * unit, centers[1] - centers[0]), furrow.depth * light.lined(furrow.skin)
         half = light._halves[row % 2] if crosses(furrow.line) else np.empty(0)
         starts, ways = line[:-1], np.diff(line, axis=0)

@@ -30,6 +30,7 @@ from miex.report import build
 from miex.report.gallery import GallerySample, render_gallery
 from miex.report.gathered import gathered
 from miex.report.statistics import statistics_of
+from tests.browser import chromium
 
 HOSTILE = "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\"> & 'quoted'"
 EMOTIONS = {0: ("sad", "angry"), 1: ("happy",), 2: ("surprised",)}
@@ -253,27 +254,8 @@ def test_an_empty_set_has_a_page() -> None:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    chromium = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
-    driver = shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no chromium with chromedriver on the path")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-        "--window-size=1400,4000",
-        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    running = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield running
-    running.quit()
+    with chromium(tmp_path_factory.mktemp("browser"), "--window-size=1400,4000") as running:
+        yield running
 
 
 @pytest.fixture

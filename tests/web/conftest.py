@@ -26,6 +26,7 @@ from miex.planning.rows import build_plan
 from miex.sources.expert import ExpertSource, table_of
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
+from tests.browser import chromium
 
 SIZE, COPIES = 96, 300
 # a script, and a mark that turns the direction of what follows
@@ -116,30 +117,11 @@ def client(studio: Any) -> Client:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    chromium = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
-    driver = shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no chromium with chromedriver on the path")
-    from selenium import webdriver
-
     kept = tmp_path_factory.mktemp("downloads")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(kept)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    running = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    running.kept = kept  # type: ignore[attr-defined]
-    running.set_script_timeout(30)
-    yield running
-    running.quit()
+    with chromium(tmp_path_factory.mktemp("browser"), downloads=kept) as running:
+        running.kept = kept
+        running.set_script_timeout(30)
+        yield running
 
 
 def seen_as(browser: Any, width: int = 1400, height: int = 900, *, dark: bool = False, still: bool = True) -> None:

@@ -77,6 +77,13 @@ Threads = Annotated[
         rich_help_panel=o.RUN,
     ),
 ]
+AcceptUnknown = Annotated[
+    bool,
+    typer.Option(
+        help="Whether to also train on samples of unknown origin, which the leak guard cannot check; they are counted.",
+        rich_help_panel=o.DATA,
+    ),
+]
 Independent = Annotated[
     list[str] | None,
     typer.Option(
@@ -327,14 +334,7 @@ def evaluate(
             rich_help_panel=o.OUTPUT,
         ),
     ] = False,
-    accept_unknown: Annotated[
-        bool,
-        typer.Option(
-            help="Whether to also train on samples of unknown origin, which the leak guard cannot check; they are "
-            "counted.",
-            rich_help_panel=o.DATA,
-        ),
-    ] = False,
+    accept_unknown: AcceptUnknown = False,
     independent: Independent = None,
     store: Store = Path("results"),
     out: Out = None,

@@ -9,6 +9,7 @@ import typer
 from miex.commands import console
 from miex.commands import options as o
 from miex.commands.training import (
+    AcceptUnknown,
     ClassesName,
     Device,
     FlowMethod,
@@ -67,14 +68,7 @@ def worth(
             rich_help_panel=o.TRAINING,
         ),
     ] = None,
-    accept_unknown: Annotated[
-        bool,
-        typer.Option(
-            help="Whether to also train on samples of unknown origin, which the leak guard cannot check; they are "
-            "counted.",
-            rich_help_panel=o.DATA,
-        ),
-    ] = False,
+    accept_unknown: AcceptUnknown = False,
     independent: Independent = None,
     store: Store = Path("results"),
     out: Out = None,

@@ -70,10 +70,6 @@ class FaceFrame:
         x, y = points[np.argsort(points[:, 0], kind="stable")].T
         return x, y
 
-    def side_points(self, indices: Sequence[int], side: int) -> Floats:
-        """Landmarks (given as those of the right side) of a side, in the order given, pixels [n, 2]."""
-        return self.points[of_side(tuple(indices), side)]
-
     def share(self, side: int, x: Floats, y: Floats) -> Floats:
         """The share of a side in what lies on the midline, at columns x [1, w] and rows y [h, 1], pixels; both shares
         add up to 1."""
