@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scipy.interpolate import RBFInterpolator, RegularGridInterpolator
@@ -131,6 +133,18 @@ def test_the_spline_is_that_of_scipy() -> None:
     places = np.stack(np.meshgrid(nodes, nodes), -1)
     expected = RBFInterpolator(points, values, smoothing=stiffness)(places.reshape(-1, 2)).reshape(places.shape)
     assert np.abs(virtual._spline(points, values, stiffness, nodes) - expected).max() < 1e-9
+
+
+@pytest.mark.parametrize("size", [32, 128])
+def test_the_picture_is_sampled_as_opencv_samples(face: AlignedFace, fields: list[np.ndarray], size: int) -> None:
+    samples = np.ascontiguousarray(face.samples[: OVERSAMPLING * (size - 1) + 1, : OVERSAMPLING * (size - 1) + 1])
+    part, columns, rows = replace(face, samples=samples, size=size), *np.indices(samples.shape[:2], np.float32)[::-1]
+    per_sample = np.float32((len(fields[0]) - 1) / (len(samples) - 1))
+    for field in fields:
+        how = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+        moved = cv2.remap(field, columns * per_sample, rows * per_sample, **how)
+        x, y = np.moveaxis(np.float32(OVERSAMPLING) * moved + np.stack([columns, rows], -1), -1, 0)
+        assert np.array_equal(virtual._resample(part, field), cv2.remap(samples, x, y, **how))
 
 
 def test_some_are_mirrored(face: AlignedFace, people: list[AlignedFace]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -231,6 +232,9 @@ def test_more_identities_than_photos_become_virtual() -> None:
     for face in faces:
         assert (face["virtual_seed"] is not None) == face["virtual"]
     assert {f["identity"] for f in make_plan(3, ids=6).faces.to_pylist()} < {f["identity"] for f in faces}
+    places = [(face["sha256"], face["identity"]) for face in faces]
+    assert sum(a[0] != b[0] for a, b in pairwise(places)) == 2  # a photo's identities stand together
+    assert [face["identity"] for face in faces] == list(dict.fromkeys(plan.rows["identity"].to_pylist()))
 
 
 def test_fewer_identities_than_photos_are_the_first_by_hash() -> None:

@@ -41,8 +41,8 @@ class Plan:
         shards: gives the rows of every shard in their order, tables of PLAN_SCHEMA; each has `settings["shard_size"]`
             rows but the last. Every call begins anew, and gives the same.
         n_rows: of all shards.
-        face_blocks: gives the rows of all identities, ordered by identity, tables of FACES_SCHEMA; in blocks as the
-            digest wants them.
+        face_blocks: gives the rows of all identities, in the order of their samples, tables of FACES_SCHEMA; in
+            blocks as the digest wants them.
         n_faces: of all identities.
         settings: what changes pixels or labels beside the two tables (size, format, generator, shard size), as JSON.
         config: the options that the plan was made with, as JSON; not in the digest, only for people and messages.

@@ -11,28 +11,27 @@ import numpy as np
 
 from miex.faces.crop import AlignedFace, CropPlace, align
 from miex.faces.virtual import make_virtual
-from miex.images import Image, ImageError, decode_image
+from miex.images import ImageError, decode_image
 
 
-@lru_cache(maxsize=1)  # the relatives of one photo often follow one another; the array is read only by use
-def _photo(path: Path, sha256: str) -> Image:
+@lru_cache(maxsize=1)  # a plan has the relatives of one photo one after the other
+def _aligned(path: Path, sha256: str, landmarks: bytes, place: CropPlace, size: int) -> AlignedFace:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ImageError(f"photo {path}", found=error.strerror or str(error), reason="unreadable") from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ImageError(f"photo {path}", found="other bytes than when the set was planned", reason="changed")
-    return decode_image(content, path.name)
+    return align(decode_image(content, path.name), np.frombuffer(landmarks, np.float32).reshape(-1, 3), place, size)
 
 
 def load_face(faces_root: Path, face: dict[str, Any], size: int) -> AlignedFace:
-    """The aligned face of a row of faces.parquet.
+    """The aligned face of a row of faces.parquet. Its arrays are not to be written: relatives share them.
 
     Raises:
         ImageError: the photo is missing, or is not the one that was planned.
     """
-    photo = _photo(faces_root / face["path"], face["sha256"])
-    landmarks = np.asarray(face["landmarks"], np.float32).reshape(-1, 3)
+    landmarks = np.asarray(face["landmarks"], np.float32).tobytes()
     place = CropPlace(face["crop_x"], face["crop_y"], face["crop_side"], face["crop_roll"])
-    aligned = align(photo, landmarks, place, size)
+    aligned = _aligned(faces_root / face["path"], face["sha256"], landmarks, place, size)
     return make_virtual(aligned, face["virtual_seed"]) if face["virtual"] else aligned

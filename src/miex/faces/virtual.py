@@ -5,6 +5,7 @@ To a face recognizer they are still the person of the photo (docs/results/virtua
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from miex.compiled import compiled
 from miex.faces.crop import LEFT_EYE_CORNERS, MOUTH_CORNERS, OVERSAMPLING, RIGHT_EYE_CORNERS, AlignedFace, Points
 from miex.faces.mesh import mirror_landmarks
 from miex.images import Image, gray
@@ -28,7 +30,8 @@ _GRID = 33  # nodes of the map over the crop: the changes are smooth
 _STIFFNESS = 0.03  # of the splines: anchors that pull against each other give way instead of creasing the skin
 _NEWTON_STEPS = 6  # to find where landmarks went: the remainder is below 1/1000 of the crop
 _LEAST_STRETCH = 0.25  # of the map back: below it skin would smear, below 0 it would fold
-_BORDER = np.linspace(0, 1, 9)  # points that hold still along each side of the crop: nothing beyond it is known
+_BORDER = 9  # points that hold still along each side of the crop: nothing beyond it is known
+_STEPS = 32  # between nodes: places are rounded to them, as OpenCV's remap does
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,7 @@ def _field_back(face: AlignedFace, moves: npt.NDArray[np.float64]) -> npt.NDArra
     """
     indices, unit = proportions().anchors, face.inter_ocular
     anchors = face.landmarks[list(indices)].astype(np.float64)
-    edge, far = np.meshgrid(_BORDER, (0, 1))
-    sides = np.stack([edge.ravel(), far.ravel()], 1)
-    still = np.unique(np.vstack([sides, sides[:, ::-1]]), axis=0) * (face.size - 1)
+    still = _border() * (face.size - 1)
     # what places the crop goes exactly where it should, and so does the border
     placing = {*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS, *MOUTH_CORNERS}
     stiffness = np.array([0.0 if index in placing else _STIFFNESS for index in indices] + [0.0] * len(still))
@@ -139,6 +140,13 @@ def _field_back(face: AlignedFace, moves: npt.NDArray[np.float64]) -> npt.NDArra
         if _least_stretch(field, nodes[1]) >= _LEAST_STRETCH:
             break
     return np.asarray(field, np.float32)
+
+
+@lru_cache(maxsize=1)
+def _border() -> npt.NDArray[np.float64]:
+    edge, far = np.meshgrid(np.linspace(0, 1, _BORDER), (0, 1))
+    sides = np.stack([edge.ravel(), far.ravel()], 1)
+    return np.unique(np.vstack([sides, sides[:, ::-1]]), axis=0)
 
 
 def _spline(
@@ -153,18 +161,28 @@ def _spline(
     That of scipy, whose import takes longer than the first virtual identities.
     """
     n = len(points)
-
-    def bend(squared: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:  # r² log r
-        return np.asarray(squared * np.log(np.maximum(squared, 1e-300)) / 2)
-
     system = np.zeros((n + 3, n + 3))
-    system[:n, :n] = bend(np.square(points[:, None] - points).sum(-1)) + np.diag(stiffness)
+    across, down = (np.square(points[:, c, None] - points[:, c]) for c in (0, 1))
+    system[:n, :n] = _bend(across + down) + np.diag(stiffness)
     system[:n, n], system[:n, n + 1 :] = 1, points
     system[n:, :n] = system[:n, n:].T
     shares = np.linalg.solve(system, np.vstack([values, np.zeros((3, 2))]))
     across, down = (np.square(nodes[:, None] - points[:, c]) for c in (0, 1))
-    bent = bend(down[:, None] + across) @ shares[:n]
+    bent = _bend(down[:, None] + across) @ shares[:n]
     return np.asarray(bent + shares[n] + nodes[:, None] * shares[n + 1] + nodes[:, None, None] * shares[n + 2])
+
+
+def _bend(squared: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """r² log r from r², in place."""
+    _bend_all(squared.reshape(-1))
+    return squared
+
+
+@compiled
+def _bend_all(squared: npt.NDArray[np.float64]) -> None:
+    for i in range(len(squared)):
+        squared[i] *= math.log(max(squared[i], 1e-300))
+        squared[i] /= 2
 
 
 def _least_stretch(field: npt.NDArray[np.float64], spacing: float) -> float:
@@ -173,25 +191,47 @@ def _least_stretch(field: npt.NDArray[np.float64], spacing: float) -> float:
     return float(((1 + right[..., 0]) * (1 + down[..., 1]) - right[..., 1] * down[..., 0]).min())
 
 
-def _sample(field: npt.NDArray[np.float32], x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> Any:
-    """The field between its nodes, bilinear; x and y count nodes."""
-    return cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
 def _resample(face: AlignedFace, field: npt.NDArray[np.float32]) -> Image:
-    columns, rows, samples = _places(len(face.samples))
-    where = cv2.scaleAdd(_sample(field, columns, rows), OVERSAMPLING, samples)
-    moved = cv2.remap(face.samples, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-    return np.asarray(moved, np.uint8)
+    side = len(face.samples)
+    where = np.empty((side, side, 2), np.float32)
+    _look(field, _steps(side), where)
+    # of four channels, which OpenCV samples in half the time of three
+    samples = cv2.cvtColor(face.samples, cv2.COLOR_RGB2RGBA)
+    moved = cv2.remap(samples, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    return np.asarray(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
 @lru_cache(maxsize=1)
-def _places(side: int) -> tuple[Points, Points, Points]:
-    """Where samples lie among the nodes, columns and rows, float32 [side, side]; and among themselves, (x, y), float32
-    [side, side, 2]; not to be written."""
-    columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32),) * 2)
+def _steps(side: int) -> npt.NDArray[np.intp]:
+    """Where a line of samples lies among the nodes, in steps; not to be written."""
     per_sample = np.float32((_GRID - 1) / (side - 1))
-    return columns * per_sample, rows * per_sample, np.stack([columns, rows], -1)
+    return np.asarray(np.rint(np.arange(side, dtype=np.float32) * per_sample * np.float32(_STEPS)), np.intp)
+
+
+@compiled
+def _look(field: npt.NDArray[np.float32], steps: npt.NDArray[np.intp], where: npt.NDArray[np.float32]) -> None:
+    """Fill in where the old picture has each sample of the new one, float32 [side, side, 2] (x, y), samples: the field
+    between its nodes, bilinear."""
+    side, last, one = len(steps), len(field) - 1, np.float32(1)
+    # the nodes left and right of each sample of a line, and its share of the right one
+    left, right = np.empty((len(field), 2 * side), np.float32), np.empty((len(field), 2 * side), np.float32)
+    share, line = np.empty(2 * side, np.float32), np.zeros(2 * side, np.float32)
+    for j in range(side):
+        column = steps[j] // _STEPS
+        line[2 * j] = j
+        for c in range(2):
+            share[2 * j + c] = (steps[j] % _STEPS) / _STEPS
+            left[:, 2 * j + c], right[:, 2 * j + c] = field[:, column, c], field[:, min(column + 1, last), c]
+    for i in range(side):
+        row, into = steps[i] // _STEPS, where[i].reshape(-1)
+        down, below = np.float32((steps[i] % _STEPS) / _STEPS), min(row + 1, last)
+        for j in range(2 * side):
+            moved = left[row, j] * ((one - share[j]) * (one - down)) + right[row, j] * (share[j] * (one - down))
+            moved += left[below, j] * ((one - share[j]) * down)
+            moved += right[below, j] * (share[j] * down)
+            into[j] = moved * np.float32(OVERSAMPLING) + line[j]
+        for j in range(side):
+            into[2 * j + 1] += np.float32(i)
 
 
 def _follow(face: AlignedFace, field: npt.NDArray[np.float32]) -> Points:
@@ -199,19 +239,43 @@ def _follow(face: AlignedFace, field: npt.NDArray[np.float32]) -> Points:
 
     Plain fixed-point steps run away where the map shrinks a part to less than half.
     """
-    per_pixel = (_GRID - 1) / (face.size - 1)
-    slopes = [np.ascontiguousarray(slope) for slope in np.gradient(field, 1 / per_pixel, axis=(1, 0))]
+    spacing = (face.size - 1) / (_GRID - 1)
+    slopes = np.gradient(field, spacing, axis=(1, 0))
+    maps = np.concatenate([field, *slopes], axis=2)
     new = face.landmarks.astype(np.float64)
-    for _ in range(_NEWTON_STEPS):
-        x, y = np.split((new * per_pixel).astype(np.float32), 2, axis=1)
-        beside = new + _sample(field, x, y)[:, 0] - face.landmarks
-        jacobian = np.eye(2) + np.stack([_sample(slope, x, y)[:, 0] for slope in slopes], -1)
-        outside = np.any((new < 0) | (new > face.size - 1), axis=1)
-        jacobian[outside] = np.eye(2)  # the map is flat there; a chin may lie below the crop
-        (a, b), (c, d) = np.moveaxis(jacobian, 0, -1)
-        x, y = beside.T
-        new -= (np.stack([d * x - b * y, a * y - c * x]) / (a * d - b * c)).T
+    _solve(maps, face.landmarks, 1 / spacing, face.size - 1.0, new)
     return new.astype(np.float32)
+
+
+@compiled
+def _solve(
+    maps: npt.NDArray[np.float32], old: Points, per_pixel: float, far: float, new: npt.NDArray[np.float64]
+) -> None:
+    """The steps of `_follow`, in place from the old landmarks: `maps` are the field and its slopes to the right and
+    down, float32 [_GRID, _GRID, 6], `far` is the crop's last pixel."""
+    last, one, here = len(maps) - 1, np.float32(1), np.empty(6)
+    for k in range(len(new)):
+        for _ in range(_NEWTON_STEPS):
+            x, y = float(new[k, 0]), float(new[k, 1])
+            across = int(np.rint(np.float32(x * per_pixel) * np.float32(_STEPS)))
+            down = int(np.rint(np.float32(y * per_pixel) * np.float32(_STEPS)))
+            u, v = np.float32((across % _STEPS) / _STEPS), np.float32((down % _STEPS) / _STEPS)
+            column, row = across // _STEPS, down // _STEPS
+            left, right = min(max(column, 0), last), min(max(column + 1, 0), last)
+            above, below = min(max(row, 0), last), min(max(row + 1, 0), last)
+            for c in range(6):
+                here[c] = (
+                    maps[above, left, c] * ((one - u) * (one - v))
+                    + maps[above, right, c] * (u * (one - v))
+                    + maps[below, left, c] * ((one - u) * v)
+                    + maps[below, right, c] * (u * v)
+                )
+            xx, xy, yx, yy = 1 + here[2], here[4], here[3], 1 + here[5]
+            if min(x, y) < 0 or max(x, y) > far:
+                xx, xy, yx, yy = 1.0, 0.0, 0.0, 1.0  # the map is flat there; a chin may lie below the crop
+            x, y = x + here[0] - old[k, 0], y + here[1] - old[k, 1]
+            new[k, 0] -= (yy * x - xy * y) / (xx * yy - xy * yx)
+            new[k, 1] -= (xx * y - yx * x) / (xx * yy - xy * yx)
 
 
 def _draw_tone(rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], float]:
@@ -236,5 +300,14 @@ def _tone(samples: Image, curves: npt.NDArray[np.uint8], matrix: npt.NDArray[np.
     # a gray photo stays gray; that one is not is seen at its first rows
     if all((part == part[..., :1]).all() for part in (samples[:8], samples)):
         toned = gray(toned)[..., None].repeat(3, axis=2)
-    gradient = np.linspace(1 + light, 1 - light, samples.shape[1], dtype=np.float32)
-    return np.asarray(cv2.convertScaleAbs(toned * gradient[:, None]), np.uint8)
+    _light(toned, np.linspace(1 + light, 1 - light, samples.shape[1], dtype=np.float32).repeat(3))
+    return toned
+
+
+@compiled
+def _light(samples: Image, gains: npt.NDArray[np.float32]) -> None:
+    """Make samples lighter or darker, in place, by the gains of a row of R, G, B, R …"""
+    for i in range(len(samples)):
+        row = samples[i].reshape(-1)
+        for j in range(len(row)):
+            row[j] = np.uint8(min(np.rint(np.float32(row[j]) * gains[j]), np.float32(255)))

@@ -14,7 +14,8 @@ from miex.stable import stable_hash
 
 
 def choose_faces(index: pa.Table, config: PlanConfig) -> pa.Table:
-    """The identities of a plan, table of FACES_SCHEMA, ordered by identity (a hash, so by no order of names).
+    """The identities of a plan, table of FACES_SCHEMA, ordered by photo and then identity (hashes, so by no order of
+    names): a photo is read and aligned once for all that are made from it.
 
     The first `ids` photos by hash; if there are fewer, virtual identities: first one of each photo, by hash, then a
     second of each, and so on.
@@ -40,7 +41,7 @@ def choose_faces(index: pa.Table, config: PlanConfig) -> pa.Table:
         variant += 1
         relatives = [(f"{stable_hash('virtual', hashes[row], variant):016x}", row, True) for row in usable]
         chosen += sorted(relatives)[: n - len(chosen)]
-    identities, rows, virtual = zip(*sorted(chosen), strict=True)
+    identities, rows, virtual = zip(*sorted(chosen, key=lambda one: (hashes[one[1]], one[0])), strict=True)
     photos = index.take(list(rows))
     meshes = photos["landmarks"].combine_chunks().flatten().to_numpy().reshape(n, -1, 3)
     places = [place_crop(mesh, config.crop) for mesh in meshes]

@@ -50,9 +50,10 @@ def build_plan(
 ) -> Plan:
     """Every sample of a set.
 
-    Rows of an identity stand together, so that it is prepared once; identities by hash, then rounds, sources and
-    classes. The id names identity, source, class and round, and the seed is a hash of the set's seed and the id. So
-    more rounds, other classes or one more photo leave the other rows as they were.
+    Rows of an identity stand together, so that it is prepared once, and so do identities of a photo, which is read
+    once; both by hash, then rounds, sources and classes. The id names identity, source, class and round, and the seed
+    is a hash of the set's seed and the id. So more rounds, other classes or one more photo leave the other rows as they
+    were.
 
     Rows are drawn when they are asked for, shard by shard: a plan may be larger than memory.
 

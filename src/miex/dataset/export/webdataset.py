@@ -21,7 +21,7 @@ def export_webdataset(dataset: Dataset, place: Place, *, seed: int = 0, progress
 
     Members of a sample: `<id>.000.png` (onset), `<id>.001.png` …, byte for byte as stored; `<id>.cls`, the label (0
     negative, 1 positive, 2 surprise); `<id>.json`, AU vectors of every frame, apex, provenance, licence, attribution.
-    Samples are shuffled, since readers of tars read in order, and a set is ordered by identity.
+    Samples are shuffled, since readers of tars read in order, and a set is ordered by photo and identity.
 
     Args:
         dataset: the set, or a selection of it.
