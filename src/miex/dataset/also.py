@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from miex.aus.vector import AU_INDEX, AU_NUMBERS, SIDES, AUArray
+from miex.aus.vector import AU_INDEX, AU_NUMBERS, SIDES
 from miex.dataset.schema import coded_aus, rendered_aus
 
-LEAST = 0.005  # of an AU's intensity, which is written with two decimals
+LEAST = float(np.float32(0.005))  # of an AU's intensity, which is written with two decimals
 _BLINK = AU_INDEX[45]
 _EYES = " % of the distance between the eyes"
 
@@ -36,17 +36,17 @@ def _of_aus(row: Mapping[str, Any]) -> Iterator[str]:
             yield f"AU {au} on the {SIDES[side < 0]} side alone"
     differ = np.abs(rendered - coded_aus(row)).max((0, 2)) >= LEAST
     for i in sorted(np.flatnonzero(differ).tolist(), key=lambda i: i != _BLINK):  # a blink is seen first
-        left, right = (_path(rendered[:, i, side], apex) for side in (0, 1))
+        left, right = (_path(values, apex) for values in rendered[:, i].T.tolist())
         text = left if left == right else f"L {left}, R {right}"
-        known = f" (coded {_path(coded[:, i], apex)})" if coded[:, i].any() else ""
+        known = f" (coded {_path(coded[:, i].tolist(), apex)})" if coded[:, i].any() else ""
         yield ("blink: " if i == _BLINK else f"AU {AU_NUMBERS[i]}: ") + text + known
 
 
-def _path(values: AUArray, apex: int) -> str:
+def _path(values: list[float], apex: int) -> str:
     """An intensity from onset to apex, and the highest of a sequence if that is elsewhere."""
     ends = [_short(values[k]) for k in (0, apex)]
     text = ends[0] if ends[0] == ends[1] else " → ".join(ends)
-    highest = int(values.argmax())
+    highest = values.index(max(values))
     beyond = values[highest] >= max(values[0], values[apex]) + LEAST
     return text + (f", {_short(values[highest])} at frame {highest}" if beyond else "")
 

@@ -81,24 +81,16 @@ def record_name(shard: int) -> str:
     return f"{SHARDS}/{shard:05d}.json"
 
 
-class _Hashed(io.RawIOBase):
-    """Writes through, and hashes what it writes: all of it, and what came since `begin`."""
+class _Hashed:
+    """Writes through, and hashes what it writes."""
 
     def __init__(self, file: Draft) -> None:
-        self._file, self.digest, self.position, self.crc32 = file, hashlib.sha256(), 0, 0
+        self._file, self.digest, self.position = file, hashlib.sha256(), 0
 
-    def begin(self) -> None:
-        self.crc32 = 0
-
-    def write(self, data: Any) -> int:
+    def write(self, data: bytes) -> None:
         self._file.write(data)
         self.digest.update(data)
-        self.crc32 = isal_zlib.crc32(data, self.crc32)
         self.position += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self.position
 
 
 def write_shard(
@@ -134,17 +126,15 @@ def write_shard(
     failed: list[dict[str, str]] = []
     with out.writing(tar_name(shard)) as draft:
         sink = _Hashed(draft)
-        with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for sample in samples:
-                if isinstance(sample, Failure):
-                    failed.append(asdict(sample))
-                    continue
-                offset = sink.tell()
-                sink.begin()
-                for name, content in members(sample):
-                    add_member(tar, name, content)
-                place = {"sample_id": sample.sample_id, "offset": offset, "bytes": sink.tell() - offset}
-                made.append({**place, "crc32": sink.crc32, **sample.measures})
+        for sample in samples:
+            if isinstance(sample, Failure):
+                failed.append(asdict(sample))
+                continue
+            content = b"".join(member(name, one) for name, one in members(sample))
+            place = {"sample_id": sample.sample_id, "offset": sink.position, "bytes": len(content)}
+            made.append({**place, "crc32": isal_zlib.crc32(content), **sample.measures})
+            sink.write(content)
+        sink.write(tar_end(sink.position))
         there = None if damaged else read_shard_record(out, shard)
         if there and len(made) <= len(there.samples):
             draft.abandon()
@@ -179,11 +169,16 @@ def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
     yield f"{sample.sample_id}.json", description.encode()
 
 
-def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Append a file, which has no date and no owner."""
+def member(name: str, content: bytes) -> bytes:
+    """A file as a part of a tar; it has no date and no owner."""
     info = tarfile.TarInfo(name)  # mtime, uid and gid 0, no names
     info.size, info.mode = len(content), 0o644
-    tar.addfile(info, io.BytesIO(content))
+    return info.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def tar_end(size: int) -> bytes:
+    """What ends a tar whose members take so many bytes."""
+    return bytes(2 * tarfile.BLOCKSIZE + -(size + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE)
 
 
 def read_shard_record(out: Storage, shard: int) -> ShardRecord | None:

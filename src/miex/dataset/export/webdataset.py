@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
-
 import pyarrow.compute as pc
 
 from miex.dataset.export.features import members_of
 from miex.dataset.export.parts import MOST_BYTES, Target, in_parts, sizes_of, write_card
 from miex.dataset.frames import SUFFIX
 from miex.dataset.reader import Dataset
-from miex.dataset.shard import Sample, add_member, members
+from miex.dataset.shard import Sample, member, members, tar_end
 from miex.executors.base import Progress, silent
 from miex.stable import sample_rng
 from miex.storage import Place
@@ -42,17 +40,16 @@ def export_webdataset(dataset: Dataset, place: Place, *, seed: int = 0, progress
     number, frames = 0, 0
     with Target(dataset, place) as out:
         for number, shard in enumerate(in_parts(sizes_of(shuffled), MOST_BYTES)):
-            with (
-                out.writing(f"{number:05d}.tar") as draft,
-                tarfile.open(fileobj=draft, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-            ):
+            with out.writing(f"{number:05d}.tar") as draft:
+                size = 0
                 for i in shard:
                     stored = shuffled.stored(i)
-                    for name, content in members(Sample(ids[i], stored.frames, suffix, stored.description, {})):
-                        add_member(tar, name, content)
-                    add_member(tar, f"{ids[i]}.cls", str(labels[i]).encode())
+                    sample = Sample(ids[i], stored.frames, suffix, stored.description, {})
+                    for name, content in (*members(sample), (f"{ids[i]}.cls", str(labels[i]).encode())):
+                        size += draft.write(member(name, content))
                     frames += len(stored.frames)
                     progress(i + 1, len(shuffled), "")
+                draft.write(tar_end(size))
         last = f"{{00000..{number:05d}}}" if number else "00000"
         opened = [
             "import webdataset",
