@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import bound
+import cv2
+
+from benchmarks.machine import bound, bound_beside, processor_seconds
 from benchmarks.page import page, parser
 from benchmarks.synthesis import make_plan
 from miex.dataset.samples import SAMPLES_FILE
@@ -75,7 +78,7 @@ def peak(process: int) -> float:
 
 def made(out: Path, runs: list[list[str]]) -> dict[str, Any]:
     """What the runs of a plan took, all at once."""
-    start = time.perf_counter()
+    start, before = time.perf_counter(), processor_seconds((resource.RUSAGE_CHILDREN,))
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     running = [
         subprocess.Popen(
@@ -106,7 +109,7 @@ def made(out: Path, runs: list[list[str]]) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     facts = [json.loads(text) for text in said]
     return {
-        "seconds": seconds, "digest": digest(out),
+        "seconds": seconds, "used": processor_seconds((resource.RUSAGE_CHILDREN,)) - before, "digest": digest(out),
         "frames": sum(fact["frames"] for fact in facts),
         "bytes": sum(fact["bytes"] for fact in facts), "driver": list(drivers.values()),
         "workers": [peak for peak in workers.values() if peak >= LEAST_MB],
@@ -122,9 +125,11 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     given = options.parse_args(arguments)
     with page("One plan, made in several ways", options, given), tempfile.TemporaryDirectory() as folder:
-        print("Wall time is that of the whole command, with the start of its processes and the gallery; peak memory is")
-        print("each process' own. The share of the bound is the time that one remap and one PNG of each frame take two")
-        print("processors, of the time of rendering.")
+        print("Wall time is that of the whole command, with the start of its processes and the gallery; the time of")
+        print(f"processors, divided by {WORKERS}, is what it would be if nobody else used them and they never waited.")
+        print("The bound is measured before and after each run, and once more while another process does the same.")
+        print("Its share is the time that one remap and one PNG of each frame take two processors, of the time of")
+        print("rendering. Peak memory is each process' own.")
         for samples in given.samples:
             compare(given.faces, samples, given.ways, Path(folder))
 
@@ -136,22 +141,28 @@ def compare(faces: Path, samples: int, ways: list[str], folder: Path) -> None:
     adopt_plan(plan, planned)
     pixels = plan.settings["size"]
     (face,) = plan.faces.slice(0, 1).to_pylist()
-    limit = bound(load_face(Path(plan.faces_root), face, pixels).crop)
+    crop = load_face(Path(plan.faces_root), face, pixels).crop
+    cv2.setNumThreads(1)
     print(f"\n## {plan.n_rows:,} pairs of {pixels} px, {plan.n_faces:,} identities, {plan.n_shards} shards\n")
-    print(f"The bound of a frame is {limit:.3f} ms.\n")
+    print("| `miex run` with | bound, ms | beside another, ms | s | wall time, bounds | ", end="")
     print(
-        "| `miex run` with | s | s of rendering | frames/s | share of the bound | MB | peak MB: driver | a worker |",
-        end="",
+        f"processors' s / {WORKERS} | the same, bounds | s of rendering | frames/s | share of the bound | MB | ", end=""
     )
-    print(" Ray's own, all | sha256 of all bytes |\n|---|---|---|---|---|---|---|---|---|---|")
+    print("peak MB: driver | a worker | Ray's own, all | sha256 of all bytes |\n" + "|---" * 15 + "|")
     found = set()
     for name, runs in map(WAYS.__getitem__, ways):
         out = shutil.copytree(planned, folder / "set")
+        before = bound(crop)
         took = made(out, runs)
+        limit, beside = (before + bound(crop)) / 2, bound_beside(crop, WORKERS - 1)
         found.add(took["digest"])
         share = limit / 1e3 * took["frames"] / WORKERS / took["making"]
+        used = took["used"] / WORKERS
+        # Ray's workers are no children of the command
+        of_all = "– | –" if took["own"] else f"{used:.1f} | {used * 1e3 / limit:,.0f}"
         print(
-            f"| {name} | {took['seconds']:.1f} | {took['making']:.1f} | {took['frames'] / took['making']:,.0f} | "
+            f"| {name} | {limit:.3f} | {beside:.3f} | {took['seconds']:.1f} | {took['seconds'] * 1e3 / limit:,.0f} | "
+            f"{of_all} | {took['making']:.1f} | {took['frames'] / took['making']:,.0f} | "
             f"{share:.0%} | {took['bytes'] / 1e6:,.0f} | {_each(took['driver'])} | {_each(took['workers'])} | "
             f"{took['own']:,.0f} | {took['digest'][:12]}… |",
             flush=True,
