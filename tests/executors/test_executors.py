@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -18,7 +19,7 @@ from threading import Thread
 import pytest
 
 from miex.errors import InputError
-from miex.executors.base import Executor, InProcess, WorkerDiedError
+from miex.executors.base import IN_PROCESS, Executor, InProcess, WorkerDiedError
 from miex.executors.local import LocalProcesses, local_executor
 from miex.executors.ray import RayCluster
 from miex.storage.local import Folder
@@ -52,6 +53,10 @@ def die_always(folder: Path) -> str:
     with (folder / "tries").open("a") as file:
         file.write("x")
     os._exit(9)
+
+
+def pid(_: int) -> int:
+    return os.getpid()
 
 
 def meet(folder: Path) -> int:
@@ -136,6 +141,21 @@ def test_several_processes_are_used(tmp_path: Path) -> None:
     assert len(pids) == 2
     assert os.getpid() not in pids
     assert isinstance(local_executor(1), InProcess)
+
+
+def test_processes_that_began_before_run_the_tasks(tmp_path: Path) -> None:
+    with LocalProcesses(2).begun(partial(meet, tmp_path), 5) as ready:
+        pids = set(ready.map(pid, range(6)))
+        assert pids <= {int(path.name) for path in tmp_path.iterdir()}
+        assert pids.isdisjoint(ready.map(pid, [0]))  # later runs start their own
+    with IN_PROCESS.begun(partial(die_always, tmp_path), 5) as ready:
+        assert list(ready.map(pid, [0])) == [os.getpid()]
+
+
+def test_what_begins_badly_is_left_to_the_tasks(tmp_path: Path) -> None:
+    for first in (partial(os._exit, 9), partial(odd_fails, 1)):
+        with LocalProcesses(2).begun(first, 2) as ready:
+            assert sorted(ready.map(square, range(5))) == [0, 1, 4, 9, 16]
 
 
 def test_workers_follow_a_killed_parent(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -194,9 +195,20 @@ def synthesize(
         OutputError: the folder belongs to another plan, is in use, or cannot be written.
         PartialFailureError: more samples failed than `max_failed` allows.
     """
-    planned = plan(out, workers=workers, progress=progress, say=say, **asked)
-    digest = planned.digests["plan"]
-    made = _make(out, None, asked.get("weights"), workers, max_failed, progress, say, digest=digest)
+    from miex.dataset.samples import SAMPLES_FILE
+    from miex.synthesis.worker import begun
+
+    at, weights = executor(workers), asked.get("weights")
+    with ExitStack() as stack:
+
+        def begin(drawn: Plan) -> None:
+            nonlocal at
+            if drawn.n_shards > 1 and storage_at(out).size(SAMPLES_FILE) is None:
+                given = None if weights is None else path(weights).absolute()
+                at = stack.enter_context(begun(at, drawn, Path(drawn.faces_root), given))
+
+        planned = _plan(out, workers, progress, say, begin, **asked)
+        made = _make(out, None, weights, at, max_failed, progress, say, digest=planned.digests["plan"])
     assert isinstance(made, Made)
     return made
 
@@ -214,6 +226,18 @@ def plan(
 
     Arguments and errors are those of `synthesize`.
     """
+    return _plan(out, workers, progress, say, lambda drawn: None, **asked)
+
+
+def _plan(
+    out: PathLike,
+    workers: Workers,
+    progress: Stages | None,
+    say: Say,
+    begin: Callable[[Plan], None],
+    **asked: Unpack[PlanOptions],
+) -> Plan:
+    """Write a plan; `begin` is called with it before its rows are drawn and written."""
     from miex.dataset.pages import REFUSED, write_sums
     from miex.faces.index import quality_of, write_refused
     from miex.faces.photos import default_pool, photos_root
@@ -251,6 +275,7 @@ def plan(
             progress=stage(progress, "planning samples"),
             triplets_progress=stage(progress, "drawing AU triplets"),
         )  # fmt: skip
+        begin(made)
         adopted = adopt_plan(made, place)
     except Exception:
         raise

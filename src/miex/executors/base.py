@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Final, Generic, TypeVar
 
@@ -54,6 +55,12 @@ class Executor(ABC):
     def at_once(self) -> int:
         """How many tasks it runs at the same time."""
         return 1
+
+    @contextmanager
+    def begun(self, first: Callable[[], object], most: int) -> Iterator[Executor]:
+        """The executor, whose processes may start now, `most` of them, while the caller does other work: each calls
+        `first`, to load what its tasks need. What that raises is left to the tasks."""
+        yield self
 
     @abstractmethod
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.synchronize import Event
 from typing import Any
@@ -24,19 +24,30 @@ class LocalProcesses(Executor):
 
     workers: int
     retries: int = 2
+    _begun: list[_Pool] = field(default_factory=list, repr=False, compare=False)  # for the next run
 
     @property
     def at_once(self) -> int:
         return min(self.workers, available_workers())
 
+    @contextmanager
+    def begun(self, first: Callable[[], object], most: int) -> Iterator[Executor]:
+        if self._begun:
+            yield self
+            return
+        pool = _Pool(min(self.workers, most))
+        for _ in range(pool.size):
+            pool.processes.submit(first)
+        try:
+            yield replace(self, _begun=[pool])
+        finally:
+            pool.processes.shutdown(wait=True, cancel_futures=True)
+
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:
         waiting = deque((task, 0) for task in tasks)
-        spawn = get_context("spawn")
-        begun = spawn.Event()  # a worker was ready for its first task
+        began = False  # whether a worker was ever ready for its first task
         while waiting:
-            pool = ProcessPoolExecutor(
-                min(self.workers, len(waiting)), mp_context=spawn, initializer=_start_worker, initargs=(begun,)
-            )
+            pool = self._begun.pop() if self._begun else _Pool(min(self.workers, len(waiting)))
             running: dict[Future[Result], tuple[Task, int]] = {}
             try:
                 while waiting or running:
@@ -44,7 +55,7 @@ class LocalProcesses(Executor):
                     while waiting and len(running) < self.workers:
                         task, tried = waiting.popleft()
                         try:
-                            running[pool.submit(function, task)] = task, tried
+                            running[pool.processes.submit(function, task)] = task, tried
                         except BrokenProcessPool:
                             waiting.appendleft((task, tried))
                             break
@@ -61,7 +72,7 @@ class LocalProcesses(Executor):
                                 yield Outcome(task, error=out_of_memory(task, error))
                         elif not isinstance(error, BrokenProcessPool):
                             yield Outcome(task, None if error else future.result(), error)
-                        elif not begun.is_set():
+                        elif not (began := began or pool.began.is_set()):
                             raise self._never_began()
                         elif tried < self.retries:
                             broken = True
@@ -72,7 +83,7 @@ class LocalProcesses(Executor):
                     if broken and not running:
                         break  # a pool that broke stays broken: go on with a new one
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                pool.processes.shutdown(wait=True, cancel_futures=True)
 
     @staticmethod
     def _never_began() -> WorkerDiedError:
@@ -91,6 +102,15 @@ class LocalProcesses(Executor):
             found=f"its worker process died {tried + 1} times",
             do="use fewer `workers` if memory ran out, and run the same command again to resume",
         )
+
+
+class _Pool:
+    """Processes, and whether one of them was ready for its first task."""
+
+    def __init__(self, size: int) -> None:
+        spawn = get_context("spawn")
+        self.size, self.began = size, spawn.Event()
+        self.processes = ProcessPoolExecutor(size, mp_context=spawn, initializer=_start_worker, initargs=(self.began,))
 
 
 def local_executor(workers: int) -> Executor:

@@ -19,7 +19,7 @@ from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 from miex.synthesis.estimate import Estimate, check_room, estimate_rest
 from miex.synthesis.shards import shards_of
-from miex.synthesis.worker import ShardResult, ShardTask, State, make_shard, result_of
+from miex.synthesis.worker import ShardResult, ShardTask, State, begun, make_shard, result_of
 
 _SECONDS_BETWEEN_TRIES = 0.2  # to hold a place that others hold
 
@@ -207,17 +207,6 @@ def make_shards(
     ]
     results = dict(there)
     rows = sum(min(plan.shard_size, plan.n_rows - shard * plan.shard_size) for shard in shards)
-    if tasks:
-        if not root.is_dir():
-            raise InputError(
-                f"photos of {out.address}", expected="their folder", found=f"no folder {root}",
-                do="give the folder in which the photos are now: `faces` DIR",
-            )  # fmt: skip
-        for task in tasks:
-            if task.state != "missing":
-                out.size(tar_name(task.shard))  # raises for a folder of that name, before anything is replaced
-        announce(check_room(estimate_rest(tasks, plan), out))
-        start()
 
     def failed() -> int:
         return sum(result.failed for result in results.values())
@@ -225,17 +214,31 @@ def make_shards(
     def done() -> int:
         return sum(result.made + result.failed for result in results.values())
 
-    progress(done(), rows, f"{failed()} failed")
-    # one shard is made faster here than by a process that must first start
-    at = executor if len(tasks) > 1 else IN_PROCESS
-    for outcome in at.run(make_shard, tasks):
-        if outcome.error is not None:
-            raise outcome.error
-        assert outcome.result is not None
-        results[outcome.task.shard] = outcome.result
+    with ExitStack() as stack:
+        at: Executor = IN_PROCESS
+        if tasks:
+            if not root.is_dir():
+                raise InputError(
+                    f"photos of {out.address}", expected="their folder", found=f"no folder {root}",
+                    do="give the folder in which the photos are now: `faces` DIR",
+                )  # fmt: skip
+            for task in tasks:
+                if task.state != "missing":
+                    out.size(tar_name(task.shard))  # raises for a folder of that name, before anything is replaced
+            # one shard is made faster here than by a process that must first start
+            if len(tasks) > 1:
+                at = stack.enter_context(begun(executor, plan, root, weights))
+            announce(check_room(estimate_rest(tasks, plan), out))
+            start()
         progress(done(), rows, f"{failed()} failed")
-        if not mend and failed() > max_failed * rows:
-            break
+        for outcome in at.run(make_shard, tasks):
+            if outcome.error is not None:
+                raise outcome.error
+            assert outcome.result is not None
+            results[outcome.task.shard] = outcome.result
+            progress(done(), rows, f"{failed()} failed")
+            if not mend and failed() > max_failed * rows:
+                break
     if not mend:
         check_failed(out, failed(), rows, max_failed, (shard for shard in sorted(results) if results[shard].failed))
     names = set(out.names(SHARDS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from miex.dataset.frames import SUFFIX
-from miex.dataset.plan_file import CONFIG_FILE, PlanRows, has_plan, read_faces, read_record
+from miex.dataset.plan_file import CONFIG_FILE, Plan, PlanRows, has_plan, read_faces, read_record
 from miex.dataset.shard import Failure, Sample, ShardRecord, read_shard_record, write_shard
 from miex.dataset.verify import kept_sample, sound_samples
 from miex.errors import InputError, OutputError
+from miex.executors.base import Executor
 from miex.executors.local import one_thread
 from miex.faces import VERSION as FACES_VERSION
 from miex.generators.base import Generator
@@ -62,6 +64,20 @@ class ShardResult:
     failed: int
     bytes: int
     own: bool
+
+
+def begun(executor: Executor, plan: Plan, faces_root: Path, weights: Path | None) -> AbstractContextManager[Executor]:
+    """The executor, whose processes load what rendering needs while the caller does other work: before its first shard,
+    each renders the first sample of a plan, which need not be written yet."""
+    row, face = (next(blocks).slice(0, 1).to_pylist()[0] for blocks in (plan.shards(), plan.face_blocks()))
+    return executor.begun(partial(_render_first, faces_root, face, row, dict(plan.settings), weights), plan.n_shards)
+
+
+def _render_first(
+    faces_root: Path, face: dict[str, Any], row: dict[str, Any], settings: dict[str, Any], weights: Path | None
+) -> None:
+    with one_thread():
+        list(render_identity(faces_root, face, [row], settings, _generator(settings, weights)))
 
 
 def make_shard(task: ShardTask) -> ShardResult:
@@ -160,6 +176,10 @@ def opened(out: Storage, plan: str, weights: Path | None) -> tuple[dict[str, Any
             found=f"version {settings['faces_version']}",
             do="install the version of miex that plan.json names, or make a new plan",
         )
+    return settings, _generator(settings, weights), PlanRows(out, record)
+
+
+def _generator(settings: dict[str, Any], weights: Path | None) -> Generator[Any]:
     generator = generator_of(settings["generator"], find=partial(find_weights, given=weights))
     refuse_weights(generator, weights)
-    return settings, generator, PlanRows(out, record)
+    return generator
