@@ -177,6 +177,30 @@ def test_a_photo_is_dropped(look: Look, tmp_path: Path) -> None:
     assert browser.title == "miex studio: face"
 
 
+def test_of_two_photos_the_last_one_stays(look: Look, face: Any, tmp_path: Path) -> None:
+    browser = look()
+    slow, quick = tmp_path / "slow.png", tmp_path / "quick.png"
+    with Image.open(PHOTO) as photo:
+        photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(slow)
+        photo.save(quick)
+    browser.execute_script("""const known = window.fetch;
+        window.fetch = async (path, how) => {
+            const answer = await known(path, how);
+            if (!path.includes('slow')) return answer;
+            const told = await answer.json();
+            return {ok: true, json: () => new Promise(go => { window.late = () => go(told); })};
+        }""")
+    browser.find_element("id", "file").send_keys(str(slow))
+    until(lambda: browser.execute_script("return Boolean(window.late)"))
+    browser.find_element("id", "file").send_keys(str(quick))
+    named = "return document.getElementById('photo').textContent"
+    until(lambda: browser.execute_script(named) == quick.name)
+    browser.execute_script("late()")
+    change(browser, slider(12), 0.3)
+    assert browser.execute_script(named) == quick.name
+    assert np.array_equal(pixels(browser), miex.render(face, {12: 0.3}).apex)
+
+
 def test_arrows_are_drawn(look: Look) -> None:
     browser = look()
     change(browser, slider(12), 0.3)

@@ -16,6 +16,13 @@ function asked() {
   return {aus, way: state.way, nuisances: $('nuisances').value, seed, arrows: $('field').checked};
 }
 
+// Of what is asked for again before its answer comes, only the last answer counts.
+const turns = {photo: 0, preset: 0, read: 0};
+function turn(of) {
+  const mine = ++turns[of];
+  return () => mine === turns[of];
+}
+
 // One request at a time; of those that come meanwhile only the last is made.
 let busy = false, waiting = false;
 async function update() {
@@ -189,10 +196,11 @@ async function preset(emotion) {
   state.emotion = emotion;
   $('again').disabled = false;
   for (const chip of $('emotions').children) chip.setAttribute('aria-pressed', chip.dataset.emotion === emotion);
+  const isLast = turn('preset');
   try {
     const drawn = await (await ask(`/api/preset?emotion=${encodeURIComponent(emotion)}&seed=${state.draw}`)).json();
-    use(drawn.aus);
-  } catch (error) { wrong(error.message); }
+    if (isLast()) use(drawn.aus);
+  } catch (error) { if (isLast()) wrong(error.message); }
 }
 
 // ---------------------------------------------------------------------------------------- photo, reading, messages
@@ -204,22 +212,28 @@ function wrong(text) {
 
 async function photo(file) {
   if (!file) return;
+  const isLast = turn('photo');
   document.body.classList.add('busy');
   $('told').textContent = 'Looking for the face …';
   try {
     const found = await (await ask(`/api/photo?name=${encodeURIComponent(file.name)}`, file)).json();
+    if (!isLast()) return;
     state.face = found.id;
     $('photo').textContent = $('photo').title = found.photo;
     $('nameOnly').hidden = false;
     await update();
-  } catch (error) { wrong(error.message); $('told').textContent = ''; }
-  document.body.classList.remove('busy');
+  } catch (error) {
+    if (!isLast()) return;
+    wrong(error.message);
+    $('told').textContent = '';
+  }
+  if (isLast()) document.body.classList.remove('busy');
 }
 
-// The reading is of the picture that is shown: it is dimmed until that was read, and a late answer is dropped.
-let reading, latest = 0;
+// The reading is of the picture that is shown: it is dimmed until that was read.
+let reading;
 function unread() {
-  latest++;
+  turns.read++;
   clearTimeout(reading);
   $('read').setAttribute('aria-busy', 'true');
 }
@@ -227,18 +241,18 @@ function unread() {
 function read() {
   if (!about.reads) return;
   unread();
-  const mine = latest;
+  const isLast = turn('read');
   reading = setTimeout(async () => {
     try {
       const told = await (await ask(`/api/read?face=${encodeURIComponent(state.face)}`, asked())).json();
-      if (mine !== latest) return;
+      if (!isLast()) return;
       if (told.refused) throw new Refused(told.refused);
       const found = Object.entries(told.read);
       $('read').replaceChildren(...found.sort((a, b) => b[1] - a[1]).map(([label, p]) => element('p', {class: 'share'},
         element('span', {}, label), element('span', {}, p.toFixed(2)), element('meter', {min: 0, max: 1, value: p, 'aria-label': label}))));
       for (const meter of $('read').querySelectorAll('meter')) fill(meter);
     } catch (error) {
-      if (mine !== latest) return;
+      if (!isLast()) return;
       $('read').textContent = error.message;
     }
     $('read').setAttribute('aria-busy', 'false');
@@ -283,6 +297,7 @@ async function begin() {
   $('again').addEventListener('click', () => preset(state.emotion));
   $('rest').addEventListener('click', () => {
     state.emotion = '';
+    turns.preset++;
     $('again').disabled = true;
     for (const chip of $('emotions').children) chip.setAttribute('aria-pressed', 'false');
     use({});
@@ -305,9 +320,11 @@ async function begin() {
   speed();
   for (const au of rows.keys()) show(au);
   const first = await (await ask('/api/first')).json();
-  state.face = first.id;
-  $('photo').textContent = first.photo.split(/[\\/]/).pop();
-  $('photo').title = first.photo;
+  if (!turns.photo) {
+    state.face = first.id;
+    $('photo').textContent = first.photo.split(/[\\/]/).pop();
+    $('photo').title = first.photo;
+  }
   play();
   await update();
   document.body.classList.remove('busy');
