@@ -2,18 +2,23 @@
 
 Builds the source archive and, from that, the wheel; proves that the wheel holds every file of src/miex that git knows,
 the licences, and nothing else; installs it into a new environment and runs there, outside the checkout, commands that
-work without extras. Ends with an error at the first thing that is not as it should be.
+work without extras, and then the studio with its own. Ends with an error at the first thing that is not as it should
+be.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
+import urllib.request
 import zipfile
+from http.cookiejar import CookieJar
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +42,8 @@ def main() -> None:
         install = (str(binaries / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         _timed("installation", *install, str(wheel))
         _run(binaries / "miex", place / "work")
+        _timed("installation of the studio", *install, f"{wheel}[studio]")
+        _look(binaries / "miex", place / "work")
 
 
 def differing(wheel: Path) -> list[str]:
@@ -65,15 +72,42 @@ def _run(miex: Path, work: Path) -> None:
     command("render", onset, "--au", "12=0.5", "--out", "smile")
 
 
-def _timed(name: str, *command: str, cwd: Path | None = None) -> str:
-    """What a command prints; how long it took is printed. One that fails ends all, with what it said."""
-    clear = {key: value for key, value in os.environ.items() if key not in FOREIGN}
+def _look(miex: Path, work: Path) -> None:
+    """The pages of a studio at the address that it prints, and its end by Ctrl-C."""
     start = time.monotonic()
-    done = subprocess.run(command, cwd=cwd, env=clear, capture_output=True, text=True, check=False)
-    print(f"{time.monotonic() - start:6.1f} s  {name}", flush=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\nends with {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    command = (str(miex), "studio", "set", "--json")
+    running = subprocess.Popen(command, cwd=work, env=_clear(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout is not None
+        address = json.loads(running.stdout.readline())["address"]
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        pages = [browser.open(one, timeout=60).read() for one in (address, address.replace("/set?", "/?"))]
+        if not all(page.startswith(b"<!doctype html>") for page in pages):
+            sys.exit(f"miex studio gave no pages: {pages}")
+        running.send_signal(signal.SIGINT)
+        running.wait(60)
+    finally:
+        running.kill()
+    _ended("miex studio", start, running.returncode, *command)
+
+
+def _timed(name: str, *command: str, cwd: Path | None = None) -> str:
+    """What a command prints. One that fails ends all, with what it said."""
+    start = time.monotonic()
+    done = subprocess.run(command, cwd=cwd, env=_clear(), capture_output=True, text=True, check=False)
+    _ended(name, start, done.returncode, *command, f"\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
+
+
+def _ended(name: str, start: float, code: int, *told: str) -> None:
+    """Print how long a command took; one that failed ends all."""
+    print(f"{time.monotonic() - start:6.1f} s  {name}", flush=True)
+    if code:
+        sys.exit(f"{' '.join(told)}\nended with {code}")
+
+
+def _clear() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in FOREIGN}
 
 
 if __name__ == "__main__":
