@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.api.examples import need_training
-from miex.api.spot import FPS, Spotted, spot
+from miex.api.spot import FPS, Spotted, clip_at, spot
 from miex.api.work import PathLike, Say, Stages, landmark_model, path, unsaid
 from miex.arguments import NONE, PATH, Kind, checking, instance_of, many
 from miex.errors import InputError, UsageError
@@ -149,9 +149,10 @@ class LoadedRecognizer:
 
         Raises:
             UsageError: `onset` or `offset` without `apex`, an index with a pair, or no `fps` to spot in a folder.
-            InputError: a frame is missing or cannot be read; no event is spotted; or onset and apex do not show what
-                recognizers are made for (see `recognition.suitable`): no face, two faces, a cut, nothing that moves,
-                and, for the recognizer that comes with miex, a head that is turned or moves too far.
+            InputError: a frame is missing or cannot be read; the folder is one of a set; no event is spotted; or onset
+                and apex do not show what recognizers are made for (see `recognition.suitable`): no face, two faces, a
+                cut, nothing that moves, and, for the recognizer that comes with miex, a head that is turned or moves
+                too far.
         """
         from miex.faces.landmarks import Landmarker
         from miex.images import read_image
@@ -175,7 +176,7 @@ class LoadedRecognizer:
             shown = _Part(frames.__getitem__, 2, 1)
             at: tuple[int | None, int | None, int | None] = (None, None, None)
         else:
-            name, given = str(clip), path(clip)
+            name, given = str(clip), clip_at(clip)
             if apex is None and (onset is not None or offset is not None):
                 raise UsageError(
                     f"predicting {clip}", expected="`apex` too, or no index", found=f"onset {onset}, offset {offset}",

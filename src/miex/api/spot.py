@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,6 +124,21 @@ class Spotted:
         write_picture(made, path(file))
 
 
+def clip_at(place: PathLike) -> Path:
+    """The path of a clip; InputError if it is that of a set, which is many."""
+    from miex.dataset.plan_file import has_plan
+    from miex.storage import storage_at
+
+    given = path(place)
+    if has_plan(storage_at(given)):
+        raise InputError(
+            f"clip {given}", expected="a video, or a folder of its frames", found="a set",
+            do=f"`miex export {quote(str(given))} --to flow --out flow.npz`, then `miex predict flow.npz`, which reads "
+            "every sample",
+        )  # fmt: skip
+    return given
+
+
 @checking(video=PATH, fps=FPS, min_duration=number(0, 60), max_duration=number(0, 60))
 def spot(
     video: PathLike,
@@ -156,7 +172,7 @@ def spot(
 
     if max_duration < min_duration:
         raise UsageError(f"`max_duration` {max_duration:g}", expected=f"`min_duration`, {min_duration:g} s, or longer")
-    given = path(video)
+    given = clip_at(video)
     if not given.exists():
         raise InputError(f"video {given}", expected="a video, or a folder of its frames", found="no such file")
     count, rate = clip_length(given)
