@@ -358,12 +358,13 @@ def test_letters_are_fifths_of_the_scale(letter: Any, low: float, high: float) -
     assert 0.2 <= plain.sample(Label.positive, rng=rng()).apex[au(12)] <= 0.25
 
 
-def test_aus_outside_the_17_and_codes_of_one_side() -> None:
+def test_aus_outside_the_17_and_the_stronger_of_two_codes() -> None:
     codes = (CodedAU(24), CodedAU(38), CodedAU(12, "left"), CodedAU(12, "right", "C"))
     drawn = coded(*codes).sample(Label.positive, rng=rng())
     assert set(to_mapping(drawn.apex)) == {12, 23}
     assert drawn.apex[au(12)] >= 0.5
     assert drawn.frames is None
+    assert drawn.sides is None  # left and right is both
     for status in ("alternative", "reference", "unclear", "held"):
         assert coded(CodedAU(12, status=status)).left_out == {"no AU of the 17 seen for sure": 1}
     source = coded(CodedAU(38))
@@ -372,6 +373,27 @@ def test_aus_outside_the_17_and_codes_of_one_side() -> None:
         source.sample(Label.positive, rng=rng())
     with pytest.raises(UsageError, match="μ"):
         coded(CodedAU(12), mu=0)
+
+
+def test_an_aus_side_is_that_on_which_it_was_seen() -> None:
+    codes = (CodedAU(4), CodedAU(12, "left"), CodedAU(14, "right", "B"), CodedAU(23, "left"), CodedAU(24, "both"))
+    source = coded(*codes)
+    drawn = source.sample(Label.positive, rng=rng())
+    assert set(to_mapping(drawn.apex)) == {4, 12, 14, 23}
+    assert drawn.sides is not None
+    assert {n: int(drawn.sides[au(n)]) for n in (4, 12, 14, 23)} == {4: 0, 12: 1, 14: -1, 23: 0}
+    assert not np.delete(drawn.sides, [au(12), au(14)]).any()
+    assert source.one_sided
+    assert not coded(CodedAU(12), CodedAU(15, "left", status="unclear")).one_sided
+    other = coded(*codes[:1], CodedAU(12, "right"), *codes[2:])
+    assert other.settings["corpora"][0]["digest"] != source.settings["corpora"][0]["digest"]
+    alike = coded(*codes, sides=False)
+    assert not alike.one_sided
+    assert alike.left_out_notes == [
+        "1 clips left out: an AU on one side alone, and the generator moves both sides of a face alike"
+    ]
+    (row, *_) = plan(source, classes=("positive",)).rows.to_pylist()
+    assert row["sides"] == drawn.sides.tolist()
 
 
 # all of them

@@ -74,14 +74,15 @@ def named_sources(
         ]  # fmt: skip
 
     made: list[AUSource] = []
+    sides = generator_class(generator).sides
     if real := list(real):
         made.append(real_mie(*pools(real, "real_mie", "micro"), origin=start))
     if early := list(early):
         made.append(early_mae(*pools(early, "early_mae", "macro"), origin=start, window=window, onset=onset))
     if coded := list(coded):
-        made.append(coded_mie([clip for name, where in coded for clip in read(name, where)], mu=mu, nu=nu))
+        made.append(coded_mie([clip for name, where in coded for clip in read(name, where)], mu=mu, nu=nu, sides=sides))
     if table is not None:
-        made.append(expert(table, mu=mu, nu=nu, sides=generator_class(generator).sides))
+        made.append(expert(table, mu=mu, nu=nu, sides=sides))
     if not made:
         raise UsageError("no source of AUs", expected="at least one", do="name a source, such as `expert` micro-dfme")
     return [perturbed(source, noise) for source in made] if noise else made

@@ -79,17 +79,20 @@ def early_mae(
 
 
 @checking(clips=_CLIPS)
-def coded_mie(clips: Iterable[Clip], *, mu: float = 0.1, nu: float = 0.3) -> CodedMiESource:
-    """AUs that human coders noted in micro-expressions: the onset is zero, intensities are drawn.
+def coded_mie(clips: Iterable[Clip], *, mu: float = 0.1, nu: float = 0.3, sides: bool = True) -> CodedMiESource:
+    """AUs that human coders noted in micro-expressions, on the side that they noted: the onset is zero, intensities are
+    drawn.
 
     Args:
         clips: clips of one or several corpora, from `miex.corpora.read`; frames are not needed.
         mu, nu: smallest and largest intensity of AUs that were coded without an intensity letter.
+        sides: whether the generator moves the sides of a face apart. If not, clips with an AU on one side alone are
+            left out.
 
     Raises:
         UsageError: not 0 < mu ≤ nu ≤ 1.
     """
-    return CodedMiESource(tuple(clips), mu=mu, nu=nu)
+    return CodedMiESource(tuple(clips), mu=mu, nu=nu, sides=sides)
 
 
 @checking(source=instance_of("a source of AUs", "miex.sources.source:AUSource"))
