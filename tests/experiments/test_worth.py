@@ -302,6 +302,8 @@ def test_what_cannot_be_measured_is_refused(files: Path, tmp_path: Path) -> None
         (["--real", first, "--real", f"b={first}"], 2, "a name for every view"),
         (["--real", f"a={first}", "--real", f"b={files / 'others.npz'}"], 3, "the people of a"),
         (["--real", first, "--real", first], 2, "each sample once"),
+        ([files / "set.npz", "--real", first], 2, "2 sets\n  expected: each once"),
+        ([files / "set.npz", "--real", first, "--draws", 1], 2, "2 sets with --draws 1\n  expected: no more sets than"),
     ):
         done = command(*typed, *given)
         assert (done.returncode, said in done.stderr) == (code, True), done.stderr

@@ -183,9 +183,10 @@ def worth(
 
     Args:
         sets: the set, its folder or flow file. Several are the same settings with other seeds: draw i trains on the one
-            at i modulo their number.
+            at i modulo their number, so there are no more sets than draws, and no two alike.
         real: real samples as in `evaluate`; or several views of the same people, by name, such as flow maps that two
-            groups extracted: each has the same draws. A list is joined.
+            groups extracted: each has the same draws. Only that they are the same people is checked: a view may lack
+            some of their clips. A list is joined.
         counts: numbers of real people to train on. Default: those of 2, 4, 8, 16 and 24 that leave a third of all
             people to be tested.
         draws: how many draws of people; more of them continue the same.
@@ -206,9 +207,16 @@ def worth(
         Scores, differences with intervals, the number of people that the set stands for, as tables and a picture.
 
     Raises:
-        UsageError: torch is not installed, a value is out of range, or there are too few people.
+        UsageError: torch is not installed, a value is out of range, a set is given twice, there are more sets than
+            draws, or too few people.
         InputError: data cannot be read, views are not of the same people, or nothing is left to train on.
     """
+    given_sets = sets if isinstance(sets, list | tuple) else [sets]
+    if len(given_sets) > draws:
+        raise UsageError(
+            f"{len(given_sets)} sets with `draws` {draws}", expected="no more sets than draws: each draw trains on one",
+            do="ask for more draws, or give fewer sets",
+        )  # fmt: skip
     need_training()
     from miex.evaluation.results import Results
     from miex.experiments import worth as experiment
@@ -225,8 +233,13 @@ def worth(
 
     views = real if isinstance(real, Mapping) else {"": real}
     tested = {name: each_once(view(given)) for name, given in views.items()}
-    several = selected(sets if isinstance(sets, list | tuple) else [sets], where)
+    several = selected(given_sets, where)
     made = [view(one) for one in several]
+    if twice := len(made) - len({one.digest for one in made}):
+        raise UsageError(
+            f"{len(made)} sets", expected="each once: the same settings with different seeds",
+            found=f"{twice} with the samples of another", do="leave it out, or synthesize it with another `seed`",
+        )  # fmt: skip
     first = next(iter(tested.values()))
     notes = list(dict.fromkeys(
         f"{one if isinstance(one, PathLike) else '`sets`'}: {note}"
