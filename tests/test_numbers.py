@@ -143,10 +143,12 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
      r"default nuisances\)",
      [("audit", 0, row, "where none does") for row in ("off, 256", "off, 128", "default, 256")]),
     (r"against ([\d.]+) % where AUs ask", [("audit", 0, "off, 256", "motion where AUs ask")]),
-    (r"(\d+) of (\d+) photos are nearer than the threshold above; distance ([\d.]+) in the median, "
-     r"([\d.]+) at most",
-     [("virtual", 0, "a photo", "pairs of faces"), ("virtual", r"of (\d+) photos"),
-      ("virtual", 0, "a photo", "distance"), ("virtual", 0, "a photo", "most")]),
+    (r"\(([\d.]+ %) of (\d+) relatives are nearer than the threshold above; distance ([\d.]+) in the median, "
+     r"([\d.]+) at most; between two people it is ([\d.]+) in",
+     [*(("virtual", 0, "a photo and its relative, 1.35", column)
+        for column in ("one person", "pairs of faces", "50 %", "most")), ("virtual", 0, "two people", "50 %")]),
+    (r"as wide as among people, ([\d.]+ %) are still .*?, and ([\d.]+ %) still are; .*?, and ([\d.]+ %) still are",
+     [("virtual", 0, f"a photo and its relative, {spread}", "one person") for spread in ("2 ", "2.7", "4")]),
     (r"the median apex is ([\d.]+) times as far from its rest face as two people are from each other \(([\d.]+) with",
      [("audit", 2, row, "apex / people") for row in ("default, 256", "off, 256")]),
     (r"it stays ([\d.]+) below them on the first view \(p < 0.001 in a bootstrap over subjects, ([\d.]+) in a "

@@ -22,8 +22,8 @@ from miex.faces.mesh import mirror_landmarks
 from miex.images import Image, gray
 
 # Relatives of one photo share texture, hair and background, and the moves of proportions.toml hold most of the
-# variance among people. With 1.35 the landmarks of relatives differ nearly as much as those of strangers; with more,
-# faces begin to look drawn.
+# variance among people. Wider ones are no other person to a face recognizer until they look drawn
+# (docs/results/virtual.md).
 SPREAD = 1.35
 FURTHEST = 2.2  # standard deviations
 _GRID = 33  # nodes of the map over the crop: the changes are smooth
@@ -85,7 +85,7 @@ def _correlation_root(table: dict[str, Any]) -> npt.NDArray[np.float64]:
     return np.asarray(np.linalg.cholesky(correlation), np.float64)
 
 
-def make_virtual(face: AlignedFace, seed: int) -> AlignedFace:
+def make_virtual(face: AlignedFace, seed: int, spread: float = SPREAD) -> AlignedFace:
     """Another person, made from an aligned face: the same for the same face and seed.
 
     Eye line, middle of the eyes and eye-to-mouth distance stay, so the crop's place in the picture does. The picture
@@ -94,6 +94,7 @@ def make_virtual(face: AlignedFace, seed: int) -> AlignedFace:
     Args:
         face: an aligned photo.
         seed: whose person; below 2⁶⁴.
+        spread: of the proportions, in standard deviations among people; 0: another side and tone alone.
 
     Returns:
         The new face; its landmarks lie where its features are now.
@@ -106,7 +107,7 @@ def make_virtual(face: AlignedFace, seed: int) -> AlignedFace:
     tone = _draw_tone(rng)
     if mirrored:
         face = _mirror(face)
-    field = _field_back(face, np.tensordot(draws * table.sd * SPREAD, table.moves, 1))
+    field = _field_back(face, np.tensordot(draws * table.sd * spread, table.moves, 1))
     return AlignedFace(_tone(_resample(face, field), *tone), face.size, _follow(face, field))
 
 
