@@ -40,6 +40,13 @@ def test_json_and_toml_may_be_nested_as_deeply_as_is_said() -> None:
         toml_of(f"x = {whole}".encode())
 
 
+@pytest.mark.parametrize("name", [".".join("a" * 30_000), "[" + " . ".join(["a-b", '"c"', "'d'"] * 3) + " .e]"])
+def test_names_of_many_parts_are_refused_before_they_take_minutes(name: str) -> None:
+    with pytest.raises(ValueError, match="more than nine parts"):
+        toml_of(f"x = 'a.b.c.d.e.f.g.h.i'\n{name} = 1".encode())
+    assert toml_of(b"a.b.c.d.e.f.g.h.i = 1")
+
+
 def test_a_recipe_of_gigabytes_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.toml"
     with path.open("wb") as file:

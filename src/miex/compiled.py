@@ -7,7 +7,8 @@ the source or, where that cannot be written, in the user's cache. Arithmetic is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -20,7 +21,29 @@ def compiled(function: F) -> F:
         found = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # nowhere to keep it: each process compiles its own
         found = numba.njit(nogil=True, error_model="numpy")(function)
+    else:
+        _heal(getattr(found, "_cache"))  # noqa: B009 (numba shows it to nobody)
     return cast(F, found)
+
+
+def _heal(cache: Any) -> None:
+    """Have kernels compiled anew whose files cannot be read, as a power failure leaves them, and used where they cannot
+    be written, as on a full disk. numba raises in both."""
+    load, save = cache.load_overload, cache.save_overload
+
+    def load_or_forget(*asked: Any) -> Any:
+        try:
+            return load(*asked)
+        except Exception:  # pickle raises any error for a file that was cut off
+            with suppress(OSError):
+                cache.flush()
+            return None
+
+    def save_if_possible(*made: Any) -> None:
+        with suppress(OSError):
+            save(*made)
+
+    cache.load_overload, cache.save_overload = load_or_forget, save_if_possible
 
 
 @compiled

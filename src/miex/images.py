@@ -91,6 +91,7 @@ _TURNS = {  # EXIF orientation: what turns the picture upright
     8: PillowImage.Transpose.ROTATE_90,
 }
 MAX_PIXELS = 64_000_000  # refused by the header: 64 megapixels are 192 MB once decoded; no camera face needs more
+MAX_BYTES = 8 * MAX_PIXELS  # of a photo's file: so many pixels of four channels of 16 bits, not packed
 
 
 class ImageError(InputError):
@@ -157,15 +158,18 @@ def _is_read(file: BinaryIO, name: str) -> bool:
         return False
 
 
-def open_file(path: Path) -> io.BufferedReader:
-    """A file, opened to be read. What could wait or never end (pipes, devices, sockets, links to them) is not opened.
+def open_file(path: Path, most: int | None = None) -> io.BufferedReader:
+    """A file, opened to be read. What could wait or never end (pipes, devices, sockets, links to them) is not opened,
+    nor what has more than so many bytes.
 
     Raises:
         OSError: that, or it cannot be opened.
     """
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError("a folder" if stat.S_ISDIR(mode) else "a pipe, device or socket")
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, device or socket")
+    if most is not None and found.st_size > most:
+        raise OSError(f"{found.st_size:,} bytes, where a picture has at most {most:,}")
     return path.open("rb")
 
 

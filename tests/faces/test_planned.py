@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from miex.faces import planned
 from miex.faces.planned import load_face
-from miex.images import ImageError
+from miex.images import MAX_BYTES, ImageError
 from tests.support import photo_folder, plan_of
 
 
@@ -36,3 +37,18 @@ def test_relatives_share_what_is_read_and_a_changed_photo_is_refused(
     other = {**faces[-1], "landmarks": [z + 1 for z in faces[-1]["landmarks"]]}
     assert not np.array_equal(load_face(photos, other, 96).landmarks, load_face(photos, faces[-1], 96).landmarks)
     assert planned._aligned.cache_info().currsize == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_photo_that_became_a_pipe_or_endless_is_not_read(tmp_path: Path, model: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", 1)
+    (face,) = plan_of(photos, model, ids=1, size=64).faces.to_pylist()
+    photo = photos / face["path"]
+    with photo.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)  # takes no room
+    with pytest.raises(ImageError, match=f"at most {MAX_BYTES:,}"):
+        load_face(photos, face, 64)
+    photo.unlink()
+    os.mkfifo(photo)
+    with pytest.raises(ImageError, match="a pipe"):
+        load_face(photos, face, 64)

@@ -180,6 +180,29 @@ def test_a_draft_that_is_being_written_is_no_leftover(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"whole"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links of POSIX")
+def test_what_is_no_file_is_no_leftover(tmp_path: Path) -> None:
+    folder, pipe, link = (tmp_path / f"{name}.tmp-{'0' * 32}" for name in "abc")
+    folder.mkdir()
+    os.mkfifo(pipe)
+    link.symlink_to("nowhere")
+    assert Folder(tmp_path).remove_leftovers() == 0
+    assert folder.is_dir()
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_lock_that_is_a_link_is_refused_and_what_it_leads_to_kept(tmp_path: Path) -> None:
+    precious, place = tmp_path / "precious.txt", tmp_path / "set"
+    precious.write_text("mine")
+    place.mkdir()
+    (place / ".miex.lock").symlink_to(precious)
+    with pytest.raises(OutputError, match="locks on files"), Folder(place).locked():
+        pass
+    assert precious.read_text() == "mine"
+
+
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, OutputError("x")])
 def test_leftovers_are_gone_at_the_end_however_it_comes(tmp_path: Path, error: BaseException | None) -> None:
     left = tmp_path / f"file.tmp-{'0' * 32}"

@@ -46,3 +46,12 @@ def test_weights_that_claim_more_than_the_file_holds(
     with pytest.raises(InputError, match=r"x\.safetensors"):
         read_weights(path, "checkpoint")
     assert inspect(path).problems
+
+
+def test_a_header_is_proven_before_memory_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.safetensors"
+    write_weights(path, "checkpoint", {"epoch": 3}, {"a": torch.ones(3, 4)})
+    path.write_bytes(path.read_bytes().replace(b'epoch\\":3', b'epoch\\":4'))
+    monkeypatch.setattr("torch.Tensor.clone", lambda *_: pytest.fail("a tensor is made"))
+    with pytest.raises(InputError, match="a header of sha256"):
+        read_weights(path, "checkpoint")

@@ -14,6 +14,7 @@ import pyarrow as pa
 from miex.errors import InputError, OutputError
 from miex.evaluation.metrics import Counts, confusion
 from miex.stable import canonical_json, json_digest, json_of, parquet_bytes, parquet_table
+from miex.storage.documents import read_bytes
 from miex.storage.local import write_whole
 
 PREDICTIONS: Final = pa.schema(
@@ -120,7 +121,7 @@ class Results:
 
 def _read(path: Path) -> StoredRun:
     try:
-        table = parquet_table(path.read_bytes())
+        table = parquet_table(read_bytes(path))
         meta = json_of(table.schema.metadata[_META])
         what, facts, predictions = meta["what"], meta["facts"], table.cast(PREDICTIONS)
         if not isinstance(what, dict) or not isinstance(facts, dict):

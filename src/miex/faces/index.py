@@ -27,7 +27,7 @@ from miex.faces.landmarks import DETECTION, MIN_SCORE, MODEL, Detection, Landmar
 from miex.faces.mesh import N_LANDMARKS
 from miex.faces.photos import FoundFiles, kinds_text, look_through, photos_root
 from miex.faces.seen import Seen, see
-from miex.images import ImageError, open_file, read_noted
+from miex.images import MAX_BYTES, ImageError, open_file, read_noted
 from miex.stable import npz_arrays
 from miex.storage import Place, storage_at
 from miex.storage.cache import cache_folder
@@ -311,7 +311,7 @@ def _examine(chunk: _Chunk) -> list[_Examined]:
             found.append(_Examined(path, reason="unreadable", detail="its name is not UTF-8"))
             continue
         try:
-            with open_file(chunk.root / path) as file:
+            with open_file(chunk.root / path, MAX_BYTES) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             found.append(_Examined(path, reason="unreadable", detail=error.strerror or str(error)))

@@ -11,13 +11,14 @@ import numpy as np
 
 from miex.faces.crop import AlignedFace, CropPlace, align
 from miex.faces.virtual import make_virtual
-from miex.images import ImageError, decode_image
+from miex.images import MAX_BYTES, ImageError, decode_image, open_file
 
 
 @lru_cache(maxsize=1)  # a plan has the relatives of one photo one after the other
 def _aligned(path: Path, sha256: str, landmarks: bytes, place: CropPlace, size: int) -> AlignedFace:
     try:
-        content = path.read_bytes()
+        with open_file(path, MAX_BYTES) as file:
+            content = file.read()
     except OSError as error:
         raise ImageError(f"photo {path}", found=error.strerror or str(error), reason="unreadable") from error
     if hashlib.sha256(content).hexdigest() != sha256:

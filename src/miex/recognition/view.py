@@ -22,6 +22,7 @@ import pyarrow as pa
 from miex.corpora.people import person_key
 from miex.dataset.schema import ROWS_SCHEMA
 from miex.errors import InputError
+from miex.images import MAX_BYTES, open_file
 from miex.labels import Label
 from miex.stable import canonical_json, json_digest, json_of, parquet_bytes, parquet_table, table_digest
 from miex.storage.documents import read_bytes
@@ -432,7 +433,8 @@ def _begun(array: Array) -> Any:
 
 def _content(frame: Path) -> bytes:
     try:
-        return frame.read_bytes()
+        with open_file(frame, MAX_BYTES) as file:
+            return file.read()
     except OSError as error:
         found, do = error.strerror or str(error), "unpack the corpus again, or leave the clip out"
         raise InputError(f"frame {frame}", expected="an image", found=found, do=do) from error

@@ -73,21 +73,20 @@ def read_weights(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tens
         if not path.is_file():  # reading a pipe would wait forever
             raise FileNotFoundError("no such file")
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("header", "null")
+            header = json_of((file.metadata() or {}).get("header", "null"))
+            if not isinstance(header, dict) or "header_digest" not in header:
+                raise ValueError("no header of miex")
+            stated = str(header.pop("header_digest"))
+            if stated != (found := _header_digest(header)):
+                raise ValueError(f"a header of sha256 {found}, not {stated} as it says")
             # copies, so that a later change of the file cannot alter what was checked
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
-        header = json_of(text)
-        if not isinstance(header, dict) or "header_digest" not in header:
-            raise ValueError("no header of miex")
-        stated = str(header.pop("header_digest"))
-        found = _header_digest(header)
     except Exception as error:  # a damaged file fails in the reader in any way it likes
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
             asked, expected="a file of weights that miex wrote", found=lines[0][:200],
             do="check the path; if the file is damaged, restore it from a copy, or delete it and train again",
         ) from error  # fmt: skip
-    _same("a header", stated, found, asked)
     there = [header.get(name) for name in ("kind", "format", "miex")]
     if there[:2] != [kind, FORMAT]:
         raise InputError(
