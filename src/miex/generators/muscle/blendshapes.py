@@ -128,7 +128,13 @@ class BlendshapeFrame(FaceFrame):
     def sheets(self, spec: CutSpec, side: int, window: tuple[slice, slice]) -> Floats:
         rows = list(parting_rows(self.anatomy, spec, side))
         both = self._parted(spec, side, window)[:, rows] * self._fade[rows][:, *window]
-        return np.asarray(both - self._fields[rows][:, *window])
+        both -= self._fields[rows][:, *window]
+        upper, lower = (
+            shapes().motion.reshape(N_AUS * len(SIDES), -1, 2)[rows][:, line_landmarks(line, (), side)[0]]
+            for line in (spec.upper, spec.lower)
+        )
+        both[:, (upper == lower).all((1, 2))] = 0  # edges that the shape keeps together
+        return both
 
     @cached_property
     def _fields(self) -> Floats:
