@@ -27,15 +27,20 @@ _Indices = npt.NDArray[np.int64]
 _Doubles = npt.NDArray[np.float64]
 
 TABLE = Path(__file__).with_name("furrows.toml")
-FINER = 2  # cells of the light per cell of the field: 0.02 inter-ocular distances
+FINER = 2  # cells of the light per cell of the field, at least: 0.02 inter-ocular distances
 POWER = 1.5  # of the intensity: skin gives way before it folds, so 0.2 shows 0.09 of a furrow
-EARLY = {6: 1.2, 7: 1.2}  # the same below the eyes, where skin lies loose and bulges at once: 0.14
+EARLY = {6: 1.0, 7: 1.2}  # the same about the eyes, where skin lies loose and bulges at once
 LINES = 0.02, 0.05  # between which sizes (standard deviations) skin shows its lines, inter-ocular distances
-FAINTEST, DEEPEST = 0.6, 1.5  # furrows of smooth and of lined skin, of their depth
+FAINTEST, DEEPEST = 0.75, 1.5  # furrows of smooth and of lined skin, of their depth
 DARKEST, BRIGHTEST = 0.8, 1.1  # of the light that is left, however many furrows meet
 RIM = 0.06  # of the way from the middle of the face to its rim: there furrows fade out
 REACH = 4.0  # of a furrow to either side, of its width
 RIDGE = 0.45  # brightness of the ridges beside a valley, of its depth: they take up about the light that it loses
+BULGE = 2.5  # how much wider the shade is on the side on which skin bulges over a furrow
+ASTRAY = 0.02  # how far a furrow leaves its line for one that the photo shows, inter-ocular distances
+HAIR = 6.0  # darkness, of that of the skin's common lines, from which on it is no line of skin
+FLATTEST = 0.3  # contrast of skin that shows next to no lines, gray levels
+PLAINEST, OWN, STRONGEST = 0.6, 0.25, 1.2  # of a furrow where the photo shows no line, per darkness of one, and at most
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Furrow:
     depth: float
     skin: str
     source: str
+    bulge: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,11 @@ def load_furrows(path: Path = TABLE) -> tuple[Furrow, ...]:
 def _furrow(row: dict[str, object], skin: dict[str, Skin]) -> Furrow:
     furrow = Furrow(**row)  # type: ignore[arg-type]  # proven below
     au_index(furrow.au, where="furrow")
-    if not (furrow.width > 0 and 0 < furrow.depth < 1 and len(furrow.line) > 1 and len(furrow.offset) == 2):
-        raise ValueError(f"furrow of AU {furrow.au} along {furrow.line}: width, depth, line or offset out of range")
+    proper = furrow.width > 0 and 0 < furrow.depth < 1 and len(furrow.line) > 1 and len(furrow.offset) == 2
+    if not (proper and furrow.bulge in (-1, 0, 1)):
+        raise ValueError(
+            f"furrow of AU {furrow.au} along {furrow.line}: width, depth, line, offset or bulge out of range"
+        )
     if furrow.skin not in skin:
         raise ValueError(f"furrow of AU {furrow.au} along {furrow.line}: skin {furrow.skin!r}, of {', '.join(skin)}")
     line, (lateral, down) = landmarks(list(furrow.line)), furrow.offset
@@ -97,11 +106,11 @@ class Light:
     """How the furrows of a face shade it; all are made when the first is needed.
 
     Attributes:
-        fine: side of the grid of shades, FINER than that of the field.
+        fine: side of the grid of shades: that of the crop, or FINER than the field.
     """
 
     def __init__(self, frame: FaceFrame, face: AlignedFace, grid: int) -> None:
-        self.fine = grid * FINER
+        self.fine = max(grid * FINER, face.size)
         self._frame, self._face, self._centers = frame, face, cell_centers(face.size, self.fine)
         self._lined: dict[str, float] = {}
 
@@ -120,17 +129,22 @@ class Light:
     def _shades(self) -> dict[int, tuple[Floats, tuple[slice, slice]]]:
         table, unit = _table(), self._frame.unit
         points = (self._frame.points[table.landmarks] + table.offsets * np.float32(unit)).astype(np.float32)
+        for near, far in table.corners:
+            points = points[near] + (points[far] - points[near]) * np.float32(0.25)
         widths = np.maximum(table.widths * unit, float(self._centers[1] - self._centers[0]))
-        depths = table.depths * [self.lined(skin) for skin in table.skins]
-        around = (REACH * widths)[:, None]
+        lined = np.array([self.lined(skin) for skin in table.skins])
+        depths = table.depths * np.clip(lined, FAINTEST, DEEPEST)
+        commons = np.maximum(lined * [load_skin()[skin].lines for skin in table.skins], FLATTEST)
+        strengths = _settle(points, table.lines, self._contrast[..., None], ASTRAY * unit, commons)
+        around = (REACH * widths * np.where(table.bulges, BULGE, 1))[:, None]
         lows = np.minimum.reduceat(np.minimum.reduceat(points, table.lines[:-1]) - around, table.furrows[:-1])
         highs = np.maximum.reduceat(np.maximum.reduceat(points, table.lines[:-1]) + around, table.furrows[:-1])
         (lefts, tops), (rights, bottoms) = (np.searchsorted(self._centers, ends).T for ends in (lows, highs))
         boxes = np.stack([tops, bottoms, lefts, rights], 1)
         shades = np.zeros(int(((bottoms - tops) * (rights - lefts)).sum()), np.float32)
         _shade(
-            shades, boxes, self._centers, points, table.lines, table.furrows, widths, depths, table.midline,
-            table.rows % len(SIDES), self._halves, self._on_face,
+            shades, boxes, self._centers, points, strengths, table.lines, table.furrows, widths, depths, table.midline,
+            table.bulges, table.rows % len(SIDES), self._halves, self._on_face,
         )  # fmt: skip
         found, start = {}, 0
         for row, (top, bottom, left, right) in zip(table.rows.tolist(), boxes.tolist(), strict=True):
@@ -152,24 +166,33 @@ class Light:
         return contrast(self._face)
 
     def lined(self, skin: str) -> float:
-        """How deep furrows are in a region, of their depth in furrows.toml: lined skin folds along its lines, smooth
-        skin gives way without."""
+        """How lined a region is, of what most people's is: lined skin folds along its lines, smooth skin gives way
+        without."""
         if skin not in self._lined:
             region = load_skin()[skin]
-            found = lines(self._face, self._contrast, region.around) / region.lines
-            self._lined[skin] = min(max(found, FAINTEST), DEEPEST)
+            self._lined[skin] = lines(self._face, self._contrast, region.around) / region.lines
         return self._lined[skin]
+
+    @cached_property
+    def tint(self) -> Floats:
+        """How much of a change of the light red, green and blue take, float32 [3], 1 in the mean.
+
+        Light in a fold has met the skin more than once, and each time it loses what the skin's color lacks.
+        """
+        color = self._face.crop[_inside(self._face, load_skin()["cheek"].around)]
+        lost = -np.log(np.clip((color.mean(0) if len(color) else np.full(3, 128.0)) / 256, 1e-2, 0.99))
+        return np.asarray((1 + lost / lost.mean()) / 2, np.float32)
 
 
 def contrast(face: AlignedFace) -> Floats:
-    """What of the crop has the size of wrinkles, gray levels, float32 [size, size]."""
+    """What of the crop has the size of wrinkles, gray levels, float32 [size, size]; below 0 where it is dark."""
     gray = cv2.cvtColor(face.crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     small, large = (cv2.GaussianBlur(gray, (0, 0), s * face.inter_ocular) for s in LINES)
-    return np.asarray(cv2.absdiff(small, large), np.float32)
+    return np.asarray(small - large, np.float32)
 
 
 def lines(face: AlignedFace, contrasts: Floats, around: tuple[int, ...]) -> float:
-    """How lined the skin of a photo is on both sides of the face: the median of its contrasts.
+    """How lined the skin of a photo is on both sides of the face: the median of its contrasts, without their signs.
 
     Half of the skin may be covered by hair or lie in a sharp shadow, and the median hardly changes.
 
@@ -178,11 +201,16 @@ def lines(face: AlignedFace, contrasts: Floats, around: tuple[int, ...]) -> floa
         contrasts: its `contrast`.
         around: landmarks around the region, right side.
     """
+    found = np.abs(contrasts[_inside(face, around)])
+    return float(np.median(found)) if len(found) else 0.0
+
+
+def _inside(face: AlignedFace, around: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Pixels within a ring of landmarks, right side, or its twin."""
     twins, skin = mirror_landmarks(), np.zeros((face.size, face.size), np.uint8)
     for ring in (around, [twins[i] for i in around]):
         cv2.fillPoly(skin, [np.rint(face.landmarks[list(ring)]).astype(np.int32)], 1)
-    found = contrasts[skin > 0]
-    return float(np.median(found)) if len(found) else 0.0
+    return skin > 0
 
 
 class Table(NamedTuple):
@@ -192,22 +220,26 @@ class Table(NamedTuple):
     Attributes:
         rows: int64 [n]: entries of the basis that have furrows.
         furrows: int64 [n + 1]: where those of each begin and end.
-        lines: int64 [f + 1]: where the line of each furrow begins and ends.
-        landmarks, offsets: int64 [p] and float32 [p, 2]: points of the lines.
+        landmarks, offsets: int64 [q] and float32 [q, 2]: what the lines are drawn along.
+        corners: how their corners are cut, time after time: each new point is a quarter of the way from one to another.
+        lines: int64 [f + 1]: where the line of each furrow then begins and ends.
         widths, depths: float64 [f].
         skins: of each furrow.
         midline: bool [f]: whether its line runs on over the other side.
+        bulges: int64 [f]: on which side of it skin bulges, 1: on the right of who walks along it in the picture.
     """
 
     rows: _Indices
     furrows: _Indices
-    lines: _Indices
     landmarks: _Indices
     offsets: Floats
+    corners: tuple[tuple[_Indices, _Indices], ...]
+    lines: _Indices
     widths: _Doubles
     depths: _Doubles
     skins: tuple[str, ...]
     midline: npt.NDArray[np.bool_]
+    bulges: _Indices
 
 
 @cache
@@ -217,16 +249,67 @@ def _table() -> Table:
         key=itemgetter(0),
     )
     rows, first = np.unique([row for row, _ in every], return_index=True)
-    ends = np.cumsum([0, *(len(furrow.line) for _, furrow in every)])
+    ends, corners = np.cumsum([0, *(len(furrow.line) for _, furrow in every)]), []
+    for _ in range(2):  # Chaikin 1974
+        first_of, last_of = (np.repeat(some, 2 * np.diff(ends)) for some in (ends[:-1], ends[1:] - 1))
+        near = np.arange(ends[-1]).repeat(2)
+        corners.append((near, np.clip(near + np.tile((-1, 1), ends[-1]), first_of, last_of)))
+        ends = 2 * ends
     sides = [(LATERAL[row % len(SIDES)], row % len(SIDES), furrow) for row, furrow in every]
     return Table(
-        rows, np.append(first, len(every)), ends,
+        rows, np.append(first, len(every)),
         np.concatenate([of_side(furrow.line, side) for _, side, furrow in sides]),
         np.concatenate([[(way * furrow.offset[0], furrow.offset[1])] * len(furrow.line) for way, _, furrow in sides])
-        .astype(np.float32),
+        .astype(np.float32), tuple(corners), ends,
         np.array([furrow.width for _, furrow in every]), np.array([furrow.depth for _, furrow in every]),
         tuple(furrow.skin for _, furrow in every), np.array([crosses(furrow.line) for _, furrow in every]),
+        np.array([-int(way) * furrow.bulge for way, _, furrow in sides]),
     )  # fmt: skip
+
+
+@compiled
+def _settle(points: Floats, lines: _Indices, contrasts: Floats, astray: float, commons: _Doubles) -> Floats:
+    """Move furrows to the person's own lines, where the photo shows some nearby.
+
+    Args:
+        points: of the lines, pixels [p, 2], changed in place.
+        lines: where that of each furrow begins and ends, [f + 1].
+        contrasts: of the photo, [size, size, 1].
+        astray: how far they go, pixels.
+        commons: contrast of the skin's common lines, [f].
+
+    Returns:
+        how strong the furrow is at each point, float32 [p].
+    """
+    strengths = np.ones(len(points), np.float32)
+    for f in range(len(lines) - 1):
+        first, n = lines[f], lines[f + 1] - lines[f]
+        found, normals = np.zeros((n, 2)), np.zeros((n, 2))  # how far aside, and how dark it is there
+        for k in range(n):
+            before, after = points[first + max(0, k - 1)], points[first + min(n - 1, k + 1)]
+            right, down = float(after[0] - before[0]), float(after[1] - before[1])
+            length = max(np.sqrt(right * right + down * down), 1e-6)
+            normals[k] = -down / length, right / length
+            total = 0.0
+            for step in range(-4, 5):
+                aside = step / 2
+                x, y = points[first + k] + aside * astray * normals[k]
+                dark = -bilinear(contrasts, x, y, 0) / commons[f]
+                dark = min(dark, max(0.0, HAIR - dark))
+                share = np.exp(dark - aside * aside / 2)
+                total += share
+                found[k, 0] += share * aside
+                found[k, 1] += share * dark
+            found[k] /= total
+        for _ in range(2):
+            rough = found.copy()
+            for k in range(n):
+                found[k] = (rough[max(0, k - 1)] + 2 * rough[k] + rough[min(n - 1, k + 1)]) / 4
+        for k in range(n):
+            points[first + k, 0] += found[k, 0] * astray * normals[k, 0]
+            points[first + k, 1] += found[k, 0] * astray * normals[k, 1]
+            strengths[first + k] = min(max(PLAINEST + OWN * found[k, 1], PLAINEST / 2), STRONGEST)
+    return strengths
 
 
 @compiled
@@ -235,11 +318,13 @@ def _shade(
     boxes: _Indices,
     centers: Floats,
     points: Floats,
+    strengths: Floats,
     lines: _Indices,
     furrows: _Indices,
     widths: _Doubles,
     depths: _Doubles,
     midline: npt.NDArray[np.bool_],
+    bulges: _Indices,
     sides: _Indices,
     halves: Floats,
     on_face: Floats,
@@ -250,8 +335,8 @@ def _shade(
         into: zeros: of each entry a window of the grid of shades, one after the other, to be filled.
         boxes: top, bottom, left and right of these windows, [n, 4].
         centers: of the grid's columns, and of its rows, pixels.
-        points: of the lines, pixels [p, 2].
-        lines, furrows, midline: of `Table`.
+        points, strengths: of the lines, pixels [p, 2], and how strong furrows are there [p].
+        lines, furrows, midline, bulges: of `Table`.
         widths: of the furrows, pixels.
         depths: change of the light along their middle.
         sides: of the entries.
@@ -264,8 +349,11 @@ def _shade(
         shade = into[begin : begin + height * width].reshape(height, width)
         begin += height * width
         for f in range(furrows[n], furrows[n + 1]):
-            reach, length = REACH * widths[f], 0.0
-            nearest, position = np.full((height, width), np.inf), np.zeros((height, width))  # distance², how far along
+            bulge, length = bulges[f], 0.0
+            reach = REACH * widths[f] * (BULGE if bulge else 1.0)
+            # distance², how far along, how strong, and whether on the side where skin bulges
+            nearest, position = np.full((height, width), np.inf), np.zeros((height, width))
+            strong, over = np.zeros((height, width)), np.zeros((height, width))
             for k in range(lines[f], lines[f + 1] - 1):
                 x, y = float(points[k, 0]), float(points[k, 1])
                 right, down = points[k + 1, 0] - x, points[k + 1, 1] - y
@@ -281,15 +369,22 @@ def _shade(
                         distance = (dx - share * right) ** 2 + (dy - share * down) ** 2
                         if distance < nearest[i, j]:
                             nearest[i, j], position[i, j] = distance, length + share * np.sqrt(squared)
+                            strong[i, j] = strengths[k] + share * (strengths[k + 1] - strengths[k])
+                            over[i, j] = bulge * (right * dy - down * dx)
                 length += np.sqrt(squared)
             for i in range(height):
                 for j in range(width):
                     if nearest[i, j] >= reach * reach:
                         continue
                     r = np.sqrt(nearest[i, j]) / widths[f]
-                    profile = RIDGE * np.exp(-((r - 2) ** 2) / 2) - np.exp(-(r**2) / 2)
+                    if over[i, j] > 0:
+                        r /= BULGE
+                    profile = -np.exp(-(r**2) / 2)
+                    if over[i, j] >= 0:
+                        profile += RIDGE * np.exp(-((r - 2) ** 2) / 2)
                     to_end = position[i, j] if midline[f] else min(position[i, j], length - position[i, j])
-                    light = depths[f] * profile * eased((REACH - r) / 1.5) * eased(to_end / (0.3 * length))
+                    light = depths[f] * strong[i, j] * profile
+                    light *= eased((REACH - r) / 1.5) * eased(to_end / (0.3 * length))
                     if midline[f]:
                         light *= halves[sides[n], top + i, left + j]
                     if abs(light) >= 1e-4:
@@ -318,17 +413,23 @@ def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back:
         power = EARLY.get(AU_NUMBERS[row // len(SIDES)], POWER)
         cv2.scaleAdd(shade, float(weights[row]) ** power, total[down, across, 0], dst=total[down, across, 0])
     furthest = cv2.norm(back, cv2.NORM_INF)
-    _relight(levels, back, furthest, total, (starts[0], starts[1]), light.fine / len(levels))
+    _relight(levels, back, furthest, total, (starts[0], starts[1]), light.fine / len(levels), light.tint)
 
 
 @compiled
 def _relight(
-    levels: npt.NDArray[np.uint16], back: Field, furthest: float, total: Floats, first: tuple[int, int], finer: float
+    levels: npt.NDArray[np.uint16],
+    back: Field,
+    furthest: float,
+    total: Floats,
+    first: tuple[int, int],
+    finer: float,
+    tint: Floats,
 ) -> None:
     """Multiply each pixel [size, size, 3] by the light [h, w, 1], 1 at its edges, where what is seen there came from.
 
     `furthest`: that anything came; `first`: row and column of the light's first cell on the grid of shades, which has
-    `finer` cells per pixel.
+    `finer` cells per pixel; `tint`: how much of its change colors take.
     """
     size = len(levels)
     height, width = total.shape[:2]
@@ -341,4 +442,5 @@ def _relight(
             factor = min(max(bilinear(total, x, y, 0), DARKEST), BRIGHTEST)
             if abs(factor - 1) > 1e-6:
                 for c in range(3):
-                    levels[i, j, c] = np.uint16(min(np.rint(levels[i, j, c] * factor), 65535.0))
+                    change = 1 + (factor - 1) * tint[c]
+                    levels[i, j, c] = np.uint16(min(np.rint(levels[i, j, c] * change), 65535.0))

@@ -33,7 +33,8 @@ LEAST = 0.85  # brightness of a lid without its lashes, of its brighter part
 BEYOND = 0.1, 0.06  # how far a bare lid goes on past the outer and the inner end of the eye, inter-ocular
 LID_LINE = 0.006  # half the height of the line where closed lids meet, inter-ocular
 FINE = 4  # samples of the picture of lashes per pixel
-LOW = 0.4  # intensity from which on lashes hang
+LOW = 0.1  # intensity from which on lashes hang: its own disappear with the folds that unroll
+COVERS = 0.65  # of the photo's lid, by what unrolls from its fold, so that a crease stays; all at its edge, with lashes
 LASHES, LONGEST = 40, 0.085  # how many are seen, and the length of the longest, inter-ocular
 LASH = (1, 110), (0.75, 170), (0.45, 230)  # darkness up to which share of its length
 GOLDEN = (5**0.5 - 1) / 2
@@ -97,12 +98,14 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     patch = sample(smooth, np.stack([np.broadcast_to(x - left, source.shape), source - above], -1))
     bare = _bare(smooth, x - left, fold - above, rim - above - lids["lashes"] * frame.unit, frame.unit)
     patch = np.maximum(patch, bare * np.float32(LEAST))  # without lashes and what is painted about them
-    patch *= _shading(x, y, fold, rim, edge)[..., None]
+    down = np.clip((y - fold) / np.maximum(rim - fold, 1), 0, 1)
+    patch *= _shading(x, down, edge)[..., None]
     patch += _pores(face, (x0, y0, x1, y1), frame.unit)
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
     ends = ease(1 + np.minimum((x - edge[0, 0]) / before, (edge[-1, 0] - x) / after).astype(np.float32))
     share = ease(height - np.float32(0.4)) * ends
     share = share * ease(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
+    share = share * (COVERS + (1 - COVERS) * down).astype(np.float32)
     band = (height > 0) & (height < 1) & (ends > 0.5)
     colors = face.crop[y0:y1, x0:x1][band]
     lash = percentile(colors, 0.15) if len(colors) else np.zeros(3)
@@ -116,9 +119,8 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     return Eye(cut, iris, closing, (x0, y0), drawn, lash.astype(np.float32), skin, lashes)
 
 
-def _shading(x: Floats, y: Floats, fold: Floats, rim: Floats, edge: Floats) -> Floats:
-    """Light on a lid that lies over an eyeball, [h, w]: brightest across its middle."""
-    down = np.clip((y - fold) / np.maximum(rim - fold, 1), 0, 1)
+def _shading(x: Floats, down: Floats, edge: Floats) -> Floats:
+    """Light on a lid over an eyeball, [h, w], by the share of the way down from its fold: brightest in its middle."""
     across = np.clip(2 * (x - edge[0, 0]) / np.ptp(edge[:, 0]) - 1, -1, 1)
     return np.asarray(1 + DOME * (np.sin(np.pi * down) - down**2 - across**2), np.float32)
 
@@ -230,9 +232,9 @@ def _fringe(
         unit: inter-ocular distance, pixels.
         color: of lashes and line, [3].
     """
-    thick, dark, hang = max(0.5, LID_LINE * unit), 0.8 * shut(amount), eased((amount - LOW) / (1 - LOW))
+    thick, hang = max(0.5, LID_LINE * unit), eased((amount - LOW) / (UNROLLED - LOW))
     for j in range(len(x)):
-        line = dark * eased(min(x[j] - ends[0], ends[1] - x[j]) / (0.1 * unit))
+        line = 0.8 * hang * eased(min(x[j] - ends[0], ends[1] - x[j]) / (0.1 * unit))
         column = (x[j] - ends[0] + LONGEST * unit) * FINE + 1
         for i in range(len(y)):
             below = y[i] - upper[j]
