@@ -443,4 +443,4 @@ def _relight(
             if abs(factor - 1) > 1e-6:
                 for c in range(3):
                     change = 1 + (factor - 1) * tint[c]
-                    levels[i, j, c] = np.uint16(min(np.rint(levels[i, j, c] * change), 65535.0))
+                    levels[i, j, c] = np.uint16(min(levels[i, j, c] * change + 0.5, 65535.0))
