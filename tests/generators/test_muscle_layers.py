@@ -57,7 +57,7 @@ from miex.generators.muscle.lids import (
     shut,
     unrolled,
 )
-from miex.generators.muscle.mouth import _smoothest, illumination, inside, stretched
+from miex.generators.muscle.mouth import _smoothest, between, illumination, inside
 from miex.generators.muscle.pictures import HANDS, INTENSITIES, field_picture, sheet_rows
 from miex.images import read_image
 from tests.generators.edges import displaced
@@ -228,16 +228,25 @@ def test_the_mouth_is_drawn_as_numpy_and_remap_draw_it(rig: MuscleRig) -> None:
     (drawn,) = openings(rig, "10=.5", "25=.6", "26=.4")
     part, unit, drift = drawn.part, np.float32(rig.face.inter_ocular), np.array([0.4, -0.3], np.float32)
     o = replace(drawn.opening, drift=drift)
+    roof = (2 * o.upper + o.lower) / 3
     upper, lower = part.edges + drift + np.array([(0, 0), (0, part.jaw_drop * float(z[list(part.jaw)].mean()))])
-    width, half = o.lower - o.upper, np.ptp(o.edges[0, :, 0]) / 2
-    lit = ease(mouth.DIM + width / (mouth.DIM_FROM * unit))
-    back = o.lower - mouth.HIGH * width * np.sqrt(1 - np.minimum(1, ((o.x - lower[0]) / (mouth.WIDE * half)) ** 2))
-    tongue = ease((o.y - back) / np.maximum(0.6 * mouth.HIGH * width, 1)) * lit
-    dark, red = part.shade * mouth.THROAT, part.light * mouth.RED
+    half, right = np.ptp(o.edges[0, :, 0]) / 2, o.x - lower[0]
+    light = (ease(((o.lower - top) / unit - mouth.DARK) / (mouth.LIT - mouth.DARK)) for top in (o.upper, roof))
+    lit, lit_below = light
+    height = mouth.HIGH * (o.lower - roof)
+    across = np.minimum(1, (right / (mouth.WIDE * half)) ** 2)
+    back = o.lower - height * np.sqrt(1 - across)
+    groove = 1 - mouth.GROOVE * np.exp(-((right / (mouth.GROOVE_WIDTH * unit)) ** 2))
+    over_lip = 1 - mouth.OVER_LIP * (1 - ease((o.lower - o.y) / (mouth.LIP_CONTACT * unit)))
+    tongue = ease((o.y - back) / np.maximum(height, 1)) * lit_below * over_lip * groove * (1 - across / 2)
+    line = np.stack([np.interp(o.x[0] - o.across[0], part.seam[:, 0], part.line[:, c]) for c in range(3)], -1)
+    deep = ease((o.lower - roof) / (mouth.DEEP * unit))[..., None]
+    dark, red = line + deep * (part.shade * mouth.THROAT - line), part.light * mouth.RED
     picture = dark + tongue[..., None] * (red - dark)
     under_lip = 1 - mouth.UNDER_LIP * (1 - ease((o.y - o.upper) / (mouth.LIP_SHADOW * unit)))
     for row, (middle, edge), way, shade in (
-        (part.teeth[1], lower, -1, lit * mouth.BEHIND), (part.teeth[0], upper, 1, lit * under_lip),
+        (part.teeth[1], lower, -1, lit_below * mouth.BEHIND * over_lip),
+        (part.teeth[0], upper, 1, lit * under_lip * over_lip),
     ):  # fmt: skip
         columns = (o.x - middle) * teeth.FINE + row.shape[1] // 2
         rows = way * (o.y - edge) * teeth.FINE + round(teeth.TALL * teeth.FINE * float(unit)) + 1
@@ -246,35 +255,43 @@ def test_the_mouth_is_drawn_as_numpy_and_remap_draw_it(rig: MuscleRig) -> None:
         color, cover = np.stack(color, -1), cover[..., None]
         picture = picture * (1 - cover) + dark * cover + shade[..., None] * (color - dark * cover)
     gap = shown(drawn)[1] > 0
-    seen = inside(part, o, z)
+    seen = inside(part, o, z, roof[0])
     np.testing.assert_allclose(seen[gap], picture[gap], atol=0.05)
     assert not seen[~gap & ((o.y < o.upper - 0.5) | (o.y > o.lower + 0.5))].any()
 
 
 def test_the_own_inside_of_a_mouth_is_what_remapping_shows(face: AlignedFace) -> None:
-    smiling, drift = generator.prepare(face), 0.3
-    (drawn,) = openings(smiling, "26=.3")
-    part, o = drawn.part, replace(drawn.opening, drift=np.array([0, drift], np.float32))
-    rest = [np.interp(o.x - o.across, edge[:, 0], edge[:, 1]) for edge in o.cut.edges]
-    gap = np.maximum(rest[1] - rest[0], 1e-3)
-    upper_teeth, tongue = rest[0] + mouth.TEETH * gap, rest[0] + mouth.TONGUE * gap
-    now = [o.upper, np.clip(upper_teeth + drift, o.upper, o.lower), tongue + o.lower - rest[1], o.lower]
-    now[2] = np.clip(now[2], now[1], o.lower)
-    y = np.broadcast_to(rest[0], (o.y.size, o.x.size)).copy()
-    then = (rest[0], upper_teeth, tongue, rest[1])
-    for k in range(3):
-        y += np.clip((o.y - now[k]) / np.maximum(now[k + 1] - now[k], 1e-3), 0, 1) * (then[k + 1] - then[k])
-    soft = 0.02 * o.cut.unit
-    times = (now[2] - now[1]) / np.maximum(tongue - upper_teeth, 1)
-    hidden = ease((times - 2) / 2) * ease((o.y - now[1]) / soft) * ease((now[2] - o.y) / soft)
-    where = np.stack([np.broadcast_to(o.x - o.across, y.shape), y], -1).astype(np.float32)
-    own = sample(smiling.samples, where * np.float32(OVERSAMPLING))
-    picture = np.full((*y.shape, 3), 9000, np.float32)
-    expected = picture + (part.own * (1 - hidden))[..., None] * (own - picture)
-    stretched(part, o, smiling.samples, picture)
+    """Teeth hold still with the skull, and get longer where the lip leaves them; below the seam all is the jaw's."""
+    smiling, drift = generator.prepare(face), np.array([0.2, 0.3], np.float32)
+    (drawn,) = openings(smiling, "10=.2", "25=.4")
+    part, o, z = drawn.part, replace(drawn.opening, drift=drift), weights("10=.2", "25=.4")
+    unit, lines = o.cut.unit, [*o.cut.edges, part.seam]
+    fixed, moving = ([np.interp(x, line[:, 0], line[:, 1]) for line in lines] for x in (o.x - drift[0], o.x - o.across))
+    roof = np.maximum(o.upper, fixed[2] + drift[1])
+    floor = np.maximum(roof, o.lower + moving[2] - moving[1])
+    picture = inside(part, replace(o, lower=floor.astype(np.float32)), z, roof[0].astype(np.float32)) * 256.0
+
+    def taken(x: np.ndarray, y: np.ndarray, share: np.ndarray) -> None:
+        where = np.stack(np.broadcast_arrays(x, y), -1).astype(np.float32)
+        own = sample(smiling.samples, where * np.float32(OVERSAMPLING))
+        picture[:] += np.clip(share, 0, 1)[..., None] * (own - picture)
+
+    soft, tall = max(mouth.SOFT * unit, 1), np.maximum(fixed[2] - fixed[0], 1e-3)
+    jaw, lip, raised = o.lower - moving[1], o.upper - moving[0], np.maximum(0, fixed[0] + drift[1] - o.upper)
+    taken(o.x - o.across, o.y - jaw, 1 + (o.y - jaw - moving[2]) / soft)
+    rim = np.minimum(mouth.RIM * unit, tall / 3)
+    tallest = tall + part.toothed * np.minimum(raised, np.maximum(0, mouth.CROWN * unit - tall))
+    up = fixed[2] + drift[1] - o.y
+    shorter = 1 / (tall - np.minimum(rim, raised)) - 1 / tallest
+    moved = np.maximum.reduce([abs(lip - drift[1]), abs(jaw - drift[1]), abs(o.across - drift[0])]) / (mouth.RIM * unit)
+    gap = (fixed[1] - fixed[0]) / (mouth.WHOLE * np.ptp(o.cut.edges[..., 1], 0).max())
+    share = (1 - np.minimum(1, moved) * (1 - ease(gap))) * np.clip(1 + up / soft, 0, 1)
+    share *= 1 - np.minimum(1, raised / soft) * ease((up - tallest) / soft + 1)
+    taken(o.x - drift[0], fixed[2] - np.where(up > 0, up / (1 + shorter * np.maximum(up, 0)), up), share)
+    taken(o.x - o.across, o.y - lip, 1 - ease((o.y - o.upper) / rim))
     seen = shown(drawn)[1] > 0
     assert seen.any()
-    np.testing.assert_allclose(picture[seen], expected[seen], atol=6)
+    np.testing.assert_allclose(between(part, o, z, smiling.samples, 256)[seen], picture[seen], atol=12)
 
 
 def test_lips_keep_their_height_when_the_jaw_drops(rig: MuscleRig) -> None:
@@ -291,12 +308,42 @@ def test_lips_keep_their_height_when_the_jaw_drops(rig: MuscleRig) -> None:
     assert shift == pytest.approx(float(below[0, 0]), rel=0.15)
 
 
-def test_an_open_mouth_keeps_its_own_inside(face: AlignedFace) -> None:
+def test_an_ajar_mouth_that_nothing_moves_shows_the_photo(face: AlignedFace) -> None:
     smiling = generator.prepare(face)
-    moved = generator.render(smiling, parse(["26=.02"])[None]).frames[0].astype(float)
-    assert np.abs(moved - face.crop).max() < 60  # no painted teeth over hers
-    (drawn,) = openings(smiling, "26=.1")
-    assert drawn.part.own > 0.5
+    (drawn,) = openings(smiling, "26=.3")
+    part, o = drawn.part, drawn.opening
+    rest = [np.interp(o.x, edge[:, 0], edge[:, 1]).astype(np.float32) for edge in o.cut.edges]
+    still = replace(
+        o, edges=o.cut.edges, upper=rest[0], lower=rest[1], across=np.zeros_like(o.x), drift=np.zeros(2, "f")
+    )
+    gap = (o.y > rest[0]) & (o.y < rest[1])
+    assert part.ajar
+    assert gap.any()
+    shows = between(part, still, weights(), smiling.samples, 256)
+    assert np.abs(shows - smiling.rest[o.box])[gap].max() < 1
+
+
+def test_teeth_of_an_ajar_mouth_hold_still(astronaut: np.ndarray, astronaut_mesh: np.ndarray) -> None:
+    face = align(astronaut, astronaut_mesh, place_crop(astronaut_mesh, CropOptions(512)), 512)
+    smiling = generator.prepare(face)
+    for settings in (["25=.6"], ["26=.4"], ["10=.2"], ["12=.2", "25=.3"]):
+        frame = generator.render(smiling, parse(settings)[None]).frames[0]
+        (drawn,) = openings(smiling, *settings)
+        part, o = drawn.part, drawn.opening
+        upper, _, seam = (np.interp(o.x, line[:, 0], line[:, 1]) for line in (*o.cut.edges, part.seam))
+        middle = np.abs(o.x - part.seam[:, 0].mean()) < 0.2 * face.inter_ocular
+        teeth = middle & (o.y > np.maximum(o.upper, (upper + 2 * seam) / 3)) & (o.y < np.minimum(o.lower, seam))
+        assert part.toothed == 1
+        assert teeth.sum() > 50
+        change = np.abs(frame[o.box].astype(int) - face.crop[o.box])[teeth]
+        assert np.percentile(change, 90) <= 8
+
+
+def test_a_mouth_that_no_au_opens_does_not_change(face: AlignedFace, rig: MuscleRig) -> None:
+    for some in (rig, generator.prepare(face)):
+        left, top, right, bottom = (round(v) for v in some.layers.part("mouth").cut.zone)
+        (frame,) = generator.render(some, parse(["1=1", "2=.5", "4=1", "5=1", "7=1", "45=.5"])[None]).frames
+        assert np.array_equal(frame[top:bottom, left:right], face.crop[top:bottom, left:right])
 
 
 # --- lids --------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ class MuscleGenerator(Generator[MuscleRig]):
     """
 
     name = "muscle"
-    version = 7
+    version = 8
     exact_rest = sides = fields = True
     batch_tolerance = 0
 

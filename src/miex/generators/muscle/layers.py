@@ -25,7 +25,7 @@ from miex.generators.muscle.cuts import (
 from miex.generators.muscle.folds import MOST, Part, bound, restraint
 from miex.generators.muscle.furrows import Light
 from miex.generators.muscle.lids import Eye, behind, fringed, make_eye, unrolled
-from miex.generators.muscle.mouth import Mouth, inside, make_mouth, stretched
+from miex.generators.muscle.mouth import Mouth, between, make_mouth
 
 TILES = 8  # by which the grid is divided each way to see at a glance that nothing folds
 
@@ -187,14 +187,12 @@ def draw(
     shares, rests, (upper, picture) = sheets_shown(layer, samples, field, len(levels))
     closing = float(weights[part.closing]) if isinstance(part, Eye) else 0.0
     if isinstance(part, Eye):
-        between = behind(part, opening, closing, samples, level)
+        gap = behind(part, opening, closing, samples, level)
     else:
-        between = inside(part, opening, weights) * np.float32(level)
-        if part.own:
-            stretched(part, opening, samples, between)
+        gap = between(part, opening, weights, samples, level)
     if isinstance(part, Eye) and closing:
         unrolled(part, upper, rests[0], closing, level)
-    _compose(picture, upper, between, shares)
+    _compose(picture, upper, gap, shares)
     if isinstance(part, Eye) and closing:
         fringed(part, picture, opening, closing, level)
     before = levels[opening.box]

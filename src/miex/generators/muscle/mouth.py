@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,7 +20,6 @@ from miex.generators.muscle.cuts import (
     Opening,
     cut_spec,
     edge_lines,
-    height_at,
     load_table,
     make_cut,
     percentile,
@@ -28,20 +27,24 @@ from miex.generators.muscle.cuts import (
 )
 from miex.generators.muscle.teeth import row_of_teeth, seen_at
 
-CLOSED, OPEN = (
-    0.03,
-    0.07,
-)  # gaps between the lips of a photo, inter-ocular: below there is no inside to see, above there is
-SEARCH = 0.03  # how far from the landmarks the lips may meet, inter-ocular
-STIFF = 2.0  # of the line where they meet: price of a step of one sample up or down, in its own darkness
-DIM, DIM_FROM = 0.25, 0.14  # light in a mouth that has hardly parted, and the gap for all of it: share, inter-ocular
+AJAR = 0.03  # the gap between the lips of a photo from which on something is seen in it, inter-ocular
+SEARCH = 0.03  # how far from the landmarks closed lips may meet, inter-ocular
+SEAM, APART = 0.6, 0.35  # of the gap of an ajar mouth, from the upper lip: about where it parts, and how far from there
+STIFF, LOWER = 2.0, 0.2  # prices of the line where they do: of a step of one sample, and at the upper lip; its darkness
+RIM, SOFT, CROWN = 0.03, 0.02, 0.15  # in an ajar mouth: rim of the upper lip, edges of a part, a tooth; inter-ocular
+WHOLE = 0.7  # of its widest gap: in a narrower one, toward the corners, landmarks may take lip for teeth
+DIMMEST = 0.4  # its teeth, of something white: darker than that it shows none
+DEEP = 0.05  # the least gap down to the throat: the narrower, the more like the line where lips meet; inter-ocular
+DARK, LIT = 0.02, 0.16  # the widest gap into which no light falls, and the least for all of it, inter-ocular
 UNDER_LIP, LIP_SHADOW = 0.35, 0.05  # what the upper lip takes of it, and how far down; share, inter-ocular
+OVER_LIP, LIP_CONTACT = 0.5, 0.025  # the same of the lower lip, and how far up
 BEHIND = 0.75  # light on the lower teeth, of that on the upper ones
-WIDE, HIGH = 0.85, 0.45  # the tongue: half its width, of half the mouth's, and its height, of the gap
+WIDE, HIGH = 0.85, 0.5  # the tongue: half its width, of half the mouth's, and its height, of the gap
+GROOVE, GROOVE_WIDTH = 0.2, 0.025  # along its middle: darkness, and half the width, inter-ocular
 THROAT = np.array((0.2, 0.1, 0.1), np.float32)  # of the skin's color
-RED = np.array((0.62, 0.34, 0.33), np.float32)  # the tongue, of something white
-TEETH, TONGUE = 0.5, 0.75  # of the gap in an open-mouthed photo, from the upper lip: where they end and begin
+RED = np.array((0.56, 0.31, 0.3), np.float32)  # the tongue, of something white
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as `images.gray`
+HIGHLIGHT = 1.4  # something white, of the skin; by the root of what it seems to be beyond that
 WHITES = 0.9, 1.1  # each color of the whites of the eyes, of their brightness
 RIGHT_IRIS, LEFT_IRIS = slice(468, 473), slice(473, 478)
 EYES = (  # rings of the person's right and left eye
@@ -56,7 +59,11 @@ class Mouth:
 
     Attributes:
         cut: its cut.
-        own: how much of what is between open lips of the photo itself is kept, in [0, 1].
+        ajar: whether lips are apart in the photo, which then shows what is between them.
+        toothed: how far those are teeth, in [0, 1].
+        seam: where lips meet, or an ajar mouth parts: what is above it goes with the skull, what is below with the jaw;
+            float32 [n, 2], at the x of the cut's edges.
+        line: color of the photo along the seam, float32 [n, 3], gray levels.
         light: color of something white in this light, float32 [3], gray levels.
         shade: color of the skin, float32 [3], gray levels.
         gray: whether the photo has no colors, so that there are none in its mouth.
@@ -66,7 +73,10 @@ class Mouth:
     """
 
     cut: Cut
-    own: float
+    ajar: bool
+    toothed: float
+    seam: Floats
+    line: Floats
     light: Floats
     shade: Floats
     gray: bool
@@ -80,39 +90,52 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
     """The mouth of a face, ready to be opened."""
     spec, anatomy = cut_spec("mouth", load()), load()
     edges = edge_lines(frame, spec, 0)
-    gap = float((edges[1, :, 1] - edges[0, :, 1]).max() / frame.unit)
-    own = float(np.clip((gap - CLOSED) / (OPEN - CLOSED), 0, 1))
-    if gap < CLOSED:
-        line = meeting_line(edges.mean(0), face, frame.unit)
-        edges = np.stack([line, line])
-    cut = with_zone(make_cut(frame, spec, basis, 0, edges), frame)
+    ajar = bool((edges[1, :, 1] - edges[0, :, 1]).max() >= AJAR * frame.unit)
+    seam = meeting_line(edges, face, frame.unit)
+    cut = with_zone(make_cut(frame, spec, basis, 0, edges if ajar else np.stack([seam, seam])), frame)
     table = load_table()["teeth"]
     jaw = AU_INDEX[table["jaw"]] * len(SIDES)
     muscles = [m for m in anatomy.muscles if m.au == table["jaw"]]
     drop = max(muscle.gain for muscle in muscles) * frame.unit
+    line = sample(face.samples, seam[:, None] * np.float32(OVERSAMPLING)).astype(np.float32).reshape(-1, 3)
+    line = np.asarray(cv2.GaussianBlur(line, (1, 9), 1.5), np.float32)
     light, shade = illumination(face)
+    middle, toothed = slice(POINTS // 3, -(POINTS // 3)), 0.0
+    if ajar:  # the teeth behind are like those that are seen
+        seen, white = teeth_seen(edges[0, middle], seam[middle], face, frame.unit), light
+        bright = float(seen @ LUMA / (white @ LUMA))
+        toothed = min(1.0, max(0.0, 2 * (bright - DIMMEST) / (1 - DIMMEST)))
+        light = white * np.float32(np.clip(bright, DIMMEST, 1)) * np.clip(seen / white / bright, *WHITES)
     red, green, blue = np.moveaxis(face.crop, -1, 0)
     gray = np.array_equal(red, green) and np.array_equal(green, blue)
     rows = table["upper"], table["lower"]
     teeth = row_of_teeth(rows[0], light, frame.unit), row_of_teeth(rows[1], light, frame.unit)
-    middle = cut.edges[:, POINTS // 3 : -(POINTS // 3)].mean(1)
-    ends = middle + np.array([(0, row["edge"] * frame.unit) for row in rows], np.float32)
-    return Mouth(cut, own, light, shade, gray, (jaw, jaw + 1), drop, teeth, ends)
+    ends = cut.edges[:, middle].mean(1) + np.array([(0, row["edge"] * frame.unit) for row in rows], np.float32)
+    if ajar:
+        ends[0] = seam[middle].mean(0)
+    return Mouth(cut, ajar, toothed, seam, line, light, shade, gray, (jaw, jaw + 1), drop, teeth, ends)
 
 
-def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
-    """Where closed lips meet: the darkest smooth line near the landmarks' own, with the same ends.
+def meeting_line(edges: Floats, face: AlignedFace, unit: float) -> Floats:
+    """Where lips meet: the darkest smooth line near the landmarks' own, with the same ends.
 
-    Landmarks of closed lips are a few pixels off at 512; a cut there would leave the dark line on one of the lips.
+    Landmarks of closed lips are a few pixels off at 512; a cut there would leave the dark line on one of the lips. In
+    an ajar mouth that is the shadow below the upper teeth.
+
+    Args:
+        edges: of the lips by the landmarks, float32 [2, n, 2].
+        face: the face.
+        unit: inter-ocular distance, pixels.
     """
-    x = line[:, 0]
-    steps = np.linspace(-SEARCH, SEARCH, 21) * unit
-    y = line[:, 1][:, None] + steps
+    x, (over, under) = edges[0, :, 0], edges[..., 1]
+    line, room = over + SEAM * (under - over), np.maximum(SEARCH * unit, APART * (under - over))
+    steps = np.linspace(-1, 1, 21)
+    y = line[:, None] + room[:, None] * steps
     margin = int(0.1 * unit * OVERSAMPLING)
     left, top = (max(0, int(v * OVERSAMPLING) - margin) for v in (x.min(), y.min()))
     near = face.samples[top : int(y.max() * OVERSAMPLING) + margin, left : int(x.max() * OVERSAMPLING) + margin]
     if not near.size:
-        return line
+        return np.stack([x, line], -1)
     gray = cv2.GaussianBlur(cv2.cvtColor(near, cv2.COLOR_RGB2GRAY), (0, 0), 0.006 * unit * OVERSAMPLING)
     grid_x = np.broadcast_to(x[:, None], y.shape).astype(np.float32) * OVERSAMPLING - left
     where = np.stack([grid_x, (y * OVERSAMPLING - top).astype(np.float32)], -1)
@@ -120,10 +143,11 @@ def meeting_line(line: Floats, face: AlignedFace, unit: float) -> Floats:
     dark = (dark - dark.min(1, keepdims=True)) / max(1.0, float(np.ptp(dark, 1).mean()))
     # ends stay where they are, as the corners' landmarks are good
     inside = np.minimum(1, 4 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))[:, None]
-    dark = dark * inside + (1 - inside) * (steps / (SEARCH * unit)) ** 2 * 4
+    dark = dark * inside + (1 - inside) * steps**2 * 4
+    dark += LOWER * (1 - steps) / 2 * np.minimum(1, (under - over) / (AJAR * unit))[:, None]
     path = _smoothest(dark, STIFF * (np.arange(21)[:, None] - np.arange(21)) ** 2 / 10)
     offset = cv2.GaussianBlur(steps[path].reshape(1, -1), (0, 0), 1.5).ravel()
-    return np.stack([x, line[:, 1] + offset * np.minimum(1, 2 * inside[:, 0])], -1).astype(np.float32)
+    return np.stack([x, line + room * offset * np.minimum(1, 2 * inside[:, 0])], -1).astype(np.float32)
 
 
 @compiled
@@ -143,6 +167,21 @@ def _smoothest(costs: npt.NDArray[np.float64], price: npt.NDArray[np.float64]) -
     for i in range(n - 1, 0, -1):
         path[i - 1] = best[i, path[i]]
     return path
+
+
+def teeth_seen(upper: Floats, seam: Floats, face: AlignedFace, unit: float) -> Floats:
+    """Color of the brightest quarter of what an ajar mouth shows below its upper lip, float32 [3], gray levels.
+
+    Args:
+        upper, seam: the middle of the lip's edge and of the seam, float32 [n, 2].
+        face: the face.
+        unit: inter-ocular distance, pixels.
+    """
+    top = upper + np.array([0, RIM * unit], np.float32)
+    places = top + np.linspace(0, 1, 9, dtype=np.float32)[:, None, None] * np.maximum(seam - top, 0)
+    shown = sample(face.samples, places * np.float32(OVERSAMPLING)).reshape(-1, 3).astype(np.float32)
+    gray = shown @ LUMA
+    return np.asarray(shown[gray >= percentile(gray, 0.75)].mean(0), np.float32)
 
 
 def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
@@ -167,10 +206,12 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
         gray, lit = max(gray, float(lightest)), white[brightness >= lighter].mean(0)
         # the light's own color: whites show it best, but small ones have lids among them; skin shows it faintly
         tint = (tint + np.clip(lit / lit.mean().clip(1), *WHITES)) / 2
-    return np.asarray(min(gray, 235.0) * tint, np.float32), np.asarray(shade, np.float32)
+    # one bright spot may be a highlight: the less skin there is of its brightness
+    gray = min(gray, float(np.sqrt(HIGHLIGHT * gray * shade.mean())), 235.0)
+    return np.asarray(gray * tint, np.float32), np.asarray(shade, np.float32)
 
 
-def inside(mouth: Mouth, opening: Opening, weights: Floats) -> Floats:
+def inside(mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None = None) -> Floats:
     """Throat, tongue and teeth in the box of an opening, float32 [h, w, 3], gray levels; 0 where lips are.
 
     Upper teeth hold still with the skull; tongue and lower teeth follow the jaw. The narrower the opening, the less
@@ -180,12 +221,17 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats) -> Floats:
         mouth: the mouth.
         opening: the mouth in this frame.
         weights: intensities, float32 [34].
+        roof: height, in each column, below which tongue and lower teeth are, float32 [w]; None: that of the upper lip.
     """
     drop = mouth.jaw_drop * sum(float(weights[row]) for row in mouth.jaw) / len(mouth.jaw)
     picture = np.zeros((opening.y.size, opening.x.size, 3), np.float32)
+    rest, line = opening.x[0] - opening.across[0], np.empty((opening.x.size, 3), np.float32)
+    for c in range(3):
+        line[:, c] = np.interp(rest, mouth.seam[:, 0], mouth.line[:, c])
     _inside(
-        opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], float(np.ptp(opening.edges[0, :, 0])) / 2,
-        mouth.edges + opening.drift, drop, mouth.teeth, mouth.shade * THROAT, mouth.light * RED, mouth.cut.unit,
+        opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], opening.upper[0] if roof is None else roof,
+        float(np.ptp(opening.edges[0, :, 0])) / 2,
+        mouth.edges + opening.drift, drop, mouth.teeth, line, mouth.shade * THROAT, mouth.light * RED, mouth.cut.unit,
         picture,
     )  # fmt: skip
     return np.repeat((picture @ LUMA)[..., None], 3, axis=-1) if mouth.gray else picture
@@ -197,11 +243,13 @@ def _inside(
     y: Floats,
     upper: Floats,
     lower: Floats,
+    roof: Floats,
     half: float,
     edges: Floats,
     drop: float,
     teeth: tuple[Floats, Floats],
-    dark: Floats,
+    line: Floats,
+    throat: Floats,
     red: Floats,
     unit: float,
     picture: Floats,
@@ -211,25 +259,33 @@ def _inside(
     Args:
         x, y: of the columns [w] and rows [h], pixels.
         upper, lower: height of the lips in each column, [w].
+        roof: as for `inside`, [w].
         half: half the mouth's width, pixels.
         edges: x and y of the middle of each row of teeth, [2, 2], with the jaw at rest.
         drop: of the jaw, pixels.
         teeth: as `Mouth.teeth`.
-        dark, red: color of the throat and of the tongue, [3].
+        line: color of the photo where lips meet, in each column, [w, 3].
+        throat, red: color of the throat and of the tongue, [3].
         unit: inter-ocular distance, pixels.
         picture: zeros [h, w, 3], to be filled.
     """
+    dark = np.empty(3, np.float32)
     for j in range(len(x)):
-        width = float(lower[j] - upper[j])
-        lit = eased(DIM + width / (DIM_FROM * unit))
+        width = float(lower[j] - roof[j])
+        for c in range(3):
+            dark[c] = line[j, c] + eased(width / (DEEP * unit)) * (throat[c] - line[j, c])
+        lit = eased(((lower[j] - upper[j]) / unit - DARK) / (LIT - DARK))
+        lit_below = eased((width / unit - DARK) / (LIT - DARK))
         # the tongue's back: an arch over the floor of the mouth, darker the deeper it lies
         across = min(1.0, ((x[j] - edges[1, 0]) / (WIDE * half)) ** 2)
         back = lower[j] - HIGH * width * np.sqrt(1 - across)
+        groove = 1 - GROOVE * np.exp(-(((x[j] - edges[1, 0]) / (GROOVE_WIDTH * unit)) ** 2))
         for i in range(len(y)):
             if not upper[j] - 0.5 < y[i] < lower[j] + 0.5:
                 continue
-            tongue = eased((y[i] - back) / max(0.6 * HIGH * width, 1.0)) * lit
+            over_lip = 1 - OVER_LIP * (1 - eased((lower[j] - y[i]) / (LIP_CONTACT * unit)))
             under_lip = 1 - UNDER_LIP * (1 - eased((y[i] - upper[j]) / (LIP_SHADOW * unit)))
+            tongue = eased((y[i] - back) / max(HIGH * width, 1.0)) * lit_below * over_lip * groove * (1 - across / 2)
             for c in range(3):
                 picture[i, j, c] = dark[c] + tongue * (red[c] - dark[c])
             for which in (1, 0):
@@ -239,70 +295,96 @@ def _inside(
                 cover = seen_at(teeth[which], right, down, unit, 3)
                 if cover == 0:
                     continue
-                shade = lit * (BEHIND if which else under_lip)
+                shade = over_lip * (lit_below * BEHIND if which else lit * under_lip)
                 for c in range(3):
                     shadow = dark[c] * cover  # what shades them is red, not gray
                     shown = shadow + shade * (seen_at(teeth[which], right, down, unit, c) - shadow)
                     picture[i, j, c] = picture[i, j, c] * (1 - cover) + shown
 
 
-def stretched(mouth: Mouth, opening: Opening, samples: npt.NDArray[np.uint16], picture: Floats) -> None:
-    """The own inside of a mouth that is open in the photo, as far as it can be shown: what is stretched more than
-    threefold is no picture of anything.
+def between(mouth: Mouth, opening: Opening, weights: Floats, samples: npt.NDArray[np.uint16], level: int) -> Floats:
+    """What is seen between the lips: the inside or, in a mouth that is ajar in the photo, what the photo shows there,
+    with the inside where that parts.
+
+    What is above the seam, mostly teeth, holds still with the skull; what is below it goes with the lower lip. Teeth
+    whose lip rises get longer, as far as teeth are long, next to the lip more than at their edges; above them is gum.
 
     Args:
-        mouth: the mouth.
-        opening: the mouth in this frame.
+        mouth, opening, weights: as for `inside`.
         samples: the rest picture.
-        picture: what is drawn there instead, changed in place, float32 [h, w, 3], of the same levels as `samples`.
+        level: parts of a gray level in it.
+
+    Returns:
+        float32 [h, w, 3], parts of a gray level.
     """
-    _stretch(
-        samples, opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], opening.across[0],
-        float(opening.drift[1]), opening.cut.edges, 0.02 * opening.cut.unit, mouth.own, picture,
+    if not mouth.ajar:
+        return inside(mouth, opening, weights) * np.float32(level)
+    x, upper, lower, across, drift = opening.x[0], opening.upper[0], opening.lower[0], opening.across[0], opening.drift
+    lines = [*mouth.cut.edges, mouth.seam]
+    fixed, moving = np.array(
+        [[np.interp(at, line[:, 0], line[:, 1]) for line in lines] for at in (x - drift[0], x - across)], np.float32
+    )
+    roof = np.maximum(upper, fixed[2] + drift[1])
+    floor = np.maximum(roof, lower + moving[2] - moving[1])
+    picture = inside(mouth, replace(opening, lower=floor[None]), weights, roof) * np.float32(level)
+    _keep_own(
+        x, opening.y[:, 0], upper, lower, across, drift, fixed, moving, np.ptp(mouth.cut.edges[..., 1], 0).max(),
+        mouth.cut.unit, mouth.toothed, samples, picture,
     )  # fmt: skip
+    return picture
 
 
 @compiled
-def _stretch(
-    samples: npt.NDArray[np.uint16],
+def _keep_own(
     x: Floats,
     y: Floats,
     upper: Floats,
     lower: Floats,
     across: Floats,
-    drift: float,
-    edges: Floats,
-    soft: float,
-    own: float,
+    drift: Floats,
+    fixed: Floats,
+    moving: Floats,
+    widest: float,
+    unit: float,
+    toothed: float,
+    samples: npt.NDArray[np.uint16],
     picture: Floats,
 ) -> None:
-    """As `stretched`.
+    """Draw over the inside what an ajar mouth shows in the photo.
 
     Args:
-        x, y, upper, lower: as for `_inside`.
-        across: displacement to the right in each column, [w].
-        edges: of the cut at rest.
-        drift: of the head at the mouth, down, pixels.
-        soft: over which what is shown changes, pixels.
-        own: how much of it is shown.
+        x, y, upper, lower, unit: as for `_inside`.
+        across: displacement of the lips to the right in each column, [w].
+        drift: of the head at the mouth, right and down, pixels.
+        fixed, moving: height of the upper lip, the lower lip and the seam in the photo, at what of the skull and of the
+            lips is in each column, [3, w].
+        widest: the widest gap of the photo, pixels.
+        toothed: as `Mouth.toothed`.
+        samples: the rest picture.
+        picture: the inside [h, w, 3], changed in place.
     """
+    soft = max(SOFT * unit, 1.0)
     for j in range(len(x)):
-        # upper teeth hold still with the skull, tongue and lower teeth go with the lower lip; between them it stretches
-        over, under = height_at(edges[0], x[j] - across[j]), height_at(edges[1], x[j] - across[j])
-        gap = max(under - over, 1e-3)
-        rest = over, over + TEETH * gap, over + TONGUE * gap, under
-        top, bottom = np.float64(upper[j]), np.float64(lower[j])
-        teeth = min(max(rest[1] + drift, top), bottom)
-        now = top, teeth, min(max(rest[2] + bottom - rest[3], teeth), bottom), bottom
-        hidden = eased(((now[2] - now[1]) / max(rest[2] - rest[1], 1.0) - 2) / 2)
+        here, there = x[j] - drift[0], x[j] - across[j]
+        over, under, seam = fixed[0, j], fixed[1, j], fixed[2, j]
+        lip, jaw, raised = upper[j] - moving[0, j], lower[j] - moving[1, j], max(0.0, over + drift[1] - upper[j])
+        moved = min(1.0, max(abs(lip - drift[1]), abs(jaw - drift[1]), abs(across[j] - drift[0])) / (RIM * unit))
+        still = 1 - moved * (1 - eased((under - over) / (WHOLE * widest)))
+        tall = max(seam - over, 1e-3)
+        rim = min(RIM * unit, tall / 3)
+        tallest = tall + toothed * min(raised, max(0.0, CROWN * unit - tall))
+        shorter = 1 / (tall - min(rim, raised)) - 1 / tallest
         for i in range(len(y)):
             if not upper[j] - 0.5 < y[i] < lower[j] + 0.5:
                 continue
-            source = rest[0]
-            for k in range(3):
-                along = (y[i] - now[k]) / max(now[k + 1] - now[k], 1e-3)
-                source += min(1.0, max(0.0, along)) * (rest[k + 1] - rest[k])
-            kept = own * (1 - hidden * eased((y[i] - now[1]) / soft) * eased((now[2] - y[i]) / soft))
+            up, down = seam + drift[1] - y[i], y[i] - jaw - moving[2, j]
+            above, below = min(1.0, max(0.0, 1 + up / soft)), min(1.0, max(0.0, 1 + down / soft))
+            above *= still * (1 - min(1.0, raised / soft) * eased((up - tallest) / soft + 1))
+            rimmed = 1 - eased((y[i] - upper[j]) / rim)
+            teeth_y = seam - (up / (1 + shorter * up) if up > 0 else up)
             for c in range(3):
-                level = bilinear(samples, (x[j] - across[j]) * OVERSAMPLING, source * OVERSAMPLING, c)
-                picture[i, j, c] += kept * (level - picture[i, j, c])
+                shown = picture[i, j, c]
+                shown += below * (bilinear(samples, there * OVERSAMPLING, (y[i] - jaw) * OVERSAMPLING, c) - shown)
+                shown += above * (bilinear(samples, here * OVERSAMPLING, teeth_y * OVERSAMPLING, c) - shown)
+                shown += rimmed * (bilinear(samples, there * OVERSAMPLING, (y[i] - lip) * OVERSAMPLING, c) - shown)
+                picture[i, j, c] = shown
