@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -156,6 +157,24 @@ def test_what_begins_badly_is_left_to_the_tasks(tmp_path: Path) -> None:
     for first in (partial(os._exit, 9), partial(odd_fails, 1)):
         with LocalProcesses(2).begun(first, 2) as ready:
             assert sorted(ready.map(square, range(5))) == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
+def test_freed_memory_is_kept() -> None:
+    script = (
+        "import resource, numpy as np\n"
+        "from miex.executors.local import keep_memory\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(20):\n"
+        "        held = [np.ones(2**21, np.uint8) for _ in range(10)]\n"
+        "        del held\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "faults(), print(faults()), keep_memory(), faults(), print(faults())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    given_back, kept = map(int, done.stdout.split())
+    assert kept < 100 < given_back
 
 
 def test_workers_follow_a_killed_parent(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def lost(photo: Path) -> Path:
-    planned._photo.cache_clear()
+    planned._aligned.cache_clear()
     return photo.rename(photo.with_suffix(".lost"))
 
 

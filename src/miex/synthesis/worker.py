@@ -18,7 +18,7 @@ from miex.dataset.shard import Failure, Sample, ShardRecord, read_shard_record, 
 from miex.dataset.verify import kept_sample, sound_samples
 from miex.errors import InputError, OutputError
 from miex.executors.base import Executor
-from miex.executors.local import one_thread
+from miex.executors.local import keep_memory, one_thread
 from miex.faces import VERSION as FACES_VERSION
 from miex.generators.base import Generator
 from miex.generators.registry import generator_of, refuse_weights
@@ -88,6 +88,7 @@ def make_shard(task: ShardTask) -> ShardResult:
         InputError: the plan or the photos cannot be read here, or the plan's generator is not the installed one.
     """
     _prove_within_reach(task)
+    keep_memory()
     missing = task.state == "missing"
     if missing and (there := read_shard_record(task.out, task.shard)):
         return result_of(there)
