@@ -158,7 +158,7 @@ def one_thread() -> Iterator[None]:
 @cache
 def keep_memory() -> None:
     """Let glibc keep 64 MB of what this process frees. By default it gives memory back and takes it again, page by
-    page, with every face: an eighth of a worker's time."""
+    page, with every face."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_TRIM_THRESHOLD, 2**26)
         libc.mallopt(_MMAP_THRESHOLD, 2**25)
