@@ -129,6 +129,54 @@ def test_what_is_no_expression_is_refused(pair: tuple[Image, Image], film: Image
     assert recognizer.predict((noisy(onset, 2), noisy(apex, 2))).label == recognizer.predict(pair).label
 
 
+def test_a_change_of_sharpness_compression_or_light_is_no_expression(pair: tuple[Image, Image]) -> None:
+    """Flow reads motion in it, above LEAST_MOTION, even where the head moves too."""
+    recognizer, (onset, apex) = miex.load_recognizer(), pair
+
+    def packed(frame: Image) -> Image:
+        _, content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 10])
+        return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8)
+
+    def blurred(frame: Image) -> Image:
+        return np.asarray(cv2.GaussianBlur(frame, (0, 0), 2.5), np.uint8)
+
+    def darker(frame: Image) -> Image:
+        return np.asarray(255 * (frame / 255) ** 1.6, np.uint8)
+
+    for changed in (packed, blurred, darker):
+        for still in (onset, moved(onset, 2, 1)):
+            with pytest.raises(InputError, match=r"no more than noise makes|frames that differ by motion"):
+                recognizer.predict((onset, changed(still)))
+    with pytest.raises(InputError, match=r"at least 30%(.|\n)*found: \d+%: one is sharper"):
+        recognizer.predict((onset, blurred(onset)))
+    both = recognizer.predict((blurred(onset), blurred(apex)))  # of two that are alike, motion is left
+    assert both.label == recognizer.predict(pair).label
+
+
+def test_whose_face_is_read(pair: tuple[Image, Image]) -> None:
+    """The largest, whichever way up it stands; two that are as large, or one that is too small, are refused."""
+    recognizer = miex.load_recognizer()
+    alone = recognizer.predict(pair)
+
+    def beside(frame: Image, share: float) -> Image:
+        """The frame, and another face beside it, that never moves."""
+        side = round(256 * share)
+        other = np.full_like(frame, 128)
+        other[:side, :side] = cv2.resize(pair[0], (side, side), interpolation=cv2.INTER_AREA)
+        return np.hstack([frame, other])
+
+    def small(frame: Image) -> Image:
+        return np.asarray(cv2.resize(frame, (36, 36), interpolation=cv2.INTER_AREA), np.uint8)
+
+    turned = recognizer.predict([np.ascontiguousarray(frame[::-1, ::-1]) for frame in pair])
+    for found in (turned, recognizer.predict([beside(frame, 0.45) for frame in pair])):
+        np.testing.assert_allclose(list(found.probabilities.values()), list(alone.probabilities.values()), atol=0.1)
+    with pytest.raises(InputError, match=r"far larger than the others\n(.|\n)*found: two, with"):
+        recognizer.predict([beside(frame, 1) for frame in pair])
+    with pytest.raises(InputError, match=r"at least 15 pixels between the eyes\n(.|\n)*found: 1\d\n"):
+        recognizer.predict([small(frame) for frame in pair])
+
+
 def test_another_face_is_no_expression(pair: tuple[Image, Image]) -> None:
     """The face of the mirror image, in the same place."""
     with pytest.raises(InputError, match="one face, in one shot"):

@@ -133,9 +133,9 @@ class LoadedRecognizer:
     ) -> Prediction:
         """Predict the class of a clip. Of its frames only what the recognizer sees is kept, in the form it takes.
 
-        All frames are aligned by the landmarks of the onset, whatever is around the face. Recognizers of flow see the
-        same crop of every clip, half-way between the tight and the loose one of real flow maps
-        (`recognition.inputs.crops.MIDDLE`); nothing is drawn.
+        All frames are aligned by the landmarks of the largest face in the onset, whatever is around it, and whichever
+        way up they stand. Recognizers of flow see the same crop of every clip, half-way between the tight and the loose
+        one of real flow maps (`recognition.inputs.crops.MIDDLE`); nothing is drawn.
 
         Args:
             clip: a folder of frames or a video; or a pair, onset and apex, as files or frames.
@@ -151,13 +151,13 @@ class LoadedRecognizer:
             UsageError: `onset` or `offset` without `apex`, an index with a pair, or no `fps` to spot in a folder.
             InputError: a frame is missing or cannot be read; the folder is one of a set; no event is spotted; or onset
                 and apex do not show what recognizers are made for (see `recognition.suitable`): no face, two faces, a
-                cut, nothing that moves, and, for the recognizer that comes with miex, a head that is turned or moves
-                too far.
+                cut, nothing that moves, a change of sharpness, compression or light in place of motion, and, for the
+                recognizer that comes with miex, a face that is too small, or a head that is turned or moves too far.
         """
         from miex.faces.landmarks import Landmarker
         from miex.images import read_image
         from miex.recognition.places import aligned
-        from miex.recognition.suitable import prove_suitable
+        from miex.recognition.suitable import prove_alone, prove_suitable
 
         if not isinstance(clip, PathLike):
             if len(clip) != 2:
@@ -192,6 +192,7 @@ class LoadedRecognizer:
         with Landmarker(landmark_model(landmarker, say)) as found:
             frames_of = aligned(shown.read, shown.count, shown.apex, found, name=f"clip {name}")
             onset_frame, apex_frame = frames_of.read(0), frames_of.read(frames_of.apex)
+            prove_alone(shown.read(0), self.recognizer.limits, found, name=f"clip {name}")
             prove_suitable(onset_frame, apex_frame, self.recognizer, found, name=f"clip {name}")
             seen = self.recognizer.takes.of(frames_of)
         return replace(self._named(seen[None], [name])[0], onset=at[0], apex=at[1], offset=at[2])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from miex.experiments.present import Entry, Result, Table, Value
-from miex.recognition.suitable import LEAST_MOTION, REASONS
+from miex.recognition.suitable import LEAST_EXPLAINED, LEAST_MOTION, REASONS
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,7 +100,9 @@ class RecognizerCard(Result):
             "Share of pairs that is refused, by reason", ["pairs", "n", *REASONS, "of the others read right"], rows,
             f"Refused are frames without a face; a head turned by more than {limits['turn']:g}°; an apex whose face is "
             f"not the onset's; a head that moves by more than {limits['shift']:g} of the distance between the eyes; "
-            f"and motion of the face below {LEAST_MOTION:g} of these distances, summed over 19 regions.",
+            f"motion of the face below {LEAST_MOTION:g} of these distances, summed over 19 regions; another picture, "
+            f"if motion explains less than {LEAST_EXPLAINED:.0%} of what changes in the face; and, not in this table, "
+            f"faces with less than {limits['eyes']:g} pixels between the eyes.",
         )  # fmt: skip
 
     def _bears(self) -> Table:
@@ -108,7 +110,8 @@ class RecognizerCard(Result):
         return Table(
             "Share of synthetic pairs that is read right",
             ["pairs of 256 px, default settings", "n", "read right"], rows,
-            "A moved head is drawn by shifting, turning and enlarging the apex. Turned are the heads in the photos.",
+            "A moved head is drawn by shifting, turning and enlarging the apex. Pixels between the eyes are those of "
+            "both frames, made smaller. Turned are the heads in the photos.",
         )  # fmt: skip
 
 

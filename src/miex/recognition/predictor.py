@@ -19,10 +19,12 @@ class Limits:
     Attributes:
         turn: largest yaw and pitch of the head in onset and apex, degrees.
         shift: furthest that the head moves between them, inter-ocular distances.
+        eyes: smallest distance between the eyes in the onset as it was given, pixels.
     """
 
     turn: float | None = None
     shift: float | None = None
+    eyes: float | None = None
 
 
 class Predictor(Protocol):

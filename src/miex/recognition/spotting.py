@@ -34,6 +34,7 @@ Floats = npt.NDArray[np.float64]
 VERSION = 1  # grows whenever the same frames give another apex
 SIZE = 256  # of the crop that motion is read in, pixels
 BLUR = 5  # side of the square that flow is averaged over at a landmark, pixels of the crop
+FINE, COARSE = 1, 8  # standard deviations of the Gaussians between which detail lies, pixels of the crop
 
 # Regions whose motion counts: landmarks of the person's right side (mirrored for the left), and of the midline. The
 # lids and the skin next to them are not among them.
@@ -118,6 +119,8 @@ class Reference:
         self._skin = [i for i in range(N_LANDMARKS) if i not in left_out]
         self._levels = _levels(self._crop, self._points[self._skin])
         self._rigid = rigid_motions(at).reshape(N_LANDMARKS, 2, 6) / (1, 1, *[self._unit] * 4)
+        outline = cv2.convexHull(self._points.astype(np.int32))
+        self._face = cv2.fillConvexPoly(np.zeros((SIZE, SIZE), np.uint8), outline, 1) > 0
 
     @classmethod
     def found_in(cls, frame: Image, landmarker: Landmarker) -> Self | None:
@@ -141,10 +144,47 @@ class Reference:
             head, both in inter-ocular distances; and whether it is this face that was followed, by MOST_TORN and
             `alike`.
         """
+        crop, _, seen, head, left = self._read(frame)
+        rest = seen - self._rigid @ head
+        region = np.stack([rest[list(ids)].mean(axis=0) for ids in regions().values()])
+        there = self._points + (seen * self._unit).astype(np.float32)
+        levels = _levels(crop, there[self._skin])
+        same = levels.std() > 1 and float(np.corrcoef(self._levels, levels)[0, 1]) > alike
+        shift = float(np.hypot(*(self._rigid[self._skin] @ head).T).max())
+        return region, shift, same and float(np.median(left)) <= MOST_TORN
+
+    def explained(self, frame: Image) -> float:
+        """How much of what changes is the skin's motion, in what the head's own motion leaves of it.
+
+        Skin that moves takes its detail along, so that the detail at where the flow leads is again that of this frame.
+        Blur, compression, noise and light change it where it is, and what flow is read of that explains little.
+
+        Args:
+            frame: as in `moved`.
+
+        Returns:
+            The share of the squared difference in the face's detail (FINE to COARSE, brought to mean 0 and standard
+            deviation 1) that following the flow takes away, at most 1; below 0 if it adds to it.
+        """
+        crop, flow, _, head, _ = self._read(frame)
+        rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+        place = np.column_stack([self._points[self._skin], np.ones(len(self._skin))])
+        plane = np.linalg.lstsq(place, self._rigid[self._skin] @ head * self._unit, rcond=None)[0].astype(np.float32)
+        turned = np.stack([columns, rows, np.ones_like(rows)], axis=-1) @ plane
+        apart = []  # of the detail, once the head's motion is followed, and once all motion is
+        for x, y in (cv2.split(turned), cv2.split(flow)):
+            back = cv2.remap(crop, columns + x, rows + y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            alike = np.corrcoef(_detail(self._crop)[self._face], _detail(back)[self._face])
+            apart.append(1 - float(alike[0, 1]))
+        return 1 - apart[1] / max(apart[0], 1e-6)
+
+    def _read(self, frame: Image) -> tuple[Image, npt.NDArray[np.float32], Floats, Floats, Floats]:
+        """The crop of another frame; the flow to it, [SIZE, SIZE, 2], pixels; that of the landmarks, [478, 2], the
+        motion of the head, [6], and how far each landmark of the skin goes beside it, in inter-ocular distances."""
         none: Any = None
         crop = cut(gray(frame), self._place, SIZE)
-        flow = self._flow.calc(self._crop, crop, none)
-        flow = np.asarray(cv2.blur(flow, (BLUR, BLUR)), np.float32)
+        raw = self._flow.calc(self._crop, crop, none)
+        flow = np.asarray(cv2.blur(raw, (BLUR, BLUR)), np.float32)
         x, y = self._points[None, :, 0], self._points[None, :, 1]
         planes = (cv2.remap(one, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for one in cv2.split(flow))
         seen = np.stack([plane[0] for plane in planes], axis=1).astype(np.float64) / self._unit
@@ -159,12 +199,12 @@ class Reference:
             )
             left = np.linalg.norm(target - basis @ head, axis=1)
             weights = 1 / (1 + (left / (np.median(left) + 1e-6)) ** 2)
-        rest = seen - self._rigid @ head
-        region = np.stack([rest[list(ids)].mean(axis=0) for ids in regions().values()])
-        there = self._points + (seen * self._unit).astype(np.float32)
-        levels = _levels(crop, there[self._skin])
-        same = levels.std() > 1 and float(np.corrcoef(self._levels, levels)[0, 1]) > alike
-        return region, float(np.hypot(*(basis @ head).T).max()), same and float(np.median(left)) <= MOST_TORN
+        return crop, flow, seen, head, left
+
+
+def _detail(crop: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    exact = crop.astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(exact, (0, 0), FINE) - cv2.GaussianBlur(exact, (0, 0), COARSE), np.float32)
 
 
 def _levels(crop: Image, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -4,12 +4,16 @@ A recognizer knows no answer but its classes. Of a hand before the mouth, a cut,
 no less confidence. So before a clip is predicted its onset and apex are looked at:
 
 - each shows a face, in one place, and it is one face that could be followed from one to the other: no recognizer reads
-  a cut, or two people (`spotting.Reference.moved`);
+  a cut, or one person and then another (`spotting.Reference.moved`);
+- in the onset no other face is nearly as large, since then nobody can tell whose expression was asked for. Frames may
+  stand any way up: they are turned as the face in the onset is;
 - for inputs that tell where a face moves and not how much (`Input.relative`), something on it moves: in a flow map
-  noise is stretched to the full range like any expression;
-- for a recognizer that says so (`Limits`, which the one that comes with miex has), the head is not turned further than
-  in what it was trained on, and does not move further between the frames than it was found to bear. Who trains a
-  recognizer of profiles or of moving heads knows better, so others have no such limit.
+  noise is stretched to the full range like any expression. Blur, compression and light that change between the frames
+  are read as motion, too, so motion has to explain what changes (`spotting.Reference.explained`);
+- for a recognizer that says so (`Limits`, which the one that comes with miex has), the face is not smaller than it was
+  found to bear, the head is not turned further than in what it was trained on, and does not move further between the
+  frames than it was found to bear. Who trains a recognizer of profiles or of moving heads knows better, so others have
+  no such limit.
 
 Evaluation refuses nothing: a hard sample left out would be a better score.
 """
@@ -21,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miex.errors import InputError
+from miex.faces.crop import inter_ocular
 from miex.faces.landmarks import Landmarker
 from miex.images import Image
 from miex.recognition.inputs.base import Input
@@ -31,12 +36,18 @@ from miex.recognition.spotting import Reference
 # distances. One frame twice, with noise and JPEG between, has less; expressions have more, even at the lowest intensity
 # that sets have by default. The card of the recognizer that comes with miex says how many of each.
 LEAST_MOTION = 0.03
+# Share of what changes in the detail of the face, beside the head's motion, that the motion of its skin explains. Still
+# faces that are sharper, blurred, compressed, noisier, lighter or darker have less, expressions more: see the card.
+LEAST_EXPLAINED = 0.3
 # Correlation of the gray levels of its skin that a face keeps from onset to apex. Of 100 pairs of two among 50 people
-# photographed alike in one studio, aligned, none has more than 0.95; of 270 pairs of sets, with changes of light,
-# noise and JPEG, none less than 0.975. Spotting asks for less, since it follows a head that moves further.
+# photographed alike in one studio, aligned, none has more than 0.95; of pairs of sets, fewer than one in a hundred has
+# less than 0.96 (see the card). Spotting asks for less, since it follows a head that moves further.
 SAME_FACE = 0.96
 
-REASONS = ("no face", "turned", "another face", "moved", "nothing moves")
+# Of the distance between the eyes of the largest face: a face with less stands behind it.
+ANOTHER_AS_LARGE = 0.5
+
+REASONS = ("no face", "turned", "another face", "moved", "nothing moves", "another picture")
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,32 @@ class Refusal:
     expected: str
     found: str
     do: str
+
+
+def prove_alone(onset: Image, limits: Limits, landmarker: Landmarker, *, name: str) -> None:
+    """Prove that it is clear whose face a clip is of, and that enough of it is seen.
+
+    Args:
+        onset: as it was given, uint8 RGB [h, w, 3], with a face.
+        limits: of what is asked.
+        landmarker: finds the faces.
+        name: of the clip, for messages.
+
+    Raises:
+        InputError: another face is nearly as large as the largest, or that is too small.
+    """
+    largest, *others = sorted((inter_ocular(face) for face in landmarker.detect(onset).landmarks), reverse=True)
+    if others and others[0] > ANOTHER_AS_LARGE * largest:
+        raise InputError(
+            f"{name}: its onset frame", expected="one face, or one that is far larger than the others",
+            found=f"two, with {largest:.0f} and {others[0]:.0f} pixels between the eyes",
+            do="cut out the face that you mean, from all frames alike",
+        )  # fmt: skip
+    if limits.eyes is not None and largest < limits.eyes:
+        raise InputError(
+            f"{name}: its onset frame", expected=f"a face with at least {limits.eyes:g} pixels between the eyes",
+            found=f"{largest:.0f}", do="use the clip in its original size; a picture made larger shows no more",
+        )  # fmt: skip
 
 
 def prove_suitable(onset: Image, apex: Image, predictor: Predictor, landmarker: Landmarker, *, name: str) -> None:
@@ -88,7 +125,8 @@ def refusal(onset: Image, apex: Image, takes: Input, limits: Limits, landmarker:
                 "choose frames that show the face from the front, or a recognizer that knows other views",
             )  # fmt: skip
     mesh = found["onset"].landmarks[found["onset"].largest]
-    motion, shift, followed = Reference(onset, np.asarray(mesh, np.float64)).moved(apex, SAME_FACE)
+    reference = Reference(onset, np.asarray(mesh, np.float64))
+    motion, shift, followed = reference.moved(apex, SAME_FACE)
     if not followed:
         return Refusal(
             "another face", "its onset and apex", "one face, in one shot", "faces that no motion connects",
@@ -108,5 +146,12 @@ def refusal(onset: Image, apex: Image, takes: Input, limits: Limits, landmarker:
             f"an expression: motion of at least {LEAST_MOTION:g} distances between the eyes, summed over {len(motion)} "
             "regions of the face outside the eyes", f"{strength:.3f}, no more than noise makes",
             "choose as apex the frame in which the expression is strongest, and as onset the one before it begins",
+        )  # fmt: skip
+    if takes.relative and (explained := reference.explained(apex)) < LEAST_EXPLAINED:
+        return Refusal(
+            "another picture", "from onset to apex",
+            f"frames that differ by motion, which explains at least {LEAST_EXPLAINED:.0%} of what changes in the face",
+            f"{max(0, explained):.0%}: one is sharper, more compressed, noisier or in another light",
+            "choose frames of one clip, taken and stored alike",
         )  # fmt: skip
     return None
