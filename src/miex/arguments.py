@@ -205,10 +205,15 @@ def _take_texts(value: Any) -> Any:
     return value
 
 
-def _shown(value: Any) -> str:
+def shown(value: object, most: int = 200) -> str:
+    """A value as Python writes it, for messages; a long text is shortened in its middle."""
     short = reprlib.Repr()
-    short.maxstring = short.maxother = 60
-    return " ".join(short.repr(value).split())
+    short.maxstring = short.maxother = most
+    return short.repr(value)
+
+
+def _shown(value: Any) -> str:
+    return " ".join(shown(value, 60).split())
 
 
 NONE = Kind("None", _is(type(None)))

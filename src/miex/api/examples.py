@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from miex.api.corpora import Clips, read, readable
 from miex.api.work import PathLike, Say, Stages, Workers, executor, landmark_model, path, stage, unsaid
-from miex.arguments import PATH, TEXT, checking, instance_of, many
+from miex.arguments import PATH, TEXT, checking, instance_of, many, shown
 from miex.corpora.mappings import mapping_named
 from miex.corpora.people import photographed
 from miex.dataset.reader import ON_ERROR, Dataset, open_dataset
@@ -143,11 +143,11 @@ def selected(data: Any, where: str | None) -> Any:
     sets = [one for one in taken if isinstance(one, Dataset)]
     if not sets:
         raise UsageError(
-            f"`where` {where!r}", expected="a set to choose from", found=", ".join(map(str, several)),
+            f"`where` {shown(where)}", expected="a set to choose from", found=", ".join(map(str, several)),
             do="make flow maps of the chosen samples by miex export, with the same `where`",
         )  # fmt: skip
     if not any(map(len, sets)):
-        raise UsageError(f"`where` {where!r}", expected="a query that at least one sample meets", found="none")
+        raise UsageError(f"`where` {shown(where)}", expected="a query that at least one sample meets", found="none")
     return taken if isinstance(data, list | tuple) else taken[0]
 
 

@@ -274,10 +274,10 @@ class Dataset(Sequence[SampleData]):
             UsageError: it is no query, names another column, compares with another kind of value, or with a text that
                 no sample has; the message says where, and lists what there is.
         """
-        from miex.arguments import TEXT
+        from miex.arguments import TEXT, shown
         from miex.dataset.where import Rows
 
-        rows = Rows(self, f"`where` {TEXT.checked('where', query)!r} of {self.storage.address}")
+        rows = Rows(self, f"`where` {shown(TEXT.checked('where', query))} of {self.storage.address}")
         return rows.matching(rows.query(query))
 
     def export(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from miex.arguments import shown
 from miex.aus.vector import AU_NUMBERS, N_AUS
 from miex.dataset.schema import FACES_SCHEMA, MEASURE_COLUMNS, PLAN_SCHEMA
 from miex.errors import UsageError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from miex.dataset.reader import Dataset
 
 _MOST_SHOWN = 20  # values in a message
+_MOST_PART = 200  # characters of a part of a query in one
 _MOST_LIST = 256 * 2**20  # bytes of a file of values: some 10 million sample ids
 # a text in quotes, in which @ is a sign like others; or a file, in quotes if its name has spaces or brackets
 _FILE = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|@(?P<file>'[^']+'|"[^"]+"|[^\s'"()\[\]{},]+)""")
@@ -135,7 +137,7 @@ class Rows:
         values = list(filter(None, map(str.strip, lines)))
         unknown = next((value for value in values if value not in there), None)
         if unknown is not None:
-            raise self._wrong(f"values of {name} in @{file}", f"no sample whose {name} is {unknown!r}", at)
+            raise self._wrong(f"values of {name} in @{file}", f"no sample whose {name} is {shown(unknown)}", at)
         return pc.is_in(column, pa.array(values, self._used[name].type))
 
     def one_of(self, name: str, values: Iterable[Any], at: ast.expr | None = None) -> pc.Expression:
@@ -206,12 +208,14 @@ class Rows:
         match node:
             case ast.Constant(value=str() | int() | float() | None as value):
                 return value
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-                return -value
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as value)):
+                return -value if isinstance(sign, ast.USub) else value
             case ast.Name(id=name) if name in _NAMED:
                 return _NAMED[name]
             case ast.Name():
-                raise self._wrong(f"a value or a column; texts stand in quotes: '{node.id}'", node.id, node)
+                raise self._wrong(
+                    f"a value or a column; texts stand in quotes: '{self._part(node)}'", self._part(node), node
+                )
             case _:
                 raise self._wrong("a text in quotes, or a number", self._part(node), node)
 
@@ -222,7 +226,7 @@ class Rows:
             value = Label(int(value)).name if value in list(Label) else str(value)
         right: Any = {_TEXT: str, _TRUTH: bool, _NUMBER: Real}[kind]
         if not isinstance(value, right) or (kind == _NUMBER and truth):
-            raise self._wrong(f"{kind} beside {name}", repr(value), at)
+            raise self._wrong(f"{kind} beside {name}", shown(value), at)
         if kind == _NUMBER:
             return float(value)
         if kind == _TEXT:
@@ -232,7 +236,7 @@ class Rows:
                 near = _near(str(value), there)
                 none = f"nothing: no sample has a {name}" if len(self._dataset) else "a set that is not empty"
                 expected = f"one of {listed}" if there else none
-                raise self._wrong(expected, f"no sample whose {name} is {value!r}", at, *near)
+                raise self._wrong(expected, f"no sample whose {name} is {shown(value)}", at, *near)
         return value
 
     def _values_there(self, name: str) -> list[str]:
@@ -245,7 +249,7 @@ class Rows:
     def _known(self, node: ast.Name) -> str:
         if node.id not in _KINDS:
             near = _near(node.id, _KINDS)
-            raise self._wrong(f"a column: {COLUMNS}", f"{node.id}, which is none", node, *near)
+            raise self._wrong(f"a column: {COLUMNS}", f"{self._part(node)}, which is none", node, *near)
         return _KINDS[node.id]
 
     def _column(self, name: str) -> pc.Expression:
@@ -266,11 +270,15 @@ class Rows:
             return pa.array(at_apex.astype(np.float64).round(6))  # so that 0.2 is 0.2
         if name in _OF_FACES:
             faces = self._dataset.identities
-            return faces[name].take(pc.index_in(table["identity"], faces["identity"].combine_chunks()))
+            found = faces[name].take(pc.index_in(table["identity"], faces["identity"].combine_chunks()))
+            if _KINDS[name] == _TEXT:  # there "" is written for what is unknown, for which exports have None
+                found = pc.if_else(pc.equal(found, ""), None, found)
+            return found
         return table[name]
 
     def _part(self, node: ast.expr) -> str:
-        return ast.get_source_segment(self._text, node) or ast.unparse(node)
+        part = ast.get_source_segment(self._text, node) or ast.unparse(node)
+        return part if len(part) <= _MOST_PART else f"{part[:_MOST_PART]}…"
 
     def _wrong(self, expected: str, found: str, at: ast.expr | None = None, *near: str) -> UsageError:
         if at is not None:

@@ -22,7 +22,9 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
         OSError: it cannot be read, or is no plain file.
     """
     if not path.is_file():  # reading a pipe would wait forever
-        raise FileNotFoundError("no such file")
+        raise FileNotFoundError(
+            "no such file" if not path.exists() else "a folder" if path.is_dir() else "no plain file"
+        )
     within(path.stat().st_size, most)
     return path.read_bytes()
 
