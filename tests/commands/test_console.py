@@ -55,6 +55,15 @@ def test_a_log_has_what_was_asked_said_and_done(tmp_path: Path) -> None:
     assert command("plan", "--out", tmp_path / "other", "--log", tmp_path).returncode == 5
 
 
+@pytest.mark.parametrize("address", ["s3://sets/x", "gcs://sets/x", "https://example.org/x"])
+def test_an_address_is_no_file_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    for option in ("--log", "--out"):
+        done = command("recognizers", option, address)
+        assert (done.returncode, list(tmp_path.iterdir())) == (2, []), done.stderr
+        assert "expected: a file or folder of this machine" in done.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes")
 @pytest.mark.parametrize(
     "asked",

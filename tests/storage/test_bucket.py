@@ -13,6 +13,7 @@ from pathlib import Path, PureWindowsPath
 import pytest
 
 import miex
+from miex.api.work import path
 from miex.errors import InputError, OutputError, UsageError
 from miex.executors.local import LocalProcesses
 from miex.storage import given, is_bucket, storage_at
@@ -143,6 +144,7 @@ def test_workers_read_it_and_forked_ones_are_told_how(bucket: Bucket, monkeypatc
         ("s3://bucket/mie-x", "s3://bucket/mie-x", "mie-x"),
         ("S3://bucket/a//b/", "s3://bucket/a/b", "b"),
         ("gs://bucket", "gs://bucket", "bucket"),
+        (Path("S3://bucket/mie-x"), "s3://bucket/mie-x", "mie-x"),
         (Path("az://container/mie-x"), "az://container/mie-x", "mie-x"),
         ("s3://bucket/day=1/a set", "s3://bucket/day=1/a set", "a set"),
     ],
@@ -156,12 +158,17 @@ def test_addresses(given_as: str | Path, url: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["ftp://bucket/x", f"s3://{KEY}:{SECRET}@bucket/x", f"s3://bucket/x?sig={SECRET}", "s3:///x", "s3://bucket/../x"],
-)
-def test_what_is_no_address_of_a_bucket(address: str) -> None:
+    [
+        "ftp://bucket/x", "gcs://bucket/x", Path("s3a://bucket/x"), Path("https://example.org/x"), Path("GCS://bucket"),
+        f"s3://{KEY}:{SECRET}@bucket/x", f"s3://bucket/x?sig={SECRET}", "s3:///x", "s3://bucket/../x",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_of_a_bucket(address: str | Path) -> None:
     with pytest.raises(UsageError, match="expected: an address such as s3://bucket/mie-x") as caught:
         storage_at(address)
     assert SECRET not in str(caught.value)
+    with pytest.raises(UsageError, match="expected: a file or folder of this machine"):
+        path(address)
 
 
 def test_paths_are_no_buckets(tmp_path: Path) -> None:
@@ -236,9 +243,28 @@ def test_nobody_answers(door: Door, monkeypatch: pytest.MonkeyPatch, address: st
         assert "check the network and the endpoint (AWS_ENDPOINT_URL)" in said
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["localhost:9000", "", "http://", "http://[::", "http://h:99999", "ftp://h", "http://h x"]
+)
+def test_an_endpoint_that_is_none(door: Door, monkeypatch: pytest.MonkeyPatch, address: str, endpoint: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(InputError, match=r"expected: AWS_ENDPOINT_URL such as http://localhost:9000") as caught:
+        storage_at(address).read("x")
+    assert (endpoint or "an empty text") in caught.value.found
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{KEY}:{SECRET}@h:port")
+    with pytest.raises(InputError, match="AWS_ENDPOINT_URL") as caught:
+        storage_at(address).read("x")
+    assert SECRET not in str(caught.value)
+
+
 def test_no_credentials(door: Door, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr("miex.storage.bucket.RETRIES", {"max_retries": 0})
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        with monkeypatch.context() as without_one:
+            without_one.delenv(name)
+            for said in all_of(Bucket(f"{address}/without {name}")).values():
+                assert f"no {name} in the environment" in said
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for said in all_of(Bucket(f"{address}/without")).values():

@@ -39,11 +39,15 @@ def keep_log(log: Path | None) -> None:
     """Append messages and results to a file from now on; None: to no file.
 
     Raises:
+        UsageError: it is the address of a bucket.
         OutputError: the file cannot be written.
     """
     _end_log()
     if log is None:
         return
+    from miex.api.work import path
+
+    log = path(log)
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.is_fifo():  # which would wait for a reader

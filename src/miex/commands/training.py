@@ -102,9 +102,10 @@ Store = Annotated[
 
 def _proven(out: Path | None) -> Path | None:
     if out is not None:
+        from miex.api.work import path
         from miex.storage.local import prove_folder
 
-        prove_folder(out)  # what is computed may take days
+        prove_folder(path(out))  # what is computed may take days
     return out
 
 

@@ -14,13 +14,16 @@ from miex.storage.local import Folder
 Place = str | PathLike[str] | Storage
 
 
-# in a pathlib.Path one slash of two is left
-_BUCKET = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(s3|gs|az):/")
+# one letter is a drive of Windows
+_BUCKET = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|(s3|gs|az):/", re.IGNORECASE)
+_BUCKET_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # in a pathlib.Path one slash of two is left
 
 
 def is_bucket(place: object) -> bool:
-    """Whether this is the address of a bucket."""
-    return isinstance(place, str | PathLike) and _BUCKET.match(str(place)) is not None
+    """Whether this is the address of a bucket, or looks like one: schemes that are not known are refused, instead of
+    taken for folders."""
+    form = _BUCKET_PATH if isinstance(place, PathLike) else _BUCKET
+    return isinstance(place, str | PathLike) and form.match(str(place)) is not None
 
 
 def given(place: str | PathLike[str]) -> str:

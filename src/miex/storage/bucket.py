@@ -34,7 +34,11 @@ RETRIES: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(minutes
 CLIENT = {"connect_timeout": "10s", "timeout": "2min"}  # the latter for one part of a file
 PART = 8 * 2**20  # bytes of a part of an upload: 10,000 parts, which is all that S3 takes, are 80 GB
 READ = 4 * 2**20  # bytes that a file that is open reads at least, where there are so many
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": (),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
 _WRITER = "miexwriter"  # metadata of an object that was created: whose it is
 
 
@@ -52,6 +56,7 @@ def bucket_at(address: str) -> Bucket:
         raise UsageError(
             f"location {scheme}://…", expected="an address such as s3://bucket/mie-x, gs://bucket/mie-x or "
             "az://container/mie-x, without a password: credentials are taken from the environment",
+            found="" if scheme in SCHEMES else f"{scheme}://, which is none of them",
         )  # fmt: skip
     found = Bucket("/".join([f"{scheme}://{parts.netloc}", *path]))
     if find_spec("obstore") is None:
@@ -260,10 +265,24 @@ def _made(url: str, process: int) -> S3Store:
     """The store of an address, which holds connections: one for each process."""
     from obstore.store import from_url
 
-    plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
+    endpoints = {name: os.environ[name] for name in _ENDPOINTS[url.partition(":")[0]] if name in os.environ}
+    for name, endpoint in endpoints.items():
+        if not _is_endpoint(endpoint):  # at which obstore panics
+            raise InputError(
+                f"bucket {url}", expected=f"{name} such as http://localhost:9000 or https://storage.example.org",
+                found=_without_secrets(re.sub("[^/]*@", "…@", endpoint)) or "an empty text",
+                do=f"begin {name} with http:// or https:// (docs/buckets.md)",
+            )  # fmt: skip
+    plain = any(endpoint.lower().startswith("http://") for endpoint in endpoints.values())
     store: Any = from_url
     made: S3Store = store(url, client_options={**CLIENT, "allow_http": plain}, retry_config=RETRIES)
     return made
+
+
+def _is_endpoint(text: str) -> bool:
+    host = r"([!-~]*@)?([\w.-]+|\[[\da-f:.]+\])"
+    found = re.fullmatch(rf"https?://{host}(:(?P<port>\d{{1,5}}))?(/[\w.~%/-]*)?", text, re.ASCII | re.IGNORECASE)
+    return found is not None and int(found["port"] or 0) < 2**16
 
 
 def _store(url: str) -> S3Store:
@@ -327,6 +346,9 @@ def _said(error: BaseException, url: str) -> tuple[str, str]:
     # who is asked for them on a machine of a cloud, or what Azure lacks first
     if re.search("/latest/(api/token|meta-data)|computeMetadata|/metadata/identity|Account must be specified", text):
         return "no credentials in the environment", f"set {variables} (docs/buckets.md lists others)"
+    if lacking := re.search("Missing (SecretAccessKey|AccessKeyId)", text):  # of two, the one
+        name = "AWS_" + re.sub("(?<=[a-z])(?=[A-Z])", "_", lacking[1]).upper()
+        return f"no {name} in the environment", f"set {variables} (docs/buckets.md lists others)"
     if status in ("401", "403"):
         return answer, f"give credentials that may read, write, list and delete in {bucket} (docs/buckets.md)"
     if status in ("409", "412"):
