@@ -15,14 +15,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
-from miex.errors import InputError
+from miex.errors import InputError, UsageError
 from miex.executors.base import IN_PROCESS, Executor, InProcess, WorkerDiedError
 from miex.executors.local import LocalProcesses, local_executor
-from miex.executors.ray import RayCluster
+from miex.executors.ray import RayCluster, _prove_answers
 from miex.storage.local import Folder
 from miex.synthesis.run import run_plan
 from miex.synthesis.worker import ShardTask, make_shard
@@ -229,6 +229,34 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
     assert f"InputError: Ray cluster {address}" in done.stderr
     assert "Connection refused" in done.stderr
     assert "ray start --head" in done.stderr
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_listens_and_is_no_cluster_is_told_soon(monkeypatch: pytest.MonkeyPatch, answer: bytes | None) -> None:
+    """It says nothing, hangs up, or speaks otherwise: Ray itself would try for minutes."""
+    monkeypatch.setattr("miex.executors.ray._ANSWERS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def speak() -> None:
+            caller, _ = other.accept()
+            with caller:
+                if answer is None:
+                    ended.wait(SECONDS)
+                else:
+                    caller.sendall(answer)
+
+        ended = Event()
+        speaking = Thread(target=speak)
+        speaking.start()
+        with pytest.raises(OSError, match=r"timed out|no Ray cluster|reset"):
+            _prove_answers(f"127.0.0.1:{other.getsockname()[1]}")
+        ended.set()
+        speaking.join()
+
+
+def test_an_empty_address_is_none() -> None:
+    with pytest.raises(UsageError, match="`ray_address`"):
+        RayCluster("")
 
 
 def test_a_node_that_is_lost_costs_what_it_was_working_on(nodes: Nodes, tmp_path: Path) -> None:

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from miex.errors import InputError
+from miex.errors import InputError, UsageError
 from miex.executors.base import Executor, Outcome, Result, Task, WorkerDiedError, out_of_memory
 
 _AHEAD = 1.1  # tasks in flight per processor: those that wait keep fast nodes busy, and ask an autoscaler for more
 _ANSWERS = 10.0  # seconds in which a cluster must answer
+# the beginning of every connection of HTTP/2, and so of gRPC, which is answered by a frame of settings (RFC 9113, 3.4)
+_SETTINGS = b"\4"
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
 _LOOK = 2.0  # seconds between two looks at how many processors the cluster has
 _PATIENCE = 15.0  # seconds in which a task begins where a processor is free: a worker must start, and import miex
 
@@ -43,6 +46,7 @@ class RayCluster(Executor):
             start slowly; `print` will do.
 
     Raises:
+        UsageError: the address is empty.
         InputError: the package ray is not installed, or no cluster answers at that address.
     """
 
@@ -51,6 +55,10 @@ class RayCluster(Executor):
     retries: int = 2
     say: Callable[[str], None] = field(default=_unsaid, repr=False, compare=False)
     elsewhere: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.address is not None and not self.address.strip():
+            raise UsageError("`ray_address`", expected="HOST:PORT, or auto", found="an empty text")
 
     @property
     def at_once(self) -> int:
@@ -184,7 +192,7 @@ def _connected(address: str | None) -> Any:
             try:
                 _prove_answers(address or os.environ.get("RAY_ADDRESS", ""))
                 ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-            except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            except (ValueError, RuntimeError, OSError, OverflowError) as error:
                 raise InputError(
                     f"Ray cluster {address or os.environ.get('RAY_ADDRESS', 'of this machine')}",
                     expected="one that answers",
@@ -196,10 +204,16 @@ def _connected(address: str | None) -> Any:
 
 
 def _prove_answers(address: str) -> None:
-    """Raise OSError where nobody listens: Ray itself would try for minutes, and say so among results."""
+    """Raise OSError where nobody listens, or what listens does not speak as Ray does, which is gRPC: Ray itself would
+    try for minutes, and say so among results."""
     host, sign, port = address.rpartition(":")
-    if sign and port.isdigit() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS).close()
+    if not (sign and port.isdigit() and "/" not in host):
+        return
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS) as there:
+        if os.environ.get("RAY_USE_TLS", "0").lower() in ("0", "false", ""):
+            there.sendall(_HELLO)
+            if there.recv(9, socket.MSG_WAITALL)[3:4] != _SETTINGS:
+                raise ConnectionError("what listens there is no Ray cluster")
 
 
 def _without_warnings() -> warnings.catch_warnings[Any]:
