@@ -328,6 +328,20 @@ def test_a_loader_resumes_exactly(planned: Path, workers: int) -> None:
             stream.load_state_dict(other)
     with pytest.raises(UsageError, match="state of a loader"):
         made().load_state_dict(stream.state_dict())
+    shares = len(state["given"])
+    for odd in (
+        {"turn": -1}, {"turn": shares}, {"turn": True}, {"turn": "0"}, {"epoch": 1.0},
+        *({"given": [value, *state["given"][1:]]} for value in (999, -3, 1.5, "1", None)),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match="state of a"):
+            made().load_state_dict({**state, **odd})
+    for odd_one in (None, [1]):
+        for what in (stream, made(), stream.torch()):
+            with pytest.raises(UsageError, match="`state`"):
+                what.load_state_dict(odd_one)
+    for batch_size, several, name in ((0, 0, "batch_size"), (2.0, 0, "batch_size"), (2, -1, "workers")):
+        with pytest.raises(UsageError, match=f"`{name}`"):
+            stream.loader(batch_size, workers=several)  # type: ignore[arg-type]
 
 
 def late(number: int) -> None:

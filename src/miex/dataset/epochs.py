@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 import numpy as np
 
+from miex.arguments import COUNT, MAPPING, PLACE
 from miex.dataset.reader import Dataset, SampleData, needing_torch
 from miex.errors import UsageError
 from miex.stable import first_difference, json_digest, sample_rng, stable_hash
@@ -29,6 +30,11 @@ def share(first: int, last: int, number: int, of: int) -> tuple[int, int]:
     """The piece of a line that share `number` of `of` has: all differ by one sample at most."""
     n = last - first
     return first + number * n // of, first + (number + 1) * n // of
+
+
+def is_place(value: object, most: int) -> TypeGuard[int]:
+    """Whether this is a whole number from 0 to `most`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def rank_and_world(rank: int | None, world: int | None) -> tuple[int, int]:
@@ -102,6 +108,7 @@ class Epochs(Iterable[SampleData]):
         Raises:
             UsageError: that was a stream of other samples, or of another order or share.
         """
+        MAPPING.checked("state", state)
         differ = first_difference(self._what(), {name: state.get(name) for name in self._what()})
         if differ:
             raise UsageError(
@@ -109,7 +116,7 @@ class Epochs(Iterable[SampleData]):
                 do="make the stream with the same arguments as then, and the same number of readers",
             )  # fmt: skip
         epoch, given = state.get("epoch"), state.get("given")
-        if not isinstance(epoch, int) or not isinstance(given, int) or epoch < 0 or not 0 <= given <= len(self):
+        if not (is_place(epoch, 2**63 - 1) and is_place(given, len(self))):
             raise UsageError(
                 "state of a stream", expected=f"an epoch, and up to {len(self):,} samples that were given",
                 found=f"epoch {epoch!r}, given {given!r}",
@@ -138,8 +145,10 @@ class Epochs(Iterable[SampleData]):
             options: others of DataLoader, such as `drop_last`, `collate_fn` or `persistent_workers`.
 
         Raises:
-            UsageError: torch is not installed.
+            UsageError: torch is not installed, or a number is out of range.
         """
+        COUNT.checked("batch_size", batch_size)
+        PLACE.checked("workers", workers)
         made: StreamLoader = needing_torch("torch_stream").StreamLoader(self, batch_size, workers, options)
         return made
 

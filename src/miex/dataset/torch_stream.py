@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
-from miex.dataset.epochs import Epochs
+from miex.arguments import MAPPING
+from miex.dataset.epochs import Epochs, is_place
 from miex.dataset.torch_dataset import tensors
 from miex.errors import UsageError
 
@@ -79,9 +80,7 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
 
     def __len__(self) -> int:
         """Batches of an epoch, if no sample fails."""
-        shares = len(self._at) - 2
-        sizes = [len(self.stream.share(number, shares)) for number in range(shares)]
-        return sum(n // self.batch_size if self.drop_last else -(-n // self.batch_size) for n in sizes)
+        return sum(n // self.batch_size if self.drop_last else -(-n // self.batch_size) for n in self._sizes())
 
     def __iter__(self) -> Iterator[Any]:
         shares = len(self._at) - 2
@@ -108,6 +107,7 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
         Raises:
             UsageError: that was a loader of another stream, or with another number of workers.
         """
+        MAPPING.checked("state", state)
         given, turn = state.get("given"), state.get("turn")
         if not isinstance(given, list) or not isinstance(turn, int):
             raise UsageError(
@@ -120,7 +120,18 @@ class StreamLoader(DataLoader):  # type: ignore[misc]
                 "state of a loader", expected=f"that of a loader with `workers` {self.num_workers}",
                 found=f"{len(given)} workers", do="make the loader with the same number of workers as then",
             )  # fmt: skip
+        sizes = self._sizes()
+        if not (is_place(turn, len(sizes) - 1) and all(map(is_place, given, sizes))):
+            raise UsageError(
+                "state of a loader", expected=f"a turn from 0 to {len(sizes) - 1}, and up to {sizes} samples given",
+                found=f"given {given!r}, turn {turn!r}", do="give what a loader's `state_dict` told",
+            )  # fmt: skip
         self._at.copy_(torch.tensor([state["epoch"], turn, *given]))
+
+    def _sizes(self) -> list[int]:
+        """Samples of each worker's share of an epoch."""
+        shares = len(self._at) - 2
+        return [len(self.stream.share(number, shares)) for number in range(shares)]
 
 
 class _Counted(IterableDataset):  # type: ignore[misc]
