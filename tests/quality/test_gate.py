@@ -92,6 +92,8 @@ def test_requirements_are_read_as_they_are_written() -> None:
         ("au_slope(12 > 0.8", "'>' at character 13", "a closing parenthesis"),
         ("identity >= 95%", "'95%' at character 13", "a number"),
         ("identity >= nan", "'nan' at character 13", "a number"),
+        ("identity >= 1e999", "'1e999' at character 13", "a number"),
+        ("identity >= ٣", "'٣' at character 13", "a number"),
         ("identity >= 0.9.5", "'0.9.5' at character 13", "a number"),
         ("identity >= open(1)", "'open(1)' at character 13", "a number"),
         ("identical == 0 and failed == 0", "'and' at character 16", "a comma"),

@@ -98,10 +98,10 @@ def test_parts_are_together_all_shards_and_of_one_size(n: int, parts: int) -> No
         ("5-3", "5-3, which ends before it begins"),
         ("0/4", "expected: a part from 1/4 to 4/4"),
         ("5/4", "expected: a part from 1/4 to 4/4"),
-        ("1/0", "a part"),
+        ("1/0", "expected: a part of at least one, such as 1/1"),
         *(
             (odd, "expected: ranges of shards such as 0-9,20-29")
-            for odd in ("", "a", "1-", "-3", "1,,2", "1/2,3", "1.5")
+            for odd in ("", "a", "1-", "-3", "1,,2", "1/2,3", "1.5", "٣", "１/２", "9" * 5000)
         ),
     ],
 )
@@ -127,6 +127,10 @@ def test_ranges_make_the_set_piece_by_piece_and_the_last_finishes_it(out: Path, 
     assert (made.summary.samples, made.summary.rendered, made.summary.left) == (3, 3, 0)
     assert contents(out) == alone
     assert verify(out).problems == ()
+
+
+def test_a_part_without_samples_is_one_of_pairs(out: Path) -> None:
+    assert command("run", out, "--shards", "1/100").stdout.startswith("0 pairs (0 failed)")
 
 
 def test_rendering_needs_no_lock_and_finishing_waits_for_it(out: Path, alone: dict[str, bytes]) -> None:
@@ -238,6 +242,12 @@ def test_drafts_of_others_are_left_to_them(out: Path) -> None:
     draft.write_bytes(b"")
     run_plan(out, shards="0")
     assert draft.exists()
+    mine = draft.with_name("00003.tmp-1.tar")
+    mine.write_bytes(b"")
+    assert [problem for problem in verify(out).problems if "not of this plan" in problem] == [
+        f"{SHARDS}/{mine.name}: not of this plan"
+    ]
+    mine.unlink()
     run_plan(out, shards="1-3")
     assert not draft.exists()  # when all is there, nobody needs one
 

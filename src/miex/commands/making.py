@@ -476,14 +476,15 @@ def _show_made(made: "Made | Part", out: Path, as_json: bool) -> None:
 
     from miex.api.synthesize import Made
     from miex.api.work import duration
-    from miex.storage import given
+    from miex.dataset.plan_file import read_record
+    from miex.storage import given, storage_at
 
-    summary = made.summary
-    each = summary.frames / max(1, summary.samples)
+    summary, record = made.summary, read_record(storage_at(out))
+    each = record["frames"] / max(1, record["rows"])  # of some shards there may be no sample
     rate = summary.rendered * each / summary.seconds if summary.seconds else 0.0
     now = f"{summary.rendered:,} made in {duration(summary.seconds)} ({rate:,.{0 if rate >= 10 else 1}f} frames/s)"
     text = (
-        f"{summary.made:,} {'pairs' if each == 2 else 'sequences'} ({summary.failed} failed), "
+        f"{summary.made:,} {'sequences' if each > 2 else 'pairs'} ({summary.failed} failed), "
         f"{summary.bytes / 1e6:,.0f} MB; {now if summary.rendered else 'nothing was left to do'}\n"
     )
     gallery = str(made.gallery) if isinstance(made, Made) else None

@@ -38,6 +38,7 @@ from miex.images import decode_image
 from miex.stable import first_difference, sample_rng
 from miex.storage import Place, storage_at
 from miex.storage.base import Storage
+from miex.storage.local import is_leftover
 
 
 @dataclass(frozen=True)
@@ -356,6 +357,8 @@ def _samples_problems(out: Storage, plan: Plan, checked: Collection[int]) -> tup
 
 
 def foreign_files(out: Storage, n_shards: int) -> list[str]:
-    """What lies among the shards and is not of the plan: whoever reads shards/*.tar reads it, too."""
+    """What lies among the shards and is not of the plan: whoever reads shards/*.tar reads it, too. Drafts are no part
+    of it: they are removed when the set is finished."""
     known = {name(shard) for name in (tar_name, record_name) for shard in range(n_shards)}
-    return [name for name in (f"{SHARDS}/{name}" for name in out.names(SHARDS)) if name not in known]
+    there = (f"{SHARDS}/{name}" for name in out.names(SHARDS) if not is_leftover(name))
+    return [name for name in there if name not in known]

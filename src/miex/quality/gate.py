@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from miex.arguments import shown
 from miex.aus.vector import AU_INDEX, AU_NUMBERS
 from miex.dataset import Dataset
 from miex.dataset.also import LEAST
@@ -155,7 +156,8 @@ class _Reader:
             )
             self.take(r"\)", "a closing parenthesis")
         sign = self.take(r"[=!<>]+", f"one of {' '.join(_COMPARED)}", known=_COMPARED)
-        bound = self.take(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?![\w.%])", "a number, such as 0.95")
+        number = r"[+-]?([0-9]{1,99}\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?(?![\w.%])"  # never infinite
+        bound = self.take(number, "a number, such as 0.95")
         return Requirement(name, au, sign, float(bound))
 
     def take(self, pattern: str, expected: str, *, known: Any = None) -> str:
@@ -165,9 +167,9 @@ class _Reader:
         if match is None or (known is not None and match[0] not in known):
             found = match[0] if match else self._text[self._at :].split(maxsplit=1)[0] if not self.ended() else ""
             raise UsageError(
-                f"`require` {self._text!r}",
+                f"`require` {shown(self._text)}",
                 expected=expected,
-                found=f"{found!r} at character {self._at + 1}" if found else "the end of the text",
+                found=f"{shown(found)} at character {self._at + 1}" if found else "the end of the text",
                 do="miex report --measures tells what each measure is" if known is MEASURES else "",
             )
         self._at = match.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -27,6 +28,7 @@ except ImportError:  # on Windows, where nobody can delete a file that is open
 
 LOCK_FILE = ".miex.lock"
 _TEMPORARY = ".tmp-"
+_LEFTOVER = re.compile(rf"{re.escape(_TEMPORARY)}[0-9a-f]{{32}}$")
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def _lock(path: Path, asked: str, *, wait: bool) -> FileLock:
 
 def is_leftover(name: str) -> bool:
     """Whether a file's name is that of a draft."""
-    return _TEMPORARY in name
+    return _LEFTOVER.search(name) is not None
 
 
 @contextmanager

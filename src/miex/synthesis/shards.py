@@ -7,7 +7,7 @@ import re
 from miex.errors import UsageError
 
 FORM = "ranges of shards such as 0-9,20-29 (both ends included), or a part such as 3/8 (the third of eight)"
-_RANGE, _PART = re.compile(r"(\d+)(?:-(\d+))?"), re.compile(r"(\d+)/(\d+)")
+_RANGE, _PART = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?"), re.compile(r"([0-9]{1,18})/([0-9]{1,18})")
 
 
 def shards_of(asked: str, n: int) -> list[int]:
@@ -27,7 +27,8 @@ def shards_of(asked: str, n: int) -> list[int]:
     if part := _PART.fullmatch(text):
         i, parts = map(int, part.groups())
         if not 1 <= i <= parts:
-            raise UsageError(f"`shards` {asked}", expected=f"a part from 1/{parts} to {parts}/{parts}")
+            which = f"a part from 1/{parts} to {parts}/{parts}" if parts else "a part of at least one, such as 1/1"
+            raise UsageError(f"`shards` {asked}", expected=which)
         return list(range(n * (i - 1) // parts, n * i // parts))
     chosen: set[int] = set()
     for word in text.split(","):
