@@ -554,9 +554,8 @@ def crease(light: Light, row: int) -> np.ndarray:
         unit, outward = light._frame.unit, (1, -1)[row % 2]
         offset = np.array([outward * furrow.offset[0], furrow.offset[1]]) * unit
         line = (light._frame.points[of_side(furrow.line, row % 2)] + offset).astype(np.float32)
-        for _ in range(2):
-            quarters = [[0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b] for a, b in pairwise(line)]
-            line = np.array([line[0], *chain(*quarters), line[-1]], np.float32)
+        quarters = [[0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b] for a, b in pairwise(line)]
+        line = np.array([line[0], *chain(*quarters), line[-1]], np.float32)
         lined = light.lined(furrow.skin)
         common = np.array([max(lined * load_skin()[furrow.skin].lines, FLATTEST)])
         strengths = _settle(line, np.array([0, len(line)]), light._contrast[..., None], ASTRAY * unit, common)

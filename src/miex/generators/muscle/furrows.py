@@ -129,12 +129,11 @@ class Light:
     def _shades(self) -> dict[int, tuple[Floats, tuple[slice, slice]]]:
         table, unit = _table(), self._frame.unit
         points = (self._frame.points[table.landmarks] + table.offsets * np.float32(unit)).astype(np.float32)
-        for near, far in table.corners:
-            points = points[near] + (points[far] - points[near]) * np.float32(0.25)
+        points = points[table.near] + (points[table.far] - points[table.near]) * np.float32(0.25)
         widths = np.maximum(table.widths * unit, float(self._centers[1] - self._centers[0]))
-        lined = np.array([self.lined(skin) for skin in table.skins])
-        depths = table.depths * np.clip(lined, FAINTEST, DEEPEST)
-        commons = np.maximum(lined * [load_skin()[skin].lines for skin in table.skins], FLATTEST)
+        lined = np.array([self.lined(skin) for skin in load_skin()])
+        commons = np.maximum(lined * [skin.lines for skin in load_skin().values()], FLATTEST)[table.skins]
+        depths = table.depths * np.clip(lined, FAINTEST, DEEPEST)[table.skins]
         strengths = _settle(points, table.lines, self._contrast[..., None], ASTRAY * unit, commons)
         around = (REACH * widths * np.where(table.bulges, BULGE, 1))[:, None]
         lows = np.minimum.reduceat(np.minimum.reduceat(points, table.lines[:-1]) - around, table.furrows[:-1])
@@ -221,10 +220,11 @@ class Table(NamedTuple):
         rows: int64 [n]: entries of the basis that have furrows.
         furrows: int64 [n + 1]: where those of each begin and end.
         landmarks, offsets: int64 [q] and float32 [q, 2]: what the lines are drawn along.
-        corners: how their corners are cut, time after time: each new point is a quarter of the way from one to another.
+        near, far: int64 [p]: how their corners are cut (Chaikin 1974): each new point is a quarter of the way from one to
+            another.
         lines: int64 [f + 1]: where the line of each furrow then begins and ends.
         widths, depths: float64 [f].
-        skins: of each furrow.
+        skins: int64 [f]: which of `load_skin` each furrow lies in.
         midline: bool [f]: whether its line runs on over the other side.
         bulges: int64 [f]: on which side of it skin bulges, 1: on the right of who walks along it in the picture.
     """
@@ -233,11 +233,12 @@ class Table(NamedTuple):
     furrows: _Indices
     landmarks: _Indices
     offsets: Floats
-    corners: tuple[tuple[_Indices, _Indices], ...]
+    near: _Indices
+    far: _Indices
     lines: _Indices
     widths: _Doubles
     depths: _Doubles
-    skins: tuple[str, ...]
+    skins: _Indices
     midline: npt.NDArray[np.bool_]
     bulges: _Indices
 
@@ -249,20 +250,18 @@ def _table() -> Table:
         key=itemgetter(0),
     )
     rows, first = np.unique([row for row, _ in every], return_index=True)
-    ends, corners = np.cumsum([0, *(len(furrow.line) for _, furrow in every)]), []
-    for _ in range(2):  # Chaikin 1974
-        first_of, last_of = (np.repeat(some, 2 * np.diff(ends)) for some in (ends[:-1], ends[1:] - 1))
-        near = np.arange(ends[-1]).repeat(2)
-        corners.append((near, np.clip(near + np.tile((-1, 1), ends[-1]), first_of, last_of)))
-        ends = 2 * ends
+    ends, names = np.cumsum([0, *(len(furrow.line) for _, furrow in every)]), list(load_skin())
+    first_of, last_of = (np.repeat(some, 2 * np.diff(ends)) for some in (ends[:-1], ends[1:] - 1))
+    near = np.arange(ends[-1]).repeat(2)
+    far = np.clip(near + np.tile((-1, 1), ends[-1]), first_of, last_of)
     sides = [(LATERAL[row % len(SIDES)], row % len(SIDES), furrow) for row, furrow in every]
     return Table(
         rows, np.append(first, len(every)),
         np.concatenate([of_side(furrow.line, side) for _, side, furrow in sides]),
         np.concatenate([[(way * furrow.offset[0], furrow.offset[1])] * len(furrow.line) for way, _, furrow in sides])
-        .astype(np.float32), tuple(corners), ends,
+        .astype(np.float32), near, far, 2 * ends,
         np.array([furrow.width for _, furrow in every]), np.array([furrow.depth for _, furrow in every]),
-        tuple(furrow.skin for _, furrow in every), np.array([crosses(furrow.line) for _, furrow in every]),
+        np.array([names.index(furrow.skin) for _, furrow in every]), np.array([crosses(furrow.line) for _, furrow in every]),
         np.array([-int(way) * furrow.bulge for way, _, furrow in sides]),
     )  # fmt: skip
 
