@@ -29,6 +29,7 @@ from miex.planning.rows import build_plan
 from miex.quality.recovery import recovered_aus
 from miex.report.au_pictures import recovery_picture
 from miex.sources.expert import Emotion, ExpertSource, ExpertTable
+from miex.sources.together import Independent
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.run import run_plan
 
@@ -47,7 +48,8 @@ def measure(faces: Path, ids: int, picture: Path | None) -> None:
     """Print the table."""
     model, generator = MODEL.find(), describe(make_generator("muscle"))
     executor = local_executor(available_workers())
-    every = Emotion("any", "any", Label.negative, 1.0, np.full(N_AUS, 0.25))
+    each = Independent(np.full(N_AUS, 0.25), np.zeros(N_AUS))
+    every = Emotion("any", "any", Label.negative, 1.0, each)
     source = ExpertSource(ExpertTable("each", "", (every,)))
     config = PlanConfig(ids=ids, classes=("negative",), size=SIZE, shard_size=50, nuisances="off")
     index = index_photos(faces, model=lambda: model, executor=executor)

@@ -26,6 +26,11 @@ from tests.support import photo_folder, plan_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and named pipes")
 
+PIPES_ARE_FILES = """
+import stat
+regular = stat.S_ISREG
+stat.S_ISREG = lambda mode: regular(mode) or stat.S_ISFIFO(mode)
+"""
 SECONDS = 60  # for what must happen at once, on however busy a machine
 
 
@@ -34,7 +39,7 @@ class Lab:
     """Photos of four people, a plan with a shard for each of them, and what its finished set must hold.
 
     A photo can be held: in its place lies a named pipe, at which whoever reads it waits. So the work stands still at a
-    known point, however fast or slow the machine is.
+    known point, however fast or slow the machine is. miex refuses pipes; its processes take them for plain files here.
     """
 
     photos: Path
@@ -80,7 +85,9 @@ class Lab:
     def running(self, workers: int) -> Iterator[subprocess.Popen[str]]:
         """A run of the plan, in a process group of its own that does not outlive the block."""
         command = [sys.executable, "-m", "miex", "run", str(self.out), "--workers", str(workers)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        places = [str(self.out.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env) as process:
             try:
                 yield process
             finally:
@@ -112,6 +119,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Lab:
 def lab(made: Lab, tmp_path: Path) -> Lab:
     """Nothing made yet."""
     lab = Lab(made.photos, tmp_path / "set", made.expected)
+    (tmp_path / "sitecustomize.py").write_text(PIPES_ARE_FILES)
     lab.out.mkdir()
     for name in ("plan.json", "plan.parquet", "faces.parquet"):
         shutil.copy(made.out / name, lab.out)

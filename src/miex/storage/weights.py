@@ -76,11 +76,11 @@ def read_weights(path: Path, kind: Kind) -> tuple[dict[str, Any], dict[str, Tens
             header = json_of((file.metadata() or {}).get("header", "null"))
             if not isinstance(header, dict) or "header_digest" not in header:
                 raise ValueError("no header of miex")
-            stated = str(header.pop("header_digest"))
-            if stated != (found := _header_digest(header)):
-                raise ValueError(f"a header of sha256 {found}, not {stated} as it says")
+            _same("a header", str(header.pop("header_digest")), _header_digest(header), asked)
             # copies, so that a later change of the file cannot alter what was checked
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except InputError:
+        raise
     except Exception as error:  # a damaged file fails in the reader in any way it likes
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(

@@ -220,8 +220,8 @@ class Table(NamedTuple):
         rows: int64 [n]: entries of the basis that have furrows.
         furrows: int64 [n + 1]: where those of each begin and end.
         landmarks, offsets: int64 [q] and float32 [q, 2]: what the lines are drawn along.
-        near, far: int64 [p]: how their corners are cut (Chaikin 1974): each new point is a quarter of the way from one to
-            another.
+        near, far: int64 [p]: how their corners are cut (Chaikin 1974): each new point is a quarter of the way from one
+            to another.
         lines: int64 [f + 1]: where the line of each furrow then begins and ends.
         widths, depths: float64 [f].
         skins: int64 [f]: which of `load_skin` each furrow lies in.
@@ -261,7 +261,8 @@ def _table() -> Table:
         np.concatenate([[(way * furrow.offset[0], furrow.offset[1])] * len(furrow.line) for way, _, furrow in sides])
         .astype(np.float32), near, far, 2 * ends,
         np.array([furrow.width for _, furrow in every]), np.array([furrow.depth for _, furrow in every]),
-        np.array([names.index(furrow.skin) for _, furrow in every]), np.array([crosses(furrow.line) for _, furrow in every]),
+        np.array([names.index(furrow.skin) for _, furrow in every]),
+        np.array([crosses(furrow.line) for _, furrow in every]),
         np.array([-int(way) * furrow.bulge for way, _, furrow in sides]),
     )  # fmt: skip
 
