@@ -89,6 +89,8 @@ def sentences(means: Mapping[tuple[int, str], tuple[float, float]]) -> list[str]
                 + "."
             )
     size, large = sizes[0], sizes[-1]
+    # differences of what is printed, so that they agree with the table
+    means = {of: (round(decibel, 1), round(alike, 3)) for of, (decibel, alike) in means.items()}
     decibels, alike = ({name: means[size, name][i] for name in names} for i in (0, 1))
     return [
         *said,

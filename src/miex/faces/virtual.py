@@ -86,15 +86,16 @@ def _correlation_root(table: dict[str, Any]) -> npt.NDArray[np.float64]:
 
 
 def make_virtual(face: AlignedFace, seed: int, spread: float = SPREAD) -> AlignedFace:
-    """Another person, made from an aligned face: the same for the same face and seed.
+    """A relative of an aligned face: other proportions, side and tone; the same for the same face and seed.
 
     Eye line, middle of the eyes and eye-to-mouth distance stay, so the crop's place in the picture does. The picture
     is resampled once, from the oversampled photo.
 
     Args:
         face: an aligned photo.
-        seed: whose person; below 2⁶⁴.
-        spread: of the proportions, in standard deviations among people; 0: another side and tone alone.
+        seed: which relative; below 2⁶⁴.
+        spread: of the proportions, in standard deviations among people; 0: another side and tone alone. Draws of which
+            one proportion is beyond FURTHEST are made smaller as a whole, so that in sets it is some 7 % less.
 
     Returns:
         The new face; its landmarks lie where its features are now.

@@ -143,7 +143,7 @@ class Folder(Storage):
         with as_output_errors(f"deleting leftovers in {self.path}"):
             folders = [self.path, *(path for path in self.path.glob("*") if path.is_dir())]
             # exactly ours: users, too, write ".tmp-"; folders, pipes and links of such names are none
-            named = [path for folder in folders for path in folder.glob(f"*{_TEMPORARY}{'[0-9a-f]' * 32}")]
+            named = [path for folder in folders for path in folder.glob("*") if is_leftover(path.name)]
             return sum(_deleted(path) for path in named if path.is_file() and not path.is_symlink())
 
 
