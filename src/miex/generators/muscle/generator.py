@@ -70,7 +70,7 @@ class MuscleGenerator(Generator[MuscleRig]):
     """
 
     name = "muscle"
-    version = 8
+    version = 9
     exact_rest = sides = fields = True
     batch_tolerance = 0
 

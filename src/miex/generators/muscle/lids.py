@@ -29,7 +29,7 @@ from miex.generators.muscle.cuts import (
 
 OVERLAP = 0.045  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
-LEAST = 0.85  # brightness of a lid without its lashes, of its brighter part
+LEAST, LIT = 0.85, 0.8  # brightness of a lid without its lashes: of its brighter part, and of the cheek below it
 BEYOND = 0.1, 0.06  # how far a bare lid goes on past the outer and the inner end of the eye, inter-ocular
 LID_LINE = 0.006  # half the height of the line where closed lids meet, inter-ocular
 FINE = 4  # samples of the picture of lashes per pixel
@@ -97,7 +97,10 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     source = np.where(y > fold, fold + lids["unrolls"] * (y - fold), y).astype(np.float32)
     patch = sample(smooth, np.stack([np.broadcast_to(x - left, source.shape), source - above], -1))
     bare = _bare(smooth, x - left, fold - above, rim - above - lids["lashes"] * frame.unit, frame.unit)
-    patch = np.maximum(patch, bare * np.float32(LEAST))  # without lashes and what is painted about them
+    rows = np.clip(y0 + round(CHEEK * frame.unit) + np.arange(round(0.1 * frame.unit) + 1), 0, face.size - 1)
+    cheek = percentile(face.crop[rows, x0:x1].reshape(-1, 3), 0.5)
+    # without lashes and what is painted about them; a lid that closes comes out of the shadow of its brow
+    patch = np.maximum(patch, np.maximum(bare * np.float32(LEAST), cheek * np.float32(LIT)))
     down = np.clip((y - fold) / np.maximum(rim - fold, 1), 0, 1)
     patch *= _shading(x, down, edge)[..., None]
     patch += _pores(face, (x0, y0, x1, y1), frame.unit)
