@@ -35,14 +35,14 @@ SEEN = {
     2: "Both raise the outer third; the blendshapes peak it more sharply, and less skin follows: either.",
     4: "The blendshapes draw brows together as much as down, and bring the forehead along: the better frown on a "
     "photo; in real micro-expressions brows go down at least as far as together: the anatomy.",
-    5: "The blendshapes also lower the lower lid, to which this muscle does not reach: the anatomy.",
-    6: "The blendshapes take the lower lid along, which is right, and reach down to the jaw, which is too far: either.",
+    5: "Both raise the upper lid alike; the blendshapes straight up, the anatomy outward as well: either.",
+    6: "The blendshapes raise the cheek twice as far and take the lower lid along; neither reaches the jaw: either.",
     7: "The blendshapes narrow the eye by both lids, which is right, and raise the whole cheek, which is AU 6: either.",
-    9: "The blendshapes draw the sides of the nose up and the inner brows down, where the anatomy mostly raises the "
-    "lip: the blendshapes.",
+    9: "Both raise the wings of the nose most and lower the inner brow; the blendshapes also spread the wings, and "
+    "raise the closed lip less: either.",
     10: "Both raise the upper lip; the blendshapes draw it outward as well: either.",
-    12: "The blendshapes lift corner, cheek and chin as one; the scanned model does too, real micro-smiles swell the "
-    "cheek outward and leave the lips' middle still: the anatomy.",
+    12: "The blendshapes lift chin and closed lower lip a little with the corner; the anatomy swells the cheek "
+    "outward and leaves the lips' middle still, as real micro-smiles do: the anatomy.",
     14: "The same direction; the blendshapes take the whole cheek along: the anatomy.",
     15: "The same motion.",
     17: "The blendshapes bend the mouth upward and take the upper lip along, as closed lips do; the anatomy lifts the "
@@ -50,8 +50,21 @@ SEEN = {
     20: "The blendshapes draw the corner down and back, the anatomy straight back, as FACS has it: the anatomy.",
     23: "No face unit tightens the lips alone: rolled lips and a little pucker bring the cheeks along: the anatomy.",
     25: "The blendshapes take the chin along, and so does the scanned model: the blendshapes.",
-    26: "The blendshapes lower the outline of the jaw and the cheeks, as a jaw does: the blendshapes.",
-    45: "In the blendshapes the lower lid rises more, and the upper comes straight down: the anatomy.",
+    26: "The blendshapes lower menton and cheeks, as a jaw does; neither moves the sides of the jaw: the blendshapes.",
+    45: "In the blendshapes the upper lid comes straight down and the lower one gives a little; at the outer "
+    "corners a sliver stays light: the anatomy.",
+}
+# by which the sentences can be checked
+CHECKED = {
+    1: {"inner brow": 55, "forehead": 108},
+    5: {"upper lid": 159, "lower lid": 145},
+    6: {"lower lid": 145, "cheek": 50, "jaw": 172},
+    9: {"inner brow": 107, "forehead": 151, "wing of the nose": 129, "upper lip": 0, "its edge": 13},
+    12: {"corner": 61, "cheek": 50, "chin": 200, "lower lip": 17},
+    17: {"upper lip": 0, "lower lip": 17, "chin": 199},
+    25: {"lower lip": 17, "chin": 199},
+    26: {"cheek": 50, "jaw": 172, "menton": 152},
+    45: {"upper lid": 159, "lower lid": 145},
 }
 Floats = npt.NDArray[np.float64]
 
@@ -108,6 +121,14 @@ def measure(faces: list[AlignedFace], scanned: Path) -> None:
         spread = np.mean([np.sqrt((b[i] ** 2).sum() / (a[i] ** 2).sum()) for a, b in pairs])
         known = " | ".join(f"{value:.3f}" for value in against[au]) if against else "– | –"
         print(f"| {au} | {angle:.3f} | {gain:.2f} | {spread:.2f} | {known} | {SEEN[au]} |")
+    print("\nDown (up: below 0), % of the inter-ocular distance: anatomy, blendshapes.\n")
+    print("| AU | landmarks of the person's right |")
+    print("|---|---|")
+    down = 100 * np.mean(pairs, 0)[..., 1]
+    for au, places in CHECKED.items():
+        moved = down[:, AU_NUMBERS.index(au)]
+        told = (f"{name} {moved[0, at]:+.1f}, {moved[1, at]:+.1f}" for name, at in places.items())
+        print(f"| {au} | {'; '.join(told)} |")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ EDGE = 0.012  # how far beside the edge of a lip or lid it is read, inter-ocular
 SEARCH = 0.06  # how far from its landmarks the lips' line may be, inter-ocular distances
 CORNER = 78  # where the lips meet, on the person's right
 JOINED = (9,)  # AUs of the upper lip that alone do not part the lips
+BROW = {9: 0.25}  # share of what an AU does above the eyes that is kept; the artist's sneer is half a frown
 LENGTH_AT = {
     17: 17
 }  # AU: landmark at which its lengths are compared; the artist's is longest at the lip, not at the chin
@@ -67,8 +68,9 @@ CORRESPONDENCE: dict[int, tuple[dict[str, float], str]] = {
         "FACS: tightens both lids; the first moves the lower one and the cheek alone",
     ),
     9: (
-        {"noseSneer|": 1, "mouthUpperUp|": 0.6},
-        "FACS: wrinkles the nose, lowers the inner brow, raises the upper lip; the first hardly raises the lip",
+        {"noseSneer|": 1, "mouthUpperUp|": 0.2},
+        "FACS: wrinkles the nose, lowers the inner brow, raises the upper lip; the first hardly raises the lip. More "
+        "of the second stretches the red of lips that stay closed",
     ),
     10: ({"mouthUpperUp|": 1}, "FACS: raises the upper lip, its middle most"),
     12: ({"mouthSmile|": 1}, "FACS: pulls the lip corner back and up"),
@@ -270,6 +272,8 @@ def motion_of(au: int, wheel: Wheel, view: View) -> Floats:
         length = np.hypot(*((right + left) / 2).T)[:, None]
         kept = (right + left) / 2 * np.maximum(0, 1 - (FAINT * length.max() / np.maximum(length, 1e-9)) ** 2)
         total += weight * (kept + kept[twins] * (-1, 1) if name.endswith("|") else kept)
+    above = ease(np.clip(-view.landmarks[:SKIN, 1] / HAND_OVER, 0, 1).astype(np.float32))[:, None]
+    total *= 1 - above * (1 - BROW.get(au, 1))
     total *= right_share  # what lies on the midline is shared by both sides
     for cut in ("mouth", "eye"):
         if au in JOINED or au not in parting(cut):  # both edges move as one
