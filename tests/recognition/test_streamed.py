@@ -103,9 +103,9 @@ def test_a_line_has_every_draw_once_and_renders_what_it_needs(
     assert found == {k: i for k, i in enumerate(line.drawn.tolist()) if i < n}
     firsts = [int(task.draws[0]) for task in tasks]
     assert firsts == sorted(firsts)
-    # a group is rendered once in an epoch, but where a block ends between its draws
+    # a group is rendered once in an epoch, but where a block ends between its draws, or a part between its examples
     cuts = (len(drawn) - 1) // room
-    assert len(tasks) <= len({i // 3 for i in drawn.tolist() if i < n}) + cuts
+    assert len(tasks) <= len({(i // 3, i // 10) for i in drawn.tolist() if i < n}) + cuts
     again = Line(view, drawn, room, seed, 1)
     assert np.array_equal(again.drawn, line.drawn)
 

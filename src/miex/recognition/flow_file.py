@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +86,7 @@ def write_flow_set(maps: dict[str, npt.NDArray[Any]], out: Path) -> None:
     """
     prove_target(out)
     content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **maps)
+    np.savez_compressed(content, **cast(Any, maps))  # its types take a name for `allow_pickle`, which numpy 2.0 has not
     write_whole(out, content.getvalue())
 
 
