@@ -18,7 +18,8 @@ from miex.images import Image
 from miex.recognition.inputs.flow import FlowMaps
 from miex.recognition.inputs.frames import ApexFrame
 from miex.recognition.predictor import Limits
-from miex.recognition.suitable import LEAST_MOTION, Refusal, refusal
+from miex.recognition.spotting import Reference
+from miex.recognition.suitable import LEAST_MOTION, SAME_FACE, Refusal, refusal
 from tests.film_fixture import EVENT
 from tests.support import command, facts
 
@@ -192,6 +193,19 @@ def test_another_person_is_no_expression() -> None:
         miex.load_recognizer().predict(people)
 
 
+def test_a_mouth_that_opens_is_that_of_the_same_face(pair: tuple[Image, Image], landmarker: Landmarker) -> None:
+    onset, apex = pair
+    mesh = landmarker.mesh(apex)
+    assert mesh is not None
+    wide, high = np.ptp(mesh[[61, 291], 0]) / 3, np.ptp(mesh[[0, 17], 1]) / 3
+    at, size = mesh[[13, 14], :2].mean(axis=0), np.array([wide, high])
+    opened = cv2.ellipse(apex.copy(), np.rint(at).astype(int), np.rint(size).astype(int), 0, 0, 360, (10, 5, 5), -1)
+    seen = Reference(onset, np.asarray(landmarker.mesh(onset), float))
+    assert not seen.moved(opened, SAME_FACE)[2]
+    assert seen.moved(opened, SAME_FACE, lips=False)[2]
+    miex.load_recognizer().predict((onset, opened))
+
+
 def test_each_recognizer_refuses_what_it_cannot_know(pair: tuple[Image, Image], landmarker: Landmarker) -> None:
     """No recognizer reads a frame without a face; stillness is for flow maps; pose and motion of the head for those
     that say so."""
@@ -215,8 +229,6 @@ def test_each_recognizer_refuses_what_it_cannot_know(pair: tuple[Image, Image], 
 
 
 def test_the_weakest_motion_that_counts_is_above_noise(pair: tuple[Image, Image], landmarker: Landmarker) -> None:
-    from miex.recognition.spotting import Reference
-
     onset, apex = pair
     mesh = landmarker.mesh(onset)
     assert mesh is not None

@@ -59,6 +59,11 @@ _EYE = (
     190, 56, 28, 27, 29, 30, 247, 226, 31, 228, 229, 230, 231, 232, 233, 244, 189, 221, 222, 223, 224, 225, 113,
 )  # fmt: skip
 _IRISES = range(468, N_LANDMARKS)
+# The lips, between which it is dark once they part.
+_LIPS = (
+    0, 11, 12, 13, 14, 15, 16, 17, 37, 38, 39, 40, 41, 42, 61, 62, 72, 73, 74, 76, 77, 78, 80, 81, 82, 84, 85, 86, 87,
+    88, 89, 90, 91, 95, 96, 146, 178, 179, 180, 181, 183, 184, 185, 191,
+)  # fmt: skip
 
 # When another frame has to become the one that flow starts from.
 MOST_SHIFT = 0.1  # of the head since that frame, inter-ocular distances
@@ -117,6 +122,8 @@ class Reference:
         twin = mirror_landmarks()
         left_out = {*_EYE, *(twin[i] for i in _EYE), *_IRISES, *OVAL}
         self._skin = [i for i in range(N_LANDMARKS) if i not in left_out]
+        lips = {*_LIPS, *(twin[i] for i in _LIPS)}
+        self._beside_lips = np.array([i not in lips for i in self._skin])
         self._levels = _levels(self._crop, self._points[self._skin])
         self._rigid = rigid_motions(at).reshape(N_LANDMARKS, 2, 6) / (1, 1, *[self._unit] * 4)
         outline = cv2.convexHull(self._points.astype(np.int32))
@@ -128,7 +135,9 @@ class Reference:
         mesh = landmarker.mesh(frame)
         return None if mesh is None else cls(frame, np.asarray(mesh, np.float64))
 
-    def moved(self, frame: Image, alike: float = ALIKE) -> tuple[npt.NDArray[np.float64], float, bool]:
+    def moved(
+        self, frame: Image, alike: float = ALIKE, *, lips: bool = True
+    ) -> tuple[npt.NDArray[np.float64], float, bool]:
         """Where the skin of this frame is in another one, the head's own motion taken off.
 
         The head's motion (two shifts, roll, scale, yaw, pitch) is fitted to the skin outside the eyes, by least squares
@@ -138,6 +147,8 @@ class Reference:
         Args:
             frame: uint8 RGB, as large as this one.
             alike: correlation of the gray levels of its skin that a followed face keeps.
+            lips: whether the lips are among that skin. Without them a mouth may open, and something that is before the
+                mouth alone is not seen.
 
         Returns:
             Displacement of each region, float64 [19, 2], to the right and down, and the largest displacement by the
@@ -148,8 +159,9 @@ class Reference:
         rest = seen - self._rigid @ head
         region = np.stack([rest[list(ids)].mean(axis=0) for ids in regions().values()])
         there = self._points + (seen * self._unit).astype(np.float32)
-        levels = _levels(crop, there[self._skin])
-        same = levels.std() > 1 and float(np.corrcoef(self._levels, levels)[0, 1]) > alike
+        kept = slice(None) if lips else self._beside_lips
+        before, levels = self._levels[kept], _levels(crop, there[self._skin])[kept]
+        same = levels.std() > 1 and float(np.corrcoef(before, levels)[0, 1]) > alike
         shift = float(np.hypot(*(self._rigid[self._skin] @ head).T).max())
         return region, shift, same and float(np.median(left)) <= MOST_TORN
 
