@@ -473,15 +473,19 @@ class FrameReader:
 
 
 def _no_frame(path: Path) -> InputError:
-    return InputError(f"clip {path}", expected="a folder of images, or a video", found="no frame")
+    return InputError(
+        f"clip {path}", expected="a folder of images, or a video", found="no frame that can be read",
+        do="check that its images or the video are whole, and of a common format",
+    )  # fmt: skip
 
 
 def _opened(path: Path) -> cv2.VideoCapture:
     """A video. OpenCV opens addresses and pipelines too, so only what is a file, by its whole path, goes there."""
     if not path.is_file():
+        found = "a pipe, device or socket" if path.exists() else "no such file"
         raise InputError(
-            f"clip {path}", expected="a video, or a folder of its frames", found="no such file", do="check the path"
-        )
+            f"clip {path}", expected="a video, or a folder of its frames", found=found, do="check the path"
+        )  # fmt: skip
     return cv2.VideoCapture(str(path.resolve()))
 
 

@@ -61,6 +61,9 @@ def test_what_cannot_be_spotted_in_is_said(film_folder: Path, tmp_path: Path) ->
     cv2.imwrite(str(tmp_path / "1.png"), np.full((64, 64, 3), 128, np.uint8))
     with pytest.raises(InputError, match="none in any of 1 frames"):
         miex.spot(tmp_path, fps=25)
+    for look in (miex.spot, miex.predict):
+        with pytest.raises(InputError, match=r"found: a picture\n(.|\n)*ONSET APEX"):
+            look(tmp_path / "1.png")
     (tmp_path / "plan.json").touch()
     for look in (miex.spot, miex.predict):
         with pytest.raises(InputError, match="found: a set"):

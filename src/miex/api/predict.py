@@ -171,12 +171,13 @@ class LoadedRecognizer:
                     expected="a pair alone: it is onset and apex",
                     do="leave the indices out, or give the folder or video that they count in",
                 )  # fmt: skip
-            name = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
+            sample = str(clip[0]) if isinstance(clip[0], PathLike) else "the pair"
+            name = " → ".join(str(one) for one in clip) if isinstance(clip[0], PathLike) else sample
             frames = [read_image(path(one)) if isinstance(one, PathLike) else one for one in clip]
             shown = _Part(frames.__getitem__, 2, 1)
             at: tuple[int | None, int | None, int | None] = (None, None, None)
         else:
-            name, given = str(clip), clip_at(clip)
+            name, given = (sample := str(clip)), clip_at(clip)
             if apex is None and (onset is not None or offset is not None):
                 raise UsageError(
                     f"predicting {clip}", expected="`apex` too, or no index", found=f"onset {onset}, offset {offset}",
@@ -189,13 +190,14 @@ class LoadedRecognizer:
                 offset = apex  # no later frame is looked at
             shown = _cut_out(given, onset, apex, offset)
             at = (onset, apex, onset + shown.count - 1)
+            name += f" with onset {onset}, apex {apex}"
         with Landmarker(landmark_model(landmarker, say)) as found:
             frames_of = aligned(shown.read, shown.count, shown.apex, found, name=f"clip {name}")
             onset_frame, apex_frame = frames_of.read(0), frames_of.read(frames_of.apex)
             prove_alone(shown.read(0), self.recognizer.limits, found, name=f"clip {name}")
             prove_suitable(onset_frame, apex_frame, self.recognizer, found, name=f"clip {name}")
             seen = self.recognizer.takes.of(frames_of)
-        return replace(self._named(seen[None], [name])[0], onset=at[0], apex=at[1], offset=at[2])
+        return replace(self._named(seen[None], [sample])[0], onset=at[0], apex=at[1], offset=at[2])
 
     @checking()
     def predict_flow(self, file: PathLike) -> list[Prediction]:

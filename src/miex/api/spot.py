@@ -125,8 +125,9 @@ class Spotted:
 
 
 def clip_at(place: PathLike) -> Path:
-    """The path of a clip; InputError if it is that of a set, which is many."""
+    """The path of a clip; InputError if it is that of a set, which is many, or of a picture, which is one frame."""
     from miex.dataset.plan_file import has_plan
+    from miex.images import SUFFIXES
     from miex.storage import storage_at
 
     given = path(place)
@@ -135,6 +136,11 @@ def clip_at(place: PathLike) -> Path:
             f"clip {given}", expected="a video, or a folder of its frames", found="a set",
             do=f"`miex export {quote(str(given))} --to flow --out flow.npz`, then `miex predict flow.npz`, which reads "
             "every sample",
+        )  # fmt: skip
+    if given.suffix.lower() in SUFFIXES and given.is_file():
+        raise InputError(
+            f"clip {given}", expected="a video, or a folder of its frames", found="a picture",
+            do="`miex predict ONSET APEX` takes two of them; of an animation, save the frames into a folder",
         )  # fmt: skip
     return given
 
@@ -174,7 +180,9 @@ def spot(
         raise UsageError(f"`max_duration` {max_duration:g}", expected=f"`min_duration`, {min_duration:g} s, or longer")
     given = clip_at(video)
     if not given.exists():
-        raise InputError(f"video {given}", expected="a video, or a folder of its frames", found="no such file")
+        raise InputError(
+            f"video {given}", expected="a video, or a folder of its frames", found="no such file", do="check the path"
+        )
     count, rate = clip_length(given)
     rate = fps if fps is not None else rate
     if rate is None:

@@ -91,7 +91,8 @@ def load_default(folder: Path = FOLDER) -> DefaultRecognizer:
         raise DamagedError(
             f"the recognizer that comes with miex, in {folder}",
             expected=f"{NETWORK} and {CARD} as they were installed", found=str(error),
-            do="install miex again: pip install --force-reinstall --no-deps miex",
+            do="install miex again from where it came: pip install --force-reinstall --no-deps CLONE (or the wheel); "
+            "for a clone that is used in place, git restore the two files",
         ) from error  # fmt: skip
     takes = make_input({name: value for name, value in card["input"].items() if name != "version"})
     assert isinstance(takes, FlowMaps), "a card that is whole is one that miex wrote"

@@ -172,5 +172,6 @@ class PublishedFile:
         if digest != self.sha256:
             raise InputError(
                 f"{self.title} from {origin}", expected=f"{self.size} bytes, sha256 {self.sha256}",
-                found=f"{len(content)} bytes, sha256 {digest}", do="remove that file, and miex will fetch it again",
+                found=f"{len(content)} bytes, sha256 {digest}",
+                do="check the path, or leave it out and miex will fetch it",
             )  # fmt: skip
