@@ -33,7 +33,7 @@ SEAM, APART = 0.6, 0.35  # of the gap of an ajar mouth, from the upper lip: abou
 STIFF, LOWER = 2.0, 0.2  # prices of the line where they do: of a step of one sample, and at the upper lip; its darkness
 RIM, SOFT, CROWN = 0.03, 0.02, 0.15  # in an ajar mouth: rim of the upper lip, edges of a part, a tooth; inter-ocular
 WHOLE = 0.7  # of its widest gap: in a narrower one, toward the corners, landmarks may take lip for teeth
-DIMMEST = 0.4  # its teeth, of something white: darker than that it shows none
+DULL = 0.38, 0.46  # green light from lips and tongue, at most, and from its teeth, at least, of something white
 DEEP = 0.05  # the least gap down to the throat: the narrower, the more like the line where lips meet; inter-ocular
 DARK, LIT = 0.02, 0.16  # the widest gap into which no light falls, and the least for all of it, inter-ocular
 UNDER_LIP, LIP_SHADOW = 0.35, 0.05  # what the upper lip takes of it, and how far down; share, inter-ocular
@@ -101,11 +101,11 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
     line = np.asarray(cv2.GaussianBlur(line, (1, 9), 1.5), np.float32)
     light, shade = illumination(face)
     middle, toothed = slice(POINTS // 3, -(POINTS // 3)), 0.0
-    if ajar:  # the teeth behind are like those that are seen
+    if ajar:  # the teeth behind are like those that are seen, if any are
         seen, white = teeth_seen(edges[0, middle], seam[middle], face, frame.unit), light
-        bright = float(seen @ LUMA / (white @ LUMA))
-        toothed = min(1.0, max(0.0, 2 * (bright - DIMMEST) / (1 - DIMMEST)))
-        light = white * np.float32(np.clip(bright, DIMMEST, 1)) * np.clip(seen / white / bright, *WHITES)
+        bright, own = float(seen @ LUMA / (white @ LUMA)), seen / white
+        toothed = float(np.clip((own[1] - DULL[0]) / (DULL[1] - DULL[0]), 0, 1))
+        light = white * (1 + np.float32(toothed) * (min(bright, 1.0) * np.clip(own / bright, *WHITES) - 1))
     red, green, blue = np.moveaxis(face.crop, -1, 0)
     gray = np.array_equal(red, green) and np.array_equal(green, blue)
     rows = table["upper"], table["lower"]
