@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.machine import WHO, bound, bound_beside, milliseconds, processor_seconds
 from benchmarks.page import page, parser
-from miex.aus.vector import AU_INDEX, N_AUS, SIDES
+from miex.aus.vector import N_AUS, SIDES
 from miex.dataset.description import describe_sample
 from miex.dataset.frames import encode_frame
 from miex.dataset.plan_file import Plan
@@ -154,7 +154,7 @@ def identities(root: Path, faces: list[dict[str, Any]], size: int) -> dict[str, 
             layers = rig.layers
             timed("undo the rounding of samples", lambda r=rig: r.samples)
             timed("mouth and eyes", lambda x=layers: [x.part(name).cut.partings for name in ("mouth", *SIDES)])
-            timed("furrows", lambda x=layers: x.light.shade(2 * AU_INDEX[12]))
+            timed("furrows", lambda x=layers: x.light.shades)
             timed("bounds of folding", lambda x=layers: [x.worst(row, size) for row in range(2 * N_AUS)])
     # the first round warms up
     return {name: median(round[name] for round in rounds[1:]) / len(faces) * 1e3 for name in rounds[0]}

@@ -140,7 +140,7 @@ def write_shard(
             draft.abandon()
             return there, False
         record = ShardRecord(shard, plan, len(made) + len(failed), sink.digest.hexdigest(), sink.position, made, failed)
-        fields = {"format": FORMAT, **asdict(record)}
+        fields = {"format": FORMAT, **vars(record)}
         text = json.dumps({**fields, "digest": json_digest(fields)}, separators=(",", ":"), allow_nan=False).encode()
         replaces = damaged or there is not None
         if replaces:

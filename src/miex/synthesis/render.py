@@ -4,7 +4,7 @@ the worker or the shard."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -202,8 +202,7 @@ def _sample(
     measures = measure_pair(onset, apex, moved, prepared.area, prepared.aligned.inter_ocular)
     if measures.identical:
         return _identical(row)
-    kept = asdict(measures)
-    del kept["identical"]  # none is
+    kept = {name: value for name, value in vars(measures).items() if name != "identical"}  # none is
     if not np.isfinite(measures.psnr):  # colors differ and grays do not; JSON knows no infinity
         kept["psnr"] = None
     return Sample(

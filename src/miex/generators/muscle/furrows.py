@@ -123,10 +123,16 @@ class Light:
     def shade(self, row: int) -> tuple[Floats, tuple[slice, slice]]:
         """Of an entry of the basis: change of the light at intensity 1, float32 [h, w], and its rows and columns of the
         grid of shades."""
-        return self._shades[row]
+        shades, windows = self.shades
+        top, bottom, left, right, start, width = windows[_table().rows.tolist().index(row)].tolist()
+        places = start + np.arange(bottom - top)[:, None] * width + np.arange(right - left)
+        return shades[places], (slice(top, bottom), slice(left, right))
 
     @cached_property
-    def _shades(self) -> dict[int, tuple[Floats, tuple[slice, slice]]]:
+    def shades(self) -> tuple[Floats, _Indices]:
+        """Change of the light by each entry of the basis that has furrows, at intensity 1, one after the other, float32
+        [p]; and of each, int64 [n, 6]: its first row and column of the grid of shades and those behind its last (top,
+        bottom, left, right), where it begins, and how far it is from one row to the next."""
         table, unit = _table(), self._frame.unit
         points = (self._frame.points[table.landmarks] + table.offsets * np.float32(unit)).astype(np.float32)
         points = points[table.near] + (points[table.far] - points[table.near]) * np.float32(0.25)
@@ -139,20 +145,14 @@ class Light:
         lows = np.minimum.reduceat(np.minimum.reduceat(points, table.lines[:-1]) - around, table.furrows[:-1])
         highs = np.maximum.reduceat(np.maximum.reduceat(points, table.lines[:-1]) + around, table.furrows[:-1])
         (lefts, tops), (rights, bottoms) = (np.searchsorted(self._centers, ends).T for ends in (lows, highs))
-        boxes = np.stack([tops, bottoms, lefts, rights], 1)
-        shades = np.zeros(int(((bottoms - tops) * (rights - lefts)).sum()), np.float32)
+        sizes = (bottoms - tops) * (rights - lefts)
+        shades = np.zeros(int(sizes.sum()), np.float32)
+        windows = np.stack([tops, bottoms, lefts, rights, np.cumsum(sizes) - sizes, rights - lefts], 1)
         _shade(
-            shades, boxes, self._centers, points, strengths, table.lines, table.furrows, widths, depths, table.midline,
-            table.bulges, table.rows % len(SIDES), self._halves, self._on_face,
+            shades, windows, self._centers, points, strengths, table.lines, table.furrows, widths, depths,
+            table.midline, table.bulges, table.rows % len(SIDES), self._halves, self._on_face,
         )  # fmt: skip
-        found, start = {}, 0
-        for row, (top, bottom, left, right) in zip(table.rows.tolist(), boxes.tolist(), strict=True):
-            size = (bottom - top) * (right - left)
-            shade = shades[start : start + size].reshape(bottom - top, right - left)
-            x, y, width, height = cv2.boundingRect((shade != 0).view(np.uint8)) if size else (0, 0, 0, 0)
-            window = slice(top + y, top + y + height), slice(left + x, left + x + width)
-            found[row], start = (shade[y : y + height, x : x + width], window), start + size
-        return found
+        return shades, windows
 
     @cached_property
     def _halves(self) -> Floats:
@@ -315,7 +315,7 @@ def _settle(points: Floats, lines: _Indices, contrasts: Floats, astray: float, c
 @compiled
 def _shade(
     into: Floats,
-    boxes: _Indices,
+    windows: _Indices,
     centers: Floats,
     points: Floats,
     strengths: Floats,
@@ -332,8 +332,8 @@ def _shade(
     """Draw furrows.
 
     Args:
-        into: zeros: of each entry a window of the grid of shades, one after the other, to be filled.
-        boxes: top, bottom, left and right of these windows, [n, 4].
+        into: zeros, to be filled: `Light.shades`.
+        windows: of each, [n, 6], changed in place: no larger than what is shaded.
         centers: of the grid's columns, and of its rows, pixels.
         points, strengths: of the lines, pixels [p, 2], and how strong furrows are there [p].
         lines, furrows, midline, bulges: of `Table`.
@@ -342,12 +342,10 @@ def _shade(
         sides: of the entries.
         halves, on_face: share of each cell of the grid [2, f, f] where a line runs on over the other side, and [f, f].
     """
-    begin = 0
-    for n in range(len(boxes)):
-        top, bottom, left, right_end = boxes[n]
-        height, width = bottom - top, right_end - left
-        shade = into[begin : begin + height * width].reshape(height, width)
-        begin += height * width
+    for n in range(len(windows)):
+        top, left, start, width = windows[n, 0], windows[n, 2], windows[n, 4], windows[n, 5]
+        height = windows[n, 1] - top
+        shade = into[start : start + height * width].reshape(height, width)
         for f in range(furrows[n], furrows[n + 1]):
             bulge, length = bulges[f], 0.0
             reach = REACH * widths[f] * (BULGE if bulge else 1.0)
@@ -389,6 +387,15 @@ def _shade(
                         light *= halves[sides[n], top + i, left + j]
                     if abs(light) >= 1e-4:
                         shade[i, j] += light * on_face[top + i, left + j]
+        first_row, first_column, last_row, last_column = height, width, -1, -1
+        for i in range(height):
+            for j in range(width):
+                if shade[i, j] != 0:
+                    first_row, last_row = min(first_row, i), i
+                    first_column, last_column = min(first_column, j), max(last_column, j)
+        windows[n, 0], windows[n, 1] = top + first_row, top + max(first_row, last_row + 1)
+        windows[n, 2], windows[n, 3] = left + first_column, left + max(first_column, last_column + 1)
+        windows[n, 4] = start + first_row * width + first_column
 
 
 def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back: Field) -> None:
@@ -401,19 +408,22 @@ def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back:
         back: where what is seen at each pixel came from, displacement float32 [size, size, 2], pixels.
     """
     rows = _table().rows
-    shades = [(light.shade(row), row) for row in rows[weights[rows] > 0].tolist()]
-    shades = [one for one in shades if one[0][0].size]
-    if not shades:
+    (shades, windows), work = light.shades, weights[rows] > 0
+    work &= windows[:, 0] < windows[:, 1]
+    if not work.any():
         return
-    starts = [min(window[axis].start for (_, window), _ in shades) - 1 for axis in (0, 1)]
-    stops = [max(window[axis].stop for (_, window), _ in shades) + 1 for axis in (0, 1)]
-    total = np.ones((stops[0] - starts[0], stops[1] - starts[1], 1), np.float32)  # in a rim of nothing but 1
-    for (shade, window), row in shades:
-        down, across = (slice(one.start - start, one.stop - start) for one, start in zip(window, starts, strict=True))
-        power = EARLY.get(AU_NUMBERS[row // len(SIDES)], POWER)
-        cv2.scaleAdd(shade, float(weights[row]) ** power, total[down, across, 0], dst=total[down, across, 0])
+    powers = [float(weights[row]) ** EARLY.get(AU_NUMBERS[row // len(SIDES)], POWER) for row in rows[work].tolist()]
     furthest = cv2.norm(back, cv2.NORM_INF)
-    _relight(levels, back, furthest, total, (starts[0], starts[1]), light.fine / len(levels), light.tint)
+    _relight(
+        levels,
+        back,
+        furthest,
+        shades,
+        windows[work],
+        np.array(powers, np.float32),
+        light.fine / len(levels),
+        light.tint,
+    )
 
 
 @compiled
@@ -421,26 +431,43 @@ def _relight(
     levels: npt.NDArray[np.uint16],
     back: Field,
     furthest: float,
-    total: Floats,
-    first: tuple[int, int],
+    shades: Floats,
+    windows: _Indices,
+    amounts: Floats,
     finer: float,
     tint: Floats,
 ) -> None:
-    """Multiply each pixel [size, size, 3] by the light [h, w, 1], 1 at its edges, where what is seen there came from.
+    """Multiply each pixel [size, size, 3] by the light where what is seen there came from.
 
-    `furthest`: that anything came; `first`: row and column of the light's first cell on the grid of shades, which has
-    `finer` cells per pixel; `tint`: how much of its change colors take.
+    Args:
+        levels, back: as for `relight`.
+        furthest: that anything came, pixels.
+        shades: `Light.shades`; windows, amounts: of those that are at work, [n, 6] and [n].
+        finer: cells of the grid of shades per pixel.
+        tint: how much of a change of the light colors take.
     """
-    size = len(levels)
-    height, width = total.shape[:2]
-    rows = max(0, int(first[0] / finer - furthest) - 1), min(size, int((first[0] + height) / finer + furthest) + 2)
-    columns = max(0, int(first[1] / finer - furthest) - 1), min(size, int((first[1] + width) / finer + furthest) + 2)
+    size, top, left = len(levels), windows[:, 0].min() - 1, windows[:, 2].min() - 1
+    height, width = windows[:, 1].max() + 1 - top, windows[:, 3].max() + 1 - left
+    total = np.ones((height, width, 1), np.float32)  # in a rim of nothing but 1
+    for n in range(len(windows)):
+        for i in range(windows[n, 0], windows[n, 1]):
+            start = windows[n, 4] + (i - windows[n, 0]) * windows[n, 5]
+            row = total[i - top, windows[n, 2] - left : windows[n, 3] - left, 0]
+            for j in range(len(row)):
+                row[j] = np.float32(np.float64(shades[start + j]) * np.float64(amounts[n]) + np.float64(row[j]))
+    rows = max(0, int(top / finer - furthest) - 1), min(size, int((top + height) / finer + furthest) + 2)
+    columns = max(0, int(left / finer - furthest) - 1), min(size, int((left + width) / finer + furthest) + 2)
     for i in range(rows[0], rows[1]):
         for j in range(columns[0], columns[1]):
-            x = (j + back[i, j, 0] + 0.5) * finer - 0.5 - first[1]
-            y = (i + back[i, j, 1] + 0.5) * finer - 0.5 - first[0]
+            x = (j + back[i, j, 0] + 0.5) * finer - 0.5 - left
+            y = (i + back[i, j, 1] + 0.5) * finer - 0.5 - top
+            if not (0 <= x < width - 1 and 0 <= y < height - 1):
+                continue
+            c, r = int(x), int(y)
+            if total[r, c, 0] == total[r, c + 1, 0] == total[r + 1, c, 0] == total[r + 1, c + 1, 0] == 1:
+                continue  # most of what lies between furrows
             factor = min(max(bilinear(total, x, y, 0), DARKEST), BRIGHTEST)
             if abs(factor - 1) > 1e-6:
-                for c in range(3):
-                    change = 1 + (factor - 1) * tint[c]
-                    levels[i, j, c] = np.uint16(min(levels[i, j, c] * change + 0.5, 65535.0))
+                for k in range(3):
+                    change = 1 + (factor - 1) * tint[k]
+                    levels[i, j, k] = np.uint16(min(levels[i, j, k] * change + 0.5, 65535.0))

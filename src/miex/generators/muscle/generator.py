@@ -52,13 +52,14 @@ class MuscleRig:
 
     @cached_property
     def samples(self) -> npt.NDArray[np.uint16]:
-        """`face.samples`, unrounded."""
-        return unrounded(self.face.samples)
+        """`face.samples`, unrounded: red, green, blue, and a fourth channel, as OpenCV samples four in half the time of
+        three."""
+        return np.asarray(cv2.cvtColor(unrounded(self.face.samples), cv2.COLOR_RGB2RGBA), np.uint16)
 
     @cached_property
     def rest(self) -> npt.NDArray[np.uint16]:
         """Those at the pixels: what a frame shows where nothing moves, uint16 [size, size, 3]."""
-        return self.samples[::OVERSAMPLING, ::OVERSAMPLING].copy()
+        return self.samples[::OVERSAMPLING, ::OVERSAMPLING, :3].copy()
 
 
 class MuscleGenerator(Generator[MuscleRig]):
@@ -123,9 +124,8 @@ class MuscleGenerator(Generator[MuscleRig]):
             back = invert(field, size, steep=[inner_cells(layer.opening.box, size, GRID) for layer in layers])
             fine: Any = cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR)
             levels, moved = rig.rest.copy(), moving(field, size)
-            levels[moved] = sample(
-                rig.samples, cv2.scaleAdd(fine[moved], OVERSAMPLING, lattice(size, OVERSAMPLING)[moved])
-            )
+            where = cv2.scaleAdd(fine[moved], OVERSAMPLING, lattice(size, OVERSAMPLING)[moved])
+            cv2.cvtColor(sample(rig.samples, where), cv2.COLOR_RGBA2RGB, dst=levels[moved])
             for layer in layers:
                 draw(layer, levels, rig.samples, field, z, LEVEL)
             if rig.layers:
