@@ -168,10 +168,38 @@ def _spline(
     system[:n, :n] = _bend(across + down) + np.diag(stiffness)
     system[:n, n], system[:n, n + 1 :] = 1, points
     system[n:, :n] = system[:n, n:].T
-    shares = np.linalg.solve(system, np.vstack([values, np.zeros((3, 2))]))
+    shares = np.vstack([values, np.zeros((3, 2))])
+    _eliminate(system, shares)
+    if not np.isfinite(shares).all():
+        raise ValueError("landmarks of which several lie in one place")
     across, down = (np.square(nodes[:, None] - points[:, c]) for c in (0, 1))
     bent = _bend(down[:, None] + across) @ shares[:n]
     return np.asarray(bent + shares[n] + nodes[:, None] * shares[n + 1] + nodes[:, None, None] * shares[n + 2])
+
+
+@compiled
+def _eliminate(system: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> None:
+    """Solve a system [n, n] for values [n, k], in place: Gauss' elimination with the largest pivot of each column.
+
+    BLAS has threads of its own, which workers would share processors with, and rounds differently by their number.
+    """
+    n = len(system)
+    for i in range(n):
+        pivot = i + np.abs(system[i:, i]).argmax()
+        if pivot != i:
+            system[i], system[pivot] = system[pivot].copy(), system[i].copy()
+            values[i], values[pivot] = values[pivot].copy(), values[i].copy()
+        for k in range(i + 1, n):
+            share = system[k, i] / system[i, i]
+            for j in range(i + 1, n):
+                system[k, j] -= share * system[i, j]
+            for c in range(values.shape[1]):
+                values[k, c] -= share * values[i, c]
+    for i in range(n - 1, -1, -1):
+        for c in range(values.shape[1]):
+            for j in range(i + 1, n):
+                values[i, c] -= system[i, j] * values[j, c]
+            values[i, c] /= system[i, i]
 
 
 def _bend(squared: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
