@@ -125,9 +125,9 @@ def invert_sheets(fields: Field, cells: tuple[slice, slice], rows: Sequence[slic
 def _dampings(field: Field, cells_per_pixel: float, steep: Sequence[tuple[slice, slice]] = ()) -> tuple[float, float]:
     """The share of a step that the steepest place of a field bears, and that beyond some blocks of it: plain steps run
     away where the gradient nears 1."""
-    pairs = (field[1:], field[:-1]), (field[:, 1:], field[:, :-1])
-    steepest = elsewhere = max(cv2.norm(*pair, cv2.NORM_INF) for pair in pairs)
+    steepest = elsewhere = float(_steepest(field))
     if steep:
+        pairs = (field[1:], field[:-1]), (field[:, 1:], field[:, :-1])
         down, across = (cv2.absdiff(*pair) for pair in pairs)
         for rows, columns in steep:
             down[max(0, rows.start - 1) : rows.stop, columns] = 0
@@ -135,6 +135,21 @@ def _dampings(field: Field, cells_per_pixel: float, steep: Sequence[tuple[slice,
         elsewhere = max(cv2.norm(down, cv2.NORM_INF), cv2.norm(across, cv2.NORM_INF))
     slow, fast = (min(1.0, 1.5 / (1 + most * cells_per_pixel)) for most in (steepest, elsewhere))
     return slow, fast
+
+
+@compiled
+def _steepest(field: Field) -> float:
+    """The largest difference, right or down, of two neighbors in a field."""
+    height, width = field.shape[:2]
+    most = np.zeros((width, 2), np.float32)
+    for i in range(height):
+        for j in range(width):
+            for c in range(2):
+                down = abs(field[i, j, c] - field[max(i - 1, 0), j, c])
+                across = abs(field[i, j, c] - field[i, max(j - 1, 0), c])
+                most[j, c] = max(most[j, c], down, across)
+    found: float = most.max()
+    return found
 
 
 @compiled
