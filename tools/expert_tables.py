@@ -60,9 +60,9 @@ MICRO = f"""\
 # - Half of negative and of surprise come from each corpus. Within MMEW the negative emotions have the weight of their
 #   clips; CAS(ME)³, whose four negative emotions look alike, counts as one.
 # - Positive is MMEW's alone: happiness in CAS(ME)³ is mostly AU 14 and 24, hardly AU 12 (9 %), unlike in other corpora.
+# - one_sided: of the times that an AU is on, how often it is on one side alone; left and right are drawn equally often.
 # - Contempt, which neither corpus has, is drawn only for classes that are emotions (weight 0): how often the table dfme
-#   draws each AU, on both sides here. AU 12 on one side is what tells it from happiness, so these two classes look much
-#   alike; in the table dfme they do not.
+#   draws each AU, and on one side alone. AU 12 on one side is what tells it from happiness.
 name = "micro"
 corpora = ["mmew", "casme3", "dfme"]
 source = "AUs per class of MMEW (Ben et al. 2021) and CAS(ME)³ (Li et al. 2022), of contempt DFME (Zhao et al. 2024)"
@@ -70,6 +70,8 @@ source = "AUs per class of MMEW (Ben et al. 2021) and CAS(ME)³ (Li et al. 2022)
 # AUs outside the 17: 24 (lip pressor) is counted as 23 (lip tightener) in the frequencies.
 [outside]
 """
+
+ByAU = tuple[Mapping[int, float], Mapping[int, float]]  # how often each AU is on; of these times, on one side alone
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,10 @@ class Group:
             for au in self.aus()
         }
 
+    def by_au(self) -> ByAU:
+        """Both, AU by AU."""
+        return self.shares(), self.one_sided()
+
 
 def dfme_table(folder: Path) -> str:
     """The expert table `dfme`, from the AU codes in a folder of annotations."""
@@ -155,30 +161,32 @@ def micro_table(folder: Path) -> str:
     four = ("disgust", "fear", "sadness", "anger")
     weights = {emotion: len(mmew[emotion]) for emotion in four}
     rows = [
-        _row("happiness", "positive", mmew["happiness"].shares()),
-        _row("surprise", "surprise", mmew["surprise"].shares()),
-        _row("surprise-casme3", "surprise", surprise.shares(), emotion="surprise"),
-        *(_row(emotion, "negative", mmew[emotion].shares(), weight=weights[emotion]) for emotion in four),
-        _row("negative-casme3", "negative", negative.shares(), weight=sum(weights.values()), emotion="negative"),
-        _row("contempt", "negative", _frequencies("dfme", "contempt"), weight=0),
+        _row("happiness", "positive", mmew["happiness"].by_au()),
+        _row("surprise", "surprise", mmew["surprise"].by_au()),
+        _row("surprise-casme3", "surprise", surprise.by_au(), emotion="surprise"),
+        *(_row(emotion, "negative", mmew[emotion].by_au(), weight=weights[emotion]) for emotion in four),
+        _row("negative-casme3", "negative", negative.by_au(), weight=sum(weights.values()), emotion="negative"),
+        _row("contempt", "negative", _drawn_by("dfme", "contempt"), weight=0),
     ]
     return MICRO + "".join(rows)
 
 
-def _row(
-    name: str, label: str, aus: Mapping[int, float], *, weight: int | None = None, emotion: str | None = None
-) -> str:
+def _row(name: str, label: str, by_au: ByAU, *, weight: int | None = None, emotion: str | None = None) -> str:
     of = f'emotion = "{emotion}"\n' if emotion else ""
     often = "" if weight is None else f"weight = {weight:.1f}\n"
-    kept = {au: share for au, share in aus.items() if share >= RARE}
-    return f'\n[emotions.{name}]\n{of}label = "{label}"\n{often}aus = {_plain(kept)}\n'
+    kept = {au: share for au, share in by_au[0].items() if share >= RARE}
+    alone = {au: by_au[1][au] for au in kept}
+    return f'\n[emotions.{name}]\n{of}label = "{label}"\n{often}{_aus(kept, alone)}\n'
 
 
-def _frequencies(table: str, emotion: str) -> dict[int, float]:
-    """How often a table draws each AU of an emotion."""
+def _drawn_by(table: str, emotion: str) -> ByAU:
+    """How often a table draws the AUs of an emotion, and on one side alone."""
     rows = load_table(table).of_emotion(emotion)
-    often = np.average([row.shown.frequency for row in rows], axis=0, weights=[row.weight for row in rows])
-    return dict(zip(AU_NUMBERS, often.tolist(), strict=True))
+    weights = [row.weight for row in rows]
+    often = np.average([row.shown.frequency for row in rows], axis=0, weights=weights)
+    alone = np.average([row.shown.frequency * row.shown.alone for row in rows], axis=0, weights=weights)
+    shares = np.divide(alone, often, out=np.zeros(N_AUS), where=often > 0)
+    return dict(zip(AU_NUMBERS, often.tolist(), strict=True)), dict(zip(AU_NUMBERS, shares.tolist(), strict=True))
 
 
 def _sets(by_emotion: Mapping[str, tuple[str, Group]]) -> Iterator[str]:
@@ -194,7 +202,7 @@ def _sets(by_emotion: Mapping[str, tuple[str, Group]]) -> Iterator[str]:
         yield f"[emotions.{emotion}.sets]\n" + "\n".join(f'"{name}" = {n}' for name, n in counts)
         if rare.enough and any(rare.shares().values()):
             yield f'\n[emotions."{emotion}, rare"]\nemotion = "{emotion}"\nlabel = "{label}"'
-            yield f"weight = {len(rare):.1f}\naus = {_plain(rare.shares())}\none_sided = {_plain(rare.one_sided())}"
+            yield f"weight = {len(rare):.1f}\n{_aus(*rare.by_au())}"
 
 
 def _labeled(clips: Iterable[Clip]) -> dict[str, tuple[str, Group]]:
@@ -226,6 +234,11 @@ def shown_in(clip: Clip) -> Shown:
         f"{clip.corpus} {clip.subject}", frozenset(numbers[on].tolist()), frozenset(numbers[alone != 0].tolist()),
         set_name(on, alone),
     )  # fmt: skip
+
+
+def _aus(often: Mapping[int, float], alone: Mapping[int, float]) -> str:
+    sides = f"\none_sided = {_plain(alone)}" if any(alone.values()) else ""
+    return f"aus = {_plain(often)}{sides}"
 
 
 def _plain(shares: Mapping[int, float]) -> str:

@@ -110,6 +110,11 @@ def test_sets_are_drawn_as_often_as_they_were_seen(tmp_path: Path) -> None:
     assert chisquare([found[k] for k in counts], [n * v / 80 for v in counts.values()]).pvalue > 0.001
 
 
+def test_the_shares_on_one_side_of_sets(tmp_path: Path) -> None:
+    (row,) = brows(tmp_path).table.emotions
+    assert row.shown.alone == pytest.approx(from_mapping({1: 32 / 72, 2: 20 / 60, 4: 12 / 20}), rel=1e-6)
+
+
 def test_a_generator_with_two_sides_alike_gets_the_other_sets(tmp_path: Path) -> None:
     """Sets with an AU on one side alone are left out, and the others are as frequent among each other."""
     source, random, n = ExpertSource(brows(tmp_path).table, sides=False), rng(), 2000
@@ -121,7 +126,7 @@ def test_a_generator_with_two_sides_alike_gets_the_other_sets(tmp_path: Path) ->
     assert chisquare([found["1 2 5"], found["4 23"]], [n * 40 / 48, n * 8 / 48]).pvalue > 0.001
     assert sum(found.values()) == n
     assert source.left_out_notes[0].startswith("sets with an AU on one side alone are left out, 40% of table brows")
-    assert ExpertSource(load_table("micro"), sides=False).left_out_notes == []
+    assert ExpertSource(load_table("du2014"), sides=False).left_out_notes == []
 
 
 @pytest.mark.parametrize(("preset", "row", "shown"), NEVER_EMPTY, ids=[f"{p}-{row}" for p, row, _ in NEVER_EMPTY])

@@ -27,6 +27,10 @@ class Shown(Protocol):
         """How often each AU is on, as the table has it, [17]."""
 
     @property
+    def alone(self) -> npt.NDArray[np.float64]:
+        """Of the times that an AU is on, the share on one side alone, [17]."""
+
+    @property
     def one_sided(self) -> bool:
         """Whether some AU is sometimes on one side alone."""
 
@@ -148,6 +152,11 @@ class Seen:
     @cached_property
     def frequency(self) -> npt.NDArray[np.float64]:
         return np.asarray(self._shares @ np.array([on for on, _, _ in self.counts], np.float64))
+
+    @cached_property
+    def alone(self) -> npt.NDArray[np.float64]:
+        often = self._shares @ np.array([sides != 0 for _, sides, _ in self.counts], np.float64)
+        return np.divide(often, self.frequency, out=np.zeros(N_AUS), where=self.frequency > 0)
 
     @cached_property
     def one_sided(self) -> bool:
