@@ -168,6 +168,19 @@ def test_the_shares_of_emotions_are_those_that_the_table_tells() -> None:
     assert told == {name: pytest.approx(share, abs=0.005) for name, share in found.items()}
 
 
+def test_how_much_is_on_one_side_is_what_the_page_tells() -> None:
+    """Exactly, of draws of each label equally often."""
+    page = " ".join((Path(__file__).parents[2] / "docs/aus.md").read_text("utf-8").split())
+    percent = {}
+    for name in ("micro-dfme", "micro", "dfme"):
+        table = load_table(name)
+        often = {label: sum(row.weight for row in table.of_label(label)) for label in Label}
+        kept = (row.weight / often[row.label] * row.shown.alike[0] for row in table.emotions)
+        percent[name] = f"{100 - 100 * sum(kept) / len(Label):.1f} %"
+    told = "Of the draws of `micro-dfme` they are {micro-dfme} (`micro` {micro}, `dfme` {dfme}; labels equally often)"
+    assert told.format(**percent) in page
+
+
 def test_an_emotion_with_nothing_left_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "alone.toml"
     file.write_text('name = "alone"\n[emotions.contempt]\nlabel = "negative"\nsets = { "L12" = 3 }\n')
