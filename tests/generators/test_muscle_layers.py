@@ -269,7 +269,9 @@ def test_the_own_inside_of_a_mouth_is_what_remapping_shows(face: AlignedFace) ->
     fixed, moving = ([np.interp(x, line[:, 0], line[:, 1]) for line in lines] for x in (o.x - drift[0], o.x - o.across))
     roof = np.maximum(o.upper, fixed[2] + drift[1])
     floor = np.maximum(roof, o.lower + moving[2] - moving[1])
-    picture = inside(part, replace(o, lower=floor.astype(np.float32)), z, roof[0].astype(np.float32)) * 256.0
+    gap = (fixed[1] - fixed[0]) / (mouth.WHOLE * np.ptp(o.cut.edges[..., 1], 0).max())
+    toothless = (part.toothed * (1 - ease(gap)))[0].astype(np.float32)  # no teeth are drawn beside their own
+    picture = inside(part, replace(o, lower=floor.astype(np.float32)), z, roof[0].astype(np.float32), toothless) * 256.0
 
     def taken(x: np.ndarray, y: np.ndarray, share: np.ndarray) -> None:
         where = np.stack(np.broadcast_arrays(x, y), -1).astype(np.float32)
@@ -284,7 +286,6 @@ def test_the_own_inside_of_a_mouth_is_what_remapping_shows(face: AlignedFace) ->
     up = fixed[2] + drift[1] - o.y
     shorter = 1 / (tall - np.minimum(rim, raised)) - 1 / tallest
     moved = np.maximum.reduce([abs(lip - drift[1]), abs(jaw - drift[1]), abs(o.across - drift[0])]) / (mouth.RIM * unit)
-    gap = (fixed[1] - fixed[0]) / (mouth.WHOLE * np.ptp(o.cut.edges[..., 1], 0).max())
     share = (1 - np.minimum(1, moved) * (1 - ease(gap))) * np.clip(1 + up / soft, 0, 1)
     share *= 1 - np.minimum(1, raised / soft) * ease((up - tallest) / soft + 1)
     taken(o.x - drift[0], fixed[2] - np.where(up > 0, up / (1 + shorter * np.maximum(up, 0)), up), share)

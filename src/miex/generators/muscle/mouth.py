@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.compiled import compiled, eased
+from miex.easing import ease
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.grid import bilinear, sample
 from miex.generators.muscle.anatomy import load
@@ -211,7 +212,9 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
     return np.asarray(gray * tint, np.float32), np.asarray(shade, np.float32)
 
 
-def inside(mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None = None) -> Floats:
+def inside(
+    mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None = None, toothless: Floats | None = None
+) -> Floats:
     """Throat, tongue and teeth in the box of an opening, float32 [h, w, 3], gray levels; 0 where lips are.
 
     Upper teeth hold still with the skull; tongue and lower teeth follow the jaw. The narrower the opening, the less
@@ -222,6 +225,7 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None 
         opening: the mouth in this frame.
         weights: intensities, float32 [34].
         roof: height, in each column, below which tongue and lower teeth are, float32 [w]; None: that of the upper lip.
+        toothless: how much of the upper teeth is left out in each column, float32 [w] in [0, 1]; None: nothing.
     """
     drop = mouth.jaw_drop * sum(float(weights[row]) for row in mouth.jaw) / len(mouth.jaw)
     picture = np.zeros((opening.y.size, opening.x.size, 3), np.float32)
@@ -231,8 +235,8 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None 
     _inside(
         opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], opening.upper[0] if roof is None else roof,
         float(np.ptp(opening.edges[0, :, 0])) / 2,
-        mouth.edges + opening.drift, drop, mouth.teeth, line, mouth.shade * THROAT, mouth.light * RED, mouth.cut.unit,
-        picture,
+        mouth.edges + opening.drift, drop, mouth.teeth, np.zeros_like(line[:, 0]) if toothless is None else toothless,
+        line, mouth.shade * THROAT, mouth.light * RED, mouth.cut.unit, picture,
     )  # fmt: skip
     return np.repeat((picture @ LUMA)[..., None], 3, axis=-1) if mouth.gray else picture
 
@@ -248,6 +252,7 @@ def _inside(
     edges: Floats,
     drop: float,
     teeth: tuple[Floats, Floats],
+    toothless: Floats,
     line: Floats,
     throat: Floats,
     red: Floats,
@@ -264,6 +269,7 @@ def _inside(
         edges: x and y of the middle of each row of teeth, [2, 2], with the jaw at rest.
         drop: of the jaw, pixels.
         teeth: as `Mouth.teeth`.
+        toothless: as for `inside`.
         line: color of the photo where lips meet, in each column, [w, 3].
         throat, red: color of the throat and of the tongue, [3].
         unit: inter-ocular distance, pixels.
@@ -292,13 +298,14 @@ def _inside(
                 right, down = x[j] - edges[which, 0], y[i] - edges[which, 1]
                 if which:
                     down = drop - down
-                cover = seen_at(teeth[which], right, down, unit, 3)
+                left = 1 if which else 1 - toothless[j]
+                cover = left * seen_at(teeth[which], right, down, unit, 3)
                 if cover == 0:
                     continue
                 shade = over_lip * (lit_below * BEHIND if which else lit * under_lip)
                 for c in range(3):
                     shadow = dark[c] * cover  # what shades them is red, not gray
-                    shown = shadow + shade * (seen_at(teeth[which], right, down, unit, c) - shadow)
+                    shown = shadow + shade * (left * seen_at(teeth[which], right, down, unit, c) - shadow)
                     picture[i, j, c] = picture[i, j, c] * (1 - cover) + shown
 
 
@@ -326,10 +333,13 @@ def between(mouth: Mouth, opening: Opening, weights: Floats, samples: npt.NDArra
     )
     roof = np.maximum(upper, fixed[2] + drift[1])
     floor = np.maximum(roof, lower + moving[2] - moving[1])
-    picture = inside(mouth, replace(opening, lower=floor[None]), weights, roof) * np.float32(level)
+    widest = np.ptp(mouth.cut.edges[..., 1], 0).max()
+    # beside its own teeth, others would be fangs: there it is dark, as behind a cheek
+    toothless = mouth.toothed * (1 - ease((fixed[1] - fixed[0]) / (WHOLE * widest)))
+    picture = inside(mouth, replace(opening, lower=floor[None]), weights, roof, toothless) * np.float32(level)
     _keep_own(
-        x, opening.y[:, 0], upper, lower, across, drift, fixed, moving, np.ptp(mouth.cut.edges[..., 1], 0).max(),
-        mouth.cut.unit, mouth.toothed, samples, picture,
+        x, opening.y[:, 0], upper, lower, across, drift, fixed, moving, widest, mouth.cut.unit, mouth.toothed, samples,
+        picture,
     )  # fmt: skip
     return picture
 
