@@ -41,8 +41,8 @@ def test_the_table_of_the_limits_is_the_stored_one() -> None:
             assert (runs, uf1, between) == (row["runs"], expected, f"{low:.2f} … {high:.2f}"), (name, view)
 
 
-def test_what_the_default_table_gained_is_what_its_page_lists() -> None:
-    """The least and the most difference between the default, H, and A, over both views and both halves."""
+def test_what_mixing_tables_gained_is_what_its_page_lists() -> None:
+    """The least and the most difference between H and A, over both views and both halves."""
     page = (ROOT / "docs" / "results" / "au-tables.md").read_text("utf-8")
     rows = re.findall(r"^\| ([AH]) \| (?:first|second) \| (\S+) ± \S+ / \S+ \| (\S+) ±", page, re.MULTILINE)
     values = {name: [float(x) for row, *cells in rows if row == name for x in cells] for name in "AH"}
