@@ -91,7 +91,7 @@ def test_samples_give_the_aus_that_were_rendered(finished: Path) -> None:
 
 
 def test_without_nuisances_what_is_rendered_is_what_is_coded() -> None:
-    sources = [ExpertSource(load_table("micro"))]
+    sources = [ExpertSource(load_table("du2014"))]
     plan = build_plan(PlanConfig(nuisances="off", frames=5), fake_index(2), sources, GENERATOR, faces_root="")
     for planned in plan.rows.to_pylist():
         assert np.array_equal(rendered_aus(planned), np.repeat(np.array(planned["aus"], np.float32)[..., None], 2, -1))
