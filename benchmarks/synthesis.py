@@ -14,9 +14,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import cv2
@@ -40,7 +39,7 @@ from miex.faces.virtual import make_virtual
 from miex.generators.grid import face_area
 from miex.generators.muscle import MuscleGenerator
 from miex.generators.registry import describe, make_generator
-from miex.images import decode_image
+from miex.images import Image, decode_image
 from miex.nuisances.apply import drift, shown_aus
 from miex.nuisances.still import still_area
 from miex.planning.config import PlanConfig
@@ -87,77 +86,96 @@ def steps(plan: Plan) -> float:
             hashlib.sha256(b"".join(member(name, content) for name, content in members(made)))
 
     n = len(aus)
-    every = range(n)
-    per_pair = {
-        "residual motion": milliseconds(lambda: [drift(r, size, aligned.inter_ocular, area, still) for r in rows]) / n,
-        "both frames: field, inversion, resampling, lips, lids, furrows": milliseconds(
-            lambda: [generator.render(rig, z, d) for z, d in zip(aus, drifts, strict=True)]
-        )
-        / n,
-        "encode both (PNG, marked)": milliseconds(lambda: [encode_frame(f, "png") for pair in frames for f in pair])
-        / n,
-        "measures: motion, PSNR, SSIM": milliseconds(
-            lambda: [
-                measure_pair(frames[i][0], frames[i][1], fields[i][1] - fields[i][0], area, aligned.inter_ocular)
-                for i in every
-            ]
-        )
-        / n,
-        "description, and three members of a tar": milliseconds(tar) / n,
+    per_pair: dict[str, Callable[[], object]] = {
+        "residual motion": lambda: [drift(r, size, aligned.inter_ocular, area, still) for r in rows],
+        "both frames: field, inversion, resampling, lips, lids, furrows": lambda: [
+            generator.render(rig, z, d) for z, d in zip(aus, drifts, strict=True)
+        ],
+        "encode both (PNG, marked)": lambda: [encode_frame(f, "png") for pair in frames for f in pair],
+        "measures: motion, PSNR, SSIM": lambda: [
+            measure_pair(a, b, moved[1] - moved[0], area, aligned.inter_ocular)
+            for (a, b), moved in zip(frames, fields, strict=True)
+        ],
+        "description, and three members of a tar": tar,
     }
     limit = bound(frames[0][1])
     busy = bound_beside(frames[0][1], available_workers() - 1)
-    per_identity = identities(Path(plan.faces_root), faces, size)
+    alone = in_rounds(lambda: {name: milliseconds(call, rounds=1) / n for name, call in per_pair.items()}, frames[0][1])
+    per_identity = in_rounds(lambda: identities(Path(plan.faces_root), faces, size), frames[0][1])
+    virtual = "per virtual identity, beside"
+    changed = in_rounds(
+        lambda: {
+            virtual: milliseconds(lambda: [make_virtual(aligned, seed) for seed in range(FACES)], rounds=1) / FACES
+        },
+        frames[0][1],
+    )
+
+    def line(name: str, found: Iterable[tuple[float, float]], parts: int = 1) -> None:
+        ms, bounds = np.sum(list(found), 0) / parts
+        print(f"| {name} | {ms:.3f} | {bounds:.2f} |")
+
     print(f"\n| step at {size} px, one thread | ms | × bound |\n|---|---|---|")
-    print(f"| bound: one bilinear remap + one PNG | {limit:.3f} | 1.00 |")
-    print(f"| the same while every other processor does it, too | {busy:.3f} | {busy / limit:.2f} |")
-    for name, ms in per_identity.items():
-        print(f"| per identity: {name} | {ms:.3f} | {ms / limit:.2f} |")
-    ms = sum(per_identity.values())
-    print(f"| an identity before its first pair: sum of these | {ms:.3f} | {ms / limit:.2f} |")
-    changed = milliseconds(lambda: [make_virtual(aligned, seed) for seed in range(FACES)], seconds=1) / FACES
-    print(f"| per virtual identity, beside | {changed:.3f} | {changed / limit:.2f} |")
-    ms += changed - sum(one for name, one in per_identity.items() if name.startswith(OF_PHOTO))
-    print(f"| a virtual identity behind another one of its photo: sum of these | {ms:.3f} | {ms / limit:.2f} |")
-    for name, ms in per_pair.items():
-        print(f"| per pair: {name} | {ms:.3f} | {ms / limit:.2f} |")
-    mean = sum(ms for name, ms in per_pair.items() if "tar" not in name) / 2
-    print(f"| mean frame of a pair: half of all these but the tar | {mean:.3f} | {mean / limit:.2f} |")
+    line("bound: one bilinear remap + one PNG", [(limit, 1.0)])
+    line("the same while every other processor does it, too", [(busy, busy / limit)])
+    for name, found in per_identity.items():
+        line(f"per identity: {name}", [found])
+    line("an identity before its first pair: sum of these", per_identity.values())
+    line("per virtual identity, beside", changed.values())
+    behind = [found for name, found in per_identity.items() if not name.startswith(OF_PHOTO)]
+    line("a virtual identity behind another one of its photo: sum of these", [*behind, *changed.values()])
+    for name, found in alone.items():
+        line(f"per pair: {name}", [found])
+    mean = [found for name, found in alone.items() if "tar" not in name]
+    line("mean frame of a pair: half of all these but the tar", mean, 2)
     return limit
+
+
+def in_rounds(once: Callable[[], Mapping[str, float]], frame: Image) -> dict[str, tuple[float, float]]:
+    """What steps take: ms and × bound, medians over rounds.
+
+    The bound is measured in each round: what a shared machine does in a second changes from one to the next.
+
+    Args:
+        once: times the steps once, ms.
+        frame: what the bound is of.
+    """
+    once()  # warms up
+    rounds = []
+    for _ in range(ROUNDS):
+        limit = bound(frame)
+        rounds.append({name: (ms, ms / limit) for name, ms in once().items()})
+    return {name: tuple(np.median([found[name] for found in rounds], 0)) for name in rounds[0]}
 
 
 def identities(root: Path, faces: list[dict[str, Any]], size: int) -> dict[str, float]:
     """What each step of an identity takes before its first pair, ms: all that any AU may need of it."""
-    generator, rounds = MuscleGenerator(), []
+    generator, spent = MuscleGenerator(), defaultdict[str, float](float)
 
     def timed(name: str, call: Callable[[], Any]) -> Any:
         start = time.thread_time()
         found = call()
-        rounds[-1][name] += time.thread_time() - start
+        spent[name] += time.thread_time() - start
         return found
 
-    for _ in range(ROUNDS + 1):
-        rounds.append(defaultdict[str, float](float))
-        for face in faces:
-            path = root / face["path"]
-            content = timed("read the photo and its checksum", path.read_bytes)
-            timed("read the photo and its checksum", hashlib.sha256(content).hexdigest)
-            photo = timed("decode it", lambda c=content, p=path: decode_image(c, p.name))
-            landmarks = np.asarray(face["landmarks"], np.float32).reshape(-1, 3)
-            place = CropPlace(face["crop_x"], face["crop_y"], face["crop_side"], face["crop_roll"])
-            aligned = timed(
-                "align and resample (4 × 4 samples per pixel)",
-                lambda p=photo, m=landmarks, c=place: align(p, m, c, size),
-            )
-            timed("what of it is face, and what holds still", lambda a=aligned: (face_area(a), still_area(a)))
-            rig = timed("basis fields", lambda a=aligned: generator.prepare(a))
-            layers = rig.layers
-            timed("undo the rounding of samples", lambda r=rig: r.samples)
-            timed("mouth and eyes", lambda x=layers: [x.part(name).cut.partings for name in ("mouth", *SIDES)])
-            timed("furrows", lambda x=layers: x.light.shades)
-            timed("bounds of folding", lambda x=layers: [x.worst(row, size) for row in range(2 * N_AUS)])
-    # the first round warms up
-    return {name: median(round[name] for round in rounds[1:]) / len(faces) * 1e3 for name in rounds[0]}
+    for face in faces:
+        path = root / face["path"]
+        content = timed("read the photo and its checksum", path.read_bytes)
+        timed("read the photo and its checksum", hashlib.sha256(content).hexdigest)
+        photo = timed("decode it", lambda c=content, p=path: decode_image(c, p.name))
+        landmarks = np.asarray(face["landmarks"], np.float32).reshape(-1, 3)
+        place = CropPlace(face["crop_x"], face["crop_y"], face["crop_side"], face["crop_roll"])
+        aligned = timed(
+            "align and resample (4 × 4 samples per pixel)",
+            lambda p=photo, m=landmarks, c=place: align(p, m, c, size),
+        )
+        timed("what of it is face, and what holds still", lambda a=aligned: (face_area(a), still_area(a)))
+        rig = timed("basis fields", lambda a=aligned: generator.prepare(a))
+        layers = rig.layers
+        timed("undo the rounding of samples", lambda r=rig: r.samples)
+        timed("mouth and eyes", lambda x=layers: [x.part(name).cut.partings for name in ("mouth", *SIDES)])
+        timed("furrows", lambda x=layers: x.light.shades)
+        timed("bounds of folding", lambda x=layers: [x.worst(row, size) for row in range(2 * N_AUS)])
+    return {name: seconds / len(faces) * 1e3 for name, seconds in spent.items()}
 
 
 def whole(plan: Plan, workers: int, limit: float) -> None:

@@ -90,7 +90,7 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
       ("recovery", r"px, (\d+) of them read"), ("recovery", 0, "mean", "slope"), ("recovery", 0, "25", "slope"),
       ("recovery", 0, "23", "slope")]),
     (r"a mean correlation of ([\d.]+), and cross-talk of at most ([\d.]+)",
-     [("recovery", 0, "mean", "correlation"), ("recovery", 0, "26", "largest cross-talk")]),
+     [("recovery", 0, "mean", "correlation"), ("recovery", 0, "25", "largest cross-talk")]),
     (r"paints ([\d.]+) frames per second at 128 px in float32 and ([\d.]+) in bfloat16; `muscle` makes (\d+)",
      [("ganimation", 0, "generator float32", "frames/s"), ("ganimation", 0, "generator bfloat16 |", "frames/s"),
       ("ganimation", 0, "all in: muscle", "frames/s")]),
