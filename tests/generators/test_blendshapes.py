@@ -168,7 +168,10 @@ def test_a_mixture_goes_from_one_basis_to_the_other(face: AlignedFace, rig: Musc
     both = anatomy.render(anatomy.prepare(face), aus), drawn.render(rig, aus)
     for share, expected in zip((0.0, 1.0), both, strict=True):
         found = mixed.render(mixed.mix(mixture, share), aus)
-        assert np.abs(found.frames.astype(int) - expected.frames).max() <= 1
+        # rounding of the bases shows where lips and lids end
+        apart = np.abs(found.frames.astype(int) - expected.frames)
+        assert apart.max() <= 2
+        assert (apart > 1).mean() < 1e-4
         assert np.allclose(found.fields, expected.fields, atol=1e-3)
     half = mixed.mix(mixture, 0.5)
     assert np.allclose(half.basis, (anatomy.prepare(face).basis + rig.basis) / 2, atol=1e-4)
