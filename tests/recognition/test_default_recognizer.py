@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import subprocess
 import tomllib
@@ -171,10 +170,8 @@ def test_the_card_says_what_it_must_not_be_used_for(made: DefaultRecognizer) -> 
         assert seen["uar"] == pytest.approx(recall.mean(), abs=1e-3)
         f1 = 2 * np.diag(counts) / (counts.sum(0) + counts.sum(1))
         assert seen["uf1"] == pytest.approx(f1.mean(), abs=1e-3)
-    assert all(
-        math.isclose(sum(row["refused"].values()), min(1, sum(row["refused"].values())))
-        for row in card.facts["refuses"]
-    )
+    # shares of one row, each rounded to four digits
+    assert all(sum(row["refused"].values()) <= 1 + 5e-4 for row in card.facts["refuses"])
 
 
 @pytest.mark.parametrize("name", [NETWORK, CARD])
