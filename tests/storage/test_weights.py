@@ -53,5 +53,5 @@ def test_a_header_is_proven_before_memory_is_taken(tmp_path: Path, monkeypatch: 
     write_weights(path, "checkpoint", {"epoch": 3}, {"a": torch.ones(3, 4)})
     path.write_bytes(path.read_bytes().replace(b'epoch\\":3', b'epoch\\":4'))
     monkeypatch.setattr("torch.Tensor.clone", lambda *_: pytest.fail("a tensor is made"))
-    with pytest.raises(InputError, match="sha256"):
+    with pytest.raises(InputError, match="a header of sha256"):
         read_weights(path, "checkpoint")
