@@ -19,7 +19,7 @@ from miex.easing import ease
 from miex.errors import InputError, UsageError
 from miex.faces.crop import OVERSAMPLING, AlignedFace, CropOptions, align, place_crop
 from miex.faces.landmarks import Landmarker
-from miex.generators.grid import GRID, cell_centers, invert, invert_sheets, sample
+from miex.generators.grid import GRID, cell_centers, invert, invert_block, sample
 from miex.generators.muscle import MuscleGenerator, MuscleRig, mouth, teeth
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
@@ -90,6 +90,12 @@ def rig(closed: AlignedFace) -> MuscleRig:
 
 def weights(*settings: str) -> np.ndarray:
     return parse(settings).reshape(-1)
+
+
+def inverse(field: np.ndarray) -> np.ndarray:
+    back = np.empty_like(field)
+    invert_block(field, back, (0, 0), GRID / SIZE)
+    return back
 
 
 def openings(rig: MuscleRig, *settings: str) -> list:
@@ -707,12 +713,10 @@ def test_a_layer_joins_the_skin_around_it(rig: MuscleRig, au: int) -> None:
     for drawn in openings(rig, f"{au}=1"):
         cut, (rows, columns) = drawn.part.cut, drawn.opening.box
         moved = sheets(field, cut, drawn.opening.amounts, scale)
-        whole = tuple(slice(0, n) for n in moved.shape[1:3])
-        both = invert_sheets(moved, whole, whole[:1] * 2, GRID / SIZE)
         # its first row shows the upper sheet, its last the lower one; what lies at the same place at rest is the same
-        for way, row in zip(both, (rows.start, rows.stop - 1), strict=True):
+        for sheet, row in zip(moved, (rows.start, rows.stop - 1), strict=True):
             ways = np.zeros((GRID, GRID, 2), np.float32)
-            ways[cut.window] = way
+            ways[cut.window] = inverse(sheet)
             layer = cv2.resize(ways, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[row, columns]
             assert np.abs(layer - back[row, columns]).max() < 0.01 * rig.face.inter_ocular
 
@@ -728,10 +732,9 @@ def test_a_layer_shows_what_remapping_its_sheets_shows(rig: MuscleRig, setting: 
         cut, box = drawn.part.cut, drawn.opening.box
         for e, skin in enumerate((shares[0], 1 - shares[0] - shares[1])):
             ways = np.zeros((GRID, GRID, 2), np.float32)
-            whole = tuple(slice(0, w.stop - w.start) for w in cut.window)
             extra = np.tensordot(drawn.opening.amounts, cut.extra[e], 1)
             moved = field[cut.window] + (extra if scale is None else extra * scale[cut.window][..., None])
-            ways[cut.window] = invert_sheets(moved[None].astype(np.float32), whole, whole[:1], GRID / SIZE)[0]
+            ways[cut.window] = inverse(moved.astype(np.float32))
             back = cv2.resize(ways, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[box]
             there = skin > 1e-6
             assert there.any()

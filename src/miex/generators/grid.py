@@ -28,7 +28,6 @@ MOST_STEPS = 24  # of the inversion, where a field is too steep to be inverted t
 # a sample itself. Lanczos finds them: what OpenCV calls bicubic takes a shift of 0.1 px for 0.113
 # (docs/results/resampling.md).
 FINER = 5
-_NOWHERE = np.empty((0, 0), bool)
 
 
 @lru_cache(maxsize=8)
@@ -95,61 +94,60 @@ def invert(field: Field, size: int, *, steep: Sequence[tuple[slice, slice]] = ()
     Returns:
         m, as `field`. Exactly 0 where F is 0 all around.
     """
-    back, there = -field, np.zeros(field.shape[:2], bool)
-    for block in steep:
-        there[block] = True
-    _solve(field, back, (0, 0), len(field) / size, there, *_dampings(field, len(field) / size, steep))
+    back, blocks = np.empty_like(field), [(r.start, r.stop, c.start, c.stop) for r, c in steep]
+    _invert(field, back, len(field) / size, np.array(blocks, np.int64).reshape(-1, 4))
     return back
-
-
-def invert_sheets(fields: Field, cells: tuple[slice, slice], rows: Sequence[slice], cells_per_pixel: float) -> Field:
-    """The ways back of fields on a window of the grid for a block of its cells.
-
-    Args:
-        fields: float32 [k, h, w, 2].
-        cells: the block.
-        rows: of the window, those of the block in which each field is seen; only there its way back is right.
-        cells_per_pixel: of the grid.
-
-    Returns:
-        float32 [k, rows, columns, 2] of the block.
-    """
-    back, top = -fields[:, *cells], cells[0].start
-    for field, one, seen in zip(fields, back, rows, strict=True):
-        dampings = _dampings(field, cells_per_pixel)
-        part, first = one[seen.start - top : seen.stop - top], (seen.start, cells[1].start)
-        _solve(field, part, first, cells_per_pixel, _NOWHERE, *dampings)
-    return back
-
-
-def _dampings(field: Field, cells_per_pixel: float, steep: Sequence[tuple[slice, slice]] = ()) -> tuple[float, float]:
-    """The share of a step that the steepest place of a field bears, and that beyond some blocks of it: plain steps run
-    away where the gradient nears 1."""
-    steepest = elsewhere = float(_steepest(field))
-    if steep:
-        pairs = (field[1:], field[:-1]), (field[:, 1:], field[:, :-1])
-        down, across = (cv2.absdiff(*pair) for pair in pairs)
-        for rows, columns in steep:
-            down[max(0, rows.start - 1) : rows.stop, columns] = 0
-            across[rows, max(0, columns.start - 1) : columns.stop] = 0
-        elsewhere = max(cv2.norm(down, cv2.NORM_INF), cv2.norm(across, cv2.NORM_INF))
-    slow, fast = (min(1.0, 1.5 / (1 + most * cells_per_pixel)) for most in (steepest, elsewhere))
-    return slow, fast
 
 
 @compiled
-def _steepest(field: Field) -> float:
-    """The largest difference, right or down, of two neighbors in a field."""
-    height, width = field.shape[:2]
-    most = np.zeros((width, 2), np.float32)
-    for i in range(height):
-        for j in range(width):
+def _invert(field: Field, back: Field, cells_per_pixel: float, steep: npt.NDArray[np.int64]) -> None:
+    """Fill what `invert` returns; `steep`: first row and the one behind the last, and columns, of each block [n, 4]."""
+    there = np.zeros(field.shape[:2], np.bool_)
+    for top, bottom, left, right in steep:
+        there[top:bottom, left:right] = True
+    slow, fast = _dampings(field, cells_per_pixel, steep)
+    back[:] = -field
+    _solve(field, back, (0, 0), cells_per_pixel, there, slow, fast)
+
+
+@compiled
+def invert_block(field: Field, back: Field, first: tuple[int, int], cells_per_pixel: float) -> None:
+    """The way back of a field on a window of the grid [h, w, 2] for a block of its cells that begins at `first`, into
+    [rows, columns, 2]."""
+    for i in range(back.shape[0]):
+        for j in range(back.shape[1]):
             for c in range(2):
-                down = abs(field[i, j, c] - field[max(i - 1, 0), j, c])
-                across = abs(field[i, j, c] - field[i, max(j - 1, 0), c])
-                most[j, c] = max(most[j, c], down, across)
-    found: float = most.max()
-    return found
+                back[i, j, c] = -field[first[0] + i, first[1] + j, c]
+    damping, _ = _dampings(field, cells_per_pixel, np.empty((0, 4), np.int64))
+    _solve(field, back, first, cells_per_pixel, np.empty((0, 0), np.bool_), damping, damping)
+
+
+@compiled
+def _dampings(field: Field, cells_per_pixel: float, steep: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """The share of a step that the steepest place of a field bears, and that beyond some blocks of it: plain steps run
+    away where the gradient nears 1."""
+    height, width = field.shape[0], 2 * field.shape[1]
+    most, most_elsewhere = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    down, across = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    for i in range(height):
+        above, here = field[max(i - 1, 0)].reshape(-1), field[i].reshape(-1)
+        for j in range(width):
+            down[j] = abs(here[j] - above[j])
+        for j in range(2, width):
+            across[j] = abs(here[j] - here[j - 2])
+        for j in range(width):
+            most[j] = max(most[j], down[j], across[j])
+        for top, bottom, left, right in steep:
+            if max(1, top) <= i <= bottom:
+                down[2 * left : 2 * right] = 0
+            if top <= i < bottom:
+                across[2 * left : 2 * right + 2] = 0
+        if len(steep):
+            for j in range(width):
+                most_elsewhere[j] = max(most_elsewhere[j], down[j], across[j])
+    steepest = most.max()
+    elsewhere = most_elsewhere.max() if len(steep) else steepest
+    return min(1.0, 1.5 / (1 + steepest * cells_per_pixel)), min(1.0, 1.5 / (1 + elsewhere * cells_per_pixel))
 
 
 @compiled

@@ -27,7 +27,7 @@ TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
 SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
 _STILL = np.empty((0, 0, 2), np.float32)  # to kernels: nothing drifts
-_WHOLE = np.empty((0, 0), np.float32)  # to kernels: nothing is shortened
+WHOLE = np.empty((0, 0), np.float32)  # to kernels: nothing is shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,31 +269,80 @@ def open_cut(
         frame: the face.
         size: side of the crop, pixels.
     """
-    if weights[cut.rows] @ cut.partings <= SEEN:
-        return None
-    amounts, edges, drifted = cut.amounts(weights), np.empty_like(cut.edges), np.zeros(2, np.float32)
     grid, first = frame.x.shape[1], float(frame.x[0, 0])
-    parted, dx0, dy0, dx1, dy1 = _displace(
-        cut.edges, cut.moves, cut.own, np.concatenate([weights, amounts]),
-        _WHOLE[..., None] if scale is None else scale[..., None], _STILL if drift is None else drift,
-        first, float(frame.x[0, 1]) - first, edges, drifted,
+    (down, across), cell = cut.window, float(frame.x[0, 1]) - first
+    amounts, edges = np.empty(len(cut.rows), np.float32), np.empty_like(cut.edges)
+    drifted, columns = np.zeros(2, np.float32), np.empty((3, size), np.float32)
+    share, top, bottom, left, right = _open(
+        (cut.edges, cut.moves, cut.own, cut.rows, cut.powers, cut.partings), cut.zone,
+        (down.start, down.stop, across.start, across.stop), weights, WHOLE if scale is None else scale,
+        _STILL if drift is None else drift, (first, cell), (grid, size), amounts, edges, drifted, columns,
     )  # fmt: skip
-    if parted <= SEEN:
+    if share == 0:
         return None
-    left, top, right, bottom = cut.zone
-    x0, y0 = max(0, int(left + dx0)), max(0, int(top + dy0))
-    x1, y1 = min(size, int(right + dx1) + 2), min(size, int(bottom + dy1) + 2)
-    (y0, y1), (x0, x1) = (
-        (max(low, int((w.start + 0.5) * size / grid + 0.5)), min(high, int((w.stop - 1.5) * size / grid)))
-        for (low, high), w in zip(((y0, y1), (x0, x1)), cut.window, strict=True)
+    x, y = np.arange(left, right, dtype=np.float32)[None, :], np.arange(top, bottom, dtype=np.float32)[:, None]
+    upper, lower, along = columns[:, None, : right - left]
+    return Opening(
+        cut, amounts, edges, (slice(top, bottom), slice(left, right)), x, y, upper, lower, along, drifted, share
     )
-    if x1 <= x0 or y1 <= y0:
-        return None
-    x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
-    upper, lower, across = found = np.empty((3, 1, x1 - x0), np.float32)
-    _columns(edges, cut.edges, x[0], found[:, 0])
-    share, box = min(1.0, parted / SEEN - 1), (slice(y0, y1), slice(x0, x1))
-    return Opening(cut, amounts, edges, box, x, y, upper, lower, across, drifted, share)
+
+
+@compiled
+def _open(
+    cut: tuple[Floats, Floats, npt.NDArray[np.bool_], npt.NDArray[np.intp], Floats, Floats],
+    zone: tuple[float, float, float, float],
+    window: tuple[int, int, int, int],
+    weights: Floats,
+    scale: Floats,
+    drift: Floats,
+    cells: tuple[float, float],
+    sizes: tuple[int, int],
+    amounts: Floats,
+    edges: Floats,
+    drifted: Floats,
+    columns: Floats,
+) -> tuple[float, int, int, int, int]:
+    """As `open_cut`.
+
+    Args:
+        cut: `edges`, `moves`, `own`, `rows`, `powers` and `partings` of it.
+        zone: of the cut.
+        window: of the cut, first row and the one behind the last, and columns.
+        weights: the intensities.
+        scale, drift: as for `open_cut`; of size 0: none.
+        cells: center of the grid's first cell, and from one to the next, pixels.
+        sizes: cells and pixels of the crop, each way.
+        amounts, edges: of `Opening`, to be filled.
+        drifted: zeros, to be filled: `Opening.drift`.
+        columns: to be filled as by `_columns`, [3, size], as far as the box is wide.
+
+    Returns:
+        `Opening.share`, or 0 where nothing is seen of it; and the rows and columns of its box.
+    """
+    rest, moves, own, rows, powers, partings = cut
+    most = np.float32(0)
+    for k in range(len(rows)):
+        most += weights[rows[k]] * partings[k]
+    if most <= SEEN:
+        return 0.0, 0, 0, 0, 0
+    parts = np.empty(len(moves), np.float32)
+    parts[: len(weights)] = weights
+    for k in range(len(rows)):
+        amounts[k] = parts[len(weights) + k] = weights[rows[k]] ** powers[k]
+    shorter = scale.reshape(scale.shape[0], scale.shape[1], 1)
+    parted, dx0, dy0, dx1, dy1 = _displace(rest, moves, own, parts, shorter, drift, cells[0], cells[1], edges, drifted)
+    if parted <= SEEN:
+        return 0.0, 0, 0, 0, 0
+    grid, size = sizes
+    left, top, right, bottom = zone
+    top = max(max(0, int(top + dy0)), int((window[0] + 0.5) * size / grid + 0.5))
+    bottom = min(min(size, int(bottom + dy1) + 2), int((window[1] - 1.5) * size / grid))
+    left = max(max(0, int(left + dx0)), int((window[2] + 0.5) * size / grid + 0.5))
+    right = min(min(size, int(right + dx1) + 2), int((window[3] - 1.5) * size / grid))
+    if right <= left or bottom <= top:
+        return 0.0, 0, 0, 0, 0
+    _columns(edges, rest, left, columns[:, : right - left])
+    return min(1.0, parted / SEEN - 1), top, bottom, left, right
 
 
 @compiled
@@ -357,16 +406,16 @@ def _displace(
 
 
 @compiled
-def _columns(edges: Floats, rest: Floats, x: Floats, found: Floats) -> None:
-    """In each column x [w]: height of the upper edge, of the lower one, and the displacement to the right of what is
-    between them, into [3, w]."""
+def _columns(edges: Floats, rest: Floats, left: int, found: Floats) -> None:
+    """In each column from `left` on: height of the upper edge, of the lower one, and the displacement to the right of
+    what is between them, into [3, w]."""
     aside = np.empty((edges.shape[1], 2), np.float32)
     for k in range(len(aside)):
         aside[k, 0] = (edges[0, k, 0] + edges[1, k, 0]) / 2
         aside[k, 1] = aside[k, 0] - (rest[0, k, 0] + rest[1, k, 0]) / 2
-    for j in range(len(x)):
-        found[0, j], found[1, j] = height_at(edges[0], x[j]), height_at(edges[1], x[j])
-        found[2, j] = height_at(aside, x[j])
+    for j in range(found.shape[1]):
+        x = float(left + j)
+        found[0, j], found[1, j], found[2, j] = height_at(edges[0], x), height_at(edges[1], x), height_at(aside, x)
 
 
 @compiled
@@ -394,15 +443,6 @@ def inner_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, 
     return rows, columns
 
 
-def covering_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:
-    """Cells of the grid that the pixels in the box are made of."""
-    rows, columns = (
-        slice(max(0, int((s.start + 0.5) * grid / size - 0.5)), min(grid, int((s.stop - 0.5) * grid / size - 0.5) + 2))
-        for s in box
-    )
-    return rows, columns
-
-
 def sheets(field: Field, cut: Cut, amounts: Floats, scale: Floats | None) -> Field:
     """The fields of the upper and the lower sheet in the cut's window: that of the skin, and what the cut lets through.
 
@@ -417,12 +457,12 @@ def sheets(field: Field, cut: Cut, amounts: Floats, scale: Floats | None) -> Fie
     """
     both = np.empty((2, *cut.extra.shape[2:]), np.float32)
     both[:] = field[cut.window]
-    _let_through(cut.extra, amounts, _WHOLE if scale is None else scale[cut.window], both)
+    let_through(cut.extra, amounts, WHOLE if scale is None else scale[cut.window], both)
     return both
 
 
 @compiled
-def _let_through(extra: Floats, amounts: Floats, scale: Floats, both: Field) -> None:
+def let_through(extra: Floats, amounts: Floats, scale: Floats, both: Field) -> None:
     """Add `Cut.extra`, each entry by its amount and scaled by [h, w], or as it is by what has size 0, to the sheets."""
     for e in range(2):
         for k in range(len(amounts)):

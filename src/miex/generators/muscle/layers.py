@@ -12,13 +12,14 @@ import numpy.typing as npt
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.compiled import compiled
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.grid import Field, bilinear, invert_sheets
+from miex.generators.grid import Field, bilinear, invert_block
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import (
+    WHOLE,
     Opening,
-    covering_cells,
     cut_spec,
+    let_through,
     open_cut,
     sheets,
 )
@@ -220,33 +221,27 @@ def sheets_shown(
         sheets' skin came from, where they are seen, float32 [2, h, w, 2], pixels; what they show there, float32
         [2, h, w, 3], parts of a gray level.
     """
-    opening, cut, grid = layer.opening, layer.part.cut, len(field)
-    cells = covering_cells(opening.box, size, grid)
-    down, across = (slice(c.start - w.start, c.stop - w.start) for c, w in zip(cells, cut.window, strict=True))
-    rows, columns = opening.box
-    above = slice(rows.start, min(rows.stop, max(rows.start, int(opening.upper.max() + 0.5)) + 1))
-    below = slice(max(rows.start, min(rows.stop - 1, int(opening.lower.min() - 0.5))), rows.stop)
-    seen = [covering_cells((one, columns), size, grid)[0] for one in (above, below)]
-    ways = invert_sheets(
-        sheets(field, cut, opening.amounts, layer.scale), (down, across),
-        [slice(one.start - cut.window[0].start, one.stop - cut.window[0].start) for one in seen], grid / size,
-    )  # fmt: skip
-    shape = opening.y.shape[0], opening.x.shape[1]
+    opening, cut = layer.opening, layer.part.cut
+    (rows, columns), (down, across) = opening.box, cut.window
+    shape = rows.stop - rows.start, columns.stop - columns.start
     shares, rests, pictures = (np.zeros((2, *shape, *more), np.float32) for more in ((), (2,), (3,)))
-    _see(
-        samples, ways, (opening.box[0].start, opening.box[1].start), (cells[0].start, cells[1].start), grid, size,
-        opening.upper[0], opening.lower[0], isinstance(layer.part, Eye), shares, rests, pictures,
+    _show(
+        samples, field, cut.extra, opening.amounts, WHOLE if layer.scale is None else layer.scale,
+        (down.start, across.start), (rows.start, columns.start), size, opening.upper[0], opening.lower[0],
+        isinstance(layer.part, Eye), shares, rests, pictures,
     )  # fmt: skip
     return shares, rests, pictures
 
 
 @compiled
-def _see(
+def _show(
     samples: npt.NDArray[np.uint16],
-    ways: Field,
+    field: Field,
+    extra: Floats,
+    amounts: Floats,
+    scale: Floats,
+    window: tuple[int, int],
     corner: tuple[int, int],
-    first: tuple[int, int],
-    grid: int,
     size: int,
     upper: Floats,
     lower: Floats,
@@ -258,26 +253,43 @@ def _see(
     """Fill what `sheets_shown` returns.
 
     Args:
-        samples: the rest picture.
-        ways: the ways back of both sheets on a block of cells, pixels [2, r, c, 2].
-        corner: row and column of the box's first pixel.
-        first: row and column of the block's first cell.
-        grid, size: cells and pixels of the crop, each way.
+        samples, field, size: as there.
+        extra: `Cut.extra`; amounts: of its entries.
+        scale: as `Drawn.scale`, or of size 0.
+        window, corner: row and column of the first cell of the cut's window, and of the first pixel of the box.
         upper, lower: height of the edges in each column of the box, [w].
         over: whether the upper sheet lies over the lower one where the edges overlap, as lids do; lips meet half way.
         shares, rests, pictures: zeros, to be filled.
     """
-    for i in range(shares.shape[1]):
+    grid, height, width = len(field), shares.shape[1], shares.shape[2]
+    top, bottom, left, right = window[0], window[0] + extra.shape[2], window[1], window[1] + extra.shape[3]
+    both = np.empty((2, extra.shape[2], extra.shape[3], 2), np.float32)
+    both[:] = field[top:bottom, left:right]
+    let_through(extra, amounts, scale[top:bottom, left:right], both)
+    rows = corner[0], corner[0] + height
+    first, behind = _covering(rows[0], rows[1], size, grid)
+    first_column, behind_column = _covering(corner[1], corner[1] + width, size, grid)
+    ways = np.zeros((2, behind - first, behind_column - first_column, 2), np.float32)
+    for e in range(2):  # only where the sheet is seen
+        seen, seen_behind = rows
+        if e:
+            seen = max(rows[0], min(rows[1] - 1, int(lower.min() - np.float32(0.5))))
+        else:
+            seen_behind = min(rows[1], max(rows[0], int(upper.max() + np.float32(0.5))) + 1)
+        start, stop = _covering(seen, seen_behind, size, grid)
+        part = ways[e, start - first : stop - first]
+        invert_block(both[e], part, (start - top, first_column - left), grid / size)
+    for i in range(height):
         y = float(corner[0] + i)
-        cell_y = (y + 0.5) * grid / size - 0.5 - first[0]
-        for j in range(shares.shape[2]):
+        cell_y = (y + 0.5) * grid / size - 0.5 - first
+        for j in range(width):
             up, low = float(upper[j]), float(lower[j])
             if up > low:
                 up = low = up if over else (up + low) / 2
             above, below = min(1.0, max(0.0, up - y + 0.5)), min(1.0, max(0.0, y - low + 0.5))
             shares[0, i, j], shares[1, i, j] = above, max(0.0, 1 - above - below)
             x = float(corner[1] + j)
-            cell_x = (x + 0.5) * grid / size - 0.5 - first[1]
+            cell_x = (x + 0.5) * grid / size - 0.5 - first_column
             for e in range(2):
                 if (below if e else above) == 0:
                     continue
@@ -286,3 +298,9 @@ def _see(
                 at_x, at_y = rests[e, i, j, 0] * OVERSAMPLING, rests[e, i, j, 1] * OVERSAMPLING
                 for c in range(3):
                     pictures[e, i, j, c] = bilinear(samples, at_x, at_y, c)
+
+
+@compiled
+def _covering(first: int, behind: int, size: int, grid: int) -> tuple[int, int]:
+    """The first of the cells that such pixels are made of, and the one behind the last, along one axis."""
+    return max(0, int((first + 0.5) * grid / size - 0.5)), min(grid, int((behind - 0.5) * grid / size - 0.5) + 2)
