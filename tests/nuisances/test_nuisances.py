@@ -139,7 +139,8 @@ def test_a_turn_moves_skin_as_a_rotation_in_depth_does() -> None:
     assert not field[1][[0, -1]].any()
     x, y, z = mesh.T
     turned = np.stack([x * np.cos(yaw) - z * np.sin(yaw), y * np.cos(pitch) - z * np.sin(pitch)], 1) - mesh[:, :2]
-    inner = face.radius(points[:, 0], points[:, 1]) < 0.75
+    angles, distances = face.polar(*points.T)
+    inner = distances < 0.75 * face.reach(angles)
     moved = at_points(field[1][None], points, FaceFrame(face, load(), GRID))[0] / unit
     miss, way = (
         (one - one.mean(0)).std() for one in ((moved - turned)[inner], turned[inner])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from miex.compiled import compiled
 from miex.faces.mesh import OVAL
 from miex.images import Image
 
@@ -94,9 +96,9 @@ def place_crop(landmarks: npt.NDArray[np.floating], options: CropOptions) -> Cro
     return CropPlace(float(center[0]), float(center[1]), side, roll)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AlignedFace:
-    """An identity, ready to be moved.
+    """An identity, ready to be moved. Two are the same only if they are one object.
 
     Attributes:
         samples: uint8 RGB [m, m, 3], m = OVERSAMPLING·(size − 1) + 1: the aligned photo, limited to what the
@@ -122,27 +124,34 @@ class AlignedFace:
         """Distance between the eye centers, pixels of the crop."""
         return inter_ocular(self.landmarks)
 
-    def radius(self, x: Points, y: Points, *, neck: float = 0.0) -> Points:
-        """Distance from the middle of the face, 1 being its oval: below 1 on the face, above 1 outside.
+    def polar(self, x: Points, y: Points) -> tuple[Points, Points]:
+        """Angle and distance of places from the middle of the face's oval.
 
         Args:
-            x, y: where, pixels of the crop; arrays that go together by broadcasting.
+            x, y: pixels of the crop; arrays that go together by broadcasting.
+        """
+        center = self.landmarks[list(OVAL)].mean(0)
+        dx, dy = x - center[0], y - center[1]
+        return np.arctan2(dy, dx), np.hypot(dx, dy)
+
+    def reach(self, angles: Points, *, neck: float = 0.0) -> npt.NDArray[np.float64]:
+        """Distance from the middle of the face to its oval.
+
+        Args:
+            angles: in which directions, as of `polar`.
             neck: how far the oval is drawn out below the chin, pixels.
 
         Returns:
-            float32, of the shape that x and y have together.
+            pixels of the crop, of the shape of the angles.
         """
         oval = self.landmarks[list(OVAL)]
-        center = oval.mean(0)
-        right, down = (oval - center).T
+        right, down = (oval - oval.mean(0)).T
         down = down * (1 + neck / down.max() * (down > 0) * down / down.max())
         angle, length = np.arctan2(down, right), np.hypot(right, down)
         order = np.argsort(angle)
-        angle, length = np.pad(angle[order], 1, "wrap"), np.pad(length[order], 1, "wrap")
+        angle, length = (values[[order[-1], *order, order[0]]] for values in (angle, length))
         angle[[0, -1]] += (-2 * np.pi, 2 * np.pi)
-        dx, dy = x - center[0], y - center[1]
-        reach = np.interp(np.arctan2(dy, dx), angle, length)
-        return np.asarray(np.hypot(dx, dy) / reach, np.float32)
+        return np.asarray(np.interp(angles, angle, length))
 
 
 def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, size: int) -> AlignedFace:
@@ -165,14 +174,22 @@ def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, s
     fine[:, 2] -= corner
     side = OVERSAMPLING * (size - 1) + 1
     # of floats, which OpenCV samples in two thirds of the time
-    samples = cv2.warpAffine(
+    samples: Any = cv2.warpAffine(
         part.astype(np.float32), fine, (side, side), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )  # fmt: skip
     points = np.asarray(landmarks, np.float64)[:, :2]
     aligned = np.linalg.solve(affine[:, :2], (points - affine[:, 2]).T).T
-    levels = cv2.convertScaleAbs(np.maximum(samples, 0, out=samples))  # rounded, and within 8 bits
-    return AlignedFace(np.asarray(levels, np.uint8), size, aligned.astype(np.float32))
+    levels = np.empty(samples.shape, np.uint8)
+    _levels(samples.reshape(-1), levels.reshape(-1))
+    return AlignedFace(levels, size, aligned.astype(np.float32))
+
+
+@compiled
+def _levels(values: npt.NDArray[np.float32], into: npt.NDArray[np.uint8]) -> None:
+    """Round values to levels of 8 bits, into an array of their size."""
+    for i in range(len(values)):
+        into[i] = np.uint8(min(max(np.rint(values[i]), np.float32(0)), np.float32(255)))
 
 
 def cut(photo: Image, place: npt.NDArray[np.float64], size: int) -> Image:

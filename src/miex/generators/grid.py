@@ -40,8 +40,29 @@ def cell_centers(size: int, grid: int) -> npt.NDArray[np.float32]:
 
 def face_area(face: AlignedFace) -> npt.NDArray[np.bool_]:
     """Which cells of the grid lie on the face, within its oval: bool [GRID, GRID]."""
-    centers = cell_centers(face.size, GRID)
-    return np.asarray(face.radius(centers[None, :], centers[:, None]) < 1)
+    return np.asarray(radius(face, GRID) < 1)
+
+
+@lru_cache(maxsize=4)  # of one face or two
+def radius(face: AlignedFace, grid: int, neck: float = 0.0) -> npt.NDArray[np.float32]:
+    """Distance of the cells of a grid from the middle of the face, 1 being its oval: below 1 on the face, above 1
+    outside. float32 [grid, grid], not to be written.
+
+    Args:
+        face: the face.
+        grid: cells each way.
+        neck: how far the oval is drawn out below the chin, pixels.
+    """
+    angles, distances = _polar(face, grid)
+    found = np.asarray(distances / face.reach(angles, neck=neck), np.float32)
+    found.flags.writeable = False
+    return found
+
+
+@lru_cache(maxsize=1)
+def _polar(face: AlignedFace, grid: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    centers = cell_centers(face.size, grid)
+    return face.polar(centers[None, :], centers[:, None])
 
 
 def optical_flow(onset: Image, apex: Image) -> Field:

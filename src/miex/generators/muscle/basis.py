@@ -20,7 +20,7 @@ from miex.compiled import compiled, eased
 from miex.easing import ease
 from miex.faces.crop import AlignedFace, eye_centers
 from miex.faces.mesh import mirror_landmarks
-from miex.generators.grid import cell_centers
+from miex.generators.grid import cell_centers, radius
 from miex.generators.muscle.anatomy import Anatomy, Muscle, Rim
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ class FaceFrame:
         middle_of_eyes = np.interp((right[1] + left[1]) / 2, middle[:, 1], middle[:, 0])
         halves = np.array([left[0] - middle_of_eyes, middle_of_eyes - right[0]]) / (self.unit / 2)
         self.widths = np.clip(halves, 0.5, 1.5)
-        self._radii: dict[Rim, Floats] = {}
 
     def line(self, indices: Sequence[int], side: int) -> tuple[Floats, Floats]:
         """Landmarks (given as those of the right side) of a side, from left to right in the picture: x, y, pixels."""
@@ -79,9 +78,7 @@ class FaceFrame:
 
     def radius(self, rim: Rim) -> Floats:
         """Distance from the middle of the face, [g, g]: 0 there, 1 at the rim, above 1 outside."""
-        if rim not in self._radii:
-            self._radii[rim] = self._face.radius(self.x, self.y, neck=rim.neck * self.unit)
-        return self._radii[rim]
+        return radius(self._face, len(self.y), rim.neck * self.unit)
 
     def rim(self, rim: Rim) -> Floats:
         """1 inside the face, smoothly 0 toward its rim, [g, g]."""
