@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from miex.compiled import compiled
-from miex.easing import ease
 from miex.generators.grid import bilinear
 from miex.generators.muscle.basis import Floats
 
@@ -40,7 +39,7 @@ def row_of_teeth(row: dict[str, Any], light: Floats, unit: float) -> Floats:
     scale, ends, arch = np.float32(FINE * unit), np.cumsum(row["widths"]), np.float32(row["arch"])
     half = int(np.ceil(arch * scale))
     x = np.arange(half + 1, dtype=np.float32) / scale  # the other half is its mirror image
-    y = np.arange(-round(TALL * scale), round(BELOW * scale) + 1, dtype=np.float32)[:, None] / scale
+    y = np.arange(-round(TALL * scale), round(BELOW * scale) + 1, dtype=np.float32) / scale
     angle = np.arcsin(np.minimum(x / arch, 1))
     along = angle * arch
     which = np.minimum(np.searchsorted(ends, along), len(ends) - 1)
@@ -53,14 +52,47 @@ def row_of_teeth(row: dict[str, Any], light: Floats, unit: float) -> Floats:
     lit = LEAST + (1 - LEAST) * ahead**2 * (along < ends[-1])
     # from a tooth's end to the seam, as it is seen; at small sizes no seam is thinner than a pixel
     seam = (1 - side) * widths / 2 * np.maximum(ahead, np.float32(0.3)) / max(SEAM_WIDTH, 0.6 / unit)
-    neck = ease((edge - y) / heights)[..., None]  # toward the gum teeth are yellower
-    white = light * (WHITE + neck * (NECK - WHITE))
-    white *= (lit * (1 - ROUND * np.minimum(side, 1) ** 4) * (1 - SEAM * np.exp(-(seam**2))))[..., None]
-    gums = lit[..., None] * (light * GUMS)
-    shares = [np.clip((line - y) * scale / FINE + np.float32(0.5), 0, 1)[..., None] for line in (gum, edge)]
-    colors = np.minimum(white + (gums - white) * shares[0], 245)
-    drawn = np.dstack([colors * shares[1], shares[1]]).astype(np.float32)
-    return np.pad(np.concatenate([drawn[:, :0:-1], drawn], 1), [(1, 1), (1, 1), (0, 0)])
+    shine = lit * (1 - ROUND * np.minimum(side, 1) ** 4) * (1 - SEAM * np.exp(-(seam**2)))
+    drawn = np.zeros((len(y) + 2, 2 * half + 3, 4), np.float32)
+    _draw(y, edge, gum, heights, shine, lit[:, None] * (light * GUMS), light, scale, drawn)
+    return drawn
+
+
+@compiled
+def _draw(
+    y: Floats,
+    edge: Floats,
+    gum: Floats,
+    heights: Floats,
+    shine: Floats,
+    gums: Floats,
+    light: Floats,
+    scale: np.float32,
+    drawn: Floats,
+) -> None:
+    """Fill what `row_of_teeth` returns; all in float32.
+
+    Args:
+        y: of the rows, inter-ocular distances, down.
+        edge, gum, heights: of the tooth in each column from the middle to one side, and where its gum ends.
+        shine: light on it.
+        gums: color of the gum, [w, 3].
+        light, scale: color of something white, and samples per inter-ocular distance.
+        drawn: zeros, to be filled.
+    """
+    zero, half, one, two, three = (np.float32(0), np.float32(0.5), np.float32(1), np.float32(2), np.float32(3))
+    middle, fine, most = drawn.shape[1] // 2, np.float32(FINE), np.float32(245)
+    for i in range(len(y)):
+        for j in range(len(edge)):
+            t = min(max((edge[j] - y[i]) / heights[j], zero), one)
+            neck = t * t * (three - two * t)  # toward the gum teeth are yellower
+            pink = min(max((gum[j] - y[i]) * scale / fine + half, zero), one)
+            cover = min(max((edge[j] - y[i]) * scale / fine + half, zero), one)
+            for c in range(3):
+                white = light[c] * (WHITE[c] + neck * (NECK[c] - WHITE[c])) * shine[j]
+                color = min(white + (gums[j, c] - white) * pink, most) * cover
+                drawn[1 + i, middle + j, c] = drawn[1 + i, middle - j, c] = color
+            drawn[1 + i, middle + j, 3] = drawn[1 + i, middle - j, 3] = cover
 
 
 @compiled
