@@ -26,6 +26,7 @@ from miex.generators.muscle.basis import FaceFrame, Floats, parting_rows
 TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
 SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
+_BLUR = cv2.getGaussianKernel(13, 1.5)  # of the corners of lines
 _STILL = np.empty((0, 0, 2), np.float32)  # to kernels: nothing drifts
 WHOLE = np.empty((0, 0), np.float32)  # to kernels: nothing is shortened
 
@@ -178,24 +179,28 @@ def edge_lines(frame: FaceFrame, spec: CutSpec, side: int) -> Floats:
     lines = [frame.line(indices, side) for indices in (spec.upper, spec.lower)]
     ends = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
     x = np.linspace(*ends, POINTS)
-    upper, lower = (_smooth(np.interp(x, *line)) for line in lines)
+    upper, lower = _smooth(np.array([np.interp(x, *line) for line in lines]))
     most = np.maximum(0, lower - upper) / 3
     upper, lower = (
         line + way * np.minimum(margin * frame.unit, most)
         for line, way, margin in zip((upper, lower), (1, -1), spec.margin, strict=True)
     )
-    crossed = upper > lower
-    upper[crossed] = lower[crossed] = ((upper + lower) / 2)[crossed]
-    upper[[0, -1]] = lower[[0, -1]] = ((upper + lower) / 2)[[0, -1]]
-    return np.stack([np.stack([x, y], -1) for y in (upper, lower)]).astype(np.float32)
+    meet = upper > lower
+    meet[[0, -1]] = True
+    upper[meet] = lower[meet] = (upper[meet] + lower[meet]) / 2
+    found = np.empty((2, POINTS, 2), np.float32)
+    found[..., 0], found[0, :, 1], found[1, :, 1] = x, upper, lower
+    return found
 
 
-def _smooth(line: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """The line without its corners; its ends stay."""
-    chord = np.linspace(line[0], line[-1], len(line))
-    mirrored = np.concatenate([-(line - chord)[:0:-1], line - chord, -(line - chord)[-2::-1]])
-    blurred = cv2.GaussianBlur(mirrored.reshape(1, -1), (0, 0), 1.5).ravel()
-    return np.asarray(blurred[len(line) - 1 : 2 * len(line) - 1] + chord)
+def _smooth(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The lines [k, n] without their corners; their ends stay."""
+    n = lines.shape[1]
+    chords = np.linspace(lines[:, 0], lines[:, -1], n, axis=1)
+    bent = lines - chords
+    mirrored = np.concatenate([-bent[:, :0:-1], bent, -bent[:, -2::-1]], 1)
+    blurred = cv2.sepFilter2D(mirrored, -1, _BLUR, np.ones(1))
+    return np.asarray(blurred[:, n - 1 : 2 * n - 1] + chords)
 
 
 def percentile(values: npt.NDArray[Any], share: float) -> Floats:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -42,7 +44,11 @@ DOME = 0.09  # of the light: how a lid over an eyeball is shaded
 CHEEK, PORES, COARSEST = 0.42, 0.025, 5.0  # where a lid takes its pores from and their size, inter-ocular; most, levels
 IRISES = slice(473, 478), slice(468, 473)  # landmarks, of SIDES: the middle, then four of the rim
 AROUND = 1.4  # radii of the iris within which it is kept round
+NINE = np.linspace(0, 1, 9, dtype=np.float32)[:, None]  # rows of places in a lid
 STRIP = 0.018  # of the eye along a lid that is stretched where the lid is raised, inter-ocular
+
+
+_Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     cut = replace(cut, zone=(left - before, top, right + after, bottom))
     x0, x1 = int(edge[0, 0] - before), int(edge[-1, 0] + after + 2)
     y0, y1 = int(fold_y.min()), int(edge[:, 1].max() + 0.05 * frame.unit + 2)
-    x0, x1, y0, y1 = (int(np.clip(v, 0, face.size)) for v in (x0, x1, y0, y1))
+    x0, x1, y0, y1 = (min(max(0, v), face.size) for v in (x0, x1, y0, y1))
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
     rim, fold = np.interp(x, edge[:, 0], edge[:, 1]), np.interp(x, fold_x, fold_y)
     fold = np.minimum(fold, rim - lids["lashes"] * frame.unit)
@@ -95,7 +101,9 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     near = face.crop[above : y1 + int(0.1 * frame.unit) + 2, left : x1 + int(0.2 * frame.unit) + 2]
     smooth = cv2.GaussianBlur(near, (0, 0), 0.04 * frame.unit, sigmaY=0.015 * frame.unit).astype(np.float32)
     source = np.where(y > fold, fold + lids["unrolls"] * (y - fold), y).astype(np.float32)
-    patch = sample(smooth, np.stack([np.broadcast_to(x - left, source.shape), source - above], -1))
+    where = np.empty((*source.shape, 2), np.float32)
+    where[..., 0], where[..., 1] = x - left, source - above
+    patch = sample(smooth, where)
     bare = _bare(smooth, x - left, fold - above, rim - above - lids["lashes"] * frame.unit, frame.unit)
     rows = np.clip(y0 + round(CHEEK * frame.unit) + np.arange(round(0.1 * frame.unit) + 1), 0, face.size - 1)
     cheek = percentile(face.crop[rows, x0:x1].reshape(-1, 3), 0.5)
@@ -142,34 +150,46 @@ def _lashes(width: float, outward: float, unit: float) -> Floats:
     """Lashes that hang from the edge of a lowered lid, fanning out toward the temple: `Eye.lashes`."""
     reach = LONGEST * FINE * unit
     height, columns = int(reach) + 2, int(width * FINE + 2 * reach) + 2
-    order = np.arange(LASHES)
-    uneven, other = order * GOLDEN % 1 - 0.5, order * GOLDEN**2 % 1 - 0.5  # no chance in it, and yet no pattern
-    along = (order + 0.5 + 1.2 * uneven) / LASHES
-    out = along if outward > 0 else 1 - along  # 1 at the temple
-    lengths = reach * (0.2 + 0.7 * np.sin(np.pi * (0.05 + 0.7 * out))) * (0.8 + 0.6 * other)
-    lean = outward * (1.3 * (out - 0.3) + 0.5 * uneven)
-    roots = np.stack([reach + along * width * FINE, np.zeros(LASHES)], -1)
+    along, by_place, uneven, lean = _strokes(outward)
+    lengths = reach * by_place * uneven
+    roots = np.zeros((LASHES, 2))
+    roots[:, 0] = reach + along * width * FINE
     tips = roots + np.stack([lean, np.ones(LASHES)], -1) * (lengths / np.hypot(1, lean))[:, None]
-    # each stroke on a page of its own, between margins: where lashes cross, they are as dark as the darker one
-    pages = np.zeros((len(LASH), LASHES, height + 4, columns), np.uint8)
+    # each stroke far from all others of its page, between margins: where lashes cross, they are as dark as the darker
+    apart = math.ceil(1.2 + LASHES * (np.ptp(tips[:, 0] - roots[:, 0]) + 4) / max(width * FINE, 1))
+    pages = np.zeros((len(LASH), min(apart, LASHES), height + 4, columns), np.uint8)
+    place = np.arange(LASHES) % pages.shape[1] * pages.shape[2] + 2
     for page, (share, darkness) in zip(pages, LASH, strict=True):  # they get thinner toward their tips
         ends = np.stack([roots, roots + share * (tips - roots)], 1)
-        ends[..., 1] += (np.arange(LASHES) * page.shape[1] + 2)[:, None]
+        ends[..., 1] += place[:, None]
         cv2.polylines(
             page.reshape(-1, columns), np.rint(16 * ends).astype(np.int32), False, darkness, 1, cv2.LINE_AA, 4
         )
     canvas = pages[:, :, 2:-2].max((0, 1))
-    lashes = cv2.GaussianBlur(canvas, (0, 0), 0.35 * FINE) / np.float32(255)
-    return np.pad(lashes, 1)[..., None]
+    lashes = np.zeros((height + 2, columns + 2, 1), np.float32)
+    lashes[1:-1, 1:-1, 0] = cv2.GaussianBlur(canvas, (0, 0), 0.35 * FINE) / np.float32(255)
+    return lashes
+
+
+@cache
+def _strokes(outward: float) -> _Doubles:
+    """Of each lash, float64 [4, LASHES]: where its root is, of the way along the eye; its length, of the longest, by
+    its place, and beyond that; and how far its tip leans to the right of its root, of how far it is below."""
+    order = np.arange(LASHES)
+    uneven, other = order * GOLDEN % 1 - 0.5, order * GOLDEN**2 % 1 - 0.5  # no chance in it, and yet no pattern
+    along = (order + 0.5 + 1.2 * uneven) / LASHES
+    out = along if outward > 0 else 1 - along  # 1 at the temple
+    by_place = 0.2 + 0.7 * np.sin(np.pi * (0.05 + 0.7 * out))
+    return np.array([along, by_place, 0.8 + 0.6 * other, outward * (1.3 * (out - 0.3) + 0.5 * uneven)])
 
 
 def _bare(smooth: Floats, x: Floats, top: Floats, bottom: Floats, unit: float) -> Floats:
     """The skin of the lid in columns x [1, w], from the brighter of what lies between two lines: float32 [w, 3]."""
-    rows = np.linspace(0, 1, 9, dtype=np.float32)[:, None]
-    y = (top + rows * (bottom - top)).astype(np.float32)
-    colors = sample(smooth, np.stack(np.broadcast_arrays(x, y), -1))
-    third = np.argsort(colors.sum(-1), 0)[6:7, :, None]  # brightest of nine
-    bright = np.take_along_axis(colors, third, 0)
+    where = np.empty((9, x.shape[1], 2), np.float32)
+    where[..., 0], where[..., 1] = x, top + NINE * (bottom - top)
+    colors = sample(smooth, where)
+    third = np.argsort(colors.sum(-1), 0)[6:7]  # brightest of nine
+    bright = colors[third, np.arange(x.shape[1])]
     return np.asarray(cv2.GaussianBlur(bright, (0, 0), 0.12 * unit, sigmaY=0.1)[0], np.float32)
 
 
