@@ -817,7 +817,8 @@ def test_bounds_hold_all_compression_of_a_tile() -> None:
     rng = np.random.default_rng(0)
     fields = cv2.GaussianBlur(rng.normal(0, 20, (16, 16, 6)), (0, 0), 2).reshape(16, 16, 3, 2).transpose(2, 0, 1, 3)
     found = np.zeros((3, 4, 4), np.float32)
-    bound(np.ascontiguousarray(fields, np.float32), np.ones((16, 16), bool), (0, 0), 4, 0.5, found)
+    every, seen = np.arange(len(found)), np.ones((16, 16), bool)
+    bound(np.ascontiguousarray(fields, np.float32), every, seen, (0, 0), 4, 0.5, found)
     assert found.max((1, 2)).min() > 0.3
     for some in ([0], [0, 1], [0, 1, 2]):
         rate = np.zeros((16, 16))

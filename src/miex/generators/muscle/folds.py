@@ -34,21 +34,28 @@ def compression(field: Field, cells_per_pixel: float) -> Floats:
 
 @compiled
 def bound(
-    fields: Floats, seen: npt.NDArray[np.bool_], first: tuple[int, int], cell: int, per: float, into: Floats
+    fields: Floats,
+    rows: npt.NDArray[np.intp],
+    seen: npt.NDArray[np.bool_],
+    first: tuple[int, int],
+    cell: int,
+    per: float,
+    into: Floats,
 ) -> None:
     """Raise the bounds of the tiles of a grid to no less than the compression by each field, and such that bounds of
     fields add up to no less than that of their sum.
 
     Args:
-        fields: on a window of the grid, float32 [n, h, w, 2], pixels.
+        fields: on a window of the grid, float32 [k, h, w, 2], pixels.
+        rows: which of them, [n].
         seen: cells of the window that count, [h, w].
         first: row and column of the window's first cell.
         cell: cells per tile each way.
         per: cells per pixel.
         into: float32 [n, tiles, tiles], changed in place.
     """
-    for n in range(len(fields)):
-        field = fields[n]
+    for n in range(len(rows)):
+        field = fields[rows[n]]
         for i in range(field.shape[0] - 1):
             for j in range(field.shape[1] - 1):
                 xx, yx = field[i, j + 1, 0] - field[i, j, 0], field[i, j + 1, 1] - field[i, j, 1]

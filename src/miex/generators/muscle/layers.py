@@ -78,7 +78,7 @@ class Layers:
     def worst(self, row: int, size: int) -> Floats:
         """A bound of the compression by an entry of the basis at intensity 1, in each tile of the grid."""
         if not self._known[row]:
-            rows = np.flatnonzero([parted(other) == parted(row) for other in range(len(self._known))])
+            rows = _alike(parted(row), len(self._known))
             self._worst[rows], self._known[rows] = self._seen_compression(rows, size), True
         return np.asarray(self._worst[row])
 
@@ -92,7 +92,7 @@ class Layers:
         """As `worst` for entries that part the same lips and lids, float32 [n, TILES²]."""
         grid, places = self._basis.shape[1], {row: i for i, row in enumerate(rows.tolist())}
         skin, found = np.ones((grid, grid), bool), np.zeros((len(rows), TILES, TILES), np.float32)
-        per = grid // TILES, grid / size
+        per, every = (grid // TILES, grid / size), np.arange(len(rows))
         for name in parted(int(rows[0])):
             cut = self.part(name).cut
             zone, *seen = self._zone(name)
@@ -102,8 +102,8 @@ class Layers:
                 for row, more in zip(cut.rows.tolist(), extra, strict=True):
                     if row in places:
                         sheets[places[row]] += more
-                bound(sheets, cells, (cut.window[0].start, cut.window[1].start), *per, found)
-        bound(self._basis[rows], skin, (0, 0), *per, found)
+                bound(sheets, every, cells, (cut.window[0].start, cut.window[1].start), *per, found)
+        bound(self._basis, rows, skin, (0, 0), *per, found)
         return found.reshape(len(rows), -1)
 
     def _seen(self, field: Field, weights: Floats) -> list[Part]:
@@ -149,6 +149,12 @@ def moving_rows(name: str) -> npt.NDArray[np.intp]:
 def parted(row: int) -> tuple[str, ...]:
     """Which of the mouth and the eyes an entry of the basis parts."""
     return tuple(name for name in ("mouth", *SIDES) if row in moving_rows(name))
+
+
+@cache
+def _alike(names: tuple[str, ...], n: int) -> npt.NDArray[np.intp]:
+    """Of that many entries of the basis those that part these and nothing else."""
+    return np.flatnonzero([parted(row) == names for row in range(n)])
 
 
 @dataclass(frozen=True)
