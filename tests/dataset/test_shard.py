@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 import miex.dataset
-from miex.dataset.shard import read_shard_record, record_name, tar_name
+from miex.dataset.shard import member, read_shard_record, record_name, tar_name
 from miex.errors import InputError
 from miex.storage.local import Folder
 from tests.support import flip_bit
@@ -29,6 +30,15 @@ def test_checksums_are_those_of_the_bytes_in_the_tar(finished: Path) -> None:
     for row in miex.dataset.open(finished).table.to_pylist():
         tar = (finished / tar_name(row["shard"])).read_bytes()
         assert zlib.crc32(tar[row["offset"] : row["offset"] + row["bytes"]]) == row["crc32"]
+
+
+@pytest.mark.parametrize("name", ["a.json", f"{'n' * 95}.json", f"{'n' * 90}.000.png", f"{'f' * 90}/{'n' * 90}.png"])
+def test_members_are_those_that_tarfile_writes(name: str) -> None:
+    for size in (0, 1, 512, 30_000):
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = size, 0o644
+        whole = info.tobuf(tarfile.USTAR_FORMAT) + b"x" * size
+        assert member(name, b"x" * size) == whole + bytes(-size % tarfile.BLOCKSIZE)
 
 
 def test_no_flipped_bit_of_a_sample_is_read(out: Path) -> None:

@@ -30,15 +30,19 @@ def also_seen(row: Mapping[str, Any]) -> list[str]:
 
 
 def _of_aus(row: Mapping[str, Any]) -> Iterator[str]:
-    coded, rendered, apex = np.asarray(row["aus"], np.float32), rendered_aus(row), row["apex"]
+    rendered, apex = rendered_aus(row), row["apex"]
     for au, side in zip(AU_NUMBERS, row["sides"] or (), strict=False):
         if side:
             yield f"AU {au} on the {SIDES[side < 0]} side alone"
     differ = np.abs(rendered - coded_aus(row)).max((0, 2)) >= LEAST
+    sides = rendered.transpose(1, 2, 0).tolist()
     for i in sorted(np.flatnonzero(differ).tolist(), key=lambda i: i != _BLINK):  # a blink is seen first
-        left, right = (_path(values, apex) for values in rendered[:, i].T.tolist())
-        text = left if left == right else f"L {left}, R {right}"
-        known = f" (coded {_path(coded[:, i].tolist(), apex)})" if coded[:, i].any() else ""
+        left, right = sides[i]
+        text = _path(left, apex)
+        if left != right and (other := _path(right, apex)) != text:
+            text = f"L {text}, R {other}"
+        coded = [frame[i] for frame in row["aus"]]
+        known = f" (coded {_path(coded, apex)})" if any(coded) else ""
         yield ("blink: " if i == _BLINK else f"AU {AU_NUMBERS[i]}: ") + text + known
 
 

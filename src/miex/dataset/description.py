@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from miex.aus.vector import AU_NUMBERS
 from miex.dataset.also import also_seen
 from miex.dataset.frames import MIME, SUFFIX
@@ -43,7 +45,7 @@ def describe_sample(face: dict[str, Any], row: dict[str, Any], settings: dict[st
         "source": row["source"],
         "apex": row["apex"],
         "au_numbers": AU_NUMBERS,
-        **{name: [[round(z, 6) for z in frame] for frame in row[name]] for name in AU_COLUMNS},
+        **dict(zip(AU_COLUMNS, np.round([row[name] for name in AU_COLUMNS], 6).tolist(), strict=True)),
         **({} if row["sides"] is None else {"sides": row["sides"]}),
         "also_seen": also_seen(row),
         "identity": row["identity"],

@@ -21,7 +21,7 @@ MOST_PER_SHARD = 100_000  # samples whose record is still read
 
 _MOST_PATH = 4096  # characters
 MOST_MEASURED = 1e6  # of pixels, decibels …: no measure of a frame comes near
-_MEASURES = {column.name: column.type for column in MEASURE_COLUMNS}
+_MEASURES = {column.name: pa.types.is_string(column.type) for column in MEASURE_COLUMNS}  # whether it is a text
 
 _Place = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -39,8 +39,7 @@ class _Made(BaseModel):
         for name, value in (self.__pydantic_extra__ or {}).items():
             if name not in _MEASURES:
                 raise ValueError(f"measures alone, not {name!r}")
-            text = pa.types.is_string(_MEASURES[name])
-            if value is not None and isinstance(value, str) != text:
+            if value is not None and isinstance(value, str) != (text := _MEASURES[name]):
                 raise ValueError(f"{name} that is {'a text' if text else 'a number'}")
             if isinstance(value, float) and not abs(value) <= MOST_MEASURED:
                 raise ValueError(f"{name} of at most {MOST_MEASURED:,.0f}")

@@ -138,7 +138,8 @@ def rendered_aus(row: Mapping[str, Any]) -> AUArray:
 
     The last axis is the person's left and right side. `row["aus"]` holds the coded ones alone.
     """
-    return np.stack([np.asarray(row[f"rendered_{side}"], np.float32) for side in SIDES], -1)
+    # not np.stack, which takes twice as long
+    return np.array([row[f"rendered_{side}"] for side in SIDES], np.float32).transpose(1, 2, 0).copy()
 
 
 def coded_aus(row: Mapping[str, Any]) -> AUArray:

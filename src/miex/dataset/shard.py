@@ -171,9 +171,24 @@ def members(sample: Sample) -> Iterator[tuple[str, bytes]]:
 
 def member(name: str, content: bytes) -> bytes:
     """A file as a part of a tar; it has no date and no owner."""
+    told, size = name.encode(), b"%011o" % len(content)
+    if len(told) > tarfile.LENGTH_NAME or len(size) > _SIZE.stop - _SIZE.start:
+        head = _head(name, len(content))
+    else:  # a tenth of tarfile's time
+        total = b"%06o" % (_SUM + sum(told) + sum(size))
+        head = told + _HEAD[len(told) : _SIZE.start] + size + _HEAD[_SIZE.stop : _TOTAL] + total + _HEAD[_TOTAL + 6 :]
+    return b"".join([head, content, bytes(-len(content) % tarfile.BLOCKSIZE)])
+
+
+def _head(name: str, size: int) -> bytes:
     info = tarfile.TarInfo(name)  # mtime, uid and gid 0, no names
-    info.size, info.mode = len(content), 0o644
-    return info.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+    info.size, info.mode = size, 0o644
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+# of a file without name and content; where its size stands (POSIX.1-1988, ustar), and the sum of all bytes
+_HEAD, _SIZE, _TOTAL = _head("", 0), slice(124, 135), 148
+_SUM = int(_HEAD[_TOTAL : _TOTAL + 6], 8) - sum(_HEAD[_SIZE])
 
 
 def tar_end(size: int) -> bytes:
