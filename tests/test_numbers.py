@@ -149,6 +149,11 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
         for column in ("one person", "pairs of faces", "50 %", "most")), ("virtual", 0, "two people", "50 %")]),
     (r"as wide as among people, ([\d.]+ %) are still .*?, and ([\d.]+ %) still are; .*?, and ([\d.]+ %) still are",
      [("virtual", 0, f"a photo and its relative, {spread}", "one person") for spread in ("2 ", "2.7", "4")]),
+    (r"\((\d+) of MPFB2's, .*?: at 1.35 the distance is ([\d.]+) in the median, at 2 it is ([\d.]+), at 2.7 it is "
+     r"([\d.]+), where ([\d.]+ %) are",
+     [("virtual", r"By the head: (\d+) shapes"),
+      *(("virtual", 0, f"a photo and its relative by the head, {spread}", "50 %") for spread in ("1.35", "2 ", "2.7")),
+      ("virtual", 0, "a photo and its relative by the head, 2.7", "one person")]),
     (r"the median apex is ([\d.]+) times as far from its rest face as two people are from each other \(([\d.]+) with",
      [("audit", 2, row, "apex / people") for row in ("default, 256", "off, 256")]),
     (r"it stays ([\d.]+) below them on the first view \(p < 0.001 in a bootstrap over subjects, ([\d.]+) in a "

@@ -129,6 +129,11 @@ class Wheel:
             moved[int(point)] = [float(value) for value in way]
         return moved
 
+    def targets(self, folder: str) -> list[str]:
+        """Names of the targets in a folder, sorted."""
+        names = (name.removeprefix(DATA) for name in self._files.namelist())
+        return sorted(name for name in names if name.startswith(f"{folder}/") and name.endswith(".target.gz"))
+
     def unit(self, name: str) -> Floats:
         """A face unit."""
         return self.target(f"faceunits01/targets/faceunits/{name}.target")

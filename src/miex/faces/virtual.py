@@ -86,7 +86,7 @@ def _correlation_root(table: dict[str, Any]) -> npt.NDArray[np.float64]:
     return np.asarray(np.linalg.cholesky(correlation), np.float64)
 
 
-def make_virtual(face: AlignedFace, seed: int, spread: float = SPREAD) -> AlignedFace:
+def make_virtual(face: AlignedFace, seed: int, spread: float = SPREAD, table: Proportions | None = None) -> AlignedFace:
     """A relative of an aligned face: other proportions, side and tone; the same for the same face and seed.
 
     Eye line, middle of the eyes and eye-to-mouth distance stay, so the crop's place in the picture does. The picture
@@ -97,19 +97,20 @@ def make_virtual(face: AlignedFace, seed: int, spread: float = SPREAD) -> Aligne
         seed: which relative; below 2⁶⁴.
         spread: of the proportions, in standard deviations among people; 0: another side and tone alone. Draws of which
             one proportion is beyond FURTHEST are made smaller as a whole, so that in sets it is some 7 % less.
+        table: the proportions; those of proportions.toml where none is given.
 
     Returns:
         The new face; its landmarks lie where its features are now.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
-    table = proportions()
+    table = table or proportions()
     draws = table.root @ rng.normal(size=len(table.sd))
     draws *= min(1.0, FURTHEST / np.abs(draws).max())  # all together, so that they still fit each other
     mirrored = bool(rng.random() < 0.5)
     tone = _draw_tone(rng)
     if mirrored:
         face = _mirror(face)
-    field = _field_back(face, np.tensordot(draws * table.sd * spread, table.moves, 1))
+    field = _field_back(face, table.anchors, np.tensordot(draws * table.sd * spread, table.moves, 1))
     return AlignedFace(_tone(_resample(face, field), *tone), face.size, _follow(face, field))
 
 
@@ -123,13 +124,13 @@ def _mirror(face: AlignedFace) -> AlignedFace:
     return AlignedFace(np.asarray(cv2.flip(face.samples, 1), np.uint8), face.size, landmarks)
 
 
-def _field_back(face: AlignedFace, moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def _field_back(face: AlignedFace, indices: tuple[int, ...], moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Where the old picture has what the new one shows: float32 [_GRID, _GRID, 2], pixels away, on nodes over the crop.
 
-    Thin-plate splines through the anchors, which go by `moves` (inter-ocular distances), less far where the map would
-    fold: some faces have no room for a longer nose.
+    Thin-plate splines through the anchors, landmarks `indices`, which go by `moves` (inter-ocular distances), less far
+    where the map would fold: some faces have no room for a longer nose.
     """
-    indices, unit = proportions().anchors, face.inter_ocular
+    unit = face.inter_ocular
     anchors = face.landmarks[list(indices)].astype(np.float64)
     still = _border() * (face.size - 1)
     # what places the crop goes exactly where it should, and so does the border
