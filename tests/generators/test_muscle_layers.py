@@ -276,8 +276,7 @@ def test_the_own_inside_of_a_mouth_is_what_remapping_shows(face: AlignedFace) ->
     roof = np.maximum(o.upper, fixed[2] + drift[1])
     floor = np.maximum(roof, o.lower + moving[2] - moving[1])
     gap = (fixed[1] - fixed[0]) / (mouth.WHOLE * np.ptp(o.cut.edges[..., 1], 0).max())
-    toothless = (part.toothed * (1 - ease(gap)))[0].astype(np.float32)  # no teeth are drawn beside their own
-    picture = inside(part, replace(o, lower=floor.astype(np.float32)), z, roof[0].astype(np.float32), toothless) * 256.0
+    picture = inside(part, replace(o, lower=floor.astype(np.float32)), z, roof[0].astype(np.float32)) * 256.0
 
     def taken(x: np.ndarray, y: np.ndarray, share: np.ndarray) -> None:
         where = np.stack(np.broadcast_arrays(x, y), -1).astype(np.float32)
@@ -286,7 +285,7 @@ def test_the_own_inside_of_a_mouth_is_what_remapping_shows(face: AlignedFace) ->
 
     soft, tall = max(mouth.SOFT * unit, 1), np.maximum(fixed[2] - fixed[0], 1e-3)
     jaw, lip, raised = o.lower - moving[1], o.upper - moving[0], np.maximum(0, fixed[0] + drift[1] - o.upper)
-    taken(o.x - o.across, o.y - jaw, 1 + (o.y - jaw - moving[2]) / soft)
+    taken(o.x - o.across, o.y - jaw, 1 + (o.y - jaw - moving[2]) / (soft + part.toothed * (1 - soft)))
     rim = np.minimum(mouth.RIM * unit, tall / 3)
     tallest = tall + part.toothed * np.minimum(raised, np.maximum(0, mouth.CROWN * unit - tall))
     up = fixed[2] + drift[1] - o.y
@@ -299,6 +298,20 @@ def test_the_own_inside_of_a_mouth_is_what_remapping_shows(face: AlignedFace) ->
     seen = shown(drawn)[1] > 0
     assert seen.any()
     np.testing.assert_allclose(between(part, o, z, smiling.samples, 256)[seen], picture[seen], atol=12)
+
+
+def test_no_teeth_are_drawn_beside_those_of_the_photo(face: AlignedFace) -> None:
+    smiling, z = generator.prepare(face), weights("25=1", "26=.3")
+    (drawn,) = openings(smiling, "25=1", "26=.3")
+    o, part, black = drawn.opening, drawn.part, tuple(row * np.float32((0, 0, 0, 1)) for row in drawn.part.teeth)
+    roof = np.maximum(o.upper[0], np.interp(o.x[0], part.seam[:, 0], part.seam[:, 1])).astype(np.float32)
+    light, dark = (inside(replace(part, teeth=row), o, z, roof) for row in (part.teeth, black))
+    own = o.y > roof - mouth.CROWN * o.cut.unit + max(mouth.SOFT * o.cut.unit, 1)
+    assert part.toothed == 1
+    assert np.array_equal(light[own], dark[own])
+    toothless = replace(part, toothed=0.0)
+    light, dark = (inside(replace(toothless, teeth=row), o, z, roof) for row in (part.teeth, black))
+    assert not np.array_equal(light[own], dark[own])
 
 
 def test_lips_keep_their_height_when_the_jaw_drops(rig: MuscleRig) -> None:

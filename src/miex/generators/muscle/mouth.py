@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.compiled import compiled, eased
-from miex.easing import ease
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.grid import bilinear, sample
 from miex.generators.muscle.anatomy import load
@@ -30,7 +29,7 @@ from miex.generators.muscle.teeth import row_of_teeth, seen_at
 
 AJAR = 0.03  # the gap between the lips of a photo from which on something is seen in it, inter-ocular
 SEARCH = 0.03  # how far from the landmarks closed lips may meet, inter-ocular
-SEAM, APART = 0.6, 0.35  # of the gap of an ajar mouth, from the upper lip: about where it parts, and how far from there
+SEAM, APART = 0.6, 0.4  # of the gap of an ajar mouth, from the upper lip: about where it parts, and how far from there
 STIFF, LOWER = 2.0, 0.2  # prices of the line where they do: of a step of one sample, and at the upper lip; its darkness
 RIM, SOFT, CROWN = 0.03, 0.02, 0.15  # in an ajar mouth: rim of the upper lip, edges of a part, a tooth; inter-ocular
 WHOLE = 0.7  # of its widest gap: in a narrower one, toward the corners, landmarks may take lip for teeth
@@ -142,13 +141,15 @@ def meeting_line(edges: Floats, face: AlignedFace, unit: float) -> Floats:
     where = np.stack([grid_x, (y * OVERSAMPLING - top).astype(np.float32)], -1)
     dark = sample(gray, where).astype(np.float32)
     dark = (dark - dark.min(1, keepdims=True)) / max(1.0, float(np.ptp(dark, 1).mean()))
-    # ends stay where they are, as the corners' landmarks are good
+    # ends stay where they are, as the corners' landmarks are good; teeth beside them reach down to the lower lip
     inside = np.minimum(1, 4 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))[:, None]
-    dark = dark * inside + (1 - inside) * steps**2 * 4
+    lip = np.minimum(1, (under - over) * (1 - SEAM) / room)
+    dark = dark * inside + (1 - inside) * (steps - lip[:, None]) ** 2 * 4
     dark += LOWER * (1 - steps) / 2 * np.minimum(1, (under - over) / (AJAR * unit))[:, None]
     path = _smoothest(dark, STIFF * (np.arange(21)[:, None] - np.arange(21)) ** 2 / 10)
     offset = cv2.GaussianBlur(steps[path].reshape(1, -1), (0, 0), 1.5).ravel()
-    return np.stack([x, line + room * offset * np.minimum(1, 2 * inside[:, 0])], -1).astype(np.float32)
+    offset = lip + (offset - lip) * np.minimum(1, 2 * inside[:, 0])
+    return np.stack([x, line + room * offset], -1).astype(np.float32)
 
 
 @compiled
@@ -212,9 +213,7 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
     return np.asarray(gray * tint, np.float32), np.asarray(shade, np.float32)
 
 
-def inside(
-    mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None = None, toothless: Floats | None = None
-) -> Floats:
+def inside(mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None = None) -> Floats:
     """Throat, tongue and teeth in the box of an opening, float32 [h, w, 3], gray levels; 0 where lips are.
 
     Upper teeth hold still with the skull; tongue and lower teeth follow the jaw. The narrower the opening, the less
@@ -225,7 +224,6 @@ def inside(
         opening: the mouth in this frame.
         weights: intensities, float32 [34].
         roof: height, in each column, below which tongue and lower teeth are, float32 [w]; None: that of the upper lip.
-        toothless: how much of the upper teeth is left out in each column, float32 [w] in [0, 1]; None: nothing.
     """
     drop = mouth.jaw_drop * sum(float(weights[row]) for row in mouth.jaw) / len(mouth.jaw)
     picture = np.zeros((opening.y.size, opening.x.size, 3), np.float32)
@@ -235,8 +233,8 @@ def inside(
     _inside(
         opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], opening.upper[0] if roof is None else roof,
         float(np.ptp(opening.edges[0, :, 0])) / 2,
-        mouth.edges + opening.drift, drop, mouth.teeth, np.zeros_like(line[:, 0]) if toothless is None else toothless,
-        line, mouth.shade * THROAT, mouth.light * RED, mouth.cut.unit, picture,
+        mouth.edges + opening.drift, drop, mouth.teeth, mouth.toothed, line,
+        mouth.shade * THROAT, mouth.light * RED, mouth.cut.unit, picture,
     )  # fmt: skip
     return np.repeat((picture @ LUMA)[..., None], 3, axis=-1) if mouth.gray else picture
 
@@ -252,7 +250,7 @@ def _inside(
     edges: Floats,
     drop: float,
     teeth: tuple[Floats, Floats],
-    toothless: Floats,
+    toothed: float,
     line: Floats,
     throat: Floats,
     red: Floats,
@@ -269,7 +267,8 @@ def _inside(
         edges: x and y of the middle of each row of teeth, [2, 2], with the jaw at rest.
         drop: of the jaw, pixels.
         teeth: as `Mouth.teeth`.
-        toothless: as for `inside`.
+        toothed: as `Mouth.toothed`: other teeth beside its own would be fangs, so they are left out, and what is above
+            its own is gum.
         line: color of the photo where lips meet, in each column, [w, 3].
         throat, red: color of the throat and of the tongue, [3].
         unit: inter-ocular distance, pixels.
@@ -298,7 +297,7 @@ def _inside(
                 right, down = x[j] - edges[which, 0], y[i] - edges[which, 1]
                 if which:
                     down = drop - down
-                left = 1 if which else 1 - toothless[j]
+                left = 1 - toothed * (1 if which else eased((y[i] - roof[j] + CROWN * unit) / max(SOFT * unit, 1.0)))
                 cover = left * seen_at(teeth[which], right, down, unit, 3)
                 if cover == 0:
                     continue
@@ -334,9 +333,7 @@ def between(mouth: Mouth, opening: Opening, weights: Floats, samples: npt.NDArra
     roof = np.maximum(upper, fixed[2] + drift[1])
     floor = np.maximum(roof, lower + moving[2] - moving[1])
     widest = np.ptp(mouth.cut.edges[..., 1], 0).max()
-    # beside its own teeth, others would be fangs: there it is dark, as behind a cheek
-    toothless = mouth.toothed * (1 - ease((fixed[1] - fixed[0]) / (WHOLE * widest)))
-    picture = inside(mouth, replace(opening, lower=floor[None]), weights, roof, toothless) * np.float32(level)
+    picture = inside(mouth, replace(opening, lower=floor[None]), weights, roof) * np.float32(level)
     _keep_own(
         x, opening.y[:, 0], upper, lower, across, drift, fixed, moving, widest, mouth.cut.unit, mouth.toothed, samples,
         picture,
@@ -374,6 +371,7 @@ def _keep_own(
         picture: the inside [h, w, 3], changed in place.
     """
     soft = max(SOFT * unit, 1.0)
+    crisp = soft + toothed * (1 - soft)  # nothing of the teeth goes along with the lip
     for j in range(len(x)):
         here, there = x[j] - drift[0], x[j] - across[j]
         over, under, seam = fixed[0, j], fixed[1, j], fixed[2, j]
@@ -388,7 +386,7 @@ def _keep_own(
             if not upper[j] - 0.5 < y[i] < lower[j] + 0.5:
                 continue
             up, down = seam + drift[1] - y[i], y[i] - jaw - moving[2, j]
-            above, below = min(1.0, max(0.0, 1 + up / soft)), min(1.0, max(0.0, 1 + down / soft))
+            above, below = min(1.0, max(0.0, 1 + up / soft)), min(1.0, max(0.0, 1 + down / crisp))
             above *= still * (1 - min(1.0, raised / soft) * eased((up - tallest) / soft + 1))
             rimmed = 1 - eased((y[i] - upper[j]) / rim)
             teeth_y = seam - (up / (1 + shorter * up) if up > 0 else up)
