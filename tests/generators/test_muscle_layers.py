@@ -433,13 +433,13 @@ def test_a_lid_unrolls_and_is_fringed_as_remapping_shows(rig: MuscleRig) -> None
 
         edge, below = opening.edges[0], opening.y - opening.upper
         ends = ease(np.minimum(opening.x - edge[0, 0], edge[-1, 0] - opening.x) / np.float32(0.1 * unit))
-        thick = max(0.5, LID_LINE * unit)
+        thick, grown = max(1.0, LID_LINE * unit), ease(np.float32(amount / UNROLLED))
         hang = ease(np.float32((amount - LOW) / (UNROLLED - LOW)))
-        line = np.clip((thick - np.abs(below + thick)) / 1.5 + 0.5, 0, 1) * ends * hang * 0.8
+        line = np.clip(np.minimum(0.5 - below / 1.5, 2 * (1 + below / thick)), 0, 1) * ends * grown * 0.9
         columns, rows = (opening.x - edge[0, 0] + LONGEST * unit) * FINE, below * (FINE / (0.4 + 0.6 * amount))
         places = np.stack(np.broadcast_arrays(columns, rows), -1).astype(np.float32)
         lashes = sample(eye.lashes[1:-1, 1:-1, 0], places, cv2.BORDER_CONSTANT) * hang
-        expected = lid + (eye.lash * 256 - lid) * np.maximum(line, lashes)[..., None]
+        expected = lid + np.minimum(0, eye.lash * 256 - lid) * np.maximum(line, lashes)[..., None]
         fringed(eye, lid, opening, amount, 256)
         np.testing.assert_allclose(lid, expected, atol=4)
 

@@ -33,10 +33,10 @@ OVERLAP = 0.045  # of closed lids, inter-ocular
 UNROLLED = 0.6  # intensity at which the lid has no folds left
 LEAST, LIT = 0.85, 0.8  # brightness of a lid without its lashes: of its brighter part, and of the cheek below it
 BEYOND = 0.1, 0.06  # how far a bare lid goes on past the outer and the inner end of the eye, inter-ocular
-LID_LINE = 0.006  # half the height of the line where closed lids meet, inter-ocular
+LID_LINE = 0.03  # of the dark line along a lid that closes: how far up it fades away, inter-ocular
 FINE = 4  # samples of the picture of lashes per pixel
 LOW = 0.1  # intensity from which on lashes hang: its own disappear with the folds that unroll
-COVERS = 0.65  # of the photo's lid, by what unrolls from its fold, so that a crease stays; all at its edge, with lashes
+COVERS = 0.65  # of the photo's lid, by what unrolls from its fold, so that a crease stays; all where its lashes are
 LASHES, LONGEST = 40, 0.085  # how many are seen, and the length of the longest, inter-ocular
 LASH = (1, 110), (0.75, 170), (0.45, 230)  # darkness up to which share of its length
 GOLDEN = (5**0.5 - 1) / 2
@@ -114,14 +114,14 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     patch += _pores(face, (x0, y0, x1, y1), frame.unit)
     height = ((rim - y) / (lids["lashes"] * frame.unit)).astype(np.float32)
     ends = ease(1 + np.minimum((x - edge[0, 0]) / before, (edge[-1, 0] - x) / after).astype(np.float32))
-    share = ease(height - np.float32(0.4)) * ends
+    share = ease(height - np.float32(0.1)) * ends
     share = share * ease(((y - fold) / (0.05 * frame.unit)).astype(np.float32))
-    share = share * (COVERS + (1 - COVERS) * down).astype(np.float32)
+    share = share * (COVERS + (1 - COVERS) * ease(2 * down)).astype(np.float32)
     band = (height > 0) & (height < 1) & (ends > 0.5)
     colors = face.crop[y0:y1, x0:x1][band]
     lash = percentile(colors, 0.15) if len(colors) else np.zeros(3)
     closing = AU_INDEX[lids["closing"]] * len(SIDES) + side
-    covered = share > 0.5
+    covered = (share > 0.5) & (height > 0)
     skin = np.asarray(patch[covered].mean(0) if covered.any() else face.crop.mean((0, 1)), np.float32)
     drawn = np.dstack([patch, share]).astype(np.float32)
     lashes = _lashes(float(np.ptp(edge[:, 0])), LATERAL[side], frame.unit)
@@ -255,18 +255,18 @@ def _fringe(
         unit: inter-ocular distance, pixels.
         color: of lashes and line, [3].
     """
-    thick, hang = max(0.5, LID_LINE * unit), eased((amount - LOW) / (UNROLLED - LOW))
+    thick, hang = max(1.0, LID_LINE * unit), eased((amount - LOW) / (UNROLLED - LOW))
     for j in range(len(x)):
-        line = 0.8 * hang * eased(min(x[j] - ends[0], ends[1] - x[j]) / (0.1 * unit))
+        line = 0.9 * eased(amount / UNROLLED) * eased(min(x[j] - ends[0], ends[1] - x[j]) / (0.1 * unit))
         column = (x[j] - ends[0] + LONGEST * unit) * FINE + 1
         for i in range(len(y)):
             below = y[i] - upper[j]
             # they point at who looks at them while the lid comes down, and hang when it is down
             lash = hang * bilinear(lashes, column, below * FINE / (0.4 + 0.6 * amount) + 1, 0)
-            cover = max(lash, line * min(1.0, max(0.0, (thick - abs(below + thick)) / 1.5 + 0.5)))
+            cover = max(lash, line * min(1.0, max(0.0, min(0.5 - below / 1.5, 2 * (1 + below / thick)))))
             if cover > 0:
                 for c in range(3):
-                    picture[i, j, c] += (color[c] - picture[i, j, c]) * cover
+                    picture[i, j, c] += min(0, color[c] - picture[i, j, c]) * cover
 
 
 @compiled
