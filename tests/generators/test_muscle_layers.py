@@ -487,6 +487,21 @@ def test_lashes_hang_from_closed_lids(rig: MuscleRig) -> None:
         assert counts[0] > counts[1] + 4
 
 
+def test_furrows_below_an_eye_do_not_shade_the_lid_that_closes_it(closed: AlignedFace) -> None:
+    rigs = [generator.prepare(closed) for _ in range(2)]
+    light = rigs[1].layers.light
+    light.shades = light.shades[0] * 0, light.shades[1]
+    lit, plain = (generator.render(rig, parse(["6=1", "7=1", "45=1"])[None]).frames[0].astype(int) for rig in rigs)
+    changed = np.abs(lit - plain).max(-1)
+    for drawn in openings(rigs[0], "6=1", "7=1", "45=1"):
+        opening, above = drawn.opening, shown(drawn)[0] == 1
+        eye = np.abs(opening.x - drawn.part.iris[0]) < drawn.part.iris[2]
+        rim = np.interp(opening.x, opening.cut.edges[0, :, 0], opening.cut.edges[0, :, 1])
+        lid = above & eye & (opening.y > rim)
+        assert lid.sum() > 20
+        assert changed[opening.box][lid].max() < 4 < changed[opening.box][~above & eye].max()
+
+
 def test_one_eye_blinks_alone(rig: MuscleRig) -> None:
     assert len(openings(rig, "L45=1")) == 1
     frame = generator.render(rig, parse(["L45=1"])[None]).frames[0]

@@ -71,7 +71,7 @@ class MuscleGenerator(Generator[MuscleRig]):
     """
 
     name = "muscle"
-    version = 9
+    version = 10
     exact_rest = sides = fields = True
     batch_tolerance = 0
 
@@ -127,7 +127,7 @@ class MuscleGenerator(Generator[MuscleRig]):
             where = cv2.scaleAdd(fine[moved], OVERSAMPLING, lattice(size, OVERSAMPLING)[moved])
             cv2.cvtColor(sample(rig.samples, where), cv2.COLOR_RGBA2RGB, dst=levels[moved])
             for layer in layers:
-                draw(layer, levels, rig.samples, field, z, LEVEL)
+                draw(layer, levels, rig.samples, field, z, LEVEL, fine)
             if rig.layers:
                 relight(levels, rig.layers.light, z, fine)
             cv2.convertScaleAbs(levels, alpha=1 / LEVEL, dst=frame)

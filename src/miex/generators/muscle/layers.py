@@ -12,7 +12,7 @@ import numpy.typing as npt
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.compiled import compiled
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.grid import Field, bilinear, invert_block
+from miex.generators.grid import Field, bilinear, invert_block, lattice
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import (
@@ -179,6 +179,7 @@ def draw(
     field: Field,
     weights: Floats,
     level: int,
+    back: Field,
 ) -> None:
     """Draw a layer.
 
@@ -189,6 +190,7 @@ def draw(
         field: of the skin, pixels [g, g, 2].
         weights: intensities, float32 [34].
         level: parts of a gray level.
+        back: where what is seen came from, as for `relight`; changed in place where lids close.
     """
     opening, part = layer.opening, layer.part
     shares, rests, (upper, picture) = sheets_shown(layer, samples, field, len(levels))
@@ -199,6 +201,9 @@ def draw(
         gap = between(part, opening, weights, samples, level)
     if isinstance(part, Eye) and closing:
         unrolled(part, upper, rests[0], closing, level)
+        here = lattice(len(levels), 1)[opening.box]
+        for share, rest in zip((shares[0], 1 - shares.sum(0)), rests, strict=True):
+            np.copyto(back[opening.box], rest - here, where=(share > 0.5)[..., None])
     _compose(picture, upper, gap, shares)
     if isinstance(part, Eye) and closing:
         fringed(part, picture, opening, closing, level)
