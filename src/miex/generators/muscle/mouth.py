@@ -230,11 +230,15 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None 
     rest, line = opening.x[0] - opening.across[0], np.empty((opening.x.size, 3), np.float32)
     for c in range(3):
         line[:, c] = np.interp(rest, mouth.seam[:, 0], mouth.line[:, c])
+    throat, red = mouth.shade * THROAT, mouth.light * RED
+    if mouth.ajar:  # a photo that shows no teeth shows its own dark, and its own tongue
+        throat = np.minimum(throat, np.median(mouth.line, 0).astype(np.float32))
+        red = throat + np.float32(mouth.toothed) * (red - throat)
     _inside(
         opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], opening.upper[0] if roof is None else roof,
         float(np.ptp(opening.edges[0, :, 0])) / 2,
         mouth.edges + opening.drift, drop, mouth.teeth, mouth.toothed, line,
-        mouth.shade * THROAT, mouth.light * RED, mouth.cut.unit, picture,
+        throat, red, mouth.cut.unit, picture,
     )  # fmt: skip
     return np.repeat((picture @ LUMA)[..., None], 3, axis=-1) if mouth.gray else picture
 
