@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from miex.sources.expert import ExpertTable, load_table, table_of
 from miex.sources.together import mirrored, set_name
 
 LEAST = 3  # clips, and people, behind whatever a table says: of fewer, somebody could be recognized
-DRAWS = 20_000  # that the head of `dfme` counts
-RARE = 0.02  # shares below it are left out of `micro`
+DRAWS = 20_000  # that the heads count
+RARE = ", rare"  # what follows the name of a category in that of the row of its rare sets
 RULE = f"""\
 # - Behind every number, and behind what is left when it is taken off another one, are at least {LEAST} clips and at
 #   least {LEAST} people. A share that would say of fewer that they show something is left out; one that would say of
@@ -51,24 +51,25 @@ corpora = ["dfme"]
 source = "counts of AU sets per emotion in DFME (Zhao et al. 2024)"
 """
 MICRO = f"""\
-# What human coders saw in real micro-expressions, per category.
-# Source: how often each AU was coded, in MMEW (Ben et al. 2021, TPAMI: 234 clips of six emotions) and CAS(ME)³ part A,
-# version 2 (Li et al. 2022, TPAMI: 644 clips). Made by `python -m tools.expert_tables FOLDER micro`, which takes
-# nothing but shares from them: no clip of either corpus is in this table, and neither corpus is part of CompMiE.
-# - AUs in fewer than {100 * RARE:.0f} % of a category's clips are left out.
+# What human coders saw in real micro-expressions, per category: sets of AUs that were seen together, and how often.
+# Source: AU codes of MMEW (Ben et al. 2021, TPAMI: 234 clips of six emotions) and CAS(ME)³ part A, version 2 (Li et
+# al. 2022, TPAMI: 644 clips). Made by `python -m tools.expert_tables FOLDER micro`, which takes nothing but counts
+# from them: no clip of either corpus is in this table, and neither corpus is part of CompMiE.
+# - AU 24 is counted as 23; AUs outside the 17 are left out, and so are the clips that nothing is left of.
+# - L: on one side alone. A set and its mirror image are counted together, and drawn as either.
 {RULE}\
+# - Sets with less behind them are counted together, AU by AU (rows named "…, rare"), and are drawn so, each AU by
+#   itself, but for clips no AU of which may be told. {{in_sets:.1f}} % of the draws are from sets. Of {DRAWS:,} draws
+#   {{unseen:.1f}} % are sets that no clip of their category shows, and {{alone:.1f}} % have an AU on one side alone,
+#   where {{alone_in_clips:.1f}} % of the clips have, weighted alike.
 # - Half of negative and of surprise come from each corpus. Within MMEW the negative emotions have the weight of their
 #   clips; CAS(ME)³, whose four negative emotions look alike, counts as one.
 # - Positive is MMEW's alone: happiness in CAS(ME)³ is mostly AU 14 and 24, hardly AU 12 (9 %), unlike in other corpora.
-# - one_sided: of the times that an AU is on, how often it is on one side alone; left and right are drawn equally often.
-# - Contempt, which neither corpus has, is drawn only for classes that are emotions (weight 0): how often the table dfme
-#   draws each AU, and on one side alone. AU 12 on one side is what tells it from happiness.
+# - Contempt, which neither corpus has, is drawn only for classes that are emotions (weight 0): AU by AU, as often as
+#   the table dfme draws each, and on one side alone. AU 12 on one side is what tells it from happiness.
 name = "micro"
 corpora = ["mmew", "casme3", "dfme"]
-source = "AUs per class of MMEW (Ben et al. 2021) and CAS(ME)³ (Li et al. 2022), of contempt DFME (Zhao et al. 2024)"
-
-# AUs outside the 17: 24 (lip pressor) is counted as 23 (lip tightener) in the frequencies.
-[outside]
+source = "AU sets per class of MMEW (Ben et al. 2021), CAS(ME)³ (Li et al. 2022); contempt DFME (Zhao et al. 2024)"
 """
 
 ByAU = tuple[Mapping[int, float], Mapping[int, float]]  # how often each AU is on; of these times, on one side alone
@@ -109,6 +110,11 @@ class Group:
             return 0.0
         return len(those) / len(self) if self.that(lambda clip: not show(clip)).enough else 1.0
 
+    @cached_property
+    def names(self) -> set[str]:
+        """The sets that they show."""
+        return {clip.name for clip in self.clips}
+
     def aus(self) -> list[int]:
         """The AUs that some show."""
         return sorted(frozenset[int]().union(*(clip.aus for clip in self.clips)))
@@ -124,59 +130,98 @@ class Group:
             for au in self.aus()
         }
 
-    def by_au(self) -> ByAU:
-        """Both, AU by AU."""
-        return self.shares(), self.one_sided()
+
+@dataclass(frozen=True)
+class Category:
+    """Clips that rows of a table speak of.
+
+    Attributes:
+        emotion: what samples of these rows are called.
+        label: their label.
+        group: the clips.
+        part: of the weight of the clips, that of the rows.
+    """
+
+    emotion: str
+    label: str
+    group: Group
+    part: float = 1.0
+
+    @cached_property
+    def often(self) -> dict[str, int]:
+        """Sets with enough behind them, and in how many clips they were seen; the most frequent ones first."""
+        sets = {name: self.group.that(lambda clip, name=name: clip.name == name) for name in self.group.names}
+        counts = [(name, len(those)) for name, those in sets.items() if those.enough]
+        return dict(sorted(counts, key=lambda one: (-one[1], one[0])))
+
+    @cached_property
+    def rare(self) -> Group:
+        """The clips that show another set."""
+        return self.group.that(lambda clip: clip.name not in self.often)
+
+    @cached_property
+    def weights(self) -> tuple[float, float]:
+        """How often sets are drawn, and what is rare: as often as clips show something of it that may be told."""
+        return self.part * sum(self.often.values()), self.part * self.told * len(self.rare)
+
+    @cached_property
+    def told(self) -> float:
+        """Of clips with a rare set, the share that shows an AU of which it may be told; at least, if AUs overlap."""
+        return min(1.0, sum(self.rare.shares().values())) if self.rare.enough else 0.0
 
 
 def dfme_table(folder: Path) -> str:
     """The expert table `dfme`, from the AU codes in a folder of annotations."""
-    by_emotion = _labeled(read("dfme", folder / "dfme/dfme_au.csv"))
-    rows = "\n".join(_sets(by_emotion)) + "\n"
-    table = table_of(tomllib.loads(DFME + rows), "dfme")
-    return DFME.format(**_drawn(table, {emotion: group for emotion, (_, group) in by_emotion.items()})) + rows
+    return _table(DFME, _categories(read("dfme", folder / "dfme/dfme_au.csv")))
 
 
-def _drawn(table: ExpertTable, seen: Mapping[str, Group]) -> dict[str, float]:
-    """Percent of draws: of sets that no clip of their emotion shows, and with an AU on one side alone; and of clips."""
-    names = {emotion: {clip.name for clip in group.clips} for emotion, group in seen.items()}
+def micro_table(folder: Path) -> str:
+    """The expert table `micro`, from the AU codes in a folder of annotations."""
+    found = _categories(read("mmew", folder / "mmew/MMEW_Micro_Exp.csv"))
+    casme3 = read("casme3-a", folder / "casme3/cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", on_error="skip")
+    for label in (Label.surprise, Label.negative):
+        (one,) = _categories(replace(clip, emotion=label.name) for clip in casme3 if clip.label is label).values()
+        weight = sum(sum(other.weights) for other in found.values() if other.label == label.name)
+        found[f"{label.name}-casme3"] = replace(one, part=weight / sum(one.weights))
+    contempt = f'\n[emotions.contempt]\nlabel = "negative"\nweight = 0.0\n{_aus(*_drawn_by("dfme", "contempt"))}\n'
+    return _table(MICRO, found) + contempt
+
+
+def _table(head: str, categories: Mapping[str, Category]) -> str:
+    rows = "\n".join(_rows(categories)) + "\n"
+    return head.format(**_drawn(table_of(tomllib.loads(head + rows), "made"), categories)) + rows
+
+
+def _drawn(table: ExpertTable, categories: Mapping[str, Category]) -> dict[str, float]:
+    """Percent of draws: from sets; of sets that no clip of the category shows; one-sided; and so of clips, weighted."""
     rng, weights = np.random.default_rng(0), np.array([row.weight for row in table.emotions])
     unseen = alone = 0
     for place in rng.choice(len(weights), DRAWS, p=weights / weights.sum()):
         row = table.emotions[place]
         on, sides = row.shown.draw(rng)
-        unseen += set_name(on, mirrored(sides)) not in names[row.emotion]
+        unseen += set_name(on, mirrored(sides)) not in categories[row.name.removesuffix(RARE)].group.names
         alone += bool(sides.any())
-    clips = [bool(clip.alone) for group in seen.values() for clip in group.clips]
-    return {"unseen": 100 * unseen / DRAWS, "alone": 100 * alone / DRAWS, "alone_in_clips": 100 * np.mean(clips)}
+    seen = [np.mean([bool(clip.alone) for clip in one.group.clips]) for one in categories.values()]
+    found = {
+        "in_sets": sum(one.weights[0] for one in categories.values()) / weights.sum(),
+        "unseen": unseen / DRAWS,
+        "alone": alone / DRAWS,
+        "alone_in_clips": np.average(seen, weights=[sum(one.weights) for one in categories.values()]),
+    }
+    return {name: 100 * float(share) for name, share in found.items()}
 
 
-def micro_table(folder: Path) -> str:
-    """The expert table `micro`, from the AU codes in a folder of annotations."""
-    mmew = _by_emotion(read("mmew", folder / "mmew/MMEW_Micro_Exp.csv"))
-    table = folder / "casme3/cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
-    casme3 = [clip for clip in read("casme3-a", table, on_error="skip") if clip.label is not None]
-    negative = Group(tuple(shown_in(clip) for clip in casme3 if clip.label is Label.negative))
-    surprise = Group(tuple(shown_in(clip) for clip in casme3 if clip.label is Label.surprise))
-    four = ("disgust", "fear", "sadness", "anger")
-    weights = {emotion: len(mmew[emotion]) for emotion in four}
-    rows = [
-        _row("happiness", "positive", mmew["happiness"].by_au()),
-        _row("surprise", "surprise", mmew["surprise"].by_au()),
-        _row("surprise-casme3", "surprise", surprise.by_au(), emotion="surprise"),
-        *(_row(emotion, "negative", mmew[emotion].by_au(), weight=weights[emotion]) for emotion in four),
-        _row("negative-casme3", "negative", negative.by_au(), weight=sum(weights.values()), emotion="negative"),
-        _row("contempt", "negative", _drawn_by("dfme", "contempt"), weight=0),
-    ]
-    return MICRO + "".join(rows)
-
-
-def _row(name: str, label: str, by_au: ByAU, *, weight: int | None = None, emotion: str | None = None) -> str:
-    of = f'emotion = "{emotion}"\n' if emotion else ""
-    often = "" if weight is None else f"weight = {weight:.1f}\n"
-    kept = {au: share for au, share in by_au[0].items() if share >= RARE}
-    alone = {au: by_au[1][au] for au in kept}
-    return f'\n[emotions.{name}]\n{of}label = "{label}"\n{often}{_aus(kept, alone)}\n'
+def _rows(categories: Mapping[str, Category]) -> Iterator[str]:
+    """The rows of categories as TOML, part by part: sets of AUs that clips show, and what is rare."""
+    for name, one in sorted(categories.items()):
+        label, (often, rare) = f'label = "{one.label}"', one.weights
+        emotion = f'emotion = "{one.emotion}"\n'
+        yield f"\n[emotions.{name}]\n{emotion if name != one.emotion else ''}{label}\nweight = {often:.1f}"
+        yield f"[emotions.{name}.sets]\n" + "\n".join(f'"{of}" = {n}' for of, n in one.often.items())
+        if rare:
+            shares = {au: share / one.told for au, share in one.rare.shares().items()}
+            yield f'\n[emotions."{name}{RARE}"]\n{emotion}{label}\nweight = {rare:.1f}'
+            yield _aus(shares, one.rare.one_sided())
 
 
 def _drawn_by(table: str, emotion: str) -> ByAU:
@@ -189,35 +234,13 @@ def _drawn_by(table: str, emotion: str) -> ByAU:
     return dict(zip(AU_NUMBERS, often.tolist(), strict=True)), dict(zip(AU_NUMBERS, shares.tolist(), strict=True))
 
 
-def _sets(by_emotion: Mapping[str, tuple[str, Group]]) -> Iterator[str]:
-    """Emotions with their labels and clips as TOML, part by part: sets of AUs that clips show, and what is rare."""
-    for emotion, (label, group) in sorted(by_emotion.items()):
-        names = {clip.name for clip in group.clips}
-        often = {
-            name: those for name in names if (those := group.that(lambda clip, name=name: clip.name == name)).enough
-        }
-        rare = group.that(lambda clip, often=often: clip.name not in often)
-        counts = sorted(((name, len(those)) for name, those in often.items()), key=lambda one: (-one[1], one[0]))
-        yield f'\n[emotions.{emotion}]\nlabel = "{label}"\nweight = {sum(n for _, n in counts):.1f}'
-        yield f"[emotions.{emotion}.sets]\n" + "\n".join(f'"{name}" = {n}' for name, n in counts)
-        if rare.enough and any(rare.shares().values()):
-            yield f'\n[emotions."{emotion}, rare"]\nemotion = "{emotion}"\nlabel = "{label}"'
-            yield f"weight = {len(rare):.1f}\n{_aus(*rare.by_au())}"
-
-
-def _labeled(clips: Iterable[Clip]) -> dict[str, tuple[str, Group]]:
+def _categories(clips: Iterable[Clip]) -> dict[str, Category]:
+    """Clips by emotion: those that have a label, and show some of the 17 AUs."""
     found: dict[str, tuple[str, list[Shown]]] = {}
     for clip in clips:
         if clip.emotion and clip.label is not None and (shown := shown_in(clip)).aus:
             found.setdefault(clip.emotion, (clip.label.name, []))[1].append(shown)
-    return {emotion: (label, Group(tuple(those))) for emotion, (label, those) in found.items()}
-
-
-def _by_emotion(clips: Iterable[Clip]) -> dict[str, Group]:
-    found: dict[str, list[Shown]] = {}
-    for clip in clips:
-        found.setdefault(clip.emotion or "", []).append(shown_in(clip))
-    return {emotion: Group(tuple(those)) for emotion, those in found.items()}
+    return {emotion: Category(emotion, label, Group(tuple(those))) for emotion, (label, those) in found.items()}
 
 
 def shown_in(clip: Clip) -> Shown:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from tools.annotation_tables import TABLES, left_out, read_one
 
-from miex.aus.vector import AU_NUMBERS
 from miex.corpora.catalog import corpus_named, read
 from miex.corpora.clip import Clip
 from miex.corpora.corpus import Reading
@@ -26,7 +25,6 @@ from miex.corpora.readers.compmie import GROUND_TRUTH, ground_truth_key, read_gr
 from miex.dataset.frames import encode_image
 from miex.errors import InputError, UsageError
 from miex.labels import Label
-from miex.sources.expert import load_table
 from miex.tables.table import read_sheets
 
 ANNOTATIONS = Path(__file__).resolve().parents[3] / "shared" / "annotations"
@@ -286,29 +284,3 @@ def test_timing_is_as_the_annotations_say() -> None:
         "casme2": (253, 0.15, 0.31, 42, 0.01), "samm": (159, 0.16, 0.385, 61, -0.28),
         "mmew": (300, 0.14, 0.411, 81, -0.11),
     }  # fmt: skip
-
-
-def test_the_table_micro_holds_the_frequencies_of_its_corpora() -> None:
-    # contempt is of DFME, of which there is no reader
-    micro = {emotion.name: emotion for emotion in load_table("micro").emotions if emotion.name != "contempt"}
-    mmew = read("mmew", ANNOTATIONS / "mmew").clips
-    casme3 = [c for c in read("casme3-a", ANNOTATIONS / "casme3").clips if c.label is not None]
-    groups = {name: [c for c in mmew if c.emotion == name] for name in micro if not name.endswith("-casme3")}
-    groups["surprise-casme3"] = [c for c in casme3 if c.label is Label.surprise]
-    groups["negative-casme3"] = [c for c in casme3 if c.label is Label.negative]
-    for name, clips in groups.items():
-        aus = [{23 if code.au == 24 else code.au for code in clip.aus if code.status == "seen"} for clip in clips]
-        share = np.array([np.mean([au in seen for seen in aus]) for au in AU_NUMBERS])
-        people = [
-            [
-                len({clip.subject for clip, one in zip(clips, aus, strict=True) if (au in one) is shows})
-                for au in AU_NUMBERS
-            ]
-            for shows in (True, False)
-        ]
-        few, few_without = (np.array(count) < 3 for count in people)
-        expected = np.where(few | (share < 0.02), 0, np.where(few_without, 1, share))
-        assert micro[name].shown.frequency == pytest.approx(expected, abs=0.0101), name
-    negatives = [e for e in micro.values() if e.label is Label.negative and not e.name.endswith("-casme3")]
-    assert [e.weight for e in negatives] == [len(groups[e.name]) for e in negatives]
-    assert micro["negative-casme3"].weight == sum(e.weight for e in negatives)

@@ -146,7 +146,7 @@ def setting(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
 
 def fewer_aus(config: dict[str, Any]) -> None:
     for row in config["sources"]["expert"]["emotions"].values():
-        if len(row["aus"]) > 1:
+        if len(row.get("aus", ())) > 1:
             row["aus"].popitem()
             row.pop("one_sided", None)
 

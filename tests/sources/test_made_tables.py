@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tools.expert_tables import TABLES, Group, Shown, _labeled, _sets, shown_in
+from tools.expert_tables import TABLES, Group, Shown, _categories, _rows, shown_in
 
 from miex.api.corpora import read
 from miex.aus.vector import AU_INDEX, AU_NUMBERS
@@ -67,7 +67,7 @@ def test_nothing_in_a_table_of_sets_speaks_of_fewer(tmp_path: Path) -> None:
         for emotion in ("fear", "anger", "surprise")
         for _ in range(130)
     ]
-    table = tomllib.loads("\n".join(_sets(_labeled(clips))))["emotions"]
+    table = tomllib.loads("\n".join(_rows(_categories(clips))))["emotions"]
     numbers = 0
     for emotion in ("fear", "anger", "surprise"):
         of = [one for one in clips if one.emotion == emotion]
@@ -81,12 +81,13 @@ def test_nothing_in_a_table_of_sets_speaks_of_fewer(tmp_path: Path) -> None:
         assert all(min(people_and_clips(those)) < 3 for name, those in by_name.items() if name not in often)
         row = table[f"{emotion}, rare"]
         rare = [one for one in of if shown_in(one).name not in often]
-        assert row["weight"] == len(rare)
-        assert table[emotion]["weight"] + row["weight"] == len(of)
+        assert table[emotion]["weight"] + len(rare) == len(of)
+        told = row["weight"] / len(rare)  # where AUs may be told of fewer, only what shows them is drawn
+        assert told == 1 or sum(row["aus"].values()) == pytest.approx(1, abs=0.01 * len(row["aus"]))
         for au, share in row["aus"].items():
             on = [one for one in rare if int(au) in shown_in(one).aus]
             off = [one for one in rare if one not in on]
-            numbers += proven(share, on, off)
+            numbers += proven(share * told, on, off)
             if alone := row["one_sided"].get(au):
                 left = [one for one in on if int(au) in shown_in(one).alone]
                 numbers += proven(alone, left, [one for one in on if one not in left])
@@ -111,54 +112,43 @@ def test_the_shipped_tables_are_made_again(name: str) -> None:
     assert TABLES[name](LENT) == (SHIPPED / f"{name}.toml").read_text("utf-8")
 
 
-@pytest.mark.skipif(not (LENT / "dfme").is_dir(), reason="the AU codes of DFME are not there")
-def test_dfme_is_what_its_clips_show() -> None:
-    """Frequencies against clips that are counted here, one by one: no AU is off by more than what is left out."""
-    clips, table = read("dfme", LENT / "dfme" / "dfme_au.csv"), load_table("dfme")
-    counted: dict[str, list[set[int]]] = {}
-    for one in clips:
-        aus = {{24: 23}.get(au.au, au.au) for au in one.aus if au.status == "seen"} & set(AU_NUMBERS)
-        if aus:
-            counted.setdefault(one.emotion or "", []).append(aus)
-    for emotion, sets in counted.items():
-        rows = table.of_emotion(emotion)
-        assert sum(row.weight for row in rows) == len(sets)
-        assert {row.name for row in rows if not isinstance(row.shown, Seen)} == {f"{emotion}, rare"}
-        weights = np.array([row.weight for row in rows]) / len(sets)
-        frequency = weights @ np.array([row.shown.frequency for row in rows])
-        most = OF_TWO_PEOPLE / len(sets) + 0.005 * weights.min()
-        for au in AU_NUMBERS:
-            share = sum(au in one for one in sets) / len(sets)
-            assert frequency[AU_INDEX[au]] == pytest.approx(share, abs=most), (emotion, au)
-
-
 @pytest.mark.skipif(not LENT.is_dir(), reason="the annotation tables are not there")
-def test_micro_is_what_its_clips_show() -> None:
-    """Every share of every row, of AUs and of sides, against clips that are counted here; no AU is missing."""
+def test_tables_are_what_their_clips_show() -> None:
+    """Frequencies against clips that are counted here, one by one: no AU is off by more than what is left out."""
     casme3 = LENT / "casme3/cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
     coded = [one for one in read("casme3-a", casme3, on_error="skip") if one.label is not None]
-    by_row = {f"{label.name}-casme3": [one for one in coded if one.label is label] for label in Label}
-    for one in read("mmew", LENT / "mmew/MMEW_Micro_Exp.csv"):
-        by_row.setdefault(one.emotion or "", []).append(one)
-    rows = tomllib.loads((SHIPPED / "micro.toml").read_text("utf-8"))["emotions"]
-    assert sum("one_sided" in row for row in rows.values()) == 6  # AU by AU, three clips of three people are not many
-    for name, row in rows.items():
-        for au in AU_NUMBERS if name != "contempt" else ():
-            on = [one for one in by_row[name] if au in shown_in(one).aus]
-            if share := row["aus"].get(str(au)):
-                proven(share, on, [one for one in by_row[name] if one not in on])
-            else:
-                assert min(people_and_clips(on)) < 3 or len(on) / len(by_row[name]) < 0.02
-                on = []
-            left = [one for one in on if au in shown_in(one).alone]
-            if alone := row.get("one_sided", {}).get(str(au)):
-                proven(alone, left, [one for one in on if one not in left])
-            else:
-                assert min(people_and_clips(left)) < 3
-    lent = [shown_in(one) for one in read("dfme", LENT / "dfme/dfme_au.csv") if one.emotion == "contempt"]
-    smiles = [one for one in lent if 12 in one.aus]
+    clips: dict[tuple[str, str], list[Clip]] = {
+        ("micro", f"{label.name}-casme3"): [one for one in coded if one.label is label]
+        for label in (Label.surprise, Label.negative)
+    }
+    for table, corpus, file in (("dfme", "dfme", "dfme_au.csv"), ("micro", "mmew", "MMEW_Micro_Exp.csv")):
+        for one in read(corpus, LENT / corpus / file):
+            if one.label is not None:
+                clips.setdefault((table, one.emotion or ""), []).append(one)
+    weights = {}
+    for (table, category), those in clips.items():
+        rows = [row for row in load_table(table).emotions if row.name.removesuffix(", rare") == category]
+        assert [isinstance(row.shown, Seen) for row in rows] in ([True], [True, False])
+        aus = [{{24: 23}.get(au.au, au.au) for au in one.aus if au.status == "seen"} & set(AU_NUMBERS) for one in those]
+        sets = [one for one in aus if one]
+        of = np.array([row.weight for row in rows])
+        weights[table, category] = of.sum()
+        if not category.endswith("casme3"):
+            assert of.sum() == len(sets) - (category in ("happiness", "anger") and table == "micro")  # one clip is rare
+        frequency = of @ np.array([row.shown.frequency for row in rows]) / of.sum()
+        most = OF_TWO_PEOPLE / len(sets) + 0.01
+        for au in AU_NUMBERS:
+            share = sum(au in one for one in sets) / len(sets)
+            assert frequency[AU_INDEX[au]] == pytest.approx(share, abs=most), (table, category, au)
+    assert weights["micro", "surprise-casme3"] == weights["micro", "surprise"]
+    negative = ("anger", "disgust", "fear", "sadness")
+    assert weights["micro", "negative-casme3"] == sum(weights["micro", emotion] for emotion in negative)
+    contempt = [shown_in(one) for one in clips["dfme", "contempt"]]
+    smiles = [one for one in contempt if 12 in one.aus]
+    (row,) = load_table("micro").of_emotion("contempt")
     alone = sum(12 in one.alone for one in smiles) / len(smiles)
-    assert rows["contempt"]["one_sided"]["12"] == pytest.approx(alone, abs=OF_TWO_PEOPLE / len(smiles))
+    assert row.weight == 0
+    assert row.shown.alone[AU_INDEX[12]] == pytest.approx(alone, abs=OF_TWO_PEOPLE / len(smiles))
 
 
 OF_TWO_PEOPLE = 5  # clips of an AU that is left out, at most: there may be more than two
