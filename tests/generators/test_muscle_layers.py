@@ -24,7 +24,7 @@ from miex.generators.muscle import MuscleGenerator, MuscleRig, mouth, teeth
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, crosses, of_side
-from miex.generators.muscle.cuts import TABLE, Opening, cut_spec, height_at, open_cut, percentile, sheets
+from miex.generators.muscle.cuts import TABLE, Opening, cut_spec, open_cut, percentile, sheets, value_at
 from miex.generators.muscle.folds import MOST, bound, compression, restraint
 from miex.generators.muscle.furrows import (
     ASTRAY,
@@ -245,9 +245,9 @@ def test_the_mouth_is_drawn_as_numpy_and_remap_draw_it(rig: MuscleRig) -> None:
     groove = 1 - mouth.GROOVE * np.exp(-((right / (mouth.GROOVE_WIDTH * unit)) ** 2))
     over_lip = 1 - mouth.OVER_LIP * (1 - ease((o.lower - o.y) / (mouth.LIP_CONTACT * unit)))
     tongue = ease((o.y - back) / np.maximum(height, 1)) * lit_below * over_lip * groove * (1 - across / 2)
-    line = np.stack([np.interp(o.x[0] - o.across[0], part.seam[:, 0], part.line[:, c]) for c in range(3)], -1)
+    line = np.stack([np.interp(o.x[0] - o.across[0], part.line[:, 0], part.line[:, c]) for c in (1, 2, 3)], -1)
     deep = ease((o.lower - roof) / (mouth.DEEP * unit))[..., None]
-    dark, red = line + deep * (part.shade * mouth.THROAT - line), part.light * mouth.RED
+    dark, red = line + deep * (part.throat - line), part.red
     picture = dark + tongue[..., None] * (red - dark)
     under_lip = 1 - mouth.UNDER_LIP * (1 - ease((o.y - o.upper) / (mouth.LIP_SHADOW * unit)))
     for row, (middle, edge), way, shade in (
@@ -800,7 +800,7 @@ def test_edges_go_where_fields_take_them(rig: MuscleRig, setting: str) -> None:
 def test_a_height_is_that_of_numpy() -> None:
     line = np.cumsum(np.random.default_rng(4).random((9, 2)), 0).astype(np.float32)
     for x in [*np.linspace(-1, 8, 40), float(line[3, 0])]:
-        assert height_at(line, x) == pytest.approx(np.interp(x, *line.T), abs=1e-6)
+        assert value_at(line, x, 1) == pytest.approx(np.interp(x, *line.T), abs=1e-6)
 
 
 @pytest.mark.parametrize("setting", ["25=1", "26=1", "26=.2", "10=1", "45=1"])

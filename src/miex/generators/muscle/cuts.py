@@ -420,23 +420,25 @@ def _columns(edges: Floats, rest: Floats, left: int, found: Floats) -> None:
         aside[k, 1] = aside[k, 0] - (rest[0, k, 0] + rest[1, k, 0]) / 2
     for j in range(found.shape[1]):
         x = float(left + j)
-        found[0, j], found[1, j], found[2, j] = height_at(edges[0], x), height_at(edges[1], x), height_at(aside, x)
+        for c, line in enumerate((edges[0], edges[1], aside)):
+            found[c, j] = value_at(line, x, 1)
 
 
 @compiled
-def height_at(line: Floats, x: float) -> float:
-    """The second coordinate of a line [n, 2] from left to right where its first is x; beyond its ends that of the end.
+def value_at(line: Floats, x: float, c: int) -> float:
+    """The value c of a line [n, 1 + values] from left to right where its first, x, is that; beyond its ends that of the
+    end.
 
     As np.interp, which takes numba many seconds to compile.
     """
     last = len(line) - 1
     if x <= line[0, 0]:
-        return np.float64(line[0, 1])
+        return np.float64(line[0, c])
     for k in range(last):
         if x <= line[k + 1, 0]:
-            start, top = np.float64(line[k, 0]), np.float64(line[k, 1])
-            return float(top + (x - start) / (line[k + 1, 0] - start) * (line[k + 1, 1] - top))
-    return np.float64(line[last, 1])
+            start, before = np.float64(line[k, 0]), np.float64(line[k, c])
+            return float(before + (x - start) / (line[k + 1, 0] - start) * (line[k + 1, c] - before))
+    return np.float64(line[last, c])
 
 
 def inner_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:

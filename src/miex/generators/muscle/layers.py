@@ -12,7 +12,7 @@ import numpy.typing as npt
 from miex.aus.vector import AU_INDEX, SIDES
 from miex.compiled import compiled
 from miex.faces.crop import OVERSAMPLING, AlignedFace
-from miex.generators.grid import Field, bilinear, invert_block, lattice
+from miex.generators.grid import Field, bilinear, invert_block
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame, Floats
 from miex.generators.muscle.cuts import (
@@ -193,6 +193,7 @@ def draw(
         back: where what is seen came from, as for `relight`; changed in place where lids close.
     """
     opening, part = layer.opening, layer.part
+    corner = opening.box[0].start, opening.box[1].start
     shares, rests, (upper, picture) = sheets_shown(layer, samples, field, len(levels))
     closing = float(weights[part.closing]) if isinstance(part, Eye) else 0.0
     if isinstance(part, Eye):
@@ -201,14 +202,34 @@ def draw(
         gap = between(part, opening, weights, samples, level)
     if isinstance(part, Eye) and closing:
         unrolled(part, upper, rests[0], closing, level)
-        here = lattice(len(levels), 1)[opening.box]
-        for share, rest in zip((shares[0], 1 - shares.sum(0)), rests, strict=True):
-            np.copyto(back[opening.box], rest - here, where=(share > 0.5)[..., None])
+        _follow(back, corner, shares, rests)
     _compose(picture, upper, gap, shares)
     if isinstance(part, Eye) and closing:
         fringed(part, picture, opening, closing, level)
-    before = levels[opening.box]
-    before[:] = np.rint(picture if opening.share == 1 else before + opening.share * (picture - before))
+    _put(levels, corner, picture, np.float32(opening.share))
+
+
+@compiled
+def _follow(back: Field, corner: tuple[int, int], shares: Floats, rests: Floats) -> None:
+    """Write into `back` where both sheets came from, each where most of what is seen is its; others as for `_show`."""
+    for i in range(shares.shape[1]):
+        for j in range(shares.shape[2]):
+            above, below = shares[0, i, j], np.float32(1) - (shares[0, i, j] + shares[1, i, j])
+            if max(above, below) > 0.5:
+                e = 1 if below > 0.5 else 0
+                back[corner[0] + i, corner[1] + j, 0] = rests[e, i, j, 0] - np.float32(corner[1] + j)
+                back[corner[0] + i, corner[1] + j, 1] = rests[e, i, j, 1] - np.float32(corner[0] + i)
+
+
+@compiled
+def _put(levels: npt.NDArray[np.uint16], corner: tuple[int, int], picture: Floats, share: np.float32) -> None:
+    """Round a picture [h, w, 3] into a frame where its first pixel is the corner; share: how much of it shows."""
+    for i in range(picture.shape[0]):
+        for j in range(picture.shape[1]):
+            for c in range(3):
+                before = np.float32(levels[corner[0] + i, corner[1] + j, c])
+                value = picture[i, j, c] if share == 1 else before + share * (picture[i, j, c] - before)
+                levels[corner[0] + i, corner[1] + j, c] = np.uint16(np.rint(value))
 
 
 @compiled

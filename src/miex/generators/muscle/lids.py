@@ -21,10 +21,10 @@ from miex.generators.muscle.cuts import (
     Cut,
     Opening,
     cut_spec,
-    height_at,
     load_table,
     make_cut,
     percentile,
+    value_at,
     with_entry,
     with_zone,
 )
@@ -346,7 +346,7 @@ def _look(
         picture: zeros [h, w, 3], to be filled.
     """
     for j in range(len(x)):
-        rest = height_at(edges[0], x[j] - drift[0]), height_at(edges[1], x[j] - drift[0])
+        rest = value_at(edges[0], x[j] - drift[0], 1), value_at(edges[1], x[j] - drift[0], 1)
         now = float(upper[j] - drift[1]), float(lower[j] - drift[1])
         for i in range(len(y)):
             if not upper[j] - 0.5 < y[i] < lower[j] + 0.5:

@@ -23,6 +23,7 @@ from miex.generators.muscle.cuts import (
     load_table,
     make_cut,
     percentile,
+    value_at,
     with_zone,
 )
 from miex.generators.muscle.teeth import row_of_teeth, seen_at
@@ -63,9 +64,9 @@ class Mouth:
         toothed: how far those are teeth, in [0, 1].
         seam: where lips meet, or an ajar mouth parts: what is above it goes with the skull, what is below with the jaw;
             float32 [n, 2], at the x of the cut's edges.
-        line: color of the photo along the seam, float32 [n, 3], gray levels.
+        line: x and color of the photo along the seam, float32 [n, 4], pixels of the crop and gray levels.
         light: color of something white in this light, float32 [3], gray levels.
-        shade: color of the skin, float32 [3], gray levels.
+        throat, red: color of the throat and of the tongue, float32 [3], gray levels.
         gray: whether the photo has no colors, so that there are none in its mouth.
         jaw: entries of the basis that move the lower teeth; jaw_drop: how far, pixels.
         teeth: pictures of both rows (`row_of_teeth`); the lower one stands on its head.
@@ -78,7 +79,8 @@ class Mouth:
     seam: Floats
     line: Floats
     light: Floats
-    shade: Floats
+    throat: Floats
+    red: Floats
     gray: bool
     jaw: tuple[int, ...]
     jaw_drop: float
@@ -113,7 +115,14 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
     ends = cut.edges[:, middle].mean(1) + np.array([(0, row["edge"] * frame.unit) for row in rows], np.float32)
     if ajar:
         ends[0] = seam[middle].mean(0)
-    return Mouth(cut, ajar, toothed, seam, line, light, shade, gray, (jaw, jaw + 1), drop, teeth, ends)
+    throat, tongue = shade * THROAT, light * RED
+    if ajar:  # a photo that shows no teeth shows its own dark, and its own tongue
+        throat = np.minimum(throat, np.median(line, 0).astype(np.float32))
+        tongue = throat + np.float32(toothed) * (tongue - throat)
+    line = np.concatenate([seam[:, :1], line], 1)
+    return Mouth(
+        cut, ajar, toothed, seam, line, light, throat, tongue, gray, (jaw, jaw + 1), drop, teeth, ends
+    )  # fmt: skip
 
 
 def meeting_line(edges: Floats, face: AlignedFace, unit: float) -> Floats:
@@ -227,18 +236,10 @@ def inside(mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None 
     """
     drop = mouth.jaw_drop * sum(float(weights[row]) for row in mouth.jaw) / len(mouth.jaw)
     picture = np.zeros((opening.y.size, opening.x.size, 3), np.float32)
-    rest, line = opening.x[0] - opening.across[0], np.empty((opening.x.size, 3), np.float32)
-    for c in range(3):
-        line[:, c] = np.interp(rest, mouth.seam[:, 0], mouth.line[:, c])
-    throat, red = mouth.shade * THROAT, mouth.light * RED
-    if mouth.ajar:  # a photo that shows no teeth shows its own dark, and its own tongue
-        throat = np.minimum(throat, np.median(mouth.line, 0).astype(np.float32))
-        red = throat + np.float32(mouth.toothed) * (red - throat)
     _inside(
         opening.x[0], opening.y[:, 0], opening.upper[0], opening.lower[0], opening.upper[0] if roof is None else roof,
-        float(np.ptp(opening.edges[0, :, 0])) / 2,
-        mouth.edges + opening.drift, drop, mouth.teeth, mouth.toothed, line,
-        throat, red, mouth.cut.unit, picture,
+        opening.across[0], opening.drift, opening.edges[0], mouth.edges, drop, mouth.teeth, mouth.toothed, mouth.line,
+        mouth.throat, mouth.red, mouth.cut.unit, picture,
     )  # fmt: skip
     return np.repeat((picture @ LUMA)[..., None], 3, axis=-1) if mouth.gray else picture
 
@@ -250,7 +251,9 @@ def _inside(
     upper: Floats,
     lower: Floats,
     roof: Floats,
-    half: float,
+    across: Floats,
+    drift: Floats,
+    lip: Floats,
     edges: Floats,
     drop: float,
     teeth: tuple[Floats, Floats],
@@ -267,34 +270,36 @@ def _inside(
         x, y: of the columns [w] and rows [h], pixels.
         upper, lower: height of the lips in each column, [w].
         roof: as for `inside`, [w].
-        half: half the mouth's width, pixels.
-        edges: x and y of the middle of each row of teeth, [2, 2], with the jaw at rest.
+        across: displacement of the lips to the right in each column, [w].
+        drift: of the head at the mouth, right and down, pixels.
+        lip: edge of the upper lip, [n, 2].
+        edges: as `Mouth.edges`.
         drop: of the jaw, pixels.
         teeth: as `Mouth.teeth`.
         toothed: as `Mouth.toothed`: other teeth beside its own would be fangs, so they are left out, and what is above
             its own is gum.
-        line: color of the photo where lips meet, in each column, [w, 3].
-        throat, red: color of the throat and of the tongue, [3].
+        line, throat, red: as of `Mouth`.
         unit: inter-ocular distance, pixels.
         picture: zeros [h, w, 3], to be filled.
     """
-    dark = np.empty(3, np.float32)
+    dark, half, edges = np.empty(3, np.float32), float(lip[:, 0].max() - lip[:, 0].min()) / 2, edges + drift
     for j in range(len(x)):
         width = float(lower[j] - roof[j])
         for c in range(3):
-            dark[c] = line[j, c] + eased(width / (DEEP * unit)) * (throat[c] - line[j, c])
+            met = np.float32(value_at(line, x[j] - across[j], c + 1))
+            dark[c] = met + eased(width / (DEEP * unit)) * (throat[c] - met)
         lit = eased(((lower[j] - upper[j]) / unit - DARK) / (LIT - DARK))
         lit_below = eased((width / unit - DARK) / (LIT - DARK))
         # the tongue's back: an arch over the floor of the mouth, darker the deeper it lies
-        across = min(1.0, ((x[j] - edges[1, 0]) / (WIDE * half)) ** 2)
-        back = lower[j] - HIGH * width * np.sqrt(1 - across)
+        aside = min(1.0, ((x[j] - edges[1, 0]) / (WIDE * half)) ** 2)
+        back = lower[j] - HIGH * width * np.sqrt(1 - aside)
         groove = 1 - GROOVE * np.exp(-(((x[j] - edges[1, 0]) / (GROOVE_WIDTH * unit)) ** 2))
         for i in range(len(y)):
             if not upper[j] - 0.5 < y[i] < lower[j] + 0.5:
                 continue
             over_lip = 1 - OVER_LIP * (1 - eased((lower[j] - y[i]) / (LIP_CONTACT * unit)))
             under_lip = 1 - UNDER_LIP * (1 - eased((y[i] - upper[j]) / (LIP_SHADOW * unit)))
-            tongue = eased((y[i] - back) / max(HIGH * width, 1.0)) * lit_below * over_lip * groove * (1 - across / 2)
+            tongue = eased((y[i] - back) / max(HIGH * width, 1.0)) * lit_below * over_lip * groove * (1 - aside / 2)
             for c in range(3):
                 picture[i, j, c] = dark[c] + tongue * (red[c] - dark[c])
             for which in (1, 0):
@@ -364,9 +369,7 @@ def _keep_own(
     """Draw over the inside what an ajar mouth shows in the photo.
 
     Args:
-        x, y, upper, lower, unit: as for `_inside`.
-        across: displacement of the lips to the right in each column, [w].
-        drift: of the head at the mouth, right and down, pixels.
+        x, y, upper, lower, across, drift, unit: as for `_inside`.
         fixed, moving: height of the upper lip, the lower lip and the seam in the photo, at what of the skull and of the
             lips is in each column, [3, w].
         widest: the widest gap of the photo, pixels.
