@@ -247,7 +247,8 @@ def test_the_mouth_is_drawn_as_numpy_and_remap_draw_it(rig: MuscleRig) -> None:
     tongue = ease((o.y - back) / np.maximum(height, 1)) * lit_below * over_lip * groove * (1 - across / 2)
     line = np.stack([np.interp(o.x[0] - o.across[0], part.line[:, 0], part.line[:, c]) for c in (1, 2, 3)], -1)
     deep = ease((o.lower - roof) / (mouth.DEEP * unit))[..., None]
-    dark, red = line + deep * (part.throat - line), part.red
+    white, skin = mouth.illumination(rig.face)
+    dark, red = line + deep * (skin * mouth.THROAT - line), white * mouth.RED
     picture = dark + tongue[..., None] * (red - dark)
     under_lip = 1 - mouth.UNDER_LIP * (1 - ease((o.y - o.upper) / (mouth.LIP_SHADOW * unit)))
     for row, (middle, edge), way, shade in (
@@ -797,7 +798,7 @@ def test_edges_go_where_fields_take_them(rig: MuscleRig, setting: str) -> None:
         np.testing.assert_allclose(found.drift, away.mean((0, 1)), atol=1e-3)
 
 
-def test_a_height_is_that_of_numpy() -> None:
+def test_a_value_of_a_line_is_that_of_numpy() -> None:
     line = np.cumsum(np.random.default_rng(4).random((9, 2)), 0).astype(np.float32)
     for x in [*np.linspace(-1, 8, 40), float(line[3, 0])]:
         assert value_at(line, x, 1) == pytest.approx(np.interp(x, *line.T), abs=1e-6)

@@ -136,7 +136,8 @@ def test_tables_are_what_their_clips_show() -> None:
         if not category.endswith("casme3"):
             assert of.sum() == len(sets) - (category in ("happiness", "anger") and table == "micro")  # one clip is rare
         frequency = of @ np.array([row.shown.frequency for row in rows]) / of.sum()
-        most = OF_TWO_PEOPLE / len(sets) + 0.01
+        rounded = 0.005 * of.min() / of.sum()
+        most = OF_TWO_PEOPLE / len(sets) + (rounded if table == "dfme" else 0.01)  # fewer clips, of more rare sets
         for au in AU_NUMBERS:
             share = sum(au in one for one in sets) / len(sets)
             assert frequency[AU_INDEX[au]] == pytest.approx(share, abs=most), (table, category, au)

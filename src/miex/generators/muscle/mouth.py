@@ -65,7 +65,6 @@ class Mouth:
         seam: where lips meet, or an ajar mouth parts: what is above it goes with the skull, what is below with the jaw;
             float32 [n, 2], at the x of the cut's edges.
         line: x and color of the photo along the seam, float32 [n, 4], pixels of the crop and gray levels.
-        light: color of something white in this light, float32 [3], gray levels.
         throat, red: color of the throat and of the tongue, float32 [3], gray levels.
         gray: whether the photo has no colors, so that there are none in its mouth.
         jaw: entries of the basis that move the lower teeth; jaw_drop: how far, pixels.
@@ -78,7 +77,6 @@ class Mouth:
     toothed: float
     seam: Floats
     line: Floats
-    light: Floats
     throat: Floats
     red: Floats
     gray: bool
@@ -120,9 +118,7 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
         throat = np.minimum(throat, np.median(line, 0).astype(np.float32))
         tongue = throat + np.float32(toothed) * (tongue - throat)
     line = np.concatenate([seam[:, :1], line], 1)
-    return Mouth(
-        cut, ajar, toothed, seam, line, light, throat, tongue, gray, (jaw, jaw + 1), drop, teeth, ends
-    )  # fmt: skip
+    return Mouth(cut, ajar, toothed, seam, line, throat, tongue, gray, (jaw, jaw + 1), drop, teeth, ends)
 
 
 def meeting_line(edges: Floats, face: AlignedFace, unit: float) -> Floats:
