@@ -234,7 +234,7 @@ def test_a_file_that_is_replaced_is_not_taken_for_the_first() -> None:
 
 
 def test_nothing_stays_open() -> None:
-    content, files = written(rows(10), 4), list[BinaryIO]()
+    content, files = written(rows(10), 4, group_rows=8), list[BinaryIO]()
 
     def open_file() -> BinaryIO:
         files.append(io.BytesIO(content))
@@ -245,4 +245,8 @@ def test_nothing_stays_open() -> None:
     next(blocks)
     file.block(2)
     assert len(files) == 3
+    file.block(2)
+    assert len(files) == 3  # the group that was read last is kept
+    file.block(1)
+    assert len(files) == 4
     assert all(one.closed for one in files)

@@ -32,7 +32,7 @@ def made(finished: Path) -> Dataset:
 @pytest.fixture(scope="module", autouse=True)
 def faces() -> Iterator[None]:
     """Of some of the people in the photos names are known, of others not."""
-    given = Dataset.identities.fget  # type: ignore[attr-defined]
+    given = Dataset.identities.func
 
     def changed(dataset: Dataset) -> pa.Table:
         table = given(dataset)

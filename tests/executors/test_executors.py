@@ -36,6 +36,12 @@ def square(x: int) -> int:
     return x * x
 
 
+def only_in(process: int) -> int:
+    if os.getpid() != process:
+        os._exit(9)
+    return process
+
+
 def odd_fails(x: int) -> int:
     if x % 2:
         raise InputError(f"task {x}", found="odd", do="give an even one")
@@ -145,18 +151,27 @@ def test_several_processes_are_used(tmp_path: Path) -> None:
 
 
 def test_processes_that_began_before_run_the_tasks(tmp_path: Path) -> None:
-    with LocalProcesses(2).begun(partial(meet, tmp_path), 5) as ready:
+    with LocalProcesses(2).begun(partial(meet, tmp_path), 5) as (ready, said):
         pids = set(ready.map(pid, range(6)))
-        assert pids <= {int(path.name) for path in tmp_path.iterdir()}
+        assert {*pids, said()} <= {int(path.name) for path in tmp_path.iterdir()}
         assert pids.isdisjoint(ready.map(pid, [0]))  # later runs start their own
-    with IN_PROCESS.begun(partial(die_always, tmp_path), 5) as ready:
+    with IN_PROCESS.begun(partial(die_always, tmp_path), 5) as (ready, _):
         assert list(ready.map(pid, [0])) == [os.getpid()]
 
 
 def test_what_begins_badly_is_left_to_the_tasks(tmp_path: Path) -> None:
     for first in (partial(os._exit, 9), partial(odd_fails, 1)):
-        with LocalProcesses(2).begun(first, 2) as ready:
+        with LocalProcesses(2).begun(first, 2) as (ready, _):
             assert sorted(ready.map(square, range(5))) == [0, 1, 4, 9, 16]
+
+
+def test_what_no_process_says_is_found_here() -> None:
+    for several in (IN_PROCESS, LocalProcesses(2)):
+        with several.begun(partial(odd_fails, 1), 2) as (_, said), pytest.raises(InputError, match="give an even one"):
+            said()
+    here = os.getpid()
+    with LocalProcesses(2).begun(partial(only_in, here), 2) as (ready, said), ready.begun(os.getpid, 2) as (_, again):
+        assert said() == again() == here
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")

@@ -38,7 +38,7 @@ from miex.faces.photos import default_pool
 from miex.report.build import write_report
 from miex.storage.base import Storage
 from miex.storage.local import LOCK_FILE, Folder, is_leftover
-from miex.synthesis import estimate, worker
+from miex.synthesis import worker
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
@@ -112,14 +112,12 @@ def rendered(undisturbed: Path) -> Rendered:
 def rendered_once(monkeypatch: pytest.MonkeyPatch, rendered: Rendered) -> Rendered:
     """What rendering gives, shard by shard: rendered once for all runs, for these tests are about files."""
     made = dict(rendered)
-    for module in (worker, estimate):
-        monkeypatch.setattr(
-            module,
-            "render_shard",
-            lambda task, most=None, leave_out=(): [one for one in made[task.shard] if one.sample_id not in leave_out][
-                :most
-            ],
-        )
+    monkeypatch.setattr(
+        worker,
+        "render_shard",
+        lambda task, leave_out=(): [one for one in made[task.shard] if one.sample_id not in leave_out],
+    )
+    monkeypatch.setattr(worker, "_probe", lambda *_: worker.Probe(seconds=0.01, bytes=10_000))
     return made
 
 

@@ -94,7 +94,7 @@ class PlanFrames(Renders):
 @lru_cache(maxsize=2)
 def _part(out: Storage, plan: str, weights: Path | None, number: int) -> tuple[int, pa.Table, Faces]:
     """A part of a plan: rows of each part, its rows, and their faces."""
-    _, _, rows = opened(out, plan, weights)
+    rows = opened(out, plan, weights).rows
     table = rows.part(number)
     return rows.part_rows, table, Renderer(out, plan, Path()).faces(table["identity"].to_pylist())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import metadata
@@ -311,15 +311,34 @@ class PlanRows:
         return rows
 
 
-def read_faces(out: Storage, identities: list[str]) -> pa.Table:
-    """The rows of faces.parquet that these identities have, without reading much of the rest.
+class PlanFaces:
+    """The identities of a set's plan, some at a time.
+
+    Args:
+        out: the set.
+        record: its plan.json.
 
     Raises:
-        InputError: faces.parquet is damaged, another one, or has none of an identity.
+        InputError: faces.parquet is damaged, or another one.
     """
-    found = _open_faces(out, read_record(out)).select("identity", identities)
-    _check_faces(out, found)
-    return found
+
+    def __init__(self, out: Storage, record: Mapping[str, Any]) -> None:
+        self._out, self._file = out, _open_faces(out, record)
+
+    def of(self, identities: Collection[str]) -> pa.Table:
+        """The rows that these identities have, without reading much of the rest.
+
+        Raises:
+            InputError: faces.parquet is damaged, or has none of an identity.
+        """
+        found = self._file.select("identity", identities)
+        _check_faces(self._out, found)
+        return found
+
+
+def read_faces(out: Storage, identities: Collection[str]) -> pa.Table:
+    """The rows of faces.parquet that these identities have; errors are those of `PlanFaces`."""
+    return PlanFaces(out, read_record(out)).of(identities)
 
 
 def read_identities(out: Storage) -> pa.Table:
@@ -400,7 +419,7 @@ def _check_faces(out: Storage, faces: pa.Table) -> None:
 def _check_names(out: Storage, *ids: pa.ChunkedArray, paths: pa.ChunkedArray | None = None) -> None:
     """Refuse ids and paths that lead elsewhere: ids become names in tars, paths are opened, files come from anyone."""
     odd = [text for column in ids for text in pc.unique(column).to_pylist() if not ID.fullmatch(str(text))]
-    odd += [path for path in paths.to_pylist() if not _is_below(path)] if paths is not None else []
+    odd += [path for path in pc.unique(paths).to_pylist() if not _is_below(path)] if paths is not None else []
     if odd:
         raise InputError(
             f"plan {out.address}",

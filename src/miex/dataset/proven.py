@@ -80,6 +80,9 @@ def write_blocks(
 class ProvenFile:
     """A file that `write_blocks` wrote, read block by block; nothing stays open between two reads.
 
+    The row group that was read last is kept, as who reads a block often asks for its neighbor next; and so are columns
+    that `select` looks through.
+
     Attributes:
         n_rows: of the file.
         block_rows: of each block but the last.
@@ -95,6 +98,8 @@ class ProvenFile:
     ) -> None:
         self._open, self._where, self._schema, self._left_out = open_file, where, schema, left_out
         self._groups: list[list[Chunk]] = []
+        self._kept: tuple[int, pa.Table, Hashable] | None = None
+        self._columns: dict[str, pa.ChunkedArray] = {}
         try:
             with open_file() as file:
                 self._footer = pq.read_metadata(file)
@@ -151,7 +156,9 @@ class ProvenFile:
         """
         wanted = pa.array(sorted(set(values)), pa.string())
         # not by statistics: of a damaged footer they end the process
-        places = np.flatnonzero(pc.is_in(self._read(None, [column])[column], wanted))
+        if column not in self._columns:
+            self._columns[column] = self._read(None, [column])[column]
+        places = np.flatnonzero(pc.is_in(self._columns[column], wanted))
         chosen = self.take(places)
         chosen = chosen.filter(pc.is_in(chosen[column], wanted))
         missing = wanted.filter(pc.invert(pc.is_in(wanted, chosen[column].combine_chunks())))
@@ -196,8 +203,12 @@ class ProvenFile:
 
     def _proven(self, group: int, numbers: Iterable[int], first_columns: int = 0) -> Iterator[tuple[pa.Table, str]]:
         """Blocks that lie in a row group, verified, and the digest that the first columns of each have."""
-        table = self._read([group]).cast(self._schema)  # Parquet has other names for what lists hold
-        hashable, before = Hashable(table, self._left_out), group * self._per_group * self.block_rows
+        if self._kept is None or self._kept[0] != group:
+            self._kept = None
+            table = self._read([group]).cast(self._schema)  # Parquet has other names for what lists hold
+            self._kept = group, table, Hashable(table, self._left_out)
+        _, table, hashable = self._kept
+        before = group * self._per_group * self.block_rows
         for number in numbers:
             first = min(number * self.block_rows - before, table.num_rows)
             last = min(first + self.block_rows, table.num_rows)

@@ -328,7 +328,7 @@ class Dataset(Sequence[SampleData]):
         """
         return self._showing(read_plan(self.storage).faces)
 
-    @property
+    @cached_property
     def identities(self) -> pa.Table:
         """`faces` without the landmarks, which are nearly all of it."""
         return self._showing(read_identities(self.storage))

@@ -18,7 +18,7 @@ import numpy as np
 from miex.dataset.description import describe_sample
 from miex.dataset.frames import DIGITAL_SOURCE_TYPE
 from miex.dataset.pages import page_problems
-from miex.dataset.plan_file import Plan, PlanRows, read_faces, read_plan, read_record
+from miex.dataset.plan_file import Plan, PlanFaces, PlanRows, read_plan, read_record
 from miex.dataset.proven import ProvenFile
 from miex.dataset.samples import SAMPLES_FILE, SampleRows, with_results
 from miex.dataset.schema import MEASURE_COLUMNS, SAMPLES_SCHEMA
@@ -134,18 +134,18 @@ def check_shards(
 
 
 @lru_cache(maxsize=2)
-def _opened(out: Storage, plan: str) -> tuple[dict[str, Any], PlanRows]:
+def _opened(out: Storage, plan: str) -> tuple[dict[str, Any], PlanRows, PlanFaces]:
     # keyed by the digest, so that a new plan in the same place is read again
     record = read_record(out)
-    return record["settings"], PlanRows(out, record)
+    return record["settings"], PlanRows(out, record), PlanFaces(out, record)
 
 
 def _planned(task: _Task) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Settings, rows of a shard, and rows of its faces by identity."""
-    settings, rows = _opened(task.out, task.plan)
+    settings, rows, faces = _opened(task.out, task.plan)
     table = rows.shard(task.shard)
-    faces = read_faces(task.out, table["identity"].unique().to_pylist())
-    return settings, table.to_pylist(), {face["identity"]: face for face in faces.to_pylist()}
+    found = faces.of(table["identity"].unique().to_pylist())
+    return settings, table.to_pylist(), {face["identity"]: face for face in found.to_pylist()}
 
 
 def _gap(file: BinaryIO, record: ShardRecord) -> str:
@@ -243,7 +243,7 @@ def sound_samples(out: Storage, shard: int, plan: str) -> Sound:
     Raises:
         InputError: the plan is damaged.
     """
-    settings, _ = _opened(out, plan)
+    settings = _opened(out, plan)[0]
     task, sound = _Task(out, shard, plan, settings["size"]), Sound({}, {})
     _, rows, faces = _planned(task)
     by_id = {row["sample_id"]: row for row in rows}

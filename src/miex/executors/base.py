@@ -57,10 +57,14 @@ class Executor(ABC):
         return 1
 
     @contextmanager
-    def begun(self, first: Callable[[], object], most: int) -> Iterator[Executor]:
+    def begun(self, first: Callable[[], Result], most: int) -> Iterator[tuple[Executor, Callable[[], Result]]]:
         """The executor, whose processes may start now, `most` of them, while the caller does other work: each calls
-        `first`, to load what its tasks need. What that raises is left to the tasks."""
-        yield self
+        `first`, to load what its tasks need. What that raises is left to the tasks.
+
+        Beside it a function that says what `first` returned, as soon as one of them knows; where none does, and where
+        tasks run elsewhere, it is called here.
+        """
+        yield self, first
 
     @abstractmethod
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Task, Result]]:

@@ -9,14 +9,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.synchronize import Event
-from typing import Any
+from typing import Any, cast
 
 from miex.executors.base import IN_PROCESS, Executor, Outcome, Result, Task, WorkerDiedError, out_of_memory
 
@@ -36,15 +36,14 @@ class LocalProcesses(Executor):
         return min(self.workers, available_workers())
 
     @contextmanager
-    def begun(self, first: Callable[[], object], most: int) -> Iterator[Executor]:
+    def begun(self, first: Callable[[], Result], most: int) -> Iterator[tuple[Executor, Callable[[], Result]]]:
         if self._begun:
-            yield self
+            yield self, partial(self._begun[0].said, first)
             return
         pool = _Pool(min(self.workers, most))
-        for _ in range(pool.size):
-            pool.processes.submit(first)
+        pool.begin(first)
         try:
-            yield replace(self, _begun=[pool])
+            yield replace(self, _begun=[pool]), partial(pool.said, first)
         finally:
             pool.processes.shutdown(wait=True, cancel_futures=True)
 
@@ -110,12 +109,26 @@ class LocalProcesses(Executor):
 
 
 class _Pool:
-    """Processes, and whether one of them was ready for its first task."""
+    """Processes, and whether one of them was ready for its first task.
+
+    Attributes:
+        firsts: what they began with.
+    """
 
     def __init__(self, size: int) -> None:
         spawn = get_context("spawn")
         self.size, self.began = size, spawn.Event()
         self.processes = ProcessPoolExecutor(size, mp_context=spawn, initializer=_start_worker, initargs=(self.began,))
+        self.firsts: list[Future[Any]] = []
+
+    def begin(self, first: Callable[[], object]) -> None:
+        self.firsts = [self.processes.submit(first) for _ in range(self.size)]
+
+    def said(self, first: Callable[[], Result]) -> Result:
+        for future in as_completed(self.firsts):
+            if not future.cancelled() and future.exception() is None:
+                return cast(Result, future.result())
+        return first()
 
 
 def local_executor(workers: int) -> Executor:

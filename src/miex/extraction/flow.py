@@ -15,7 +15,6 @@ from typing import ClassVar
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
 from miex.aus.tracks import Track
 from miex.aus.vector import N_AUS, AUArray
@@ -68,6 +67,8 @@ class FaceMotion:
         motion of the head explains. (Signed, with the negative part dropped after, it would not take a fading smile for
         other AUs; but it lets AUs balance each other, and reads AU 15 off every real smile.)
         """
+        from scipy.optimize import nnls  # half a second, which every run would wait for
+
         target = np.concatenate([self._motion(crop), np.zeros(N_AUS)])
         intensities, _ = nnls(self._basis, target)
         return np.asarray(np.minimum(intensities, 1), np.float32)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass, replace
 
 from miex.dataset.plan_file import Plan
-from miex.dataset.shard import Failure, members
 from miex.errors import OutputError
 from miex.storage.base import Storage
-from miex.synthesis.worker import ShardTask, render_shard
+from miex.synthesis.worker import Probe, ShardTask
 
-_PROBE = 12  # samples rendered to estimate the rest
 _OVERHEAD = 1.5  # of a run over its rendering alone: files, fsync, processes that share caches (1.3 to 1.8 here)
 
 
@@ -28,22 +24,11 @@ class Estimate:
     free: int | None
 
 
-def estimate_rest(tasks: list[ShardTask], plan: Plan) -> Estimate:
-    """What these shards take, from the first samples of the first."""
+def estimate_rest(tasks: list[ShardTask], plan: Plan, sample: Probe) -> Estimate:
+    """What these shards take, from what a sample does."""
     size = plan.shard_size
     left = sum(min(size, plan.n_rows - task.shard * size) for task in tasks)
-    list(render_shard(tasks[0], most=1))  # pays for what is loaded once
-    start = time.perf_counter()
-    made = list(render_shard(tasks[0], most=_PROBE))
-    seconds = (time.perf_counter() - start) / max(1, len(made))
-    # a member takes its header and a multiple of 512 bytes
-    sizes = [
-        sum(512 + math.ceil(len(content) / 512) * 512 for _, content in members(sample))
-        for sample in made
-        if not isinstance(sample, Failure)
-    ]
-    size_of_one = sum(sizes) / len(sizes) if sizes else 0
-    return Estimate(left, len(tasks), left * seconds * _OVERHEAD, round(left * size_of_one), None)
+    return Estimate(left, len(tasks), left * sample.seconds * _OVERHEAD, round(left * sample.bytes), None)
 
 
 def check_room(estimate: Estimate, out: Storage) -> Estimate:

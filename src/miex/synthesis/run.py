@@ -19,7 +19,7 @@ from miex.storage import Place, storage_at
 from miex.storage.base import Storage
 from miex.synthesis.estimate import Estimate, check_room, estimate_rest
 from miex.synthesis.shards import shards_of
-from miex.synthesis.worker import ShardResult, ShardTask, State, begun, make_shard, result_of
+from miex.synthesis.worker import ShardResult, ShardTask, State, begun, make_shard, prove_faces_version, result_of
 
 _SECONDS_BETWEEN_TRIES = 0.2  # to hold a place that others hold
 
@@ -225,10 +225,10 @@ def make_shards(
             for task in tasks:
                 if task.state != "missing":
                     out.size(tar_name(task.shard))  # raises for a folder of that name, before anything is replaced
+            prove_faces_version(out, plan.settings)
             # one shard is made faster here than by a process that must first start
-            if len(tasks) > 1:
-                at = stack.enter_context(begun(executor, plan, root, weights))
-            announce(check_room(estimate_rest(tasks, plan), out))
+            at, said = stack.enter_context(begun(executor if len(tasks) > 1 else IN_PROCESS, plan, root, weights))
+            announce(check_room(estimate_rest(tasks, plan, said()), out))
             start()
         progress(done(), rows, f"{failed()} failed")
         for outcome in at.run(make_shard, tasks):

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from miex.dataset.epochs import Epochs, share, shuffler
-from miex.dataset.plan_file import read_faces, read_identities, read_record
+from miex.dataset.plan_file import read_identities, read_record
 from miex.dataset.reader import SampleData, sample_of
 from miex.dataset.shard import Failure
 from miex.errors import InputError, PartialFailureError
@@ -57,7 +57,7 @@ class Renderer:
 
     def faces(self, identities: Iterable[str]) -> Faces:
         """The rows of faces.parquet of these identities."""
-        return Faces(read_faces(self.out, sorted(set(identities))))
+        return Faces(opened(self.out, self.plan, self.weights).faces.of(set(identities)))
 
     def show(self, face: dict[str, Any], rows: Sequence[Row], epoch: int) -> list[Seen | Failure]:
         """What a reader of the stored set would see of rows of one identity, in their order.
@@ -71,7 +71,7 @@ class Renderer:
             InputError: the generator is not the installed one, or has no weights at hand.
             UsageError: faces move unevenly, and the generator moves both sides alike.
         """
-        settings, generator, _ = opened(self.out, self.plan, self.weights)
+        settings, generator, *_ = opened(self.out, self.plan, self.weights)
         if self.draws is not None and epoch:
             place = _places(self.out, self.plan)[face["identity"]] if self.draws.banks else 0
             rows = self.draws.again(rows, place, epoch)
@@ -162,7 +162,7 @@ class Stream(Epochs):
         self.set_epoch(self.epoch + 1)
 
     def _blocks(self) -> Iterator[list[Group]]:
-        _, _, plan = opened(self.renderer.out, self.renderer.plan, self.renderer.weights)
+        plan = opened(self.renderer.out, self.renderer.plan, self.renderer.weights).rows
         rng = None if self.seed is None else shuffler(self.seed, self.epoch)
         frames = read_record(self.renderer.out)["frames"]
         most = max(1, FRAMES_PER_GROUP * plan.n_rows // max(1, frames))

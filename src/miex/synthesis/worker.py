@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from tarfile import BLOCKSIZE
+from typing import Any, Literal, NamedTuple
 
 from miex.dataset.frames import SUFFIX
-from miex.dataset.plan_file import CONFIG_FILE, Plan, PlanRows, has_plan, read_faces, read_record
-from miex.dataset.shard import Failure, Sample, ShardRecord, read_shard_record, write_shard
+from miex.dataset.plan_file import CONFIG_FILE, Plan, PlanFaces, PlanRows, has_plan, read_record
+from miex.dataset.shard import Failure, Sample, ShardRecord, members, read_shard_record, write_shard
 from miex.dataset.verify import kept_sample, sound_samples
 from miex.errors import InputError, OutputError
 from miex.executors.base import Executor
@@ -27,6 +30,7 @@ from miex.storage.base import Storage
 from miex.synthesis.render import render_identity
 
 State = Literal["missing", "failed", "damaged"]
+_PROBED = 12  # samples that tell what the others take
 
 
 @dataclass(frozen=True)
@@ -66,18 +70,45 @@ class ShardResult:
     own: bool
 
 
-def begun(executor: Executor, plan: Plan, faces_root: Path, weights: Path | None) -> AbstractContextManager[Executor]:
+@dataclass(frozen=True)
+class Probe:
+    """What a sample takes: seconds of one worker, and bytes of a tar."""
+
+    seconds: float
+    bytes: float
+
+
+def begun(
+    executor: Executor, plan: Plan, faces_root: Path, weights: Path | None
+) -> AbstractContextManager[tuple[Executor, Callable[[], Probe]]]:
     """The executor, whose processes load what rendering needs while the caller does other work: before its first shard,
-    each renders the first sample of a plan, which need not be written yet."""
-    row, face = (next(blocks).slice(0, 1).to_pylist()[0] for blocks in (plan.shards(), plan.face_blocks()))
-    return executor.begun(partial(_render_first, faces_root, face, row, dict(plan.settings), weights), plan.n_shards)
+    each renders the first samples of a plan, which need not be written yet. Beside it, who says what they took."""
+    rows = next(plan.shards()).slice(0, _PROBED).to_pylist()
+    faces = {face["identity"]: face for face in next(plan.face_blocks()).slice(0, _PROBED).to_pylist()}
+    first = partial(_probe, faces_root, faces, rows, dict(plan.settings), weights)
+    return executor.begun(first, plan.n_shards)
 
 
-def _render_first(
-    faces_root: Path, face: dict[str, Any], row: dict[str, Any], settings: dict[str, Any], weights: Path | None
-) -> None:
+def _probe(
+    faces_root: Path,
+    faces: dict[str, dict[str, Any]],
+    rows: list[dict[str, Any]],
+    settings: dict[str, Any],
+    weights: Path | None,
+) -> Probe:
+    generator = _generator(settings, weights)
     with one_thread():
-        list(render_identity(faces_root, face, [row], settings, _generator(settings, weights)))
+        list(_rendered(faces_root, faces, rows[:1], settings, generator))  # pays for what is loaded once
+        start = time.perf_counter()
+        made = list(_rendered(faces_root, faces, rows, settings, generator))
+        seconds = (time.perf_counter() - start) / len(rows)
+    # a member takes its header and a multiple of a block
+    sizes = [
+        sum((1 + math.ceil(len(content) / BLOCKSIZE)) * BLOCKSIZE for _, content in members(sample))
+        for sample in made
+        if not isinstance(sample, Failure)
+    ]
+    return Probe(seconds, sum(sizes) / max(1, len(sizes)))
 
 
 def make_shard(task: ShardTask) -> ShardResult:
@@ -100,11 +131,11 @@ def make_shard(task: ShardTask) -> ShardResult:
 
 def _mended(task: ShardTask) -> Iterator[Sample | Failure]:
     """The samples of a shard that is there: those that are proven byte for byte as they are, the rest rendered."""
-    settings, _, plan = opened(task.out, task.plan, task.weights)
-    suffix = SUFFIX[settings["frame_format"]]
+    there = opened(task.out, task.plan, task.weights)
+    suffix = SUFFIX[there.settings["frame_format"]]
     sound = sound_samples(task.out, task.shard, task.plan)
     rest = iter(render_shard(task, leave_out=sound.samples.keys()))
-    for sample_id in plan.shard(task.shard)["sample_id"].to_pylist():
+    for sample_id in there.rows.shard(task.shard)["sample_id"].to_pylist():
         if sample_id in sound.samples:
             yield kept_sample(task.out, task.shard, sound.samples[sample_id], suffix)
             continue
@@ -133,14 +164,11 @@ def _prove_within_reach(task: ShardTask) -> None:
         )
 
 
-def render_shard(
-    task: ShardTask, *, most: int | None = None, leave_out: Collection[str] = ()
-) -> Iterator[Sample | Failure]:
+def render_shard(task: ShardTask, *, leave_out: Collection[str] = ()) -> Iterator[Sample | Failure]:
     """The samples of a shard, in the order of the plan; one that cannot be made is a Failure with its reason.
 
     Args:
         task: which shard of which plan.
-        most: rows; the rest is left out. None: all.
         leave_out: ids of samples that are not rendered.
 
     Raises:
@@ -148,20 +176,38 @@ def render_shard(
         UsageError: weights for a generator that has none; or its faces move unevenly, and the generator moves both
             sides alike.
     """
-    settings, generator, plan = opened(task.out, task.plan, task.weights)
-    table = plan.shard(task.shard).slice(0, most)
-    rows = [row for row in table.to_pylist() if row["sample_id"] not in leave_out]
-    faces = read_faces(task.out, list(dict.fromkeys(row["identity"] for row in rows)))
+    there = opened(task.out, task.plan, task.weights)
+    rows = [row for row in there.rows.shard(task.shard).to_pylist() if row["sample_id"] not in leave_out]
+    faces = {face["identity"]: face for face in there.faces.of({row["identity"] for row in rows}).to_pylist()}
+    return _rendered(task.faces_root, faces, rows, there.settings, there.generator)
+
+
+def _rendered(
+    faces_root: Path,
+    faces: dict[str, dict[str, Any]],
+    rows: list[dict[str, Any]],
+    settings: dict[str, Any],
+    generator: Generator[Any],
+) -> Iterator[Sample | Failure]:
+    """Samples, in the order of their rows; faces: by identity."""
     if any(row["asymmetry"] is not None or row["sides"] is not None for row in rows):
         generator.require_sides("nuisance asymmetry, or AUs on one side alone")
-    by_identity = {face["identity"]: face for face in faces.to_pylist()}
     for identity, own in groupby(rows, key=itemgetter("identity")):
-        yield from render_identity(task.faces_root, by_identity[identity], list(own), settings, generator)
+        yield from render_identity(faces_root, faces[identity], list(own), settings, generator)
+
+
+class Opened(NamedTuple):
+    """A plan that lies somewhere, and the generator that it wants."""
+
+    settings: dict[str, Any]
+    generator: Generator[Any]
+    rows: PlanRows
+    faces: PlanFaces
 
 
 @lru_cache(maxsize=2)
-def opened(out: Storage, plan: str, weights: Path | None) -> tuple[dict[str, Any], Generator[Any], PlanRows]:
-    """Settings, generator and rows of the plan that lies there; see `ShardTask`."""
+def opened(out: Storage, plan: str, weights: Path | None) -> Opened:
+    """The plan that lies there; see `ShardTask`."""
     # keyed by the digest, so that a new plan in the same folder is read again
     record = read_record(out)
     if (found := record["digests"]["plan"]) != plan:
@@ -170,6 +216,12 @@ def opened(out: Storage, plan: str, weights: Path | None) -> tuple[dict[str, Any
             do="give another `out`: another process of miex has just put its plan there",
         )  # fmt: skip
     settings = record["settings"]
+    prove_faces_version(out, settings)
+    return Opened(settings, _generator(settings, weights), PlanRows(out, record), PlanFaces(out, record))
+
+
+def prove_faces_version(out: Storage, settings: Mapping[str, Any]) -> None:
+    """Raises InputError for the settings of a plan whose faces the installed miex would align otherwise."""
     if settings["faces_version"] != FACES_VERSION:
         raise InputError(
             f"plan {out.address}",
@@ -177,7 +229,6 @@ def opened(out: Storage, plan: str, weights: Path | None) -> tuple[dict[str, Any
             found=f"version {settings['faces_version']}",
             do="install the version of miex that plan.json names, or make a new plan",
         )
-    return settings, _generator(settings, weights), PlanRows(out, record)
 
 
 def _generator(settings: dict[str, Any], weights: Path | None) -> Generator[Any]:
