@@ -213,13 +213,29 @@ def bilinear(image: npt.NDArray[Any], x: float, y: float, c: int) -> float:
 
 def moving(field: Field, size: int) -> tuple[slice, slice]:
     """Rows and columns of the crop's pixels between which all are that a field [g, g, 2] moves."""
-    grid = len(field)
-    box = cv2.boundingRect((field.view(np.uint64)[..., 0] != 0).view(np.uint8))  # both floats at once
-    across, down = (
-        slice(max(0, int((first - 0.5) * size / grid - 0.5)), min(size, int((first + n + 0.5) * size / grid + 0.5)))
-        for first, n in zip(box[:2], box[2:], strict=True)
-    )
-    return down, across
+    top, bottom, left, right = moving_cells(field)
+    per = size / len(field)
+    down = slice(max(0, int((top - 0.5) * per - 0.5)), min(size, int((bottom + 0.5) * per + 0.5)))
+    return down, slice(max(0, int((left - 0.5) * per - 0.5)), min(size, int((right + 0.5) * per + 0.5)))
+
+
+@compiled
+def moving_cells(field: Field) -> tuple[int, int, int, int]:
+    """First row and the one behind the last, and columns, between which all cells are that a field moves; no cell lies
+    between them where it moves none."""
+    top, bottom, left, right = 0, 0, field.shape[1], 0
+    for i in range(field.shape[0]):
+        first = 0
+        while first < field.shape[1] and field[i, first, 0] == 0 and field[i, first, 1] == 0:
+            first += 1
+        if first == field.shape[1]:
+            continue
+        last = field.shape[1] - 1
+        while field[i, last, 0] == 0 and field[i, last, 1] == 0:
+            last -= 1
+        top, bottom = top if bottom else i, i + 1
+        left, right = min(left, first), max(right, last + 1)
+    return top, bottom, min(left, right), right
 
 
 def sample(image: Any, where: Any, border: int = cv2.BORDER_REPLICATE) -> Any:

@@ -19,6 +19,7 @@ from miex.stable import sample_rng
 COARSER = 2  # cells of the grid per point at which residual motion is drawn; its shortest length is 1.3 cells
 RIM = 0.2  # over which residual motion fades to zero inside the face, inter-ocular distances
 FURTHEST = 0.06  # that a single place moves, inter-ocular distances
+PATTERN = "pattern"  # the use of a sample's randomness for residual motion (`sample_rng`)
 NEARER = 0.4  # and no further than this share of the way to what holds still: so nothing folds before it
 
 
@@ -29,6 +30,7 @@ def drift(
     area: npt.NDArray[np.bool_],
     still: npt.NDArray[np.bool_],
     relief: npt.NDArray[np.float32] | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Field | None:
     """Where what is seen goes, beside the AUs: the head with all around, what stands out of a face that turns, local
     outliers, and residual motion of the face. Only the head moves what holds still.
@@ -41,6 +43,7 @@ def drift(
         still: cells of what never moves by itself, as `still_area` finds them, bool [grid, grid].
         relief: how far the face stands out in each cell, inter-ocular distances, float32 [grid, grid]; needed where the
             row has a turn. By small angles it moves in proportion; what it hides or shows is left out.
+        rng: `sample_rng(row["seed"], PATTERN)`, for who has it already.
 
     Returns:
         float32 [n, grid, grid, 2], (right, down) in pixels; None if nothing drifts.
@@ -64,7 +67,7 @@ def drift(
     own = []  # motion of single places
     if row["residual"] is not None:
         length, rms = row["residual"]
-        pattern = _pattern(sample_rng(row["seed"], "pattern"), grid, length * cells)
+        pattern = _pattern(rng or sample_rng(row["seed"], PATTERN), grid, length * cells)
         scale = rms * np.sqrt(pattern.size) / cv2.norm(pattern)  # over the whole grid its rms is that in each direction
         own.append((pattern, inside * np.float32(scale)))
     for at_x, at_y, radius, right, down in row["outliers"] or ():
@@ -73,10 +76,16 @@ def drift(
             (np.broadcast_to(np.array([right, down], np.float32), (grid, grid, 2)), np.exp(-far).astype(np.float32))
         )
     if own:
-        shares = np.asarray(ease(progress(len(field), row["apex"])), np.float32)
+        shares = _shares(len(field), row["apex"])
         for motion, weight in own:
             _add_bounded(motion, weight, most, inter_ocular, shares, field)
     return field
+
+
+@lru_cache(maxsize=8)
+def _shares(n: int, apex: int) -> npt.NDArray[np.float32]:
+    """How much of its motion of single places each of n frames shows, float32 [n], not to be written."""
+    return np.asarray(ease(progress(n, apex)), np.float32)
 
 
 @lru_cache(maxsize=2)  # of an identity, asked for by each of its rows

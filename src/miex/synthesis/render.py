@@ -23,8 +23,9 @@ from miex.generators.base import Generator, Rendered
 from miex.generators.grid import GRID, Field, face_area
 from miex.generators.muscle.blendshapes import relief
 from miex.images import Image, ImageError, decode_image
-from miex.nuisances.apply import drift, through_sensor
+from miex.nuisances.apply import PATTERN, drift, through_sensor
 from miex.nuisances.still import still_area
+from miex.stable import sample_rngs
 from miex.synthesis.measures import measure_pair
 
 # Of the frames that go to a generator in one call, unless a single row has more: 64 frames of 128 px. With their fields
@@ -169,7 +170,8 @@ def _rendered(prepared: _Prepared, rows: Sequence[Row], size: int, generator: Ge
     aus = [rendered_aus(row) for row in rows]
     unit = prepared.aligned.inter_ocular
     drifts = [
-        drift(row, size, unit, prepared.area, prepared.still, prepared.relief if row["turn"] else None) for row in rows
+        drift(row, size, unit, prepared.area, prepared.still, prepared.relief if row["turn"] else None, rng)
+        for row, rng in zip(rows, sample_rngs((row["seed"] for row in rows), PATTERN), strict=True)
     ]
     rig = generator.mix(prepared.rig, rows[0]["mixture"]) if generator.mixed else prepared.rig
     made = generator.render(rig, np.concatenate(aus), _together(drifts, aus))

@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from miex.compiled import compiled
 from miex.errors import InputError
-from miex.generators.grid import Field, bilinear
+from miex.generators.grid import Field, bilinear, cell_centers
 from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
 from miex.generators.muscle.basis import FaceFrame, Floats, parting_rows
 
@@ -232,8 +232,7 @@ def _at(fields: Floats, where: Floats, found: Floats) -> None:
 # --- one frame ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(NamedTuple):
     """A cut in one frame, seen in a box of the crop.
 
     Attributes:
@@ -285,7 +284,8 @@ def open_cut(
     )  # fmt: skip
     if share == 0:
         return None
-    x, y = np.arange(left, right, dtype=np.float32)[None, :], np.arange(top, bottom, dtype=np.float32)[:, None]
+    line = cell_centers(size, size)  # pixels as cells of a grid
+    x, y = line[None, left:right], line[top:bottom, None]
     upper, lower, along = columns[:, None, : right - left]
     return Opening(
         cut, amounts, edges, (slice(top, bottom), slice(left, right)), x, y, upper, lower, along, drifted, share

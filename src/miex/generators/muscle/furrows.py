@@ -226,6 +226,7 @@ class Table(NamedTuple):
         widths, depths: float64 [f].
         skins: int64 [f]: which of `load_skin` each furrow lies in.
         midline: bool [f]: whether its line runs on over the other side.
+        powers: float64 [n]: of the intensity, with which furrows of each entry deepen.
         bulges: int64 [f]: on which side of it skin bulges, 1: on the right of who walks along it in the picture.
     """
 
@@ -241,6 +242,7 @@ class Table(NamedTuple):
     skins: _Indices
     midline: npt.NDArray[np.bool_]
     bulges: _Indices
+    powers: _Doubles
 
 
 @cache
@@ -264,6 +266,7 @@ def _table() -> Table:
         np.array([names.index(furrow.skin) for _, furrow in every]),
         np.array([crosses(furrow.line) for _, furrow in every]),
         np.array([-int(way) * furrow.bulge for way, _, furrow in sides]),
+        np.array([EARLY.get(AU_NUMBERS[row // len(SIDES)], POWER) for row in rows.tolist()]),
     )  # fmt: skip
 
 
@@ -407,58 +410,62 @@ def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back:
         weights: intensities, float32 [34].
         back: where what is seen at each pixel came from, displacement float32 [size, size, 2], pixels.
     """
-    rows = _table().rows
-    (shades, windows), work = light.shades, weights[rows] > 0
-    work &= windows[:, 0] < windows[:, 1]
-    if not work.any():
-        return
-    powers = [float(weights[row]) ** EARLY.get(AU_NUMBERS[row // len(SIDES)], POWER) for row in rows[work].tolist()]
-    furthest = cv2.norm(back, cv2.NORM_INF)
+    table, (shades, windows) = _table(), light.shades
     _relight(
-        levels,
-        back,
-        furthest,
-        shades,
-        windows[work],
-        np.array(powers, np.float32),
-        light.fine / len(levels),
-        light.tint,
-    )
+        levels, back, shades, windows, weights, table.rows, table.powers, light.fine / len(levels), light.tint
+    )  # fmt: skip
 
 
 @compiled
 def _relight(
     levels: npt.NDArray[np.uint16],
     back: Field,
-    furthest: float,
     shades: Floats,
     windows: _Indices,
-    amounts: Floats,
+    weights: Floats,
+    rows: _Indices,
+    powers: _Doubles,
     finer: float,
     tint: Floats,
 ) -> None:
     """Multiply each pixel [size, size, 3] by the light where what is seen there came from.
 
     Args:
-        levels, back: as for `relight`.
-        furthest: that anything came, pixels.
-        shades: `Light.shades`; windows, amounts: of those that are at work, [n, 6] and [n].
+        levels, weights, back: as for `relight`.
+        shades, windows: `Light.shades`; rows, powers: of `Table`.
         finer: cells of the grid of shades per pixel.
         tint: how much of a change of the light colors take.
     """
-    size, top, left = len(levels), windows[:, 0].min() - 1, windows[:, 2].min() - 1
-    height, width = windows[:, 1].max() + 1 - top, windows[:, 3].max() + 1 - left
+    size, furthest = len(levels), np.float32(0)
+    for i in range(size):
+        line = back[i].reshape(-1)
+        for j in range(len(line)):
+            furthest = max(furthest, abs(line[j]))
+    work = (weights[rows] > 0) & (windows[:, 0] < windows[:, 1])
+    if not work.any():
+        return
+    top, left = windows[work, 0].min() - 1, windows[work, 2].min() - 1
+    height, width = windows[work, 1].max() + 1 - top, windows[work, 3].max() + 1 - left
     total = np.ones((height, width, 1), np.float32)  # in a rim of nothing but 1
-    for n in range(len(windows)):
+    firsts, lasts = np.full(height, width), np.zeros(height, np.int64)  # of what is not 1 in each of its rows
+    for n in np.flatnonzero(work):
+        amount = np.float64(np.float32(np.float64(weights[rows[n]]) ** powers[n]))
+        first, last = windows[n, 2] - left, windows[n, 3] - left
         for i in range(windows[n, 0], windows[n, 1]):
             start = windows[n, 4] + (i - windows[n, 0]) * windows[n, 5]
-            row = total[i - top, windows[n, 2] - left : windows[n, 3] - left, 0]
+            firsts[i - top], lasts[i - top] = min(firsts[i - top], first), max(lasts[i - top], last)
+            row = total[i - top, first:last, 0]
             for j in range(len(row)):
-                row[j] = np.float32(np.float64(shades[start + j]) * np.float64(amounts[n]) + np.float64(row[j]))
-    rows = max(0, int(top / finer - furthest) - 1), min(size, int((top + height) / finer + furthest) + 2)
-    columns = max(0, int(left / finer - furthest) - 1), min(size, int((left + width) / finer + furthest) + 2)
-    for i in range(rows[0], rows[1]):
-        for j in range(columns[0], columns[1]):
+                row[j] = np.float32(np.float64(shades[start + j]) * amount + np.float64(row[j]))
+    for i in range(max(0, int(top / finer - furthest) - 1), min(size, int((top + height) / finer + furthest) + 2)):
+        # the rows of shades that its pixels may have come from
+        above, below = ((i - furthest + 0.5) * finer - 0.5 - top, (i + furthest + 0.5) * finer - 0.5 - top)
+        around = slice(max(0, int(above)), max(0, int(below) + 2))
+        if around.start >= min(height, around.stop):
+            continue
+        first, last = firsts[around].min(), lasts[around].max()
+        start = max(0, int((first + left) / finer - furthest) - 2)
+        for j in range(start, min(size, int((last + left) / finer + furthest) + 3)):
             x = (j + back[i, j, 0] + 0.5) * finer - 0.5 - left
             y = (i + back[i, j, 1] + 0.5) * finer - 0.5 - top
             if not (0 <= x < width - 1 and 0 <= y < height - 1):

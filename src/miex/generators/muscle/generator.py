@@ -18,7 +18,7 @@ from miex.compiled import compiled
 from miex.errors import InputError
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.base import Generator, Rendered, aus_of_frames
-from miex.generators.grid import GRID, Field, invert, lattice, moving, sample
+from miex.generators.grid import GRID, Field, invert, lattice, moving, moving_cells, sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import FaceFrame
 from miex.generators.muscle.blendshapes import BlendshapeFrame
@@ -49,6 +49,14 @@ class MuscleRig:
     basis: npt.NDArray[np.float32]
     layers: Layers | None = None
     both: tuple[MuscleRig, MuscleRig] | None = None
+
+    @cached_property
+    def reach(self) -> npt.NDArray[np.int64]:
+        """Of each entry of the basis the first row in which it moves anything, the one behind the last, and columns,
+        int64 [34, 4]."""
+        found = np.empty((len(self.basis), 4), np.int64)
+        _reach(self.basis, found)
+        return found
 
     @cached_property
     def samples(self) -> npt.NDArray[np.uint16]:
@@ -110,12 +118,13 @@ class MuscleGenerator(Generator[MuscleRig]):
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
         fields = np.empty((len(weights), GRID, GRID, 2), np.float32)
+        drifting = None if drift is None else drift.any((1, 2, 3))
         scales = []
         for i, z in enumerate(weights):
             fields[i], scale = restrained(rig, z)
             scales.append(scale)
         for i, (frame, z, scale) in enumerate(zip(frames, weights, scales, strict=True)):
-            drifts = drift[i] if drift is not None and drift[i].any() else None
+            drifts = drift[i] if drift is not None and drifting[i] else None
             if drifts is None and not z.any():  # what sampling would give, for nothing
                 frame[:] = rig.face.crop
                 continue
@@ -203,20 +212,28 @@ def _smooth(samples: Image, into: npt.NDArray[np.uint16]) -> None:
 def combine(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> Field:
     """Σ weight·basis, float32 [g, g, 2]; muscles at rest cost nothing."""
     field = np.zeros(rig.basis.shape[1:], np.float32)
-    _combine(rig.basis, weights, field)
+    _combine(rig.basis, rig.reach, weights, field)
     return field
 
 
 @compiled
-def _combine(basis: npt.NDArray[np.float32], weights: npt.NDArray[np.float32], field: Field) -> None:
-    """Add to a field, row by row, so that each stays at hand for all entries."""
-    entries = np.flatnonzero(weights)
-    for i in range(len(field)):
-        row = field[i].reshape(-1)
-        for k in entries:
-            part, weight = basis[k, i].reshape(-1), weights[k]
+def _combine(
+    basis: npt.NDArray[np.float32], reach: npt.NDArray[np.int64], weights: npt.NDArray[np.float32], field: Field
+) -> None:
+    """Add to a field, as far as entries reach."""
+    for k in np.flatnonzero(weights):
+        top, bottom, left, right = reach[k]
+        for i in range(top, bottom):
+            row, part, weight = field[i, left:right].reshape(-1), basis[k, i, left:right].reshape(-1), weights[k]
             for j in range(len(row)):
                 row[j] += weight * part[j]
+
+
+@compiled
+def _reach(basis: npt.NDArray[np.float32], found: npt.NDArray[np.int64]) -> None:
+    """Fill in `MuscleRig.reach`."""
+    for k in range(len(basis)):
+        found[k] = moving_cells(basis[k])
 
 
 def restrained(rig: MuscleRig, weights: npt.NDArray[np.float32]) -> tuple[Field, npt.NDArray[np.float32] | None]:

@@ -42,8 +42,8 @@ class Layers:
     def __init__(self, frame: FaceFrame, face: AlignedFace, basis: Floats) -> None:
         self.frame, self.light = frame, Light(frame, face, basis.shape[1])
         self._face, self._basis = face, basis
-        # bound of the compression by each entry of the basis at intensity 1, in each tile of the grid
-        self._worst, self._known = np.zeros((len(basis), TILES**2), np.float32), np.zeros(len(basis), bool)
+        # bound of the compression by each entry of the basis at intensity 1, in each tile of the grid; NaN: not known yet
+        self._worst = np.full((len(basis), TILES**2), np.nan, np.float32)
         self._parts: dict[str, Mouth | Eye] = {}
         self._zones: dict[str, tuple[npt.NDArray[np.bool_], ...]] = {}
 
@@ -69,17 +69,19 @@ class Layers:
             float32 [g, g] in (0, 1]; None: nothing would fold.
         """
         grid = len(field)
-        for row in np.flatnonzero((weights > 0) & ~self._known).tolist():
+        if _highest(weights, self._worst) <= MOST:
+            return None
+        for row in np.flatnonzero((weights > 0) & np.isnan(self._worst[:, 0])).tolist():
             self.worst(row, size)
-        if (weights @ self._worst).max() <= MOST:
+        if _highest(weights, self._worst) <= MOST:
             return None
         return restraint(self._seen(field, weights), grid, grid / size, self.frame.unit)
 
     def worst(self, row: int, size: int) -> Floats:
         """A bound of the compression by an entry of the basis at intensity 1, in each tile of the grid."""
-        if not self._known[row]:
-            rows = _alike(parted(row), len(self._known))
-            self._worst[rows], self._known[rows] = self._seen_compression(rows, size), True
+        if np.isnan(self._worst[row, 0]):
+            rows = _alike(parted(row), len(self._worst))
+            self._worst[rows] = self._seen_compression(rows, size)
         return np.asarray(self._worst[row])
 
     def part(self, name: str) -> Mouth | Eye:
@@ -134,6 +136,17 @@ class Layers:
         if name == "mouth":
             return make_mouth(self.frame, self._face, self._basis)
         return make_eye(self.frame, self._face, self._basis, SIDES.index(name))
+
+
+@compiled
+def _highest(weights: Floats, worst: Floats) -> float:
+    """The highest of sums of bounds [34, tiles], each times its weight; NaN where one of them is."""
+    total = np.zeros(worst.shape[1])
+    for row in range(len(weights)):
+        if weights[row] > 0:
+            for tile in range(len(total)):
+                total[tile] += weights[row] * worst[row, tile]
+    return float(total.max())
 
 
 @cache

@@ -19,7 +19,7 @@ class MixedLayers(Layers):
 
     def __init__(self, first: Layers, second: Layers, share: float, basis: Floats) -> None:
         self.frame, self.light, self._basis = first.frame, first.light, basis
-        self._worst, self._known = np.zeros_like(first._worst), np.zeros_like(first._known)
+        self._worst = np.full_like(first._worst, np.nan)
         self._parts, self._zones = {}, {}
         self._both, self._share = (first, second), np.float32(share)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -338,7 +338,7 @@ def between(mouth: Mouth, opening: Opening, weights: Floats, samples: npt.NDArra
     roof = np.maximum(upper, fixed[2] + drift[1])
     floor = np.maximum(roof, lower + moving[2] - moving[1])
     widest = np.ptp(mouth.cut.edges[..., 1], 0).max()
-    picture = inside(mouth, replace(opening, lower=floor[None]), weights, roof) * np.float32(level)
+    picture = inside(mouth, opening._replace(lower=floor[None]), weights, roof) * np.float32(level)
     _keep_own(
         x, opening.y[:, 0], upper, lower, across, drift, fixed, moving, widest, mouth.cut.unit, mouth.toothed, samples,
         picture,
