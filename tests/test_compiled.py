@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 import miex
+from miex.compiled import interpolated
 
 KERNEL = """
 from miex.compiled import compiled
@@ -48,3 +51,15 @@ def test_a_kernel_that_cannot_be_kept_is_used_all_the_same(tmp_path: Path) -> No
     index.unlink()
     index.mkdir()  # where numba writes, whoever runs the test
     assert run(script, cache) == "42.0 0"
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_values_between_places_are_those_of_numpy_to_the_bit(kind: npt.DTypeLike) -> None:
+    rng = np.random.default_rng(3)
+    xs, values = np.cumsum(rng.integers(0, 3, 12) + rng.random(12)).astype(kind), rng.normal(size=12).astype(kind)
+    xs[4] = xs[5]  # a step
+    asked, near = [*rng.uniform(-2, xs[-1] + 2, 200), *xs.tolist()], 0
+    for x, expected in zip(asked, np.interp(asked, xs, values), strict=True):
+        found, near = interpolated(xs, values, x, near)
+        assert found == expected
+        assert near == max(0, np.searchsorted(xs, x, "right") - 1)

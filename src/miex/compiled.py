@@ -11,6 +11,8 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
+import numpy.typing as npt
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -51,3 +53,29 @@ def eased(t: float) -> float:
     """`easing.ease` of a number, for kernels."""
     t = min(1.0, max(0.0, t))
     return t * t * (3 - 2 * t)
+
+
+@compiled
+def interpolated(xs: npt.NDArray[Any], values: npt.NDArray[Any], x: float, near: int) -> tuple[float, int]:
+    """`np.interp` at one place, rounded as there, for kernels; numba's own takes many seconds to compile.
+
+    Args:
+        xs: places, ascending; values: there.
+        x: the place.
+        near: a number of one that may be near it, from which it is looked for.
+
+    Returns:
+        The value, and the number of the last place that is not beyond x, or 0.
+    """
+    last = len(xs) - 1
+    if x >= xs[last]:
+        return np.float64(values[last]), last
+    if x < xs[0]:
+        return np.float64(values[0]), 0
+    k = near
+    while x < xs[k]:
+        k -= 1
+    while x >= xs[k + 1]:
+        k += 1
+    start, before = np.float64(xs[k]), np.float64(values[k])
+    return float((values[k + 1] - before) / (xs[k + 1] - start) * (x - start) + before), k

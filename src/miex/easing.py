@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 def ease(t: Any) -> Any:
     """From 0 at t ≤ 0 to 1 at t ≥ 1 with no speed at either end: 3t² − 2t³; an array of t's shape and dtype."""
-    t = np.clip(t, 0, 1)
+    t = np.minimum(np.maximum(t, 0), 1)
     return np.asarray(t * t * (3 - 2 * t))
 
 

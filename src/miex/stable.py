@@ -262,10 +262,12 @@ def shallow(value: Any) -> Any:
     level: list[Any] = [[value]]
     for _ in range(MOST_DEPTH + 1):
         inside = [one for held in level for one in (held.values() if isinstance(held, dict) else held)]
-        if any(isinstance(one, int) and not -(2**63) <= one < 2**64 for one in inside):
+        numbers = [one for one in inside if isinstance(one, int)]
+        if numbers and not (min(numbers) >= -(2**63) and max(numbers) < 2**64):
             raise ValueError("a number of more than 64 bits")
-        texts = chain(inside, chain.from_iterable(held for held in level if isinstance(held, dict)))
-        if odd := next((one for one in texts if isinstance(one, str) and not one.isascii() and _LONE.search(one)), ""):
+        texts = [one for one in inside if isinstance(one, str)]
+        texts += dict.fromkeys(chain.from_iterable(held for held in level if isinstance(held, dict)))
+        if odd := next((one for one in texts if not one.isascii() and _LONE.search(one)), ""):
             raise ValueError(f"{odd!r}, which is no text")
         level = [one for one in inside if isinstance(one, dict | list)]
         if not level:

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from miex.generators.grid import GRID, Field, cell_centers, warp
+from miex.faces.crop import AlignedFace
+from miex.faces.mesh import OVAL
+from miex.generators.grid import GRID, Field, cell_centers, moving, moving_cells, radius, warp
 from tests.generators.shifts import recovered_shift
 
 SIZE = 128
@@ -84,3 +86,39 @@ def test_what_does_not_move_keeps_its_bits(photo: np.ndarray) -> None:
     assert (changed < (43, 53)).all()
     assert np.array_equal(frames, kept)
     assert warp(frames, None) is frames
+
+
+def test_the_cells_that_move_are_found() -> None:
+    rng = np.random.default_rng(0)
+    for most in (0, 1, 1, 2, 3, 8):
+        field = np.zeros((20, 30, 2), np.float32)
+        for _ in range(most):
+            field[rng.integers(20), rng.integers(30), rng.integers(2)] = rng.normal()
+        rows, columns = np.nonzero(field.any(-1))
+        ends = [0] * 4 if not most else [rows.min(), rows.max() + 1, columns.min(), columns.max() + 1]
+        assert list(moving_cells(field)) == ends
+
+
+def test_all_pixels_that_a_field_moves_are_among_the_moving_ones() -> None:
+    field = np.zeros((GRID, GRID, 2), np.float32)
+    field[30:41, 12:20] = 1
+    seen = cv2.resize(field, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR).any(-1)
+    rows, columns = moving(field, SIZE)
+    assert seen.any()
+    assert not np.delete(seen, np.r_[rows], 0).any()
+    assert not np.delete(seen, np.r_[columns], 1).any()
+    assert (rows.stop - rows.start) * (columns.stop - columns.start) < 1.5 * seen.sum()
+
+
+@pytest.mark.parametrize("neck", [0.0, 15.0])
+def test_the_radius_is_one_on_the_oval(neck: float, face: AlignedFace) -> None:
+    line = cell_centers(face.size, GRID)
+    angles, distances = face.polar(line[None], line[:, None])
+    expected = distances / np.interp(angles, *face.outline(neck=neck))
+    assert np.array_equal(radius(face, GRID, neck), expected.astype(np.float32))
+    angle, length = face.outline(neck=neck)
+    assert np.all(np.diff(angle) >= 0)
+    assert angle[0] <= -np.pi < np.pi <= angle[-1]
+    if not neck:
+        x, y = (face.landmarks[list(OVAL)] - face.landmarks[list(OVAL)].mean(0)).T
+        assert np.interp(np.arctan2(y, x), angle, length) == pytest.approx(np.hypot(x, y), rel=1e-5)

@@ -24,7 +24,18 @@ from miex.generators.muscle import MuscleGenerator, MuscleRig, mouth, teeth
 from miex.generators.muscle import furrows as furrow_tables
 from miex.generators.muscle.anatomy import Rim, load
 from miex.generators.muscle.basis import FaceFrame, crosses, of_side
-from miex.generators.muscle.cuts import TABLE, Opening, cut_spec, open_cut, percentile, sheets, value_at
+from miex.generators.muscle.cuts import (
+    POINTS,
+    TABLE,
+    Opening,
+    cut_spec,
+    edge_lines,
+    median,
+    open_cut,
+    percentile,
+    sheets,
+    value_at,
+)
 from miex.generators.muscle.folds import MOST, bound, compression, restraint
 from miex.generators.muscle.furrows import (
     ASTRAY,
@@ -155,6 +166,56 @@ def test_percentiles_are_those_of_numpy(share: float) -> None:
     assert np.allclose(percentile(values, share), np.percentile(values, 100 * share, axis=0), atol=1e-4)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 6])
+def test_medians_are_those_of_numpy(n: int) -> None:
+    values = np.random.default_rng(n).random((n, 3)).astype(np.float32)
+    assert np.array_equal(median(values), np.median(values, axis=0))
+
+
+@pytest.mark.parametrize(("name", "side"), [("mouth", 0), ("eye", 0), ("eye", 1)])
+def test_edges_are_those_of_landmarks_without_corners(rig: MuscleRig, name: str, side: int) -> None:
+    assert rig.layers
+    frame, spec = rig.layers.frame, cut_spec(name, load())
+    over, under = (frame.line(indices, side) for indices in (spec.upper, spec.lower))
+    x = np.linspace(max(over[0][0], under[0][0]), min(over[0][-1], under[0][-1]), POINTS)
+    bent = np.array([np.interp(x, *line) for line in (over, under)])
+    chords = np.linspace(bent[:, 0], bent[:, -1], POINTS, axis=1)
+    bent -= chords
+    whole = np.concatenate([-bent[:, :0:-1], bent, -bent[:, -2::-1]], 1)
+    kernel = cv2.getGaussianKernel(13, 1.5).ravel()
+    upper, lower = chords + [np.convolve(line, kernel, "same")[POINTS - 1 : 2 * POINTS - 1] for line in whole]
+    within = [np.minimum(margin * frame.unit, np.maximum(0, lower - upper) / 3) for margin in spec.margin]
+    upper, lower = upper + within[0], lower - within[1]
+    middle = (upper + lower) / 2
+    meet = (upper > lower) | np.isin(np.arange(POINTS), (0, POINTS - 1))
+    expected = np.stack([np.where(meet, middle, edge) for edge in (upper, lower)])
+    found = edge_lines(frame, spec, side)
+    assert np.array_equal(found[..., 0], [x, x])
+    assert found[..., 1] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_window_has_room_around_the_edges_and_a_zone_all_that_moves(rig: MuscleRig) -> None:
+    assert rig.layers
+    frame = rig.layers.frame
+    for name, part in (("mouth", "mouth"), ("eye", "left"), ("eye", "right")):
+        cut, spec = rig.layers.part(part).cut, cut_spec(name, load())
+        around, below = (length * frame.unit for length in spec.room)
+        (left, top), (right, bottom) = cut.edges.min((0, 1)) - around, cut.edges.max((0, 1)) + np.array((around, below))
+        rows, columns = cut.window
+        assert np.array_equal(np.flatnonzero((frame.y[:, 0] >= top) & (frame.y[:, 0] < bottom)), np.r_[rows])
+        assert np.array_equal(np.flatnonzero((frame.x[0] >= left) & (frame.x[0] < right)), np.r_[columns])
+        x, y = frame.x[:, columns], frame.y[rows]
+        upper, lower = (np.interp(x, *edge.T) for edge in cut.edges)
+        line, moved = cut.edges[0, :, 0], np.abs(cut.extra[..., 1]).max(1) > 1e-4 * frame.unit
+        moved &= (x >= line[0]) & (x <= line[-1])
+        ys = [
+            *cut.edges[..., 1].ravel(),
+            *np.broadcast_to(y, moved[0].shape)[(moved[0] & (y < upper)) | (moved[1] & (y > lower))],
+        ]
+        cell = float(x[0, 1] - x[0, 0])
+        assert cut.zone[1::2] == pytest.approx((min(ys) - 2 * cell, max(ys) + 2 * cell))
+
+
 def test_behind_the_lips_it_is_dark_with_a_strip_of_teeth(rig: MuscleRig, closed: AlignedFace) -> None:
     frame = generator.render(rig, parse(["26=1"])[None]).frames[0].astype(float)
     (drawn,) = openings(rig, "26=1")
@@ -233,7 +294,7 @@ def test_the_mouth_is_drawn_as_numpy_and_remap_draw_it(rig: MuscleRig) -> None:
     z = weights("10=.5", "25=.6", "26=.4")
     (drawn,) = openings(rig, "10=.5", "25=.6", "26=.4")
     part, unit, drift = drawn.part, np.float32(rig.face.inter_ocular), np.array([0.4, -0.3], np.float32)
-    o = replace(drawn.opening, drift=drift)
+    o = drawn.opening._replace(drift=drift)
     roof = (2 * o.upper + o.lower) / 3
     upper, lower = part.edges + drift + np.array([(0, 0), (0, part.jaw_drop * float(z[list(part.jaw)].mean()))])
     half, right = np.ptp(o.edges[0, :, 0]) / 2, o.x - lower[0]
@@ -271,13 +332,13 @@ def test_the_own_inside_of_a_mouth_is_what_remapping_shows(face: AlignedFace) ->
     """Teeth hold still with the skull, and get longer where the lip leaves them; below the seam all is the jaw's."""
     smiling, drift = generator.prepare(face), np.array([0.2, 0.3], np.float32)
     (drawn,) = openings(smiling, "10=.2", "25=.4")
-    part, o, z = drawn.part, replace(drawn.opening, drift=drift), weights("10=.2", "25=.4")
+    part, o, z = drawn.part, drawn.opening._replace(drift=drift), weights("10=.2", "25=.4")
     unit, lines = o.cut.unit, [*o.cut.edges, part.seam]
     fixed, moving = ([np.interp(x, line[:, 0], line[:, 1]) for line in lines] for x in (o.x - drift[0], o.x - o.across))
     roof = np.maximum(o.upper, fixed[2] + drift[1])
     floor = np.maximum(roof, o.lower + moving[2] - moving[1])
     gap = (fixed[1] - fixed[0]) / (mouth.WHOLE * np.ptp(o.cut.edges[..., 1], 0).max())
-    picture = inside(part, replace(o, lower=floor.astype(np.float32)), z, roof[0].astype(np.float32)) * 256.0
+    picture = inside(part, o._replace(lower=floor.astype(np.float32)), z, roof[0].astype(np.float32)) * 256.0
 
     def taken(x: np.ndarray, y: np.ndarray, share: np.ndarray) -> None:
         where = np.stack(np.broadcast_arrays(x, y), -1).astype(np.float32)
@@ -334,8 +395,8 @@ def test_an_ajar_mouth_that_nothing_moves_shows_the_photo(face: AlignedFace) -> 
     (drawn,) = openings(smiling, "26=.3")
     part, o = drawn.part, drawn.opening
     rest = [np.interp(o.x, edge[:, 0], edge[:, 1]).astype(np.float32) for edge in o.cut.edges]
-    still = replace(
-        o, edges=o.cut.edges, upper=rest[0], lower=rest[1], across=np.zeros_like(o.x), drift=np.zeros(2, "f")
+    still = o._replace(
+        edges=o.cut.edges, upper=rest[0], lower=rest[1], across=np.zeros_like(o.x), drift=np.zeros(2, "f")
     )
     gap = (o.y > rest[0]) & (o.y < rest[1])
     assert part.ajar

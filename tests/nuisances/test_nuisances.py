@@ -25,13 +25,13 @@ from miex.generators.muscle.cuts import at_points
 from miex.generators.muscle.folds import compression
 from miex.generators.muscle.lids import Eye
 from miex.labels import Label
-from miex.nuisances.apply import FURTHEST, drift, shown_aus, through_sensor
+from miex.nuisances.apply import FURTHEST, PATTERN, drift, shown_aus, through_sensor
 from miex.nuisances.columns import NAMES, NUISANCES, nuisances_of
 from miex.nuisances.draw import FURTHEST_TURN, OTHER
 from miex.nuisances.still import EYES, has_glasses, still_area
 from miex.planning.config import PlanConfig
 from miex.sources.expert import ExpertSource, load_table
-from miex.stable import sample_rng
+from miex.stable import sample_rng, sample_rngs
 from tests.generators.edges import displaced
 from tests.support import nuisances_drawn, plan_of
 
@@ -140,7 +140,7 @@ def test_a_turn_moves_skin_as_a_rotation_in_depth_does() -> None:
     x, y, z = mesh.T
     turned = np.stack([x * np.cos(yaw) - z * np.sin(yaw), y * np.cos(pitch) - z * np.sin(pitch)], 1) - mesh[:, :2]
     angles, distances = face.polar(*points.T)
-    inner = distances < 0.75 * face.reach(angles)
+    inner = distances < 0.75 * np.interp(angles, *face.outline())
     moved = at_points(field[1][None], points, FaceFrame(face, load(), GRID))[0] / unit
     miss, way = (
         (one - one.mean(0)).std() for one in ((moved - turned)[inner], turned[inner])
@@ -235,7 +235,10 @@ def test_residual_motion_is_smooth_stays_on_the_face_and_follows_the_seed(rig: M
         assert found is not None
         return found
 
-    field = motion(1, 0.02)
+    field, rngs = motion(1, 0.02), sample_rngs([3, 1], PATTERN)
+    next(rngs)
+    given = drift({**row(residual=[0.3, 0.02]), "seed": 1}, SIZE, unit, area, NOWHERE, rng=next(rngs))
+    assert np.array_equal(field, given)
     assert not field[0].any()
     assert not field[:, ~area].any()
     assert np.array_equal(field, motion(1, 0.02))

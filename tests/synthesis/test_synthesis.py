@@ -24,7 +24,7 @@ from miex.dataset.samples import read_samples
 from miex.dataset.shard import SHARDS
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError, PartialFailureError
-from miex.executors.base import InProcess
+from miex.executors.base import IN_PROCESS, InProcess
 from miex.executors.local import LocalProcesses
 from miex.faces.photos import default_pool
 from miex.images import decode_image, gray
@@ -35,6 +35,7 @@ from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import psnr, ssim
 from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
+from miex.synthesis.worker import begun
 from tests.support import photo_folder, plan_of, with_tables
 
 
@@ -111,6 +112,18 @@ def test_without_a_camera_onset_is_the_crop_and_apex_is_not(model: Path, tmp_pat
     onset, apex = frames[0], frames[1]
     assert (onset != apex).any()
     assert (onset[:6] == apex[:6]).all()  # above the face nothing moves
+
+
+def test_what_samples_take_is_told_by_the_first_that_a_plan_has(finished: Path) -> None:
+    plan = read_plan(finished)
+    rows = next(plan.shards()).num_rows
+    made = np.mean([sample["bytes"] for sample in read_samples(finished).slice(0, rows).to_pylist()])
+    with begun(IN_PROCESS, plan, Path(plan.faces_root), None) as (_, said):
+        assert said().bytes == pytest.approx(made)
+        assert said().seconds > 0
+    in_another_order = replace(plan, face_blocks=lambda: iter([plan.faces.slice(rows)]))
+    with begun(IN_PROCESS, in_another_order, Path(plan.faces_root), None) as (_, said):
+        assert said().bytes == 0  # what is wrong, if anything is, is told by the shards
 
 
 def test_resume_makes_only_what_is_missing(finished: Path, tmp_path: Path) -> None:

@@ -33,8 +33,10 @@ def choose(table: pa.Table, n: int, seed: int) -> list[int]:
     rows = ok_rows(table)
     if n <= 0 or not len(rows):
         return []
-    # one by one: a list of all ids takes more memory than their columns
-    luck = np.fromiter((_hash(seed, one.as_py()) for one in table["sample_id"].take(rows)), np.uint64, len(rows))
+    # some at a time: a list of all ids takes more memory than their columns
+    some = table.select(["sample_id"]).take(rows).to_batches(max_chunksize=4096)
+    ids = (text for batch in some for text in batch.column(0).to_pylist())
+    luck = np.fromiter((_hash(seed, text) for text in ids), np.uint64, len(rows))
     identity, identities = codes_of(table, "identity", rows)
     codes, names = zip(*(codes_of(table, name, rows) for name in ("label", "source", "emotion")), strict=True)
     lucky = np.argsort(luck, kind="stable")

@@ -203,12 +203,12 @@ class ProvenFile:
 
     def _proven(self, group: int, numbers: Iterable[int], first_columns: int = 0) -> Iterator[tuple[pa.Table, str]]:
         """Blocks that lie in a row group, verified, and the digest that the first columns of each have."""
-        if self._kept is None or self._kept[0] != group:
-            self._kept = None
+        kept, before = self._kept, group * self._per_group * self.block_rows  # others may read at the same time
+        if kept is None or kept[0] != group:
+            kept = self._kept = None  # frees it before more memory is taken
             table = self._read([group]).cast(self._schema)  # Parquet has other names for what lists hold
-            self._kept = group, table, Hashable(table, self._left_out)
-        _, table, hashable = self._kept
-        before = group * self._per_group * self.block_rows
+            kept = self._kept = group, table, Hashable(table, self._left_out)
+        _, table, hashable = kept
         for number in numbers:
             first = min(number * self.block_rows - before, table.num_rows)
             last = min(first + self.block_rows, table.num_rows)

@@ -134,15 +134,12 @@ class AlignedFace:
         dx, dy = x - center[0], y - center[1]
         return np.arctan2(dy, dx), np.hypot(dx, dy)
 
-    def reach(self, angles: Points, *, neck: float = 0.0) -> npt.NDArray[np.float64]:
-        """Distance from the middle of the face to its oval.
+    def outline(self, *, neck: float = 0.0) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The oval as `polar` has it, from a point before −π to one beyond π: ascending angles, and distances from the
+        middle, pixels of the crop.
 
         Args:
-            angles: in which directions, as of `polar`.
             neck: how far the oval is drawn out below the chin, pixels.
-
-        Returns:
-            pixels of the crop, of the shape of the angles.
         """
         oval = self.landmarks[list(OVAL)]
         right, down = (oval - oval.mean(0)).T
@@ -151,7 +148,7 @@ class AlignedFace:
         order = np.argsort(angle)
         angle, length = (values[[order[-1], *order, order[0]]] for values in (angle, length))
         angle[[0, -1]] += (-2 * np.pi, 2 * np.pi)
-        return np.asarray(np.interp(angles, angle, length))
+        return angle.astype(np.float64, copy=False), length.astype(np.float64, copy=False)
 
 
 def align(photo: Image, landmarks: npt.NDArray[np.floating], place: CropPlace, size: int) -> AlignedFace:

@@ -5,7 +5,6 @@ To a face recognizer they are still the person of the photo (docs/results/virtua
 
 from __future__ import annotations
 
-import math
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -191,10 +190,11 @@ def _eliminate(system: npt.NDArray[np.float64], values: npt.NDArray[np.float64])
         if pivot != i:
             system[i], system[pivot] = system[pivot].copy(), system[i].copy()
             values[i], values[pivot] = values[pivot].copy(), values[i].copy()
+        rest = system[i, i + 1 :]
         for k in range(i + 1, n):
-            share = system[k, i] / system[i, i]
-            for j in range(i + 1, n):
-                system[k, j] -= share * system[i, j]
+            share, row = system[k, i] / system[i, i], system[k, i + 1 :]
+            for j in range(len(rest)):
+                row[j] -= share * rest[j]
             for c in range(values.shape[1]):
                 values[k, c] -= share * values[i, c]
     for i in range(n - 1, -1, -1):
@@ -206,15 +206,10 @@ def _eliminate(system: npt.NDArray[np.float64], values: npt.NDArray[np.float64])
 
 def _bend(squared: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """r² log r from r², in place."""
-    _bend_all(squared.reshape(-1))
+    # that of OpenCV, which takes a third of numpy's time
+    logarithm = cv2.log(np.maximum(squared, 1e-300).reshape(len(squared), -1)).reshape(squared.shape)
+    squared *= np.multiply(logarithm, 0.5, out=logarithm)
     return squared
-
-
-@compiled
-def _bend_all(squared: npt.NDArray[np.float64]) -> None:
-    for i in range(len(squared)):
-        squared[i] *= math.log(max(squared[i], 1e-300))
-        squared[i] /= 2
 
 
 def _least_stretch(field: npt.NDArray[np.float64], spacing: float) -> float:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.compiled import compiled
+from miex.compiled import compiled, interpolated
 from miex.images import Image
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def cell_centers(size: int, grid: int) -> npt.NDArray[np.float32]:
 
 def face_area(face: AlignedFace) -> npt.NDArray[np.bool_]:
     """Which cells of the grid lie on the face, within its oval: bool [GRID, GRID]."""
-    return np.asarray(radius(face, GRID) < 1)
+    return np.asarray(radius(face, GRID, 0.0) < 1)
 
 
 @lru_cache(maxsize=4)  # of one face or two
-def radius(face: AlignedFace, grid: int, neck: float = 0.0) -> npt.NDArray[np.float32]:
+def radius(face: AlignedFace, grid: int, neck: float) -> npt.NDArray[np.float32]:
     """Distance of the cells of a grid from the middle of the face, 1 being its oval: below 1 on the face, above 1
     outside. float32 [grid, grid], not to be written.
 
@@ -53,10 +53,26 @@ def radius(face: AlignedFace, grid: int, neck: float = 0.0) -> npt.NDArray[np.fl
         grid: cells each way.
         neck: how far the oval is drawn out below the chin, pixels.
     """
-    angles, distances = _polar(face, grid)
-    found = np.asarray(distances / face.reach(angles, neck=neck), np.float32)
+    found = np.empty((grid, grid), np.float32)
+    _radius(*_polar(face, grid), *face.outline(neck=neck), found)
     found.flags.writeable = False
     return found
+
+
+@compiled
+def _radius(
+    angles: npt.NDArray[np.float32],
+    distances: npt.NDArray[np.float32],
+    angle: npt.NDArray[np.float64],
+    length: npt.NDArray[np.float64],
+    found: npt.NDArray[np.float32],
+) -> None:
+    """Fill in `radius` from angles and distances of the cells, and those of points of the oval."""
+    near = 0
+    for i in range(len(found)):
+        for j in range(len(found)):
+            reach, near = interpolated(angle, length, angles[i, j], near)
+            found[i, j] = distances[i, j] / reach
 
 
 @lru_cache(maxsize=1)
@@ -221,8 +237,8 @@ def moving(field: Field, size: int) -> tuple[slice, slice]:
 
 @compiled
 def moving_cells(field: Field) -> tuple[int, int, int, int]:
-    """First row and the one behind the last, and columns, between which all cells are that a field moves; no cell lies
-    between them where it moves none."""
+    """First row and the one behind the last, and columns, between which all cells are that a field moves; all are 0
+    where it moves none."""
     top, bottom, left, right = 0, 0, field.shape[1], 0
     for i in range(field.shape[0]):
         first = 0

@@ -83,8 +83,9 @@ def begun(
 ) -> AbstractContextManager[tuple[Executor, Callable[[], Probe]]]:
     """The executor, whose processes load what rendering needs while the caller does other work: before its first shard,
     each renders the first samples of a plan, which need not be written yet. Beside it, who says what they took."""
-    rows = next(plan.shards()).slice(0, _PROBED).to_pylist()
     faces = {face["identity"]: face for face in next(plan.face_blocks()).slice(0, _PROBED).to_pylist()}
+    # of a plan by somebody else, in another order, there may be none
+    rows = [row for row in next(plan.shards()).slice(0, _PROBED).to_pylist() if row["identity"] in faces]
     first = partial(_probe, faces_root, faces, rows, dict(plan.settings), weights)
     return executor.begun(first, plan.n_shards)
 
@@ -101,7 +102,7 @@ def _probe(
         list(_rendered(faces_root, faces, rows[:1], settings, generator))  # pays for what is loaded once
         start = time.perf_counter()
         made = list(_rendered(faces_root, faces, rows, settings, generator))
-        seconds = (time.perf_counter() - start) / len(rows)
+        seconds = (time.perf_counter() - start) / max(1, len(rows))
     # a member takes its header and a multiple of a block
     sizes = [
         sum((1 + math.ceil(len(content) / BLOCKSIZE)) * BLOCKSIZE for _, content in members(sample))

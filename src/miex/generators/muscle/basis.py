@@ -72,8 +72,9 @@ class FaceFrame:
     def share(self, side: int, x: Floats, y: Floats) -> Floats:
         """The share of a side in what lies on the midline, at columns x [1, w] and rows y [h, 1], pixels; both shares
         add up to 1."""
-        middle = np.interp(y, self.y[:, 0], self._middle[:, 0]).astype(np.float32)
-        share: Floats = ease(LATERAL[side] * (x - middle) / (2 * HAND_OVER * self.unit) + np.float32(0.5))
+        middle = np.interp(y[:, 0], self.y[:, 0], self._middle[:, 0]).astype(np.float32)
+        share = np.empty((len(middle), x.shape[1]), np.float32)
+        _share(np.float32(LATERAL[side]), x[0], middle, np.float32(2 * HAND_OVER * self.unit), share)
         return share
 
     def radius(self, rim: Rim) -> Floats:
@@ -147,6 +148,17 @@ def _parting(anatomy: Anatomy, spec: CutSpec, side: int) -> Iterator[tuple[Muscl
 def parting_rows(anatomy: Anatomy, spec: CutSpec, side: int) -> tuple[int, ...]:
     """The entries of the basis whose muscles part a cut."""
     return tuple(dict.fromkeys(AU_INDEX[muscle.au] * len(SIDES) + s for muscle, s in _parting(anatomy, spec, side)))
+
+
+@compiled
+def _share(lateral: np.float32, x: Floats, middle: Floats, width: np.float32, share: Floats) -> None:
+    """Fill in `FaceFrame.share`, of which the middle is that of each row."""
+    zero, half, one, two, three = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2), np.float32(3)
+    for i in range(len(middle)):
+        row, at = share[i], middle[i]
+        for j in range(len(x)):
+            t = min(max(lateral * (x[j] - at) / width + half, zero), one)
+            row[j] = t * t * (three - two * t)
 
 
 class Pulls(NamedTuple):

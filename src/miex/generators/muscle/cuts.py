@@ -17,16 +17,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from miex.compiled import compiled
+from miex.compiled import compiled, interpolated
 from miex.errors import InputError
 from miex.generators.grid import Field, bilinear, cell_centers
 from miex.generators.muscle.anatomy import Anatomy, Gate, landmarks
-from miex.generators.muscle.basis import FaceFrame, Floats, parting_rows
+from miex.generators.muscle.basis import FaceFrame, Floats, line_landmarks, parting_rows
 
 TABLE = Path(__file__).with_name("layers.toml")
 POINTS = 49  # of an edge
 SEEN = 0.35  # pixels that the edges must part for a cut to show at all; at twice that it shows whole
 _BLUR = cv2.getGaussianKernel(13, 1.5)  # of the corners of lines
+_AS_IT_IS = np.ones(1)
 _STILL = np.empty((0, 0, 2), np.float32)  # to kernels: nothing drifts
 WHOLE = np.empty((0, 0), np.float32)  # to kernels: nothing is shortened
 
@@ -132,15 +133,14 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
     rows = np.array(parting_rows(frame.anatomy, spec, side), np.intp)
     extra = frame.sheets(spec, side, window)
     extra *= part[:, window[1], None]
-    moves = at_points(basis, edges, frame)
-    moves = np.concatenate([moves, np.stack([at_points(extra[e], edges[e], frame, window) for e in (0, 1)], 1)])
+    moves = _moves_of(basis, extra, edges, frame, window)
     return Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)
 
 
 def with_entry(cut: Cut, frame: FaceFrame, row: int, power: float, extra: Floats) -> Cut:
     """The cut with one more entry, and still without its zone: fields of its sheets [2, h, w, 2] that grow with a power
     of the intensity."""
-    moves = np.stack([at_points(extra[e][None], cut.edges[e], frame, cut.window) for e in (0, 1)], 1)
+    moves = _moves_of(np.empty((0, 2, 2, 2), np.float32), extra[:, None], cut.edges, frame, cut.window)
     return replace(
         cut,
         rows=np.append(cut.rows, row),
@@ -150,57 +150,165 @@ def with_entry(cut: Cut, frame: FaceFrame, row: int, power: float, extra: Floats
     )
 
 
+def _moves_of(basis: Floats, extra: Floats, edges: Floats, frame: FaceFrame, window: tuple[slice, slice]) -> Floats:
+    """What `Cut.moves` has of entries [m, g, g, 2] of the basis and [2, k, h, w, 2] of the cut."""
+    found = np.empty((len(basis) + extra.shape[1], *edges.shape), np.float32)
+    corner = np.array((window[1].start, window[0].start), np.float32)
+    _fill_moves(basis, extra, edges, corner, frame.x[0, 0], np.float32(float(frame.x[0, 1] - frame.x[0, 0])), found)
+    return found
+
+
+@compiled
+def _fill_moves(
+    basis: Floats, extra: Floats, edges: Floats, corner: Floats, first: np.float32, cell: np.float32, found: Floats
+) -> None:
+    """As `_moves_of`; corner: column and row of the window's first cell; first, cell: center of the grid's first cell,
+    and from one to the next, pixels."""
+    for e in range(2):
+        for n in range(edges.shape[1]):
+            x, y = (edges[e, n, 0] - first) / cell, (edges[e, n, 1] - first) / cell
+            for k in range(len(basis)):
+                for c in range(2):
+                    found[k, e, n, c] = bilinear(basis[k], x, y, c)
+            for k in range(extra.shape[1]):
+                for c in range(2):
+                    found[len(basis) + k, e, n, c] = bilinear(extra[e, k], x - corner[0], y - corner[1], c)
+
+
 def _window(edges: Floats, frame: FaceFrame, room: tuple[float, float]) -> tuple[slice, slice]:
-    around, below = (length * frame.unit for length in room)
-    (x0, y0), (x1, y1) = edges.min((0, 1)) - around, edges.max((0, 1)) + np.array([around, below], np.float32)
-    rows, columns = (
-        slice(*np.clip(np.searchsorted(line, ends), (0, 2), (len(line) - 2, len(line))).tolist())
-        for line, ends in ((frame.y[:, 0], (y0, y1)), (frame.x[0], (x0, x1)))
-    )
-    return rows, columns
+    around, below = (np.float32(length * frame.unit) for length in room)
+    top, bottom, left, right = _covered(edges, frame.x[0], frame.y[:, 0], around, below)
+    return slice(top, bottom), slice(left, right)
+
+
+@compiled
+def _covered(edges: Floats, x: Floats, y: Floats, around: np.float32, below: np.float32) -> tuple[int, int, int, int]:
+    """The rows and columns of a grid, at least two each, that edges [2, n, 2] lie in, with so much room, pixels."""
+    left, right, top, bottom = edges[0, 0, 0], edges[0, 0, 0], edges[0, 0, 1], edges[0, 0, 1]
+    for e in range(2):
+        for k in range(edges.shape[1]):
+            left, right = min(left, edges[e, k, 0]), max(right, edges[e, k, 0])
+            top, bottom = min(top, edges[e, k, 1]), max(bottom, edges[e, k, 1])
+    ends = np.array([top - around, bottom + below, left - around, right + around])
+    first_row, behind_row = np.searchsorted(y, ends[:2])
+    first_column, behind_column = np.searchsorted(x, ends[2:])
+    return min(first_row, len(y) - 2), max(behind_row, 2), min(first_column, len(x) - 2), max(behind_column, 2)
 
 
 def with_zone(cut: Cut, frame: FaceFrame) -> Cut:
     """The cut with its zone, by all its entries."""
-    x, y = frame.x[:, cut.window[1]], frame.y[cut.window[0]]
-    line = cut.edges[0, :, 0]
-    upper, lower = (np.interp(x[0], line, edge[:, 1])[None, :] for edge in cut.edges)
-    cell = float(frame.x[0, 1] - frame.x[0, 0])
-    inside = (x >= line[0]) & (x <= line[-1])
-    above, below = (np.abs(extra[..., 1]).max(0) > 1e-4 * cut.unit for extra in cut.extra)
-    rows = np.flatnonzero((inside & ((above & (y < upper)) | (below & (y > lower)))).any(1))
-    ys = np.concatenate([y[rows, 0], cut.edges[..., 1].ravel()])
-    zone = float(line[0]) - cell, float(ys.min()) - 2 * cell, float(line[-1]) + cell, float(ys.max()) + 2 * cell
-    return replace(cut, zone=zone)
+    x, y = frame.x[0, cut.window[1]], frame.y[cut.window[0], 0]
+    top, bottom = _moved_rows(cut.edges, cut.extra, x, y, np.float32(1e-4 * cut.unit))
+    cell, line = float(frame.x[0, 1] - frame.x[0, 0]), cut.edges[0, :, 0]
+    return replace(cut, zone=(float(line[0]) - cell, top - 2 * cell, float(line[-1]) + cell, bottom + 2 * cell))
+
+
+@compiled
+def _moved_rows(edges: Floats, extra: Floats, x: Floats, y: Floats, least: np.float32) -> tuple[float, float]:
+    """Height of the highest and the lowest place of edges, or of a grid's cells beyond them that their own sheet moves
+    up or down by more than that, pixels."""
+    n, width = edges.shape[1], len(x)
+    top, bottom = edges[0, 0, 1], edges[0, 0, 1]
+    for e in range(2):
+        for k in range(n):
+            top, bottom = min(top, edges[e, k, 1]), max(bottom, edges[e, k, 1])
+    at, near = np.empty((2, width)), 0
+    for e in range(2):
+        for j in range(width):
+            at[e, j], near = interpolated(edges[0, :, 0], edges[e, :, 1], x[j], near)
+    for i in range(len(y)):
+        if top <= y[i] <= bottom:
+            continue
+        moved = False
+        for j in range(width):
+            if edges[0, 0, 0] <= x[j] <= edges[0, n - 1, 0] and (y[i] < at[0, j] or y[i] > at[1, j]):
+                for k in range(extra.shape[1]):
+                    moved |= y[i] < at[0, j] and abs(extra[0, k, i, j, 1]) > least
+                    moved |= y[i] > at[1, j] and abs(extra[1, k, i, j, 1]) > least
+        if moved:
+            top, bottom = min(top, y[i]), max(bottom, y[i])
+    return float(top), float(bottom)
 
 
 def edge_lines(frame: FaceFrame, spec: CutSpec, side: int) -> Floats:
     """Upper and lower edge of a cut by the landmarks, float32 [2, n, 2]; they meet at their ends."""
-    lines = [frame.line(indices, side) for indices in (spec.upper, spec.lower)]
-    ends = max(line[0][0] for line in lines), min(line[0][-1] for line in lines)
-    x = np.linspace(*ends, POINTS)
-    upper, lower = _smooth(np.array([np.interp(x, *line) for line in lines]))
-    most = np.maximum(0, lower - upper) / 3
-    upper, lower = (
-        line + way * np.minimum(margin * frame.unit, most)
-        for line, way, margin in zip((upper, lower), (1, -1), spec.margin, strict=True)
-    )
-    meet = upper > lower
-    meet[[0, -1]] = True
-    upper[meet] = lower[meet] = (upper[meet] + lower[meet]) / 2
-    found = np.empty((2, POINTS, 2), np.float32)
-    found[..., 0], found[0, :, 1], found[1, :, 1] = x, upper, lower
+    upper, lower = (line_landmarks(indices, (), side)[0] for indices in (spec.upper, spec.lower))
+    found, chords = np.empty((2, POINTS, 2), np.float32), np.empty((2, POINTS))
+    bent = np.empty((2, 3 * POINTS - 2))
+    _bend(frame.points, upper, lower, found[0, :, 0], chords, bent)
+    smooth = np.asarray(cv2.sepFilter2D(bent, -1, _BLUR, _AS_IT_IS), np.float64)  # without corners
+    over, under = (margin * frame.unit for margin in spec.margin)
+    _part(smooth[:, POINTS - 1 : 2 * POINTS - 1], chords, over, under, found)
     return found
 
 
-def _smooth(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The lines [k, n] without their corners; their ends stay."""
-    n = lines.shape[1]
-    chords = np.linspace(lines[:, 0], lines[:, -1], n, axis=1)
-    bent = lines - chords
-    mirrored = np.concatenate([-bent[:, :0:-1], bent, -bent[:, -2::-1]], 1)
-    blurred = cv2.sepFilter2D(mirrored, -1, _BLUR, np.ones(1))
-    return np.asarray(blurred[:, n - 1 : 2 * n - 1] + chords)
+@compiled
+def _bend(
+    points: Floats,
+    upper: npt.NDArray[np.int64],
+    lower: npt.NDArray[np.int64],
+    x: Floats,
+    chords: npt.NDArray[np.float64],
+    bent: npt.NDArray[np.float64],
+) -> None:
+    """How far two lines of landmarks are from the straight lines between their ends.
+
+    Args:
+        points: landmarks, pixels [478, 2].
+        upper, lower: which of them the lines are.
+        x: of points along both, to be filled, [n].
+        chords: the straight lines there, to be filled, [2, n].
+        bent: what is beyond them, mirrored at both ends so that these stay when it is blurred, to be filled,
+            [2, 3 n - 2].
+    """
+    n, lines = len(x), (points[upper], points[lower])
+    start, stop = np.float32(-np.inf), np.float32(np.inf)
+    for line in lines:
+        for i in range(1, len(line)):  # from left to right
+            k, (right, down) = i, (line[i, 0], line[i, 1])
+            while k > 0 and line[k - 1, 0] > right:
+                line[k] = line[k - 1]
+                k -= 1
+            line[k, 0], line[k, 1] = right, down
+        start, stop = max(start, line[0, 0]), min(stop, line[-1, 0])
+    step = (stop - start) / np.float32(n - 1)
+    for k in range(n):
+        x[k] = np.float32(k) * step + start
+    x[n - 1] = stop
+    for e, line in enumerate(lines):
+        near = 0
+        for k in range(n):
+            bent[e, n - 1 + k], near = interpolated(line[:, 0], line[:, 1], x[k], near)
+        first, last = bent[e, n - 1], bent[e, 2 * n - 2]
+        for k in range(n):
+            chords[e, k] = k * ((last - first) / (n - 1)) + first
+        chords[e, n - 1] = last
+        for k in range(n):
+            bent[e, n - 1 + k] -= chords[e, k]
+        for k in range(1, n):
+            bent[e, n - 1 - k], bent[e, 2 * n - 2 + k] = -bent[e, n - 1 + k], -bent[e, 2 * n - 2 - k]
+
+
+@compiled
+def _part(
+    smooth: npt.NDArray[np.float64], chords: npt.NDArray[np.float64], over: float, under: float, found: Floats
+) -> None:
+    """Fill in the edges of a cut [2, n, 2] by what is beyond the straight lines between their ends, both [2, n]: within
+    the upper and the lower line by so much, or a third of the way where they are near, pixels."""
+    n = found.shape[1]
+    for k in range(n):
+        upper, lower = smooth[0, k] + chords[0, k], smooth[1, k] + chords[1, k]
+        most = max(0.0, lower - upper) / 3
+        upper, lower = upper + min(over, most), lower - min(under, most)
+        if upper > lower or k in (0, n - 1):
+            upper = lower = (upper + lower) / 2
+        found[1, k, 0], found[0, k, 1], found[1, k, 1] = found[0, k, 0], upper, lower
+
+
+def median(values: Floats) -> Floats:
+    """`np.median` along the first axis, which takes ten times as long for few values."""
+    ordered, n = np.sort(values, axis=0), len(values)
+    return np.asarray((ordered[(n - 1) // 2] + ordered[n // 2]) / 2, np.float32)
 
 
 def percentile(values: npt.NDArray[Any], share: float) -> Floats:
@@ -210,13 +318,11 @@ def percentile(values: npt.NDArray[Any], share: float) -> Floats:
     return np.asarray(low + np.float32(at - int(at)) * (high - low), np.float32)
 
 
-def at_points(fields: Floats, points: Floats, frame: FaceFrame, window: tuple[slice, slice] | None = None) -> Floats:
-    """Fields [k, h, w, c] on a window of the grid at points [..., 2], pixels of the crop, bilinear: [k, ..., c]."""
-    first = (window[1].start, window[0].start) if window else (0, 0)
-    cell = float(frame.x[0, 1] - frame.x[0, 0])
+def at_points(fields: Floats, points: Floats, frame: FaceFrame) -> Floats:
+    """Fields [k, g, g, c] at points [..., 2], pixels of the crop, bilinear: [k, ..., c]."""
+    first, cell = frame.x[0, 0], np.float32(float(frame.x[0, 1] - frame.x[0, 0]))
     found = np.empty((len(fields), points.size // 2, fields.shape[3]), np.float32)
-    where = (points.reshape(-1, 2) - frame.x[0, 0]) / np.float32(cell) - np.array(first, np.float32)
-    _at(fields, where, found)
+    _at(fields, (points.reshape(-1, 2) - first) / cell, found)
     return found.reshape(len(fields), *points.shape[:-1], fields.shape[3])
 
 

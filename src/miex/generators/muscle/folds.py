@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.compiled import compiled
-from miex.generators.grid import Field
+from miex.generators.grid import Field, moving_cells
 from miex.generators.muscle.basis import Floats
 
 MOST = 0.8  # compression that skin bears: a fifth of its length is left
@@ -52,19 +52,27 @@ def bound(
         first: row and column of the window's first cell.
         cell: cells per tile each way.
         per: cells per pixel.
-        into: float32 [n, tiles, tiles], changed in place.
+        into: float32 [n, tiles, tiles], no less than 0, changed in place.
     """
+    rates = np.empty(fields.shape[2])
     for n in range(len(rows)):
         field = fields[rows[n]]
-        for i in range(field.shape[0] - 1):
-            for j in range(field.shape[1] - 1):
-                xx, yx = field[i, j + 1, 0] - field[i, j, 0], field[i, j + 1, 1] - field[i, j, 1]
-                xy, yy = field[i + 1, j, 0] - field[i, j, 0], field[i + 1, j, 1] - field[i, j, 1]
-                if not seen[i, j] or (xx == 0 and yx == 0 and xy == 0 and yy == 0):
-                    continue
+        top, bottom, left, right = moving_cells(field)
+        left, right = max(0, left - 1), min(right, field.shape[1] - 1)
+        for i in range(max(0, top - 1), min(bottom, field.shape[0] - 1)):
+            here, below, counts = field[i, left:], field[i + 1, left:], seen[i, left:]
+            for j in range(right - left):
+                xx, yx = here[j + 1, 0] - here[j, 0], here[j + 1, 1] - here[j, 1]
+                xy, yy = below[j, 0] - here[j, 0], below[j, 1] - here[j, 1]
                 worst = (np.sqrt((xx - yy) ** 2 + (xy + yx) ** 2) - (xx + yy)) / 2 * per
-                row, column = (first[0] + i) // cell, (first[1] + j) // cell
-                into[n, row, column] = max(into[n, row, column], worst)
+                rates[j] = worst if counts[j] else 0.0
+            tiles = into[n, (first[0] + i) // cell]
+            for tile in range((first[1] + left) // cell, (first[1] + right - 1) // cell + 1):
+                begin, end = tile * cell - first[1] - left, (tile + 1) * cell - first[1] - left
+                highest = float(tiles[tile])
+                for j in range(max(0, begin), min(right - left, end)):
+                    highest = max(highest, rates[j])
+                tiles[tile] = highest
 
 
 Part = tuple[tuple[slice, slice], Field, npt.NDArray[np.bool_]]  # window of the grid, field on it, cells that are seen

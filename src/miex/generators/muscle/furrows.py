@@ -22,6 +22,7 @@ from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import Field, bilinear, cell_centers
 from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, crosses, of_side
+from miex.generators.muscle.cuts import median
 
 _Indices = npt.NDArray[np.int64]
 _Doubles = npt.NDArray[np.float64]
@@ -201,7 +202,7 @@ def lines(face: AlignedFace, contrasts: Floats, around: tuple[int, ...]) -> floa
         around: landmarks around the region, right side.
     """
     found = np.abs(contrasts[_inside(face, around)])
-    return float(np.median(found)) if len(found) else 0.0
+    return float(median(found)) if len(found) else 0.0
 
 
 def _inside(face: AlignedFace, around: tuple[int, ...]) -> npt.NDArray[np.bool_]:

@@ -118,7 +118,7 @@ class MuscleGenerator(Generator[MuscleRig]):
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
         fields = np.empty((len(weights), GRID, GRID, 2), np.float32)
-        drifting = None if drift is None else drift.any((1, 2, 3))
+        drifting = np.zeros(len(weights), bool) if drift is None else np.asarray(drift.any((1, 2, 3)))
         scales = []
         for i, z in enumerate(weights):
             fields[i], scale = restrained(rig, z)

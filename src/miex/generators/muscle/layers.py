@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miex.aus.vector import AU_INDEX, SIDES
-from miex.compiled import compiled
+from miex.compiled import compiled, interpolated
 from miex.faces.crop import OVERSAMPLING, AlignedFace
 from miex.generators.grid import Field, bilinear, invert_block
 from miex.generators.muscle.anatomy import load
@@ -42,7 +42,7 @@ class Layers:
     def __init__(self, frame: FaceFrame, face: AlignedFace, basis: Floats) -> None:
         self.frame, self.light = frame, Light(frame, face, basis.shape[1])
         self._face, self._basis = face, basis
-        # bound of the compression by each entry of the basis at intensity 1, in each tile of the grid; NaN: not known yet
+        # bound of the compression by each entry of the basis at intensity 1, in each tile of the grid; NaN: unknown yet
         self._worst = np.full((len(basis), TILES**2), np.nan, np.float32)
         self._parts: dict[str, Mouth | Eye] = {}
         self._zones: dict[str, tuple[npt.NDArray[np.bool_], ...]] = {}
@@ -124,12 +124,10 @@ class Layers:
         """Cells of a part's window in which the skin itself is not seen; its upper sheet is; its lower sheet is."""
         if name not in self._zones:
             cut = self._parts[name].cut
-            x, y = self.frame.x[:, cut.window[1]], self.frame.y[cut.window[0]]
-            cell = float(x[0, 1] - x[0, 0])
-            left, top, right, bottom = cut.zone
-            zone = (x > left) & (x < right) & (y > top) & (y < bottom)
-            upper, lower = (np.interp(x[0], edge[:, 0], edge[:, 1]) for edge in cut.edges)
-            self._zones[name] = zone, zone & (y < upper + cell), zone & (y > lower - 2 * cell)
+            x, y = self.frame.x[0, cut.window[1]], self.frame.y[cut.window[0], 0]
+            found = np.zeros((3, len(y), len(x)), bool)
+            _within(np.array(cut.zone, np.float32), cut.edges, x, y, float(x[1] - x[0]), found)
+            self._zones[name] = found[0], found[1], found[2]
         return self._zones[name]
 
     def _make(self, name: str) -> Mouth | Eye:
@@ -147,6 +145,18 @@ def _highest(weights: Floats, worst: Floats) -> float:
             for tile in range(len(total)):
                 total[tile] += weights[row] * worst[row, tile]
     return float(total.max())
+
+
+@compiled
+def _within(zone: Floats, edges: Floats, x: Floats, y: Floats, cell: float, found: npt.NDArray[np.bool_]) -> None:
+    """Fill in `Layers._zone`, [3, h, w], of zeros."""
+    (left, top, right, bottom), above, below = zone, 0, 0
+    for j in range(len(x)):
+        upper, above = interpolated(edges[0, :, 0], edges[0, :, 1], x[j], above)
+        lower, below = interpolated(edges[1, :, 0], edges[1, :, 1], x[j], below)
+        for i in range(len(y)):
+            if left < x[j] < right and top < y[i] < bottom:
+                found[0, i, j], found[1, i, j], found[2, i, j] = True, y[i] < upper + cell, y[i] > lower - 2 * cell
 
 
 @cache

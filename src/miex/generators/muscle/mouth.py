@@ -22,6 +22,7 @@ from miex.generators.muscle.cuts import (
     edge_lines,
     load_table,
     make_cut,
+    median,
     percentile,
     value_at,
     with_zone,
@@ -115,7 +116,7 @@ def make_mouth(frame: FaceFrame, face: AlignedFace, basis: Floats) -> Mouth:
         ends[0] = seam[middle].mean(0)
     throat, tongue = shade * THROAT, light * RED
     if ajar:  # a photo that shows no teeth shows its own dark, and its own tongue
-        throat = np.minimum(throat, np.median(line, 0).astype(np.float32))
+        throat = np.minimum(throat, median(line))
         tongue = throat + np.float32(toothed) * (tongue - throat)
     line = np.concatenate([seam[:, :1], line], 1)
     return Mouth(cut, ajar, toothed, seam, line, throat, tongue, gray, (jaw, jaw + 1), drop, teeth, ends)
@@ -204,7 +205,7 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
         cv2.circle(eyes, np.rint(points[0]).astype(int).tolist(), int(np.ceil(radius)), 0, -1)
     cheeks = np.rint(face.landmarks[[50, 280, 205, 425, 101, 330]]).astype(int).clip(0, face.size - 1)
     skin = face.crop[cheeks[:, 1], cheeks[:, 0]].astype(np.float32)
-    shade = np.median(skin, 0)
+    shade = median(skin)
     white = face.crop[eyes > 0].astype(np.float32)
     gray, tint = float(skin.mean(1).max()), (1 + shade / shade.mean().clip(1) * 0.25) / 1.25
     if len(white):
@@ -215,7 +216,7 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
         tint = (tint + np.clip(lit / lit.mean().clip(1), *WHITES)) / 2
     # one bright spot may be a highlight: the less skin there is of its brightness
     gray = min(gray, float(np.sqrt(HIGHLIGHT * gray * shade.mean())), 235.0)
-    return np.asarray(gray * tint, np.float32), np.asarray(shade, np.float32)
+    return np.asarray(gray * tint, np.float32), shade
 
 
 def inside(mouth: Mouth, opening: Opening, weights: Floats, roof: Floats | None = None) -> Floats:
