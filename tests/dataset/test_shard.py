@@ -7,14 +7,18 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import miex.dataset
+from miex.dataset.schema import MEASURE_COLUMNS, Column
 from miex.dataset.shard import member, read_shard_record, record_name, tar_name
 from miex.errors import InputError
+from miex.stable import json_digest
 from miex.storage.local import Folder
 from tests.support import flip_bit
 
@@ -102,6 +106,28 @@ def test_records_of_something_else_are_refused(out: Path, change: Callable[[dict
     change(record)
     path.write_text(json.dumps(record))
     with pytest.raises(InputError, match=found):
+        read_shard_record(Folder(out), 0)
+
+
+@pytest.mark.parametrize("column", MEASURE_COLUMNS, ids=lambda column: column.name)
+def test_a_record_has_the_measures_of_its_samples_and_no_others(out: Path, column: Column) -> None:
+    text = pa.types.is_string(column.type)
+    for value, found in (
+        (None, ""),
+        ("field" if text else -1.5, ""),
+        (0.5 if text else "0.5", column.name),
+        ([], column.name),
+        *(() if text else ((1e7, column.name), (-1e7, column.name))),
+    ):
+        record = json.loads((out / record_name(0)).read_text())
+        del record["digest"]
+        record["samples"][1][column.name] = value
+        (out / record_name(0)).write_text(json.dumps({**record, "digest": json_digest(record)}))
+        with pytest.raises(InputError, match=found) if found else nullcontext():
+            read_shard_record(Folder(out), 0)
+    record["samples"][1] = {**record["samples"][0], "beauty": 1.0}
+    (out / record_name(0)).write_text(json.dumps({**record, "digest": json_digest(record)}))
+    with pytest.raises(InputError, match="beauty"):
         read_shard_record(Folder(out), 0)
 
 

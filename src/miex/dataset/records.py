@@ -7,12 +7,10 @@ import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal, Self
 
-import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from miex.aus.vector import AU_NUMBERS
 from miex.dataset.frames import FrameFormat
-from miex.dataset.schema import MEASURE_COLUMNS
 from miex.errors import first_wrong
 from miex.tables.written import visible
 
@@ -21,29 +19,26 @@ MOST_PER_SHARD = 100_000  # samples whose record is still read
 
 _MOST_PATH = 4096  # characters
 MOST_MEASURED = 1e6  # of pixels, decibels …: no measure of a frame comes near
-_MEASURES = {column.name: pa.types.is_string(column.type) for column in MEASURE_COLUMNS}  # whether it is a text
 
+_Measure = Annotated[float, Field(ge=-MOST_MEASURED, le=MOST_MEASURED)] | None
 _Place = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Made(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
-    __pydantic_extra__: dict[str, float | str | None]  # its measures
+    """A sample that was made, with the MEASURE_COLUMNS."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
     sample_id: str
     offset: _Place
     bytes: _Place
     crc32: Annotated[int, Field(ge=0, lt=2**32)]
-
-    @model_validator(mode="after")
-    def _of_measures(self) -> Self:
-        for name, value in (self.__pydantic_extra__ or {}).items():
-            if name not in _MEASURES:
-                raise ValueError(f"measures alone, not {name!r}")
-            if value is not None and isinstance(value, str) != (text := _MEASURES[name]):
-                raise ValueError(f"{name} that is {'a text' if text else 'a number'}")
-            if isinstance(value, float) and not abs(value) <= MOST_MEASURED:
-                raise ValueError(f"{name} of at most {MOST_MEASURED:,.0f}")
-        return self
+    motion_mean_px: _Measure = None
+    motion_p95_px: _Measure = None
+    motion_mean_iod: _Measure = None
+    motion_p95_iod: _Measure = None
+    motion_from: str | None = None
+    psnr: _Measure = None
+    ssim: _Measure = None
 
 
 class _Failed(BaseModel):
