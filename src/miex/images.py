@@ -372,11 +372,6 @@ def _rgb(image: PillowImage.Image) -> tuple[Image, str]:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8), note
 
 
-def same(a: Image, b: Image) -> bool:
-    """Whether two pictures are equal in every bit; that two frames of a face are not is mostly seen in the middle."""
-    return a.shape == b.shape and np.array_equal(a[len(a) // 2], b[len(b) // 2]) and np.array_equal(a, b)
-
-
 def gray(frame: Image) -> Image:
     """Luma of ITU-R BT.601, rounded: uint8 [h, w] from RGB [h, w, 3]."""
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)

@@ -241,16 +241,12 @@ def moving_cells(field: Field) -> tuple[int, int, int, int]:
     where it moves none."""
     top, bottom, left, right = 0, 0, field.shape[1], 0
     for i in range(field.shape[0]):
-        bits, some = field[i].reshape(-1).view(np.uint32), np.uint32(0)
-        for j in range(len(bits)):
-            some |= bits[j]
-        if not some:  # a whole row at rest is seen in no time
-            continue
-        first, last = 0, field.shape[1] - 1
-        while first <= last and field[i, first, 0] == 0 and field[i, first, 1] == 0:
+        first = 0
+        while first < field.shape[1] and field[i, first, 0] == 0 and field[i, first, 1] == 0:
             first += 1
-        if first > last:  # each is -0.0
+        if first == field.shape[1]:
             continue
+        last = field.shape[1] - 1
         while field[i, last, 0] == 0 and field[i, last, 1] == 0:
             last -= 1
         top, bottom = top if bottom else i, i + 1

@@ -22,7 +22,7 @@ from miex.faces.planned import load_face
 from miex.generators.base import Generator, Rendered
 from miex.generators.grid import GRID, Field, face_area
 from miex.generators.muscle.blendshapes import relief
-from miex.images import Image, ImageError, decode_image, same
+from miex.images import Image, ImageError, decode_image
 from miex.nuisances.apply import PATTERN, drift, through_sensor
 from miex.nuisances.still import still_area
 from miex.stable import sample_rngs
@@ -194,7 +194,7 @@ def _sample(
 ) -> Sample | Failure:
     frames = through_sensor(rendered.frames, row)
     encoded = tuple(
-        prepared.rest if same(frame, prepared.aligned.crop) else encode_frame(frame, settings["frame_format"])
+        prepared.rest if np.array_equal(frame, prepared.aligned.crop) else encode_frame(frame, settings["frame_format"])
         for frame in frames
     )
     onset, apex = frames[0], frames[row["apex"]]
@@ -218,7 +218,7 @@ def _seen(
     frames, kind = through_sensor(rendered.frames, row), settings["frame_format"]
     if kind in LOSSY:
         frames = np.stack([decode_image(encode_frame(frame, kind), row["sample_id"]) for frame in frames])
-    if same(frames[0], frames[row["apex"]]):
+    if np.array_equal(frames[0], frames[row["apex"]]):
         return _identical(row)
     return Seen(row, frames, describe_sample(prepared.face, row, settings))
 
