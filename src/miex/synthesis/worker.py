@@ -15,6 +15,8 @@ from pathlib import Path
 from tarfile import BLOCKSIZE
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from miex.dataset.frames import SUFFIX
 from miex.dataset.plan_file import CONFIG_FILE, Plan, PlanFaces, PlanRows, has_plan, read_record
 from miex.dataset.shard import Failure, Sample, ShardRecord, members, read_shard_record, write_shard
@@ -30,7 +32,7 @@ from miex.storage.base import Storage
 from miex.synthesis.render import render_identity
 
 State = Literal["missing", "failed", "damaged"]
-_PROBED = 12  # samples that tell what the others take
+_PROBED = 12  # samples, at most, that tell what the others take
 
 
 @dataclass(frozen=True)
@@ -82,22 +84,25 @@ def begun(
     executor: Executor, plan: Plan, faces_root: Path, weights: Path | None
 ) -> AbstractContextManager[tuple[Executor, Callable[[], Probe]]]:
     """The executor, whose processes load what rendering needs while the caller does other work: before its first shard,
-    each renders the first samples of a plan, which need not be written yet. Beside it, who says what they took."""
-    faces = {face["identity"]: face for face in next(plan.face_blocks()).slice(0, _PROBED).to_pylist()}
-    # of a plan by somebody else, in another order, there may be none
-    rows = [row for row in next(plan.shards()).slice(0, _PROBED).to_pylist() if row["identity"] in faces]
-    first = partial(_probe, faces_root, faces, rows, dict(plan.settings), weights)
+    each renders the first samples of the first face of a plan, which need not be written yet. Beside it, who says what
+    they took."""
+    (face,) = next(plan.face_blocks()).slice(0, 1).to_pylist()
+    # of a plan by somebody else, in another order, it may have none there
+    rows = [row for row in next(plan.shards()).slice(0, _PROBED).to_pylist() if row["identity"] == face["identity"]]
+    # little is sent: a process that ends at once must not leave behind a pipe that is full, which Python waits for
+    face["landmarks"] = np.asarray(face["landmarks"], np.float32)
+    first = partial(_probe, faces_root, face, rows, dict(plan.settings), weights)
     return executor.begun(first, plan.n_shards)
 
 
 def _probe(
     faces_root: Path,
-    faces: dict[str, dict[str, Any]],
+    face: dict[str, Any],
     rows: list[dict[str, Any]],
     settings: dict[str, Any],
     weights: Path | None,
 ) -> Probe:
-    generator = _generator(settings, weights)
+    generator, faces = _generator(settings, weights), {face["identity"]: face}
     with one_thread():
         list(_rendered(faces_root, faces, rows[:1], settings, generator))  # pays for what is loaded once
         start = time.perf_counter()
