@@ -96,7 +96,7 @@ def _part(out: Storage, plan: str, weights: Path | None, number: int) -> tuple[i
     """A part of a plan: rows of each part, its rows, and their faces."""
     rows = opened(out, plan, weights).rows
     table = rows.part(number)
-    return rows.part_rows, table, Renderer(out, plan, Path()).faces(table["identity"].to_pylist())
+    return rows.part_rows, table, Renderer(out, plan, Path(), weights).faces(table["identity"].to_pylist())
 
 
 def view_of_plan(
