@@ -165,14 +165,9 @@ def _fill_moves(
     """As `_moves_of`; corner: column and row of the window's first cell; first, cell: center of the grid's first cell,
     and from one to the next, pixels."""
     for e in range(2):
-        for n in range(edges.shape[1]):
-            x, y = (edges[e, n, 0] - first) / cell, (edges[e, n, 1] - first) / cell
-            for k in range(len(basis)):
-                for c in range(2):
-                    found[k, e, n, c] = bilinear(basis[k], x, y, c)
-            for k in range(extra.shape[1]):
-                for c in range(2):
-                    found[len(basis) + k, e, n, c] = bilinear(extra[e, k], x - corner[0], y - corner[1], c)
+        where = (edges[e] - first) / cell
+        _at(basis, where, found[: len(basis), e])
+        _at(extra[e], where - corner, found[len(basis) :, e])
 
 
 def _window(edges: Floats, frame: FaceFrame, room: tuple[float, float]) -> tuple[slice, slice]:

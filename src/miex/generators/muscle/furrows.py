@@ -437,14 +437,14 @@ def _relight(
         finer: cells of the grid of shades per pixel.
         tint: how much of a change of the light colors take.
     """
+    work = (weights[rows] > 0) & (windows[:, 0] < windows[:, 1])
+    if not work.any():
+        return
     size, furthest = len(levels), np.float32(0)
     for i in range(size):
         line = back[i].reshape(-1)
         for j in range(len(line)):
             furthest = max(furthest, abs(line[j]))
-    work = (weights[rows] > 0) & (windows[:, 0] < windows[:, 1])
-    if not work.any():
-        return
     top, left = windows[work, 0].min() - 1, windows[work, 2].min() - 1
     height, width = windows[work, 1].max() + 1 - top, windows[work, 3].max() + 1 - left
     total = np.ones((height, width, 1), np.float32)  # in a rim of nothing but 1

@@ -118,13 +118,12 @@ class MuscleGenerator(Generator[MuscleRig]):
         weights = _weights(aus)
         frames = np.empty((len(weights), size, size, 3), np.uint8)
         fields = np.empty((len(weights), GRID, GRID, 2), np.float32)
-        drifting = np.zeros(len(weights), bool) if drift is None else np.asarray(drift.any((1, 2, 3)))
         scales = []
         for i, z in enumerate(weights):
             fields[i], scale = restrained(rig, z)
             scales.append(scale)
         for i, (frame, z, scale) in enumerate(zip(frames, weights, scales, strict=True)):
-            drifts = drift[i] if drift is not None and drifting[i] else None
+            drifts = drift[i] if drift is not None and drift[i].any() else None
             if drifts is None and not z.any():  # what sampling would give, for nothing
                 frame[:] = rig.face.crop
                 continue

@@ -127,7 +127,7 @@ class Layers:
             x, y = self.frame.x[0, cut.window[1]], self.frame.y[cut.window[0], 0]
             found = np.zeros((3, len(y), len(x)), bool)
             _within(np.array(cut.zone, np.float32), cut.edges, x, y, float(x[1] - x[0]), found)
-            self._zones[name] = found[0], found[1], found[2]
+            self._zones[name] = tuple(found)
         return self._zones[name]
 
     def _make(self, name: str) -> Mouth | Eye:
