@@ -6,46 +6,104 @@ the source or, where that cannot be written, in the user's cache. Arithmetic is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import inspect
+import pickle
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 import numpy.typing as npt
+from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
+
+from miex.errors import MiexError
+from miex.storage.local import Folder
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
 def compiled(function: F) -> F:
     """The function, compiled when it is first called; it takes numbers and arrays only, and changes arrays in place."""
-    try:
-        found = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # nowhere to keep it: each process compiles its own
-        found = numba.njit(nogil=True, error_model="numpy")(function)
-    else:
-        _heal(getattr(found, "_cache"))  # noqa: B009 (numba shows it to nobody)
+    found = numba.njit(nogil=True, error_model="numpy")(function)
+    with suppress(RuntimeError):  # nowhere to keep it: each process compiles its own
+        setattr(found, "_cache", _Kept(found))  # noqa: B010 (where numba keeps its own)
     return cast(F, found)
 
 
-def _heal(cache: Any) -> None:
-    """Have kernels compiled anew whose files cannot be read, as a power failure leaves them, and used where they cannot
-    be written, as on a full disk. numba raises in both."""
-    load, save = cache.load_overload, cache.save_overload
+class _Kept(FunctionCache):
+    """A kernel's machine code on disk: a file for what it was compiled from, the types that it takes and the processor.
 
-    def load_or_forget(*asked: Any) -> Any:
+    numba's own cache numbers its files and lists them before they are written: of two processes that compile at once
+    after an upgrade, one may read what the other's file held before. Nor does it see that another kernel which this
+    one calls, or a number that it reads, has changed elsewhere.
+    """
+
+    def __init__(self, kernel: Dispatcher) -> None:
+        super().__init__(kernel.py_func)  # type: ignore[no-untyped-call]
+        self.kernel, self.folder = kernel, Folder(Path(self.cache_path))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The kernel for arguments of these types; None, so that it is compiled, where no whole file of it is found."""
+        target_context.refresh()
+        key, name = self._asked(sig, target_context.codegen())
         try:
-            return load(*asked)
-        except Exception:  # pickle raises any error for a file that was cut off
-            with suppress(OSError):
-                cache.flush()
+            found = (self.folder.path / name).read_bytes()
+        except OSError:
             return None
+        digest, content = found[:32], found[32:]
+        if digest != hashlib.sha256(content).digest():  # cut off by a power failure
+            return None
+        there, made = pickle.loads(content)
+        return self._impl.rebuild(target_context, made) if there == key else None
 
-    def save_if_possible(*made: Any) -> None:
-        with suppress(OSError):
-            save(*made)
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a kernel and forget those of earlier sources; it is used all the same where it cannot be kept."""
+        if not self._impl.check_cachable(data):
+            return
+        key, name = self._asked(sig, data.codegen)
+        content = dumps((key, self._impl.reduce(data)))  # type: ignore[no-untyped-call]
+        with suppress(OSError, MiexError):
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+            with self.folder.writing(name) as file:
+                file.write(hashlib.sha256(content).digest() + content)
+            of_all, of_source, _, _ = name.rsplit(".", 3)
+            for path in self.folder.path.glob(f"{of_all}.*.nbc"):
+                if not path.name.startswith(f"{of_all}.{of_source}."):
+                    path.unlink()
 
-    cache.load_overload, cache.save_overload = load_or_forget, save_if_possible
+    def _asked(self, sig: Any, codegen: Any) -> tuple[Any, str]:
+        """What identifies a kernel, and its file's name, of the function's, Python's, its sources' and its key's."""
+        key = (numba.__version__, self._index_key(sig, codegen))  # type: ignore[no-untyped-call]
+        function, sources = self.kernel.py_func, hashlib.sha256("\n".join(_sources(self.kernel, set())).encode())
+        name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
+        asked = hashlib.sha256(str(key).encode())
+        return key, f"{name}.{sys.implementation.cache_tag}.{sources.hexdigest()[:16]}.{asked.hexdigest()[:16]}.nbc"
+
+
+def _sources(kernel: Dispatcher, seen: set[Dispatcher]) -> Iterator[str]:
+    """All that a kernel is compiled from: its code, the numbers and arrays that it reads, and the same of the kernels
+    that it calls, which become part of it."""
+    seen.add(kernel)
+    function, code = kernel.py_func, kernel.py_func.__code__
+    yield repr((
+        function.__module__, function.__qualname__, function.__defaults__, function.__kwdefaults__,
+        code.co_code, code.co_consts, code.co_names, code.co_varnames, sorted(kernel.targetoptions.items()),
+    ))  # fmt: skip
+    read = inspect.getclosurevars(function)
+    for name, value in sorted({**read.nonlocals, **read.globals}.items()):
+        if isinstance(value, Dispatcher):
+            if value not in seen:
+                yield from _sources(value, seen)
+        elif isinstance(value, np.ndarray):
+            yield repr((name, value.dtype, value.shape, value.tobytes()))
+        elif not inspect.ismodule(value):
+            yield repr((name, value))
 
 
 @compiled
