@@ -47,12 +47,15 @@ MOMENTS, SECONDS_BETWEEN = 20, 1.0  # in which the bound is measured, before and
 LEAST_MB = 50  # of a worker: Python's own helper of its processes stays below
 
 
-def digest(out: Path) -> str:
-    """sha256 of all that a set promises to be the same."""
-    whole = hashlib.sha256()
-    for path in [*sorted((out / SHARDS).iterdir()), out / SAMPLES_FILE]:
-        whole.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return whole.hexdigest()
+def hashes(out: Path) -> dict[str, str]:
+    """sha256 of each file that a set promises to be the same, by its name."""
+    paths = [*sorted((out / SHARDS).iterdir()), out / SAMPLES_FILE]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def digest(files: dict[str, str]) -> str:
+    """sha256 of them all."""
+    return hashlib.sha256("".join(f"{name} {sha256}\n" for name, sha256 in files.items()).encode()).hexdigest()
 
 
 def below(root: int) -> dict[int, str]:
@@ -112,8 +115,8 @@ def made(out: Path, runs: list[list[str]]) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     facts = [json.loads(text) for text in said]
     return {
-        "seconds": seconds, "used": processor_seconds((resource.RUSAGE_CHILDREN,)) - before, "digest": digest(out),
-        "frames": sum(fact["frames"] for fact in facts),
+        "seconds": seconds, "used": processor_seconds((resource.RUSAGE_CHILDREN,)) - before, "files": hashes(out),
+        "failed": sum(fact["failed"] for fact in facts), "frames": sum(fact["frames"] for fact in facts),
         "bytes": sum(fact["bytes"] for fact in facts), "driver": list(drivers.values()),
         "workers": [peak for peak in workers.values() if peak >= LEAST_MB],
         "own": sum(others.values()), "making": max(fact["seconds"] for fact in facts),
@@ -164,13 +167,17 @@ def compare(faces: Path, samples: int, ways: list[str], folder: Path) -> None:
         f"processors' s / {WORKERS} | the same, bounds | s of rendering | frames/s | share of the bound | MB | ", end=""
     )
     print("peak MB: driver | a worker | Ray's own, all | sha256 of all bytes |\n" + "|---" * 15 + "|")
-    found = set()
+    first: dict[str, str] = {}
+    others: set[str] = set()
+    failed = []
     for name, runs in map(WAYS.__getitem__, ways):
         out = shutil.copytree(planned, folder / "set")
         before = bounds(crop)
         took = made(out, runs)
         limit, beside = median([*before, *bounds(crop)]), bound_beside(crop, WORKERS - 1)
-        found.add(took["digest"])
+        files = took["files"]
+        first, failed = first or files, [*failed, took["failed"]]
+        others |= {name for name in {**first, **files} if first.get(name) != files.get(name)}
         share = limit / 1e3 * took["frames"] / WORKERS / took["making"]
         used = took["used"] / WORKERS
         # Ray's workers are no children of the command
@@ -179,13 +186,14 @@ def compare(faces: Path, samples: int, ways: list[str], folder: Path) -> None:
             f"| {name} | {limit:.3f} | {beside:.3f} | {took['seconds']:.1f} | {took['seconds'] * 1e3 / limit:,.0f} | "
             f"{of_all} | {took['making']:.1f} | {took['frames'] / took['making']:,.0f} | "
             f"{share:.0%} | {took['bytes'] / 1e6:,.0f} | {_each(took['driver'])} | {_each(took['workers'])} | "
-            f"{took['own']:,.0f} | {took['digest'][:12]}… |",
+            f"{took['own']:,.0f} | {digest(files)[:12]}… |",
             flush=True,
         )
         shutil.rmtree(out)
     shutil.rmtree(planned)
+    print(f"\nSamples that failed: {' / '.join(map(str, failed))}.")
     if len(ways) > 1:
-        print(f"\nBytes: {'the same in every way' if len(found) == 1 else 'DIFFERENT'}.")
+        print(f"\nBytes: {f'DIFFERENT in {sorted(others)}' if others else 'the same in every way'}.")
 
 
 def _each(peaks: list[float]) -> str:
