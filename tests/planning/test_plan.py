@@ -16,7 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miex.corpora.mappings import emotion_named
-from miex.dataset.plan_file import FACES_FILE, PLAN_FILE, Plan, PlanRows, read_faces, read_plan, read_record, write_plan
+from miex.dataset.plan_file import (
+    FACES_FILE,
+    PLAN_FILE,
+    Plan,
+    PlanRows,
+    face_blocks,
+    read_faces,
+    read_identities,
+    read_plan,
+    read_record,
+    write_plan,
+)
 from miex.errors import InputError, UsageError
 from miex.planning.config import PlanConfig, recorded_config
 from miex.planning.rows import build_plan, draws_of
@@ -325,6 +336,17 @@ def test_changed_plan_is_refused(tmp_path: Path) -> None:
     for read in (lambda: read_plan(tmp_path), lambda: read_faces(Folder(tmp_path), identities)):
         with pytest.raises(InputError, match=r"a faces\.parquet that matches its digest"):
             read()
+
+
+def test_an_identity_that_is_there_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("miex.dataset.plan_file._FACES_PER_BLOCK", 2)
+    plan = make_plan(4)
+    faces, identities = plan.faces, plan.faces["identity"].to_pylist()
+    for twice in ([0, 0, 2, 3], [0, 1, 2, 0]):  # in one block, and in two
+        write_plan(replace(plan, face_blocks=lambda: face_blocks(faces.take(twice))), tmp_path)  # noqa: B023
+        for read in (lambda: read_identities(Folder(tmp_path)), lambda: read_faces(Folder(tmp_path), identities[:1])):
+            with pytest.raises(InputError, match="an identity twice"):
+                read()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}'])

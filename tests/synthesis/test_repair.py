@@ -13,6 +13,7 @@ import miex
 import miex.dataset
 from miex.api.synthesize import report
 from miex.dataset.pages import PAGES, SUMS
+from miex.dataset.plan_file import FACES_FILE
 from miex.dataset.samples import SAMPLES_FILE, read_samples
 from miex.dataset.shard import SHARDS, read_shard_record, record_name, tar_name
 from miex.dataset.verify import verify
@@ -263,6 +264,22 @@ def test_what_cannot_be_begun_changes_nothing(out: Path, tmp_path: Path, monkeyp
         with pytest.raises(OutputError, match="room for"):
             repair_set(out)
     assert (contents(out), written_at(out)) == before
+
+
+def test_a_damaged_list_of_faces_damages_no_shard(out: Path) -> None:
+    flip_bit(out / FACES_FILE, 1000)  # of a landmark
+    before = contents(out), written_at(out)
+    for work in (repair_set, verify):
+        with pytest.raises(InputError, match="faces"):
+            work(out)
+    (out / tar_name(4)).unlink()
+    (out / record_name(4)).unlink()
+    del before[0][Path(tar_name(4)).name], before[0][Path(record_name(4)).name]
+    with pytest.raises(InputError, match="faces"):
+        run_plan(out)
+    there = contents(out), written_at(out)
+    assert there[0] == before[0]
+    assert there[1].items() <= before[1].items()
 
 
 @pytest.mark.parametrize("work", [run_plan, repair_set])

@@ -260,8 +260,7 @@ def read_plan(out: Place) -> Plan:
     """
     out = storage_at(out)
     record = read_record(out)
-    faces, rows = _open_faces(out, record), PlanRows(out, record)
-    _identities(out, faces)
+    faces, rows = PlanFaces(out, record), PlanRows(out, record)
     return Plan(
         rows.shards, rows.n_rows, faces.blocks, faces.n_rows, record["settings"], record["config"],
         record["faces_root"], record["digests"], out,
@@ -318,12 +317,23 @@ class PlanFaces:
         out: the set.
         record: its plan.json.
 
+    Attributes:
+        n_rows: of all blocks.
+
     Raises:
         InputError: faces.parquet is damaged, or another one.
     """
 
     def __init__(self, out: Storage, record: Mapping[str, Any]) -> None:
-        self._out, self._file = out, _open_faces(out, record)
+        self._out = out
+        self._file = _open(out, FACES_FILE, FACES_SCHEMA, record["digests"]["faces"], _NOT_CONTENT)
+        self.n_rows = self._file.n_rows
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """All of them, block by block. That none is there twice is proven of each block."""
+        for faces in self._file.blocks():
+            _check_faces(self._out, faces)
+            yield faces
 
     def of(self, identities: Collection[str]) -> pa.Table:
         """The rows that these identities have, without reading much of the rest.
@@ -347,18 +357,10 @@ def read_identities(out: Storage) -> pa.Table:
     Raises:
         InputError: faces.parquet is damaged, or another one.
     """
-    return _identities(out, _open_faces(out, read_record(out)))
-
-
-def _identities(out: Storage, file: ProvenFile) -> pa.Table:
-    blocks = chain([FACES_SCHEMA.empty_table()], file.blocks())
-    found = pa.concat_tables([rows.drop_columns("landmarks") for rows in blocks])
-    _check_faces(out, found)
+    blocks = chain([FACES_SCHEMA.empty_table()], PlanFaces(out, read_record(out)).blocks())
+    found = pa.concat_tables([faces.drop_columns("landmarks") for faces in blocks])
+    _prove_each_once(out, found)
     return found
-
-
-def _open_faces(out: Storage, record: Mapping[str, Any]) -> ProvenFile:
-    return _open(out, FACES_FILE, FACES_SCHEMA, record["digests"]["faces"], _NOT_CONTENT)
 
 
 def _open(
@@ -408,12 +410,20 @@ def _intensities(column: pa.ChunkedArray) -> bool:
 
 
 def _check_faces(out: Storage, faces: pa.Table) -> None:
-    missing = next((name for name in ("identity", "path", "sha256", "virtual") if faces[name].null_count), None)
-    if missing or len(faces) != pc.count_distinct(faces["identity"]).as_py():
-        found = f"none in column {missing}" if missing else "an identity twice"
-        do = "do not run this plan: it was not made by miex"
-        raise InputError(f"{FACES_FILE} of {out.address}", expected="an identity in each row", found=found, do=do)
+    if missing := next((name for name in ("identity", "path", "sha256", "virtual") if faces[name].null_count), None):
+        raise _other_faces(out, f"none in column {missing}")
+    _prove_each_once(out, faces)
     _check_names(out, faces["identity"], paths=faces["path"])
+
+
+def _prove_each_once(out: Storage, faces: pa.Table) -> None:
+    if len(faces) != pc.count_distinct(faces["identity"]).as_py():
+        raise _other_faces(out, "an identity twice")
+
+
+def _other_faces(out: Storage, found: str) -> InputError:
+    do = "do not run this plan: it was not made by miex"
+    return InputError(f"{FACES_FILE} of {out.address}", expected="an identity in each row", found=found, do=do)
 
 
 def _check_names(out: Storage, *ids: pa.ChunkedArray, paths: pa.ChunkedArray | None = None) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from miex.dataset.description import describe_sample
 from miex.dataset.frames import DIGITAL_SOURCE_TYPE
 from miex.dataset.pages import page_problems
-from miex.dataset.plan_file import Plan, PlanFaces, PlanRows, read_plan, read_record
+from miex.dataset.plan_file import Plan, PlanFaces, PlanRows, read_identities, read_plan, read_record
 from miex.dataset.proven import ProvenFile
 from miex.dataset.samples import SAMPLES_FILE, SampleRows, with_results
 from miex.dataset.schema import MEASURE_COLUMNS, SAMPLES_SCHEMA
@@ -100,6 +100,7 @@ def verify(out: Place, *, sample: float = 1, executor: Executor = IN_PROCESS, pr
     """
     out = storage_at(out)
     plan = read_plan(out)
+    read_identities(out)  # of shards that are looked at some are proven; this proves all
     checks = check_shards(out, plan, sample=sample, executor=executor, progress=progress)
     return Report(
         len(checks),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from miex.dataset.plan_file import read_plan, read_record
+from miex.dataset.plan_file import read_identities, read_plan, read_record
 from miex.dataset.samples import SAMPLES_FILE, write_samples
 from miex.dataset.shard import read_shard_record, record_name
 from miex.dataset.verify import check_shards
@@ -42,6 +42,7 @@ def repair_set(
     read_record(out)  # where there is none, nothing is written
     with out.alone():
         plan = read_plan(out)
+        read_identities(out)  # of a plan that is damaged no shard is taken for damaged
         there: dict[int, ShardResult] = {}
         states: dict[int, State] = {}
         finished = out.size(SAMPLES_FILE) is not None
