@@ -20,7 +20,7 @@ from PIL import Image
 import miex.dataset
 from miex.dataset.frames import DIGITAL_SOURCE_TYPE, encode_frame
 from miex.dataset.plan_file import read_plan, write_plan
-from miex.dataset.samples import read_samples
+from miex.dataset.samples import SAMPLES_FILE, read_samples
 from miex.dataset.shard import SHARDS
 from miex.dataset.verify import verify
 from miex.errors import InputError, OutputError, PartialFailureError
@@ -35,8 +35,8 @@ from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import psnr, ssim
 from miex.synthesis.repair import repair_set
 from miex.synthesis.run import run_plan
-from miex.synthesis.worker import begun
-from tests.support import photo_folder, plan_of, with_tables
+from miex.synthesis.worker import ShardResult, ShardTask, begun, make_shard
+from tests.support import Shuffled, photo_folder, plan_of, with_tables
 
 
 def shard_bytes(out: Path) -> dict[str, str]:
@@ -136,6 +136,28 @@ def test_resume_makes_only_what_is_missing(finished: Path, tmp_path: Path) -> No
     assert run_plan(out).rendered == 4
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
     assert shard_bytes(out) == shard_bytes(finished)
+
+
+def test_a_run_that_fails_leaves_its_shards_and_no_samples_parquet(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "set", ignore=lambda *_: {SHARDS, SAMPLES_FILE})
+    made: list[int] = []
+
+    def make(task: ShardTask) -> ShardResult:
+        if len(made) == 3:
+            raise OutputError("the disk", expected="room", found="none", do="make room")
+        made.append(task.shard)
+        return make_shard(task)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("miex.synthesis.run.make_shard", make)
+        with pytest.raises(OutputError, match="make room"):
+            run_plan(out, executor=Shuffled())
+    assert {path.stem for path in (out / SHARDS).iterdir()} == {f"{shard:05d}" for shard in made}
+    assert {path.name for path in out.iterdir()} <= {path.name for path in finished.iterdir()} - {SAMPLES_FILE}
+    run_plan(out, executor=Shuffled())
+    assert (out / SAMPLES_FILE).read_bytes() == (finished / SAMPLES_FILE).read_bytes()
 
 
 def test_another_plan_is_refused_and_nothing_is_lost(finished: Path, tmp_path: Path, model: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -21,13 +21,17 @@ from miex.storage.base import Storage
 SAMPLES_FILE = "samples.parquet"
 
 
-def write_samples(out: Storage, plan: Plan, *, rendered: bool = False) -> None:
+def write_samples(
+    out: Storage, plan: Plan, *, rendered: bool = False, wait: Callable[[int], object] = lambda shard: None
+) -> None:
     """Write samples.parquet of a set whose shards are all there. Pages that tell of other samples are removed before.
 
     Args:
         out: the set.
         plan: its plan.
         rendered: whether pages tell of other samples, where no samples.parquet can be read that says so.
+        wait: called with the number of each shard before it is read, to return when it is there; what it raises leaves
+            all as it was.
 
     Raises:
         InputError: a shard has no record, or one that does not cover its rows.
@@ -38,7 +42,7 @@ def write_samples(out: Storage, plan: Plan, *, rendered: bool = False) -> None:
     before = _root(out)
     with out.writing(SAMPLES_FILE) as draft:
         told = {"plan": plan.digests["plan"]}
-        samples = collect_samples(out, plan)
+        samples = collect_samples(out, plan, wait)
         root = write_blocks(draft, samples, SAMPLES_SCHEMA, block_rows=plan.shard_size, told=lambda: told)
         if rendered if before is None else before != root:
             for name in REPORT:
@@ -52,13 +56,15 @@ def _root(out: Storage) -> str | None:
         return None
 
 
-def collect_samples(out: Storage, plan: Plan) -> Iterator[pa.Table]:
-    """What samples.parquet must hold, shard by shard.
+def collect_samples(out: Storage, plan: Plan, wait: Callable[[int], object] = lambda shard: None) -> Iterator[pa.Table]:
+    """What samples.parquet must hold, shard by shard; `wait` as in `write_samples`.
 
     Raises:
         InputError: a shard has no record, or one that does not cover its rows.
     """
-    return (with_results(out, shard, read_shard_record(out, shard), rows) for shard, rows in enumerate(plan.shards()))
+    for shard, rows in enumerate(plan.shards()):
+        wait(shard)
+        yield with_results(out, shard, read_shard_record(out, shard), rows)
 
 
 def with_results(out: Storage, shard: int, record: ShardRecord | None, rows: pa.Table) -> pa.Table:

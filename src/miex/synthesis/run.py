@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Condition, Event
 from typing import Any
 
 from miex.dataset.pages import REPORT
@@ -97,8 +99,9 @@ def run_plan(
         with out.alone():
             plan = _plan(out, digest)
             finished = out.size(SAMPLES_FILE) is not None
-            summary = make_shards(out, plan, *_there(out, plan, range(plan.n_shards), finished=finished), **how)
-            write_samples(out, plan, rendered=summary.rendered > 0)
+            there, states = _there(out, plan, range(plan.n_shards), finished=finished)
+            with _samples_follow(out, plan, there) as arrived:
+                summary = make_shards(out, plan, there, states, arrived=arrived, **how)
             finish(summary)
             return summary
     plan = _plan(out, digest)
@@ -119,6 +122,38 @@ def run_plan(
                 write_samples(out, plan)
             finish(summary)
     return summary
+
+
+@contextmanager
+def _samples_follow(out: Storage, plan: Plan, there: Collection[int]) -> Iterator[Callable[[int], None]]:
+    """Write samples.parquet beside who makes shards, and says of each that it is there; it is whole behind the block.
+
+    Args:
+        there: the shards that are there before.
+    """
+    known, changed, over = set(there), Condition(), Event()
+
+    def arrived(shard: int) -> None:
+        with changed:
+            known.add(shard)
+            changed.notify()
+
+    def wait(shard: int) -> None:
+        with changed:
+            changed.wait_for(lambda: shard in known or over.is_set())
+        if over.is_set():
+            raise CancelledError
+
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(write_samples, out, plan, rendered=len(known) < plan.n_shards, wait=wait)
+        try:
+            yield arrived
+        except BaseException:
+            over.set()
+            with changed:
+                changed.notify()
+            raise
+        written.result()
 
 
 @contextmanager
@@ -178,6 +213,7 @@ def make_shards(
     *,
     chosen: Sequence[int] | None = None,
     start: Callable[[], None] = lambda: None,
+    arrived: Callable[[int], None] = lambda shard: None,
     mend: bool = False,
     faces_root: Path | None,
     weights: Path | None,
@@ -193,6 +229,7 @@ def make_shards(
         states: of the others; those that are not named are missing.
         chosen: the shards that are asked for. None: all, for who holds the lock.
         start: called when it is known that they can be made, before the first is.
+        arrived: called with the number of each that has been made.
         mend: make all, however many rows fail: no shard is left worse than it was.
 
     The other arguments and errors are those of `run_plan`.
@@ -236,6 +273,7 @@ def make_shards(
                 raise outcome.error
             assert outcome.result is not None
             results[outcome.task.shard] = outcome.result
+            arrived(outcome.task.shard)
             progress(done(), rows, f"{failed()} failed")
             if not mend and failed() > max_failed * rows:
                 break
