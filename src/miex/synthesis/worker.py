@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from tarfile import BLOCKSIZE
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -25,11 +25,10 @@ from miex.errors import InputError, OutputError
 from miex.executors.base import Executor
 from miex.executors.local import keep_memory, one_thread
 from miex.faces import VERSION as FACES_VERSION
-from miex.generators.base import Generator
-from miex.generators.registry import generator_of, refuse_weights
-from miex.generators.weights import find_weights
 from miex.storage.base import Storage
-from miex.synthesis.render import render_identity
+
+if TYPE_CHECKING:
+    from miex.generators.base import Generator
 
 State = Literal["missing", "failed", "damaged"]
 _PROBED = 12  # samples, at most, that tell what the others take
@@ -196,6 +195,8 @@ def _rendered(
     generator: Generator[Any],
 ) -> Iterator[Sample | Failure]:
     """Samples, in the order of their rows; faces: by identity."""
+    from miex.synthesis.render import render_identity  # who sends workers here renders nothing
+
     if any(row["asymmetry"] is not None or row["sides"] is not None for row in rows):
         generator.require_sides("nuisance asymmetry, or AUs on one side alone")
     for identity, own in groupby(rows, key=itemgetter("identity")):
@@ -238,6 +239,9 @@ def prove_faces_version(out: Storage, settings: Mapping[str, Any]) -> None:
 
 
 def _generator(settings: dict[str, Any], weights: Path | None) -> Generator[Any]:
+    from miex.generators.registry import generator_of, refuse_weights  # load kernels, which only rendering needs
+    from miex.generators.weights import find_weights
+
     generator = generator_of(settings["generator"], find=partial(find_weights, given=weights))
     refuse_weights(generator, weights)
     return generator
