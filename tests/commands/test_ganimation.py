@@ -11,10 +11,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from miex.api.plan_frames import view_of_plan  # noqa: E402
 from miex.aus.vector import AU_INDEX  # noqa: E402
 from miex.dataset.plan_file import read_plan  # noqa: E402
 from miex.errors import InputError, UsageError  # noqa: E402
+from miex.executors.base import IN_PROCESS, silent  # noqa: E402
 from miex.generators.weights import VARIABLE  # noqa: E402
+from miex.recognition.inputs.flow import FlowMaps  # noqa: E402
+from miex.storage.local import Folder  # noqa: E402
+from miex.synthesis.stream import renderer_of  # noqa: E402
 from tests.generators.ganimation_files import discriminator, generator, named, write  # noqa: E402
 from tests.support import command, facts, flip_bit, photo_folder  # noqa: E402
 
@@ -113,6 +118,14 @@ def test_a_set_is_planned_run_resumed_and_repaired(weights: Path, model: Path, t
     assert done.returncode == 5
     assert facts("run", out, "--weights", file)["rendered"] == 3
     assert facts("verify", out)["problems"] == []
+
+
+def test_a_streamed_plan_is_read_with_the_weights_that_are_given(weights: Path, model: Path, tmp_path: Path) -> None:
+    options = ["--ids", 1, "--size", 64, "--generator", "ganimation", "--weights", weights]
+    assert command("plan", *options, "--out", tmp_path).returncode == 0
+    renderer = renderer_of(Folder(tmp_path), weights=weights)  # which are found nowhere else
+    view, unread = view_of_plan(renderer, None, FlowMaps(), IN_PROCESS, silent)
+    assert (len(view.rows), unread) == (3, {})
 
 
 def test_weights_are_asked_for_before_any_work(weights: Path, face_photo: Path, model: Path, tmp_path: Path) -> None:
