@@ -69,8 +69,8 @@ class CropPlace:
 
 def eye_centers(landmarks: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Centers of the person's right and left eye, float64 [2, 2], in the landmarks' own units."""
-    points = np.asarray(landmarks, np.float64)[:, :2]
-    return np.stack([points[list(RIGHT_EYE_CORNERS)].mean(0), points[list(LEFT_EYE_CORNERS)].mean(0)])
+    corners = np.asarray(landmarks[[RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS], :2], np.float64)
+    return np.asarray(corners.mean(axis=1), np.float64)
 
 
 def inter_ocular(landmarks: npt.NDArray[np.floating]) -> float:
@@ -117,7 +117,8 @@ class AlignedFace:
     @cached_property
     def crop(self) -> Image:
         """The crop itself, uint8 RGB [size, size, 3]."""
-        return np.ascontiguousarray(self.samples[::OVERSAMPLING, ::OVERSAMPLING])
+        # color by color, as numpy copies three values after three in four times the time
+        return np.stack([self.samples[::OVERSAMPLING, ::OVERSAMPLING, c] for c in range(3)], axis=-1)
 
     @cached_property
     def inter_ocular(self) -> float:
@@ -146,7 +147,8 @@ class AlignedFace:
         down = down * (1 + neck / down.max() * (down > 0) * down / down.max())
         angle, length = np.arctan2(down, right), np.hypot(right, down)
         order = np.argsort(angle)
-        angle, length = (values[[order[-1], *order, order[0]]] for values in (angle, length))
+        order = np.concatenate([order[-1:], order, order[:1]])
+        angle, length = angle[order], length[order]
         angle[[0, -1]] += (-2 * np.pi, 2 * np.pi)
         return angle.astype(np.float64, copy=False), length.astype(np.float64, copy=False)
 

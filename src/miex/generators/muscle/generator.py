@@ -67,7 +67,7 @@ class MuscleRig:
     @cached_property
     def rest(self) -> npt.NDArray[np.uint16]:
         """Those at the pixels: what a frame shows where nothing moves, uint16 [size, size, 3]."""
-        return self.samples[::OVERSAMPLING, ::OVERSAMPLING, :3].copy()
+        return np.stack([self.samples[::OVERSAMPLING, ::OVERSAMPLING, c] for c in range(3)], axis=-1)
 
 
 class MuscleGenerator(Generator[MuscleRig]):
