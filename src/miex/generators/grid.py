@@ -241,16 +241,18 @@ def moving_cells(field: Field) -> tuple[int, int, int, int]:
     where it moves none."""
     top, bottom, left, right = 0, 0, field.shape[1], 0
     for i in range(field.shape[0]):
-        first = 0
-        while first < field.shape[1] and field[i, first, 0] == 0 and field[i, first, 1] == 0:
-            first += 1
-        if first == field.shape[1]:
+        row, moved = field[i].reshape(-1), False
+        for j in range(len(row)):  # to the end: eight values at a time
+            moved |= row[j] != 0
+        if not moved:
             continue
-        last = field.shape[1] - 1
-        while field[i, last, 0] == 0 and field[i, last, 1] == 0:
-            last -= 1
         top, bottom = top if bottom else i, i + 1
-        left, right = min(left, first), max(right, last + 1)
+        first, last = 0, field.shape[1] - 1
+        while first < left and field[i, first, 0] == 0 and field[i, first, 1] == 0:
+            first += 1
+        while last >= right and field[i, last, 0] == 0 and field[i, last, 1] == 0:
+            last -= 1
+        left, right = first, last + 1
     return top, bottom, min(left, right), right
 
 
