@@ -105,10 +105,11 @@ class Cut:
     def partings(self) -> Floats:
         """No less than how far each of `rows` parts the edges at intensity 1, float32 [k], pixels."""
         n = len(self.moves) - len(self.rows)
-        moves = self.moves[n:].copy()
-        first = np.unique(self.rows, return_index=True)[1]
-        moves[first] += self.moves[self.rows[first]]
-        return np.asarray(np.hypot(*np.moveaxis(moves[:, 0] - moves[:, 1], -1, 0)).max(1), np.float32)
+        moves, rows = self.moves[n:].copy(), self.rows.tolist()
+        for row in set(rows):
+            moves[rows.index(row)] += self.moves[row]
+        parted = moves[:, 0] - moves[:, 1]
+        return np.asarray(np.hypot(parted[..., 0], parted[..., 1]).max(1), np.float32)
 
     def amounts(self, weights: Floats) -> Floats:
         """How much of each entry of `extra` shows at intensities float32 [34]: float32 [k]."""
@@ -132,7 +133,7 @@ def make_cut(frame: FaceFrame, spec: CutSpec, basis: Floats, side: int, edges: F
     part = 1 - np.minimum(np.abs(frame.x - middle) / half, 1) ** np.float32(spec.roundness)
     rows = np.array(parting_rows(frame.anatomy, spec, side), np.intp)
     extra = frame.sheets(spec, side, window)
-    extra *= part[:, window[1], None]
+    extra *= part[0, window[1], None].repeat(2, 1)
     moves = _moves_of(basis, extra, edges, frame, window)
     return Cut(edges, rows, np.ones(len(rows), np.float32), window, extra, moves, (0, 0, 0, 0), frame.unit)
 

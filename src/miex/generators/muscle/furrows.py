@@ -18,7 +18,6 @@ from miex.compiled import compiled, eased
 from miex.easing import ease
 from miex.errors import InputError, UsageError
 from miex.faces.crop import AlignedFace
-from miex.faces.mesh import mirror_landmarks
 from miex.generators.grid import Field, bilinear, cell_centers
 from miex.generators.muscle.anatomy import Rim, landmarks
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats, crosses, of_side
@@ -207,9 +206,9 @@ def lines(face: AlignedFace, contrasts: Floats, around: tuple[int, ...]) -> floa
 
 def _inside(face: AlignedFace, around: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Pixels within a ring of landmarks, right side, or its twin."""
-    twins, skin = mirror_landmarks(), np.zeros((face.size, face.size), np.uint8)
-    for ring in (around, [twins[i] for i in around]):
-        cv2.fillPoly(skin, [np.rint(face.landmarks[list(ring)]).astype(np.int32)], 1)
+    skin = np.zeros((face.size, face.size), np.uint8)
+    for side in range(len(SIDES)):
+        cv2.fillPoly(skin, [np.rint(face.landmarks[of_side(around, side)]).astype(np.int32)], 1)
     return skin > 0
 
 
@@ -350,12 +349,13 @@ def _shade(
         top, left, start, width = windows[n, 0], windows[n, 2], windows[n, 4], windows[n, 5]
         height = windows[n, 1] - top
         shade = into[start : start + height * width].reshape(height, width)
+        # distance², how far along, how strong, and whether on the side where skin bulges
+        nearest, position = np.empty((height, width)), np.empty((height, width))
+        strong, over = np.empty((height, width)), np.empty((height, width))
         for f in range(furrows[n], furrows[n + 1]):
             bulge, length = bulges[f], 0.0
             reach = REACH * widths[f] * (BULGE if bulge else 1.0)
-            # distance², how far along, how strong, and whether on the side where skin bulges
-            nearest, position = np.full((height, width), np.inf), np.zeros((height, width))
-            strong, over = np.zeros((height, width)), np.zeros((height, width))
+            nearest[:] = np.inf
             for k in range(lines[f], lines[f + 1] - 1):
                 x, y = float(points[k, 0]), float(points[k, 1])
                 right, down = points[k + 1, 0] - x, points[k + 1, 1] - y
@@ -376,7 +376,8 @@ def _shade(
                 length += np.sqrt(squared)
             for i in range(height):
                 for j in range(width):
-                    if nearest[i, j] >= reach * reach:
+                    to_end = position[i, j] if midline[f] else min(position[i, j], length - position[i, j])
+                    if nearest[i, j] >= reach * reach or to_end <= 0:
                         continue
                     r = np.sqrt(nearest[i, j]) / widths[f]
                     if over[i, j] > 0:
@@ -384,7 +385,6 @@ def _shade(
                     profile = -np.exp(-(r**2) / 2)
                     if over[i, j] >= 0:
                         profile += RIDGE * np.exp(-((r - 2) ** 2) / 2)
-                    to_end = position[i, j] if midline[f] else min(position[i, j], length - position[i, j])
                     light = depths[f] * strong[i, j] * profile
                     light *= eased((REACH - r) / 1.5) * eased(to_end / (0.3 * length))
                     if midline[f]:

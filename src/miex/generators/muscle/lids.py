@@ -105,7 +105,7 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     where[..., 0], where[..., 1] = x - left, source - above
     patch = sample(smooth, where)
     bare = _bare(smooth, x - left, fold - above, rim - above - lids["lashes"] * frame.unit, frame.unit)
-    rows = np.clip(y0 + round(CHEEK * frame.unit) + np.arange(round(0.1 * frame.unit) + 1), 0, face.size - 1)
+    rows = np.minimum(y0 + round(CHEEK * frame.unit) + np.arange(round(0.1 * frame.unit) + 1), face.size - 1)
     cheek = percentile(face.crop[rows, x0:x1].reshape(-1, 3), 0.5)
     # without lashes and what is painted about them; a lid that closes comes out of the shadow of its brow
     patch = np.maximum(patch, np.maximum(bare * np.float32(LEAST), cheek * np.float32(LIT)))
@@ -123,7 +123,7 @@ def _eye(cut: Cut, frame: FaceFrame, face: AlignedFace, side: int) -> Eye:
     closing = AU_INDEX[lids["closing"]] * len(SIDES) + side
     covered = (share > 0.5) & (height > 0)
     skin = np.asarray(patch[covered].mean(0) if covered.any() else face.crop.mean((0, 1)), np.float32)
-    drawn = np.dstack([patch, share]).astype(np.float32)
+    drawn = np.concatenate([patch, share[..., None]], 2).astype(np.float32)
     lashes = _lashes(float(np.ptp(edge[:, 0])), LATERAL[side], frame.unit)
     points = face.landmarks[IRISES[side]]
     iris = (float(points[0, 0]), float(points[0, 1]), float(np.hypot(*(points[1:] - points[0]).T).mean()))
@@ -140,7 +140,7 @@ def _pores(face: AlignedFace, box: tuple[int, int, int, int], unit: float) -> Fl
     """The fine texture of the skin below an eye, for a lid in the box (left, top, right, bottom): [h, w, 3], levels."""
     x0, y0, x1, y1 = box
     # a lid that comes down is stretched about threefold
-    down = np.clip(y0 + round(CHEEK * unit) + 3 * np.arange(y1 - y0), 0, face.size - 1)
+    down = np.minimum(y0 + round(CHEEK * unit) + 3 * np.arange(y1 - y0), face.size - 1)
     skin = face.crop[down, x0:x1].astype(np.float32)
     fine = skin - cv2.GaussianBlur(skin, (0, 0), max(1.0, PORES * unit))
     return np.asarray(fine / (1 + np.abs(fine) / COARSEST), np.float32)
@@ -159,12 +159,11 @@ def _lashes(width: float, outward: float, unit: float) -> Floats:
     apart = math.ceil(1.2 + LASHES * (np.ptp(tips[:, 0] - roots[:, 0]) + 4) / max(width * FINE, 1))
     pages = np.zeros((len(LASH), min(apart, LASHES), height + 4, columns), np.uint8)
     place = np.arange(LASHES) % pages.shape[1] * pages.shape[2] + 2
-    for page, (share, darkness) in zip(pages, LASH, strict=True):  # they get thinner toward their tips
-        ends = np.stack([roots, roots + share * (tips - roots)], 1)
-        ends[..., 1] += place[:, None]
-        cv2.polylines(
-            page.reshape(-1, columns), np.rint(16 * ends).astype(np.int32), False, darkness, 1, cv2.LINE_AA, 4
-        )
+    ends = np.stack([np.stack([roots, roots + share * (tips - roots)], 1) for share, _ in LASH])
+    ends[..., 1] += place[:, None]
+    strokes = np.rint(16 * ends).astype(np.int32)
+    for page, lines, (_, darkness) in zip(pages, strokes, LASH, strict=True):  # they get thinner toward their tips
+        cv2.polylines(page.reshape(-1, columns), lines, False, darkness, 1, cv2.LINE_AA, 4)
     canvas = pages[:, :, 2:-2].max((0, 1))
     lashes = np.zeros((height + 2, columns + 2, 1), np.float32)
     lashes[1:-1, 1:-1, 0] = cv2.GaussianBlur(canvas, (0, 0), 0.35 * FINE) / np.float32(255)
@@ -283,7 +282,7 @@ def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
     """
     lids = load_table()["lids"]
     row = AU_INDEX[lids["closing"]] * len(SIDES) + side
-    entry = int(np.flatnonzero(cut.rows == row)[0])
+    entry = cut.rows.tolist().index(row)
     n_basis = len(cut.moves) - len(cut.rows)
     edges = cut.edges + cut.moves[row] + cut.moves[n_basis + entry]
     x = edges[0, :, 0]

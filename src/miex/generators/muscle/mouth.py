@@ -53,6 +53,8 @@ EYES = (  # rings of the person's right and left eye
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
+_STEPS = np.linspace(-1, 1, 21)  # where lips may meet, of the way that is searched
+_PRICES = STIFF * (np.arange(21)[:, None] - np.arange(21)) ** 2 / 10  # of a step from one to another
 
 
 @dataclass(frozen=True)
@@ -135,25 +137,25 @@ def meeting_line(edges: Floats, face: AlignedFace, unit: float) -> Floats:
     """
     x, (over, under) = edges[0, :, 0], edges[..., 1]
     line, room = over + SEAM * (under - over), np.maximum(SEARCH * unit, APART * (under - over))
-    steps = np.linspace(-1, 1, 21)
-    y = line[:, None] + room[:, None] * steps
+    y = line[:, None] + room[:, None] * _STEPS
     margin = int(0.1 * unit * OVERSAMPLING)
     left, top = (max(0, int(v * OVERSAMPLING) - margin) for v in (x.min(), y.min()))
     near = face.samples[top : int(y.max() * OVERSAMPLING) + margin, left : int(x.max() * OVERSAMPLING) + margin]
     if not near.size:
         return np.stack([x, line], -1)
     gray = cv2.GaussianBlur(cv2.cvtColor(near, cv2.COLOR_RGB2GRAY), (0, 0), 0.006 * unit * OVERSAMPLING)
-    grid_x = np.broadcast_to(x[:, None], y.shape).astype(np.float32) * OVERSAMPLING - left
-    where = np.stack([grid_x, (y * OVERSAMPLING - top).astype(np.float32)], -1)
+    where = np.empty((*y.shape, 2), np.float32)
+    where[..., 0], where[..., 1] = (x * OVERSAMPLING - left)[:, None], y * OVERSAMPLING - top
     dark = sample(gray, where).astype(np.float32)
-    dark = (dark - dark.min(1, keepdims=True)) / max(1.0, float(np.ptp(dark, 1).mean()))
+    dark -= dark.min(1, keepdims=True)
+    dark /= max(1.0, float(dark.max(1).mean()))
     # ends stay where they are, as the corners' landmarks are good; teeth beside them reach down to the lower lip
     inside = np.minimum(1, 4 * np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / len(x))[:, None]
     lip = np.minimum(1, (under - over) * (1 - SEAM) / room)
-    dark = dark * inside + (1 - inside) * (steps - lip[:, None]) ** 2 * 4
-    dark += LOWER * (1 - steps) / 2 * np.minimum(1, (under - over) / (AJAR * unit))[:, None]
-    path = _smoothest(dark, STIFF * (np.arange(21)[:, None] - np.arange(21)) ** 2 / 10)
-    offset = cv2.GaussianBlur(steps[path].reshape(1, -1), (0, 0), 1.5).ravel()
+    dark = dark * inside + (1 - inside) * (_STEPS - lip[:, None]) ** 2 * 4
+    dark += LOWER * (1 - _STEPS) / 2 * np.minimum(1, (under - over) / (AJAR * unit))[:, None]
+    path = _smoothest(dark, _PRICES)
+    offset = cv2.GaussianBlur(_STEPS[path].reshape(1, -1), (0, 0), 1.5).ravel()
     offset = lip + (offset - lip) * np.minimum(1, 2 * inside[:, 0])
     return np.stack([x, line + room * offset], -1).astype(np.float32)
 
@@ -207,13 +209,13 @@ def illumination(face: AlignedFace) -> tuple[Floats, Floats]:
     skin = face.crop[cheeks[:, 1], cheeks[:, 0]].astype(np.float32)
     shade = median(skin)
     white = face.crop[eyes > 0].astype(np.float32)
-    gray, tint = float(skin.mean(1).max()), (1 + shade / shade.mean().clip(1) * 0.25) / 1.25
+    gray, tint = float(skin.mean(1).max()), (1 + shade / max(1, shade.mean()) * 0.25) / 1.25
     if len(white):
         brightness = white.mean(1)
         lighter, lightest = percentile(brightness, 0.6), percentile(brightness, 0.85)
         gray, lit = max(gray, float(lightest)), white[brightness >= lighter].mean(0)
         # the light's own color: whites show it best, but small ones have lids among them; skin shows it faintly
-        tint = (tint + np.clip(lit / lit.mean().clip(1), *WHITES)) / 2
+        tint = (tint + np.clip(lit / max(1, lit.mean()), *WHITES)) / 2
     # one bright spot may be a highlight: the less skin there is of its brightness
     gray = min(gray, float(np.sqrt(HIGHLIGHT * gray * shade.mean())), 235.0)
     return np.asarray(gray * tint, np.float32), shade
