@@ -326,9 +326,11 @@ def at_points(fields: Floats, points: Floats, frame: FaceFrame) -> Floats:
 def _at(fields: Floats, where: Floats, found: Floats) -> None:
     """Fields [k, h, w, c] at places (x, y) [n, 2], cells, bilinear, into [k, n, c]."""
     for n in range(len(where)):
+        x, y = where[n, 0], where[n, 1]
         for k in range(len(fields)):
+            field = fields[k]
             for c in range(fields.shape[3]):
-                found[k, n, c] = bilinear(fields[k], where[n, 0], where[n, 1], c)
+                found[k, n, c] = bilinear(field, x, y, c)
 
 
 # --- one frame ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from miex.generators.grid import bilinear, sample
 from miex.generators.muscle.anatomy import load
 from miex.generators.muscle.basis import LATERAL, FaceFrame, Floats
 from miex.generators.muscle.cuts import (
+    POINTS,
     Cut,
     Opening,
     cut_spec,
@@ -30,6 +31,7 @@ from miex.generators.muscle.cuts import (
 )
 
 OVERLAP = 0.045  # of closed lids, inter-ocular
+ARCH = 1 - np.linspace(-1, 1, POINTS) ** 2  # of it, along the eye
 UNROLLED = 0.6  # intensity at which the lid has no folds left
 LEAST, LIT = 0.85, 0.8  # brightness of a lid without its lashes: of its brighter part, and of the cheek below it
 BEYOND = 0.1, 0.06  # how far a bare lid goes on past the outer and the inner end of the eye, inter-ocular
@@ -159,7 +161,8 @@ def _lashes(width: float, outward: float, unit: float) -> Floats:
     apart = math.ceil(1.2 + LASHES * (np.ptp(tips[:, 0] - roots[:, 0]) + 4) / max(width * FINE, 1))
     pages = np.zeros((len(LASH), min(apart, LASHES), height + 4, columns), np.uint8)
     place = np.arange(LASHES) % pages.shape[1] * pages.shape[2] + 2
-    ends = np.stack([np.stack([roots, roots + share * (tips - roots)], 1) for share, _ in LASH])
+    shares = np.array([(0, share) for share, _ in LASH])[:, None, :, None]
+    ends = roots[:, None] + shares * (tips - roots)[:, None]
     ends[..., 1] += place[:, None]
     strokes = np.rint(16 * ends).astype(np.int32)
     for page, lines, (_, darkness) in zip(pages, strokes, LASH, strict=True):  # they get thinner toward their tips
@@ -287,8 +290,7 @@ def _closing(cut: Cut, frame: FaceFrame, side: int) -> Cut:
     edges = cut.edges + cut.moves[row] + cut.moves[n_basis + entry]
     x = edges[0, :, 0]
     lower = np.interp(x, edges[1, :, 0], edges[1, :, 1])
-    along = np.linspace(-1, 1, len(x))
-    lacking = np.maximum(0, lower - edges[0, :, 1] + OVERLAP * frame.unit * (1 - along**2))
+    lacking = np.maximum(0, lower - edges[0, :, 1] + OVERLAP * frame.unit * ARCH)
     columns, rows = frame.x[0, cut.window[1]], frame.y[cut.window[0]]
     # the field is one of the rest face, whose columns end up at x
     lacking_at = np.interp(columns, cut.edges[0, :, 0], lacking, left=0, right=0).astype(np.float32)
