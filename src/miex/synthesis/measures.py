@@ -53,50 +53,48 @@ def psnr(a: Image, b: Image) -> float:
 def ssim(a: Image, b: Image) -> float:
     """Mean structural similarity of two gray images uint8 [h, w], h and w at least 7; equals scikit-image's default.
 
-    Sums over windows are integers, and so without error.
+    Sums over windows are whole numbers, and so without error.
     """
-    return float(_ssim(a, b, np.zeros((4, a.shape[1]), np.int64)))
+    return float(_ssim(a, b))
 
 
 @compiled
-def _ssim(a: Image, b: Image, columns: npt.NDArray[np.int64]) -> float:
-    """The mean over all windows; `columns`: zeros [4, w], sums of x, y, x² + y² and xy over the rows of a window."""
+def _ssim(a: Image, b: Image) -> float:
+    """The mean over all windows. In float64, and row by row: several values at a time."""
     height, width = a.shape
     n = _WINDOW * _WINDOW
+    columns = np.zeros((4, width))  # sums of x, y, x² + y² and xy over the rows of a window
+    found = np.empty(width - _WINDOW + 1)
     total = 0.0
     for i in range(height):
         for j in range(width):
-            x, y = np.int64(a[i, j]), np.int64(b[i, j])
+            x, y = np.float64(a[i, j]), np.float64(b[i, j])
             columns[0, j] += x
             columns[1, j] += y
             columns[2, j] += x * x + y * y
             columns[3, j] += x * y
         if i >= _WINDOW:
             for j in range(width):
-                x, y = np.int64(a[i - _WINDOW, j]), np.int64(b[i - _WINDOW, j])
+                x, y = np.float64(a[i - _WINDOW, j]), np.float64(b[i - _WINDOW, j])
                 columns[0, j] -= x
                 columns[1, j] -= y
                 columns[2, j] -= x * x + y * y
                 columns[3, j] -= x * y
         if i < _WINDOW - 1:
             continue
-        sx, sy, squares, sxy = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-        for j in range(width):
-            sx, sy = sx + columns[0, j], sy + columns[1, j]
-            squares, sxy = squares + columns[2, j], sxy + columns[3, j]
-            if j >= _WINDOW:
-                k = j - _WINDOW
-                sx, sy = sx - columns[0, k], sy - columns[1, k]
-                squares, sxy = squares - columns[2, k], sxy - columns[3, k]
-            if j < _WINDOW - 1:
-                continue
+        for j in range(len(found)):
+            sx, sy, squares, sxy = columns[0, j], columns[1, j], columns[2, j], columns[3, j]
+            for k in range(1, _WINDOW):
+                sx, sy = sx + columns[0, j + k], sy + columns[1, j + k]
+                squares, sxy = squares + columns[2, j + k], sxy + columns[3, j + k]
             # sums of n values, sample covariance: cov = (n Σxy − Σx Σy) / (n (n − 1))
             covariance = (n * sxy - sx * sy) / (n * (n - 1))
             variances = (n * squares - sx * sx - sy * sy) / (n * (n - 1))
             means, c1 = sx * sx + sy * sy, n * n * _C1  # n² times as large, like the other side of the fraction
-            total += (2 * sx * sy + c1) * (2 * covariance + _C2) / ((means + c1) * (variances + _C2))
-    mean: float = total / ((height - _WINDOW + 1) * (width - _WINDOW + 1))
-    return mean
+            found[j] = (2 * sx * sy + c1) * (2 * covariance + _C2) / ((means + c1) * (variances + _C2))
+        for j in range(len(found)):
+            total += found[j]
+    return float(total / ((height - _WINDOW + 1) * (width - _WINDOW + 1)))
 
 
 def motion(field: npt.NDArray[np.float32], area: npt.NDArray[np.bool_]) -> tuple[float, float]:
@@ -143,13 +141,14 @@ def measure_pair(
         flow = cv2.resize(optical_flow(a, b), area.shape[::-1], interpolation=cv2.INTER_LINEAR)
         field = np.asarray(flow, np.float32)
     mean, p95 = motion(field, area)
+    in_decibels = psnr(a, b)
     return PairMeasures(
         motion_mean_px=mean,
         motion_p95_px=p95,
         motion_mean_iod=mean / inter_ocular,
         motion_p95_iod=p95 / inter_ocular,
         motion_from=motion_from,
-        psnr=psnr(a, b),
+        psnr=in_decibels,
         ssim=ssim(a, b),
-        identical=bool(np.array_equal(onset, apex)),
+        identical=bool(np.isinf(in_decibels) and np.array_equal(onset, apex)),  # equal colors have equal grays
     )
