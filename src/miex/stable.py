@@ -10,9 +10,9 @@ import re
 import struct
 import sys
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain, permutations
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -71,34 +71,35 @@ def sample_rngs(seeds: Iterable[int], use: str) -> Iterator[np.random.Generator]
 # Space-Efficient Statistically Good Algorithms for Random Number Generation, 2014) and of numpy.random.SeedSequence
 _PCG_FACTOR, _PCG_MOST = 0x2360ED051FC65DA44385DF649FCCF645, 2**128 - 1
 _POOL = 4  # words of 32 bits that a seed is spread over
-_INTO_POOL, _OUT_OF_POOL = (0x43B0D7E5, 0x931E8875), (0x8B51F9DD, 0x58F38DED)  # multipliers, and what multiplies them
 _LEFT, _RIGHT, _HALF = np.uint32(0xCA01F9DD), np.uint32(0x4973F715), np.uint32(16)
 Words = npt.NDArray[np.uint32]
+
+
+def _multipliers(first: int, factor: int, n: int) -> Words:
+    """Those of so many words in a row, and the one behind: uint32 [n + 1, 1]."""
+    return np.array([[first * factor**i % 2**32] for i in range(n + 1)], np.uint32)
+
+
+_INTO_POOL = _multipliers(0x43B0D7E5, 0x931E8875, _POOL**2)
+_OUT_OF_POOL = _multipliers(0x8B51F9DD, 0x58F38DED, 2 * _POOL)
 
 
 def _spread(seeds: Sequence[int]) -> npt.NDArray[np.uint64]:
     """What `SeedSequence(seed).generate_state(4, np.uint64)` gives for each seed of 64 bits, uint64 [n, 4]."""
     words = np.array(seeds, "<u8").view("<u4").astype(np.uint32).reshape(-1, 2).T
-    stir = _stirring(*_INTO_POOL)
-    pool = [stir(word) for word in (*words, *np.zeros_like(words))]
-    for source, to in permutations(range(_POOL), 2):
-        mixed = _LEFT * pool[to] - _RIGHT * stir(pool[source])
-        pool[to] = mixed ^ mixed >> _HALF
-    stir = _stirring(*_OUT_OF_POOL)
-    return np.stack([stir(word) for word in pool * 2], 1).astype("<u4").view("<u8").astype(np.uint64)
+    pool = _stirred(np.concatenate([words, np.zeros_like(words)]), _INTO_POOL[: _POOL + 1])
+    for source in range(_POOL):
+        others, used = [i for i in range(_POOL) if i != source], _POOL + source * (_POOL - 1)
+        mixed = _LEFT * pool[others] - _RIGHT * _stirred(pool[source], _INTO_POOL[used : used + _POOL])
+        pool[others] = mixed ^ mixed >> _HALF
+    spread = _stirred(np.concatenate([pool, pool]), _OUT_OF_POOL)
+    return np.ascontiguousarray(spread.T, "<u4").view("<u8").astype(np.uint64)
 
 
-def _stirring(multiplier: int, factor: int) -> Callable[[Words], Words]:
-    """A function that hashes words, by another multiplier at each call."""
-
-    def stir(words: Words) -> Words:
-        nonlocal multiplier
-        words = words ^ np.uint32(multiplier)
-        multiplier = multiplier * factor % 2**32
-        words = words * np.uint32(multiplier)
-        return words ^ words >> _HALF
-
-    return stir
+def _stirred(words: Words, multipliers: Words) -> Words:
+    """Words [n, seeds], each hashed by its multiplier and the next one of [n + 1, 1]."""
+    words = (words ^ multipliers[:-1]) * multipliers[1:]
+    return np.asarray(words ^ words >> _HALF)
 
 
 def canonical_json(value: Any) -> str:
