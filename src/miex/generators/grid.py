@@ -143,7 +143,6 @@ def _invert(field: Field, back: Field, cells_per_pixel: float, steep: npt.NDArra
     for top, bottom, left, right in steep:
         there[top:bottom, left:right] = True
     slow, fast = _dampings(field, cells_per_pixel, steep)
-    back[:] = -field
     _solve(field, back, (0, 0), cells_per_pixel, there, slow, fast)
 
 
@@ -151,10 +150,6 @@ def _invert(field: Field, back: Field, cells_per_pixel: float, steep: npt.NDArra
 def invert_block(field: Field, back: Field, first: tuple[int, int], cells_per_pixel: float) -> None:
     """The way back of a field on a window of the grid [h, w, 2] for a block of its cells that begins at `first`, into
     [rows, columns, 2]."""
-    for i in range(back.shape[0]):
-        for j in range(back.shape[1]):
-            for c in range(2):
-                back[i, j, c] = -field[first[0] + i, first[1] + j, c]
     damping, _ = _dampings(field, cells_per_pixel, np.empty((0, 4), np.int64))
     _solve(field, back, first, cells_per_pixel, np.empty((0, 0), np.bool_), damping, damping)
 
@@ -197,11 +192,12 @@ def _solve(
     slow: float,
     fast: float,
 ) -> None:
-    """Invert a field [h, w, 2] for a block of cells [rows, columns, 2] that begins at `first`, in place from −F there;
-    `steep`, bool [h, w], is as for `invert`, or of size 0; `slow`, `fast`: `_dampings` there and elsewhere."""
+    """Invert a field [h, w, 2] for a block of cells [rows, columns, 2] that begins at `first`; `steep`, bool [h, w],
+    is as for `invert`, or of size 0; `slow`, `fast`: `_dampings` there and elsewhere."""
     for i in range(len(back)):
         for j in range(back.shape[1]):
-            right, down = float(back[i, j, 0]), float(back[i, j, 1])
+            right, down = -field[first[0] + i, first[1] + j, 0], -field[first[0] + i, first[1] + j, 1]
+            back[i, j, 0], back[i, j, 1] = right, down
             if right == 0 and down == 0:
                 continue
             damping = slow if steep.size and steep[i, j] else fast

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -548,8 +549,7 @@ def value_at(line: Floats, x: float, c: int) -> float:
 def inner_cells(box: tuple[slice, slice], size: int, grid: int) -> tuple[slice, slice]:
     """Cells of the grid that only pixels in the box are made of; there gates make the skin's own field steep."""
     rows, columns = (
-        slice(int(np.ceil((s.start + 0.5) * grid / size - 0.5)), int((s.stop - 0.5) * grid / size - 0.5) + 1)
-        for s in box
+        slice(ceil((s.start + 0.5) * grid / size - 0.5), int((s.stop - 0.5) * grid / size - 0.5) + 1) for s in box
     )
     return rows, columns
 

@@ -413,7 +413,8 @@ def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back:
     """
     table, (shades, windows) = _table(), light.shades
     _relight(
-        levels, back, shades, windows, weights, table.rows, table.powers, light.fine / len(levels), light.tint
+        levels, back, cv2.norm(back, cv2.NORM_INF), shades, windows, weights, table.rows, table.powers,
+        light.fine / len(levels), light.tint,
     )  # fmt: skip
 
 
@@ -421,6 +422,7 @@ def relight(levels: npt.NDArray[np.uint16], light: Light, weights: Floats, back:
 def _relight(
     levels: npt.NDArray[np.uint16],
     back: Field,
+    furthest: float,
     shades: Floats,
     windows: _Indices,
     weights: Floats,
@@ -433,6 +435,7 @@ def _relight(
 
     Args:
         levels, weights, back: as for `relight`.
+        furthest: the longest of `back` to the right or down.
         shades, windows: `Light.shades`; rows, powers: of `Table`.
         finer: cells of the grid of shades per pixel.
         tint: how much of a change of the light colors take.
@@ -440,12 +443,7 @@ def _relight(
     work = (weights[rows] > 0) & (windows[:, 0] < windows[:, 1])
     if not work.any():
         return
-    size, furthest = len(levels), np.float32(0)
-    for i in range(size):
-        line = back[i].reshape(-1)
-        for j in range(len(line)):
-            furthest = max(furthest, abs(line[j]))
-    top, left = windows[work, 0].min() - 1, windows[work, 2].min() - 1
+    size, top, left = len(levels), windows[work, 0].min() - 1, windows[work, 2].min() - 1
     height, width = windows[work, 1].max() + 1 - top, windows[work, 3].max() + 1 - left
     total = np.ones((height, width, 1), np.float32)  # in a rim of nothing but 1
     firsts, lasts = np.full(height, width), np.zeros(height, np.int64)  # of what is not 1 in each of its rows
