@@ -52,8 +52,9 @@ class Layers:
         return (self._parts[name] for name in self._at_work(weights))
 
     def _at_work(self, weights: Floats) -> Iterator[str]:
+        rows = np.flatnonzero(weights).tolist()
         for name in ("mouth", *SIDES):
-            if weights[moving_rows(name)].any():
+            if not moving_rows(name).isdisjoint(rows):
                 self.part(name)
                 yield name
 
@@ -160,12 +161,12 @@ def _within(zone: Floats, edges: Floats, x: Floats, y: Floats, cell: float, foun
 
 
 @cache
-def moving_rows(name: str) -> npt.NDArray[np.intp]:
+def moving_rows(name: str) -> frozenset[int]:
     """Entries of the basis whose muscles part the lips ("mouth") or the lids of a side ("left", "right")."""
     sides = range(len(SIDES)) if name == "mouth" else (SIDES.index(name),)
     spec = cut_spec("mouth" if name == "mouth" else "eye", load())
     aus = {muscle.au for muscle in load().muscles if muscle.gate in spec.above + spec.below}
-    return np.array(sorted(AU_INDEX[au] * len(SIDES) + side for au in aus for side in sides), np.intp)
+    return frozenset(AU_INDEX[au] * len(SIDES) + side for au in aus for side in sides)
 
 
 @cache
