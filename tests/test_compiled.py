@@ -86,16 +86,20 @@ def test_a_kernel_that_cannot_be_kept_is_used_all_the_same(tmp_path: Path) -> No
     assert run(script, cache) == "42.0 0"
 
 
-def test_the_file_of_another_kernel_is_not_taken_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "expected"), [(("21.0", "21"), "42 0"), (("2 * x", "3 * x"), "63.0 0")], ids=["types", "source"]
+)
+def test_the_file_of_another_kernel_is_not_taken_for_it(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
     script, cache = tmp_path / "kernel.py", tmp_path / "cache"
     script.write_text(KERNEL)
     run(script, cache)
     (file,) = cache.rglob("*.nbc")
-    script.write_text(KERNEL.replace("21.0", "21"))  # of whole numbers
-    assert run(script, cache) == "42 0"
+    content = file.read_bytes()
+    script.write_text(KERNEL.replace(*change))
+    assert run(script, cache) == expected
     (other,) = {*cache.rglob("*.nbc")} - {file}
-    other.write_bytes(file.read_bytes())
-    assert run(script, cache) == "42 0"
+    other.write_bytes(content)
+    assert run(script, cache) == expected
 
 
 def test_a_kernel_is_compiled_again_when_what_it_takes_from_elsewhere_has_changed(tmp_path: Path) -> None:
@@ -122,6 +126,21 @@ def test_processes_that_compile_at_once_leave_a_kernel_for_all(tmp_path: Path) -
         }
         assert run(script, cache) == f"{times * 21.0} 1"
         assert len(list(cache.rglob("*.*"))) == 1
+
+
+def test_a_kernel_that_reads_what_may_change_unseen_is_refused(tmp_path: Path) -> None:
+    script, called = tmp_path / "calls.py", tmp_path / "called.py"
+    called.write_text("FACTOR = 2\n")
+    script.write_text(KERNEL.replace("@compiled", "import called\n\n@compiled").replace("2 * x", "called.FACTOR * x"))
+    with pytest.raises(AssertionError, match="a kernel reads numbers"):
+        run(script, tmp_path / "cache")
+
+
+def test_without_a_compiler_a_kernel_is_its_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    script = tmp_path / "kernel.py"
+    script.write_text(KERNEL.replace(", sum(twice.stats.cache_hits.values())", ""))
+    assert run(script, tmp_path / "cache") == "42.0"
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

@@ -30,7 +30,9 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def compiled(function: F) -> F:
     """The function, compiled when it is first called; it takes numbers and arrays only, and changes arrays in place."""
-    found = numba.njit(nogil=True, error_model="numpy")(function)
+    found: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    if not isinstance(found, Dispatcher):  # NUMBA_DISABLE_JIT: the function itself
+        return function
     with suppress(RuntimeError):  # nowhere to keep it: each process compiles its own
         setattr(found, "_cache", _Kept(found))  # noqa: B010 (where numba keeps its own)
     return cast(F, found)
@@ -78,32 +80,48 @@ class _Kept(FunctionCache):
                     path.unlink()
 
     def _asked(self, sig: Any, codegen: Any) -> tuple[Any, str]:
-        """What identifies a kernel, and its file's name, of the function's, Python's, its sources' and its key's."""
-        key = (numba.__version__, self._index_key(sig, codegen))  # type: ignore[no-untyped-call]
-        function, sources = self.kernel.py_func, hashlib.sha256("\n".join(_sources(self.kernel, set())).encode())
+        """What identifies a kernel, and its file's name, of the function's, Python's, its sources' and the rest."""
+        function, sources = self.kernel.py_func, _digest("\n".join(_sources(self.kernel, set())))
+        checked: bool = getattr(numba.config, "BOUNDSCHECK")  # noqa: B009 (numba names it to no type checker)
+        rest = (numba.__version__, checked, self._index_key(sig, codegen))  # type: ignore[no-untyped-call]
         name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
-        asked = hashlib.sha256(str(key).encode())
-        return key, f"{name}.{sys.implementation.cache_tag}.{sources.hexdigest()[:16]}.{asked.hexdigest()[:16]}.nbc"
+        return (sources, rest), f"{name}.{sys.implementation.cache_tag}.{sources}.{_digest(str(rest))}.nbc"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _sources(kernel: Dispatcher, seen: set[Dispatcher]) -> Iterator[str]:
     """All that a kernel is compiled from: its code, the numbers and arrays that it reads, and the same of the kernels
-    that it calls, which become part of it."""
+    that it calls, which become part of it.
+
+    Raises:
+        TypeError: it reads something else, of which a change would not be seen.
+    """
     seen.add(kernel)
     function, code = kernel.py_func, kernel.py_func.__code__
     yield repr((
         function.__module__, function.__qualname__, function.__defaults__, function.__kwdefaults__,
-        code.co_code, code.co_consts, code.co_names, code.co_varnames, sorted(kernel.targetoptions.items()),
+        code.co_code, _told(code.co_consts), code.co_names, code.co_varnames, sorted(kernel.targetoptions.items()),
     ))  # fmt: skip
     read = inspect.getclosurevars(function)
     for name, value in sorted({**read.nonlocals, **read.globals}.items()):
-        if isinstance(value, Dispatcher):
-            if value not in seen:
-                yield from _sources(value, seen)
-        elif isinstance(value, np.ndarray):
-            yield repr((name, value.dtype, value.shape, value.tobytes()))
-        elif not inspect.ismodule(value):
-            yield repr((name, value))
+        if not isinstance(value, Dispatcher):
+            yield f"{name} {_told(value)}"
+        elif value not in seen:
+            yield from _sources(value, seen)
+
+
+def _told(value: object) -> str:
+    """All of a value, in text."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_told, value))})"
+    if isinstance(value, np.ndarray):
+        return repr((value.dtype, value.shape, value.tobytes()))
+    if value is None or value is np or isinstance(value, np.generic) or type(value) in (bool, int, float, str):
+        return repr(value)
+    raise TypeError(f"a kernel reads numbers, arrays, tuples of them and numpy, and none of {value!r}")
 
 
 @compiled

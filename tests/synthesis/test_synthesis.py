@@ -7,6 +7,8 @@ import io
 import json
 import shutil
 import tarfile
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -138,14 +140,15 @@ def test_resume_makes_only_what_is_missing(finished: Path, tmp_path: Path) -> No
     assert shard_bytes(out) == shard_bytes(finished)
 
 
+@pytest.mark.parametrize("after", [3, 8])
 def test_a_run_that_fails_leaves_its_shards_and_no_samples_parquet(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     out = shutil.copytree(finished, tmp_path / "set", ignore=lambda *_: {SHARDS, SAMPLES_FILE})
     made: list[int] = []
 
     def make(task: ShardTask) -> ShardResult:
-        if len(made) == 3:
+        if len(made) == after:
             raise OutputError("the disk", expected="room", found="none", do="make room")
         made.append(task.shard)
         return make_shard(task)
@@ -158,6 +161,39 @@ def test_a_run_that_fails_leaves_its_shards_and_no_samples_parquet(
     assert {path.name for path in out.iterdir()} <= {path.name for path in finished.iterdir()} - {SAMPLES_FILE}
     run_plan(out, executor=Shuffled())
     assert (out / SAMPLES_FILE).read_bytes() == (finished / SAMPLES_FILE).read_bytes()
+
+
+def test_samples_parquet_waits_for_the_verdict_on_what_failed(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last shard is there, and all are read: whether too many rows failed is known only then."""
+    out = shutil.copytree(finished, tmp_path / "set", ignore=lambda *_: {SHARDS, SAMPLES_FILE})
+
+    def refused(*_: object) -> None:
+        time.sleep(0.5)  # in which samples.parquet would be there
+        raise PartialFailureError("samples", expected="all", found="some", do="remove the cause")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("miex.synthesis.run.check_failed", refused)
+        with pytest.raises(PartialFailureError):
+            run_plan(out)
+    assert not (out / SAMPLES_FILE).exists()
+
+
+def test_a_run_ends_when_samples_parquet_cannot_be_written(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "set", ignore=lambda *_: {SHARDS, SAMPLES_FILE})
+
+    def full(*_: object, wait: Callable[[int], None], **__: object) -> None:
+        wait(0)
+        raise OutputError("the disk", expected="room", found="none", do="make room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("miex.synthesis.run.write_samples", full)
+        with pytest.raises(OutputError, match="make room"):
+            run_plan(out)
+    assert 1 <= len(list((out / SHARDS).glob("*.tar"))) < 9, "it goes on"
 
 
 def test_another_plan_is_refused_and_nothing_is_lost(finished: Path, tmp_path: Path, model: Path) -> None:

@@ -82,7 +82,7 @@ def _deflated(data: bytearray) -> bytes:
     if before is None:
         start = data[: _SHORTEST_MATCH - 1]
         before = next((byte for byte in _RARE if bytes([byte]) + start not in data), None)
-    if before is None:  # no photo: all 256 stand before it
+    if before is None:  # in no photo that we have seen all 256 stand before it
         return isal_zlib.compress(data, 1)
     deflate = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS, zdict=bytes([before]))
     return b"".join([_ZLIB_HEADER, deflate.compress(data), deflate.flush(), struct.pack(">I", isal_zlib.adler32(data))])

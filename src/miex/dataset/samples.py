@@ -30,8 +30,8 @@ def write_samples(
         out: the set.
         plan: its plan.
         rendered: whether pages tell of other samples, where no samples.parquet can be read that says so.
-        wait: called with the number of each shard before it is read, to return when it is there; what it raises leaves
-            all as it was.
+        wait: called with the number of each shard before it is read, to return when it is there, and behind the last
+            with their number, before the file is put in its place; what it raises leaves all as it was.
 
     Raises:
         InputError: a shard has no record, or one that does not cover its rows.
@@ -65,6 +65,7 @@ def collect_samples(out: Storage, plan: Plan, wait: Callable[[int], object] = la
     for shard, rows in enumerate(plan.shards()):
         wait(shard)
         yield with_results(out, shard, read_shard_record(out, shard), rows)
+    wait(plan.n_shards)
 
 
 def with_results(out: Storage, shard: int, record: ShardRecord | None, rows: pa.Table) -> pa.Table:

@@ -126,7 +126,8 @@ def run_plan(
 
 @contextmanager
 def _samples_follow(out: Storage, plan: Plan, there: Collection[int]) -> Iterator[Callable[[int], None]]:
-    """Write samples.parquet beside who makes shards, and says of each that it is there; it is whole behind the block.
+    """Write samples.parquet beside who makes shards, and says of each that it is there. It is put in its place when the
+    block has ended; if that fails, all stays as it was.
 
     Args:
         there: the shards that are there before.
@@ -137,6 +138,8 @@ def _samples_follow(out: Storage, plan: Plan, there: Collection[int]) -> Iterato
         with changed:
             known.add(shard)
             changed.notify()
+        if written.done():  # it has failed: who makes shards need not go on
+            written.result()
 
     def wait(shard: int) -> None:
         with changed:
@@ -148,12 +151,13 @@ def _samples_follow(out: Storage, plan: Plan, there: Collection[int]) -> Iterato
         written = beside.submit(write_samples, out, plan, rendered=len(known) < plan.n_shards, wait=wait)
         try:
             yield arrived
+            arrived(plan.n_shards)
+            written.result()
         except BaseException:
             over.set()
             with changed:
                 changed.notify()
             raise
-        written.result()
 
 
 @contextmanager
@@ -264,6 +268,7 @@ def make_shards(
                     out.size(tar_name(task.shard))  # raises for a folder of that name, before anything is replaced
             prove_faces_version(out, plan.settings)
             # one shard is made faster here than by a process that must first start
+            progress(done(), rows, "starting; the first time, code is compiled")
             at, said = stack.enter_context(begun(executor if len(tasks) > 1 else IN_PROCESS, plan, root, weights))
             announce(check_room(estimate_rest(tasks, plan, said()), out))
             start()
