@@ -44,6 +44,7 @@ WAYS = {
 WORKER = ("ray::_tried", "ray::IDLE")  # the names of Ray's workers that work, and wait for work
 SHARDS_AT_LEAST = 12  # of small sets, so that there is something to share
 MOMENTS, SECONDS_BETWEEN = 20, 1.0  # in which the bound is measured, before and after a run
+SECONDS_BETWEEN_LOOKS = 2.0  # at the memory of processes: a look at all takes 4 ms that workers lack
 LEAST_MB = 50  # of a worker: Python's own helper of its processes stays below
 
 
@@ -108,7 +109,7 @@ def made(out: Path, runs: list[list[str]]) -> dict[str, Any]:
                 else:
                     kind = others
                 kind[process] = max(kind.get(process, 0.0), peak(process))
-        time.sleep(0.2)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
     said = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
         raise RuntimeError("a run failed: see above")
