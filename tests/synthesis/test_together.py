@@ -286,4 +286,4 @@ def test_the_example_for_slurm_makes_the_set(out: Path, tmp_path: Path, alone: d
 def test_progress_is_that_of_the_shards_that_were_asked_for(out: Path) -> None:
     moves: list[tuple[int, int]] = []
     run_plan(out, shards="0-1", progress=lambda done, total, note: moves.append((done, total)))
-    assert moves == [(0, 6), (3, 6), (6, 6)]
+    assert moves == [(0, 6), (0, 6), (3, 6), (6, 6)]  # first, workers start
