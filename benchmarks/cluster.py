@@ -134,10 +134,8 @@ def main(arguments: list[str] | None = None) -> None:
     with page("One plan, made in several ways", options, given), tempfile.TemporaryDirectory() as folder:
         print("Wall time is that of the whole command, with the start of its processes and the gallery; the time of")
         print(f"processors, divided by {WORKERS}, is what it would be if nobody else used them and they never waited.")
-        print(
-            f"The bound is the median of {MOMENTS} moments before each run and as many after it; and once more, while"
-        )
-        print("another process does the same.")
+        print(f"The bound is the median of {MOMENTS} moments before each run and as many after it; and once more,")
+        print("while another process does the same.")
         print("Its share is the time that one remap and one PNG of each frame take two processors, of the time of")
         print("rendering. Peak memory is each process' own.")
         for samples in given.samples:

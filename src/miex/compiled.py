@@ -23,6 +23,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
 from miex.errors import MiexError
+from miex.stable import stable_hash
 from miex.storage.local import Folder
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -81,15 +82,11 @@ class _Kept(FunctionCache):
 
     def _asked(self, sig: Any, codegen: Any) -> tuple[Any, str]:
         """What identifies a kernel, and its file's name, of the function's, Python's, its sources' and the rest."""
-        function, sources = self.kernel.py_func, _digest("\n".join(_sources(self.kernel, set())))
+        function, sources = self.kernel.py_func, f"{stable_hash(*_sources(self.kernel, set())):016x}"
         checked: bool = getattr(numba.config, "BOUNDSCHECK")  # noqa: B009 (numba names it to no type checker)
         rest = (numba.__version__, checked, self._index_key(sig, codegen))  # type: ignore[no-untyped-call]
         name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
-        return (sources, rest), f"{name}.{sys.implementation.cache_tag}.{sources}.{_digest(str(rest))}.nbc"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return (sources, rest), f"{name}.{sys.implementation.cache_tag}.{sources}.{stable_hash(rest):016x}.nbc"
 
 
 def _sources(kernel: Dispatcher, seen: set[Dispatcher]) -> Iterator[str]:

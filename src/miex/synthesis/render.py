@@ -48,6 +48,11 @@ class _Prepared:
     frame_format: FrameFormat
 
     @cached_property
+    def levels(self) -> bytes:
+        """Those of the crop: bytes are compared in half the time of arrays."""
+        return self.aligned.crop.tobytes()
+
+    @cached_property
     def relief(self) -> npt.NDArray[np.float32]:
         """How far the face stands out, where a head turns."""
         return relief(self.aligned)
@@ -193,9 +198,9 @@ def _sample(
     prepared: _Prepared, row: Row, rendered: Rendered, settings: dict[str, Any], generator: Generator[Any]
 ) -> Sample | Failure:
     frames = through_sensor(rendered.frames, row)
-    crop = prepared.aligned.crop.tobytes()  # bytes are compared in half the time of arrays
     encoded = tuple(
-        prepared.rest if frame.tobytes() == crop else encode_frame(frame, settings["frame_format"]) for frame in frames
+        prepared.rest if frame.tobytes() == prepared.levels else encode_frame(frame, settings["frame_format"])
+        for frame in frames
     )
     onset, apex = frames[0], frames[row["apex"]]
     if settings["frame_format"] in LOSSY:  # what is stored is measured

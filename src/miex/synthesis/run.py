@@ -267,8 +267,8 @@ def make_shards(
                 if task.state != "missing":
                     out.size(tar_name(task.shard))  # raises for a folder of that name, before anything is replaced
             prove_faces_version(out, plan.settings)
-            # one shard is made faster here than by a process that must first start
             progress(done(), rows, "starting; the first time, code is compiled")
+            # one shard is made faster here than by a process that must first start
             at, said = stack.enter_context(begun(executor if len(tasks) > 1 else IN_PROCESS, plan, root, weights))
             announce(check_room(estimate_rest(tasks, plan, said()), out))
             start()

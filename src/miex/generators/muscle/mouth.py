@@ -54,7 +54,7 @@ EYES = (  # rings of the person's right and left eye
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
 _STEPS = np.linspace(-1, 1, 21)  # where lips may meet, of the way that is searched
-_PRICES = STIFF * (np.arange(21)[:, None] - np.arange(21)) ** 2 / 10  # of a step from one to another
+_PRICES = STIFF * (np.arange(len(_STEPS))[:, None] - np.arange(len(_STEPS))) ** 2 / 10  # of a step from one to another
 
 
 @dataclass(frozen=True)
