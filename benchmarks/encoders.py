@@ -11,22 +11,26 @@ from __future__ import annotations
 import importlib
 import struct
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
+from typing import Any
 
 import cv2
 import numpy as np
 from isal import isal_zlib
+from numpy.typing import NDArray
 
 import miex
-from benchmarks.machine import bound, milliseconds
+from benchmarks.machine import bound
 from benchmarks.page import page, parser
 from miex.dataset.frames import encode_frame
 from miex.images import Image
 
 FRAMES = 200
+ROUNDS = 7
 Filter = Callable[[Image], Image]
 
 
@@ -39,15 +43,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made = miex.synthesize(Path(folder, "set"), faces=given.faces, ids=FRAMES // 2, classes=["positive"])
         frames = [frame for i in range(len(made)) for frame in made.pair(i)]
     with page("Lossless encoders of a frame", options, given):
-        unit = bound(frames[1])
-        print(f"{len(frames)} frames of 128 px, one thread; the bound of a frame is {unit:.2f} ms.\n")
+        encoders = dict(_encoders())
+        encoded = {name: [np.frombuffer(e(frame), np.uint8) for frame in frames] for name, e in encoders.items()}
+        for name, one in encoded.items():
+            assert np.array_equal(cv2.imdecode(one[-1], cv2.IMREAD_COLOR_RGB), frames[-1]), name
+        units: list[float] = []
+        write: dict[str, list[float]] = {name: [] for name in encoders}
+        read: dict[str, list[float]] = {name: [] for name in encoders}
+        for _ in range(ROUNDS):  # all of them in turns: a machine that slows down slows none of them alone
+            units.append(bound(frames[1]))
+            for name, encode in encoders.items():
+                write[name].append(_spent(encode, frames))
+                read[name].append(_spent(_decode, encoded[name]))
+        print(
+            f"{len(frames)} frames of 128 px, one thread; medians of {ROUNDS} rounds in turns; the bound of a frame is "
+            f"{median(units):.2f} ms.\n"
+        )
         print("| encoder | write, ms | × bound | read, ms | bytes |\n|---|---|---|---|---|")
-        for name, encode in _encoders():
-            encoded = [np.frombuffer(encode(frame), np.uint8) for frame in frames]
-            assert np.array_equal(cv2.imdecode(encoded[-1], cv2.IMREAD_COLOR_RGB), frames[-1]), name
-            write = milliseconds(lambda e=encode: [e(frame) for frame in frames]) / len(frames)  # type: ignore[misc]
-            read = milliseconds(lambda e=encoded: [cv2.imdecode(one, cv2.IMREAD_COLOR) for one in e]) / len(frames)  # type: ignore[misc]
-            print(f"| {name} | {write:.3f} | {write / unit:.2f} | {read:.3f} | {mean(map(len, encoded)):,.0f} |")
+        for name, one in encoded.items():
+            bounds = median(w / unit for w, unit in zip(write[name], units, strict=True))
+            print(
+                f"| {name} | {median(write[name]):.3f} | {bounds:.2f} | {median(read[name]):.3f} | "
+                f"{mean(map(len, one)):,.0f} |"
+            )
+
+
+def _spent(function: Callable[[Any], object], on: Sequence[Any]) -> float:
+    """Mean time of a call, ms of this thread."""
+    start = time.thread_time()
+    for one in on:
+        function(one)
+    return (time.thread_time() - start) / len(on) * 1e3
+
+
+def _decode(encoded: NDArray[np.uint8]) -> object:
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
 
 
 def _encoders() -> Iterator[tuple[str, Callable[[Image], bytes]]]:
