@@ -79,6 +79,7 @@ class _Kept(FunctionCache):
             for path in self.folder.path.glob(f"{of_all}.*.nbc"):
                 if not path.name.startswith(f"{of_all}.{of_source}."):
                     path.unlink()
+            self.folder.remove_leftovers()  # of processes that were killed while they wrote
 
     def _asked(self, sig: Any, codegen: Any) -> tuple[Any, str]:
         """What identifies a kernel, and its file's name, of the function's, Python's, its sources' and the rest."""

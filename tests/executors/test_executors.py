@@ -165,6 +165,32 @@ def test_what_begins_badly_is_left_to_the_tasks(tmp_path: Path) -> None:
             assert sorted(ready.map(square, range(5))) == [0, 1, 4, 9, 16]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_while_processes_start_is_told_by_the_parent_alone(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "from miex.executors.local import LocalProcesses\n"
+        "if __name__ == '__mp_main__':\n"
+        "    Path('starting').touch()\n"
+        "    time.sleep(1)\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        with LocalProcesses(2).begun(int, 2) as (_, said):\n"
+        "            said()\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('stopped')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, script], cwd=tmp_path, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    wait_until((tmp_path / "starting").exists)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.communicate(timeout=60)[0] == "stopped\n"
+
+
 def test_what_no_process_says_is_found_here() -> None:
     for several in (IN_PROCESS, LocalProcesses(2)):
         with several.begun(partial(odd_fails, 1), 2) as (_, said), pytest.raises(InputError, match="give an even one"):

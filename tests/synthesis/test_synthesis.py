@@ -8,10 +8,13 @@ import json
 import shutil
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,9 +27,9 @@ from miex.dataset.frames import DIGITAL_SOURCE_TYPE, encode_frame
 from miex.dataset.plan_file import read_plan, write_plan
 from miex.dataset.samples import SAMPLES_FILE, read_samples
 from miex.dataset.shard import SHARDS
-from miex.dataset.verify import verify
+from miex.dataset.verify import check_shards, verify
 from miex.errors import InputError, OutputError, PartialFailureError
-from miex.executors.base import IN_PROCESS, InProcess
+from miex.executors.base import IN_PROCESS, Executor, InProcess, Result
 from miex.executors.local import LocalProcesses
 from miex.faces.photos import default_pool
 from miex.images import decode_image, gray
@@ -121,12 +124,43 @@ def test_what_samples_take_is_told_by_the_first_that_a_plan_has(finished: Path) 
     first = plan.faces["identity"][0].as_py()
     n = next(plan.shards())["identity"].to_pylist().count(first)
     made = np.mean([sample["bytes"] for sample in read_samples(finished).slice(0, n).to_pylist()])
-    with begun(IN_PROCESS, plan, Path(plan.faces_root), None) as (_, said):
+    with begun(IN_PROCESS, plan, Path(plan.faces_root), None, 1) as (_, said):
         assert said().bytes == pytest.approx(made)
         assert said().seconds > 0
     in_another_order = replace(plan, face_blocks=lambda: iter([plan.faces.slice(5)]))
-    with begun(IN_PROCESS, in_another_order, Path(plan.faces_root), None) as (_, said):
+    with begun(IN_PROCESS, in_another_order, Path(plan.faces_root), None, 1) as (_, said):
         assert said().bytes == 0  # what is wrong, if anything is, is told by the shards
+
+
+def test_processes_begin_for_shards_that_are_missing_alone(finished: Path, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Watched(InProcess):
+        @contextmanager
+        def begun(self, first: Callable[[], Result], most: int) -> Iterator[tuple[Executor, Callable[[], Result]]]:
+            asked.append(most)
+            yield self, first
+
+    out = shutil.copytree(finished, tmp_path / "set")
+    for shard in (1, 4):
+        (out / SHARDS / f"0000{shard}.json").unlink()
+    assert run_plan(out, executor=Watched()).rendered == 8
+    assert asked == [2]
+
+
+def test_a_signal_while_the_writer_of_samples_starts_ends_the_run(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, submit = copy_plan(finished, tmp_path / "out"), ThreadPoolExecutor.submit
+
+    def interrupted(self: ThreadPoolExecutor, *args: Any, **options: Any) -> None:
+        submit(self, *args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(out)
+    assert not (out / SAMPLES_FILE).exists()
 
 
 def test_resume_makes_only_what_is_missing(finished: Path, tmp_path: Path) -> None:
@@ -264,11 +298,14 @@ def test_plan_of_another_version_is_refused(finished: Path, tmp_path: Path, plac
 def test_pool_that_moved_or_was_renamed_is_followed(tmp_path: Path, model: Path) -> None:
     photos = photo_folder(tmp_path / "photos", 1)
     out = tmp_path / "out"
-    adopt_plan(plan_of(photos, model, size=64), out)
+    adopt_plan(plan_of(photos, model, size=64, shard_size=1), out)
+    assert (run_plan(out, shards="0").made, check_shards(Folder(out), read_plan(out))[0].problems) == (1, ())
     moved = photos.rename(tmp_path / "moved")
     (moved / "0.png").rename(moved / "other name.png")
-    assert adopt_plan(plan_of(moved, model, size=64), out).was_there
-    assert run_plan(out).failed == 0
+    assert adopt_plan(plan_of(moved, model, size=64, shard_size=1), out).was_there
+    summary = run_plan(out)
+    assert (summary.failed, summary.rendered) == (0, summary.samples - 1)
+    assert verify(out).problems == ()
 
 
 def test_a_plan_that_another_run_put_there_is_not_run(finished: Path, tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def view_of_plan(
         executor, progress: of what is made now.
     """
     record = read_record(renderer.out)
+    _part.cache_clear()  # an earlier view's photos may have moved since
     settings = record["settings"]
     plan = PlanRows(renderer.out, record)
     names = LABELS if mapping is None or mapping.gives_labels else mapping.classes

@@ -205,7 +205,7 @@ def synthesize(
             nonlocal at
             if drawn.n_shards > 1 and storage_at(out).size(SAMPLES_FILE) is None:
                 given = None if weights is None else path(weights).absolute()
-                at, _ = stack.enter_context(begun(at, drawn, Path(drawn.faces_root), given))
+                at, _ = stack.enter_context(begun(at, drawn, Path(drawn.faces_root), given, drawn.n_shards))
 
         planned = _plan(out, workers, progress, say, begin, **asked)
         made = _make(out, None, weights, at, max_failed, progress, say, digest=planned.digests["plan"])

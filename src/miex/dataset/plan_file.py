@@ -166,6 +166,8 @@ def write_plan(
             do="rename the folder: its name holds what commands a terminal, or no characters of UTF-8",
         )  # fmt: skip
 
+    paths: list[str] = []
+
     def counted() -> Iterator[pa.Table]:
         nonlocal n_frames
         for rows in plan.shards():
@@ -178,9 +180,18 @@ def write_plan(
         )
         digests = digests_of(plan, rows)
         check(digests)
+
+    def noted() -> Iterator[pa.Table]:
+        for faces in plan.face_blocks():
+            paths.append(table_digest(faces.select(sorted(_NOT_CONTENT))))
+            yield faces
+
     with out.writing(FACES_FILE) as draft:
         size = _FACES_PER_BLOCK
-        write_blocks(draft, plan.face_blocks(), FACES_SCHEMA, block_rows=size, group_rows=size, left_out=_NOT_CONTENT)
+        write_blocks(
+            draft, noted(), FACES_SCHEMA, block_rows=size, group_rows=size, left_out=_NOT_CONTENT,
+            told=lambda: {"paths": root_of(paths)},
+        )  # fmt: skip
     record = {
         "format": FORMAT,
         "digests": digests,
@@ -325,8 +336,8 @@ class PlanFaces:
     """
 
     def __init__(self, out: Storage, record: Mapping[str, Any]) -> None:
-        self._out = out
-        self._file = _open(out, FACES_FILE, FACES_SCHEMA, record["digests"]["faces"], _NOT_CONTENT)
+        self._out, self._digest = out, record["digests"]["faces"]
+        self._file = self._lying_there()
         self.n_rows = self._file.n_rows
 
     def blocks(self) -> Iterator[pa.Table]:
@@ -336,14 +347,21 @@ class PlanFaces:
             yield faces
 
     def of(self, identities: Collection[str]) -> pa.Table:
-        """The rows that these identities have, without reading much of the rest.
+        """The rows that these identities have, without reading much of the rest; with the paths of now, though what was
+        read last is kept: the same plan is written again when photos have moved.
 
         Raises:
-            InputError: faces.parquet is damaged, or has none of an identity.
+            InputError: faces.parquet is damaged, another one, or has none of an identity.
         """
+        now = self._lying_there()
+        if now.told != self._file.told:
+            self._file = now
         found = self._file.select("identity", identities)
         _check_faces(self._out, found)
         return found
+
+    def _lying_there(self) -> ProvenFile:
+        return _open(self._out, FACES_FILE, FACES_SCHEMA, self._digest, _NOT_CONTENT)
 
 
 def read_faces(out: Storage, identities: Collection[str]) -> pa.Table:

@@ -41,8 +41,8 @@ class LocalProcesses(Executor):
             yield self, partial(self._begun[0].said, first)
             return
         pool = _Pool(min(self.workers, most))
-        pool.begin(first)
         try:
+            pool.begin(first)
             yield replace(self, _begun=[pool]), partial(pool.said, first)
         finally:
             pool.processes.shutdown(wait=True, cancel_futures=True)
@@ -59,7 +59,7 @@ class LocalProcesses(Executor):
                     while waiting and len(running) < self.workers:
                         task, tried = waiting.popleft()
                         try:
-                            running[pool.processes.submit(function, task)] = task, tried
+                            running[pool.submit(function, task)] = task, tried
                         except BrokenProcessPool:
                             waiting.appendleft((task, tried))
                             break
@@ -121,8 +121,12 @@ class _Pool:
         self.processes = ProcessPoolExecutor(size, mp_context=spawn, initializer=_start_worker, initargs=(self.began,))
         self.firsts: list[Future[Any]] = []
 
+    def submit(self, function: Callable[..., Result], *given: Any) -> Future[Result]:
+        with _beyond_reach_of_ctrl_c():  # processes that it starts inherit that, until they can ignore it themselves
+            return self.processes.submit(function, *given)
+
     def begin(self, first: Callable[[], object]) -> None:
-        self.firsts = [self.processes.submit(first) for _ in range(self.size)]
+        self.firsts = [self.submit(first) for _ in range(self.size)]
 
     def said(self, first: Callable[[], Result]) -> Result:
         for future in as_completed(self.firsts):
@@ -139,6 +143,18 @@ def local_executor(workers: int) -> Executor:
 def available_workers() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _beyond_reach_of_ctrl_c() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker(begun: Event) -> None:

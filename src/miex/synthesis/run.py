@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Condition, Event
+from queue import SimpleQueue
 from typing import Any
 
 from miex.dataset.pages import REPORT
@@ -132,31 +132,27 @@ def _samples_follow(out: Storage, plan: Plan, there: Collection[int]) -> Iterato
     Args:
         there: the shards that are there before.
     """
-    known, changed, over = set(there), Condition(), Event()
+    known, told = set(there), SimpleQueue[int | None]()  # a signal may come at any step: no lock is held here
 
     def arrived(shard: int) -> None:
-        with changed:
-            known.add(shard)
-            changed.notify()
+        told.put(shard)
         if written.done():  # it has failed: who makes shards need not go on
             written.result()
 
     def wait(shard: int) -> None:
-        with changed:
-            changed.wait_for(lambda: shard in known or over.is_set())
-        if over.is_set():
-            raise CancelledError
+        while shard not in known:
+            if (one := told.get()) is None:
+                raise CancelledError
+            known.add(one)
 
     with ThreadPoolExecutor(1) as beside:
-        written = beside.submit(write_samples, out, plan, rendered=len(known) < plan.n_shards, wait=wait)
         try:
+            written = beside.submit(write_samples, out, plan, rendered=len(known) < plan.n_shards, wait=wait)
             yield arrived
             arrived(plan.n_shards)
             written.result()
         except BaseException:
-            over.set()
-            with changed:
-                changed.notify()
+            told.put(None)
             raise
 
 
@@ -269,7 +265,9 @@ def make_shards(
             prove_faces_version(out, plan.settings)
             progress(done(), rows, "starting; the first time, code is compiled")
             # one shard is made faster here than by a process that must first start
-            at, said = stack.enter_context(begun(executor if len(tasks) > 1 else IN_PROCESS, plan, root, weights))
+            at, said = stack.enter_context(
+                begun(executor if len(tasks) > 1 else IN_PROCESS, plan, root, weights, len(tasks))
+            )
             announce(check_room(estimate_rest(tasks, plan, said()), out))
             start()
         progress(done(), rows, f"{failed()} failed")

@@ -80,18 +80,18 @@ class Probe:
 
 
 def begun(
-    executor: Executor, plan: Plan, faces_root: Path, weights: Path | None
+    executor: Executor, plan: Plan, faces_root: Path, weights: Path | None, n_shards: int
 ) -> AbstractContextManager[tuple[Executor, Callable[[], Probe]]]:
-    """The executor, whose processes load what rendering needs while the caller does other work: before its first shard,
-    each renders the first samples of the first face of a plan, which need not be written yet. Beside it, who says what
-    they took."""
+    """The executor, whose processes, no more than there are shards to make, load what rendering needs while the caller
+    does other work: before its first shard, each renders the first samples of the first face of a plan, which need not
+    be written yet. Beside it, who says what they took."""
     (face,) = next(plan.face_blocks()).slice(0, 1).to_pylist()
     # of a plan by somebody else, in another order, it may have none there
     rows = [row for row in next(plan.shards()).slice(0, _PROBED).to_pylist() if row["identity"] == face["identity"]]
     # little is sent: a process that ends at once must not leave behind a pipe that is full, which Python waits for
     face["landmarks"] = np.asarray(face["landmarks"], np.float32)
     first = partial(_probe, faces_root, face, rows, dict(plan.settings), weights)
-    return executor.begun(first, plan.n_shards)
+    return executor.begun(first, n_shards)
 
 
 def _probe(
