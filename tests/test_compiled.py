@@ -69,11 +69,14 @@ def test_kernels_that_were_cut_off_or_changed_are_compiled_again(tmp_path: Path)
     assert [run(script, cache) for _ in range(2)] == ["42.0 0", "42.0 1"]
     (file,) = cache.rglob("*.nbc")
     whole = file.read_bytes()
+    draft = file.with_name(f"{file.name}.tmp-{'0f' * 16}")  # of a process that was killed
+    draft.touch()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     for content in (b"", whole[:100], b"no kernel", bytes(flipped)):
         file.write_bytes(content)
         assert [run(script, cache) for _ in range(2)] == ["42.0 0", "42.0 1"]
+    assert not draft.exists()
 
 
 def test_a_kernel_that_cannot_be_kept_is_used_all_the_same(tmp_path: Path) -> None:

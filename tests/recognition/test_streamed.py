@@ -29,7 +29,8 @@ from miex.recognition.recipe import load_recipe
 from miex.recognition.streamed import Line, Renders, Streamed
 from miex.recognition.train import train
 from miex.recognition.view import View, in_memory
-from tests.support import command, facts
+from miex.synthesis.adopt import adopt_plan
+from tests.support import command, facts, photo_folder, plan_of
 
 QUICK = load_recipe("fixed").but(epochs=2, batch=8)
 ONCE = QUICK.but(replacement=False)
@@ -212,6 +213,21 @@ def test_examples_that_are_rendered_when_they_are_read_are_those_of_the_set(
     first, second = (np.stack(part.frames.made(np.arange(36), part.takes, epoch)) for epoch in (0, 1))
     assert np.array_equal(first, whole.batch())
     assert (first != second).any((1, 2, 3)).all()
+
+
+def test_photos_that_were_renamed_are_found_by_the_next_view(model: Path, tmp_path: Path) -> None:
+    from miex.api.examples import view_of
+
+    photos, out = photo_folder(tmp_path / "photos", 2), tmp_path / "out"
+
+    def read() -> np.ndarray:
+        adopt_plan(plan_of(photos, model, size=64), out)
+        return view_of(out, QUICK, streams="new").batch()
+
+    before = read()
+    for photo in list(photos.iterdir()):
+        photo.rename(photos / f"now {photo.name}")
+    assert np.array_equal(read(), before)
 
 
 def test_new_draws_need_a_stream_and_steps_and_a_stream_a_plan(planned: Path, tmp_path: Path) -> None:
