@@ -112,11 +112,11 @@ FIGURES: list[tuple[str, list[Cell | Sentence]]] = [
      r"at rest and AU 12 at intensity 1, ([\d.]+) and ([\d.]+)\.",
      [("identity", 1, f"SFace | muscle, {what}", column) for what in ("default", "AU") for column in ("mean", "most")]),
     (r"one PNG per frame, ([\d.]+) to ([\d.]+) ms of one core",
-     [("synthesis", table, "bound", "ms") for table in (3, 0)]),
+     [("synthesis", table, "bound", "ms") for table in (0, 3)]),
     (r"takes ([\d.]+) bounds with `--nuisances off` and ([\d.]+) with the default",
      [("synthesis", table, "mean frame", "× bound") for table in (0, 3)]),
     (r"before its first pair, an identity takes (\d+) to (\d+) of them",
-     [("synthesis", table, "an identity", "× bound") for table in (3, 0)]),
+     [("synthesis", table, "an identity", "× bound") for table in (0, 3)]),
     (r"a default set is \[worth some (\d+) real people\]\(docs/worth.md\) on one view of CASME II "
      r"and SMIC, (\d+) on another",
      [("worth", 0, view, "people") for view in ("first", "second")]),

@@ -39,7 +39,7 @@ from miex.storage.local import Folder
 from miex.synthesis.adopt import adopt_plan
 from miex.synthesis.measures import psnr, ssim
 from miex.synthesis.repair import repair_set
-from miex.synthesis.run import run_plan
+from miex.synthesis.run import _samples_follow, run_plan
 from miex.synthesis.worker import ShardResult, ShardTask, begun, make_shard
 from tests.support import Shuffled, photo_folder, plan_of, with_tables
 
@@ -161,6 +161,29 @@ def test_a_signal_while_the_writer_of_samples_starts_ends_the_run(
     with pytest.raises(KeyboardInterrupt):
         run_plan(out)
     assert not (out / SAMPLES_FILE).exists()
+
+
+def test_a_signal_ends_the_writer_of_samples_though_all_shards_are_there(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def write(*_: Any, wait: Callable[[int], None], **__: Any) -> None:
+        for i in range(3000):
+            wait(0)
+            looked.append(i)
+            time.sleep(0.01)
+
+    def stop() -> None:
+        with _samples_follow(Folder(finished), read_plan(finished), {0}):
+            while not looked:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("miex.synthesis.run.write_samples", write)
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert len(looked) < 3000
 
 
 def test_resume_makes_only_what_is_missing(finished: Path, tmp_path: Path) -> None:

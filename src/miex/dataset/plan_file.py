@@ -166,8 +166,6 @@ def write_plan(
             do="rename the folder: its name holds what commands a terminal, or no characters of UTF-8",
         )  # fmt: skip
 
-    paths: list[str] = []
-
     def counted() -> Iterator[pa.Table]:
         nonlocal n_frames
         for rows in plan.shards():
@@ -180,6 +178,8 @@ def write_plan(
         )
         digests = digests_of(plan, rows)
         check(digests)
+
+    paths: list[str] = []
 
     def noted() -> Iterator[pa.Table]:
         for faces in plan.face_blocks():

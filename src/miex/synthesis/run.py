@@ -132,7 +132,8 @@ def _samples_follow(out: Storage, plan: Plan, there: Collection[int]) -> Iterato
     Args:
         there: the shards that are there before.
     """
-    known, told = set(there), SimpleQueue[int | None]()  # a signal may come at any step: no lock is held here
+    # a signal may come between any two steps, so that nothing here holds a lock
+    known, told, over = set(there), SimpleQueue[int | None](), False
 
     def arrived(shard: int) -> None:
         told.put(shard)
@@ -140,10 +141,11 @@ def _samples_follow(out: Storage, plan: Plan, there: Collection[int]) -> Iterato
             written.result()
 
     def wait(shard: int) -> None:
-        while shard not in known:
-            if (one := told.get()) is None:
-                raise CancelledError
-            known.add(one)
+        while not over and shard not in known:
+            if (one := told.get()) is not None:
+                known.add(one)
+        if over:
+            raise CancelledError
 
     with ThreadPoolExecutor(1) as beside:
         try:
@@ -152,6 +154,7 @@ def _samples_follow(out: Storage, plan: Plan, there: Collection[int]) -> Iterato
             arrived(plan.n_shards)
             written.result()
         except BaseException:
+            over = True
             told.put(None)
             raise
 
