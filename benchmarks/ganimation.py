@@ -18,6 +18,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -25,7 +26,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import conv2d
 
+from benchmarks.machine import milliseconds
 from benchmarks.page import page, parser
 from benchmarks.synthesis import make_plan
 from miex.aus.vector import N_AUS
@@ -65,14 +68,11 @@ def levels(pictures: Any) -> Frames:
 
 def has_bfloat16() -> bool:
     """Whether a convolution in bfloat16 is computed by the processor: emulated, it takes a hundred times as long."""
-    taken = []
-    for dtype in (torch.float32, torch.bfloat16):
-        planes, kernel = torch.ones(1, 64, 64, 64, dtype=dtype), torch.ones(64, 64, 3, 3, dtype=dtype)
-        torch.nn.functional.conv2d(planes, kernel)  # the first call also starts the library
-        start = time.thread_time()
-        torch.nn.functional.conv2d(planes, kernel)
-        taken.append(time.thread_time() - start)
-    return taken[1] < 10 * taken[0]
+    float32, bfloat16 = (
+        milliseconds(partial(conv2d, torch.ones(1, 64, 64, 64, dtype=kind), torch.ones(64, 64, 3, 3, dtype=kind)))
+        for kind in (torch.float32, torch.bfloat16)
+    )
+    return bfloat16 < 10 * float32
 
 
 def paths(
